@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.h"
+
+namespace lay {
+
+enum class LockMode { shared, exclusive };
+
+/// A flock(2) lock, held until destruction. The kernel drops it when the process dies, however it dies.
+class FileLock {
+ public:
+  /// Opens (creates, 0600) `name` in `dir` and waits for the lock.
+  static FileLock acquire(const UniqueFd& dir, const std::string& name, LockMode mode);
+  /// As acquire; empty instead of waiting when somebody else holds it.
+  static std::optional<FileLock> try_acquire(const UniqueFd& dir, const std::string& name, LockMode mode);
+  /// Locks an open file or folder; empty when somebody else holds it.
+  static std::optional<FileLock> try_lock(UniqueFd fd, LockMode mode);
+
+  const UniqueFd& fd() const { return fd_; }
+
+ private:
+  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace lay

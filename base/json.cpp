@@ -1,0 +1,113 @@
+#include "base/json.h"
+
+#include "base/error.h"
+
+namespace lay {
+
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+[[noreturn]] void throw_type(const char* key, const char* expected, const Json& got) {
+  throw Error::make(Errc::invalid, "'{}' is {}, expected {}", key, got.type_name(), expected);
+}
+
+const Json& require(const Json& object, const char* key) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr) throw Error::make(Errc::invalid, "'{}' is missing", key);
+  return *value;
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& what) {
+  if (text.size() > kMaxJsonBytes)
+    throw Error::make(Errc::invalid, "{}: {} bytes, expected at most {}", what, text.size(), kMaxJsonBytes);
+  // The depth is counted before parsing: a deeply nested value must not exist, not even to be destroyed.
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) throw Error::make(Errc::invalid, "{}: nested deeper than {}", what, kMaxDepth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw Error::make(Errc::invalid, "{}: not valid JSON: {}", what, error.what());
+  }
+}
+
+std::string dump_json(const Json& value) {
+  try {
+    return value.dump();
+  } catch (const Json::exception& error) {
+    throw Error::make(Errc::invalid, "write JSON: {}", error.what());
+  }
+}
+
+std::string dump_json_pretty(const Json& value) {
+  return value.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+const Json* json_find(const Json& object, const char* key) {
+  if (!object.is_object()) throw_type(key, "a member of an object", object);
+  const auto it = object.find(key);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+std::string json_string(const Json& object, const char* key) {
+  const Json& value = require(object, key);
+  if (!value.is_string()) throw_type(key, "a string", value);
+  return value.get<std::string>();
+}
+
+std::string json_string_or(const Json& object, const char* key, std::string fallback) {
+  return json_find(object, key) == nullptr ? std::move(fallback) : json_string(object, key);
+}
+
+std::int64_t json_int(const Json& object, const char* key) {
+  const Json& value = require(object, key);
+  const bool fits = value.is_number_integer() &&
+                    (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
+  if (!fits) throw_type(key, "a 64-bit integer", value);
+  return value.get<std::int64_t>();
+}
+
+std::int64_t json_int_or(const Json& object, const char* key, std::int64_t fallback) {
+  return json_find(object, key) == nullptr ? fallback : json_int(object, key);
+}
+
+bool json_bool_or(const Json& object, const char* key, bool fallback) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr) return fallback;
+  if (!value->is_boolean()) throw_type(key, "true or false", *value);
+  return value->get<bool>();
+}
+
+std::vector<std::string> json_strings(const Json& object, const char* key) {
+  std::vector<std::string> result;
+  for (const Json& item : json_array(object, key)) {
+    if (!item.is_string()) throw_type(key, "a list of strings", item);
+    result.push_back(item.get<std::string>());
+  }
+  return result;
+}
+
+const Json& json_array(const Json& object, const char* key) {
+  static const Json empty = Json::array();
+  const Json* value = json_find(object, key);
+  if (value == nullptr) return empty;
+  if (!value->is_array()) throw_type(key, "a list", *value);
+  return *value;
+}
+
+}  // namespace lay

@@ -1,0 +1,87 @@
+#include "base/remove_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+
+namespace lay {
+
+namespace {
+
+struct DirCloser {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+using DirStream = std::unique_ptr<DIR, DirCloser>;
+
+std::uint64_t mount_id(const UniqueFd& fd) {
+  struct ::statx info {};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) < 0)
+    throw Error::from_errno("stat a folder");
+  return info.stx_mnt_id;
+}
+
+DirStream open_stream(const UniqueFd& parent, const std::string& name, std::uint64_t expected_mount) {
+  UniqueFd fd = sys::open_dir(parent, name);
+  if (mount_id(fd) != expected_mount)
+    throw Error::make(Errc::busy, "remove '{}': something is mounted there", name).with_hint("unmount it first");
+  DIR* stream = ::fdopendir(fd.get());
+  if (stream == nullptr) throw Error::from_errno("list '{}'", name);
+  fd.release();
+  return DirStream(stream);
+}
+
+/// One open folder on the way down; iterative, so that a deep tree cannot exhaust the stack.
+struct Level {
+  DirStream stream;
+  std::string name;
+};
+
+/// Removes entries until a subfolder turns up; its name, or empty when the folder is empty now.
+std::string next_folder(const Level& level) {
+  const int dir = ::dirfd(level.stream.get());
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(level.stream.get());
+    if (entry == nullptr && errno != 0) throw Error::from_errno("list '{}'", level.name);
+    if (entry == nullptr) return {};
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) continue;
+    if (errno != EISDIR && errno != EPERM) throw Error::from_errno("remove '{}'", name);
+    return name;
+  }
+}
+
+}  // namespace
+
+void remove_tree(const UniqueFd& dir, const std::string& name) {
+  const auto info = sys::try_stat_at(dir, name);
+  if (!info) return;
+  if (!S_ISDIR(info->st_mode)) return sys::unlink_at(dir, name);
+
+  const std::uint64_t mount = mount_id(dir);
+  std::vector<Level> levels;
+  levels.push_back({open_stream(dir, name, mount), name});
+  while (!levels.empty()) {
+    const std::string folder = next_folder(levels.back());
+    if (!folder.empty()) {
+      const UniqueFd parent{::fcntl(::dirfd(levels.back().stream.get()), F_DUPFD_CLOEXEC, 3)};
+      levels.push_back({open_stream(parent, folder, mount), folder});
+      continue;
+    }
+    const std::string done = std::move(levels.back().name);
+    levels.pop_back();
+    const int parent = levels.empty() ? dir.get() : ::dirfd(levels.back().stream.get());
+    if (::unlinkat(parent, done.c_str(), AT_REMOVEDIR) < 0) throw Error::from_errno("remove folder '{}'", done);
+  }
+}
+
+}  // namespace lay

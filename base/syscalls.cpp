@@ -1,0 +1,279 @@
+#include "base/syscalls.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/error.h"
+
+namespace lay::sys {
+
+namespace {
+
+/// openat2(2) answers EAGAIN when a rename elsewhere races its walk: tried again this often.
+constexpr int kResolveTries = 256;
+
+int open_resolved(const UniqueFd& dir, const std::string& path, int flags, mode_t mode, std::uint64_t resolve) {
+  open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC, .mode = mode, .resolve = resolve};
+  if ((flags & (O_CREAT | O_TMPFILE)) == 0) how.mode = 0;
+  for (int attempt = 0;; ++attempt) {
+    const long fd = retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); });
+    if (fd >= 0 || errno != EAGAIN || attempt == kResolveTries) return static_cast<int>(fd);
+  }
+}
+
+/// The path under which an open descriptor, O_PATH included, can be reached by calls that take only paths.
+std::string fd_path(const UniqueFd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
+
+bool is_absent(int error_number) { return error_number == ENOENT || error_number == ENOTDIR; }
+
+}  // namespace
+
+const UniqueFd& cwd() {
+  static const UniqueFd fd{AT_FDCWD};
+  return fd;
+}
+
+UniqueFd open_at(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
+  const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | O_CLOEXEC, mode); });
+  if (fd < 0) throw Error::from_errno("open '{}'", path);
+  return UniqueFd{fd};
+}
+
+std::optional<UniqueFd> try_open_at(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
+  const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | O_CLOEXEC, mode); });
+  if (fd < 0 && errno == ENOENT) return std::nullopt;
+  if (fd < 0) throw Error::from_errno("open '{}'", path);
+  return UniqueFd{fd};
+}
+
+UniqueFd open_beneath(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
+  const int fd = open_resolved(dir, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+  if (fd < 0) throw Error::from_errno("open '{}' beneath a folder", path);
+  return UniqueFd{fd};
+}
+
+UniqueFd open_in_root(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
+  const int fd = open_resolved(dir, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (fd < 0) throw Error::from_errno("open '{}' in the image root", path);
+  return UniqueFd{fd};
+}
+
+std::optional<UniqueFd> try_open_in_root(const UniqueFd& dir, const std::string& path, int flags) {
+  const int fd = open_resolved(dir, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (fd < 0 && is_absent(errno)) return std::nullopt;
+  if (fd < 0) throw Error::from_errno("open '{}' in the image root", path);
+  return UniqueFd{fd};
+}
+
+UniqueFd open_dir(const UniqueFd& dir, const std::string& path) {
+  return open_at(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+UniqueFd dup_fd(const UniqueFd& fd) {
+  const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) throw Error::from_errno("duplicate file descriptor {}", fd.get());
+  return UniqueFd{copy};
+}
+
+std::size_t read_some(const UniqueFd& fd, std::span<std::byte> out) {
+  const ssize_t count = retry_eintr([&] { return ::read(fd.get(), out.data(), out.size()); });
+  if (count < 0) throw Error::from_errno("read");
+  return static_cast<std::size_t>(count);
+}
+
+std::size_t pread_some(const UniqueFd& fd, std::span<std::byte> out, std::uint64_t offset) {
+  const ssize_t count =
+      retry_eintr([&] { return ::pread(fd.get(), out.data(), out.size(), static_cast<off_t>(offset)); });
+  if (count < 0) throw Error::from_errno("read at {}", offset);
+  return static_cast<std::size_t>(count);
+}
+
+std::string read_all(const UniqueFd& fd, std::size_t limit) {
+  std::string text;
+  std::array<std::byte, 16384> buffer;
+  while (const std::size_t count = read_some(fd, buffer)) {
+    if (text.size() + count > limit) throw Error::make(Errc::invalid, "file is longer than {} bytes", limit);
+    text.append(reinterpret_cast<const char*>(buffer.data()), count);
+  }
+  return text;
+}
+
+void write_all(const UniqueFd& fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = retry_eintr([&] { return ::write(fd.get(), bytes.data(), bytes.size()); });
+    if (count < 0) throw Error::from_errno("write {} bytes", bytes.size());
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void write_all(const UniqueFd& fd, std::string_view text) { write_all(fd, std::as_bytes(std::span(text))); }
+
+struct ::stat stat_of(const UniqueFd& fd) {
+  struct ::stat result {};
+  if (::fstatat(fd.get(), "", &result, AT_EMPTY_PATH) < 0) throw Error::from_errno("stat");
+  return result;
+}
+
+struct ::stat stat_at(const UniqueFd& dir, const std::string& path) {
+  struct ::stat result {};
+  if (::fstatat(dir.get(), path.c_str(), &result, AT_SYMLINK_NOFOLLOW) < 0)
+    throw Error::from_errno("stat '{}'", path);
+  return result;
+}
+
+std::optional<struct ::stat> try_stat_at(const UniqueFd& dir, const std::string& path) {
+  struct ::stat result {};
+  if (::fstatat(dir.get(), path.c_str(), &result, AT_SYMLINK_NOFOLLOW) == 0) return result;
+  if (is_absent(errno)) return std::nullopt;
+  throw Error::from_errno("stat '{}'", path);
+}
+
+void mkdir_at(const UniqueFd& dir, const std::string& path, mode_t mode) {
+  if (::mkdirat(dir.get(), path.c_str(), mode) < 0) throw Error::from_errno("create folder '{}'", path);
+}
+
+bool try_mkdir_at(const UniqueFd& dir, const std::string& path, mode_t mode) {
+  if (::mkdirat(dir.get(), path.c_str(), mode) == 0) return true;
+  if (errno == EEXIST) return false;
+  throw Error::from_errno("create folder '{}'", path);
+}
+
+void mknod_at(const UniqueFd& dir, const std::string& path, mode_t mode, dev_t device) {
+  if (::mknodat(dir.get(), path.c_str(), mode, device) < 0) throw Error::from_errno("create node '{}'", path);
+}
+
+void symlink_at(const std::string& target, const UniqueFd& dir, const std::string& path) {
+  if (::symlinkat(target.c_str(), dir.get(), path.c_str()) < 0)
+    throw Error::from_errno("create symlink '{}'", path);
+}
+
+void link_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir, const std::string& to) {
+  if (::linkat(from_dir.get(), from.c_str(), to_dir.get(), to.c_str(), 0) < 0)
+    throw Error::from_errno("link '{}' to '{}'", from, to);
+}
+
+bool try_link_fd(const UniqueFd& fd, const UniqueFd& to_dir, const std::string& to) {
+  if (::linkat(AT_FDCWD, fd_path(fd).c_str(), to_dir.get(), to.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  throw Error::from_errno("link '{}'", to);
+}
+
+std::string readlink_at(const UniqueFd& dir, const std::string& path) {
+  std::string target(4096, '\0');
+  const ssize_t count = ::readlinkat(dir.get(), path.c_str(), target.data(), target.size());
+  if (count < 0) throw Error::from_errno("read symlink '{}'", path);
+  target.resize(static_cast<std::size_t>(count));
+  return target;
+}
+
+void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir, const std::string& to) {
+  if (::renameat(from_dir.get(), from.c_str(), to_dir.get(), to.c_str()) < 0)
+    throw Error::from_errno("rename '{}' to '{}'", from, to);
+}
+
+bool try_rename_noreplace(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
+                          const std::string& to) {
+  if (::renameat2(from_dir.get(), from.c_str(), to_dir.get(), to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EEXIST) return false;
+  throw Error::from_errno("rename '{}' to '{}'", from, to);
+}
+
+void unlink_at(const UniqueFd& dir, const std::string& path, int flags) {
+  if (::unlinkat(dir.get(), path.c_str(), flags) < 0) throw Error::from_errno("remove '{}'", path);
+}
+
+bool try_unlink_at(const UniqueFd& dir, const std::string& path, int flags) {
+  if (::unlinkat(dir.get(), path.c_str(), flags) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw Error::from_errno("remove '{}'", path);
+}
+
+void fsync(const UniqueFd& fd) {
+  if (::fsync(fd.get()) < 0) throw Error::from_errno("sync to disk");
+}
+
+void syncfs(const UniqueFd& fd) {
+  if (::syncfs(fd.get()) < 0) throw Error::from_errno("sync file system");
+}
+
+void ftruncate(const UniqueFd& fd, std::uint64_t size) {
+  if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); }) < 0)
+    throw Error::from_errno("set length to {}", size);
+}
+
+void fchmod(const UniqueFd& fd, mode_t mode) {
+  if (::fchmod(fd.get(), mode) < 0) throw Error::from_errno("set mode {:o}", mode);
+}
+
+void chmod_at(const UniqueFd& dir, const std::string& path, mode_t mode) {
+  if (::fchmodat(dir.get(), path.c_str(), mode, 0) < 0) throw Error::from_errno("set mode {:o} of '{}'", mode, path);
+}
+
+void chown_at(const UniqueFd& dir, const std::string& path, uid_t uid, gid_t gid) {
+  if (::fchownat(dir.get(), path.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+    throw Error::from_errno("set owner {}:{} of '{}'", uid, gid, path);
+}
+
+void set_mtime_at(const UniqueFd& dir, const std::string& path, const timespec& time) {
+  const std::array<timespec, 2> times{time, time};
+  if (::utimensat(dir.get(), path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) < 0)
+    throw Error::from_errno("set time of '{}'", path);
+}
+
+std::vector<std::string> list_xattrs(const UniqueFd& fd) {
+  std::string names(65536, '\0');  // XATTR_LIST_MAX, xattr(7)
+  const ssize_t count = ::listxattr(fd_path(fd).c_str(), names.data(), names.size());
+  if (count < 0 && errno == ENOTSUP) return {};
+  if (count < 0) throw Error::from_errno("list extended attributes");
+  std::vector<std::string> result;
+  for (std::size_t begin = 0; begin < static_cast<std::size_t>(count);) {
+    result.emplace_back(names.c_str() + begin);
+    begin += result.back().size() + 1;
+  }
+  return result;
+}
+
+std::optional<std::string> get_xattr(const UniqueFd& fd, const std::string& name) {
+  std::string value(256, '\0');
+  for (;;) {
+    const ssize_t count = ::getxattr(fd_path(fd).c_str(), name.c_str(), value.data(), value.size());
+    if (count >= 0) {
+      value.resize(static_cast<std::size_t>(count));
+      return value;
+    }
+    if (errno == ENODATA || errno == ENOTSUP) return std::nullopt;
+    if (errno != ERANGE || value.size() >= 65536)  // XATTR_SIZE_MAX, xattr(7)
+      throw Error::from_errno("read extended attribute '{}'", name);
+    value.resize(65536);
+  }
+}
+
+void set_xattr(const UniqueFd& fd, const std::string& name, std::string_view value) {
+  if (::setxattr(fd_path(fd).c_str(), name.c_str(), value.data(), value.size(), 0) < 0)
+    throw Error::from_errno("set extended attribute '{}'", name);
+}
+
+std::string random_hex(std::size_t bytes) {
+  std::string raw(bytes, '\0');
+  if (::getrandom(raw.data(), raw.size(), 0) != static_cast<ssize_t>(bytes))
+    throw Error::from_errno("get {} random bytes", bytes);
+  std::string text;
+  for (const char c : raw) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+std::string boot_id() {
+  const UniqueFd fd = open_at(cwd(), "/proc/sys/kernel/random/boot_id", O_RDONLY);
+  std::string id = read_all(fd, 64);
+  if (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+}  // namespace lay::sys

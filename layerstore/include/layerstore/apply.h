@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/stream.h"
+#include "base/unique_fd.h"
+
+namespace lay::layerstore {
+
+struct ApplyStats {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;  ///< of the tar
+};
+
+/// Unpacks one layer tar beneath `target` in the tree form: the notation of an overlay lower, where a whiteout
+/// is a char 0:0 node and an opaque folder carries trusted.overlay.opaque=y.
+///   tar      the uncompressed tar; read to its very end, padding included
+///   target   an empty folder of mode 0700; it becomes the layer's "/"
+///   throws   invalid for what a hostile or broken tar may hold (threats.md T, F, W), naming the entry; io
+/// Nothing outside `target` is read, changed or created, whatever the tar says.
+/// Parent folders that the tar only implies are made with mode 0755 of root.
+ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target);
+
+}  // namespace lay::layerstore

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/stream.h"
+#include "base/unique_fd.h"
+
+namespace lay::layerstore {
+
+/// What the walked folder is.
+enum class TreeKind {
+  upper,  ///< an overlay upper: char 0:0, opaque and whiteout xattrs stand for removals
+  plain,  ///< a whole root file system: every entry stands for itself
+};
+
+struct DiffStats {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;            ///< of the tar, before compression
+  std::uint64_t skipped_sockets = 0;  ///< tar cannot hold them
+};
+
+/// Writes a folder as an OCI layer tar (pax where ustar does not reach).
+///   root     open directory; tar names are relative to it and begin with its own entry "./"
+///   out      receives the uncompressed tar, whose SHA-256 is the diff_id; not finished here
+///   returns  counts; the same folder gives the same bytes on every machine and under every locale, umask and clock
+///   throws   Error io (unreadable, or changed while read), unsupported (a name beginning ".wh.", a redirect or
+///            metacopy that would need the lowers)
+///   order    in each folder whiteouts first, then byte order of the names; a folder before what it holds
+///   kept     type, mode, owner, mtime in whole seconds, xattrs without overlay's own, hard links within the tree
+///   source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories"
+/// Other file systems mounted inside are not entered: their mount points are written as empty folders.
+DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out);
+
+}  // namespace lay::layerstore

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerstore/descriptor.h"
+
+namespace lay::layerstore {
+
+/// A name and the manifest it stands for.
+struct NamedImage {
+  std::string name;  ///< "myapp:1", "localhost:5000/team/myapp:1"
+  Descriptor manifest;
+};
+
+/// index.json of the OCI layout: names are org.opencontainers.image.ref.name annotations.
+/// Every change is one atomic, durable replacement under index.lock.
+class ImageStore {
+ public:
+  explicit ImageStore(const UniqueFd& root);
+
+  std::vector<NamedImage> list() const;
+  std::optional<Descriptor> find(const std::string& name) const;
+  /// Sets or moves a name. Everything `manifest` reaches must be durable already.
+  void put(const std::string& name, const Descriptor& manifest) const;
+  /// False when there was no such name.
+  bool remove(const std::string& name) const;
+
+ private:
+  const UniqueFd& root_;
+};
+
+}  // namespace lay::layerstore

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layerstore/descriptor.h"
+
+namespace lay::layerstore {
+
+/// image-spec manifest.md; Docker schema 2 manifests are read into the same struct.
+struct Manifest {
+  std::string media_type;
+  Descriptor config;
+  std::vector<Descriptor> layers;  ///< lowest first
+  std::map<std::string, std::string> annotations;
+};
+
+/// image-spec image-index.md; Docker manifest lists are read into the same struct.
+struct Index {
+  std::string media_type;
+  std::vector<Descriptor> manifests;
+  std::map<std::string, std::string> annotations;
+};
+
+enum class DocumentKind { manifest, index };
+
+/// Which of the two a document is. `content_type` is what the registry or descriptor said, empty when unknown.
+/// Throws invalid when document and content type disagree, when it could be read as both (CVE-2021-41190), and
+/// for schema 1.
+DocumentKind classify_document(std::string_view text, std::string_view content_type);
+
+Manifest parse_manifest(std::string_view text);
+Index parse_index(std::string_view text);
+/// Compact JSON, members in the specification's order not guaranteed; equal values give equal bytes.
+std::string write_manifest(const Manifest& manifest);
+std::string write_index(const Index& index);
+
+/// The first manifest of `index` for `wanted`; a wanted variant that is empty matches any. Throws not_found,
+/// naming what there is.
+const Descriptor& choose_platform(const Index& index, const Platform& wanted);
+
+}  // namespace lay::layerstore

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file_lock.h"
+#include "base/unique_fd.h"
+#include "layerstore/blob_store.h"
+#include "layerstore/image_config.h"
+#include "layerstore/image_store.h"
+#include "layerstore/layer_store.h"
+#include "layerstore/manifest.h"
+
+namespace lay::layerstore {
+
+/// What an image name leads to, read and verified.
+struct Image {
+  Descriptor descriptor;  ///< of the manifest; its digest is the image's identity between machines
+  Manifest manifest;
+  ImageConfig config;
+  /// The digest of the config, the "image id" that docker and podman show.
+  const Digest& id() const { return manifest.config.digest; }
+};
+
+struct CollectResult {
+  std::uint64_t blobs = 0;
+  std::uint64_t layers = 0;
+  std::uint64_t bytes = 0;  ///< of removed blobs
+};
+
+/// One root: an OCI image layout with layers/ and ingest/ beside it (docs/architecture.md, "The store").
+class Store {
+ public:
+  /// Opens `root`, making it (0700) when absent. Throws denied with a hint when the user may not write there,
+  /// invalid when the folder holds something that is not a store.
+  static Store open(const std::string& root);
+  Store(Store&&) noexcept = default;
+
+  const std::string& path() const { return path_; }
+  const BlobStore& blobs() const { return *blobs_; }
+  const LayerStore& layers() const { return *layers_; }
+  const ImageStore& images() const { return *images_; }
+
+  /// Held by whoever adds blobs or layers until a name (or a container) reaches them: while anybody holds it,
+  /// nothing is collected.
+  FileLock share() const;
+
+  /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
+  Image load(const Descriptor& manifest) const;
+
+  /// Removes every blob and layer that no name reaches. `layers_in_use` are diff_ids that must stay (containers).
+  /// When a writer is at work nothing is collected and the result is empty; the next call does it.
+  CollectResult collect(const std::set<Digest>& layers_in_use) const;
+
+ private:
+  Store(std::string path, UniqueFd root);
+  std::string path_;
+  std::unique_ptr<UniqueFd> root_;  // on the heap: the parts below hold references to it
+  std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<LayerStore> layers_;
+  std::unique_ptr<ImageStore> images_;
+};
+
+}  // namespace lay::layerstore

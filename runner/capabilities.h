@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+/// "CAP_CHOWN", "chown" or "Chown" to its number; throws invalid. linux/capability.h.
+int capability_number(std::string_view name);
+/// The default set of design "Defaults of a container": podman's eleven, in all but inheritable and ambient.
+Capabilities default_capabilities();
+
+/// In the child. First half: drops the bounding set and asks to keep capabilities across the change of user.
+void limit_bounding_set(const Capabilities& capabilities);
+/// Second half, after setuid: sets effective, permitted, inheritable, ambient exactly.
+void apply_capabilities(const Capabilities& capabilities);
+
+}  // namespace lay::runner

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_lock.h"
+#include "base/text.h"
+#include "base/unique_fd.h"
+#include "runner/network.h"
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+/// Everything about a container that is settled when it is created. container.json; spec is config.json.
+struct ContainerConfig {
+  std::string id;    ///< 64 hex digits; made by create() when empty
+  std::string name;  ///< unique within the root; made by create() when empty
+  Time created;
+  std::vector<std::string> lowers;  ///< folders to mount beneath the upper, topmost first, absolute
+  NetworkConfig network;
+  bool open_stdin = false;   ///< -i
+  bool auto_remove = false;  ///< --rm
+  std::string stop_signal;   ///< "SIGTERM" when empty
+  unsigned stop_timeout = 10;  ///< seconds between the stop signal and SIGKILL
+  /// The caller's own notes (image name, manifest digest …): kept, shown by inspect, never read here.
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> notes;
+  Spec spec;
+};
+
+enum class Status { created, running, exited };
+std::string_view to_string(Status status);
+
+/// What has become of it. state.json, written by whoever supervises it.
+struct ContainerState {
+  Status status = Status::created;
+  pid_t pid = 0;                     ///< first process, as the host sees it; 0 when not running
+  std::uint64_t pid_start_time = 0;  ///< clock ticks after boot (proc(5) stat field 22), against pid reuse
+  std::string boot_id;
+  std::optional<Time> started;
+  std::optional<Time> finished;
+  int exit_code = 0;  ///< 128 + N after signal N
+  std::string address;  ///< on lay's bridge, such as "10.99.0.2"; empty without one
+  std::string gateway;
+  std::string mac_address;
+  std::string error;  ///< why it could not be started
+};
+
+/// A container's folder: containers/<id>/ with config.json container.json state.json upper/ work/ init/ log and
+/// the files for /etc.
+class Container {
+ public:
+  const ContainerConfig& config() const { return config_; }
+  const UniqueFd& dir() const { return dir_; }
+  /// Absolute path of the folder.
+  const std::string& path() const { return path_; }
+  UniqueFd open_upper() const;
+
+  /// The state as of now: "running" is checked against the process itself, so that a killed supervisor or a
+  /// reboot reads as exited.
+  ContainerState state() const;
+  void save_state(const ContainerState& state) const;
+  /// Held by the supervisor while the container lives: it is the truth about "running".
+  std::optional<FileLock> try_lock() const;
+
+ private:
+  friend class ContainerStore;
+  Container(ContainerConfig config, std::string path, UniqueFd dir);
+  ContainerConfig config_;
+  std::string path_;
+  UniqueFd dir_;
+};
+
+/// ROOT/containers and the names in it.
+class ContainerStore {
+ public:
+  /// `root` is lay's root folder; `run` is RUN. Both are absolute; folders are made as needed (0700).
+  ContainerStore(const std::string& root, const std::string& run);
+
+  /// Makes the folder with empty upper and work and the files for /etc. Throws busy when the name is taken, with
+  /// a hint; invalid when it is not [A-Za-z0-9][A-Za-z0-9_.-]*.
+  Container create(ContainerConfig config) const;
+  /// By name, id or unambiguous id prefix; throws not_found or invalid (ambiguous), with a hint.
+  Container find(const std::string& name) const;
+  std::vector<Container> list() const;
+  /// Removes folder and name. Throws busy while it runs.
+  void remove(const Container& container) const;
+
+  const std::string& run() const { return run_; }
+
+ private:
+  std::string root_;
+  std::string run_;
+  UniqueFd containers_;
+};
+
+/// A random name of two words: "quiet_otter".
+std::string random_name();
+
+}  // namespace lay::runner

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace lay::runner {
+
+enum class NetworkMode { bridge, none, host, container };
+enum class Protocol { tcp, udp };
+
+/// "-p [ip:][host]:container[/udp]".
+struct PortMapping {
+  std::string host_ip;          ///< "0.0.0.0" when not given
+  std::uint16_t host_port = 0;  ///< 0: a free one is chosen at start
+  std::uint16_t container_port = 0;
+  Protocol protocol = Protocol::tcp;
+
+  bool operator==(const PortMapping&) const = default;
+};
+
+/// Throws invalid with a hint ("8080:80", "127.0.0.1:53:53/udp"). IPv6 host addresses are unsupported.
+PortMapping parse_port_mapping(std::string_view text);
+/// "0.0.0.0:8080->80/tcp".
+std::string to_string(const PortMapping& port);
+
+struct NetworkConfig {
+  NetworkMode mode = NetworkMode::bridge;
+  std::string container;  ///< id of the container whose namespace is joined; mode container only
+  std::vector<PortMapping> ports;
+};
+
+/// "bridge", "none", "host", "container:NAME"; throws invalid. `container` is then the NAME as written.
+NetworkConfig parse_network(std::string_view text);
+
+/// What a container got on the bridge.
+struct Attachment {
+  std::string address;  ///< "10.99.0.2"
+  unsigned prefix_length = 16;
+  std::string gateway;
+  std::string mac_address;
+  std::vector<PortMapping> ports;  ///< with the host ports really taken
+};
+
+/// Holds all that one container has on lay's bridge: address lease, veth, NAT entries, and the host ports, which
+/// are kept bound so that nobody else takes them. Destruction gives them back; a killed holder's leftovers are
+/// recognised by its free lock and cleared by the next attach or sweep.
+class BridgeAttachment {
+ public:
+  BridgeAttachment(BridgeAttachment&&) noexcept;
+  BridgeAttachment& operator=(BridgeAttachment&&) = delete;
+  ~BridgeAttachment();
+
+  const Attachment& attachment() const;
+
+  /// First half, before the container's process exists: address, host ports. Throws busy when a port is taken
+  /// ("port 8080/tcp is already in use", hint: who or what to do). `run` is RUN; it decides the names of bridge,
+  /// table and leases, so that two RUNs do not meet.
+  static BridgeAttachment reserve(const std::string& run, const std::string& container_id, const NetworkConfig& config);
+  /// Second half: veth with its peer "eth0" made inside the network namespace of `pid`, loopback up, address,
+  /// default route, NAT entries. One netlink batch where the kernel allows.
+  void connect(pid_t pid);
+
+ private:
+  struct State;
+  explicit BridgeAttachment(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Brings loopback up in the calling process's network namespace (--network none).
+void bring_loopback_up();
+/// Clears what killed holders left behind: leases, NAT entries; and, when nobody is attached any more, the
+/// bridge and the table.
+void sweep_networks(const std::string& run);
+
+}  // namespace lay::runner

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+/// The OCI runtime-spec 1.2, field by field, as far as lay uses it (config.md, config-linux.md). Names are the
+/// specification's in snake_case. The one struct from which a container is started.
+namespace lay::runner {
+
+struct User {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> additional_gids;
+  std::optional<std::uint32_t> umask;
+  /// "user", "user:group", "uid", "uid:gid": when set it is looked up in the container's own /etc/passwd and
+  /// /etc/group at start, and the numbers above are ignored.
+  std::string username;
+};
+
+struct Rlimit {
+  std::string type;  ///< "RLIMIT_NOFILE"
+  std::uint64_t hard = 0;
+  std::uint64_t soft = 0;
+};
+
+/// Names as "CAP_CHOWN".
+struct Capabilities {
+  std::vector<std::string> bounding;
+  std::vector<std::string> effective;
+  std::vector<std::string> permitted;
+  std::vector<std::string> inheritable;
+  std::vector<std::string> ambient;
+};
+
+struct ConsoleSize {
+  std::uint16_t height = 0;
+  std::uint16_t width = 0;
+};
+
+struct Process {
+  bool terminal = false;
+  ConsoleSize console_size;
+  User user;
+  std::vector<std::string> args;
+  std::vector<std::string> env;  ///< "NAME=value"
+  std::string cwd = "/";
+  Capabilities capabilities;
+  std::vector<Rlimit> rlimits;
+  bool no_new_privileges = false;
+};
+
+struct Root {
+  std::string path;
+  bool readonly = false;
+};
+
+struct Mount {
+  std::string destination;
+  std::string type;    ///< "proc", "tmpfs", "bind" …
+  std::string source;
+  std::vector<std::string> options;
+};
+
+enum class NamespaceType { pid, network, mount, ipc, uts, user, cgroup, time };
+
+struct Namespace {
+  NamespaceType type;
+  std::string path;  ///< empty: a new one
+};
+
+struct Device {
+  std::string path;
+  std::string type;  ///< "c", "b", "p"
+  std::int64_t major = 0;
+  std::int64_t minor = 0;
+  std::uint32_t file_mode = 0666;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+struct DeviceRule {
+  bool allow = false;
+  std::string type = "a";              ///< "a", "b", "c"
+  std::optional<std::int64_t> major;  ///< empty: any
+  std::optional<std::int64_t> minor;
+  std::string access = "rwm";
+};
+
+struct Resources {
+  std::optional<std::int64_t> memory_limit;  ///< bytes
+  std::optional<std::int64_t> memory_swap;   ///< bytes of memory and swap together; -1 unlimited
+  std::optional<std::int64_t> cpu_quota;     ///< microseconds in each period
+  std::optional<std::uint64_t> cpu_period;
+  std::optional<std::int64_t> pids_limit;
+  std::vector<DeviceRule> devices;
+};
+
+enum class SeccompProfile { builtin, unconfined };
+
+struct Linux {
+  std::vector<Namespace> namespaces;
+  std::vector<Device> devices;
+  std::string cgroups_path;
+  Resources resources;
+  std::vector<std::string> masked_paths;
+  std::vector<std::string> readonly_paths;
+  std::map<std::string, std::string> sysctl;
+  SeccompProfile seccomp = SeccompProfile::builtin;
+};
+
+struct Spec {
+  std::string oci_version = "1.2.0";
+  Process process;
+  Root root;
+  std::string hostname;
+  std::vector<Mount> mounts;
+  std::map<std::string, std::string> annotations;
+  Linux linux_;
+};
+
+/// lay's defaults, before image and flags are put in: namespaces, mounts, devices, capabilities, masked and
+/// read-only paths (docs/architecture.md, "Defaults of a container").
+Spec default_spec();
+/// True when the namespace is in the list (and so is not the host's).
+bool has_namespace(const Spec& spec, NamespaceType type);
+
+/// config.json as the runtime-spec has it. The built-in seccomp profile is written by name in an annotation,
+/// "dev.lay.seccomp", not spelled out.
+Json to_json(const Spec& spec);
+Spec parse_spec(const Json& json);
+
+}  // namespace lay::runner

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+/// The overlay of one container. Paths are absolute on the host; `dir` is the container's folder with upper/,
+/// work/, init/ and merged/.
+struct OverlayPlan {
+  std::vector<std::string> lowers;  ///< topmost first, at least one
+  std::string dir;
+  /// Nothing written survives a crash of the machine, in exchange no sync at the end (--rm).
+  bool is_volatile = false;
+};
+
+/// Files of the container's folder that are bound over the image's, writable, and never part of the upper:
+/// "hosts" over /etc/hosts and so on.
+struct BoundFile {
+  std::string source;       ///< absolute path on the host
+  std::string destination;  ///< inside
+};
+
+/// Everything the child needs to make its root. A plain value, made by the parent.
+struct RootfsPlan {
+  OverlayPlan overlay;
+  std::vector<BoundFile> files;
+};
+
+/// In the child, in its own mount namespace, as the first step: makes the tree private, mounts the overlay, all
+/// of spec.mounts in order, /dev with its nodes, the bound files; then pivots into it, detaches the old root,
+/// masks paths, makes read-only what shall be. Targets are resolved inside the root by descriptor only; missing
+/// mount points are made in init/, a lower of their own, so that they never reach a commit.
+/// Throws Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
+void enter_rootfs(const Spec& spec, const RootfsPlan& plan);
+
+/// Opens the container's new pty from inside its devpts and binds it to /dev/console; returns the master.
+/// After enter_rootfs.
+UniqueFd open_console(const Spec& spec);
+
+}  // namespace lay::runner
