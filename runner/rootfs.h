@@ -37,6 +37,13 @@ struct RootfsPlan {
 /// Throws Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
 void enter_rootfs(const Spec& spec, const RootfsPlan& plan);
 
+/// In the child, after enter_rootfs and after its cgroup namespace was unshared (which must follow its attachment
+/// to the cgroups, or the namespace would show the host's): mounts the hierarchies read-only on the destination of
+/// the "cgroup" mount of `spec`, whose place enter_rootfs has prepared. v2 alone is mounted right there; v1 and
+/// hybrid as a tmpfs with one folder for each hierarchy. Nothing is mounted when the spec has no such mount or no
+/// cgroup namespace of its own.
+void mount_cgroups(const Spec& spec);
+
 /// Opens the container's new pty from inside its devpts and binds it to /dev/console; returns the master.
 /// After enter_rootfs.
 UniqueFd open_console(const Spec& spec);
