@@ -1,0 +1,77 @@
+# Loaded by every story here: a world of its own for each test (root, run folder, scratch), and what judges it.
+# LAY is the program under test; ctest sets it.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../inputs/registry.bash"
+
+# open_world: for setup(). Sets and exports LAY_ROOT and LAY_RUN below $world; `cd`s into $world.
+open_world() {
+  : "${LAY:?the path of the program under test}"
+  ((EUID == 0)) || skip "needs root"
+  world=$(mktemp -d /var/tmp/lay-e2e.XXXXXX)
+  export LAY_ROOT=$world/root LAY_RUN=$world/run
+  traces_before=$(host_traces)
+  cd "$world" || return 1
+}
+
+# close_world: for teardown(). Removes every container of the world's roots, then demands that the machine is as it was.
+close_world() {
+  [[ -n ${world-} ]] || return 0
+  local root ids
+  for root in "$world"/root*; do
+    [[ -d $root/containers ]] || continue
+    mapfile -t ids < <("$LAY" --root "$root" ps -aq 2>/dev/null)
+    ((${#ids[@]} == 0)) || "$LAY" --root "$root" rm -f "${ids[@]}" >/dev/null 2>&1 || true
+  done
+  stop_registry
+  cd /
+  local status=0
+  wait_until 10 same_traces || { diff <(printf '%s\n' "$traces_before") <(host_traces) || true; status=1; }
+  rm -rf --one-file-system "$world"
+  return "$status"
+}
+
+# What lay could leave on the machine: mounts below a world, control groups, links, tables.
+host_traces() {
+  awk -v below="${world:-/var/tmp/lay-e2e.}" 'index($5, below) == 1 {print "mount", $5}' /proc/self/mountinfo
+  find /sys/fs/cgroup -type d -path '*/lay*/*' -printf 'cgroup %p\n' 2>/dev/null | sort
+  ip -o link show type veth | awk '{print "link", $2}'
+  nft list tables 2>/dev/null | grep -w lay || true
+}
+
+# Bridge and table of lay may stay for the next container; nothing else may.
+same_traces() {
+  [[ $(host_traces | grep -v '^table') == "$(grep -v '^table' <<<"$traces_before")" ]]
+}
+
+# debian_image [NAME]: imports the cached Debian base into the world's root.
+debian_image() {
+  "$LAY" import "$("$here/../inputs/debian-base.sh")/rootfs.tar" "${1:-debian:12}" >/dev/null
+}
+
+# refused CODE WORDS COMMAND...: the command must exit with CODE and say WORDS on stderr, in one line and a hint.
+refused() {
+  local code=$1 words=$2 status=0
+  shift 2
+  "$@" >"$world/refused.out" 2>"$world/refused.err" || status=$?
+  [[ $status == "$code" ]] || { echo "exit $status, expected $code: $*"; cat "$world/refused.err"; return 1; }
+  grep -qiF -- "$words" "$world/refused.err" || { echo "not said: '$words'"; cat "$world/refused.err"; return 1; }
+  [[ ! -s $world/refused.out ]] || { echo "stdout is not empty:"; cat "$world/refused.out"; return 1; }
+  (($(grep -cv '^hint: ' "$world/refused.err") <= 1)) ||
+    { echo "more than one line and its hints:"; cat "$world/refused.err"; return 1; }
+}
+
+# has TEXT PART: TEXT contains PART; else both are shown.
+has() {
+  [[ $1 == *"$2"* ]] || { printf "'%s' is not in:\n%s\n" "$2" "$1"; return 1; }
+}
+
+# tree_of FOLDER: one line for each entry with all that must survive a journey; see tree_of.py.
+tree_of() {
+  python3 "$here/tree_of.py" "$1"
+}
+
+# store_state [ROOT]: names, sizes and hashes of all that the store holds; a refused command must not change it.
+store_state() {
+  (cd "${1:-$LAY_ROOT}" 2>/dev/null && find . -path ./ingest -prune -o -printf '%y %m %s %p %l\n' | LC_ALL=C sort &&
+    find . -maxdepth 1 -type f -print0 | sort -z | xargs -0 -r sha256sum) || echo "no store"
+}

@@ -1,0 +1,39 @@
+# Sourced by what needs an OCI registry: Debian's docker-registry on a free port of loopback.
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_until SECONDS COMMAND...: runs COMMAND again and again until it succeeds, at most for SECONDS.
+wait_until() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < end)) || { echo "not within the time: $*" >&2; return 1; }
+    sleep 0.05
+  done
+}
+
+# start_registry FOLDER: keeps its blobs and its log in FOLDER; sets registry (host:port) and registry_pid.
+start_registry() {
+  local folder=$1 port
+  port=$(free_port)
+  mkdir -p "$folder/data"
+  cat >"$folder/config.yml" <<YAML
+version: 0.1
+log: {level: warn}
+storage: {filesystem: {rootdirectory: $folder/data}, delete: {enabled: true}}
+http: {addr: 127.0.0.1:$port}
+YAML
+  OTEL_TRACES_EXPORTER=none docker-registry serve "$folder/config.yml" >"$folder/log" 2>&1 &
+  registry_pid=$!
+  registry=localhost:$port
+  wait_until 10 curl -fsS "http://127.0.0.1:$port/v2/" || { tail -n 5 "$folder/log" >&2; return 1; }
+}
+
+stop_registry() {
+  [[ -n ${registry_pid-} ]] || return 0
+  kill "$registry_pid" 2>/dev/null || true
+  wait "$registry_pid" 2>/dev/null || true
+  registry_pid=
+}
