@@ -18,7 +18,9 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlinkat(dir_.get(), temporary_.c_str(), 0);
 }
 
-void AtomicFile::write(std::string_view text) { sys::write_all(fd_, text); }
+void AtomicFile::write(std::string_view text) {
+  sys::write_all(fd_, text);
+}
 
 void AtomicFile::commit() {
   sys::fsync(fd_);

@@ -30,7 +30,9 @@ void restore_signals() {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-bool cancel_requested() noexcept { return g_requested != 0; }
+bool cancel_requested() noexcept {
+  return g_requested != 0;
+}
 
 void throw_if_cancelled() {
   if (cancel_requested()) throw Error(Errc::cancelled, "interrupted");

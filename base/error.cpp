@@ -30,7 +30,9 @@ Errc code_of(int error_number) {
 
 }  // namespace
 
-int current_errno() noexcept { return errno; }
+int current_errno() noexcept {
+  return errno;
+}
 
 Error::Error(Errc code, std::string message, int error_number)
     : code_(code), error_number_(error_number), message_(std::move(message)) {}

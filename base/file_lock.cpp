@@ -12,7 +12,9 @@ namespace lay {
 
 namespace {
 
-int operation(LockMode mode) { return mode == LockMode::shared ? LOCK_SH : LOCK_EX; }
+int operation(LockMode mode) {
+  return mode == LockMode::shared ? LOCK_SH : LOCK_EX;
+}
 
 UniqueFd open_lock(const UniqueFd& dir, const std::string& name) {
   return sys::open_at(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);

@@ -8,7 +8,8 @@
 
 namespace lay {
 
-BytePipe::BytePipe(std::size_t blocks, std::size_t block_size) : max_blocks_(blocks), block_size_(block_size) {}
+BytePipe::BytePipe(std::size_t blocks, std::size_t block_size)
+    : max_blocks_(blocks), block_size_(block_size) {}
 
 /// Hands the block being filled to the reader; waits while the queue is full.
 void BytePipe::flush_locked(std::unique_lock<std::mutex>& lock) {

@@ -12,7 +12,9 @@ class SilentTask final : public Progress::Task {
 
 class SilentProgress final : public Progress {
  public:
-  std::unique_ptr<Task> begin(const std::string&, std::uint64_t) override { return std::make_unique<SilentTask>(); }
+  std::unique_ptr<Task> begin(const std::string&, std::uint64_t) override {
+    return std::make_unique<SilentTask>();
+  }
 };
 
 }  // namespace

@@ -31,7 +31,8 @@ std::uint64_t mount_id(const UniqueFd& fd) {
 DirStream open_stream(const UniqueFd& parent, const std::string& name, std::uint64_t expected_mount) {
   UniqueFd fd = sys::open_dir(parent, name);
   if (mount_id(fd) != expected_mount)
-    throw Error::make(Errc::busy, "remove '{}': something is mounted there", name).with_hint("unmount it first");
+    throw Error::make(Errc::busy, "remove '{}': something is mounted there", name)
+        .with_hint("unmount it first");
   DIR* stream = ::fdopendir(fd.get());
   if (stream == nullptr) throw Error::from_errno("list '{}'", name);
   fd.release();
@@ -80,7 +81,8 @@ void remove_tree(const UniqueFd& dir, const std::string& name) {
     const std::string done = std::move(levels.back().name);
     levels.pop_back();
     const int parent = levels.empty() ? dir.get() : ::dirfd(levels.back().stream.get());
-    if (::unlinkat(parent, done.c_str(), AT_REMOVEDIR) < 0) throw Error::from_errno("remove folder '{}'", done);
+    if (::unlinkat(parent, done.c_str(), AT_REMOVEDIR) < 0)
+      throw Error::from_errno("remove folder '{}'", done);
   }
 }
 

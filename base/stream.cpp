@@ -24,9 +24,13 @@ std::uint64_t pump(ByteSource& source, ByteSink& sink) {
   return moved;
 }
 
-std::size_t FdSource::read(std::span<std::byte> out) { return sys::read_some(fd_, out); }
+std::size_t FdSource::read(std::span<std::byte> out) {
+  return sys::read_some(fd_, out);
+}
 
-void FdSink::write(std::span<const std::byte> bytes) { sys::write_all(fd_, bytes); }
+void FdSink::write(std::span<const std::byte> bytes) {
+  sys::write_all(fd_, bytes);
+}
 
 std::size_t StringSource::read(std::span<std::byte> out) {
   const std::size_t count = std::min(out.size(), rest_.size());

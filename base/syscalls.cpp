@@ -19,19 +19,25 @@ namespace {
 /// openat2(2) answers EAGAIN when a rename elsewhere races its walk: tried again this often.
 constexpr int kResolveTries = 256;
 
-int open_resolved(const UniqueFd& dir, const std::string& path, int flags, mode_t mode, std::uint64_t resolve) {
+int open_resolved(const UniqueFd& dir, const std::string& path, int flags, mode_t mode,
+                  std::uint64_t resolve) {
   open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC, .mode = mode, .resolve = resolve};
   if ((flags & (O_CREAT | O_TMPFILE)) == 0) how.mode = 0;
   for (int attempt = 0;; ++attempt) {
-    const long fd = retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); });
+    const long fd =
+        retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); });
     if (fd >= 0 || errno != EAGAIN || attempt == kResolveTries) return static_cast<int>(fd);
   }
 }
 
 /// The path under which an open descriptor, O_PATH included, can be reached by calls that take only paths.
-std::string fd_path(const UniqueFd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
+std::string fd_path(const UniqueFd& fd) {
+  return fmt::format("/proc/self/fd/{}", fd.get());
+}
 
-bool is_absent(int error_number) { return error_number == ENOENT || error_number == ENOTDIR; }
+bool is_absent(int error_number) {
+  return error_number == ENOENT || error_number == ENOTDIR;
+}
 
 }  // namespace
 
@@ -113,7 +119,9 @@ void write_all(const UniqueFd& fd, std::span<const std::byte> bytes) {
   }
 }
 
-void write_all(const UniqueFd& fd, std::string_view text) { write_all(fd, std::as_bytes(std::span(text))); }
+void write_all(const UniqueFd& fd, std::string_view text) {
+  write_all(fd, std::as_bytes(std::span(text)));
+}
 
 struct ::stat stat_of(const UniqueFd& fd) {
   struct ::stat result {};
@@ -154,7 +162,8 @@ void symlink_at(const std::string& target, const UniqueFd& dir, const std::strin
     throw Error::from_errno("create symlink '{}'", path);
 }
 
-void link_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir, const std::string& to) {
+void link_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
+             const std::string& to) {
   if (::linkat(from_dir.get(), from.c_str(), to_dir.get(), to.c_str(), 0) < 0)
     throw Error::from_errno("link '{}' to '{}'", from, to);
 }
@@ -173,7 +182,8 @@ std::string readlink_at(const UniqueFd& dir, const std::string& path) {
   return target;
 }
 
-void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir, const std::string& to) {
+void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
+               const std::string& to) {
   if (::renameat(from_dir.get(), from.c_str(), to_dir.get(), to.c_str()) < 0)
     throw Error::from_errno("rename '{}' to '{}'", from, to);
 }
@@ -213,7 +223,8 @@ void fchmod(const UniqueFd& fd, mode_t mode) {
 }
 
 void chmod_at(const UniqueFd& dir, const std::string& path, mode_t mode) {
-  if (::fchmodat(dir.get(), path.c_str(), mode, 0) < 0) throw Error::from_errno("set mode {:o} of '{}'", mode, path);
+  if (::fchmodat(dir.get(), path.c_str(), mode, 0) < 0)
+    throw Error::from_errno("set mode {:o} of '{}'", mode, path);
 }
 
 void chown_at(const UniqueFd& dir, const std::string& path, uid_t uid, gid_t gid) {

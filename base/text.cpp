@@ -30,8 +30,9 @@ std::size_t utf8_length(std::string_view text) {
 bool is_unsafe(std::string_view character) {
   if (character.size() == 1) return static_cast<unsigned char>(character[0]) < 0x20 || character[0] == 0x7f;
   if (character.size() == 2) return character[0] == '\xc2' && static_cast<unsigned char>(character[1]) < 0xa0;
-  static constexpr std::array<std::string_view, 12> kBidirectional{
-      "\u200e", "\u200f", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069", "\u061c"};
+  static constexpr std::array<std::string_view, 12> kBidirectional{"\u200e", "\u200f", "\u202a", "\u202b",
+                                                                   "\u202c", "\u202d", "\u202e", "\u2066",
+                                                                   "\u2067", "\u2068", "\u2069", "\u061c"};
   return std::find(kBidirectional.begin(), kBidirectional.end(), character) != kBidirectional.end();
 }
 
@@ -88,8 +89,10 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 std::optional<std::uint64_t> parse_size(std::string_view text) {
   static constexpr std::string_view kUnits = "bkmgt";
   std::string lower = to_lower(text);
-  if (lower.size() > 2 && lower.ends_with("ib")) lower.resize(lower.size() - 2);
-  else if (lower.size() > 2 && lower.back() == 'b' && kUnits.find(lower[lower.size() - 2]) != std::string_view::npos)
+  if (lower.size() > 2 && lower.ends_with("ib"))
+    lower.resize(lower.size() - 2);
+  else if (lower.size() > 2 && lower.back() == 'b' &&
+           kUnits.find(lower[lower.size() - 2]) != std::string_view::npos)
     lower.pop_back();
   if (lower.empty()) return std::nullopt;
   std::size_t power = 0;

@@ -30,18 +30,18 @@ struct RootfsPlan {
   std::vector<BoundFile> files;
 };
 
-/// In the child, in its own mount namespace, as the first step: makes the tree private, mounts the overlay, all
-/// of spec.mounts in order, /dev with its nodes, the bound files; then pivots into it, detaches the old root,
-/// masks paths, makes read-only what shall be. Targets are resolved inside the root by descriptor only; missing
-/// mount points are made in init/, a lower of their own, so that they never reach a commit.
-/// Throws Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
+/// In the child, in its own mount namespace, as the first step: makes the tree private, mounts the overlay,
+/// all of spec.mounts in order, /dev with its nodes, the bound files; then pivots into it, detaches the old
+/// root, masks paths, makes read-only what shall be. Targets are resolved inside the root by descriptor only;
+/// missing mount points are made in init/, a lower of their own, so that they never reach a commit. Throws
+/// Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
 void enter_rootfs(const Spec& spec, const RootfsPlan& plan);
 
-/// In the child, after enter_rootfs and after its cgroup namespace was unshared (which must follow its attachment
-/// to the cgroups, or the namespace would show the host's): mounts the hierarchies read-only on the destination of
-/// the "cgroup" mount of `spec`, whose place enter_rootfs has prepared. v2 alone is mounted right there; v1 and
-/// hybrid as a tmpfs with one folder for each hierarchy. Nothing is mounted when the spec has no such mount or no
-/// cgroup namespace of its own.
+/// In the child, after enter_rootfs and after its cgroup namespace was unshared (which must follow its
+/// attachment to the cgroups, or the namespace would show the host's): mounts the hierarchies read-only on
+/// the destination of the "cgroup" mount of `spec`, whose place enter_rootfs has prepared. v2 alone is
+/// mounted right there; v1 and hybrid as a tmpfs with one folder for each hierarchy. Nothing is mounted when
+/// the spec has no such mount or no cgroup namespace of its own.
 void mount_cgroups(const Spec& spec);
 
 /// Opens the container's new pty from inside its devpts and binds it to /dev/console; returns the master.

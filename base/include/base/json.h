@@ -15,8 +15,8 @@ using Json = nlohmann::json;
 /// No document lay reads is larger (the peers' limit for manifests and configs).
 constexpr std::size_t kMaxJsonBytes = 4 * 1024 * 1024;
 
-/// Parses one whole document; `what` names it in errors. Throws invalid: syntax, trailing bytes, nesting deeper
-/// than 64, larger than kMaxJsonBytes, invalid UTF-8.
+/// Parses one whole document; `what` names it in errors. Throws invalid: syntax, trailing bytes, nesting
+/// deeper than 64, larger than kMaxJsonBytes, invalid UTF-8.
 Json parse_json(std::string_view text, const std::string& what);
 /// Compact UTF-8 with sorted keys; throws invalid on strings that are not UTF-8.
 std::string dump_json(const Json& value);

@@ -43,9 +43,9 @@ class BytePipe final : public ByteSource, public ByteSink {
   std::exception_ptr aborted_;
 };
 
-/// A sink whose bytes are written to `target` by a thread of its own, so that producing and consuming overlap.
-/// finish() waits until everything is written, finishes `target`, and rethrows what the thread threw.
-/// Destroyed without finish(): the thread is stopped, `target` is left unfinished.
+/// A sink whose bytes are written to `target` by a thread of its own, so that producing and consuming
+/// overlap. finish() waits until everything is written, finishes `target`, and rethrows what the thread
+/// threw. Destroyed without finish(): the thread is stopped, `target` is left unfinished.
 class AsyncSink final : public ByteSink {
  public:
   explicit AsyncSink(ByteSink& target);
@@ -62,6 +62,7 @@ class AsyncSink final : public ByteSink {
 
 /// Runs `produce` on a thread of its own, writing into a pipe that `consume` reads here. Both have ended when
 /// this returns; the first failure of either is rethrown.
-void run_pipeline(const std::function<void(ByteSink&)>& produce, const std::function<void(ByteSource&)>& consume);
+void run_pipeline(const std::function<void(ByteSink&)>& produce,
+                  const std::function<void(ByteSource&)>& consume);
 
 }  // namespace lay

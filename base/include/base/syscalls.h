@@ -61,11 +61,13 @@ void mkdir_at(const UniqueFd& dir, const std::string& path, mode_t mode);
 bool try_mkdir_at(const UniqueFd& dir, const std::string& path, mode_t mode);
 void mknod_at(const UniqueFd& dir, const std::string& path, mode_t mode, dev_t device);
 void symlink_at(const std::string& target, const UniqueFd& dir, const std::string& path);
-void link_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir, const std::string& to);
+void link_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
+             const std::string& to);
 /// Gives an O_TMPFILE descriptor a name (linkat(2) through /proc/self/fd); false when the name is taken.
 bool try_link_fd(const UniqueFd& fd, const UniqueFd& to_dir, const std::string& to);
 std::string readlink_at(const UniqueFd& dir, const std::string& path);
-void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir, const std::string& to);
+void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
+               const std::string& to);
 /// renameat2(2) with RENAME_NOREPLACE; false when the target is there already.
 bool try_rename_noreplace(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
                           const std::string& to);

@@ -9,8 +9,8 @@
 
 namespace lay {
 
-/// Makes a string from outside safe to print on a terminal: control bytes, ESC, invalid UTF-8 and bidirectional
-/// overrides become \xNN.
+/// Makes a string from outside safe to print on a terminal: control bytes, ESC, invalid UTF-8 and
+/// bidirectional overrides become \xNN.
 std::string printable(std::string_view text);
 
 std::vector<std::string> split(std::string_view text, char separator);

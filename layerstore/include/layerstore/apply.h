@@ -12,8 +12,8 @@ struct ApplyStats {
   std::uint64_t bytes = 0;  ///< of the tar
 };
 
-/// Unpacks one layer tar beneath `target` in the tree form: the notation of an overlay lower, where a whiteout
-/// is a char 0:0 node and an opaque folder carries trusted.overlay.opaque=y.
+/// Unpacks one layer tar beneath `target` in the tree form: the notation of an overlay lower, where a
+/// whiteout is a char 0:0 node and an opaque folder carries trusted.overlay.opaque=y.
 ///   tar      the uncompressed tar; read to its very end, padding included
 ///   target   an empty folder of mode 0700; it becomes the layer's "/"
 ///   throws   invalid for what a hostile or broken tar may hold (threats.md T, F, W), naming the entry; io

@@ -20,21 +20,26 @@ enum class Durability {
 class BlobWriter final : public ByteSink {
  public:
   void write(std::span<const std::byte> bytes) override;
-  /// Publishes under the digest of what was written; throws corrupt ("got … expected …") when it is not
-  /// `expected` in digest or size, and then nothing is published.
+  /// Throws corrupt ("got … expected …") when what was written is not `expected` in digest or size.
+  /// Nothing may be written afterwards.
+  void verify(const Descriptor& expected);
+  /// Publishes under the digest of what was written, after verify(); what fails there is not published.
   Digest commit(const Descriptor& expected);
+  /// Already there is success. A synced blob takes the place of the one there, and so heals it.
   Digest commit();
   std::uint64_t size() const { return size_; }
 
  private:
   friend class BlobStore;
   BlobWriter(const UniqueFd& blobs, Ingest ingest, DigestAlgorithm algorithm, Durability durability);
-  Digest publish(const std::optional<Descriptor>& expected);
+  /// Of what was written; the hash is ended by the first call.
+  const Digest& digest();
 
   const UniqueFd& blobs_;
   Ingest ingest_;
   UniqueFd file_;
   Hasher hasher_;
+  std::optional<Digest> digest_;
   Durability durability_;
   std::uint64_t size_ = 0;
 };

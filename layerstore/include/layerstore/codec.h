@@ -26,7 +26,8 @@ struct CompressOptions {
 /// zstd uses every core; the bytes do not depend on how many there are.
 std::unique_ptr<ByteSink> make_compressor(const CompressOptions& options, ByteSink& out);
 
-/// Decompresses what it reads from `in`. Throws corrupt on broken or truncated input, and on bytes after its end.
+/// Decompresses what it reads from `in`. Throws corrupt on broken or truncated input, and on bytes after its
+/// end.
 std::unique_ptr<ByteSource> make_decompressor(Compression compression, ByteSource& in);
 
 }  // namespace lay::layerstore

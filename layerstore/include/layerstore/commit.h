@@ -20,32 +20,33 @@ struct WrittenLayer {
 };
 
 /// Writes `folder` as a layer blob into the store, durably. The caller holds Store::share().
-WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind kind, const CompressOptions& options,
-                         Progress& progress);
+WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind kind,
+                         const CompressOptions& options, Progress& progress);
 
 struct CommitRequest {
   std::optional<Image> base;  ///< the image the upper was made on; none: the upper is the whole root
   RunDefaults run;            ///< as the new image shall have it: the base's defaults with the user's changes
-  History history;            ///< of the new layer; `created` is the image's time too (empty: none is written)
+  History history;  ///< of the new layer; `created` is the image's time too (empty: none is written)
   CompressOptions compression;
 };
 
 /// Captures an overlay upper as a new image on `base` and gives it `name`: blob, config, manifest, then name,
 /// each durable before the next. Returns the new image.
-Image commit_upper(const Store& store, const UniqueFd& upper, const std::string& name, const CommitRequest& request,
-                   Progress& progress);
+Image commit_upper(const Store& store, const UniqueFd& upper, const std::string& name,
+                   const CommitRequest& request, Progress& progress);
 
 /// Makes a base image of a folder.
 Image import_folder(const Store& store, const UniqueFd& folder, const std::string& name,
                     const CommitRequest& request, Progress& progress);
 
-/// Makes a base image of a tar: plain, gzip or zstd, by its first bytes. Its uncompressed bytes become the layer
-/// unchanged; it is unpacked in the same pass, so what cannot be run is refused here.
+/// Makes a base image of a tar: plain, gzip or zstd, by its first bytes. Its uncompressed bytes become the
+/// layer unchanged; it is unpacked in the same pass, so what cannot be run is refused here.
 Image import_tar(const Store& store, ByteSource& tar, const std::string& name, const CommitRequest& request,
                  Progress& progress);
 
-/// Stores a layer blob that streams in from elsewhere (a registry, an archive) and unpacks it in the same pass:
-/// verified against `blob` and `diff_id` before either becomes visible. The caller holds Store::share().
+/// Stores a layer blob that streams in from elsewhere (a registry, an archive) and unpacks it in the same
+/// pass: verified against `blob` and `diff_id` before either becomes visible. The caller holds
+/// Store::share().
 void receive_layer(const Store& store, ByteSource& compressed, const Descriptor& blob, const Digest& diff_id);
 
 }  // namespace lay::layerstore

@@ -22,12 +22,13 @@ struct DiffStats {
 /// Writes a folder as an OCI layer tar (pax where ustar does not reach).
 ///   root     open directory; tar names are relative to it and begin with its own entry "./"
 ///   out      receives the uncompressed tar, whose SHA-256 is the diff_id; not finished here
-///   returns  counts; the same folder gives the same bytes on every machine and under every locale, umask and clock
-///   throws   Error io (unreadable, or changed while read), unsupported (a name beginning ".wh.", a redirect or
+///   returns  counts; the same folder gives the same bytes on every machine and under every locale, umask and
+///   clock throws   Error io (unreadable, or changed while read), unsupported (a name beginning ".wh.", a
+///   redirect or
 ///            metacopy that would need the lowers)
 ///   order    in each folder whiteouts first, then byte order of the names; a folder before what it holds
-///   kept     type, mode, owner, mtime in whole seconds, xattrs without overlay's own, hard links within the tree
-///   source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories"
+///   kept     type, mode, owner, mtime in whole seconds, xattrs without overlay's own, hard links within the
+///   tree source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories"
 /// Other file systems mounted inside are not entered: their mount points are written as empty folders.
 DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out);
 

@@ -15,8 +15,8 @@ namespace lay::layerstore {
 
 enum class DigestAlgorithm { sha256, sha512 };
 
-/// "sha256:<64 lower-case hex>" or "sha512:<128>": the only way to name content, and the only way from outside
-/// text to a file name in the store. image-spec descriptor.md "Digests".
+/// "sha256:<64 lower-case hex>" or "sha512:<128>": the only way to name content, and the only way from
+/// outside text to a file name in the store. image-spec descriptor.md "Digests".
 class Digest {
  public:
   /// Throws invalid when the grammar is broken, unsupported when the algorithm is another one.

@@ -16,19 +16,21 @@ struct RunDefaults {
   std::vector<std::string> cmd;
   std::vector<std::string> env;  ///< "NAME=value"
   std::string working_dir;
-  std::string user;                      ///< "user", "uid", "user:group", "uid:gid"
-  std::set<std::string> exposed_ports;   ///< "80/tcp"
+  std::string user;                     ///< "user", "uid", "user:group", "uid:gid"
+  std::set<std::string> exposed_ports;  ///< "80/tcp"
   std::set<std::string> volumes;
   std::map<std::string, std::string> labels;
   std::string stop_signal;
 };
 
 struct History {
-  std::string created;     ///< RFC 3339
+  std::string created;  ///< RFC 3339
   std::string created_by;
   std::string author;
   std::string comment;
   bool empty_layer = false;
+
+  bool operator==(const History&) const = default;
 };
 
 /// image-spec config.md.
@@ -45,8 +47,10 @@ struct ImageConfig {
   std::string source;
 };
 
-/// Throws invalid when a member has the wrong type, or diff_ids are missing.
+/// Throws invalid when a member has the wrong type, a required one is missing (architecture, os, diff_ids), a list
+/// is absurdly long, or a string that reaches execve(2) holds a NUL.
 ImageConfig parse_image_config(std::string_view text);
+/// Compact JSON; members of `source` that lay does not know stay as they were.
 std::string write_image_config(const ImageConfig& config);
 
 }  // namespace lay::layerstore

@@ -15,8 +15,10 @@ class LayerWriter {
  public:
   /// Unpacks the tar and hashes every byte of it. Called once.
   void apply(ByteSource& tar);
-  /// Syncs, and makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another one.
-  /// A layer that somebody else made meanwhile is success.
+  /// Throws corrupt when the tar's diff_id is not `expected`.
+  void verify(const Digest& expected) const;
+  /// Syncs, and makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another
+  /// one. A layer that somebody else made meanwhile is success.
   Digest commit(const Digest& expected);
   Digest commit();
 
@@ -28,7 +30,8 @@ class LayerWriter {
   std::optional<Digest> diff_id_;
 };
 
-/// layers/<diff_id hex>/tree: layers ready to be mounted as overlay lowers, shared by every image that has them.
+/// layers/<diff_id hex>/tree: layers ready to be mounted as overlay lowers, shared by every image that has
+/// them.
 class LayerStore {
  public:
   /// `root` is the store's folder and must outlive it; `root_path` is how others reach it.

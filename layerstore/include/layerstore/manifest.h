@@ -26,9 +26,9 @@ struct Index {
 
 enum class DocumentKind { manifest, index };
 
-/// Which of the two a document is. `content_type` is what the registry or descriptor said, empty when unknown.
-/// Throws invalid when document and content type disagree, when it could be read as both (CVE-2021-41190), and
-/// for schema 1.
+/// Which of the two a document is. `content_type` is what the registry or descriptor said, empty when
+/// unknown. Throws invalid when document and content type disagree, when it could be read as both
+/// (CVE-2021-41190), and for schema 1.
 DocumentKind classify_document(std::string_view text, std::string_view content_type);
 
 Manifest parse_manifest(std::string_view text);

@@ -51,8 +51,9 @@ class Store {
   /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
   Image load(const Descriptor& manifest) const;
 
-  /// Removes every blob and layer that no name reaches. `layers_in_use` are diff_ids that must stay (containers).
-  /// When a writer is at work nothing is collected and the result is empty; the next call does it.
+  /// Removes every blob and layer that no name reaches. `layers_in_use` are diff_ids that must stay
+  /// (containers). When a writer is at work nothing is collected and the result is empty; the next call does
+  /// it.
   CollectResult collect(const std::set<Digest>& layers_in_use) const;
 
  private:

@@ -20,8 +20,8 @@ class CredentialStore {
   /// `authfile` (--authfile) is read instead of all others when given.
   explicit CredentialStore(std::optional<std::string> authfile = std::nullopt);
 
-  /// Empty when nobody logged in. Throws invalid when a file or credential helper is there but unusable: falling
-  /// back to other credentials could send them to the wrong host.
+  /// Empty when nobody logged in. Throws invalid when a file or credential helper is there but unusable:
+  /// falling back to other credentials could send them to the wrong host.
   std::optional<Credentials> find(const std::string& domain, const std::string& repository) const;
   /// Writes to the first file (0600, atomically).
   void save(const std::string& domain, const Credentials& credentials) const;
@@ -32,7 +32,8 @@ class CredentialStore {
   std::vector<std::string> files_;  ///< in the order they are read; the first is written
 };
 
-/// The files in the order they are read, from the environment (REGISTRY_AUTH_FILE, XDG_*, DOCKER_CONFIG, HOME).
+/// The files in the order they are read, from the environment (REGISTRY_AUTH_FILE, XDG_*, DOCKER_CONFIG,
+/// HOME).
 std::vector<std::string> default_auth_files();
 
 }  // namespace lay::registry

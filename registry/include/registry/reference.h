@@ -26,8 +26,8 @@ std::string to_string(const Reference& reference);
 /// What goes into URLs behind "manifests/": the digest when there is one, the tag otherwise.
 std::string manifest_selector(const Reference& reference);
 
-/// A local name as the user wrote it with ":latest" added when it has neither tag nor digest: what a commit or
-/// import is stored under. Throws invalid as parse_reference does.
+/// A local name as the user wrote it with ":latest" added when it has neither tag nor digest: what a commit
+/// or import is stored under. Throws invalid as parse_reference does.
 std::string local_name(std::string_view text);
 
 }  // namespace lay::registry

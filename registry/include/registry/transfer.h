@@ -29,9 +29,9 @@ struct PullRequest {
   unsigned parallel = 3;  ///< layers at once
 };
 
-/// Pulls an image and stores it under `name`. Blobs and layers that are here already are not fetched; each byte
-/// is verified while it streams; the name appears last. Returns the image.
-/// Throws not_found, unauthorized, unavailable, corrupt, unsupported; the store is then as it was.
+/// Pulls an image and stores it under `name`. Blobs and layers that are here already are not fetched; each
+/// byte is verified while it streams; the name appears last. Returns the image. Throws not_found,
+/// unauthorized, unavailable, corrupt, unsupported; the store is then as it was.
 layerstore::Image pull(const layerstore::Store& store, const PullRequest& request, const std::string& name,
                        Progress& progress);
 
@@ -49,8 +49,8 @@ struct PushResult {
 
 /// Pushes an image of the store: blobs the other side lacks, then config, then the manifest, byte for byte as
 /// stored (so the digest that commit printed is the registry's). Each blob is verified as it is read.
-PushResult push(const layerstore::Store& store, const layerstore::Descriptor& manifest, const PushRequest& request,
-                Progress& progress);
+PushResult push(const layerstore::Store& store, const layerstore::Descriptor& manifest,
+                const PushRequest& request, Progress& progress);
 
 /// Checks credentials against a registry (GET /v2/ and its challenge); throws unauthorized when refused.
 void check_login(const std::string& domain, const Credentials& credentials, const Connection& connection);

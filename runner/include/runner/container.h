@@ -23,9 +23,9 @@ struct ContainerConfig {
   Time created;
   std::vector<std::string> lowers;  ///< folders to mount beneath the upper, topmost first, absolute
   NetworkConfig network;
-  bool open_stdin = false;   ///< -i
-  bool auto_remove = false;  ///< --rm
-  std::string stop_signal;   ///< "SIGTERM" when empty
+  bool open_stdin = false;     ///< -i
+  bool auto_remove = false;    ///< --rm
+  std::string stop_signal;     ///< "SIGTERM" when empty
   unsigned stop_timeout = 10;  ///< seconds between the stop signal and SIGKILL
   /// The caller's own notes (image name, manifest digest …): kept, shown by inspect, never read here.
   std::map<std::string, std::string> labels;
@@ -44,15 +44,15 @@ struct ContainerState {
   std::string boot_id;
   std::optional<Time> started;
   std::optional<Time> finished;
-  int exit_code = 0;  ///< 128 + N after signal N
+  int exit_code = 0;    ///< 128 + N after signal N
   std::string address;  ///< on lay's bridge, such as "10.99.0.2"; empty without one
   std::string gateway;
   std::string mac_address;
   std::string error;  ///< why it could not be started
 };
 
-/// A container's folder: containers/<id>/ with config.json container.json state.json upper/ work/ init/ log and
-/// the files for /etc.
+/// A container's folder: containers/<id>/ with config.json container.json state.json upper/ work/ init/ log
+/// and the files for /etc.
 class Container {
  public:
   const ContainerConfig& config() const { return config_; }
@@ -82,8 +82,8 @@ class ContainerStore {
   /// `root` is lay's root folder; `run` is RUN. Both are absolute; folders are made as needed (0700).
   ContainerStore(const std::string& root, const std::string& run);
 
-  /// Makes the folder with empty upper and work and the files for /etc. Throws busy when the name is taken, with
-  /// a hint; invalid when it is not [A-Za-z0-9][A-Za-z0-9_.-]*.
+  /// Makes the folder with empty upper and work and the files for /etc. Throws busy when the name is taken,
+  /// with a hint; invalid when it is not [A-Za-z0-9][A-Za-z0-9_.-]*.
   Container create(ContainerConfig config) const;
   /// By name, id or unambiguous id prefix; throws not_found or invalid (ambiguous), with a hint.
   Container find(const std::string& name) const;

@@ -11,28 +11,28 @@
 /// What can be done with a container. Exit codes are the shell's: the command's own, 128 + N after signal N.
 namespace lay::runner {
 
-/// Starts a created or exited container and supervises it in this process, its stdio joined to ours (through a
-/// pty of its own when the spec asks for a terminal), until it ends; returns its exit code.
-/// SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on; window size changes follow the terminal.
+/// Starts a created or exited container and supervises it in this process, its stdio joined to ours (through
+/// a pty of its own when the spec asks for a terminal), until it ends; returns its exit code. SIGINT,
+/// SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on; window size changes follow the terminal.
 /// Throws no_command (127) and not_invocable (126) when the command cannot be executed; after any failure
 /// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove.
 int run_attached(const ContainerStore& store, const Container& container);
 
-/// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns when
-/// the command has been executed; throws what the start threw.
+/// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns
+/// when the command has been executed; throws what the start threw.
 void run_detached(const ContainerStore& store, const Container& container);
 
 struct ExecRequest {
   std::vector<std::string> args;
-  std::vector<std::string> env;       ///< added to the container's own
+  std::vector<std::string> env;  ///< added to the container's own
   std::optional<std::string> cwd;
-  std::optional<std::string> user;    ///< as User::username
+  std::optional<std::string> user;  ///< as User::username
   bool terminal = false;
   bool open_stdin = false;
 };
 
-/// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than its
-/// first process has; returns the exit code.
+/// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than
+/// its first process has; returns the exit code.
 int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
 
 /// Sends a signal to the first process. Throws invalid when it is not running.

@@ -48,9 +48,9 @@ struct Attachment {
   std::vector<PortMapping> ports;  ///< with the host ports really taken
 };
 
-/// Holds all that one container has on lay's bridge: address lease, veth, NAT entries, and the host ports, which
-/// are kept bound so that nobody else takes them. Destruction gives them back; a killed holder's leftovers are
-/// recognised by its free lock and cleared by the next attach or sweep.
+/// Holds all that one container has on lay's bridge: address lease, veth, NAT entries, and the host ports,
+/// which are kept bound so that nobody else takes them. Destruction gives them back; a killed holder's
+/// leftovers are recognised by its free lock and cleared by the next attach or sweep.
 class BridgeAttachment {
  public:
   BridgeAttachment(BridgeAttachment&&) noexcept;
@@ -60,9 +60,10 @@ class BridgeAttachment {
   const Attachment& attachment() const;
 
   /// First half, before the container's process exists: address, host ports. Throws busy when a port is taken
-  /// ("port 8080/tcp is already in use", hint: who or what to do). `run` is RUN; it decides the names of bridge,
-  /// table and leases, so that two RUNs do not meet.
-  static BridgeAttachment reserve(const std::string& run, const std::string& container_id, const NetworkConfig& config);
+  /// ("port 8080/tcp is already in use", hint: who or what to do). `run` is RUN; it decides the names of
+  /// bridge, table and leases, so that two RUNs do not meet.
+  static BridgeAttachment reserve(const std::string& run, const std::string& container_id,
+                                  const NetworkConfig& config);
   /// Second half: veth with its peer "eth0" made inside the network namespace of `pid`, loopback up, address,
   /// default route, NAT entries. One netlink batch where the kernel allows.
   void connect(pid_t pid);

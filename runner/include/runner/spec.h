@@ -8,8 +8,8 @@
 
 #include "base/json.h"
 
-/// The OCI runtime-spec 1.2, field by field, as far as lay uses it (config.md, config-linux.md). Names are the
-/// specification's in snake_case. The one struct from which a container is started.
+/// The OCI runtime-spec 1.2, field by field, as far as lay uses it (config.md, config-linux.md). Names are
+/// the specification's in snake_case. The one struct from which a container is started.
 namespace lay::runner {
 
 struct User {
@@ -61,7 +61,7 @@ struct Root {
 
 struct Mount {
   std::string destination;
-  std::string type;    ///< "proc", "tmpfs", "bind" …
+  std::string type;  ///< "proc", "tmpfs", "bind" …
   std::string source;
   std::vector<std::string> options;
 };
@@ -85,7 +85,7 @@ struct Device {
 
 struct DeviceRule {
   bool allow = false;
-  std::string type = "a";              ///< "a", "b", "c"
+  std::string type = "a";             ///< "a", "b", "c"
   std::optional<std::int64_t> major;  ///< empty: any
   std::optional<std::int64_t> minor;
   std::string access = "rwm";

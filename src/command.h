@@ -1,0 +1,48 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "context.h"
+
+namespace lay::cli {
+
+using Arguments = std::vector<std::string>;
+
+/// One verb of the command line.
+struct Command {
+  std::string_view name;     ///< "images"
+  std::string_view alias;    ///< the noun form, "image ls"; may be empty
+  std::string_view summary;  ///< one line for the overview
+  int error_code;            ///< exit code when it fails: 125 where the container's own codes must stay apart
+  int (*run)(const Context& context, const Arguments& arguments);
+};
+
+std::span<const Command> all_commands();
+
+// One file each under commands/.
+int command_commit(const Context& context, const Arguments& arguments);
+int command_exec(const Context& context, const Arguments& arguments);
+int command_history(const Context& context, const Arguments& arguments);
+int command_images(const Context& context, const Arguments& arguments);
+int command_import(const Context& context, const Arguments& arguments);
+int command_inspect(const Context& context, const Arguments& arguments);
+int command_kill(const Context& context, const Arguments& arguments);
+int command_login(const Context& context, const Arguments& arguments);
+int command_logout(const Context& context, const Arguments& arguments);
+int command_logs(const Context& context, const Arguments& arguments);
+int command_ps(const Context& context, const Arguments& arguments);
+int command_pull(const Context& context, const Arguments& arguments);
+int command_push(const Context& context, const Arguments& arguments);
+int command_rm(const Context& context, const Arguments& arguments);
+int command_rmi(const Context& context, const Arguments& arguments);
+int command_run(const Context& context, const Arguments& arguments);
+int command_start(const Context& context, const Arguments& arguments);
+int command_stop(const Context& context, const Arguments& arguments);
+int command_tag(const Context& context, const Arguments& arguments);
+int command_wait(const Context& context, const Arguments& arguments);
+
+}  // namespace lay::cli

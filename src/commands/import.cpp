@@ -1,0 +1,71 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "../context.h"
+#include "base/syscalls.h"
+#include "command.h"
+#include "layerstore/commit.h"
+#include "options.h"
+#include "output/progress_display.h"
+#include "registry/reference.h"
+
+namespace lay::cli {
+
+namespace {
+
+struct ImportOptions {
+  std::string source;
+  std::string name;
+  ImageFlags image;
+};
+
+ImportOptions parse_options(const Arguments& arguments) {
+  ImportOptions options;
+  const auto parser =
+      make_parser("import", "[flags] FOLDER|TAR|- NAME[:TAG]",
+                  "Makes a base image of a root file system: a folder, a tar (plain, gzip, zstd), or "
+                  "a tar on stdin.");
+  parser->add_option("source", options.source, "folder, tar file, or - for stdin")->required();
+  parser->add_option("name", options.name, "name of the new image")->required();
+  options.image.add_to(*parser);
+  parse(*parser, arguments);
+  return options;
+}
+
+layerstore::Image import_source(const layerstore::Store& store, const ImportOptions& options,
+                                const layerstore::CommitRequest& request, Progress& progress) {
+  const std::string name = registry::local_name(options.name);
+  const UniqueFd source = options.source == "-"
+                              ? UniqueFd{::dup(STDIN_FILENO)}
+                              : sys::open_at(sys::cwd(), options.source, O_RDONLY | O_NONBLOCK);
+  const mode_t type = sys::stat_of(source).st_mode & S_IFMT;
+  if (type == S_IFDIR) return layerstore::import_folder(store, source, name, request, progress);
+  if (type != S_IFREG && options.source != "-")
+    throw Error::make(Errc::invalid, "'{}' is neither a folder nor a file", options.source);
+  FdSource tar(source);
+  return layerstore::import_tar(store, tar, name, request, progress);
+}
+
+}  // namespace
+
+int command_import(const Context& context, const Arguments& arguments) {
+  const ImportOptions options = parse_options(arguments);
+  require_root("import");
+  return with_context("import " + options.source, [&] {
+    const layerstore::Store store = open_store(context);
+    const layerstore::CommitRequest request{
+        .run = options.image.over({}),
+        .history = {.created_by = "lay import",
+                    .author = options.image.author,
+                    .comment = options.image.message},
+        .compression = options.image.compress_options(),
+    };
+    const auto progress = make_progress_display();
+    const layerstore::Image image = import_source(store, options, request, *progress);
+    fmt::print("{}\n", image.id().to_string());
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "command.h"
+#include "image_lookup.h"
+#include "options.h"
+#include "output/listing.h"
+#include "output/messages.h"
+
+namespace lay::cli {
+
+namespace {
+
+Json ports_json(const std::vector<runner::PortMapping>& ports) {
+  Json result = Json::object();
+  for (const runner::PortMapping& port : ports) {
+    const char* protocol = port.protocol == runner::Protocol::tcp ? "tcp" : "udp";
+    result[fmt::format("{}/{}", port.container_port, protocol)].push_back(
+        {{"HostIp", port.host_ip}, {"HostPort", std::to_string(port.host_port)}});
+  }
+  return result;
+}
+
+std::string note_of(const runner::ContainerConfig& config, const char* key) {
+  const auto it = config.notes.find(key);
+  return it == config.notes.end() ? "" : it->second;
+}
+
+/// The members that scripts for docker and podman look at, and lay's own under the same names as in the
+/// files.
+Json describe(const runner::Container& container) {
+  const runner::ContainerConfig& config = container.config();
+  const runner::ContainerState state = container.state();
+  const runner::Process& process = config.spec.process;
+  const Json spec = runner::to_json(config.spec);
+  return Json{
+      {"Id", config.id},
+      {"Name", config.name},
+      {"Created", format_time(config.created)},
+      {"Path", process.args.empty() ? "" : process.args.front()},
+      {"Args", process.args},
+      {"Image", note_of(config, note::kImageId)},
+      {"ImageName", note_of(config, note::kImage)},
+      {"State",
+       {{"Status", runner::to_string(state.status)},
+        {"Running", state.status == runner::Status::running},
+        {"Pid", state.pid},
+        {"ExitCode", state.exit_code},
+        {"Error", state.error},
+        {"StartedAt", state.started ? format_time(*state.started) : ""},
+        {"FinishedAt", state.finished ? format_time(*state.finished) : ""}}},
+      {"Config",
+       {{"Hostname", config.spec.hostname},
+        {"Env", process.env},
+        {"Cmd", process.args},
+        {"WorkingDir", process.cwd},
+        {"User", process.user.username},
+        {"Tty", process.terminal},
+        {"OpenStdin", config.open_stdin},
+        {"Labels", config.labels},
+        {"StopSignal", config.stop_signal}}},
+      {"NetworkSettings",
+       {{"IPAddress", state.address},
+        {"Gateway", state.gateway},
+        {"MacAddress", state.mac_address},
+        {"Ports", ports_json(config.network.ports)}}},
+      {"Mounts", spec.value("mounts", Json::array())},
+      {"Upper", container.path() + "/upper"},
+      {"Spec", spec},
+  };
+}
+
+Json describe(const FoundImage& found) {
+  const layerstore::Image& image = found.image;
+  Json layers = Json::array();
+  for (const layerstore::Descriptor& layer : image.manifest.layers) layers.push_back(to_json(layer));
+  std::vector<std::string> diff_ids;
+  for (const layerstore::Digest& diff_id : image.config.diff_ids) diff_ids.push_back(diff_id.to_string());
+  Json config = parse_json(layerstore::write_image_config(image.config), "image config");
+  return Json{
+      {"Id", image.id().to_string()},
+      {"Name", found.name},
+      {"RepoTags", found.name.empty() ? Json::array() : Json::array({found.name})},
+      {"Digest", image.descriptor.digest.to_string()},
+      {"MediaType", image.manifest.media_type},
+      {"Created", image.config.created},
+      {"Author", image.config.author},
+      {"Os", image.config.os},
+      {"Architecture", image.config.architecture},
+      {"Config", config.value("config", Json::object())},
+      {"RootFS", {{"Type", "layers"}, {"Layers", diff_ids}}},
+      {"Layers", layers},
+      {"History", config.value("history", Json::array())},
+  };
+}
+
+/// A container of that name goes before an image of that name, as with docker.
+Json describe_any(const Context& context, const std::string& name) {
+  try {
+    return describe(open_containers(context).find(name));
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
+  }
+  if (auto found = try_find_image(open_store(context), name)) return describe(*found);
+  throw Error::make(Errc::not_found, "inspect {}: no container and no image of this name", printable(name))
+      .with_hint("'lay ps -a' and 'lay images' list what is here");
+}
+
+}  // namespace
+
+int command_inspect(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  std::string format;
+  const auto parser = make_parser("inspect", "[flags] CONTAINER|IMAGE …",
+                                  "Shows everything about containers or images as JSON.");
+  parser->add_option("name", names, "containers or images")->required();
+  parser->add_option("-f,--format", format, "a template: '{{.State.Pid}}'")->type_name("TEMPLATE");
+  parse(*parser, arguments);
+
+  Json all = Json::array();
+  int code = 0;
+  for (const std::string& name : names) {
+    try {
+      all.push_back(describe_any(context, name));
+    } catch (const Error& error) {
+      print_error(error.message(), error.hint());
+      code = 1;
+    }
+  }
+  if (format.empty() || format == "json") {
+    fmt::print("{}\n", dump_json_pretty(all));
+  } else {
+    for (const Json& entry : all) fmt::print("{}\n", fill_template(format, entry));
+  }
+  return code;
+}
+
+}  // namespace lay::cli

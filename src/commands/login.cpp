@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "command.h"
+#include "options.h"
+#include "registry/credentials.h"
+#include "registry/transfer.h"
+
+namespace lay::cli {
+
+namespace {
+
+constexpr const char* kHub = "docker.io";
+constexpr std::size_t kLongestPassword = 65536;
+
+/// Reads one line from the terminal without showing it.
+std::string ask_secret(const std::string& prompt) {
+  fmt::print(stderr, "{}", prompt);
+  termios shown{};
+  const bool is_terminal = ::tcgetattr(STDIN_FILENO, &shown) == 0;
+  if (is_terminal) {
+    termios hidden = shown;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  }
+  std::string line;
+  std::getline(std::cin, line);
+  if (is_terminal) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+  fmt::print(stderr, "\n");
+  return line;
+}
+
+std::string read_password_from_stdin() {
+  std::string password = sys::read_all(UniqueFd{::dup(STDIN_FILENO)}, kLongestPassword);
+  while (password.ends_with('\n') || password.ends_with('\r')) password.pop_back();
+  return password;
+}
+
+std::optional<std::string> optional_file(const std::string& path) {
+  return path.empty() ? std::nullopt : std::optional(path);
+}
+
+}  // namespace
+
+int command_login(const Context&, const Arguments& arguments) {
+  std::string host = kHub;
+  std::string authfile;
+  registry::Credentials credentials;
+  bool from_stdin = false;
+  bool tls_verify = true;
+  const auto parser =
+      make_parser("login", "[flags] [HOST[:PORT]]", "Checks credentials and keeps them for push and pull.");
+  parser->add_option("host", host, "registry (docker.io)");
+  parser->add_option("-u,--username", credentials.username, "user name")->type_name("NAME");
+  parser->add_option("-p,--password", credentials.password,
+                     "visible to others on this machine; better: --password-stdin");
+  parser->add_flag("--password-stdin", from_stdin, "read the password from stdin");
+  parser->add_option("--authfile", authfile, "auth file to write")->type_name("FILE");
+  parser->add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
+  parse(*parser, arguments);
+
+  return with_context("login " + host, [&] {
+    if (credentials.username.empty()) {
+      if (from_stdin)
+        throw Error(Errc::invalid, "--password-stdin needs --username")
+            .with_hint("lay login -u NAME --password-stdin HOST");
+      fmt::print(stderr, "Username: ");
+      std::getline(std::cin, credentials.username);
+    }
+    if (from_stdin)
+      credentials.password = read_password_from_stdin();
+    else if (credentials.password.empty())
+      credentials.password = ask_secret("Password: ");
+    if (credentials.username.empty() || credentials.password.empty())
+      throw Error(Errc::invalid, "user name or password is empty");
+    const registry::Connection connection{
+        .tls_verify = tls_verify ? registry::TlsVerify::required : registry::TlsVerify::off,
+        .credentials = std::nullopt,
+        .authfile = std::nullopt,
+    };
+    registry::check_login(host, credentials, connection);
+    registry::CredentialStore(optional_file(authfile)).save(host, credentials);
+    fmt::print("Login Succeeded!\n");
+    return 0;
+  });
+}
+
+int command_logout(const Context&, const Arguments& arguments) {
+  std::string host = kHub;
+  std::string authfile;
+  const auto parser =
+      make_parser("logout", "[flags] [HOST[:PORT]]", "Forgets the credentials of a registry.");
+  parser->add_option("host", host, "registry (docker.io)");
+  parser->add_option("--authfile", authfile, "auth file to write")->type_name("FILE");
+  parse(*parser, arguments);
+  return with_context("logout " + host, [&] {
+    if (!registry::CredentialStore(optional_file(authfile)).erase(host))
+      throw Error::make(Errc::not_found, "not logged in to {}", host);
+    fmt::print("Removed login credentials for {}\n", host);
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "command.h"
+#include "options.h"
+#include "output/listing.h"
+
+namespace lay::cli {
+
+namespace {
+
+constexpr std::size_t kShownCommand = 24;
+
+std::string describe_status(const runner::ContainerState& state) {
+  const auto now = std::chrono::system_clock::now();
+  switch (state.status) {
+    case runner::Status::running:
+      return state.started ? "Up since " + format_age(*state.started, now) : "Up";
+    case runner::Status::exited:
+      return fmt::format("Exited ({}) {}", state.exit_code,
+                         state.finished ? format_age(*state.finished, now) : "");
+    case runner::Status::created:
+      return state.error.empty() ? "Created" : "Created (" + printable(state.error) + ")";
+  }
+  return "";
+}
+
+std::string describe_ports(const std::vector<runner::PortMapping>& ports) {
+  std::vector<std::string> parts;
+  for (const runner::PortMapping& port : ports) parts.push_back(runner::to_string(port));
+  return join(parts, ", ");
+}
+
+Json row_of(const runner::Container& container, const runner::ContainerState& state, bool whole) {
+  const runner::ContainerConfig& config = container.config();
+  const std::string command = join(config.spec.process.args, " ");
+  const auto image = config.notes.find(note::kImage);
+  return Json{
+      {"ID", whole ? config.id : config.id.substr(0, 12)},
+      {"Image", image == config.notes.end() ? "" : image->second},
+      {"Command",
+       whole || command.size() <= kShownCommand ? command : command.substr(0, kShownCommand - 3) + "..."},
+      {"CreatedAt", format_time(config.created)},
+      {"RunningFor", format_age(config.created, std::chrono::system_clock::now())},
+      {"State", runner::to_string(state.status)},
+      {"Status", describe_status(state)},
+      {"ExitCode", state.exit_code},
+      {"Ports", describe_ports(config.network.ports)},
+      {"Names", config.name},
+      {"Labels", config.labels},
+      {"Pid", state.pid},
+  };
+}
+
+}  // namespace
+
+int command_ps(const Context& context, const Arguments& arguments) {
+  bool all = false;
+  bool quiet = false;
+  bool whole = false;
+  std::string format;
+  const auto parser = make_parser("ps", "[flags]", "Lists running containers, or all of them.");
+  parser->add_flag("-a,--all", all, "stopped ones too");
+  parser->add_flag("-q,--quiet", quiet, "ids only");
+  parser->add_flag("--no-trunc", whole, "whole ids and commands");
+  parser->add_option("--format", format, "json, jsonl, or a template: '{{.Names}} {{.Status}}'")
+      ->type_name("FORMAT");
+  parse(*parser, arguments);
+
+  std::vector<runner::Container> containers = open_containers(context).list();
+  std::sort(containers.begin(), containers.end(),
+            [](const auto& a, const auto& b) { return a.config().created > b.config().created; });
+  std::vector<Json> rows;
+  for (const runner::Container& container : containers) {
+    const runner::ContainerState state = container.state();
+    if (all || state.status == runner::Status::running) rows.push_back(row_of(container, state, whole));
+  }
+  if (quiet) format = "{{.ID}}";
+  print_listing(rows,
+                {{"CONTAINER ID", "ID"},
+                 {"IMAGE", "Image"},
+                 {"COMMAND", "Command"},
+                 {"CREATED", "RunningFor"},
+                 {"STATUS", "Status"},
+                 {"PORTS", "Ports"},
+                 {"NAMES", "Names"}},
+                format);
+  return 0;
+}
+
+}  // namespace lay::cli

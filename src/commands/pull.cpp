@@ -1,0 +1,36 @@
+#include <fmt/format.h>
+
+#include "command.h"
+#include "options.h"
+#include "output/progress_display.h"
+#include "registry/transfer.h"
+
+namespace lay::cli {
+
+int command_pull(const Context& context, const Arguments& arguments) {
+  std::string name;
+  std::string platform;
+  bool quiet = false;
+  ConnectionFlags connection;
+  const auto parser = make_parser("pull", "[flags] IMAGE", "Gets an image from a registry.");
+  parser->add_option("image", name, "[HOST[:PORT]/]REPOSITORY[:TAG|@DIGEST]")->required();
+  parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
+  parser->add_flag("-q,--quiet", quiet, "no progress");
+  connection.add_to(*parser);
+  parse(*parser, arguments);
+  require_root("pull");
+
+  return with_context("pull " + name, [&] {
+    registry::PullRequest request{.reference = registry::parse_reference(name),
+                                  .connection = connection.connection()};
+    if (!platform.empty()) request.platform = layerstore::parse_platform(platform);
+    const layerstore::Store store = open_store(context);
+    const auto progress = quiet ? nullptr : make_progress_display();
+    const layerstore::Image image = registry::pull(store, request, registry::to_string(request.reference),
+                                                   progress ? *progress : no_progress());
+    fmt::print("{}\n", image.id().to_string());
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

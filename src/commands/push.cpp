@@ -1,0 +1,50 @@
+#include <fmt/format.h>
+
+#include "base/atomic_file.h"
+#include "base/syscalls.h"
+#include "command.h"
+#include "image_lookup.h"
+#include "options.h"
+#include "output/messages.h"
+#include "output/progress_display.h"
+#include "registry/transfer.h"
+
+namespace lay::cli {
+
+int command_push(const Context& context, const Arguments& arguments) {
+  std::string source;
+  std::string target;
+  std::string digest_file;
+  bool quiet = false;
+  ConnectionFlags connection;
+  const auto parser =
+      make_parser("push", "[flags] IMAGE [TARGET]",
+                  "Sends an image to a registry. Without TARGET the image's own name says where.");
+  parser->add_option("image", source, "image of this store")->required();
+  parser->add_option("target", target, "[HOST[:PORT]/]REPOSITORY[:TAG]");
+  parser->add_option("--digestfile", digest_file, "write the manifest's digest to this file")
+      ->type_name("FILE");
+  parser->add_flag("-q,--quiet", quiet, "no progress");
+  connection.add_to(*parser);
+  parse(*parser, arguments);
+
+  return with_context("push " + source, [&] {
+    const registry::PushRequest request{
+        .reference = registry::parse_reference(target.empty() ? source : target),
+        .connection = connection.connection(),
+    };
+    const layerstore::Store store = open_store(context);
+    const FoundImage found = find_image(store, source);
+    const auto progress = quiet ? nullptr : make_progress_display();
+    const registry::PushResult result =
+        registry::push(store, found.image.descriptor, request, progress ? *progress : no_progress());
+    if (!quiet)
+      print_note(fmt::format("pushed {}: {} blobs sent, {} already there",
+                             registry::to_string(request.reference), result.blobs_sent, result.blobs_there));
+    if (!digest_file.empty()) replace_file(sys::cwd(), digest_file, result.manifest.to_string(), 0644);
+    fmt::print("{}\n", result.manifest.to_string());
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

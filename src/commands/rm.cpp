@@ -1,0 +1,50 @@
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "base/text.h"
+#include "command.h"
+#include "each.h"
+#include "options.h"
+#include "runner/lifecycle.h"
+
+namespace lay::cli {
+
+namespace {
+
+/// Removes one; a running one only by force, which kills it. `missing_is_fine` is what docker's -f means too.
+void remove_one(const runner::ContainerStore& containers, const std::string& name, bool force) {
+  const runner::Container container = containers.find(name);
+  if (container.state().status == runner::Status::running) {
+    if (!force)
+      throw Error::make(Errc::busy, "it is running").with_hint("lay stop " + name + ", or lay rm -f " + name);
+    runner::stop_container(container, std::chrono::seconds(0));
+    if (container.config().auto_remove) return;  // its supervisor has removed it
+  }
+  containers.remove(container);
+}
+
+}  // namespace
+
+int command_rm(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  bool force = false;
+  const auto parser =
+      make_parser("rm", "[flags] CONTAINER …", "Removes containers with everything they changed.");
+  parser->add_option("container", names, "names or ids")->required();
+  parser->add_flag("-f,--force", force, "kill it when it runs; not there is no error");
+  parse(*parser, arguments);
+  require_root("rm");
+  const runner::ContainerStore containers = open_containers(context);
+  return for_each_name("rm", names, [&](const std::string& name) {
+    try {
+      remove_one(containers, name, force);
+    } catch (const Error& error) {
+      if (!force || error.code() != Errc::not_found) throw;
+      return;
+    }
+    fmt::print("{}\n", name);
+  });
+}
+
+}  // namespace lay::cli

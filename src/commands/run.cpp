@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include "base/atomic_file.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "command.h"
+#include "container_plan.h"
+#include "image_lookup.h"
+#include "options.h"
+#include "output/messages.h"
+#include "output/progress_display.h"
+#include "registry/transfer.h"
+#include "runner/lifecycle.h"
+
+namespace lay::cli {
+
+namespace {
+
+enum class PullPolicy { missing, always, never };
+
+struct Invocation {
+  std::string image;
+  std::string id_file;
+  PullPolicy pull = PullPolicy::missing;
+  bool detached = false;
+  RunOptions options;
+};
+
+void add_isolation_flags(CLI::App& parser, RunOptions& options) {
+  add_list(parser, "-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
+  add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
+           "[IP:][HOST:]PORT[/udp]");
+  parser.add_option("--network,--net", options.network, "bridge (default), none, host, container:NAME")
+      ->type_name("MODE");
+  parser.add_option("--hostname,-H", options.hostname, "host name inside")->type_name("NAME");
+  parser.add_option("-m,--memory", options.memory, "most memory: 256m, 1g")->type_name("SIZE");
+  parser.add_option("--cpus", options.cpus, "most processors: 1.5")->type_name("N");
+  parser.add_option("--pids-limit", options.pids_limit, "most processes (2048); -1: no limit")
+      ->type_name("N");
+  parser.add_flag("--read-only", options.read_only, "the root file system cannot be written");
+}
+
+void add_process_flags(CLI::App& parser, RunOptions& options) {
+  parser.add_flag("-i,--interactive", options.interactive, "pass stdin on");
+  parser.add_flag("-t,--tty", options.terminal, "give it a terminal");
+  parser.add_option("--name", options.name, "name of the container")->type_name("NAME");
+  add_list(parser, "-e,--env", options.env, "environment variable", "NAME=VALUE");
+  add_list(parser, "-l,--label", options.labels, "label of the container", "KEY=VALUE");
+  parser.add_option("-w,--workdir", options.workdir, "folder the command starts in")->type_name("PATH");
+  parser.add_option("-u,--user", options.user, "user the command runs as")->type_name("USER[:GROUP]");
+  parser.add_option("--entrypoint", options.entrypoint, "instead of the image's; empty: none")
+      ->type_name("COMMAND");
+  parser.add_option("--stop-signal", options.stop_signal, "signal that stops it (SIGTERM)")
+      ->type_name("SIGNAL");
+  parser.add_option("--stop-timeout", options.stop_timeout, "seconds until SIGKILL (10)")
+      ->type_name("SECONDS");
+  parser.add_flag("--rm", options.auto_remove, "remove it when it ends");
+}
+
+PullPolicy parse_pull_policy(const std::string& text) {
+  if (text == "missing") return PullPolicy::missing;
+  if (text == "always") return PullPolicy::always;
+  if (text == "never") return PullPolicy::never;
+  throw UsageError{fmt::format("--pull '{}' is none of missing, always, never", printable(text))};
+}
+
+Invocation parse_invocation(const Arguments& arguments) {
+  Invocation invocation;
+  std::string pull = "missing";
+  const auto parser = make_parser("run", "[flags] IMAGE [COMMAND [ARG …]]",
+                                  "Runs a command in a new container. Flags end at IMAGE.");
+  parser->add_flag("-d,--detach", invocation.detached, "in the background; prints the id");
+  add_process_flags(*parser, invocation.options);
+  add_isolation_flags(*parser, invocation.options);
+  parser->add_option("--cidfile", invocation.id_file, "write the container id to this file")
+      ->type_name("FILE");
+  parser->add_option("--pull", pull, "missing (default), always, never")->type_name("WHEN");
+  std::vector<std::string> words = parse_prefix(*parser, arguments);
+  if (words.empty()) throw UsageError{"which image?"};
+  invocation.pull = parse_pull_policy(pull);
+  invocation.image = words.front();
+  invocation.options.command.assign(words.begin() + 1, words.end());
+  return invocation;
+}
+
+FoundImage pull_image(const layerstore::Store& store, const std::string& name) {
+  const registry::PullRequest request{.reference = registry::parse_reference(name)};
+  const std::string whole = registry::to_string(request.reference);
+  print_note("pulling " + whole);
+  const auto progress = make_progress_display();
+  return {.name = whole, .image = registry::pull(store, request, whole, *progress)};
+}
+
+FoundImage obtain_image(const layerstore::Store& store, const Invocation& invocation) {
+  if (invocation.pull == PullPolicy::never) return find_image(store, invocation.image);
+  if (invocation.pull == PullPolicy::missing)
+    if (auto found = try_find_image(store, invocation.image)) return std::move(*found);
+  return with_context(fmt::format("image '{}' is not in {}, and pulling it failed",
+                                  printable(invocation.image), store.path()),
+                      [&] { return pull_image(store, invocation.image); });
+}
+
+/// The folders to mount, topmost first; a layer that is not unpacked yet is made ready.
+std::vector<std::string> prepare_lowers(const layerstore::Store& store, const layerstore::Image& image) {
+  std::vector<std::string> lowers;
+  for (std::size_t i = image.config.diff_ids.size(); i-- > 0;) {
+    const layerstore::Digest& diff_id = image.config.diff_ids[i];
+    store.layers().ensure(diff_id, image.manifest.layers[i], store.blobs());
+    lowers.push_back(store.layers().path(diff_id));
+  }
+  return lowers;
+}
+
+std::string diff_id_note(const layerstore::Image& image) {
+  std::vector<std::string> diff_ids;
+  for (const layerstore::Digest& diff_id : image.config.diff_ids) diff_ids.push_back(diff_id.to_string());
+  return join(diff_ids, ",");
+}
+
+/// Creates the container while the store is held shared, so that none of its layers is collected in between.
+runner::Container create_container(const Context& context, const runner::ContainerStore& containers,
+                                   const Invocation& invocation) {
+  const layerstore::Store store = open_store(context);
+  const FileLock lock = store.share();
+  const FoundImage found = obtain_image(store, invocation);
+  runner::ContainerConfig config = plan_container(found.image.config, invocation.options);
+  if (config.network.mode == runner::NetworkMode::container)
+    config.network.container = containers.find(config.network.container).config().id;
+  config.lowers = prepare_lowers(store, found.image);
+  config.notes = {
+      {note::kImage, found.name.empty() ? invocation.image : found.name},
+      {note::kManifest, found.image.descriptor.digest.to_string()},
+      {note::kImageId, found.image.id().to_string()},
+      {note::kDiffIds, diff_id_note(found.image)},
+  };
+  return containers.create(std::move(config));
+}
+
+int run_container(const runner::ContainerStore& containers, const runner::Container& container,
+                  bool detached) {
+  if (!detached) return runner::run_attached(containers, container);
+  runner::run_detached(containers, container);
+  fmt::print("{}\n", container.config().id);
+  return 0;
+}
+
+}  // namespace
+
+int command_run(const Context& context, const Arguments& arguments) {
+  const Invocation invocation = parse_invocation(arguments);
+  require_root("run");
+  return with_context("run " + invocation.image, [&] {
+    const runner::ContainerStore containers = open_containers(context);
+    const runner::Container container = create_container(context, containers, invocation);
+    if (!invocation.id_file.empty())
+      replace_file(sys::cwd(), invocation.id_file, container.config().id, 0644);
+    return run_container(containers, container, invocation.detached);
+  });
+}
+
+}  // namespace lay::cli

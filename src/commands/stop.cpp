@@ -1,0 +1,60 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+
+#include "command.h"
+#include "each.h"
+#include "options.h"
+#include "runner/lifecycle.h"
+
+namespace lay::cli {
+
+int command_stop(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  std::optional<unsigned> seconds;
+  const auto parser = make_parser("stop", "[flags] CONTAINER …",
+                                  "Stops containers: the stop signal first, SIGKILL after the timeout.");
+  parser->add_option("container", names, "names or ids")->required();
+  parser->add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
+      ->type_name("SECONDS");
+  parse(*parser, arguments);
+  require_root("stop");
+  const runner::ContainerStore containers = open_containers(context);
+  return for_each_name("stop", names, [&](const std::string& name) {
+    const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+    runner::stop_container(containers.find(name), timeout);
+    fmt::print("{}\n", name);
+  });
+}
+
+int command_kill(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  std::string signal = "KILL";
+  const auto parser =
+      make_parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
+  parser->add_option("container", names, "names or ids")->required();
+  parser->add_option("-s,--signal", signal, "name or number (KILL)")->type_name("SIGNAL");
+  parse(*parser, arguments);
+  require_root("kill");
+  const int number = runner::parse_signal(signal);
+  const runner::ContainerStore containers = open_containers(context);
+  return for_each_name("kill", names, [&](const std::string& name) {
+    runner::signal_container(containers.find(name), number);
+    fmt::print("{}\n", name);
+  });
+}
+
+int command_wait(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  const auto parser =
+      make_parser("wait", "CONTAINER …", "Waits until containers end and prints their exit codes.");
+  parser->add_option("container", names, "names or ids")->required();
+  parse(*parser, arguments);
+  const runner::ContainerStore containers = open_containers(context);
+  return for_each_name("wait", names, [&](const std::string& name) {
+    fmt::print("{}\n", runner::wait_container(containers.find(name)));
+  });
+}
+
+}  // namespace lay::cli

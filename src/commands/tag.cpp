@@ -1,0 +1,25 @@
+#include "command.h"
+#include "image_lookup.h"
+#include "options.h"
+#include "registry/reference.h"
+
+namespace lay::cli {
+
+int command_tag(const Context& context, const Arguments& arguments) {
+  std::string source;
+  std::vector<std::string> names;
+  const auto parser =
+      make_parser("tag", "IMAGE NAME[:TAG] …", "Gives an image another name. A name that is taken moves.");
+  parser->add_option("image", source, "image of this store")->required();
+  parser->add_option("name", names, "new name")->required();
+  parse(*parser, arguments);
+  require_root("tag");
+  const layerstore::Store store = open_store(context);
+  const FileLock lock = store.share();  // the image must not be collected between being found and being named
+  const FoundImage found = find_image(store, source);
+  for (const std::string& name : names)
+    store.images().put(registry::local_name(name), found.image.descriptor);
+  return 0;
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,162 @@
+#include "container_plan.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "options.h"
+
+namespace lay::cli {
+
+namespace {
+
+constexpr std::uint64_t kCpuPeriod = 100'000;    // microseconds, the kernel's and the peers' default
+constexpr std::int64_t kDefaultPids = 2048;      // podman's default: a fork bomb stays inside
+constexpr std::uint64_t kLeastMemory = 6 << 20;  // docker's minimum: less cannot start a process
+constexpr std::size_t kIdBytes = 32;
+
+const std::string kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::vector<std::string> plan_arguments(const layerstore::RunDefaults& image, const RunOptions& options) {
+  std::vector<std::string> arguments = !options.entrypoint           ? image.entrypoint
+                                       : options.entrypoint->empty() ? std::vector<std::string>{}
+                                       : options.entrypoint->front() == '['
+                                           ? parse_command_line(*options.entrypoint)
+                                           : std::vector<std::string>{*options.entrypoint};
+  const bool takes_image_cmd = options.command.empty() && !options.entrypoint;
+  const std::vector<std::string>& command = takes_image_cmd ? image.cmd : options.command;
+  arguments.insert(arguments.end(), command.begin(), command.end());
+  if (arguments.empty())
+    throw Error(Errc::invalid, "no command: the image has none and none was given")
+        .with_hint("lay run IMAGE COMMAND, or commit the image with --cmd");
+  return arguments;
+}
+
+std::vector<std::string> plan_environment(const layerstore::RunDefaults& image, const RunOptions& options,
+                                          const std::string& hostname) {
+  std::vector<std::string> env{kDefaultPath, "HOSTNAME=" + hostname, "container=lay"};
+  if (options.terminal) env.emplace_back("TERM=xterm");
+  for (const std::string& entry : image.env)
+    if (entry.find('=') != std::string::npos) set_environment(env, entry);
+  for (const std::string& setting : options.env) set_environment(env, setting);
+  return env;
+}
+
+void plan_resources(const RunOptions& options, runner::Resources& resources) {
+  if (options.memory) {
+    const auto bytes = parse_size(*options.memory);
+    if (!bytes || *bytes < kLeastMemory)
+      throw Error::make(Errc::invalid, "--memory '{}' is no size of at least 6m", printable(*options.memory))
+          .with_hint("--memory 256m");
+    resources.memory_limit = static_cast<std::int64_t>(*bytes);
+    resources.memory_swap = *resources.memory_limit * 2;  // as docker: as much swap as memory
+  }
+  if (options.cpus) {
+    if (!(*options.cpus >= 0.01) || *options.cpus > 10'000)
+      throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", *options.cpus)
+          .with_hint("--cpus 1.5");
+    resources.cpu_period = kCpuPeriod;
+    resources.cpu_quota = std::llround(*options.cpus * static_cast<double>(kCpuPeriod));
+  }
+  const std::int64_t pids = options.pids_limit.value_or(kDefaultPids);
+  if (pids > 0) resources.pids_limit = pids;  // 0 and -1: no limit, as docker
+}
+
+std::string host_name() {
+  std::array<char, 65> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+void check_hostname(const std::string& name) {
+  static constexpr const char* kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+  if (name.size() <= 63 && name.find_first_not_of(kAllowed) == std::string::npos && !name.starts_with("-"))
+    return;
+  throw Error::make(Errc::invalid, "--hostname '{}' is no host name", printable(name))
+      .with_hint("up to 63 letters, digits, '-' and '.'");
+}
+
+void plan_network(const RunOptions& options, runner::ContainerConfig& config) {
+  config.network = runner::parse_network(options.network);
+  for (const std::string& port : options.ports)
+    config.network.ports.push_back(runner::parse_port_mapping(port));
+  if (!config.network.ports.empty() && config.network.mode != runner::NetworkMode::bridge)
+    throw Error::make(Errc::invalid, "-p needs the bridge network, and --network is '{}'",
+                      printable(options.network));
+  if (config.network.mode == runner::NetworkMode::host)
+    std::erase_if(config.spec.linux_.namespaces, [](const runner::Namespace& entry) {
+      return entry.type == runner::NamespaceType::network;
+    });
+}
+
+}  // namespace
+
+runner::Mount parse_volume(const std::string& text) {
+  const std::vector<std::string> parts = split(text, ':');
+  const auto fail = [&](const char* why) {
+    return Error::make(Errc::invalid, "-v '{}': {}", printable(text), why)
+        .with_hint("-v /host/folder:/inside[:ro]");
+  };
+  if (parts.size() < 2 || parts.size() > 3) throw fail("expected host:container[:ro]");
+  if (parts[1].empty() || parts[1].front() != '/') throw fail("the path inside is not absolute");
+  if (parts[0].empty()) throw fail("the path on the host is missing");
+  if (parts[0].find('/') == std::string::npos && parts[0] != ".")
+    throw fail("named volumes are not supported").with_hint("give a path: -v ./" + parts[0] + ":" + parts[1]);
+  runner::Mount mount{
+      .destination = parts[1],
+      .type = "bind",
+      .source = std::filesystem::absolute(parts[0]).lexically_normal(),
+      .options = {"rbind", "rprivate", "nosuid", "nodev"},
+  };
+  for (const std::string& option : parts.size() == 3 ? split(parts[2], ',') : std::vector<std::string>{}) {
+    if (option == "ro")
+      mount.options.emplace_back("ro");
+    else if (option != "rw")
+      throw fail("the option is neither ro nor rw");
+  }
+  return mount;
+}
+
+runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, const RunOptions& options) {
+  runner::ContainerConfig config;
+  config.id = sys::random_hex(kIdBytes);
+  config.name = options.name;
+  config.created = std::chrono::system_clock::now();
+  config.open_stdin = options.interactive;
+  config.auto_remove = options.auto_remove;
+  config.stop_signal = options.stop_signal.value_or(image.run.stop_signal);
+  config.stop_timeout = options.stop_timeout.value_or(config.stop_timeout);
+  config.labels = image.run.labels;
+  for (const std::string& label : options.labels) {
+    const auto [key, value] = parse_label(label);
+    config.labels.insert_or_assign(key, value);
+  }
+
+  runner::Spec& spec = config.spec;
+  spec = runner::default_spec();
+  plan_network(options, config);
+  spec.hostname = config.network.mode == runner::NetworkMode::host ? host_name() : config.id.substr(0, 12);
+  if (!options.hostname.empty()) spec.hostname = options.hostname;
+  check_hostname(spec.hostname);
+
+  spec.process.args = plan_arguments(image.run, options);
+  spec.process.env = plan_environment(image.run, options, spec.hostname);
+  spec.process.terminal = options.terminal;
+  spec.process.user.username = options.user.value_or(image.run.user);
+  spec.process.cwd = options.workdir.value_or(image.run.working_dir);
+  if (spec.process.cwd.empty()) spec.process.cwd = "/";
+  if (spec.process.cwd.front() != '/')
+    throw Error::make(Errc::invalid, "working folder '{}' is not absolute", printable(spec.process.cwd))
+        .with_hint("-w /path");
+  spec.root.readonly = options.read_only;
+  for (const std::string& volume : options.volumes) spec.mounts.push_back(parse_volume(volume));
+  plan_resources(options, spec.linux_.resources);
+  return config;
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerstore/image_config.h"
+#include "runner/container.h"
+
+namespace lay::cli {
+
+/// What the user asked of `lay run`, beside the image.
+struct RunOptions {
+  std::string name;
+  std::vector<std::string> command;  ///< words behind the image
+  std::vector<std::string> env;      ///< "NAME=value" or "NAME"
+  std::vector<std::string> volumes;  ///< "host:container[:ro]"
+  std::vector<std::string> ports;
+  std::vector<std::string> labels;
+  std::optional<std::string> entrypoint;
+  std::optional<std::string> workdir;
+  std::optional<std::string> user;
+  std::string hostname;
+  std::string network = "bridge";
+  std::optional<std::string> memory;
+  std::optional<double> cpus;
+  std::optional<std::int64_t> pids_limit;
+  std::optional<std::string> stop_signal;
+  std::optional<unsigned> stop_timeout;
+  bool read_only = false;
+  bool terminal = false;
+  bool interactive = false;
+  bool auto_remove = false;
+};
+
+/// Image defaults and flags put together into what the runner creates. Pure but for `-e NAME`, which reads
+/// the environment, and relative volume paths, which start at the current folder. Throws invalid, with hints.
+/// Lowers and notes are left to the caller.
+runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, const RunOptions& options);
+
+/// "host:container[:ro|rw]" as a bind mount; throws invalid.
+runner::Mount parse_volume(const std::string& text);
+
+}  // namespace lay::cli

@@ -1,0 +1,67 @@
+#include "context.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace lay::cli {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string user_data_folder() {
+  const std::string data = environment("XDG_DATA_HOME");
+  return (data.empty() ? environment("HOME") + "/.local/share" : data) + "/lay";
+}
+
+std::string user_run_folder() {
+  const std::string run = environment("XDG_RUNTIME_DIR");
+  return run.empty() ? fmt::format("/tmp/lay-{}", ::geteuid()) : run + "/lay";
+}
+
+}  // namespace
+
+Context default_context() {
+  const bool is_root = ::geteuid() == 0;
+  Context context{.root = environment("LAY_ROOT"), .run = environment("LAY_RUN")};
+  if (context.root.empty()) context.root = is_root ? "/var/lib/lay" : user_data_folder();
+  if (context.run.empty()) context.run = is_root ? "/run/lay" : user_run_folder();
+  context.root = std::filesystem::absolute(context.root).lexically_normal();
+  context.run = std::filesystem::absolute(context.run).lexically_normal();
+  return context;
+}
+
+void require_root(const std::string& what) {
+  if (::geteuid() == 0) return;
+  throw Error::make(Errc::denied, "{}: only root can do this, and this is user {}", what, ::geteuid())
+      .with_hint("sudo lay " + what + " …");
+}
+
+layerstore::Store open_store(const Context& context) {
+  return layerstore::Store::open(context.root);
+}
+
+runner::ContainerStore open_containers(const Context& context) {
+  return {context.root, context.run};
+}
+
+std::set<layerstore::Digest> layers_in_use(const runner::ContainerStore& containers) {
+  std::set<layerstore::Digest> used;
+  for (const runner::Container& container : containers.list()) {
+    const auto& notes = container.config().notes;
+    const auto it = notes.find(note::kDiffIds);
+    if (it == notes.end() || it->second.empty()) continue;
+    for (const std::string& diff_id : split(it->second, ',')) used.insert(layerstore::Digest::parse(diff_id));
+  }
+  return used;
+}
+
+}  // namespace lay::cli

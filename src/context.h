@@ -1,0 +1,38 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "layerstore/store.h"
+#include "runner/container.h"
+
+namespace lay::cli {
+
+/// Where this invocation works: --root or LAY_ROOT, and RUN (LAY_RUN in tests).
+struct Context {
+  std::string root;
+  std::string run;
+};
+
+/// The defaults for the invoking user: /var/lib/lay and /run/lay for root, XDG folders otherwise.
+Context default_context();
+
+/// Throws denied, with a hint, unless the user is root: `what` needs it ("run").
+void require_root(const std::string& what);
+
+layerstore::Store open_store(const Context& context);
+runner::ContainerStore open_containers(const Context& context);
+
+/// The diff_ids that containers of this root stand on: collecting must not take them.
+std::set<layerstore::Digest> layers_in_use(const runner::ContainerStore& containers);
+
+/// Keys of ContainerConfig::notes: what src/ wants to remember of a container and the runner does not read.
+namespace note {
+constexpr const char* kImage = "image";        ///< the name as the user wrote it
+constexpr const char* kManifest = "manifest";  ///< digest
+constexpr const char* kImageId = "image-id";   ///< digest of the image's config
+constexpr const char* kDiffIds = "diff-ids";   ///< comma-separated, lowest first
+}  // namespace note
+
+}  // namespace lay::cli

@@ -1,0 +1,67 @@
+#include "image_lookup.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "registry/reference.h"
+
+namespace lay::cli {
+
+namespace {
+
+using layerstore::NamedImage;
+using layerstore::Store;
+
+constexpr std::size_t kShortestPrefix = 4;
+
+std::optional<FoundImage> find_by_name(const Store& store, const std::string& name) {
+  const auto descriptor = store.images().find(name);
+  if (!descriptor) return std::nullopt;
+  return FoundImage{.name = name, .image = store.load(*descriptor)};
+}
+
+bool is_hex(const std::string& text) {
+  return text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+std::optional<FoundImage> find_by_id(const Store& store, const std::string& text) {
+  const std::string hex = text.starts_with("sha256:") ? text.substr(7) : text;
+  if (hex.size() < kShortestPrefix || !is_hex(hex)) return std::nullopt;
+  std::optional<FoundImage> found;
+  for (const NamedImage& named : store.images().list()) {
+    layerstore::Image image = store.load(named.manifest);
+    if (!image.id().hex().starts_with(hex) && !image.descriptor.digest.hex().starts_with(hex)) continue;
+    if (found && found->image.descriptor.digest != image.descriptor.digest)
+      throw Error::make(Errc::invalid, "image id '{}' fits several images", text)
+          .with_hint("give more digits of it");
+    found = FoundImage{.name = named.name, .image = std::move(image)};
+  }
+  return found;
+}
+
+/// Every name `text` may be stored under, the most literal first. Throws invalid for what cannot be a name.
+std::vector<std::string> candidate_names(const std::string& text) {
+  std::vector<std::string> names{registry::local_name(text)};
+  const registry::Reference reference = registry::parse_reference(text);
+  names.push_back(registry::to_string(reference));
+  return names;
+}
+
+}  // namespace
+
+std::optional<FoundImage> try_find_image(const Store& store, const std::string& text) {
+  if (auto found = find_by_name(store, text)) return found;
+  if (auto found = find_by_id(store, text)) return found;
+  for (const std::string& name : candidate_names(text))
+    if (auto found = find_by_name(store, name)) return found;
+  return std::nullopt;
+}
+
+FoundImage find_image(const Store& store, const std::string& text) {
+  if (auto found = try_find_image(store, text)) return std::move(*found);
+  throw Error::make(Errc::not_found, "no image '{}' in {}", printable(text), store.path())
+      .with_hint("'lay images' lists what is here; 'lay pull' gets one from a registry");
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "layerstore/store.h"
+
+namespace lay::cli {
+
+/// An image of the store and the name it was found under.
+struct FoundImage {
+  std::string name;  ///< empty when it was found by id or digest and has no name
+  layerstore::Image image;
+};
+
+/// Finds what the user means by `text`: a local name as written ("myapp:1"), the same as docker would
+/// complete it
+/// ("debian:12" for docker.io/library/debian:12), an image id or manifest digest, or an unambiguous prefix of
+/// one (at least four digits). Empty when there is none; throws invalid when a prefix fits several.
+std::optional<FoundImage> try_find_image(const layerstore::Store& store, const std::string& text);
+/// As above; throws not_found with a hint.
+FoundImage find_image(const layerstore::Store& store, const std::string& text);
+
+}  // namespace lay::cli

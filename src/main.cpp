@@ -1,0 +1,131 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "command.h"
+#include "options.h"
+#include "output/messages.h"
+
+namespace lay::cli {
+
+namespace {
+
+constexpr int kUsageExit = 125;
+
+void print_overview(std::FILE* to) {
+  fmt::print(to, "lay {}: take a hand-configured service away as an OCI layer\n\n", LAY_VERSION);
+  fmt::print(to, "usage: lay [--root DIR] COMMAND [flags] …\n\n");
+  for (const Command& command : all_commands()) fmt::print(to, "  {:<9} {}\n", command.name, command.summary);
+  fmt::print(to, "\nglobal flags\n  --root DIR  where images and containers are kept (or LAY_ROOT); now {}\n",
+             default_context().root);
+  fmt::print(
+      to,
+      "  --version   print the version\n  -h, --help  this page; lay COMMAND --help explains a command\n");
+}
+
+/// The words of the command line, taken apart.
+struct CommandLine {
+  Context context = default_context();
+  const Command* command = nullptr;
+  Arguments arguments;
+};
+
+/// Finds the verb at the start of `words`, in either form ("images", "image ls"), and takes it off.
+const Command* take_command(Arguments& words) {
+  const std::string noun_form = words.size() > 1 ? words[0] + " " + words[1] : "";
+  for (const Command& command : all_commands()) {
+    const bool by_noun = !command.alias.empty() && command.alias == noun_form;
+    if (command.name != words.front() && !by_noun) continue;
+    words.erase(words.begin(), words.begin() + (by_noun && command.name != words.front() ? 2 : 1));
+    return &command;
+  }
+  return nullptr;
+}
+
+CommandLine parse_command_line(Arguments words) {
+  CommandLine line;
+  while (!words.empty() && words.front().starts_with("-")) {
+    const std::string word = words.front();
+    words.erase(words.begin());
+    if (word == "-h" || word == "--help") throw HelpRequested{""};
+    if (word == "--version" || word == "-v") throw HelpRequested{fmt::format("lay {}\n", LAY_VERSION)};
+    if (word.starts_with("--root=")) {
+      line.context.root = word.substr(7);
+    } else if (word == "--root" && !words.empty()) {
+      line.context.root = words.front();
+      words.erase(words.begin());
+    } else {
+      throw UsageError{fmt::format("unknown or incomplete global flag '{}'", printable(word))};
+    }
+    line.context.root = std::filesystem::absolute(line.context.root).lexically_normal();
+  }
+  if (words.empty() || words.front() == "help") throw HelpRequested{""};
+  const std::string verb = words.front();
+  line.command = take_command(words);
+  if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", printable(verb))};
+  line.arguments = std::move(words);
+  return line;
+}
+
+int exit_code_of(const Error& error, const Command* command) {
+  if (error.code() == Errc::no_command) return 127;
+  if (error.code() == Errc::not_invocable) return 126;
+  if (error.code() == Errc::cancelled) return 130;
+  return command == nullptr ? 1 : command->error_code;
+}
+
+/// stdin, stdout and stderr must exist before anything is opened: a store file must never become
+/// descriptor 1.
+void reopen_missing_stdio() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) ::_exit(kUsageExit);
+}
+
+int dispatch(const CommandLine& line) {
+  try {
+    return line.command->run(line.context, line.arguments);
+  } catch (const UsageError& error) {
+    print_error(error.message, fmt::format("lay {} --help", line.command->name));
+    return line.command->error_code;
+  } catch (const Error& error) {
+    print_error(error.message(), error.hint());
+    return exit_code_of(error, line.command);
+  }
+}
+
+int run_program(const Arguments& words) {
+  try {
+    return dispatch(parse_command_line(words));
+  } catch (const HelpRequested& help) {
+    if (help.text.empty())
+      print_overview(stdout);
+    else
+      fmt::print("{}", help.text);
+    return 0;
+  } catch (const UsageError& error) {
+    print_error(error.message, "lay --help");
+    return kUsageExit;
+  } catch (const std::exception& error) {
+    print_error(error.what(), "");
+    return kUsageExit;
+  }
+}
+
+}  // namespace
+
+}  // namespace lay::cli
+
+int main(int argc, char** argv) {
+  lay::cli::reopen_missing_stdio();
+  lay::cancel_on_signals();
+  const int code = lay::cli::run_program({argv + 1, argv + argc});
+  if (std::fflush(stdout) != 0 && code == 0) return 1;
+  return code;
+}

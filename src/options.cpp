@@ -1,0 +1,176 @@
+#include "options.h"
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace lay::cli {
+
+namespace {
+
+/// CLI11's help page with a usage line that is written by hand, since flags end at IMAGE in some commands.
+class UsageFormatter final : public CLI::Formatter {
+ public:
+  explicit UsageFormatter(std::string usage) : usage_(std::move(usage)) { column_width(34); }
+  std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n"; }
+
+ private:
+  std::string usage_;
+};
+
+}  // namespace
+
+std::unique_ptr<CLI::App> make_parser(const std::string& name, const std::string& usage,
+                                      const std::string& about) {
+  auto parser = std::make_unique<CLI::App>(about, "lay " + name);
+  parser->formatter(std::make_shared<UsageFormatter>("usage: lay " + name + " " + usage));
+  parser->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  return parser;
+}
+
+void parse(CLI::App& parser, const Arguments& arguments) {
+  try {
+    // CLI11 takes the words from the back.
+    parser.parse(Arguments(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    throw HelpRequested{parser.help()};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError{error.what()};
+  }
+}
+
+std::vector<std::string> parse_prefix(CLI::App& parser, const Arguments& arguments) {
+  parser.prefix_command();
+  parse(parser, arguments);
+  std::vector<std::string> rest = parser.remaining();
+  if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
+  if (!rest.empty() && rest.front().size() > 1 && rest.front().front() == '-')
+    throw UsageError{fmt::format("unknown flag: {}", rest.front())};
+  return rest;
+}
+
+void add_list(CLI::App& parser, const char* names, std::vector<std::string>& into, const char* about,
+              const char* type) {
+  parser.add_option(names, into, about)
+      ->type_name(type)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+}
+
+void ImageFlags::add_to(CLI::App& parser) {
+  parser.add_option("--cmd", cmd, "default command: a shell line, or a JSON list")->type_name("COMMAND");
+  parser.add_option("--entrypoint", entrypoint, "what the command is given to")->type_name("COMMAND");
+  add_list(parser, "-e,--env", env, "environment variable", "NAME=VALUE");
+  add_list(parser, "--expose", expose, "port the service listens on", "PORT[/PROTO]");
+  add_list(parser, "--label", labels, "label of the image", "KEY=VALUE");
+  add_list(parser, "--volume", volumes, "folder that holds data", "PATH");
+  parser.add_option("-w,--workdir", workdir, "folder the command starts in")->type_name("PATH");
+  parser.add_option("-u,--user", user, "user the command runs as")->type_name("USER[:GROUP]");
+  parser.add_option("--stop-signal", stop_signal, "signal that stops the service")->type_name("SIGNAL");
+  parser.add_option("--compression", compression, "zstd (default), gzip or none")->type_name("NAME");
+  parser.add_option("--compression-level", level, "0: the default of the compression")->type_name("N");
+  parser.add_option("-a,--author", author, "who made the image")->type_name("TEXT");
+  parser.add_option("-m,--message", message, "what was done, for the history")->type_name("TEXT");
+}
+
+namespace {
+
+/// "80" or "80/tcp" as the image config has it.
+std::string exposed_port(const std::string& text) {
+  const std::vector<std::string> parts = split(text, '/');
+  const std::string protocol = parts.size() > 1 ? parts[1] : "tcp";
+  const auto port = parse_number(parts[0]);
+  const bool valid = parts.size() <= 2 && port && *port >= 1 && *port <= 65535 &&
+                     (protocol == "tcp" || protocol == "udp" || protocol == "sctp");
+  if (!valid)
+    throw Error::make(Errc::invalid, "--expose '{}' is no port", printable(text))
+        .with_hint("--expose 80 or --expose 53/udp");
+  return fmt::format("{}/{}", *port, protocol);
+}
+
+}  // namespace
+
+layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
+  if (entrypoint) {
+    base.entrypoint = parse_command_line(*entrypoint);
+    if (!cmd) base.cmd.clear();  // as docker: arguments of the old entrypoint mean nothing to a new one
+  }
+  if (cmd) base.cmd = parse_command_line(*cmd);
+  for (const std::string& setting : env) set_environment(base.env, setting);
+  if (workdir) {
+    if (workdir->empty() || workdir->front() != '/')
+      throw Error::make(Errc::invalid, "--workdir '{}' is not an absolute path", printable(*workdir));
+    base.working_dir = *workdir;
+  }
+  if (user) base.user = *user;
+  for (const std::string& port : expose) base.exposed_ports.insert(exposed_port(port));
+  for (const std::string& volume : volumes) base.volumes.insert(volume);
+  for (const std::string& label : labels)
+    base.labels.insert_or_assign(parse_label(label).first, parse_label(label).second);
+  if (stop_signal) base.stop_signal = *stop_signal;
+  return base;
+}
+
+layerstore::CompressOptions ImageFlags::compress_options() const {
+  return {.compression = layerstore::parse_compression(compression), .level = level};
+}
+
+std::vector<std::string> parse_command_line(const std::string& text) {
+  const std::size_t start = text.find_first_not_of(" \t");
+  if (start == std::string::npos) return {};
+  if (text[start] != '[') return {"/bin/sh", "-c", text};
+  const Json list = parse_json(text, "command '" + printable(text) + "'");
+  return json_strings(Json{{"command", list}}, "command");
+}
+
+void set_environment(std::vector<std::string>& env, const std::string& setting) {
+  const std::string name = setting.substr(0, setting.find('='));
+  if (name.empty())
+    throw Error::make(Errc::invalid, "environment variable '{}' has no name", printable(setting))
+        .with_hint("-e NAME=value");
+  const auto same_name = [&](const std::string& entry) {
+    return entry.compare(0, name.size() + 1, name + "=") == 0;
+  };
+  std::string entry = setting;
+  if (name.size() == setting.size()) {
+    const char* here = std::getenv(name.c_str());
+    if (here == nullptr) return;
+    entry = name + "=" + here;
+  }
+  std::erase_if(env, same_name);
+  env.push_back(entry);
+}
+
+std::pair<std::string, std::string> parse_label(const std::string& text) {
+  const std::size_t end = text.find('=');
+  const std::string key = text.substr(0, end);
+  if (key.empty())
+    throw Error::make(Errc::invalid, "label '{}' has no key", printable(text)).with_hint("--label KEY=value");
+  return {key, end == std::string::npos ? "" : text.substr(end + 1)};
+}
+
+void ConnectionFlags::add_to(CLI::App& parser) {
+  parser.add_flag("--tls-verify,!--no-tls-verify", tls_verify,
+                  "=false: plain HTTP and unknown certificates are allowed");
+  parser.add_option("--creds", creds, "credentials for this call")->type_name("USER[:PASSWORD]");
+  parser.add_option("--authfile", authfile, "auth file to read instead of the usual ones")->type_name("FILE");
+}
+
+registry::Connection ConnectionFlags::connection() const {
+  registry::Connection connection;
+  connection.tls_verify = tls_verify ? registry::TlsVerify::required : registry::TlsVerify::off;
+  if (!creds.empty()) {
+    const std::size_t colon = creds.find(':');
+    connection.credentials = registry::Credentials{
+        .username = creds.substr(0, colon),
+        .password = colon == std::string::npos ? "" : creds.substr(colon + 1),
+        .identity_token = "",
+    };
+  }
+  if (!authfile.empty()) connection.authfile = authfile;
+  return connection;
+}
+
+}  // namespace lay::cli

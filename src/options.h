@@ -1,0 +1,78 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "layerstore/codec.h"
+#include "layerstore/image_config.h"
+#include "registry/transfer.h"
+
+/// What several commands' flags have in common.
+namespace lay::cli {
+
+/// --help was asked for: `text` goes to stdout, exit code 0.
+struct HelpRequested {
+  std::string text;
+};
+
+/// A flag or argument that is not understood; main() shows the command's usage hint.
+struct UsageError {
+  std::string message;
+};
+
+/// A parser for one command: "lay NAME", usage line, help flag.
+std::unique_ptr<CLI::App> make_parser(const std::string& name, const std::string& usage,
+                                      const std::string& about);
+/// Throws HelpRequested or UsageError.
+void parse(CLI::App& parser, const Arguments& arguments);
+/// For commands whose flags end at the first word (run, exec): returns that word and all behind it.
+std::vector<std::string> parse_prefix(CLI::App& parser, const Arguments& arguments);
+
+/// A flag that may be given several times, each with one value.
+void add_list(CLI::App& parser, const char* names, std::vector<std::string>& into, const char* about,
+              const char* type);
+
+/// --cmd, --entrypoint, --env … of import and commit: how a container of the image shall run.
+struct ImageFlags {
+  std::optional<std::string> cmd;
+  std::optional<std::string> entrypoint;
+  std::vector<std::string> env;
+  std::optional<std::string> workdir;
+  std::optional<std::string> user;
+  std::vector<std::string> expose;
+  std::vector<std::string> labels;
+  std::vector<std::string> volumes;
+  std::optional<std::string> stop_signal;
+  std::string compression = "zstd";
+  int level = 0;
+  std::string author;
+  std::string message;
+
+  void add_to(CLI::App& parser);
+  /// `base` with these flags put over it; throws invalid.
+  layerstore::RunDefaults over(layerstore::RunDefaults base) const;
+  layerstore::CompressOptions compress_options() const;
+};
+
+/// A command as users write it: a JSON list is taken as it is; anything else is a shell line, run by
+/// `/bin/sh -c`, as docker does. Throws invalid on a broken list.
+std::vector<std::string> parse_command_line(const std::string& text);
+/// "NAME=value", or "NAME" for the value it has here (absent when it has none).
+void set_environment(std::vector<std::string>& env, const std::string& setting);
+/// "KEY=value" or "KEY"; throws invalid when the key is empty.
+std::pair<std::string, std::string> parse_label(const std::string& text);
+
+/// --tls-verify, --creds, --authfile.
+struct ConnectionFlags {
+  bool tls_verify = true;
+  std::string creds;
+  std::string authfile;
+
+  void add_to(CLI::App& parser);
+  registry::Connection connection() const;
+};
+
+}  // namespace lay::cli

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace lay::cli {
+
+/// One column of a list: what is printed above it and the member of each row it shows.
+struct Column {
+  std::string title;
+  std::string member;
+};
+
+/// Prints rows (objects whose members are the `.Name` of templates) to stdout: as a table of `columns`, or as
+/// `format` says: "json" (one array), "jsonl" (an object per line), "table TEMPLATE", or a template per row.
+/// Throws invalid when the template is broken.
+void print_listing(const std::vector<Json>& rows, const std::vector<Column>& columns,
+                   const std::string& format);
+
+/// Fills one template: literal text, {{.A.B}}, {{json .A}}, {{.}}, and the escapes \t and \n. A member that
+/// is not there is an error.
+std::string fill_template(const std::string& text, const Json& value);
+
+}  // namespace lay::cli
