@@ -1,0 +1,113 @@
+#include "container_plan.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/error.h"
+
+using namespace lay;
+using namespace lay::cli;
+
+namespace {
+
+layerstore::ImageConfig image() {
+  layerstore::ImageConfig config;
+  config.run.entrypoint = {"/entry"};
+  config.run.cmd = {"serve", "--all"};
+  config.run.env = {"PATH=/bin", "LANG=C", "broken"};
+  config.run.user = "www-data";
+  config.run.working_dir = "/srv";
+  config.run.labels = {{"a", "image"}, {"b", "image"}};
+  config.run.stop_signal = "SIGWINCH";
+  return config;
+}
+
+std::vector<std::string> arguments(const RunOptions& options) {
+  return plan_container(image(), options).spec.process.args;
+}
+
+bool has(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+}  // namespace
+
+TEST_CASE("image and flags give the command that docker would run", "[cli][plan]") {
+  using List = std::vector<std::string>;
+  CHECK(arguments({}) == List{"/entry", "serve", "--all"});
+  CHECK(arguments({.command = {"x", "y"}}) == List{"/entry", "x", "y"});
+  CHECK(arguments({.entrypoint = "/other"}) == List{"/other"});
+  CHECK(arguments({.command = {"x"}, .entrypoint = "/other"}) == List{"/other", "x"});
+  CHECK(arguments({.command = {"x"}, .entrypoint = ""}) == List{"x"});
+  CHECK(arguments({.command = {"x"}, .entrypoint = R"(["/other","-v"])"}) == List{"/other", "-v", "x"});
+  CHECK_THROWS_WITH(plan_container({}, {}), "no command: the image has none and none was given");
+}
+
+TEST_CASE("the environment is defaults, then image, then flags", "[cli][plan]") {
+  const auto env = plan_container(image(), {.env = {"LANG=de_DE", "EXTRA=1=2"}}).spec.process.env;
+  CHECK(has(env, "PATH=/bin"));
+  CHECK(has(env, "LANG=de_DE"));
+  CHECK(has(env, "EXTRA=1=2"));
+  CHECK_FALSE(has(env, "LANG=C"));
+  CHECK_FALSE(has(env, "broken"));
+  CHECK_FALSE(has(env, "TERM=xterm"));
+  CHECK(has(plan_container(image(), {.terminal = true}).spec.process.env, "TERM=xterm"));
+}
+
+TEST_CASE("user, folder, labels and stop signal come from the image unless a flag says otherwise",
+          "[cli][plan]") {
+  const auto plain = plan_container(image(), {});
+  CHECK(plain.spec.process.user.username == "www-data");
+  CHECK(plain.spec.process.cwd == "/srv");
+  CHECK(plain.stop_signal == "SIGWINCH");
+  const auto changed = plan_container(
+      image(),
+      {.labels = {"b=flag"}, .workdir = "/tmp", .user = "0:0", .stop_signal = "SIGINT", .stop_timeout = 3});
+  CHECK(changed.spec.process.user.username == "0:0");
+  CHECK(changed.spec.process.cwd == "/tmp");
+  CHECK(changed.labels == std::map<std::string, std::string>{{"a", "image"}, {"b", "flag"}});
+  CHECK(changed.stop_signal == "SIGINT");
+  CHECK(changed.stop_timeout == 3);
+}
+
+TEST_CASE("limits become numbers of the runtime spec", "[cli][plan]") {
+  const auto resources =
+      plan_container(image(), {.memory = "256m", .cpus = 1.5, .pids_limit = 100}).spec.linux_.resources;
+  CHECK(resources.memory_limit == 256 << 20);
+  CHECK(resources.memory_swap == 512 << 20);
+  CHECK(resources.cpu_quota == 150'000);
+  CHECK(resources.cpu_period == 100'000);
+  CHECK(resources.pids_limit == 100);
+  CHECK(plan_container(image(), {}).spec.linux_.resources.pids_limit == 2048);
+  CHECK_FALSE(plan_container(image(), {.pids_limit = -1}).spec.linux_.resources.pids_limit);
+  for (const char* bad : {"", "lots", "1m", "-1"})
+    CHECK_THROWS_AS(plan_container(image(), {.memory = bad}), Error);
+  for (const double bad : {0.0, -1.0, 1e9}) CHECK_THROWS_AS(plan_container(image(), {.cpus = bad}), Error);
+}
+
+TEST_CASE("ports need a network of their own", "[cli][plan]") {
+  CHECK(plan_container(image(), {.ports = {"8080:80"}}).network.ports.size() == 1);
+  CHECK_THROWS_AS(plan_container(image(), {.ports = {"8080:80"}, .network = "host"}), Error);
+  CHECK_THROWS_AS(plan_container(image(), {.ports = {"8080:80"}, .network = "none"}), Error);
+  const auto host = plan_container(image(), {.network = "host"});
+  CHECK_FALSE(runner::has_namespace(host.spec, runner::NamespaceType::network));
+  CHECK(runner::has_namespace(plan_container(image(), {}).spec, runner::NamespaceType::network));
+}
+
+TEST_CASE("volumes are absolute, private, and without device files", "[cli][plan]") {
+  const runner::Mount mount = parse_volume("/data:/inside:ro");
+  CHECK(mount.source == "/data");
+  CHECK(mount.destination == "/inside");
+  for (const char* option : {"rbind", "rprivate", "nosuid", "nodev", "ro"}) CHECK(has(mount.options, option));
+  CHECK_FALSE(has(parse_volume("/data:/inside").options, "ro"));
+  CHECK(parse_volume("./x/../y:/inside").source.ends_with("/y"));
+  for (const char* bad : {"", "/a", "/a:", "/a:b", ":/b", "/a:/b:wo", "/a:/b:ro:rw", "name:/b"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(parse_volume(bad), Error);
+  }
+}
+
+TEST_CASE("a host name that could break a file is refused", "[cli][plan]") {
+  CHECK(plan_container(image(), {.hostname = "web-1.example"}).spec.hostname == "web-1.example");
+  for (const char* bad : {"a b", "a\nb", "-x", "a/b"})
+    CHECK_THROWS_AS(plan_container(image(), {.hostname = bad}), Error);
+}

@@ -1,0 +1,94 @@
+#include "options.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "output/listing.h"
+
+using namespace lay;
+using namespace lay::cli;
+
+using List = std::vector<std::string>;
+
+TEST_CASE("a command is a shell line unless it is a JSON list", "[cli][options]") {
+  CHECK(parse_command_line("apachectl -DFOREGROUND") == List{"/bin/sh", "-c", "apachectl -DFOREGROUND"});
+  CHECK(parse_command_line(R"(["nginx", "-g", "daemon off;"])") == List{"nginx", "-g", "daemon off;"});
+  CHECK(parse_command_line("").empty());
+  CHECK(parse_command_line("[]").empty());
+  CHECK_THROWS_AS(parse_command_line("[\"a\""), Error);
+  CHECK_THROWS_AS(parse_command_line("[1]"), Error);
+}
+
+TEST_CASE("flags end at the first word, and an unknown flag before it is an error", "[cli][options]") {
+  bool interactive = false;
+  bool tty = false;
+  List env;
+  const auto make = [&] {
+    auto parser = make_parser("run", "", "");
+    parser->add_flag("-i", interactive);
+    parser->add_flag("-t", tty);
+    add_list(*parser, "-e", env, "", "");
+    return parser;
+  };
+  CHECK(parse_prefix(*make(), {"-it", "-eA=1", "-e", "B=2", "image", "-x", "--rm", "-i"}) ==
+        List{"image", "-x", "--rm", "-i"});
+  CHECK(interactive);
+  CHECK(tty);
+  CHECK(env == List{"A=1", "B=2"});
+  CHECK_THROWS_AS(parse_prefix(*make(), {"--bogus", "image"}), UsageError);
+  CHECK_THROWS_AS(parse_prefix(*make(), {"--help"}), HelpRequested);
+}
+
+TEST_CASE("image flags go over what the base says", "[cli][options]") {
+  ImageFlags flags;
+  const auto parser = make_parser("commit", "", "");
+  flags.add_to(*parser);
+  parse(*parser, {"--cmd", "run me", "--env", "A=2", "--expose", "80", "--expose", "53/udp", "--label",
+                  "k=v=w", "--user", "www-data", "--workdir", "/srv"});
+  layerstore::RunDefaults base;
+  base.entrypoint = {"/entry"};
+  base.env = {"A=1", "B=1"};
+  const layerstore::RunDefaults run = flags.over(base);
+  CHECK(run.entrypoint == List{"/entry"});
+  CHECK(run.cmd == List{"/bin/sh", "-c", "run me"});
+  CHECK(run.env == List{"B=1", "A=2"});
+  CHECK(run.exposed_ports == std::set<std::string>{"53/udp", "80/tcp"});
+  CHECK(run.labels.at("k") == "v=w");
+  CHECK(run.user == "www-data");
+  CHECK(run.working_dir == "/srv");
+}
+
+TEST_CASE("a new entrypoint drops the old arguments", "[cli][options]") {
+  ImageFlags flags;
+  flags.entrypoint = "[\"/new\"]";
+  layerstore::RunDefaults base;
+  base.cmd = {"old"};
+  CHECK(flags.over(base).cmd.empty());
+}
+
+TEST_CASE("broken image flags are refused", "[cli][options]") {
+  for (const char* bad : {"", "0", "65536", "80/icmp", "80/tcp/x", "http"}) {
+    ImageFlags flags;
+    flags.expose = {bad};
+    INFO(bad);
+    CHECK_THROWS_AS(flags.over({}), Error);
+  }
+  ImageFlags relative;
+  relative.workdir = "srv";
+  CHECK_THROWS_AS(relative.over({}), Error);
+  ImageFlags label;
+  label.labels = {"=x"};
+  CHECK_THROWS_AS(label.over({}), Error);
+}
+
+TEST_CASE("templates show members, nested ones and JSON", "[cli][listing]") {
+  const Json value{{"Name", "web"}, {"State", {{"Pid", 7}, {"Running", true}}}, {"Env", {"A=1", "B=2"}}};
+  CHECK(fill_template("{{.Name}} {{ .State.Pid }}", value) == "web 7");
+  CHECK(fill_template("{{json .Env}}", value) == R"(["A=1","B=2"])");
+  CHECK(fill_template("{{.Env}}", value) == "[A=1 B=2]");
+  CHECK(fill_template("a\\tb {{.State.Running}}", value) == "a\tb true");
+  CHECK_THROWS_WITH(fill_template("{{.Nope}}", value), "template: there is no '.Nope'");
+  CHECK_THROWS_AS(fill_template("{{.Name", value), Error);
+  CHECK_THROWS_AS(fill_template("{{range .Env}}", value), Error);
+}
