@@ -1,0 +1,133 @@
+#include "codec_zstd.h"
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr int kDefaultLevel = 1;
+constexpr int kMaxLevel = 19;      // above, windows grow past what decoders accept without being asked
+constexpr int kMaxWindowLog = 27;  // 128 MiB
+constexpr std::size_t kBuffer = 256 * 1024;
+
+struct FreeCompressor {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
+struct FreeDecompressor {
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+/// Failures of the compressor are ours (memory, a wrong parameter), never the data's.
+std::size_t checked(std::size_t result) {
+  if (ZSTD_isError(result) != 0)
+    throw Error::make(Errc::io, "compress with zstd: {}", ZSTD_getErrorName(result));
+  return result;
+}
+
+class ZstdSink final : public ByteSink {
+ public:
+  ZstdSink(int level, unsigned workers, ByteSink& out)
+      : out_(out), context_(ZSTD_createCCtx()), buffer_(kBuffer) {
+    if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
+    set(ZSTD_c_compressionLevel, level);
+    set(ZSTD_c_checksumFlag, 1);
+    // One worker still takes the job-splitting path; zero would be another encoder with other bytes.
+    set(ZSTD_c_nbWorkers, static_cast<int>(std::max(workers, 1U)));
+  }
+
+  void write(std::span<const std::byte> bytes) override {
+    ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
+    while (input.pos < input.size) step(input, ZSTD_e_continue);
+  }
+
+  void finish() override {
+    ZSTD_inBuffer input{nullptr, 0, 0};
+    while (step(input, ZSTD_e_end) != 0) {
+    }
+    out_.finish();
+  }
+
+ private:
+  void set(ZSTD_cParameter parameter, int value) {
+    checked(ZSTD_CCtx_setParameter(context_.get(), parameter, value));
+  }
+
+  std::size_t step(ZSTD_inBuffer& input, ZSTD_EndDirective directive) {
+    ZSTD_outBuffer output{buffer_.data(), buffer_.size(), 0};
+    const std::size_t rest = checked(ZSTD_compressStream2(context_.get(), &output, &input, directive));
+    if (output.pos > 0) out_.write(std::span(buffer_).first(output.pos));
+    return rest;
+  }
+
+  ByteSink& out_;
+  std::unique_ptr<ZSTD_CCtx, FreeCompressor> context_;
+  std::vector<std::byte> buffer_;
+};
+
+class ZstdSource final : public ByteSource {
+ public:
+  explicit ZstdSource(ByteSource& in) : in_(in), context_(ZSTD_createDCtx()), buffer_(kBuffer) {
+    if (!context_) throw Error(Errc::io, "decompress zstd: out of memory");
+    checked(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxWindowLog));
+  }
+
+  std::size_t read(std::span<std::byte> out) override {
+    ZSTD_outBuffer output{out.data(), out.size(), 0};
+    while (output.pos == 0 && output.size > 0) {
+      if (input_.pos == input_.size && !pending_ && !refill()) break;
+      step(output);
+    }
+    return output.pos;
+  }
+
+ private:
+  void step(ZSTD_outBuffer& output) {
+    const std::size_t result = ZSTD_decompressStream(context_.get(), &output, &input_);
+    if (ZSTD_isError(result) != 0) throw_error(result);
+    in_frame_ = result != 0;
+    pending_ = in_frame_ && output.pos == output.size;
+  }
+
+  [[noreturn]] static void throw_error(std::size_t result) {
+    if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge)
+      throw Error(Errc::unsupported, "zstd data needs a window of more than 128 MiB")
+          .with_hint("compress it again without --ultra and --long");
+    throw Error::make(Errc::corrupt, "zstd data is damaged: {}", ZSTD_getErrorName(result));
+  }
+
+  /// False at the end of the input, which must be the end of a frame.
+  bool refill() {
+    input_ = {buffer_.data(), in_.read(buffer_), 0};
+    if (input_.size > 0) return true;
+    if (in_frame_) throw Error(Errc::corrupt, "zstd data ends too early");
+    return false;
+  }
+
+  ByteSource& in_;
+  std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context_;
+  std::vector<std::byte> buffer_;
+  ZSTD_inBuffer input_{nullptr, 0, 0};
+  bool in_frame_ = true;  // no input at all is no frame either
+  bool pending_ = false;  // all input is taken, but the output had no room for the rest
+};
+
+}  // namespace
+
+std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out) {
+  if (level < 0 || level > kMaxLevel)
+    throw Error::make(Errc::invalid, "zstd level {} is not between 1 and {}", level, kMaxLevel);
+  return std::make_unique<ZstdSink>(level == 0 ? kDefaultLevel : level, workers, out);
+}
+
+std::unique_ptr<ByteSource> make_zstd_decompressor(ByteSource& in) {
+  return std::make_unique<ZstdSource>(in);
+}
+
+}  // namespace lay::layerstore
