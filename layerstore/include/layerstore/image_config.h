@@ -47,8 +47,8 @@ struct ImageConfig {
   std::string source;
 };
 
-/// Throws invalid when a member has the wrong type, a required one is missing (architecture, os, diff_ids), a list
-/// is absurdly long, or a string that reaches execve(2) holds a NUL.
+/// Throws invalid when a member has the wrong type, a required one is missing (architecture, os, diff_ids), a
+/// list is absurdly long, or a string that reaches execve(2) holds a NUL.
 ImageConfig parse_image_config(std::string_view text);
 /// Compact JSON; members of `source` that lay does not know stay as they were.
 std::string write_image_config(const ImageConfig& config);

@@ -22,6 +22,8 @@ class ImageStore {
 
   std::vector<NamedImage> list() const;
   std::optional<Descriptor> find(const std::string& name) const;
+  /// Every entry, those that other tools wrote without a name included: where a collection starts.
+  std::vector<Descriptor> roots() const;
   /// Sets or moves a name. Everything `manifest` reaches must be durable already.
   void put(const std::string& name, const Descriptor& manifest) const;
   /// False when there was no such name.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/stream.h"
+#include "layerstore/apply.h"
 #include "layerstore/blob_store.h"
 #include "layerstore/ingest.h"
 
@@ -14,7 +15,7 @@ namespace lay::layerstore {
 class LayerWriter {
  public:
   /// Unpacks the tar and hashes every byte of it. Called once.
-  void apply(ByteSource& tar);
+  ApplyStats apply(ByteSource& tar);
   /// Throws corrupt when the tar's diff_id is not `expected`.
   void verify(const Digest& expected) const;
   /// Syncs, and makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another
@@ -24,9 +25,10 @@ class LayerWriter {
 
  private:
   friend class LayerStore;
-  LayerWriter(const UniqueFd& layers, Ingest ingest);
+  LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm);
   const UniqueFd& layers_;
   Ingest ingest_;
+  DigestAlgorithm algorithm_;
   std::optional<Digest> diff_id_;
 };
 
@@ -40,7 +42,8 @@ class LayerStore {
   bool has(const Digest& diff_id) const;
   /// Absolute path of the folder to mount; throws not_found.
   std::string path(const Digest& diff_id) const;
-  LayerWriter begin() const;
+  /// `algorithm` is that of the diff_id it will be checked against.
+  LayerWriter begin(DigestAlgorithm algorithm = DigestAlgorithm::sha256) const;
   /// Makes the layer from its blob when it is not there; both digests are verified on the way.
   void ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
   std::vector<Digest> list() const;

@@ -1,0 +1,136 @@
+#include "layerstore/blob_store.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "store_file.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr const char* kPart = "blob";  // its name while it is under ingest/
+
+std::string path_of(const Digest& digest) {
+  return digest.algorithm_name() + "/" + digest.hex();
+}
+
+Error damaged(const Digest& digest, const std::string& got) {
+  return Error::make(Errc::corrupt, "blob 'blobs/{}' is damaged: got {}, expected {}", path_of(digest), got,
+                     digest.to_string())
+      .with_hint("remove that file from the store and pull the image again");
+}
+
+}  // namespace
+
+BlobWriter::BlobWriter(const UniqueFd& blobs, Ingest ingest, DigestAlgorithm algorithm, Durability durability)
+    : blobs_(blobs),
+      ingest_(std::move(ingest)),
+      file_(sys::open_at(ingest_.dir(), kPart, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)),
+      hasher_(algorithm),
+      durability_(durability) {}
+
+void BlobWriter::write(std::span<const std::byte> bytes) {
+  hasher_.update(bytes);
+  with_context("write a blob", [&] { sys::write_all(file_, bytes); });
+  size_ += bytes.size();
+}
+
+const Digest& BlobWriter::digest() {
+  if (!digest_) digest_ = hasher_.finish();
+  return *digest_;
+}
+
+void BlobWriter::verify(const Descriptor& expected) {
+  if (size_ != expected.size)
+    throw Error::make(Errc::corrupt, "blob {}: got {} bytes, expected {}", expected.digest.to_string(), size_,
+                      expected.size);
+  if (digest() != expected.digest)
+    throw Error::make(Errc::corrupt, "blob: got {}, expected {}", digest().to_string(),
+                      expected.digest.to_string());
+}
+
+Digest BlobWriter::commit(const Descriptor& expected) {
+  verify(expected);
+  return commit();
+}
+
+Digest BlobWriter::commit() {
+  const Digest result = digest();
+  sys::fchmod(file_, 0400);
+  if (durability_ == Durability::synced) with_context("write a blob", [&] { sys::fsync(file_); });
+
+  const std::string folder = result.algorithm_name();
+  if (sys::try_mkdir_at(blobs_, folder, 0700)) sys::fsync(blobs_);
+  const UniqueFd target = sys::open_dir(blobs_, folder);
+  if (!sys::try_rename_noreplace(ingest_.dir(), kPart, target, result.hex())) {
+    // What is there may be damaged, and these bytes are right and on disk: they take its place. Unsynced ones
+    // must not, since another image may rely on the durable copy.
+    const auto there = sys::stat_at(target, result.hex());
+    const bool whole = S_ISREG(there.st_mode) && std::cmp_equal(there.st_size, size_);
+    if (durability_ == Durability::synced || !whole)
+      sys::rename_at(ingest_.dir(), kPart, target, result.hex());
+  }
+  if (durability_ == Durability::synced) sys::fsync(target);
+  return result;
+}
+
+BlobStore::BlobStore(const UniqueFd& root) : root_(root), blobs_(sys::open_dir(root, "blobs")) {}
+
+bool BlobStore::has(const Digest& digest) const {
+  return size(digest).has_value();
+}
+
+std::optional<std::uint64_t> BlobStore::size(const Digest& digest) const {
+  const auto info = sys::try_stat_at(blobs_, path_of(digest));
+  if (!info || !S_ISREG(info->st_mode)) return std::nullopt;
+  return static_cast<std::uint64_t>(info->st_size);
+}
+
+UniqueFd BlobStore::open(const Digest& digest) const {
+  auto fd = with_context("blob", [&] { return try_open_regular(blobs_, path_of(digest)); });
+  if (!fd)
+    throw Error::make(Errc::not_found, "blob {} is not in the store", digest.to_string())
+        .with_hint("pull the image again");
+  return std::move(*fd);
+}
+
+std::string BlobStore::read(const Digest& digest) const {
+  const UniqueFd fd = open(digest);
+  std::string text = with_context(fmt::format("blob {}", digest.to_string()),
+                                  [&] { return sys::read_all(fd, kMaxJsonBytes); });
+  Hasher hasher(digest.algorithm());
+  hasher.update(std::as_bytes(std::span(text)));
+  if (const Digest got = hasher.finish(); got != digest) throw damaged(digest, got.to_string());
+  return text;
+}
+
+BlobWriter BlobStore::begin(DigestAlgorithm algorithm, Durability durability) const {
+  return BlobWriter(blobs_, Ingest::begin(root_), algorithm, durability);
+}
+
+Descriptor BlobStore::put(std::string_view bytes, std::string_view media_type) const {
+  BlobWriter writer = begin();
+  writer.write(std::as_bytes(std::span(bytes)));
+  return {.media_type = std::string(media_type), .digest = writer.commit(), .size = bytes.size()};
+}
+
+std::vector<Digest> BlobStore::list() const {
+  std::vector<Digest> result;
+  for (const char* algorithm : {"sha256", "sha512"}) {
+    const auto folder = sys::try_open_at(blobs_, algorithm, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!folder) continue;
+    for (const std::string& name : list_names(*folder))
+      if (auto digest = Digest::try_parse(std::string(algorithm) + ":" + name)) result.push_back(*digest);
+  }
+  return result;
+}
+
+void BlobStore::remove(const Digest& digest) const {
+  with_context("blob", [&] { sys::try_unlink_at(blobs_, path_of(digest)); });
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,132 @@
+#include "layerstore/image_store.h"
+
+#include <algorithm>
+
+#include "annotations.h"
+#include "base/error.h"
+#include "base/file_lock.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "store_file.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr const char* kIndexFile = "index.json";
+constexpr const char* kLockFile = "index.lock";
+constexpr std::size_t kMaxName = 1024;
+
+/// index.json as it is: entries that lay did not write go through unread, and so survive every change.
+Json read_index(const UniqueFd& root) {
+  const auto file = try_open_regular(root, kIndexFile);
+  if (!file)
+    throw Error::make(Errc::corrupt, "'{}' is missing in the store", kIndexFile)
+        .with_hint("every store has one; is this folder still whole?");
+  return with_context(kIndexFile, [&] {
+    Json json = parse_json(sys::read_all(*file, kMaxJsonBytes), "read");
+    if (json_int(json, "schemaVersion") != 2) throw Error::make(Errc::invalid, "'schemaVersion' is not 2");
+    json_array(json, "manifests");
+    return json;
+  });
+}
+
+void write_index(const UniqueFd& root, const Json& json) {
+  const std::string text = dump_json(json);
+  if (text.size() > kMaxJsonBytes)  // it could not be read again
+    throw Error::make(Errc::invalid, "'{}' would grow to {} bytes, expected at most {}", kIndexFile,
+                      text.size(), kMaxJsonBytes)
+        .with_hint("remove names that are no longer needed");
+  publish_file(root, kIndexFile, text);
+}
+
+/// Empty when the entry has no name.
+std::string name_of(const Json& entry) {
+  const Json* annotations = entry.is_object() ? json_find(entry, "annotations") : nullptr;
+  if (annotations == nullptr || !annotations->is_object()) return {};
+  const Json* name = json_find(*annotations, kRefName);
+  return name != nullptr && name->is_string() ? name->get<std::string>() : std::string();
+}
+
+NamedImage parse_entry(const Json& entry, const std::string& name) {
+  Descriptor manifest = with_context(fmt::format("{}: '{}'", kIndexFile, printable(name)),
+                                     [&] { return parse_descriptor(entry); });
+  manifest.annotations.erase(kRefName);  // the name is of the entry, not of the image
+  return {.name = name, .manifest = std::move(manifest)};
+}
+
+void require_name(const std::string& name) {
+  const bool plain = printable(name) == name && name.find(' ') == std::string::npos;
+  if (name.empty() || name.size() > kMaxName || !plain)
+    throw Error::make(Errc::invalid, "image name '{}': expected 1 to {} printable characters without spaces",
+                      printable(std::string_view(name).substr(0, 80)), kMaxName);
+}
+
+/// Unnamed entries first as they are, then the names in order: the same names give the same bytes.
+Json sorted_entries(const Json& entries) {
+  std::vector<Json> list(entries.begin(), entries.end());
+  std::stable_sort(list.begin(), list.end(),
+                   [](const Json& left, const Json& right) { return name_of(left) < name_of(right); });
+  return Json(list);
+}
+
+Json without(const Json& entries, const std::string& name) {
+  Json rest = Json::array();
+  for (const Json& entry : entries)
+    if (name_of(entry) != name) rest.push_back(entry);
+  return rest;
+}
+
+}  // namespace
+
+ImageStore::ImageStore(const UniqueFd& root) : root_(root) {}
+
+std::vector<NamedImage> ImageStore::list() const {
+  const Json json = read_index(root_);
+  std::vector<NamedImage> result;
+  for (const Json& entry : json_array(json, "manifests"))
+    if (const std::string name = name_of(entry); !name.empty()) result.push_back(parse_entry(entry, name));
+  std::stable_sort(result.begin(), result.end(),
+                   [](const NamedImage& left, const NamedImage& right) { return left.name < right.name; });
+  return result;
+}
+
+std::optional<Descriptor> ImageStore::find(const std::string& name) const {
+  const Json json = read_index(root_);
+  for (const Json& entry : json_array(json, "manifests"))
+    if (!name.empty() && name_of(entry) == name) return parse_entry(entry, name).manifest;
+  return std::nullopt;
+}
+
+std::vector<Descriptor> ImageStore::roots() const {
+  const Json json = read_index(root_);
+  std::vector<Descriptor> result;
+  for (const Json& entry : json_array(json, "manifests"))
+    result.push_back(with_context(kIndexFile, [&] { return parse_descriptor(entry); }));
+  return result;
+}
+
+void ImageStore::put(const std::string& name, const Descriptor& manifest) const {
+  require_name(name);
+  Descriptor named = manifest;
+  named.annotations[kRefName] = name;
+  const FileLock lock = FileLock::acquire(root_, kLockFile, LockMode::exclusive);
+  Json json = read_index(root_);
+  Json entries = without(json_array(json, "manifests"), name);
+  entries.push_back(to_json(named));
+  json["manifests"] = sorted_entries(entries);
+  write_index(root_, json);
+}
+
+bool ImageStore::remove(const std::string& name) const {
+  const FileLock lock = FileLock::acquire(root_, kLockFile, LockMode::exclusive);
+  Json json = read_index(root_);
+  const Json& entries = json_array(json, "manifests");
+  Json rest = without(entries, name);
+  if (name.empty() || rest.size() == entries.size()) return false;
+  json["manifests"] = sorted_entries(rest);
+  write_index(root_, json);
+  return true;
+}
+
+}  // namespace lay::layerstore

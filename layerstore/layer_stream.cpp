@@ -1,0 +1,104 @@
+#include "layer_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/pipeline.h"
+#include "layerstore/codec.h"
+#include "layerstore/media_types.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr std::size_t kMagicBytes = 4;
+
+/// The compression that the media type announces; throws invalid when the first bytes say otherwise.
+Compression agreed_compression(std::span<const std::byte> start, const std::string& media_type) {
+  const Compression announced = media_type::compression_of(media_type);
+  const Compression found = detect_compression(start);
+  if (announced != found)
+    throw Error::make(Errc::invalid, "the media type says {}, the bytes are {}", to_string(announced),
+                      to_string(found));
+  return announced;
+}
+
+void unpack(ByteSource& stored, const Descriptor& blob, LayerWriter& layer) {
+  const auto decompress = [&](ByteSink& tar) {
+    PeekSource peeked(stored, kMagicBytes);
+    const Compression compression = agreed_compression(peeked.start(), blob.media_type);
+    const auto plain = make_decompressor(compression, peeked);
+    pump(*plain, tar);
+    drain(peeked);
+  };
+  run_pipeline(decompress, [&](ByteSource& tar) { layer.apply(tar); });
+}
+
+}  // namespace
+
+std::size_t ExactSource::read(std::span<std::byte> out) {
+  if (out.empty()) return 0;
+  if (passed_ == expected_) {
+    std::array<std::byte, 1> probe;
+    if (inner_.read(probe) != 0)
+      throw Error::make(Errc::corrupt, "got more than the expected {} bytes", expected_);
+    return 0;
+  }
+  const std::uint64_t left = expected_ - passed_;
+  const std::size_t count =
+      inner_.read(out.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, out.size()))));
+  if (count == 0) throw Error::make(Errc::corrupt, "got {} bytes, expected {}", passed_, expected_);
+  passed_ += count;
+  return count;
+}
+
+PeekSource::PeekSource(ByteSource& inner, std::size_t count) : inner_(inner), start_(count) {
+  std::size_t have = 0;
+  while (have < count) {
+    const std::size_t more = inner_.read(std::span(start_).subspan(have));
+    if (more == 0) break;
+    have += more;
+  }
+  start_.resize(have);
+}
+
+std::size_t PeekSource::read(std::span<std::byte> out) {
+  if (given_ == start_.size()) return inner_.read(out);
+  const std::size_t count = std::min(out.size(), start_.size() - given_);
+  std::memcpy(out.data(), start_.data() + given_, count);
+  given_ += count;
+  return count;
+}
+
+std::size_t TeeSource::read(std::span<std::byte> out) {
+  const std::size_t count = inner_.read(out);
+  if (count > 0) sink_.write(out.first(count));
+  return count;
+}
+
+void drain(ByteSource& source) {
+  std::array<std::byte, 65536> buffer;
+  while (source.read(buffer) != 0) throw_if_cancelled();
+}
+
+void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id, LayerWriter& layer,
+                     const std::function<void()>& verify_blob) {
+  try {
+    unpack(stored, blob, layer);
+    layer.verify(diff_id);
+  } catch (const Error& error) {
+    // Broken compression, a broken tar or a wrong diff_id may only be what a damaged blob looks like.
+    if (error.code() == Errc::corrupt || error.code() == Errc::invalid) {
+      drain(stored);
+      verify_blob();
+    }
+    throw;
+  }
+  verify_blob();
+}
+
+}  // namespace lay::layerstore

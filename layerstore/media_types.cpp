@@ -1,0 +1,56 @@
+#include "layerstore/media_types.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace lay::layerstore::media_type {
+
+namespace {
+
+/// Written by podman for zstd layers in Docker manifests; in no specification.
+constexpr std::string_view kDockerLayerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+bool is_manifest(std::string_view type) {
+  return type == kManifest || type == kDockerManifest;
+}
+
+bool is_index(std::string_view type) {
+  return type == kIndex || type == kDockerIndex;
+}
+
+bool is_config(std::string_view type) {
+  return type == kConfig || type == kDockerConfig;
+}
+
+Compression compression_of(std::string_view layer_type) {
+  if (layer_type == kLayer || layer_type == kDockerLayer) return Compression::none;
+  if (layer_type == kLayerGzip || layer_type == kDockerLayerGzip) return Compression::gzip;
+  if (layer_type == kLayerZstd || layer_type == kDockerLayerZstd) return Compression::zstd;
+  const std::string shown = printable(layer_type);
+  if (contains(layer_type, "nondistributable") || contains(layer_type, "foreign"))
+    throw Error::make(Errc::unsupported, "layer type '{}': the layer is kept outside the registry", shown);
+  if (contains(layer_type, "+encrypted"))
+    throw Error::make(Errc::unsupported, "layer type '{}': encrypted layers cannot be read", shown);
+  throw Error::make(Errc::unsupported, "layer type '{}': expected a tar, plain, gzip or zstd", shown)
+      .with_hint("this may be an artifact that is no container image");
+}
+
+std::string_view layer_type_of(Compression compression) {
+  switch (compression) {
+    case Compression::none:
+      return kLayer;
+    case Compression::gzip:
+      return kLayerGzip;
+    case Compression::zstd:
+      break;
+  }
+  return kLayerZstd;
+}
+
+}  // namespace lay::layerstore::media_type

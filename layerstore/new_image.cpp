@@ -1,0 +1,70 @@
+#include "new_image.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "layerstore/media_types.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+ImageConfig new_config() {
+  const Platform host = host_platform();
+  ImageConfig config;
+  config.architecture = host.architecture;
+  config.os = host.os;
+  config.variant = host.variant;
+  return config;
+}
+
+std::size_t layers_in(const std::vector<History>& history) {
+  return static_cast<std::size_t>(
+      std::count_if(history.begin(), history.end(), [](const History& entry) { return !entry.empty_layer; }));
+}
+
+ImageConfig plan_config(const CommitRequest& request, const Digest& diff_id) {
+  ImageConfig config = request.base ? request.base->config : new_config();
+  config.created = request.history.created;
+  config.author = request.history.author;
+  config.run = request.run;
+  // Readers pair history with layers by counting: a base that tells less than it holds is filled up first.
+  while (layers_in(config.history) < config.diff_ids.size()) config.history.emplace_back();
+  config.diff_ids.push_back(diff_id);
+  config.history.push_back(request.history);
+  return config;
+}
+
+/// An OCI manifest may not list Docker's types; the bytes, digest and size stay the same.
+Descriptor as_oci_layer(Descriptor layer) {
+  layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+  return layer;
+}
+
+/// The base's annotations are not taken over: they describe that image (its version, its source), not this
+/// one.
+Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, const Descriptor& layer) {
+  Manifest manifest{.media_type = std::string(media_type::kManifest), .config = config};
+  if (request.base)
+    for (const Descriptor& below : request.base->manifest.layers)
+      manifest.layers.push_back(as_oci_layer(below));
+  manifest.layers.push_back(layer);
+  if (manifest.layers.size() > kMaxLayers)
+    throw Error::make(Errc::unsupported, "the image would have {} layers, expected at most {}",
+                      manifest.layers.size(), kMaxLayers);
+  return manifest;
+}
+
+}  // namespace
+
+Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
+                    const WrittenLayer& layer) {
+  const std::string config = write_image_config(plan_config(request, layer.diff_id));
+  const Descriptor stored_config = store.blobs().put(config, media_type::kConfig);
+  const std::string manifest = write_manifest(plan_manifest(request, stored_config, layer.blob));
+  const Descriptor stored_manifest = store.blobs().put(manifest, media_type::kManifest);
+  store.images().put(name, stored_manifest);
+  return store.load(stored_manifest);
+}
+
+}  // namespace lay::layerstore

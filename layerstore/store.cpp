@@ -1,0 +1,149 @@
+#include "layerstore/store.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "layerstore/media_types.h"
+#include "store_file.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr const char* kLayoutFile = "oci-layout";  // image-spec image-layout.md
+constexpr const char* kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
+
+/// mkdir -p; the last folder is the user's alone.
+void make_folders(const std::string& path) {
+  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1))
+    sys::try_mkdir_at(sys::cwd(), path.substr(0, end), 0755);
+  sys::try_mkdir_at(sys::cwd(), path, 0700);
+}
+
+UniqueFd open_root(const std::string& path) {
+  try {
+    auto fd = sys::try_open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
+    if (fd) return std::move(*fd);
+    make_folders(path);
+    return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
+  } catch (Error& error) {
+    error.add_context(fmt::format("store '{}'", path));
+    if (error.code() == Errc::denied) error.with_hint("run as root, or choose a folder of yours with --root");
+    throw;
+  }
+}
+
+/// A store that is being made, or whose making was interrupted, holds nothing but its own parts.
+void require_own_parts(const UniqueFd& root, const std::string& path) {
+  static constexpr std::array<std::string_view, 6> kParts{"blobs",      "layers", "ingest",
+                                                          "index.json", "lock",   "index.lock"};
+  for (const std::string& name : list_names(root)) {
+    if (name == kLayoutFile) return;  // somebody else finished meanwhile
+    if (std::find(kParts.begin(), kParts.end(), name) == kParts.end())
+      throw Error::make(Errc::invalid, "'{}' is neither empty nor a store", path)
+          .with_hint("choose an empty folder or one that does not exist with --root");
+  }
+}
+
+bool is_layout(const UniqueFd& root) {
+  const auto file = try_open_regular(root, kLayoutFile);
+  if (!file) return false;
+  const Json json = parse_json(sys::read_all(*file, kMaxJsonBytes), kLayoutFile);
+  const std::string version =
+      with_context(kLayoutFile, [&] { return json_string(json, "imageLayoutVersion"); });
+  if (version != "1.0.0")
+    throw Error::make(Errc::unsupported, "the store is an OCI layout of another version, expected 1.0.0");
+  return true;
+}
+
+/// Makes what is missing. oci-layout comes last: where it is, all the rest is.
+void complete(const UniqueFd& root, const std::string& path) {
+  const bool layout = is_layout(root);
+  if (!layout) require_own_parts(root, path);
+  const FileLock lock = FileLock::acquire(root, kStoreLock, LockMode::exclusive);
+  for (const char* folder : {"ingest", "blobs", "blobs/sha256", "layers"})
+    sys::try_mkdir_at(root, folder, 0700);
+  if (!sys::try_stat_at(root, "index.json"))
+    publish_file(root, "index.json", write_index({.media_type = std::string(media_type::kIndex)}));
+  if (!layout) publish_file(root, kLayoutFile, kLayoutText);
+  sys::fsync(root);
+}
+
+bool is_complete(const UniqueFd& root) {
+  for (const char* part : {"ingest", "blobs", "layers", "index.json"})
+    if (!sys::try_stat_at(root, part)) return false;
+  return is_layout(root);
+}
+
+/// The path without symlinks and "..": it outlives a change of the working directory and goes into mounts.
+std::string real_path(const UniqueFd& root) {
+  return sys::readlink_at(sys::cwd(), fmt::format("/proc/self/fd/{}", root.get()));
+}
+
+std::string read_document(const BlobStore& blobs, const Descriptor& descriptor) {
+  std::string text = blobs.read(descriptor.digest);
+  if (text.size() != descriptor.size)
+    throw Error::make(Errc::corrupt, "blob {}: got {} bytes, expected {}", descriptor.digest.to_string(),
+                      text.size(), descriptor.size);
+  return text;
+}
+
+/// The manifest that `descriptor` leads to: itself, or through indexes the one for this machine.
+Descriptor resolve(const BlobStore& blobs, const Descriptor& descriptor, int depth = 0) {
+  if (!media_type::is_index(descriptor.media_type)) return descriptor;
+  if (depth == kMaxIndexDepth)
+    throw Error::make(Errc::invalid, "indexes are nested deeper than {}", kMaxIndexDepth);
+  const std::string text = read_document(blobs, descriptor);
+  classify_document(text, descriptor.media_type);
+  const Index index = parse_index(text);
+  return resolve(blobs, choose_platform(index, host_platform()), depth + 1);
+}
+
+Image read_image(const BlobStore& blobs, const Descriptor& descriptor) {
+  const std::string text = read_document(blobs, descriptor);
+  classify_document(text, descriptor.media_type);
+  Manifest manifest = parse_manifest(text);
+  if (!media_type::is_config(manifest.config.media_type))
+    throw Error::make(Errc::unsupported, "the config is '{}', so this is no container image",
+                      manifest.config.media_type);
+  ImageConfig config = parse_image_config(read_document(blobs, manifest.config));
+  if (config.diff_ids.size() != manifest.layers.size())
+    throw Error::make(Errc::invalid, "{} layers, but {} diff_ids", manifest.layers.size(),
+                      config.diff_ids.size());
+  return {.descriptor = descriptor, .manifest = std::move(manifest), .config = std::move(config)};
+}
+
+}  // namespace
+
+Store::Store(std::string path, UniqueFd root)
+    : path_(std::move(path)),
+      root_(std::make_unique<UniqueFd>(std::move(root))),
+      blobs_(std::make_unique<BlobStore>(*root_)),
+      layers_(std::make_unique<LayerStore>(*root_, path_)),
+      images_(std::make_unique<ImageStore>(*root_)) {}
+
+Store Store::open(const std::string& root) {
+  if (root.empty()) throw Error::make(Errc::invalid, "the store's folder has no name");
+  UniqueFd fd = open_root(root);
+  with_context(fmt::format("store '{}'", root), [&] {
+    if (!is_complete(fd)) complete(fd, root);
+  });
+  std::string path = real_path(fd);
+  return Store(std::move(path), std::move(fd));
+}
+
+FileLock Store::share() const {
+  return FileLock::acquire(*root_, kStoreLock, LockMode::shared);
+}
+
+Image Store::load(const Descriptor& manifest) const {
+  return with_context(fmt::format("image {}", manifest.digest.to_string()),
+                      [&] { return read_image(*blobs_, resolve(*blobs_, manifest)); });
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,64 @@
+#include "store_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "layerstore/ingest.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+Error no_regular_file(const std::string& name) {
+  return Error::make(Errc::corrupt, "'{}' in the store is no regular file", name);
+}
+
+}  // namespace
+
+std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string& name) {
+  const auto before = sys::try_stat_at(dir, name);
+  if (!before) return std::nullopt;
+  if (!S_ISREG(before->st_mode)) throw no_regular_file(name);  // opening a device may already act on it
+  auto fd = sys::try_open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (fd && !S_ISREG(sys::stat_of(*fd).st_mode)) throw no_regular_file(name);
+  return fd;
+}
+
+void publish_file(const UniqueFd& root, const std::string& name, std::string_view text) {
+  const Ingest ingest = Ingest::begin(root);
+  const UniqueFd file = sys::open_at(ingest.dir(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  with_context(fmt::format("write '{}'", name), [&] {
+    sys::write_all(file, text);
+    sys::fsync(file);
+  });
+  sys::rename_at(ingest.dir(), name, root, name);
+  sys::fsync(root);
+}
+
+std::vector<std::string> list_names(const UniqueFd& dir) {
+  struct Close {
+    void operator()(DIR* stream) const { ::closedir(stream); }
+  };
+  UniqueFd fd = sys::open_dir(dir, ".");  // the stream moves the offset and closes its descriptor
+  const std::unique_ptr<DIR, Close> stream(::fdopendir(fd.get()));
+  if (!stream) throw Error::from_errno("list a folder");
+  fd.release();
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+    errno = 0;
+  }
+  if (errno != 0) throw Error::from_errno("list a folder");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace lay::layerstore

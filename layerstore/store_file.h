@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+/// Files of the store, whose folder may have been made by others: nothing but a regular file is ever opened.
+namespace lay::layerstore {
+
+/// Locked shared by who adds blobs or layers, exclusively by the collector.
+constexpr const char* kStoreLock = "lock";
+
+/// Opens for reading; empty when absent. A symlink, device, fifo or folder of that name is corrupt.
+std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string& name);
+
+/// Replaces `root`/`name` as a whole and durably. The new file grows under ingest/, so that what a killed
+/// process leaves behind is swept with everything else.
+void publish_file(const UniqueFd& root, const std::string& name, std::string_view text);
+
+/// The names in a folder without "." and "..", sorted.
+std::vector<std::string> list_names(const UniqueFd& dir);
+
+}  // namespace lay::layerstore
