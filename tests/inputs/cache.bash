@@ -16,7 +16,7 @@ cached() {
     exec {lock}>"$cache/$name.lock"
     flock "$lock"
     if [[ ! -d $folder ]]; then
-      rm -rf --one-file-system "$folder.part"
+      rm -rf --one-file-system "$cache/$name"-*.part
       mkdir "$folder.part"
       "$maker" "$folder.part" >&2 {lock}>&-
       mv -T "$folder.part" "$folder"

@@ -1,0 +1,275 @@
+"""The works that are measured: for each, what every tool has ready before, and the one command that is timed."""
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Callable
+
+import measure
+from sandbox import Registry
+from tools import Buildah, Bundle, Docker, Lay, Podman, Unavailable
+
+kInsecure = "--tls-verify=false"
+
+
+def nothing():
+    pass
+
+
+@dataclass
+class Contender:
+    """One tool at one work. `before` and `after` are not measured; `undo` is, as a work of its own."""
+    tool: str
+    label: str
+    command: list = field(default_factory=list)
+    env: dict | None = None
+    before: Callable = nothing
+    after: Callable = nothing
+    undo: list | None = None
+    note: str = ""
+    failure: str = ""
+    samples: measure.Samples = field(default_factory=measure.Samples)
+    undo_samples: measure.Samples = field(default_factory=measure.Samples)
+
+
+@dataclass
+class Work:
+    name: str
+    title: str
+    contenders: list
+    short: bool = False
+    undo_title: str = ""
+    finish: Callable = nothing
+
+
+def contender(tool, label, make):
+    """make() gets the tool ready and returns the rest of the Contender; a tool that cannot is shown with the reason."""
+    try:
+        return Contender(tool=tool, label=label, **make())
+    except (Unavailable, measure.CommandFailed, subprocess.SubprocessError, OSError) as error:
+        return Contender(tool=tool, label=label, failure=str(error))
+
+
+class Peers:
+    """The tools, each made ready at its first use and kept for the works that follow."""
+
+    def __init__(self, sandbox, program):
+        self.sandbox = sandbox
+        self.program = program
+        self.docker_daemon = None
+        self.registries = []
+
+    @cached_property
+    def lay(self):
+        lay = Lay(self.sandbox, self.program)
+        lay.import_base()
+        return lay
+
+    @cached_property
+    def podman(self):
+        podman = Podman(self.sandbox)
+        podman.take("base")
+        return podman
+
+    @cached_property
+    def docker(self):
+        self.docker_daemon = Docker(self.sandbox)
+        self.docker_daemon.start()
+        return self.docker_daemon
+
+    @cached_property
+    def full_registry(self):
+        """Holds the bench's image as bench/image:1."""
+        registry = self.registry("registry-full")
+        registry.start_empty()
+        measure.run(["skopeo", "copy", "--dest-tls-verify=false", f"oci:{self.sandbox.image_layout}:image",
+                     f"docker://{registry.address}/bench/image:1"], self.sandbox.log)
+        return registry
+
+    def registry(self, name):
+        registry = Registry(self.sandbox, name)
+        self.registries.append(registry)
+        return registry
+
+    def stop(self):
+        if self.docker_daemon:
+            self.docker_daemon.stop()
+        for registry in self.registries:
+            registry.stop()
+
+
+def commit(peers):
+    sandbox = peers.sandbox
+
+    def lay(compression):
+        name = f"bench:{compression}"
+        return {"command": peers.lay.command("commit", "--compression", compression, sandbox.upper, name, "--base",
+                                             "debian:12"),
+                "env": peers.lay.env, "after": lambda: peers.lay.do(peers.lay.command("rmi", name))}
+
+    def buildah():
+        tool = Buildah(sandbox)
+        tool.do(tool.command("pull", "--quiet", f"oci:{sandbox.image_layout}:base"))
+        container = tool.output("from", tool.output("images", "-q"))
+        tool.do(["bench/apply_upper.py", sandbox.upper, tool.output("mount", container)])
+        return {"command": tool.command("commit", "--quiet", container, "localhost/bench"),
+                "after": lambda: tool.do(tool.command("rmi", "localhost/bench"))}
+
+    def umoci():
+        layout, bundle = sandbox.path("umoci"), sandbox.path("umoci-bundle")
+        measure.run(["skopeo", "copy", f"oci:{sandbox.image_layout}:base", f"oci:{layout}:base"], sandbox.log)
+        measure.run(["umoci", "unpack", "--image", f"{layout}:base", bundle], sandbox.log)
+        measure.run(["bench/apply_upper.py", sandbox.upper, f"{bundle}/rootfs"], sandbox.log)
+
+        def forget():
+            measure.run(["umoci", "rm", "--image", f"{layout}:bench"], sandbox.log)
+            measure.run(["umoci", "gc", "--layout", layout], sandbox.log)
+        return {"command": ["umoci", "repack", "--image", f"{layout}:bench", bundle], "after": forget,
+                "note": "gzip; compares the whole root file system with its list of it"}
+
+    return Work("commit", "commit an upper of 900 MB", [
+        contender("lay", "lay (zstd)", lambda: lay("zstd")),
+        contender("lay", "lay (gzip)", lambda: lay("gzip")),
+        contender("lay", "lay (none)", lambda: lay("none")),
+        contender("buildah", "buildah", buildah),
+        contender("umoci", "umoci repack", umoci)])
+
+
+def push(peers):
+    sandbox = peers.sandbox
+    registry = peers.registry("registry-empty")
+    target = f"{registry.address}/bench/image:1"
+
+    def lay(compression):
+        name = f"bench-push:{compression}"
+        peers.lay.do(peers.lay.command("commit", "--compression", compression, sandbox.upper, name, "--base", "debian:12"))
+        return {"command": peers.lay.command("push", name, target), "env": peers.lay.env, "before": registry.start_empty}
+
+    def podman():
+        peers.podman.take("image")
+        return {"command": peers.podman.command("push", "--quiet", kInsecure, "localhost/image", target),
+                "env": peers.podman.env, "before": registry.start_empty, "note": "compresses while it pushes"}
+
+    def skopeo():
+        return {"command": ["skopeo", "copy", "--quiet", "--dest-tls-verify=false",
+                            f"oci:{sandbox.image_layout}:image", f"docker://{target}"],
+                "before": registry.start_empty, "note": "copies ready gzip layers from or to an OCI layout"}
+
+    return Work("push", "push 1.1 GB to an empty registry", [
+        contender("lay", "lay (zstd)", lambda: lay("zstd")),
+        contender("lay", "lay (gzip)", lambda: lay("gzip")),
+        contender("podman", "podman", podman),
+        contender("skopeo", "skopeo", skopeo)])
+
+
+def pull(peers):
+    sandbox = peers.sandbox
+    source = f"{peers.full_registry.address}/bench/image:1"
+
+    def lay():
+        tool = Lay(sandbox, peers.program, "lay-pull")
+        return {"command": tool.command("pull", source), "env": tool.env, "undo": tool.command("rmi", source)}
+
+    def podman():
+        tool = Podman(sandbox, "podman-pull")
+        return {"command": tool.command("pull", "--quiet", kInsecure, source), "env": tool.env,
+                "undo": tool.command("rmi", source)}
+
+    def docker():
+        peers.docker.do(peers.docker.command("image", "prune", "--all", "--force"))
+        return {"command": peers.docker.command("pull", "--quiet", source),
+                "undo": peers.docker.command("rmi", source), "note": "memory is the client's, without the daemon's"}
+
+    def skopeo():
+        layout = sandbox.path("skopeo")
+        return {"command": ["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{source}",
+                            f"oci:{layout}:image"],
+                "after": lambda: shutil.rmtree(layout),
+                "note": "copies ready gzip layers from or to an OCI layout"}
+
+    return Work("pull", "pull 1.1 GB, gzip", [
+        contender("lay", "lay", lay), contender("podman", "podman", podman), contender("docker", "docker", docker),
+        contender("skopeo", "skopeo", skopeo)], undo_title="remove the pulled image")
+
+
+def bundle_contender(sandbox, runtime):
+    def make():
+        tool = Bundle(sandbox, runtime)
+        tool.prepare("true")
+        return {"command": tool.command("run", "--bundle", tool.folder, "bench"),
+                "note": "a bundle that is ready: no image, no layers"}
+    return contender(runtime, f"{runtime} (bundle)", make)
+
+
+def bwrap_contender(sandbox):
+    def make():
+        root = sandbox.path("bwrap-root")
+        os.makedirs(root)
+        measure.run(["tar", "-C", root, "-xpf", sandbox.base_tar], sandbox.log)
+        return {"command": ["bwrap", "--unshare-all", "--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "true"],
+                "note": "namespaces and mounts alone: no image, no cgroup"}
+    return contender("bwrap", "bwrap", make)
+
+
+def run_contenders(peers, network):
+    flags = ["run", "--rm", "--network", network]
+
+    def lay():
+        return {"command": peers.lay.command(*flags, "debian:12", "true"), "env": peers.lay.env}
+
+    def podman(runtime):
+        peers.podman  # takes the base
+        tool = Podman(peers.sandbox, runtime=runtime)
+        return {"command": tool.run_command(*flags[1:], "localhost/base", "true"), "env": tool.env}
+
+    def docker():
+        peers.docker.do(peers.docker.command("import", peers.sandbox.base_tar, "base"))
+        return {"command": peers.docker.command(*flags, "base", "true")}
+
+    return [contender("lay", "lay", lay), contender("podman", "podman (runc)", lambda: podman("runc")),
+            contender("podman", "podman (crun)", lambda: podman("crun")), contender("docker", "docker", docker)]
+
+
+def run_bridge(peers):
+    return Work("run-bridge", "run `true`, bridge network", run_contenders(peers, "bridge"), short=True)
+
+
+def run_none(peers):
+    ready = [bundle_contender(peers.sandbox, "runc"), bundle_contender(peers.sandbox, "crun"),
+             bwrap_contender(peers.sandbox)]
+    return Work("run-none", "run `true`, no network", run_contenders(peers, "none") + ready, short=True)
+
+
+def execute(peers):
+    stops = []
+
+    def in_container(tool, run, remove):
+        tool.do(run)
+        stops.append(lambda: tool.do(remove))
+        return {"command": tool.command("exec", "bench-exec", "true"), "env": tool.env}
+
+    detached = ["-d", "--name", "bench-exec", "--network", "none"]
+
+    def lay():
+        return in_container(peers.lay, peers.lay.command("run", *detached, "debian:12", "sleep", "infinity"),
+                            peers.lay.command("rm", "-f", "bench-exec"))
+
+    def podman():
+        return in_container(peers.podman, peers.podman.run_command(*detached, "localhost/base", "sleep", "infinity"),
+                            peers.podman.command("rm", "-f", "-t", "0", "bench-exec"))
+
+    def docker():
+        peers.docker.do(peers.docker.command("import", peers.sandbox.base_tar, "base"))
+        return in_container(peers.docker, peers.docker.command("run", *detached, "base", "sleep", "infinity"),
+                            peers.docker.command("rm", "-f", "bench-exec"))
+
+    def finish():
+        for stop in stops:
+            stop()
+
+    return Work("exec", "exec `true`", [contender("lay", "lay", lay), contender("podman", "podman (runc)", podman),
+                                        contender("docker", "docker", docker)], short=True, finish=finish)
+
+
+kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "commit": commit, "push": push, "pull": pull}
