@@ -75,3 +75,27 @@ store_state() {
   (cd "${1:-$LAY_ROOT}" 2>/dev/null && find . -path ./ingest -prune -o -printf '%y %m %s %p %l\n' | LC_ALL=C sort &&
     find . -maxdepth 1 -type f -print0 | sort -z | xargs -0 -r sha256sum) || echo "no store"
 }
+
+# small_image [NAME]: imports a root file system of little more than a static busybox, for tests that need no Debian.
+small_image() {
+  mkdir -p "$world/small"/{bin,etc,tmp,root}
+  cp /bin/busybox "$world/small/bin/busybox"
+  local applet
+  for applet in sh cat echo ls id env sleep true false touch rm mkdir ln kill hostname mount wget nc dd head ps stat ip ping trap test chmod readlink tail; do
+    ln -sf busybox "$world/small/bin/$applet"
+  done
+  printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:100:User:/home/user:/bin/sh\n' >"$world/small/etc/passwd"
+  printf 'root:x:0:\nusers:x:100:\nextra:x:200:user\n' >"$world/small/etc/group"
+  "$LAY" import "$world/small" "${1:-small}" --cmd '["/bin/sh"]' >/dev/null
+}
+
+# merged LOWER UPPER FOLDER COMMAND...: runs COMMAND in a mount namespace of its own in which FOLDER is the kernel's
+# merged view of the two.
+merged() {
+  local lower=$1 upper=$2 folder=$3
+  shift 3
+  mkdir -p "$folder" "$folder.work"
+  unshare --mount --propagation private bash -ec '
+    mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$3.work" overlay "$3"
+    shift 3; "$@"' merged "$lower" "$upper" "$folder" "$@"
+}

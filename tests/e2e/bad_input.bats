@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# Bad input gets one clear line with a hint, a non-zero exit, and leaves the store as it was.
+
+load world
+
+setup() {
+  open_world
+  small_image
+  state=$(store_state)
+}
+teardown() {
+  local status=0
+  [[ ${keeps_state-yes} == no || $(store_state) == "$state" ]] || { diff <(echo "$state") <(store_state); status=1; }
+  close_world && return "$status"
+}
+
+@test "an unknown command or flag" {
+  refused 125 "unknown command 'frobnicate'" "$LAY" frobnicate
+  refused 1 "--nope" "$LAY" images --nope
+}
+
+@test "an unknown image" {
+  refused 1 "nosuch" "$LAY" inspect nosuch
+  refused 1 "no image 'nosuch'" "$LAY" push nosuch localhost:1/x
+  refused 1 "no image 'nosuch'" "$LAY" rmi nosuch
+  refused 1 "no image 'nosuch'" "$LAY" tag nosuch other
+  refused 1 "no image 'nosuch'" "$LAY" commit ./small new:1 --base nosuch
+  refused 125 "no image 'nosuch'" "$LAY" run --pull never nosuch true
+  grep -q '^hint: ' refused.err
+}
+
+@test "a malformed name" {
+  for name in 'UPPER:1' 'a//b' 'x:' 'x:tag with space' '-x/y' 'a/../b' 'http://host/x' "$(printf 'a%0.s' {1..300})" $'new\nline'; do
+    refused 1 "" "$LAY" import ./small "$name"
+    refused 1 "" "$LAY" pull "$name"
+  done
+}
+
+@test "an unknown container" {
+  for verb in logs stop kill start wait rm; do
+    code=1
+    refused "$code" "nobody" "$LAY" "$verb" nobody
+  done
+  refused 125 "nobody" "$LAY" exec nobody true
+}
+
+@test "a damaged blob is named with what it is and what it should be" {
+  keeps_state=no
+  layer=$("$LAY" inspect small | jq -r '.[0].Layers[0].digest')
+  file=$LAY_ROOT/blobs/sha256/${layer#sha256:}
+  chmod u+w "$file"
+  printf X | dd of="$file" bs=1 seek=100 conv=notrunc status=none
+  start_registry "$world/registry"
+  refused 1 "expected $layer" "$LAY" push -q small "$registry/x:1"
+  refused 1 "" curl -fsS "http://$registry/v2/x/manifests/1"
+}
+
+@test "a damaged blob is not unpacked" {
+  keeps_state=no
+  "$LAY" commit ./small other:1 >/dev/null
+  layer=$("$LAY" inspect other:1 | jq -r '.[0].Layers[0].digest')
+  file=$LAY_ROOT/blobs/sha256/${layer#sha256:}
+  chmod u+w "$file"
+  printf X | dd of="$file" bs=1 seek=2000 conv=notrunc status=none
+  refused 125 "${layer#sha256:}" "$LAY" run --rm --network none other:1 /bin/true
+}
+
+@test "a registry that is down" {
+  refused 1 "cannot reach" "$LAY" pull localhost:1/x:1
+  refused 1 "cannot reach" "$LAY" push small localhost:1/x:1
+}
+
+@test "a registry that answers nonsense" {
+  port=$(free_port)
+  mkdir nonsense
+  python3 -m http.server -d nonsense --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
+  server=$!
+  wait_until 5 curl -sS "http://127.0.0.1:$port/"
+  refused 1 "localhost:$port" "$LAY" pull "localhost:$port/x:1"
+  kill "$server"
+}
+
+@test "an image that the registry does not have" {
+  start_registry "$world/registry"
+  refused 1 "nosuch" "$LAY" pull "$registry/nosuch:1"
+}
+
+@test "a port in use, by a stranger and by a container" {
+  port=$(free_port)
+  python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
+  server=$!
+  wait_until 5 curl -sS "http://127.0.0.1:$port/"
+  refused 125 "port $port" "$LAY" run --rm -p "$port:80" small true
+  kill "$server"
+  keeps_state=no
+  [ "$("$LAY" ps -aq)" = "" ]
+}
+
+@test "a missing command and a bad limit leave no container with --rm" {
+  keeps_state=no
+  refused 127 "nosuch" "$LAY" run --rm small nosuch
+  refused 125 "--memory" "$LAY" run --rm --memory lots small true
+  refused 125 "-p" "$LAY" run --rm -p notaport small true
+  [ "$("$LAY" ps -aq)" = "" ]
+}
+
+@test "a volume that is not there" {
+  keeps_state=no
+  refused 125 "/no/such/folder" "$LAY" run --rm --network none -v /no/such/folder:/x small true
+}
+
+@test "not root" {
+  cp "$LAY" "$world/lay"
+  chmod 755 "$world" "$world/lay"
+  refused 125 "root" setpriv --reuid 65534 --regid 65534 --clear-groups "$world/lay" run small true
+  refused 1 "root" setpriv --reuid 65534 --regid 65534 --clear-groups "$world/lay" commit ./small x:1
+}
+
+@test "a full disk: the store is as it was, and there is room for the next try" {
+  mkdir full
+  # in a mount namespace of its own, so that the small disk is gone with it
+  run unshare --mount --propagation private bash -ec '
+    mount -t tmpfs -o size=3m tmpfs full
+    "$LAY" --root "$PWD/full/root" import ./small a:1 >/dev/null
+    head -c 4000000 /dev/urandom >big-file
+    mkdir big; mv big-file big/file
+    before=$(find full/root | sort)
+    status=0; "$LAY" --root "$PWD/full/root" import ./big b:1 2>err || status=$?
+    cat err
+    [ "$status" -eq 1 ]
+    grep -q "No space left" err
+    [ "$before" = "$(find full/root | sort)" ]
+    [ "$("$LAY" --root "$PWD/full/root" images -q | wc -l)" -eq 1 ]
+    mount -o remount,size=30m full
+    "$LAY" --root "$PWD/full/root" import ./big b:1 >/dev/null'
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
+@test "a tar that is none, is cut off, or leads outside" {
+  echo "this is no tar" >text
+  refused 1 "text" "$LAY" import ./text x:1
+  tar -C small -cf whole.tar .
+  head -c 100000 whole.tar >cut.tar
+  refused 1 "cut.tar" "$LAY" import cut.tar x:1
+  python3 - <<'PY'
+import tarfile, io
+with tarfile.open("evil.tar", "w") as tar:
+    entry = tarfile.TarInfo("../../../../escaped"); entry.size = 1
+    tar.addfile(entry, io.BytesIO(b"x"))
+PY
+  refused 1 "escaped" "$LAY" import evil.tar x:1
+  xz -k whole.tar
+  refused 1 "xz" "$LAY" import whole.tar.xz x:1
+}
+
+@test "an upper that cannot be a layer" {
+  mkdir upper
+  touch upper/.wh.file
+  refused 1 ".wh.file" "$LAY" commit ./upper x:1
+}
+
+@test "a folder that is no store is not touched" {
+  mkdir precious
+  touch precious/file
+  refused 1 "precious" "$LAY" --root "$world/precious" import ./small x:1
+  [ "$(ls -A precious)" = file ]
+}

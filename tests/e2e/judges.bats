@@ -1,0 +1,123 @@
+#!/usr/bin/env bats
+# Whether lay is right is judged by others: the kernel's merged view, skopeo, umoci, podman and buildah.
+
+load world
+
+setup() { open_world; }
+teardown() { close_world; }
+
+# Changes of every kind, made inside a container of the Debian base.
+change_everything='
+set -e
+echo new >/new; mkdir -p "/dir with space/deep"; printf bytes >"/$(printf "\\377\\376 name\n2")"
+rm /etc/issue; rm -r /usr/share/doc; rm -r /var/log/apt; mkdir /var/log/apt; echo again >/var/log/apt/x
+chmod 4711 /usr/bin/env; chown 1234:70000 /etc/motd; touch -d "1969-12-31 23:00:00 UTC" /old; touch -d "2040-01-01 UTC" /later
+ln /new /hard; ln -s ../../nowhere /dangling; mkfifo /pipe; chmod 1777 /var/mail
+rm /bin/ls; mkdir /bin/ls; echo inside >/bin/ls/file
+i=0; while [ $i -lt 200 ]; do echo $i >"/dir with space/$i"; i=$((i+1)); done
+name=$(printf "%0250d" 1); echo long >"/$name"; mkdir -p "/$name-d/$name/$name"; echo deep >"/$name-d/$name/$name/f"
+'
+
+# An upper with all that a container itself may not make.
+add_privileged_entries() {
+  local upper=$1
+  mknod "$upper/chr" c 1 7
+  mknod "$upper/blk" b 7 200
+  cp /bin/true "$upper/capable"
+  setcap cap_net_bind_service+ep "$upper/capable"
+  setfattr -n user.note -v text "$upper/capable"
+  setfattr -n trusted.note -v secret "$upper/capable"
+  setfacl -m u:1234:r "$upper/capable"
+  setfattr -h -n trusted.link -v x "$upper/dangling"
+}
+
+make_image() {
+  base=$("$here/../inputs/debian-base.sh")
+  debian_image
+  "$LAY" run --name c --network none debian:12 sh -c "$change_everything"
+  upper=$(echo "$LAY_ROOT"/containers/*/upper)
+  add_privileged_entries "$upper"
+  "$LAY" commit c changed:1 >"$world/id"
+  merged "$base/rootfs" "$upper" "$world/merged" python3 "$here/tree_of.py" "$world/merged" >"$world/expected"
+  [ "$(wc -l <"$world/expected")" -gt 3000 ]
+}
+
+@test "umoci unpacks what lay committed and pushed to the tree of the merged overlay" {
+  make_image
+  start_registry "$world/registry"
+  "$LAY" push changed:1 "$registry/team/changed:1" >/dev/null
+  skopeo copy -q --src-tls-verify=false "docker://$registry/team/changed:1" "oci:$world/layout:1"
+  umoci unpack --image "$world/layout:1" "$world/bundle" >/dev/null 2>&1
+  tree_of "$world/bundle/rootfs" >"$world/got"
+  diff "$world/expected" "$world/got"
+}
+
+@test "what lay pulls on another root is the same merged tree" {
+  make_image
+  start_registry "$world/registry"
+  "$LAY" push changed:1 "$registry/team/changed:1" >"$world/pushed"
+  "$LAY" --root "$world/root2" pull "$registry/team/changed:1" >/dev/null
+  [ "$("$LAY" --root "$world/root2" inspect -f '{{.Digest}}' "$registry/team/changed:1")" = "$(cat "$world/pushed")" ]
+  layers=$("$LAY" --root "$world/root2" inspect "$registry/team/changed:1" | jq -r '.[0].RootFS.Layers | reverse | map("'"$world"'/root2/layers/" + ltrimstr("sha256:") + "/tree") | join(":")')
+  mkdir "$world/empty"
+  merged "$layers" "$world/empty" "$world/pulled" python3 "$here/tree_of.py" "$world/pulled" >"$world/got"
+  diff "$world/expected" "$world/got"
+}
+
+@test "the store is an OCI image layout that skopeo reads" {
+  make_image
+  run skopeo inspect --format '{{.Digest}}' "oci:$LAY_ROOT:changed:1"
+  [ "$output" = "$("$LAY" inspect -f '{{.Digest}}' changed:1)" ]
+}
+
+@test "podman pulls and runs lay's image" {
+  small_image
+  "$LAY" run --name c --network none small sh -c 'echo from lay >/said'
+  "$LAY" commit c said:1 --cmd '["/bin/cat","/said"]' >/dev/null
+  start_registry "$world/registry"
+  "$LAY" push said:1 "$registry/said:1" >/dev/null
+  run podman --root "$world/podman" --runroot "$world/podman-run" --storage-driver vfs --runtime runc --cgroup-manager cgroupfs \
+    --events-backend file run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --tls-verify=false "$registry/said:1"
+  has "$output" "from lay"
+  [ "$status" -eq 0 ]
+}
+
+@test "lay pulls and runs an image that buildah made" {
+  small_image
+  start_registry "$world/registry"
+  buildah_() { buildah --root "$world/buildah" --runroot "$world/buildah-run" --storage-driver vfs "$@"; }
+  container=$(buildah_ from scratch)
+  buildah_ copy -q "$container" "$world/small" / >/dev/null
+  buildah_ config --cmd '["/bin/cat","/etc/group"]' --env MADE_BY=buildah --user user "$container"
+  buildah_ commit -q --format docker "$container" made:1 >/dev/null
+  buildah_ push -q --tls-verify=false made:1 "docker://$registry/made:1"
+  run "$LAY" run --rm --network none --pull always "$registry/made:1"
+  has "$output" extra
+  run "$LAY" run --rm --network none "$registry/made:1" sh -c 'echo $MADE_BY; id -u'
+  [ "$output" = $'buildah\n1000' ]
+}
+
+@test "the same upper gives the same digest under any umask, locale, time zone and number of cores" {
+  make_image
+  first=$("$LAY" inspect -f '{{.Digest}}' changed:1)
+  export LAY_ROOT=$world/root2
+  debian_image
+  (umask 0; LC_ALL=C.UTF-8 TZ=Asia/Kolkata taskset -c 0 "$LAY" commit "$upper/" changed:1 --base debian:12 >/dev/null)
+  second=$("$LAY" inspect "changed:1" | jq -r '.[0].Layers[-1].digest')
+  [ "$second" = "$(LAY_ROOT=$world/root "$LAY" inspect changed:1 | jq -r '.[0].Layers[-1].digest')" ]
+  export LAY_ROOT=$world/root3
+  debian_image
+  (umask 077; LC_ALL=POSIX TZ=America/St_Johns "$LAY" commit "$upper/" changed:1 --base debian:12 >/dev/null)
+  [ "$("$LAY" inspect -f '{{.Digest}}' changed:1)" = "$(LAY_ROOT=$world/root2 "$LAY" inspect -f '{{.Digest}}' changed:1)" ]
+  "$LAY" --root "$world/root" commit c again:1 >/dev/null
+  [ "$("$LAY" --root "$world/root" inspect -f '{{.Digest}}' again:1)" = "$first" ]
+}
+
+@test "a base imported as a folder and one imported as its tar run alike" {
+  base=$("$here/../inputs/debian-base.sh")
+  "$LAY" import "$base/rootfs" folder:1 >/dev/null
+  gzip -1 <"$base/rootfs.tar" | "$LAY" import - tar:1 >/dev/null
+  for image in folder:1 tar:1; do
+    [ "$("$LAY" run --rm --network none "$image" sh -c '. /etc/os-release; echo $ID')" = debian ]
+  done
+}

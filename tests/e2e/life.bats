@@ -1,0 +1,166 @@
+#!/usr/bin/env bats
+# What users of docker and podman expect of a container's life, through the program itself.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+@test "run gives the output and the exit code of the command" {
+  run "$LAY" run --rm --network none small sh -c 'echo out; echo err >&2; exit 7'
+  [ "$status" -eq 7 ]
+  has "$output" out
+  has "$output" err
+  [ "$("$LAY" ps -aq)" = "" ]
+}
+
+@test "exit codes: 127 not there, 126 not executable, 125 ours, 128 + N after a signal" {
+  refused 127 "nosuch" "$LAY" run --rm --network none small nosuch
+  refused 126 "/etc" "$LAY" run --rm --network none small /etc
+  refused 125 "unknown flag" "$LAY" run --bogus small
+  run "$LAY" run --rm --network none small sh -c 'kill -9 $$'
+  # the first process of a pid namespace ignores signals it has no handler for, even its own SIGKILL
+  [ "$status" -eq 0 ]
+  run "$LAY" run --rm --network none small sh -c 'sh -c "kill -TERM \$\$"; exit $?'
+  [ "$status" -eq 143 ]
+}
+
+@test "stdin reaches the command only with -i" {
+  run bash -c 'echo hello | "$LAY" run --rm -i --network none small cat'
+  [ "$output" = hello ]
+  run bash -c 'echo hello | "$LAY" run --rm --network none small cat'
+  [ "$output" = "" ]
+}
+
+@test "-t gives a terminal of the container's own" {
+  run script -qec "'$LAY' run --rm -it --network none small sh -c 'test -t 0 && test -t 1 && readlink /proc/self/fd/0'" /dev/null
+  has "$output" /dev/
+  [ "$status" -eq 0 ]
+}
+
+@test "environment, user, folder and host name are as asked" {
+  run "$LAY" run --rm --network none -e A=1 -u user -w /tmp/new/dir --hostname box small sh -c 'echo $A $HOME; id; hostname; readlink /proc/self/cwd'
+  has "$output" "1 /home/user"
+  has "$output" "uid=1000(user) gid=100(users)"
+  has "$output" "200(extra)"
+  has "$output" box
+  has "$output" /tmp/new/dir
+}
+
+@test "a container has namespaces, processes and descriptors of its own" {
+  run "$LAY" run --rm --network none small sh -c 'echo pid $$; ls /proc/self/fd; for n in mnt pid uts ipc net cgroup; do readlink /proc/self/ns/$n; done'
+  [ "$status" -eq 0 ]
+  has "$output" "pid 1"
+  local kind
+  for kind in mnt pid uts ipc net cgroup; do
+    [[ $output != *"$(readlink "/proc/self/ns/$kind")"* ]]
+  done
+  # 0, 1, 2 and the one that ls itself opened
+  [ "$(grep -cE '^[0-9]+$' <<<"$output")" -eq 4 ]
+}
+
+@test "the life of a detached container: ps, exec, logs, stop, start, wait, rm" {
+  id=$("$LAY" run -d --name web --network none small sh -c 'echo begun; trap "exit 3" TERM; while :; do sleep 0.05; done')
+  [ "${#id}" -eq 64 ]
+  has "$("$LAY" ps)" web
+  wait_until 5 bash -c '"$LAY" logs web | grep -q begun'
+  [ "$("$LAY" exec web sh -c 'echo $((6*7)) > /kept; cat /kept')" = 42 ]
+  run "$LAY" exec web sh -c 'exit 9'
+  [ "$status" -eq 9 ]
+  run bash -c 'echo in | "$LAY" exec -i web cat'
+  [ "$output" = in ]
+  "$LAY" stop web
+  has "$("$LAY" ps -a)" "Exited (3)"
+  [ "$("$LAY" ps -q)" = "" ]
+  [ "$("$LAY" wait web)" = 3 ]
+  "$LAY" start web
+  [ "$("$LAY" exec web cat /kept)" = 42 ]
+  refused 1 "running" "$LAY" rm web
+  "$LAY" kill -s TERM web
+  [ "$("$LAY" wait web)" = 3 ]
+  "$LAY" rm web
+  refused 1 "web" "$LAY" logs web
+}
+
+@test "logs -f follows to the end, and the last line needs no newline" {
+  "$LAY" run -d --name talker --network none small sh -c 'for i in 1 2 3; do echo line $i; sleep 0.1; done; printf last'
+  run timeout 20 "$LAY" logs -f talker
+  [ "$output" = $'line 1\nline 2\nline 3\nlast' ]
+  [ "$("$LAY" logs --tail 1 talker)" = last ]
+}
+
+@test "what a container writes stays in its upper; two of one image do not see each other" {
+  "$LAY" run --name one --network none small touch /mine
+  run "$LAY" run --rm --network none small ls /mine
+  [ "$status" -ne 0 ]
+  [ -e "$LAY_ROOT"/containers/*/upper/mine ]
+}
+
+@test "volumes are bound, read-only ones cannot be written, and a commit does not take them" {
+  mkdir "$world/data"
+  echo kept >"$world/data/file"
+  run "$LAY" run --name v --network none -v "$world/data:/data" -v "$world/data:/ro:ro" small sh -c 'cat /data/file; echo new >/data/new; touch /ro/x || echo refused'
+  has "$output" kept
+  has "$output" refused
+  [ "$(cat "$world/data/new")" = new ]
+  "$LAY" commit v vol >/dev/null
+  run "$LAY" run --rm --network none vol ls -A / /data
+  [[ $output != *file* ]]
+}
+
+@test "the files for /etc are bound in and never committed" {
+  "$LAY" run --name n --network none --hostname bound small sh -c 'cat /etc/hostname /etc/hosts; echo nameserver 1.2.3.4 >/etc/resolv.conf; touch /real' >out
+  has "$(cat out)" bound
+  "$LAY" commit n named >/dev/null
+  diff_id=$("$LAY" inspect -f '{{json .RootFS.Layers}}' named | jq -r '.[-1]')
+  [ "$("$LAY" inspect named | jq '.[0].Layers | length')" -eq 2 ]
+  layer=$("$LAY" inspect named | jq -r '.[0].Layers[-1].digest')
+  run bash -c "zstd -dc '$LAY_ROOT/blobs/sha256/${layer#sha256:}' | tar -t"
+  has "$output" ./real
+  [[ $output != *etc/host* && $output != *resolv* ]]
+}
+
+@test "limits bite: memory, processes and processor time" {
+  run "$LAY" run --rm --network none --memory 32m small sh -c 'dd if=/dev/zero of=/dev/null bs=200M count=1; echo code $?'
+  has "$output" "code 137"
+  run "$LAY" run --rm --network none --pids-limit 5 small sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait; echo end'
+  has "$output" "fork"
+  run "$LAY" run --rm --network none --cpus 0.1 small sh -c 'i=0; s=$(cut -d" " -f1 /proc/uptime 2>/dev/null || cat /proc/uptime); timeout 2 sh -c "while :; do :; done"; true'
+  [ "$status" -eq 0 ]
+}
+
+@test "two containers may not have one name, and ids may be shortened" {
+  id=$("$LAY" run -d --name same --network none small sleep 60)
+  refused 125 "same" "$LAY" run --name same --network none small true
+  [ "$("$LAY" inspect -f '{{.Name}}' "${id:0:8}")" = same ]
+  "$LAY" rm -f same
+}
+
+@test "a container of another's network sees its loopback" {
+  "$LAY" run -d --name server --network none small nc -l -p 7000 -e echo hi
+  wait_until 5 bash -c '"$LAY" run --rm --network container:server small nc 127.0.0.1 7000 | grep -q hi'
+}
+
+@test "the bridge: a published port answers on loopback, and containers reach each other" {
+  port=$(free_port)
+  "$LAY" run -d --name server -p "$port:7000" small sh -c 'while :; do nc -l -p 7000 -e echo hi; done'
+  wait_until 5 bash -c "[[ \$(timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$port; cat <&3') == hi ]]"
+  address=$("$LAY" inspect -f '{{.NetworkSettings.IPAddress}}' server)
+  [ "$("$LAY" run --rm small nc "$address" 7000)" = hi ]
+  refused 125 "port $port" "$LAY" run --rm -p "$port:80" small true
+  "$LAY" rm -f server
+}
+
+@test "kill -9 of the supervisor leaves nothing that the next commands do not clear" {
+  "$LAY" run -d --name orphan small sleep 100
+  pid=$("$LAY" inspect -f '{{.State.Pid}}' orphan)
+  supervisor=$(awk '/^PPid/ {print $2}' "/proc/$pid/status")
+  kill -9 "$supervisor"
+  wait_until 5 bash -c '! kill -0 "$0" 2>/dev/null' "$pid"
+  [ "$("$LAY" ps -q)" = "" ]
+  "$LAY" start orphan
+  "$LAY" rm -f orphan
+}
