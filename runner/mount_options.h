@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+enum class Recursion { no, yes };
+
+/// The options of one mount of the spec, sorted by who receives them.
+struct MountOptions {
+  std::uint64_t set = 0;    ///< MOUNT_ATTR_* to set, mount_setattr(2)
+  std::uint64_t clear = 0;  ///< MOUNT_ATTR_* to clear
+  /// MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE, for this mount and all below it.
+  std::uint64_t propagation = 0;
+  /// Of a bind mount: whether what is mounted below the source comes along ("rbind").
+  Recursion recursion = Recursion::no;
+  /// What is left belongs to the file system: "size=64m", "newinstance"; the second is empty for a bare flag.
+  std::vector<std::pair<std::string, std::optional<std::string>>> data;
+};
+
+/// Sorts the options of `mount`; the last of two that contradict each other wins. A bind mount gets nosuid
+/// and nodev unless it asks for "suid" or "dev", and takes no file system options. Throws invalid for
+/// "shared" and "rshared", since no mount of a container may reach the host, and for options that a bind
+/// mount cannot have. runtime-spec config.md "Linux mount options"; mount(8).
+MountOptions parse_mount_options(const Mount& mount);
+
+/// True for a bind mount: by type, or by option as the runtime-spec allows.
+bool is_bind(const Mount& mount);
+
+/// `path` without ".", "..", doubled and trailing slashes, always absolute; ".." of "/" is "/". Text only:
+/// good for comparing, never for opening.
+std::string normalize_path(const std::string& path);
+/// True when the normalised `path` lies beneath the normalised `folder` (and is not `folder` itself).
+bool lies_beneath(const std::string& path, const std::string& folder);
+
+}  // namespace lay::runner
