@@ -1,0 +1,22 @@
+#pragma once
+
+#include <vector>
+
+#include "cgroup_group.h"
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+/// Writes the limits of `resources` into the groups, each where its controller is.
+/// Throws unsupported, naming controller and flag, when no group has the controller a limit needs. Swap is
+/// limited where the kernel accounts for it, and device rules where there is v1's devices controller.
+void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources);
+
+/// How many processes the kernel killed for want of memory, as the groups' memory controller counted; 0
+/// without one.
+std::uint64_t count_oom_kills(const std::vector<CgroupGroup>& groups);
+
+/// A rule as devices.allow and devices.deny read it: "c 1:3 rwm", "c *:* rwm", "a". cgroup-v1/devices.rst.
+std::string format_device_rule(const DeviceRule& rule);
+
+}  // namespace lay::runner
