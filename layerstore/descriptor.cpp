@@ -38,8 +38,10 @@ std::string parse_media_type(const Json& json) {
 std::uint64_t parse_size_member(const Json& json) {
   const Json* size = json_find(json, "size");
   if (size == nullptr) throw Error::make(Errc::invalid, "'size' is missing");
-  // Unsigned for the JSON reader means: digits only. "-0", "1.0" and "1e3" are none of them.
-  if (!size->is_number_unsigned() || size->get<std::uint64_t>() > kMaxSize)
+  // For the JSON reader digits alone are unsigned; "-0" is a signed 0, "1.0" and "1e3" are no integers.
+  const bool whole =
+      size->is_number_unsigned() || (size->is_number_integer() && size->get<std::int64_t>() > 0);
+  if (!whole || size->get<std::uint64_t>() > kMaxSize)
     throw Error::make(Errc::invalid, "'size' is {}, expected a whole number from 0 to 2^53",
                       printable(size->dump().substr(0, 80)));
   return size->get<std::uint64_t>();

@@ -41,9 +41,10 @@ std::pair<std::string, std::string> normalise(std::string_view architecture) {
 }
 
 bool is_platform_word(std::string_view word) {
-  return !word.empty() && word.size() <= 64 && std::all_of(word.begin(), word.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-  });
+  return !word.empty() && word.size() <= 64 && word.front() != '.' &&
+         std::all_of(word.begin(), word.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+         });
 }
 
 }  // namespace
