@@ -1,0 +1,149 @@
+#include "auth_file.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base64.h"
+
+namespace lay::registry {
+
+namespace {
+
+std::string string_or_empty(const Json& entry, const char* key) {
+  return json_string_or(entry, key, "");
+}
+
+/// "auth" is the base64 of "user:password"; old docker versions padded the password with NUL bytes.
+Credentials decode_basic(const std::string& text) {
+  const auto decoded = base64_decode(text);
+  if (!decoded) throw Error(Errc::invalid, "'auth' is not base64");
+  const std::size_t colon = decoded->find(':');
+  if (colon == std::string::npos || colon == 0) throw Error(Errc::invalid, "'auth' is not user:password");
+  Credentials result{.username = decoded->substr(0, colon), .password = decoded->substr(colon + 1)};
+  result.password.resize(result.password.find_last_not_of('\0') + 1);
+  return result;
+}
+
+/// Empty for an entry that holds no login, as docker writes one when a helper keeps it.
+std::optional<Credentials> read_entry(const Json& entry) {
+  if (!string_or_empty(entry, "registrytoken").empty())
+    throw Error(Errc::unsupported, "the login is a 'registrytoken'")
+        .with_hint("log in with a user name and password");
+  if (std::string token = string_or_empty(entry, "identitytoken"); !token.empty())
+    return Credentials{.identity_token = std::move(token)};
+  if (const std::string auth = string_or_empty(entry, "auth"); !auth.empty()) return decode_basic(auth);
+  Credentials plain{.username = string_or_empty(entry, "username"),
+                    .password = string_or_empty(entry, "password")};
+  return plain.username.empty() ? std::nullopt : std::optional(std::move(plain));
+}
+
+Json to_entry(const Credentials& credentials) {
+  if (!credentials.identity_token.empty())
+    return {{"auth", base64_encode("<token>:")}, {"identitytoken", credentials.identity_token}};
+  return {{"auth", base64_encode(credentials.username + ":" + credentials.password)}};
+}
+
+[[noreturn]] void refuse_helper(const std::string& domain, const std::string& helper) {
+  throw Error::make(Errc::unsupported,
+                    "the login of '{}' lies with credential helper '{}', which lay cannot ask", domain,
+                    printable(helper))
+      .with_hint("give the login with --creds, or another file with --authfile");
+}
+
+}  // namespace
+
+std::string normalise_key(const std::string& key) {
+  std::string rest = key;
+  for (const std::string_view scheme : {"https://", "http://"})
+    if (rest.starts_with(scheme)) {
+      rest.erase(0, scheme.size());
+      rest.resize(std::min(rest.find('/'), rest.size()));
+    }
+  const std::size_t slash = std::min(rest.find('/'), rest.size());
+  const std::string host = rest.substr(0, slash);
+  const bool is_hub = host == "index.docker.io" || host == "registry-1.docker.io";
+  return (is_hub ? "docker.io" : host) + rest.substr(slash);
+}
+
+std::vector<std::string> plan_lookup(const std::string& domain, const std::string& repository) {
+  std::vector<std::string> keys;
+  for (std::string key = repository.empty() ? domain : domain + "/" + repository;;
+       key.resize(key.rfind('/'))) {
+    keys.push_back(key);
+    if (key.find('/') == std::string::npos) return keys;
+  }
+}
+
+AuthFile::AuthFile(const std::string& text, Format format) : format_(format) {
+  try {
+    document_ = parse_json(text, "auth file");
+  } catch (const Error&) {  // its text may quote the content
+    throw Error(Errc::invalid, "not valid JSON");
+  }
+  if (!document_.is_object()) throw Error(Errc::invalid, "not a JSON object");
+}
+
+const Json* AuthFile::auths() const {
+  const Json* found = format_ == Format::legacy ? &document_ : json_find(document_, "auths");
+  if (found != nullptr && !found->is_object()) throw Error(Errc::invalid, "'auths' is not an object");
+  return found;
+}
+
+std::optional<Credentials> AuthFile::find(const std::string& domain, const std::string& repository) const {
+  check_no_helper_of(domain);
+  const Json* entries = auths();
+  if (entries == nullptr) return std::nullopt;
+  for (const std::string& wanted : plan_lookup(domain, repository))
+    for (const auto& [key, entry] : entries->items()) {
+      if (normalise_key(key) != wanted) continue;
+      if (auto credentials = with_context(wanted, [&] { return read_entry(entry); })) return credentials;
+      // docker keeps an empty entry for each login that its store holds
+      if (const std::string store = creds_store(); !store.empty()) refuse_helper(domain, store);
+    }
+  return std::nullopt;
+}
+
+std::string AuthFile::creds_store() const {
+  return format_ == Format::legacy ? std::string() : json_string_or(document_, "credsStore", "");
+}
+
+void AuthFile::check_no_helper_of(const std::string& domain) const {
+  const Json* helpers = format_ == Format::legacy ? nullptr : json_find(document_, "credHelpers");
+  if (helpers == nullptr) return;
+  if (!helpers->is_object()) throw Error(Errc::invalid, "'credHelpers' is not an object");
+  for (const auto& [key, helper] : helpers->items())
+    if (normalise_key(key) == domain)
+      refuse_helper(domain, helper.is_string() ? helper.get<std::string>() : "?");
+}
+
+Json& AuthFile::auths_for_change() {
+  auths();  // throws when it is of the wrong type
+  if (format_ == Format::legacy) return document_;
+  Json& entries = document_["auths"];
+  if (entries.is_null()) entries = Json::object();
+  return entries;
+}
+
+void AuthFile::set(const std::string& domain, const std::string& key, const Credentials& credentials) {
+  check_no_helper_of(domain);
+  if (const std::string store = creds_store(); !store.empty()) refuse_helper(domain, store);
+  erase(domain);
+  auths_for_change()[key] = to_entry(credentials);
+}
+
+bool AuthFile::erase(const std::string& domain) {
+  Json& entries = auths_for_change();
+  std::vector<std::string> keys;
+  for (const auto& [key, entry] : entries.items())
+    if (normalise_key(key) == domain) keys.push_back(key);
+  for (const std::string& key : keys) entries.erase(key);
+  return !keys.empty();
+}
+
+std::string AuthFile::text() const {
+  return dump_json_pretty(document_) + "\n";
+}
+
+}  // namespace lay::registry

@@ -1,0 +1,84 @@
+#include "endpoint.h"
+
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "api_error.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace lay::registry {
+
+namespace {
+
+using Answer = std::variant<HttpResponse, TransportFailure>;
+
+Url address_of(const char* scheme, const std::string& domain) {
+  const std::string host = domain == "docker.io" ? "registry-1.docker.io" : domain;
+  return Url::parse(fmt::format("{}://{}", scheme, host));
+}
+
+bool has_port(const std::string& domain) {
+  const std::size_t bracket = domain.rfind(']');
+  return domain.find(':', bracket == std::string::npos ? 0 : bracket) != std::string::npos;
+}
+
+/// Whether the answer says that the other of http and https is spoken there.
+bool is_other_protocol(const Answer& answer, const Url& asked, const std::string& domain) {
+  using Kind = TransportFailure::Kind;
+  if (const auto* response = std::get_if<HttpResponse>(&answer))  // Go's server and nginx say so in words
+    return !asked.is_https() && response->status == 400 && response->body.find("HTTPS") != std::string::npos;
+  const Kind kind = std::get<TransportFailure>(answer).kind;
+  // Without a port the two protocols have different ones.
+  if (kind == Kind::unreachable) return !has_port(domain);
+  return asked.is_https() ? kind == Kind::not_tls : kind == Kind::not_http || kind == Kind::interrupted;
+}
+
+bool is_registry(const HttpResponse& response) {
+  return response.status == 200 ||
+         (response.status == 401 && !response.headers.get("www-authenticate").empty());
+}
+
+Endpoint check_greeting(const Url& base, HttpResponse response, const std::string& domain) {
+  if (is_registry(response)) return {base, std::move(response)};
+  if (response.status == 429 || response.status >= 500) throw api_error(response, "registry " + domain);
+  throw Error::make(Errc::unavailable, "registry {}: answers GET /v2/ with status {}, expected 200 or 401",
+                    domain, response.status)
+      .with_hint("something else than a registry may listen there");
+}
+
+}  // namespace
+
+std::vector<Url> plan_endpoints(const std::string& domain, TlsVerify tls_verify) {
+  const Url secure = address_of("https", domain);
+  if (is_loopback_host(secure.host())) {
+    const Url plain = address_of("http", domain);
+    if (plain.port() == 443) return {secure};
+    return {plain, secure};
+  }
+  if (tls_verify == TlsVerify::off) return {secure, address_of("http", domain)};
+  return {secure};
+}
+
+Endpoint find_endpoint(const HttpClient& http, const std::string& domain, TlsVerify tls_verify) {
+  std::optional<TransportFailure> first;
+  const std::vector<Url> candidates = plan_endpoints(domain, tls_verify);
+  for (const Url& base : candidates) {
+    HttpRequest request{.url = base.resolve("/v2/")};
+    Answer answer = http.try_send(request);
+    if (&base != &candidates.back() && is_other_protocol(answer, base, domain)) {
+      if (const auto* failure = std::get_if<TransportFailure>(&answer)) first = *failure;
+      continue;
+    }
+    if (auto* response = std::get_if<HttpResponse>(&answer))
+      return check_greeting(base, std::move(*response), domain);
+    const TransportFailure& failure = std::get<TransportFailure>(answer);
+    // A certificate is worth more words than what the other protocol said before.
+    const bool is_clearer = !first || failure.kind == TransportFailure::Kind::certificate;
+    throw transport_error("registry " + domain, is_clearer ? failure : *first);
+  }
+  throw Error::make(Errc::unavailable, "registry {}: no address to try", domain);
+}
+
+}  // namespace lay::registry

@@ -1,0 +1,252 @@
+#include "http.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "curl_library.h"
+#include "exchange.h"
+#include "redirect.h"
+
+namespace lay::registry {
+
+namespace {
+
+constexpr long kBufferBytes = 512 * 1024;  // libcurl's largest receive buffer
+
+struct ListFreer {
+  void operator()(curl_slist* list) const { curl().slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, ListFreer>;
+
+void append(HeaderList& list, const std::string& line) {
+  curl_slist* longer = curl().slist_append(list.get(), line.c_str());
+  if (longer == nullptr) throw Error::make(Errc::io, "out of memory");
+  static_cast<void>(list.release());
+  list.reset(longer);
+}
+
+/// A source that owns its text.
+class OwnedTextSource final : public ByteSource {
+ public:
+  explicit OwnedTextSource(std::string text) : text_(std::move(text)), source_(text_) {}
+  std::size_t read(std::span<std::byte> out) override { return source_.read(out); }
+
+ private:
+  std::string text_;
+  StringSource source_;
+};
+
+/// Whether the environment names a proxy for `url`'s scheme: then the connected address is the proxy's.
+bool is_proxy_set(const Url& url) {
+  std::vector<const char*> names{"all_proxy", "ALL_PROXY"};
+  if (url.is_https()) names.insert(names.end(), {"https_proxy", "HTTPS_PROXY"});
+  if (!url.is_https()) names.push_back("http_proxy");  // upper case is not read: CGI sets it from a header
+  return std::any_of(names.begin(), names.end(),
+                     [](const char* name) { return std::getenv(name) != nullptr; });
+}
+
+}  // namespace
+
+std::string Headers::get(std::string_view name) const {
+  for (const auto& [key, value] : fields_)
+    if (key == name) return value;
+  return {};
+}
+
+std::vector<std::string> Headers::all(std::string_view name) const {
+  std::vector<std::string> values;
+  for (const auto& [key, value] : fields_)
+    if (key == name) values.push_back(value);
+  return values;
+}
+
+RequestBody text_body(std::string text, std::string media_type) {
+  const std::uint64_t size = text.size();
+  return {.open = [text = std::move(text)] { return std::make_unique<OwnedTextSource>(text); },
+          .size = size,
+          .media_type = std::move(media_type)};
+}
+
+/// One libcurl handle with the connections it keeps.
+struct HttpClient::Handle {
+  Handle() : easy(curl().easy_init()) {
+    if (easy == nullptr) throw Error::make(Errc::io, "out of memory");
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() { curl().easy_cleanup(easy); }
+
+  template <class Value>
+  void set(CURLoption option, Value value) {
+    const CURLcode code = curl().easy_setopt(easy, option, value);
+    if (code != CURLE_OK)
+      throw Error::make(Errc::unsupported, "libcurl refuses option {}: {}", static_cast<int>(option),
+                        curl().easy_strerror(code))
+          .with_hint("libcurl 7.85 or newer is needed");
+  }
+  void set_common(const HttpOptions& options, const HttpRequest& request);
+  void set_callbacks(Exchange& exchange);
+  void limit_addresses(const HttpRequest& request, Exchange& exchange);
+  /// The list must live until the exchange is over.
+  HeaderList set_request(const HttpRequest& request);
+
+  CURL* easy;
+  std::array<char, CURL_ERROR_SIZE> detail{};
+};
+
+void HttpClient::Handle::set_common(const HttpOptions& options, const HttpRequest& request) {
+  set(CURLOPT_ERRORBUFFER, detail.data());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+  set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(CURLOPT_USERAGENT, "lay/" LAY_VERSION);
+  set(CURLOPT_BUFFERSIZE, kBufferBytes);
+  set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
+  set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_seconds));
+  set(CURLOPT_LOW_SPEED_LIMIT, 10L);
+  set(CURLOPT_LOW_SPEED_TIME,
+      static_cast<long>(request.body ? options.send_stall_seconds : options.stall_seconds));
+  set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(0));
+  const bool verified = options.unverified_host.empty() || request.url.host() != options.unverified_host;
+  set(CURLOPT_SSL_VERIFYPEER, verified ? 1L : 0L);
+  set(CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L);
+  // This machine is never reached through a proxy, whatever the environment says.
+  if (is_loopback_host(request.url.host())) set(CURLOPT_NOPROXY, "*");
+}
+
+/// Addresses are checked when a socket is made, so a limited request may not take a connection that exists
+/// already.
+void HttpClient::Handle::limit_addresses(const HttpRequest& request, Exchange& exchange) {
+  if (request.nearest == AddressClass::link_local) return;
+  set(CURLOPT_FRESH_CONNECT, 1L);
+  if (is_proxy_set(request.url)) return;
+  set(CURLOPT_OPENSOCKETFUNCTION, &Exchange::on_socket);
+  set(CURLOPT_OPENSOCKETDATA, &exchange);
+}
+
+void HttpClient::Handle::set_callbacks(Exchange& exchange) {
+  set(CURLOPT_HEADERFUNCTION, &Exchange::on_header);
+  set(CURLOPT_HEADERDATA, &exchange);
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set(CURLOPT_WRITEFUNCTION, &Exchange::on_body);
+  set(CURLOPT_WRITEDATA, &exchange);
+  set(CURLOPT_READFUNCTION, &Exchange::on_read);
+  set(CURLOPT_READDATA, &exchange);
+  set(CURLOPT_XFERINFOFUNCTION, &Exchange::on_progress);
+  set(CURLOPT_XFERINFODATA, &exchange);
+  set(CURLOPT_NOPROGRESS, 0L);
+  set(CURLOPT_SEEKFUNCTION, &Exchange::on_seek);
+  set(CURLOPT_SEEKDATA, &exchange);
+}
+
+HeaderList HttpClient::Handle::set_request(const HttpRequest& request) {
+  set(CURLOPT_URL, request.url.text().c_str());
+  HeaderList headers;
+  for (const std::string& line : request.headers) append(headers, line);
+  if (!request.authorization.empty()) append(headers, "Authorization: " + request.authorization);
+  if (request.body) {
+    if (!request.body->media_type.empty()) append(headers, "Content-Type: " + request.body->media_type);
+    set(CURLOPT_UPLOAD, 1L);
+    set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body->size));
+  } else if (request.method == "HEAD") {
+    set(CURLOPT_NOBODY, 1L);
+  }
+  set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  if (headers) set(CURLOPT_HTTPHEADER, headers.get());
+  return headers;
+}
+
+/// Takes an idle handle, or a new one, and gives it back.
+class HttpClient::Lease {
+ public:
+  explicit Lease(const HttpClient& client) : client_(client) {
+    const std::scoped_lock lock(client.mutex_);
+    if (client.idle_.empty()) {
+      handle_ = std::make_unique<Handle>();
+    } else {
+      handle_ = std::move(client.idle_.back());
+      client.idle_.pop_back();
+    }
+    curl().easy_reset(handle_->easy);
+    handle_->detail[0] = '\0';
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease() {
+    curl().easy_reset(handle_->easy);  // nothing of this exchange, its secrets included, stays set
+    const std::scoped_lock lock(client_.mutex_);
+    client_.idle_.push_back(std::move(handle_));
+  }
+  Handle* operator->() const { return handle_.get(); }
+
+ private:
+  const HttpClient& client_;
+  std::unique_ptr<Handle> handle_;
+};
+
+HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
+HttpClient::~HttpClient() = default;
+
+std::variant<HttpResponse, TransportFailure> HttpClient::try_send(const HttpRequest& request) const {
+  Exchange exchange(request);
+  const Lease handle(*this);
+  handle->set_common(options_, request);
+  handle->set_callbacks(exchange);
+  handle->limit_addresses(request, exchange);
+  const HeaderList headers = handle->set_request(request);
+  const CURLcode code = curl().easy_perform(handle->easy);
+
+  exchange.rethrow_failure();
+  if (code == CURLE_ABORTED_BY_CALLBACK) throw Error(Errc::cancelled, "interrupted");
+  if (exchange.refused_address())
+    throw Error::make(Errc::invalid, "'{}' leads to an address nearer than the registry itself; refused",
+                      request.url.authority());
+  if (code != CURLE_OK && !exchange.has_enough()) {
+    long os_error = 0;
+    curl().easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error);
+    return describe_failure(code, handle->detail.data(), os_error, exchange.received());
+  }
+  const char* peer = nullptr;
+  curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
+  HttpResponse response = exchange.take_response();
+  if (peer != nullptr) response.peer = classify_literal(peer);
+  return response;
+}
+
+HttpResponse HttpClient::send(const HttpRequest& request) const {
+  auto result = try_send(request);
+  if (const auto* failure = std::get_if<TransportFailure>(&result))
+    throw transport_error("'" + request.url.authority() + "'", *failure);
+  return std::get<HttpResponse>(std::move(result));
+}
+
+HttpResponse HttpClient::follow(HttpRequest request) const {
+  for (int hops = 0;; ++hops) {
+    HttpResponse response = send(request);
+    if (!is_redirect(request, response)) return response;
+    if (hops == kMaxRedirects)
+      throw Error::make(Errc::unavailable, "redirected more than {} times, at last by '{}'", kMaxRedirects,
+                        request.url.authority());
+    request = plan_redirect(request, response);
+  }
+}
+
+Error transport_error(const std::string& where, const TransportFailure& failure) {
+  using Kind = TransportFailure::Kind;
+  Error error = Error::make(Errc::unavailable, "cannot reach {}: {}", where, failure.reason);
+  if (failure.kind == Kind::interrupted)
+    error = Error::make(Errc::unavailable, "connection to {}: {}", where, failure.reason);
+  if (failure.kind == Kind::certificate)
+    error.with_hint("give the registry a certificate this machine trusts, or use --tls-verify=false");
+  if (failure.kind == Kind::unreachable) error.with_hint("is it running, and is the name right?");
+  if (failure.kind == Kind::not_tls) error.with_hint("if it speaks plain http, use --tls-verify=false");
+  return error;
+}
+
+}  // namespace lay::registry

@@ -1,0 +1,150 @@
+#include <functional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/pipeline.h"
+#include "base/text.h"
+#include "client.h"
+#include "layerstore/commit.h"
+#include "layerstore/media_types.h"
+#include "parallel.h"
+#include "registry/transfer.h"
+
+namespace lay::registry {
+
+namespace {
+
+using layerstore::Descriptor;
+using layerstore::Digest;
+using layerstore::DocumentKind;
+using layerstore::Image;
+using layerstore::ImageConfig;
+using layerstore::Manifest;
+using layerstore::Platform;
+using layerstore::Store;
+
+/// Tells a task about the bytes that pass through.
+class CountingSink final : public ByteSink {
+ public:
+  CountingSink(ByteSink& next, Progress::Task& task) : next_(next), task_(task) {}
+  void write(std::span<const std::byte> bytes) override {
+    next_.write(bytes);
+    task_.advance(bytes.size());
+  }
+
+ private:
+  ByteSink& next_;
+  Progress::Task& task_;
+};
+
+/// The manifest of the one image that is wanted: what the name leads to, or its entry for the platform.
+Document fetch_manifest(const RegistryClient& client, const PullRequest& request) {
+  Document document = client.get_manifest(manifest_selector(request.reference), request.reference.digest);
+  if (layerstore::classify_document(document.bytes, document.content_type) == DocumentKind::manifest)
+    return document;
+  const layerstore::Index index = layerstore::parse_index(document.bytes);
+  const Descriptor chosen = layerstore::choose_platform(index, request.platform);
+  Document manifest = client.get_manifest(chosen.digest.to_string(), chosen.digest);
+  if (manifest.bytes.size() != chosen.size)
+    throw Error::make(Errc::corrupt, "manifest {}: got {} bytes, expected {}", chosen.digest.to_string(),
+                      manifest.bytes.size(), chosen.size);
+  if (layerstore::classify_document(manifest.bytes, manifest.content_type) != DocumentKind::manifest)
+    throw Error(Errc::unsupported, "an index within an index");
+  return manifest;
+}
+
+/// Refuses what could not be run, before any layer is fetched.
+void check_manifest(const Manifest& manifest) {
+  if (!layerstore::media_type::is_config(manifest.config.media_type))
+    throw Error::make(Errc::unsupported, "not a container image: its config is '{}'",
+                      printable(manifest.config.media_type));
+  for (const Descriptor& layer : manifest.layers) layerstore::media_type::compression_of(layer.media_type);
+}
+
+void check_config(const ImageConfig& config, const Manifest& manifest, const Platform& wanted) {
+  if (config.diff_ids.size() != manifest.layers.size())
+    throw Error::make(Errc::invalid, "the config lists {} layers, the manifest {}", config.diff_ids.size(),
+                      manifest.layers.size());
+  // Old and hand-made images may say nothing about their platform.
+  const bool same_os = config.os.empty() || config.os == wanted.os;
+  const bool same_architecture = config.architecture.empty() || config.architecture == wanted.architecture;
+  if (same_os && same_architecture) return;
+  const std::string offered = to_string(Platform{config.os, config.architecture, config.variant});
+  throw Error::make(Errc::unsupported, "the image is for {}, expected {}", printable(offered),
+                    to_string(wanted))
+      .with_hint("ask for it with --platform " + printable(offered));
+}
+
+/// True when the layer can be had from what the store holds already.
+bool is_stored(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  if (store.blobs().size(blob.digest) != blob.size) return false;
+  try {
+    store.layers().ensure(diff_id, blob, store.blobs());
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt) throw;
+    return false;  // a damaged blob is fetched anew, which also replaces it
+  }
+}
+
+void fetch_layer(const Store& store, const RegistryClient& client, const Descriptor& blob,
+                 const Digest& diff_id, Progress& progress, const std::stop_token& stop) {
+  const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
+  if (is_stored(store, blob, diff_id)) return task->done("already there");
+  run_pipeline(
+      [&](ByteSink& pipe) {
+        CountingSink counted(pipe, *task);
+        client.get_blob(blob, counted, stop);
+      },
+      [&](ByteSource& bytes) { layerstore::receive_layer(store, bytes, blob, diff_id); });
+  task->done("pulled");
+}
+
+void fetch_layers(const Store& store, const RegistryClient& client, const Image& image, unsigned parallel,
+                  Progress& progress) {
+  std::vector<std::function<void(const std::stop_token&)>> jobs;
+  std::set<std::pair<Digest, Digest>> seen;  // one layer may occur twice in a stack
+  for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
+    const Descriptor& blob = image.manifest.layers[i];
+    const Digest& diff_id = image.config.diff_ids[i];
+    if (!seen.emplace(blob.digest, diff_id).second) continue;
+    jobs.emplace_back(
+        [&](const std::stop_token& stop) { fetch_layer(store, client, blob, diff_id, progress, stop); });
+  }
+  run_parallel(jobs, parallel);
+}
+
+void put_document(const Store& store, const Descriptor& descriptor, const std::string& bytes) {
+  layerstore::BlobWriter writer = store.blobs().begin(descriptor.digest.algorithm());
+  writer.write(std::as_bytes(std::span(bytes)));
+  writer.commit(descriptor);
+}
+
+}  // namespace
+
+Image pull(const Store& store, const PullRequest& request, const std::string& name, Progress& progress) {
+  const RegistryClient client(request.reference, Access::pull, request.connection);
+  return with_context(to_string(request.reference), [&] {
+    const Document document = fetch_manifest(client, request);
+    const Manifest manifest = layerstore::parse_manifest(document.bytes);
+    check_manifest(manifest);
+    const std::string config = client.read_blob(manifest.config);
+    Image image{.descriptor = {.media_type = manifest.media_type,
+                               .digest = document.digest,
+                               .size = document.bytes.size()},
+                .manifest = manifest,
+                .config = layerstore::parse_image_config(config)};
+    check_config(image.config, manifest, request.platform);
+
+    const FileLock writing = store.share();
+    fetch_layers(store, client, image, request.parallel, progress);
+    put_document(store, manifest.config, config);
+    put_document(store, image.descriptor, document.bytes);
+    store.images().put(name, image.descriptor);
+    return image;
+  });
+}
+
+}  // namespace lay::registry
