@@ -47,18 +47,19 @@ class Bench:
         self.sandbox = sandbox
         self.results = []
 
-    def one_round(self, contender, warm_up):
+    def take(self, command, contender, samples, warm_up):
         """Time is taken in every round but the first, memory in the first, which also warms caches."""
+        if warm_up:
+            _, samples.peak_kib = measure.run_with_memory(command, self.sandbox.log, contender.env)
+        else:
+            samples.seconds.append(measure.run(command, self.sandbox.log, contender.env))
+
+    def one_round(self, contender, warm_up):
         contender.before()
         os.sync()  # what the one before left dirty must not be written on the time of the next
-        if warm_up:
-            _, contender.samples.peak_kib = measure.run_with_memory(contender.command, self.sandbox.log, contender.env)
-        else:
-            contender.samples.seconds.append(measure.run(contender.command, self.sandbox.log, contender.env))
-        if contender.undo and not warm_up:
-            contender.undo_samples.seconds.append(measure.run(contender.undo, self.sandbox.log, contender.env))
-        elif contender.undo:
-            _, contender.undo_samples.peak_kib = measure.run_with_memory(contender.undo, self.sandbox.log, contender.env)
+        self.take(contender.command, contender, contender.samples, warm_up)
+        if contender.undo:
+            self.take(contender.undo, contender, contender.undo_samples, warm_up)
         contender.after()
 
     def measure_work(self, work, rounds):

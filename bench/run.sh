@@ -21,7 +21,7 @@ clean_up() {
 tests/install-packages.sh build bench
 mkdir -p build/bench
 if [[ " $* " != *" --peers-only "* ]]; then
-  cmake --preset release >build/bench/build.log && cmake --build --preset release --target lay >>build/bench/build.log ||
+  { cmake --preset release && cmake --build --preset release --target lay; } >build/bench/build.log ||
     { tail -n 30 build/bench/build.log >&2; exit 1; }
 fi
 base=$(tests/inputs/debian-base.sh)

@@ -43,8 +43,8 @@ class Podman(Tool):
 
     def __init__(self, sandbox, folder="podman", runtime="runc"):
         super().__init__(sandbox)
-        self.start = ["podman", "--root", sandbox.path(folder), "--runroot", f"/run/{folder}", "--storage-driver", "overlay",
-                      "--runtime", runtime]
+        self.start = ["podman", "--root", sandbox.path(folder), "--runroot", f"/run/{folder}",
+                      "--storage-driver", "overlay", "--runtime", runtime]
         config = sandbox.path("containers.conf")
         with open(config, "w") as out:
             out.write("[containers]\ndefault_ulimits = ['nofile=1024:1024', 'nproc=1024:1024']\n"
@@ -69,7 +69,8 @@ class Podman(Tool):
 class Buildah(Tool):
     def __init__(self, sandbox, folder="buildah"):
         super().__init__(sandbox)
-        self.start = ["buildah", "--root", sandbox.path(folder), "--runroot", f"/run/{folder}", "--storage-driver", "overlay"]
+        self.start = ["buildah", "--root", sandbox.path(folder), "--runroot", f"/run/{folder}",
+                      "--storage-driver", "overlay"]
 
     def command(self, *words):
         return [*self.start, *words]

@@ -143,8 +143,10 @@ def push(peers):
 
     def lay(compression):
         name = f"bench-push:{compression}"
-        peers.lay.do(peers.lay.command("commit", "--compression", compression, sandbox.upper, name, "--base", "debian:12"))
-        return {"command": peers.lay.command("push", name, target), "env": peers.lay.env, "before": registry.start_empty}
+        peers.lay.do(peers.lay.command("commit", "--compression", compression, sandbox.upper, name, "--base",
+                                       "debian:12"))
+        return {"command": peers.lay.command("push", name, target), "env": peers.lay.env,
+                "before": registry.start_empty}
 
     def podman():
         peers.podman.take("image")
@@ -207,7 +209,8 @@ def bwrap_contender(sandbox):
         root = sandbox.path("bwrap-root")
         os.makedirs(root)
         measure.run(["tar", "-C", root, "-xpf", sandbox.base_tar], sandbox.log)
-        return {"command": ["bwrap", "--unshare-all", "--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "true"],
+        return {"command": ["bwrap", "--unshare-all", "--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev",
+                            "true"],
                 "note": "namespaces and mounts alone: no image, no cgroup"}
     return contender("bwrap", "bwrap", make)
 

@@ -9,8 +9,8 @@ packages=(build-essential python3-numpy nodejs git linux-headers-amd64)
 # Runs in mount and pid namespaces of its own: mounts and stray processes end with it.
 install_in_overlay() {
   local folder=$1
-  mount -t overlay -o "redirect_dir=off,metacopy=off,lowerdir=$folder/lower,upperdir=$folder/upper,workdir=$folder/work" \
-    overlay "$folder/merged"
+  mount -t overlay overlay -o redirect_dir=off,metacopy=off \
+    -o "lowerdir=$folder/lower,upperdir=$folder/upper,workdir=$folder/work" "$folder/merged"
   mount -t proc proc "$folder/merged/proc"
   mount --bind /etc/resolv.conf "$folder/merged/etc/resolv.conf"
   chroot "$folder/merged" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive \
