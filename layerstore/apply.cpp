@@ -1,0 +1,221 @@
+#include "layerstore/apply.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/remove_tree.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "entry_path.h"
+#include "inode.h"
+#include "layer_folders.h"
+#include "overlay_notation.h"
+#include "tar_reader.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
+
+class LayerUnpacker {
+ public:
+  LayerUnpacker(ByteSource& tar, const UniqueFd& target) : reader_(tar), target_(target), folders_(target) {}
+
+  ApplyStats run() {
+    // What the store's own folder may have inherited would be inherited again by every file of the layer.
+    remove_xattr(target_, kDefaultAcl.data());
+    remove_xattr(target_, "system.posix_acl_access");
+    ApplyStats stats;
+    while (const auto entry = reader_.next()) {
+      throw_if_cancelled();
+      unpack(*entry);
+      ++stats.entries;
+    }
+    if (!has_root_) set_root_defaults();
+    folders_.finish();
+    stats.bytes = reader_.bytes();
+    return stats;
+  }
+
+ private:
+  void unpack(const TarEntry& entry) {
+    try {
+      const EntryPath path = parse_entry_path(entry.path);
+      const Removal removal = parse_removal(path.name);
+      if (removal != Removal::none) return unpack_removal(entry, path, removal);
+      if (path.is_root() && entry.type != EntryType::directory)
+        throw Error(Errc::invalid, "the root of a layer can only be a folder");
+      unpack_entry(entry, path);
+    } catch (Error& error) {
+      error.add_context(fmt::format("entry '{}'", printable(entry.path)));
+      throw;
+    }
+  }
+
+  void unpack_entry(const TarEntry& entry, const EntryPath& path) {
+    switch (entry.type) {
+      case EntryType::directory:
+        return unpack_folder(entry, path);
+      case EntryType::regular:
+        return unpack_file(entry, path);
+      case EntryType::hardlink:
+        return unpack_hard_link(entry, path);
+      case EntryType::symlink:
+        return unpack_symlink(entry, path);
+      case EntryType::character:
+        if (entry.device == 0)
+          throw Error(Errc::invalid, "a char 0:0 node would be taken for a removal that no other tool sees");
+        return unpack_node(entry, path, S_IFCHR);
+      case EntryType::block:
+        return unpack_node(entry, path, S_IFBLK);
+      case EntryType::fifo:
+        return unpack_node(entry, path, S_IFIFO);
+    }
+  }
+
+  /// A removal reaches the lower layers only: what this layer has of that name stays, in either order.
+  void unpack_removal(const TarEntry& entry, const EntryPath& path, Removal removal) {
+    if (entry.type == EntryType::directory) throw Error(Errc::invalid, "a removal cannot be a folder");
+    if (removal == Removal::opaque) return mark_folder_opaque(path.parent);
+    const std::string name = path.name.substr(kWhiteoutPrefix.size());
+    const UniqueFd& parent = folders_.find(path.parent);
+    const auto present = sys::try_stat_at(parent, name);
+    if (!present) {
+      sys::mknod_at(parent, name, S_IFCHR, 0);
+    } else if (S_ISDIR(present->st_mode)) {
+      mark_opaque(parent, name);
+    }
+  }
+
+  void mark_folder_opaque(const std::string& path) { mark_opaque(folders_.find(path), "."); }
+
+  void unpack_folder(const TarEntry& entry, const EntryPath& path) {
+    const UniqueFd& parent = folders_.find(path.parent);
+    if (!sys::try_mkdir_at(parent, path.name, 0700) && !S_ISDIR(sys::stat_at(parent, path.name).st_mode)) {
+      // A file or a removal of this layer was here: the lower layers' folder does not come back with this
+      // one.
+      sys::unlink_at(parent, path.name);
+      folders_.forget();
+      return unpack_new_folder(entry, path);
+    }
+    set_folder_metadata(parent, entry, path);
+  }
+
+  void unpack_new_folder(const TarEntry& entry, const EntryPath& path) {
+    const UniqueFd& parent = folders_.find(path.parent);
+    sys::mkdir_at(parent, path.name, 0700);
+    mark_opaque(parent, path.name);
+    set_folder_metadata(parent, entry, path);
+  }
+
+  void set_folder_metadata(const UniqueFd& parent, const TarEntry& entry, const EntryPath& path) {
+    sys::chown_at(parent, path.name, entry.uid, entry.gid);
+    sys::chmod_at(parent, path.name, entry.mode);
+    std::optional<Xattr> default_acl;
+    for (const Xattr& xattr : entry.xattrs) {
+      if (overlay_xattr(xattr.name)) continue;
+      if (xattr.name == kDefaultAcl) {
+        default_acl = xattr;
+      } else {
+        set_xattr_at(parent, path.name, xattr);
+      }
+    }
+    if (path.is_root()) has_root_ = true;
+    folders_.set_late(parent, path.name, path.is_root() ? "" : path.full(), entry.mtime,
+                      std::move(default_acl));
+  }
+
+  void unpack_file(const TarEntry& entry, const EntryPath& path) {
+    UniqueFd file;
+    make_replacing(path, [&](const UniqueFd& parent) {
+      file = sys::open_at(parent, path.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    });
+    for (auto piece = reader_.read_data(); !piece.empty(); piece = reader_.read_data()) {
+      sys::write_all(file, piece);
+      throw_if_cancelled();
+    }
+    // Writing and chown(2) clear suid, sgid and capabilities: those come last.
+    set_owner(file, entry.uid, entry.gid);
+    sys::fchmod(file, entry.mode);
+    for (const Xattr& xattr : entry.xattrs)
+      if (!overlay_xattr(xattr.name)) set_xattr_fd(file, xattr);
+    set_mtime(file, entry.mtime);
+  }
+
+  /// Layers are unpacked by themselves, so a link can only lead to a file of the same layer.
+  void unpack_hard_link(const TarEntry& entry, const EntryPath& path) {
+    const EntryPath target = parse_entry_path(entry.link);
+    const auto folder =
+        sys::try_open_in_root(target_, target.parent.empty() ? "." : target.parent, O_PATH | O_DIRECTORY);
+    const auto status = folder ? sys::try_stat_at(*folder, target.name) : std::nullopt;
+    if (!status || is_whiteout_node(*status))
+      throw Error::make(Errc::invalid, "it is a hard link to '{}', which this layer does not hold before it",
+                        printable(entry.link));
+    if (S_ISDIR(status->st_mode))
+      throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", printable(entry.link));
+    const auto present = sys::try_stat_at(folders_.find(path.parent), path.name);
+    if (present && present->st_ino == status->st_ino && present->st_dev == status->st_dev) return;
+    make_replacing(path,
+                   [&](const UniqueFd& parent) { sys::link_at(*folder, target.name, parent, path.name); });
+  }
+
+  void unpack_symlink(const TarEntry& entry, const EntryPath& path) {
+    if (entry.link.empty()) throw Error(Errc::invalid, "it is a symlink to nothing");
+    make_replacing(path, [&](const UniqueFd& parent) { sys::symlink_at(entry.link, parent, path.name); });
+    set_node_metadata(entry, path);
+  }
+
+  void unpack_node(const TarEntry& entry, const EntryPath& path, mode_t type) {
+    make_replacing(
+        path, [&](const UniqueFd& parent) { sys::mknod_at(parent, path.name, type | 0600, entry.device); });
+    set_node_metadata(entry, path);
+  }
+
+  void set_node_metadata(const TarEntry& entry, const EntryPath& path) {
+    const UniqueFd& parent = folders_.find(path.parent);
+    sys::chown_at(parent, path.name, entry.uid, entry.gid);
+    if (entry.type != EntryType::symlink) sys::chmod_at(parent, path.name, entry.mode);
+    for (const Xattr& xattr : entry.xattrs)
+      if (!overlay_xattr(xattr.name)) set_xattr_at(parent, path.name, xattr);
+    sys::set_mtime_at(parent, path.name, entry.mtime);
+  }
+
+  /// Runs `make(parent)`; when the name is taken by an earlier entry, that one goes first.
+  template <class Make>
+  void make_replacing(const EntryPath& path, Make&& make) {
+    const UniqueFd& parent = folders_.find(path.parent);
+    try {
+      return make(parent);
+    } catch (const Error& error) {
+      if (error.error_number() != EEXIST) throw;
+    }
+    remove_tree(parent, path.name);
+    folders_.forget();
+    make(folders_.find(path.parent));
+  }
+
+  void set_root_defaults() {
+    sys::chmod_at(target_, ".", 0755);
+    folders_.set_late(target_, ".", "", timespec{}, std::nullopt);
+  }
+
+  TarReader reader_;
+  const UniqueFd& target_;
+  LayerFolders folders_;
+  bool has_root_ = false;
+};
+
+}  // namespace
+
+ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target) {
+  return LayerUnpacker(tar, target).run();
+}
+
+}  // namespace lay::layerstore

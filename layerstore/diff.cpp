@@ -1,0 +1,304 @@
+#include "layerstore/diff.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <utility>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "inode.h"
+#include "overlay_notation.h"
+#include "tar_block.h"
+#include "tar_entry.h"
+#include "tar_stream.h"
+#include "tar_writer.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+/// Nothing that unpacks by paths can reach longer ones (PATH_MAX with its NUL).
+constexpr std::size_t kMaxPath = 4095;
+
+/// So many folders stay open on the way down; those above are opened again on the way up.
+constexpr std::size_t kOpenFolders = 64;
+
+using InodeKey = std::pair<dev_t, ino_t>;
+
+InodeKey key_of(const struct ::stat& status) {
+  return {status.st_dev, status.st_ino};
+}
+
+struct Inode {
+  struct ::stat status {};
+  std::vector<Xattr> xattrs;  ///< by name, overlay's own left out
+  OverlayMarks marks;
+};
+
+struct Child {
+  std::string name;
+  unsigned char type;
+  bool whiteout;
+};
+
+/// A folder on the way from the root to where the walk is.
+struct Folder {
+  UniqueFd fd;
+  InodeKey key;
+  std::string path;  ///< "" for the root, otherwise ending in "/"
+  std::vector<Child> children;
+  std::size_t next = 0;
+};
+
+EntryType entry_type(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return EntryType::directory;
+    case S_IFLNK:
+      return EntryType::symlink;
+    case S_IFCHR:
+      return EntryType::character;
+    case S_IFBLK:
+      return EntryType::block;
+    case S_IFIFO:
+      return EntryType::fifo;
+    default:
+      return EntryType::regular;
+  }
+}
+
+TarEntry entry_of(std::string path, const Inode& inode) {
+  const struct ::stat& status = inode.status;
+  TarEntry entry{.path = std::move(path),
+                 .type = entry_type(status.st_mode),
+                 .mode = status.st_mode & 07777U,
+                 .uid = status.st_uid,
+                 .gid = status.st_gid,
+                 .mtime = {.tv_sec = status.st_mtim.tv_sec},
+                 .xattrs = inode.xattrs};
+  if (entry.type == EntryType::character || entry.type == EntryType::block) entry.device = status.st_rdev;
+  return entry;
+}
+
+/// Removals carry nothing but their name, so that they are the same wherever they were made.
+TarEntry removal_entry(std::string path) {
+  return {.path = std::move(path)};
+}
+
+class Walk {
+ public:
+  Walk(const UniqueFd& root, TreeKind kind, ByteSink& out) : root_(root), kind_(kind), out_(out) {}
+
+  DiffStats run() {
+    enter(sys::open_dir(root_, "."), "");
+    while (!stack_.empty()) {
+      Folder& folder = stack_.back();
+      if (folder.next == folder.children.size()) {
+        leave();
+      } else {
+        throw_if_cancelled();
+        visit(folder, folder.children[folder.next++]);
+      }
+    }
+    out_.append(tar_end());
+    out_.flush();
+    stats_.bytes = out_.size();
+    return stats_;
+  }
+
+ private:
+  void write(const TarEntry& entry) {
+    out_.append(write_tar_header(entry));
+    ++stats_.entries;
+  }
+
+  /// Writes the folder's own entry and makes it the one whose children come next.
+  void enter(UniqueFd fd, const std::string& path) {
+    const Inode inode = read_inode(fd, FdKind::readable);
+    refuse_incomplete(inode.marks);
+    write(entry_of(path.empty() ? "./" : path, inode));
+    if (inode.marks.opaque == OpaqueMark::opaque) write(removal_entry(path + std::string(kOpaqueName)));
+    std::vector<Child> children = list_children(fd, inode.marks.opaque);
+    if (stack_.size() >= kOpenFolders) stack_[stack_.size() - kOpenFolders].fd.reset();
+    stack_.push_back({std::move(fd), key_of(inode.status), path, std::move(children)});
+  }
+
+  void leave() {
+    stack_.pop_back();
+    if (stack_.empty() || stack_.back().fd) return;
+    Folder& folder = stack_.back();
+    folder.fd = sys::open_beneath(root_, folder.path.empty() ? "." : folder.path,
+                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (key_of(sys::stat_of(folder.fd)) != folder.key)
+      throw Error::make(Errc::io, "'{}' was replaced while it was read", printable(folder.path));
+  }
+
+  /// Whiteouts first, then byte order.
+  std::vector<Child> list_children(const UniqueFd& fd, OpaqueMark mark) {
+    std::vector<Child> children;
+    for (FolderEntry& entry : read_folder(fd)) {
+      const bool whiteout = is_whiteout(fd, entry, mark);
+      children.push_back({std::move(entry.name), entry.type, whiteout});
+    }
+    std::sort(children.begin(), children.end(), [](const Child& a, const Child& b) {
+      return a.whiteout != b.whiteout ? a.whiteout : a.name < b.name;
+    });
+    return children;
+  }
+
+  bool is_whiteout(const UniqueFd& dir, const FolderEntry& entry, OpaqueMark mark) {
+    if (kind_ == TreeKind::plain) return false;
+    if (entry.type == DT_CHR || entry.type == DT_UNKNOWN)
+      if (is_whiteout_node(sys::stat_at(dir, entry.name))) return true;
+    if (mark != OpaqueMark::xattr_whiteouts || (entry.type != DT_REG && entry.type != DT_UNKNOWN))
+      return false;
+    const auto file = try_open_same_mount(dir, entry.name, O_PATH);
+    if (!file) return false;
+    const Inode inode = read_inode(*file, FdKind::path_only);
+    return S_ISREG(inode.status.st_mode) && inode.status.st_size == 0 && inode.marks.whiteout;
+  }
+
+  void visit(const Folder& folder, const Child& child) {
+    const std::string path = folder.path + child.name;
+    try {
+      if (child.name.starts_with(kWhiteoutPrefix))
+        throw Error(Errc::unsupported, "a name beginning \".wh.\" stands for a removal in a layer")
+            .with_hint("rename the file");
+      if (path.size() > kMaxPath)
+        throw Error::make(Errc::unsupported, "the path is longer than {} bytes", kMaxPath);
+      if (child.whiteout) {
+        write(removal_entry(folder.path + std::string(kWhiteoutPrefix) + child.name));
+      } else {
+        visit_inode(folder.fd, child, path);
+      }
+    } catch (Error& error) {
+      error.add_context(fmt::format("'{}'", printable(path)));
+      throw;
+    }
+  }
+
+  void visit_inode(const UniqueFd& dir, const Child& child, const std::string& path) {
+    unsigned char type = child.type;
+    if (type == DT_UNKNOWN) type = IFTODT(sys::stat_at(dir, child.name).st_mode);
+    const FdKind kind = type == DT_DIR || type == DT_REG ? FdKind::readable : FdKind::path_only;
+    const int flags = kind == FdKind::path_only ? O_PATH
+                      : type == DT_DIR          ? O_RDONLY | O_DIRECTORY
+                                                : O_RDONLY | O_NONBLOCK | O_NOCTTY;
+    auto fd = try_open_same_mount(dir, child.name, flags);
+    if (!fd) {
+      write_mount_point(dir, child.name, path);
+    } else if (type == DT_DIR) {
+      enter(std::move(*fd), path + "/");
+    } else {
+      write_inode(*fd, kind, path);
+    }
+  }
+
+  /// What a mount covers cannot be seen; what it shows belongs to somebody else.
+  void write_mount_point(const UniqueFd& dir, const std::string& name, const std::string& path) {
+    const Inode inode{.status = sys::stat_at(dir, name)};
+    TarEntry entry = entry_of(path, inode);
+    if (entry.type == EntryType::directory) {
+      entry.path += "/";
+    } else {
+      entry.type = EntryType::regular;
+    }
+    write(entry);
+  }
+
+  void write_inode(const UniqueFd& fd, FdKind kind, const std::string& path) {
+    const Inode inode = read_inode(fd, kind);
+    refuse_incomplete(inode.marks);
+    if (S_ISSOCK(inode.status.st_mode)) {
+      ++stats_.skipped_sockets;
+      return;
+    }
+    if (is_whiteout_node(inode.status))
+      throw Error(Errc::unsupported,
+                  "a char 0:0 node is a removal in overlay's notation, and this is no upper")
+          .with_hint("commit the folder as an overlay upper, or remove the node");
+    TarEntry entry = entry_of(path, inode);
+    if (write_hard_link(entry, inode.status)) return;
+    if (entry.type == EntryType::symlink) entry.link = sys::readlink_at(fd, "");
+    if (entry.type != EntryType::regular) return write(entry);
+    if (kind != FdKind::readable || !S_ISREG(inode.status.st_mode))
+      throw Error(Errc::io, "it was replaced while the folder was read");
+    entry.size = static_cast<std::uint64_t>(inode.status.st_size);
+    write(entry);
+    out_.append_file(fd, entry.size);
+  }
+
+  /// False for the first name of an inode, which carries what it holds.
+  bool write_hard_link(TarEntry entry, const struct ::stat& status) {
+    if (status.st_nlink < 2) return false;
+    const auto [first, inserted] = first_names_.try_emplace(key_of(status), entry.path);
+    if (inserted) return false;
+    entry.type = EntryType::hardlink;
+    entry.link = first->second;
+    entry.device = 0;
+    entry.xattrs.clear();
+    write(entry);
+    return true;
+  }
+
+  Inode read_inode(const UniqueFd& fd, FdKind kind) {
+    Inode inode{.status = sys::stat_of(fd)};
+    const std::string names = xattr_names(fd, kind);
+    for (std::size_t begin = 0; begin < names.size();) {
+      const std::string name = names.c_str() + begin;
+      begin += name.size() + 1;
+      read_xattr(fd, kind, name, inode);
+    }
+    std::sort(inode.xattrs.begin(), inode.xattrs.end(),
+              [](const Xattr& a, const Xattr& b) { return a.name < b.name; });
+    return inode;
+  }
+
+  void read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Inode& inode) {
+    const auto own = overlay_xattr(name);
+    if (!own) return keep_xattr(fd, kind, name, name, inode);
+    if (kind_ == TreeKind::plain) return;
+    if (const auto shown = unescaped_overlay_xattr(name)) return keep_xattr(fd, kind, name, *shown, inode);
+    if (*own == "redirect" || *own == "metacopy") inode.marks.incomplete = *own;
+    if (*own == "whiteout") inode.marks.whiteout = true;
+    if (*own != "opaque") return;
+    const auto value = xattr_value(fd, kind, name);
+    if (value == "y") inode.marks.opaque = OpaqueMark::opaque;
+    if (value == "x") inode.marks.opaque = OpaqueMark::xattr_whiteouts;
+  }
+
+  void keep_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, const std::string& shown,
+                  Inode& inode) {
+    if (auto value = xattr_value(fd, kind, name)) inode.xattrs.push_back({shown, std::move(*value)});
+  }
+
+  static void refuse_incomplete(const OverlayMarks& marks) {
+    if (marks.incomplete.empty()) return;
+    throw Error::make(Errc::unsupported, "overlay keeps a part of it in a lower folder ({})",
+                      marks.incomplete)
+        .with_hint(
+            "mount the overlay with redirect_dir=off,metacopy=off, or copy the file within the merged view");
+  }
+
+  const UniqueFd& root_;
+  const TreeKind kind_;
+  TarStream out_;
+  std::deque<Folder> stack_;                     // references into it stay good while folders are entered
+  std::map<InodeKey, std::string> first_names_;  ///< of inodes with several names
+  DiffStats stats_;
+};
+
+}  // namespace
+
+DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out) {
+  return Walk(root, kind, out).run();
+}
+
+}  // namespace lay::layerstore

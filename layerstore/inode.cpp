@@ -1,0 +1,121 @@
+#include "inode.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr std::size_t kXattrMax = 65536;  // XATTR_LIST_MAX and XATTR_SIZE_MAX, xattr(7)
+constexpr std::size_t kXattrUsual = 256;  // nearly always enough, and on the stack
+
+std::string fd_path(const UniqueFd& fd) {
+  return fmt::format("/proc/self/fd/{}", fd.get());
+}
+
+/// Runs `call(buffer, size)` of the getxattr family with a small buffer first and the largest one if needed.
+template <class Call>
+std::optional<std::string> sized(Call&& call) {
+  std::array<char, kXattrUsual> small;
+  const ssize_t count = call(small.data(), small.size());
+  if (count >= 0) return std::string(small.data(), static_cast<std::size_t>(count));
+  if (errno != ERANGE) return std::nullopt;
+  std::string large(kXattrMax, '\0');
+  const ssize_t length = call(large.data(), large.size());
+  if (length < 0) return std::nullopt;
+  large.resize(static_cast<std::size_t>(length));
+  return large;
+}
+
+}  // namespace
+
+std::vector<FolderEntry> read_folder(const UniqueFd& dir) {
+  std::vector<FolderEntry> entries;
+  alignas(dirent64) std::array<char, 32768> buffer;
+  for (;;) {
+    const ssize_t count = ::getdents64(dir.get(), buffer.data(), buffer.size());
+    if (count < 0) throw Error::from_errno("read folder");
+    if (count == 0) return entries;
+    for (ssize_t offset = 0; offset < count;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(buffer.data() + offset);
+      offset += entry->d_reclen;
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
+    }
+  }
+}
+
+std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::string& name, int flags) {
+  open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC | O_NOFOLLOW,
+               .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
+  const auto open = [&] {
+    return sys::retry_eintr(
+        [&] { return ::syscall(SYS_openat2, dir.get(), name.c_str(), &how, sizeof how); });
+  };
+  if ((flags & O_PATH) == 0) how.flags |= O_NOATIME;  // reading must not write to every inode
+  long fd = open();
+  if (fd < 0 && errno == EPERM && (how.flags & O_NOATIME) != 0) {  // for the owner and root alone
+    how.flags &= ~static_cast<std::uint64_t>(O_NOATIME);
+    fd = open();
+  }
+  if (fd < 0 && errno == EXDEV) return std::nullopt;
+  if (fd < 0) throw Error::from_errno("open '{}'", printable(name));
+  return UniqueFd{static_cast<int>(fd)};
+}
+
+std::string xattr_names(const UniqueFd& fd, FdKind kind) {
+  const auto names = sized([&](char* buffer, std::size_t size) {
+    return kind == FdKind::readable ? ::flistxattr(fd.get(), buffer, size)
+                                    : ::listxattr(fd_path(fd).c_str(), buffer, size);
+  });
+  if (!names && errno != ENOTSUP) throw Error::from_errno("list extended attributes");
+  return names.value_or("");
+}
+
+std::optional<std::string> xattr_value(const UniqueFd& fd, FdKind kind, const std::string& name) {
+  auto value = sized([&](char* buffer, std::size_t size) {
+    return kind == FdKind::readable ? ::fgetxattr(fd.get(), name.c_str(), buffer, size)
+                                    : ::getxattr(fd_path(fd).c_str(), name.c_str(), buffer, size);
+  });
+  if (!value && errno != ENODATA) throw Error::from_errno("read extended attribute '{}'", printable(name));
+  return value;
+}
+
+void set_owner(const UniqueFd& fd, uid_t uid, gid_t gid) {
+  if (::fchown(fd.get(), uid, gid) < 0) throw Error::from_errno("set owner {}:{}", uid, gid);
+}
+
+void set_mtime(const UniqueFd& fd, const timespec& time) {
+  const std::array<timespec, 2> times{time, time};
+  if (::utimensat(fd.get(), "", times.data(), AT_EMPTY_PATH) < 0) throw Error::from_errno("set time");
+}
+
+void set_xattr_at(const UniqueFd& dir, const std::string& name, const Xattr& xattr) {
+  const std::string path = fd_path(dir) + "/" + name;
+  if (::lsetxattr(path.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) < 0)
+    throw Error::from_errno("set extended attribute '{}'", printable(xattr.name));
+}
+
+void set_xattr_fd(const UniqueFd& fd, const Xattr& xattr) {
+  if (::fsetxattr(fd.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) < 0)
+    throw Error::from_errno("set extended attribute '{}'", printable(xattr.name));
+}
+
+void remove_xattr(const UniqueFd& fd, const char* name) {
+  if (::removexattr(fd_path(fd).c_str(), name) < 0 && errno != ENODATA && errno != ENOTSUP)
+    throw Error::from_errno("remove extended attribute '{}'", name);
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "tar_entry.h"
+
+/// System calls on single inodes that only the walk and the unpacking of layers need; as base/syscalls.h.
+namespace lay::layerstore {
+
+struct FolderEntry {
+  std::string name;
+  unsigned char type;  ///< DT_REG and so on; DT_UNKNOWN on file systems that do not say
+};
+
+/// getdents64(2) to the end, "." and ".." left out, in the kernel's order.
+std::vector<FolderEntry> read_folder(const UniqueFd& dir);
+
+/// openat2(2) of one name in `dir`, never through a symlink; empty when something is mounted there, bind
+/// mounts of the same file system included (RESOLVE_NO_XDEV). O_NOATIME is taken when the kernel allows it.
+std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::string& name, int flags);
+
+enum class FdKind {
+  readable,
+  path_only,  ///< opened with O_PATH: some calls need the way through /proc
+};
+/// listxattr(2): names separated by NUL, in the kernel's order; empty where there is no support.
+std::string xattr_names(const UniqueFd& fd, FdKind kind);
+/// getxattr(2); empty when it vanished.
+std::optional<std::string> xattr_value(const UniqueFd& fd, FdKind kind, const std::string& name);
+
+/// fchown(2).
+void set_owner(const UniqueFd& fd, uid_t uid, gid_t gid);
+/// utimensat(2) with AT_EMPTY_PATH, so that it works on O_PATH descriptors too; both times become `time`.
+void set_mtime(const UniqueFd& fd, const timespec& time);
+/// lsetxattr(2) of `name` in `dir`; a symlink there is not followed.
+void set_xattr_at(const UniqueFd& dir, const std::string& name, const Xattr& xattr);
+/// fsetxattr(2).
+void set_xattr_fd(const UniqueFd& fd, const Xattr& xattr);
+/// removexattr(2); absent or not supported is success.
+void remove_xattr(const UniqueFd& fd, const char* name);
+
+}  // namespace lay::layerstore

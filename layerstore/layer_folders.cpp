@@ -1,0 +1,124 @@
+#include "layer_folders.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <deque>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "inode.h"
+#include "overlay_notation.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr mode_t kImpliedMode = 0755;
+constexpr int kMaxSymlinks = 40;  // as the kernel, path_resolution(7)
+
+/// Puts the components of `path` in front of `rest`.
+void prepend_components(std::deque<std::string>& rest, std::string_view path) {
+  std::vector<std::string> parts = split(path, '/');
+  rest.insert(rest.begin(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+}
+
+}  // namespace
+
+void mark_opaque(const UniqueFd& parent, const std::string& name) {
+  set_xattr_at(parent, name, {kOpaqueXattr, "y"});
+}
+
+const UniqueFd& LayerFolders::find(const std::string& path) {
+  if (path.empty()) return target_;
+  if (current_ && path == current_path_) return current_;
+  auto fd = sys::try_open_in_root(target_, path, O_PATH | O_DIRECTORY);
+  current_ = fd ? std::move(*fd) : resolve_slowly(path);
+  current_path_ = path;
+  return current_;
+}
+
+void LayerFolders::forget() {
+  current_.reset();
+}
+
+/// Goes by single components, following symlinks itself, so that what is missing on the way can be made: also
+/// behind a symlink to a folder that only a lower layer has.
+UniqueFd LayerFolders::resolve_slowly(const std::string& path) {
+  std::deque<std::string> rest;
+  prepend_components(rest, path);
+  std::vector<std::string> passed;  // names of folders, none of them a symlink
+  UniqueFd folder = sys::dup_fd(target_);
+  const auto go_back_to_passed = [&] {
+    folder = passed.empty()
+                 ? sys::dup_fd(target_)
+                 : sys::open_in_root(target_, join(passed, "/"), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  };
+  int symlinks = 0;
+  while (!rest.empty()) {
+    const std::string name = std::move(rest.front());
+    rest.pop_front();
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      if (!passed.empty()) passed.pop_back();
+      go_back_to_passed();
+      continue;
+    }
+    const auto status = sys::try_stat_at(folder, name);
+    if (status && S_ISLNK(status->st_mode)) {
+      if (++symlinks > kMaxSymlinks) throw Error(Errc::invalid, "its folder leads through too many symlinks");
+      const std::string link = sys::readlink_at(folder, name);
+      if (link.starts_with('/')) {
+        passed.clear();
+        go_back_to_passed();
+      }
+      prepend_components(rest, link);
+      continue;
+    }
+    passed.push_back(name);
+    folder = enter(folder, name, join(passed, "/"));
+  }
+  return folder;
+}
+
+/// Opens a folder, made before if it is missing or was removed by this layer.
+UniqueFd LayerFolders::enter(const UniqueFd& parent, const std::string& name, const std::string& path) {
+  if (!sys::try_mkdir_at(parent, name, kImpliedMode)) {
+    const struct ::stat status = sys::stat_at(parent, name);
+    if (!is_whiteout_node(status)) {
+      if (!S_ISDIR(status.st_mode)) throw Error::make(Errc::invalid, "'{}' is not a folder", printable(path));
+      return sys::open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    }
+    sys::unlink_at(parent, name);
+    sys::mkdir_at(parent, name, kImpliedMode);
+    mark_opaque(parent, name);
+  }
+  sys::chown_at(parent, name, 0, 0);
+  sys::chmod_at(parent, name, kImpliedMode);  // whatever the umask made of it
+  set_late(parent, name, path, timespec{}, std::nullopt);
+  return sys::open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+}
+
+void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std::string path,
+                            const timespec& mtime, std::optional<Xattr> default_acl) {
+  const struct ::stat status = sys::stat_at(parent, name);
+  late_.push_back({std::move(path), status.st_dev, status.st_ino, mtime, std::move(default_acl)});
+}
+
+void LayerFolders::finish() {
+  forget();
+  for (const Late& late : late_) {
+    // A folder that a later entry replaced is not there any more, or is another one: it has a note of its
+    // own.
+    const auto fd = sys::try_open_in_root(target_, late.path.empty() ? "." : late.path, O_PATH | O_DIRECTORY);
+    if (!fd) continue;
+    const struct ::stat status = sys::stat_of(*fd);
+    if (status.st_dev != late.device || status.st_ino != late.inode) continue;
+    if (late.default_acl) sys::set_xattr(*fd, late.default_acl->name, late.default_acl->value);
+    set_mtime(*fd, late.mtime);
+  }
+}
+
+}  // namespace lay::layerstore

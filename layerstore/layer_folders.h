@@ -1,0 +1,53 @@
+#pragma once
+
+#include <ctime>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "tar_entry.h"
+
+namespace lay::layerstore {
+
+/// The folders of a layer that is being unpacked: finds the one an entry lies in, makes those that the tar
+/// only implies, and gives them their times when nothing is created in them any more. Symlinks on the way are
+/// followed as if `target` were "/", so nothing outside is ever reached.
+class LayerFolders {
+ public:
+  /// `target` must outlive it.
+  explicit LayerFolders(const UniqueFd& target) : target_(target) {}
+
+  /// The folder at `path` ("" for the root), valid until the next call. Throws invalid when a part of it is
+  /// no folder, io when symlinks go in circles.
+  const UniqueFd& find(const std::string& path);
+  /// To be called when something that `find` may have passed was removed.
+  void forget();
+  /// Notes what finish() has to set on the folder `name` in `parent`, which is `path`.
+  void set_late(const UniqueFd& parent, const std::string& name, std::string path, const timespec& mtime,
+                std::optional<Xattr> default_acl);
+  void finish();
+
+ private:
+  struct Late {
+    std::string path;
+    dev_t device;
+    ino_t inode;
+    timespec mtime;
+    std::optional<Xattr> default_acl;  ///< set late: until then, children would inherit it
+  };
+
+  UniqueFd resolve_slowly(const std::string& path);
+  UniqueFd enter(const UniqueFd& parent, const std::string& name, const std::string& path);
+
+  const UniqueFd& target_;
+  std::string current_path_;
+  UniqueFd current_;
+  std::vector<Late> late_;
+};
+
+/// Makes `name` in `parent` opaque: nothing of the lower layers shows through.
+void mark_opaque(const UniqueFd& parent, const std::string& name);
+
+}  // namespace lay::layerstore

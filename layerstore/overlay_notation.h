@@ -1,0 +1,46 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// How overlay writes down a removal, in its upper and lower directories and in layer tars.
+/// Sources: kernel overlayfs.rst "whiteouts and opaque directories", "Nesting overlayfs mounts"; image-spec
+/// layer.md "Whiteouts".
+namespace lay::layerstore {
+
+constexpr std::string_view kWhiteoutPrefix = ".wh.";
+constexpr std::string_view kOpaqueName = ".wh..wh..opq";
+
+/// Written by lay; user.overlay.* is read as well, it comes from mounts with the option userxattr.
+constexpr const char* kOpaqueXattr = "trusted.overlay.opaque";
+
+/// A char 0:0 node.
+bool is_whiteout_node(const struct ::stat& status);
+
+/// "opaque" for "trusted.overlay.opaque" and "user.overlay.opaque"; empty when it is not overlay's own.
+std::optional<std::string_view> overlay_xattr(std::string_view name);
+
+/// The name that an overlay mount shows for an attribute of a nested overlay, which it keeps with one more
+/// "overlay.": "trusted.overlay.opaque" for "trusted.overlay.overlay.opaque". Empty when it is not such a
+/// one.
+std::optional<std::string> unescaped_overlay_xattr(std::string_view name);
+
+enum class OpaqueMark {
+  none,
+  opaque,           ///< "y": nothing of the lowers shows through
+  xattr_whiteouts,  ///< "x": files in here may be whiteouts by extended attribute (from kernel 6.7)
+};
+
+/// What overlay's extended attributes say about one inode of an upper.
+struct OverlayMarks {
+  OpaqueMark opaque = OpaqueMark::none;
+  bool whiteout = false;
+  /// "redirect" or "metacopy": part of the inode is in a lower; empty when it is whole.
+  std::string incomplete;
+};
+
+}  // namespace lay::layerstore

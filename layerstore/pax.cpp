@@ -1,0 +1,131 @@
+#include "pax.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "tar_block.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+struct Record {
+  std::string_view key;
+  std::string_view value;
+};
+
+[[noreturn]] void throw_malformed() {
+  throw Error(Errc::invalid, "the pax header holds a malformed record");
+}
+
+/// Takes one "LENGTH KEY=VALUE\n" from the front of `rest`, where LENGTH counts the whole record.
+Record take_record(std::string_view& rest) {
+  const std::size_t space = rest.find(' ');
+  if (space == std::string_view::npos || space > 7) throw_malformed();  // at most 1 MiB: seven digits
+  const auto length = parse_number(rest.substr(0, space));
+  if (!length || *length > rest.size() || *length < space + 4) throw_malformed();
+  const std::string_view body = rest.substr(space + 1, *length - space - 1);
+  const std::size_t equals = body.find('=');
+  if (body.back() != '\n' || equals == std::string_view::npos || equals == 0) throw_malformed();
+  rest.remove_prefix(*length);
+  return {body.substr(0, equals), body.substr(equals + 1, body.size() - equals - 2)};
+}
+
+[[noreturn]] void throw_bad_value(const Record& record) {
+  throw Error::make(Errc::invalid, "the pax header's {} '{}' is not valid", printable(record.key),
+                    printable(record.value.substr(0, 100)));
+}
+
+/// An empty value would mean "as in the ustar header" to some readers and an empty name to others.
+std::string parse_text(const Record& record) {
+  if (record.value.empty() || record.value.find('\0') != std::string_view::npos) throw_bad_value(record);
+  return std::string(record.value);
+}
+
+std::int64_t parse_whole(const Record& record, std::string_view digits) {
+  const auto number = parse_number(digits);
+  if (!number || *number > std::uint64_t{INT64_MAX}) throw_bad_value(record);
+  return static_cast<std::int64_t>(*number);
+}
+
+/// Decimal seconds with any count of digits after the point; nanoseconds count upwards from the second below.
+timespec parse_seconds(const Record& record) {
+  std::string_view text = record.value;
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const std::size_t point = text.find('.');
+  std::string fraction(point == std::string_view::npos ? "" : text.substr(point + 1));
+  if (!std::all_of(fraction.begin(), fraction.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    throw_bad_value(record);
+  fraction.resize(9, '0');
+  timespec time{.tv_sec = parse_whole(record, text.substr(0, point)),
+                .tv_nsec = parse_whole(record, fraction)};
+  if (!negative) return time;
+  time.tv_sec = -time.tv_sec;
+  if (time.tv_nsec > 0) time = {.tv_sec = time.tv_sec - 1, .tv_nsec = 1'000'000'000 - time.tv_nsec};
+  return time;
+}
+
+void check_charset(const Record& record) {
+  if (record.value != "BINARY" && record.value != "ISO-IR 10646 2000 UTF-8") throw_bad_value(record);
+}
+
+enum class Heeded { yes, no };
+
+/// Puts one record into `pax`; says whether it is one that changes the entry.
+Heeded apply_record(const Record& record, PaxAttributes& pax) {
+  if (record.key == "path") {
+    pax.path = parse_text(record);
+  } else if (record.key == "linkpath") {
+    pax.link = parse_text(record);
+  } else if (record.key == "size") {
+    pax.size = static_cast<std::uint64_t>(parse_whole(record, record.value));
+  } else if (record.key == "uid") {
+    pax.uid = parse_whole(record, record.value);
+  } else if (record.key == "gid") {
+    pax.gid = parse_whole(record, record.value);
+  } else if (record.key == "mtime") {
+    pax.mtime = parse_seconds(record);
+  } else if (record.key.starts_with(kPaxXattrPrefix)) {
+    pax.xattrs.push_back({std::string(record.key.substr(kPaxXattrPrefix.size())), std::string(record.value)});
+  } else if (record.key.starts_with("GNU.sparse.")) {
+    throw Error(Errc::unsupported, "sparse files are not supported")
+        .with_hint("make the tar without --sparse");
+  } else {
+    if (record.key == "hdrcharset") check_charset(record);
+    return Heeded::no;
+  }
+  return Heeded::yes;
+}
+
+}  // namespace
+
+PaxAttributes parse_pax(std::string_view records) {
+  PaxAttributes pax;
+  std::set<std::string_view> seen;
+  while (!records.empty()) {
+    const Record record = take_record(records);
+    if (record.key.find('\0') != std::string_view::npos) throw_malformed();
+    if (!seen.insert(record.key).second)
+      throw Error::make(Errc::invalid, "the pax header gives '{}' twice", printable(record.key));
+    apply_record(record, pax);
+  }
+  return pax;
+}
+
+void check_global_pax(std::string_view records) {
+  PaxAttributes ignored;
+  while (!records.empty()) {
+    const Record record = take_record(records);
+    if (apply_record(record, ignored) == Heeded::yes)
+      throw Error::make(Errc::invalid,
+                        "a global pax header sets '{}', which readers of tar treat differently",
+                        printable(record.key));
+  }
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tar_entry.h"
+
+namespace lay::layerstore {
+
+/// What the extended headers before an entry say about it; what they leave out is in its ustar header.
+struct PaxAttributes {
+  std::optional<std::string> path;
+  std::optional<std::string> link;
+  std::optional<std::uint64_t> size;
+  std::optional<std::int64_t> uid;
+  std::optional<std::int64_t> gid;
+  std::optional<timespec> mtime;
+  std::vector<Xattr> xattrs;
+};
+
+/// Parses the records of one pax extended header (POSIX.1-2017, pax, "pax Extended Header").
+/// Throws invalid on anything that readers of tar do not agree about: broken records, keys given twice, NUL
+/// in names; unsupported on GNU sparse files. Unknown keys are passed over, as POSIX asks.
+PaxAttributes parse_pax(std::string_view records);
+
+/// A global header may only carry what does not change entries; readers differ in whether they heed it.
+/// Throws invalid when it sets one of the members above.
+void check_global_pax(std::string_view records);
+
+}  // namespace lay::layerstore

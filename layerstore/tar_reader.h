@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/stream.h"
+#include "pax.h"
+#include "tar_block.h"
+#include "tar_entry.h"
+
+namespace lay::layerstore {
+
+/// Reads a tar that anybody may have made: ustar, pax, GNU long names and numbers, version 7.
+/// Own code, because layers have to be judged by what general readers hide: unknown types, NUL in names, keys
+/// given twice, sizes that disagree, changed names (libarchive converts them by locale). Memory is bounded by
+/// its buffer and kMaxTarExtension.
+///   policy   the first zero block ends the tar; a second one has to follow if anything does. What comes
+///   after
+///            is read, so that the caller's hash covers it, and not looked at. A tar without end is
+///            truncated.
+///   throws   invalid, naming what is wrong; unsupported for sparse files and multi-volume tars
+class TarReader {
+ public:
+  explicit TarReader(ByteSource& in);
+
+  /// The next entry, past what is left of the last one's data; empty when the whole stream has been read.
+  std::optional<TarEntry> next();
+  /// A piece of the current entry's data, valid until the next call; empty at its end.
+  std::span<const std::byte> read_data();
+  /// Bytes of the tar read so far.
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Extensions {
+    std::optional<PaxAttributes> pax;
+    std::optional<std::string> gnu_path;
+    std::optional<std::string> gnu_link;
+    bool any() const { return pax || gnu_path || gnu_link; }
+  };
+
+  std::span<const std::byte> ensure(std::size_t count);
+  void consume(std::size_t count);
+  std::optional<TarBlock> read_block();
+  std::string read_payload(const TarBlock& block);
+  bool read_extension(const TarBlock& block, Extensions& extensions);
+  void skip_data();
+  void read_end();
+
+  ByteSource& in_;
+  std::vector<std::byte> buffer_;
+  std::size_t begin_ = 0;  ///< of what is read but not consumed
+  std::size_t end_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t data_left_ = 0;
+  std::size_t padding_left_ = 0;
+};
+
+}  // namespace lay::layerstore

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/stream.h"
+#include "base/unique_fd.h"
+
+namespace lay::layerstore {
+
+/// Collects the small pieces of a tar into large blocks; file data is read right into them.
+class TarStream {
+ public:
+  explicit TarStream(ByteSink& out);
+
+  void append(std::string_view bytes);
+  /// Appends exactly `size` bytes of a file and pads them to a block. Throws io when the file is shorter or
+  /// longer: it changed since its size was taken.
+  void append_file(const UniqueFd& file, std::uint64_t size);
+  void flush();
+  /// Bytes appended so far.
+  std::uint64_t size() const { return flushed_ + used_; }
+
+ private:
+  std::span<std::byte> room() { return std::span(buffer_).subspan(used_); }
+
+  ByteSink& out_;
+  std::vector<std::byte> buffer_;
+  std::size_t used_ = 0;
+  std::uint64_t flushed_ = 0;
+};
+
+}  // namespace lay::layerstore

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "tar_entry.h"
+
+namespace lay::layerstore {
+
+/// The header of one entry: ustar (POSIX.1-2017), preceded by a pax extended header where ustar does not
+/// reach. The bytes depend on `entry` alone. Not libarchive's writer: its names depend on the locale, or
+/// every entry grows by a 1 KiB "hdrcharset" header that GNU tar complains about.
+///   throws   unsupported when an xattr's name holds "=" or the extended header would exceed 1 MiB
+/// Names that are not ASCII are written as pax "path" of raw bytes, marked "hdrcharset=BINARY" when not
+/// UTF-8.
+std::string write_tar_header(const TarEntry& entry);
+
+/// The two zero blocks that end a tar.
+std::string_view tar_end();
+
+}  // namespace lay::layerstore
