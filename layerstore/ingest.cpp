@@ -1,5 +1,7 @@
 #include "layerstore/ingest.h"
 
+#include <fcntl.h>
+
 #include <utility>
 
 #include "base/error.h"
@@ -20,7 +22,9 @@ constexpr const char* kGate = ".gate";
 std::optional<FileLock> try_take(const UniqueFd& ingest, const std::string& name) {
   const auto info = sys::try_stat_at(ingest, name);
   if (!info || !S_ISDIR(info->st_mode)) return std::nullopt;
-  return FileLock::try_lock(sys::open_dir(ingest, name), LockMode::exclusive);
+  auto folder = sys::try_open_at(ingest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!folder) return std::nullopt;  // its maker finished just now
+  return FileLock::try_lock(std::move(*folder), LockMode::exclusive);
 }
 
 }  // namespace

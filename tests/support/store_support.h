@@ -1,0 +1,62 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "base/progress.h"
+#include "layerstore/commit.h"
+#include "layerstore/store.h"
+#include "shell.h"
+#include "temp_folder.h"
+
+namespace lay::test {
+
+/// A store of the test's own.
+struct TempStore {
+  TempFolder folder;
+  layerstore::Store store = layerstore::Store::open(folder.path() + "/root");
+
+  std::string path() const { return folder.path() + "/root"; }
+};
+
+/// A tree made by a shell script that runs in it.
+inline UniqueFd make_tree(const TempFolder& folder, const std::string& name, const std::string& script) {
+  const ShellResult made = shell("mkdir " + folder.path() + "/" + name + " && cd " + folder.path() + "/" +
+                                 name + " && set -e\n" + script);
+  INFO(made.output);
+  REQUIRE(made.status == 0);
+  return sys::open_dir(folder.fd(), name);
+}
+
+/// The tar of a folder with sorted names, as GNU tar writes it.
+inline std::string tar_of(const std::string& path) {
+  const ShellResult made = shell("tar --sort=name --numeric-owner --xattrs -C " + path + " -cf - .");
+  REQUIRE(made.status == 0);
+  return made.output;
+}
+
+/// Everything about a tree that a layer keeps, one line an entry.
+inline std::string listing(const std::string& path) {
+  const ShellResult listed =
+      shell("cd " + path + " && find . -printf '%P %y %m %U:%G %s %T@ %l\\n' | sed 's/\\.0000000000//' | " +
+            "awk '{ if ($2 == \"d\") $5 = \"-\"; print }' | sort && " +
+            "find . -type f -print0 | sort -z | xargs -0 -r sha256sum && "
+            "find . -print0 | sort -z | xargs -0 -r getfattr -h -d -m '^(user|security)' -e hex 2>/dev/null");
+  REQUIRE(listed.status == 0);
+  return listed.output;
+}
+
+inline layerstore::Image import(const layerstore::Store& store, const std::string& tar,
+                                const std::string& name,
+                                layerstore::Compression compression = layerstore::Compression::zstd) {
+  StringSource source(tar);
+  return layerstore::import_tar(store, source, name, {.compression = {.compression = compression}},
+                                no_progress());
+}
+
+/// How many names are left under ingest/, the gate apart.
+inline std::size_t debris(const std::string& root) {
+  return static_cast<std::size_t>(std::stoul(shell("ls " + root + "/ingest | wc -l").output));
+}
+
+}  // namespace lay::test
