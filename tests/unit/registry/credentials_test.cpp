@@ -1,0 +1,252 @@
+#include "registry/credentials.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "auth_file.h"
+#include "base/atomic_file.h"
+#include "base/syscalls.h"
+#include "base64.h"
+#include "error_of.h"
+#include "temp_folder.h"
+
+using lay::Errc;
+using lay::registry::AuthFile;
+using lay::registry::base64_decode;
+using lay::registry::base64_encode;
+using lay::registry::Credentials;
+using lay::registry::CredentialStore;
+using lay::registry::default_auth_files;
+using lay::registry::normalise_key;
+using lay::test::error_of;
+using lay::test::TempFolder;
+
+namespace {
+
+std::string entry(const std::string& user, const std::string& password) {
+  return R"({"auth":")" + base64_encode(user + ":" + password) + "\"}";
+}
+
+std::string auths(const std::string& members) {
+  return R"({"auths":{)" + members + "}}";
+}
+
+std::optional<Credentials> find_in(const std::string& text, const std::string& domain,
+                                   const std::string& repository) {
+  return AuthFile(text, AuthFile::Format::config).find(domain, repository);
+}
+
+std::string user_in(const std::string& text, const std::string& domain,
+                    const std::string& repository = "a/b") {
+  const auto found = find_in(text, domain, repository);
+  return found ? found->username : "";
+}
+
+/// Sets a variable for one test and puts the old value back.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    if (value.empty())
+      ::unsetenv(name);
+    else
+      ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable() {
+    if (old_)
+      ::setenv(name_, old_->c_str(), 1);
+    else
+      ::unsetenv(name_);
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+/// An environment in which every auth file lies in one folder.
+struct Home {
+  TempFolder folder;
+  Variable authfile{"REGISTRY_AUTH_FILE", ""};
+  Variable runtime{"XDG_RUNTIME_DIR", folder.path() + "/run"};
+  Variable config{"XDG_CONFIG_HOME", ""};
+  Variable docker{"DOCKER_CONFIG", ""};
+  Variable home{"HOME", folder.path()};
+
+  void write(const std::string& path, const std::string& text) const {
+    for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1))
+      lay::sys::try_mkdir_at(folder.fd(), path.substr(0, end), 0755);
+    const lay::UniqueFd file = lay::sys::open_at(folder.fd(), path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    lay::sys::write_all(file, text);
+  }
+};
+
+std::string read_text(const std::string& path) {
+  return lay::sys::read_all(lay::sys::open_at(lay::sys::cwd(), path, O_RDONLY), 1 << 20);
+}
+
+}  // namespace
+
+TEST_CASE("base64 is written and read with padding", "[registry][credentials]") {
+  for (const auto& [plain, coded] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"\xff\xfe\xfd", "//79"}}) {
+    CHECK(base64_encode(plain) == coded);
+    CHECK(base64_decode(coded) == plain);
+  }
+  CHECK(base64_decode("Zg") == "f");
+  for (const char* bad : {"Z", "Zg=", "Z===", "Zm9v\n", "Zm 9", "=", "Zg==Zg==", "_w=="})
+    CHECK_FALSE(base64_decode(bad));
+}
+
+TEST_CASE("the most specific key of a host is taken", "[registry][credentials]") {
+  const std::string file = auths("\"h.io\":" + entry("host", "p") + ",\"h.io/a\":" + entry("space", "p") +
+                                 ",\"h.io/a/b\":" + entry("repository", "p"));
+  CHECK(user_in(file, "h.io", "a/b") == "repository");
+  CHECK(user_in(file, "h.io", "a/b/c") == "repository");
+  CHECK(user_in(file, "h.io", "a/c") == "space");
+  CHECK(user_in(file, "h.io", "ab/c") == "host");
+  CHECK(user_in(file, "h.io", "") == "host");
+}
+
+TEST_CASE("credentials are found for exactly the host they were given to", "[registry][credentials]") {
+  const std::string file = auths("\"reg.io\":" + entry("u", "p"));
+  CHECK(user_in(file, "reg.io") == "u");
+  for (const char* other : {"evil-reg.io", "reg.io.evil", "reg.io:5000", "sub.reg.io", "reg.i", "REG.io"})
+    CHECK(user_in(file, other).empty());
+  CHECK(user_in(auths("\"localhost:5000\":" + entry("u", "p")), "localhost:5001").empty());
+}
+
+TEST_CASE("docker's key of the Hub and keys with a scheme are understood", "[registry][credentials]") {
+  for (const char* key :
+       {"https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"})
+    CHECK(user_in(auths("\"" + std::string(key) + "\":" + entry("u", "p")), "docker.io") == "u");
+  CHECK(normalise_key("https://reg.io/v1/") == "reg.io");
+  CHECK(normalise_key("http://reg.io:80") == "reg.io:80");
+  CHECK(normalise_key("docker.io/team") == "docker.io/team");
+}
+
+TEST_CASE("passwords keep their colons, identity tokens are read", "[registry][credentials]") {
+  CHECK(find_in(auths("\"h.io\":" + entry("u", "a:b:c")), "h.io", "")->password == "a:b:c");
+  CHECK(find_in(auths("\"h.io\":" + entry("u", std::string("p\0\0", 3))), "h.io", "")->password == "p");
+  const auto token = find_in(auths(R"("h.io":{"auth":"PHRva2VuPjo=","identitytoken":"T"})"), "h.io", "");
+  CHECK(token == Credentials{.identity_token = "T"});
+}
+
+TEST_CASE("an entry that cannot be used is an error that shows nothing of it", "[registry][credentials]") {
+  for (const char* bad : {R"({"auth":"secret!"})", R"({"auth":"c2VjcmV0"})", R"({"auth":5})", R"("secret")",
+                          R"({"registrytoken":"secret"})"}) {
+    CAPTURE(bad);
+    const lay::Error error = error_of([&] { find_in(auths("\"h.io\":" + std::string(bad)), "h.io", ""); });
+    CHECK(error.message().find("secret") == std::string::npos);
+  }
+  for (const char* bad : {"secret", "[]", R"({"auths":[]})", R"({"auths":"secret"})"})
+    CHECK(error_of([&] { find_in(bad, "h.io", ""); }).message().find("secret") == std::string::npos);
+}
+
+TEST_CASE("a login that a helper keeps is refused by name, and only for its host",
+          "[registry][credentials]") {
+  const std::string helpers = R"({"credHelpers":{"h.io":"pass"},"auths":{"o.io":{"auth":"dTpw"}}})";
+  const lay::Error error = error_of([&] { find_in(helpers, "h.io", "a"); });
+  CHECK(error.code() == Errc::unsupported);
+  CHECK(error.message().find("'pass'") != std::string::npos);
+  CHECK(user_in(helpers, "o.io") == "u");
+
+  const std::string store = R"({"credsStore":"desktop","auths":{"h.io":{}}})";
+  CHECK(error_of([&] { find_in(store, "h.io", "a"); }).code() == Errc::unsupported);
+  CHECK(user_in(store, "o.io").empty());
+}
+
+TEST_CASE("the auth files are read in podman's order, docker's after it", "[registry][credentials]") {
+  const Home home;
+  const std::string at = home.folder.path();
+  CHECK(default_auth_files() == std::vector<std::string>{at + "/run/containers/auth.json",
+                                                         at + "/.config/containers/auth.json",
+                                                         at + "/.docker/config.json", at + "/.dockercfg"});
+  const auto user = [] {
+    const auto found = CredentialStore().find("h.io", "a");
+    return found ? found->username : "";
+  };
+  CHECK(user().empty());
+  home.write(".dockercfg", "{\"h.io\":" + entry("legacy", "p") + "}");
+  CHECK(user() == "legacy");
+  home.write(".docker/config.json", auths("\"h.io\":" + entry("docker", "p")));
+  CHECK(user() == "docker");
+  home.write(".config/containers/auth.json", auths("\"h.io\":" + entry("config", "p")));
+  CHECK(user() == "config");
+  home.write("run/containers/auth.json", auths("\"h.io\":" + entry("run", "p")));
+  CHECK(user() == "run");
+  home.write("chosen", auths("\"h.io\":" + entry("chosen", "p")));
+  const Variable authfile("REGISTRY_AUTH_FILE", at + "/chosen");
+  CHECK(user() == "chosen");
+  CHECK(CredentialStore(at + "/run/containers/auth.json").find("h.io", "")->username == "run");
+}
+
+TEST_CASE("DOCKER_CONFIG, XDG_CONFIG_HOME and the user's run folder move the files",
+          "[registry][credentials]") {
+  const Home home;
+  const Variable docker("DOCKER_CONFIG", "/d");
+  const Variable config("XDG_CONFIG_HOME", "/c");
+  const Variable runtime("XDG_RUNTIME_DIR", "");
+  CHECK(default_auth_files() ==
+        std::vector<std::string>{"/run/containers/" + std::to_string(::getuid()) + "/auth.json",
+                                 "/c/containers/auth.json", "/d/config.json",
+                                 home.folder.path() + "/.dockercfg"});
+}
+
+TEST_CASE("an unreadable auth file stops the search instead of falling back", "[registry][credentials]") {
+  const Home home;
+  home.write(".docker/config.json", auths("\"h.io\":" + entry("docker", "p")));
+  home.write("run/containers/auth.json", "{ not json");
+  const lay::Error error = error_of([] { CredentialStore().find("h.io", "a"); });
+  CHECK(error.code() == Errc::invalid);
+  CHECK(error.message().find("run/containers/auth.json") != std::string::npos);
+}
+
+TEST_CASE("saved credentials are found again and only the user can read the file",
+          "[registry][credentials]") {
+  const Home home;
+  const std::string path = home.folder.path() + "/run/containers/auth.json";
+  const CredentialStore store;
+  store.save("h.io", {.username = "u", .password = "p:w"});
+  store.save("docker.io", {.identity_token = "T"});
+  CHECK(store.find("h.io", "x") == Credentials{.username = "u", .password = "p:w"});
+  CHECK(store.find("docker.io", "library/debian") == Credentials{.identity_token = "T"});
+  CHECK((lay::sys::stat_at(lay::sys::cwd(), path).st_mode & 07777) == 0600);
+
+  CHECK(store.erase("h.io"));
+  CHECK_FALSE(store.erase("h.io"));
+  CHECK_FALSE(store.find("h.io", "x").has_value());
+  CHECK(store.find("docker.io", "x").has_value());
+}
+
+TEST_CASE("saving keeps what else is in the file and replaces other spellings of the host",
+          "[registry][credentials]") {
+  const Home home;
+  const std::string path = home.folder.path() + "/.docker/config.json";
+  home.write(".docker/config.json",
+             R"({"HttpHeaders":{"X":"y"},"auths":{"https://index.docker.io/v1/":{"auth":"bzpw"},
+      "https://h.io":{"auth":"bzpw"},"h.io/team":{"auth":"dDpw"}}})");
+  const CredentialStore store(path);
+  store.save("h.io", {.username = "u", .password = "p"});
+  store.save("docker.io", {.username = "d", .password = "p"});
+  const lay::Json json = lay::parse_json(read_text(path), "file");
+  CHECK(json["HttpHeaders"]["X"] == "y");
+  CHECK(json["auths"].size() == 3);
+  CHECK(json["auths"].contains("https://index.docker.io/v1/"));
+  CHECK(store.find("h.io", "team/a")->username == "t");
+  CHECK(store.find("h.io", "b")->username == "u");
+}
+
+TEST_CASE("saving replaces a symlink instead of writing through it", "[registry][credentials]") {
+  const Home home;
+  home.write("victim", "{}");
+  lay::sys::symlink_at("victim", home.folder.fd(), "link");
+  CredentialStore(home.folder.path() + "/link").save("h.io", {.username = "u", .password = "p"});
+  CHECK(read_text(home.folder.path() + "/victim") == "{}");
+  CHECK(S_ISREG(lay::sys::stat_at(home.folder.fd(), "link").st_mode));
+}
