@@ -1,0 +1,83 @@
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "base/unique_fd.h"
+#include "inode.h"
+#include "layerstore/digest.h"
+#include "overlay_notation.h"
+
+namespace lay::test {
+
+/// Path to everything a layer keeps of an inode: type, mode, owner, time in seconds, device, link target,
+/// extended attributes without overlay's, the first name of a hard link group, and content. Two trees are the
+/// same when their descriptions are equal; Catch2 then prints the differing lines.
+using TreeDescription = std::map<std::string, std::string>;
+
+class TreeDescriber {
+ public:
+  TreeDescription describe(const UniqueFd& root) {
+    add(root, ".", ".");
+    return std::move(result_);
+  }
+
+ private:
+  void add(const UniqueFd& dir, const std::string& name, const std::string& path) {
+    const UniqueFd node = sys::open_at(dir, name, O_PATH | O_NOFOLLOW);
+    const struct ::stat status = sys::stat_of(node);
+    const bool folder = S_ISDIR(status.st_mode);
+    std::string text = fmt::format("mode {:o} owner {}:{} mtime {}", status.st_mode, status.st_uid,
+                                   status.st_gid, status.st_mtim.tv_sec);
+    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode))
+      text += fmt::format(" device {}:{}", gnu_dev_major(status.st_rdev), gnu_dev_minor(status.st_rdev));
+    if (S_ISLNK(status.st_mode)) text += " -> " + printable(sys::readlink_at(node, ""));
+    if (S_ISREG(status.st_mode)) text += " content " + content_of(dir, name, status);
+    std::vector<std::string> xattrs = sys::list_xattrs(node);
+    std::sort(xattrs.begin(), xattrs.end());
+    for (const std::string& xattr : xattrs)
+      if (!layerstore::overlay_xattr(xattr))
+        text += " " + xattr + "=" + printable(*sys::get_xattr(node, xattr));
+    if (!folder && status.st_nlink > 1) text += " first name " + printable(first_name(status, path));
+    result_[printable(path)] = text;
+    if (!folder) return;
+    const UniqueFd inner = sys::open_dir(dir, name);
+    auto children = layerstore::read_folder(inner);
+    std::sort(children.begin(), children.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    for (const auto& child : children) add(inner, child.name, path + "/" + child.name);
+  }
+
+  static std::string content_of(const UniqueFd& dir, const std::string& name, const struct ::stat& status) {
+    const UniqueFd file = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
+    return layerstore::digest_of(sys::read_all(file, static_cast<std::size_t>(status.st_size) + 1))
+        .short_hex();
+  }
+
+  std::string first_name(const struct ::stat& status, const std::string& path) {
+    return first_names_.try_emplace({status.st_dev, status.st_ino}, path).first->second;
+  }
+
+  TreeDescription result_;
+  std::map<std::pair<dev_t, ino_t>, std::string> first_names_;
+};
+
+inline TreeDescription describe_tree(const UniqueFd& root) {
+  return TreeDescriber().describe(root);
+}
+inline TreeDescription describe_tree(const std::string& path) {
+  return describe_tree(sys::open_dir(sys::cwd(), path));
+}
+
+}  // namespace lay::test

@@ -1,0 +1,244 @@
+#include "tar_reader.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/stream.h"
+#include "error_of.h"
+#include "tar_builder.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+using test::error_of;
+using test::pax_record;
+using test::tar_end_mark;
+using test::tar_file;
+using test::tar_gnu_long;
+using test::tar_header;
+using test::tar_member;
+using test::tar_pax;
+
+std::vector<TarEntry> read_entries(const std::string& tar) {
+  StringSource source(tar);
+  TarReader reader(source);
+  std::vector<TarEntry> entries;
+  while (auto entry = reader.next()) entries.push_back(std::move(*entry));
+  CHECK(reader.bytes() == tar.size());
+  return entries;
+}
+
+TarEntry read_one(const std::string& members) {
+  return read_entries(members + tar_end_mark()).at(0);
+}
+
+Errc failure_of(const std::string& tar) {
+  return error_of([&] { read_entries(tar); }).code();
+}
+
+/// As failure_of, for members that a correct end follows.
+Errc refusal_of(const std::string& members) {
+  return failure_of(members + tar_end_mark());
+}
+
+/// `member` with bytes of its header replaced and the checksum mended.
+std::string patched(const std::string& member, std::size_t at, const std::string& bytes) {
+  std::string header = member.substr(0, 512);
+  header.replace(at, bytes.size(), bytes);
+  test::seal_header(header);
+  return header + member.substr(512);
+}
+
+}  // namespace
+
+TEST_CASE("data is handed out whole and the rest of it is skipped", "[layerstore][tar]") {
+  const std::string tar = tar_file("a", std::string(300000, 'a')) + tar_file("b", "b") + tar_end_mark();
+  StringSource source(tar);
+  TarReader reader(source);
+  CHECK(reader.next()->size == 300000);
+  CHECK(reader.read_data().size() > 0);
+  CHECK(reader.next()->path == "b");
+  CHECK(reader.read_data().size() == 1);
+  CHECK(reader.read_data().empty());
+  CHECK_FALSE(reader.next());
+}
+
+TEST_CASE("names of ustar, GNU and pax are read byte for byte", "[layerstore][tar]") {
+  const std::string text = std::string(200, 'n') + "\xff\n\x1b";
+  CHECK(read_one(patched(tar_file("name"), 345, "pre/fix")).path == "pre/fix/name");
+  CHECK(read_one(tar_gnu_long('L', text + std::string(1, '\0')) + tar_file("cut")).path == text);
+  CHECK(read_one(tar_gnu_long('K', text) + test::tar_symlink("s", "cut")).link == text);
+  CHECK(read_one(tar_pax(pax_record("path", text)) + tar_file("cut")).path == text);
+}
+
+TEST_CASE("GNU headers have times where POSIX has a prefix", "[layerstore][tar]") {
+  const std::string member = tar_member({.name = "name", .data = "x", .magic = std::string("ustar  \0", 8)});
+  CHECK(read_one(patched(member, 345, "15000000000")).path == "name");
+}
+
+TEST_CASE("a tar without ustar's mark is read as version 7", "[layerstore][tar]") {
+  const auto v7 = [](const std::string& name) {
+    return read_one(tar_member({.name = name, .type = '\0', .magic = std::string(8, '\0')}));
+  };
+  CHECK(v7("file").type == EntryType::regular);
+  CHECK(v7("folder/").type == EntryType::directory);
+}
+
+TEST_CASE("numbers are octal or base-256", "[layerstore][tar]") {
+  CHECK(read_one(tar_member({.name = "f", .uid = "  1750 "})).uid == 1000);
+  CHECK(read_one(tar_member({.name = "f", .uid = std::string("\x80\0\0\0\xff\xff\xff\xfe", 8)})).uid ==
+        0xfffffffe);
+  const std::string minus_five = std::string(11, '\xff') + '\xfb';
+  CHECK(read_one(patched(tar_file("f"), 136, minus_five)).mtime.tv_sec == -5);
+}
+
+TEST_CASE("file type bits in a mode are cut off", "[layerstore][tar]") {
+  CHECK(read_one(tar_member({.name = "f", .mode = 0104755})).mode == 04755);
+}
+
+TEST_CASE("a number outside its range is invalid", "[layerstore][tar]") {
+  const std::string file = tar_file("f");
+  CHECK(refusal_of(tar_member({.name = "f", .uid = std::string("\x80\0\0\0\xff\xff\xff\xff", 8)})) ==
+        Errc::invalid);
+  CHECK(refusal_of(tar_member({.name = "f", .uid = std::string(8, '\xff')})) == Errc::invalid);
+  CHECK(refusal_of(tar_member({.name = "f", .uid = "0000009"})) == Errc::invalid);
+  CHECK(refusal_of(tar_member({.name = "f", .uid = "00 0000"})) == Errc::invalid);
+  CHECK(refusal_of(patched(file, 124, std::string(12, '\xff'))) == Errc::invalid);           // size -1
+  CHECK(refusal_of(patched(file, 124, "\x80\1" + std::string(10, '\0'))) == Errc::invalid);  // size 2^80
+  CHECK(refusal_of(patched(file, 136, std::string("\x80\0\0\0\x40\0\0\0\0\0\0\0", 12))) == Errc::invalid);
+  CHECK(refusal_of(tar_member({.name = "n", .type = '3', .major = 4096})) == Errc::invalid);
+  CHECK(refusal_of(tar_member({.name = "n", .type = '3', .minor = 0x100000})) == Errc::invalid);
+  for (const char* time : {"nan", "1e9", "1.5x", "", "-", "99999999999999999999", "4611686018427387904"})
+    CHECK(refusal_of(tar_pax(pax_record("mtime", time)) + file) == Errc::invalid);
+  for (const char* uid : {"-1", "4294967295", "+1", " 1", "0x1"})
+    CHECK(refusal_of(tar_pax(pax_record("uid", uid)) + file) == Errc::invalid);
+}
+
+TEST_CASE("fractions of seconds count upwards, before 1970 too", "[layerstore][tar]") {
+  const auto time = [](const std::string& text) {
+    return read_one(tar_pax(pax_record("mtime", text)) + tar_file("f")).mtime;
+  };
+  CHECK(time("1.5").tv_sec == 1);
+  CHECK(time("1.5").tv_nsec == 500000000);
+  CHECK(time("-1.25").tv_sec == -2);
+  CHECK(time("-1.25").tv_nsec == 750000000);
+  CHECK(time("-3").tv_sec == -3);
+  CHECK(time("2.1234567891234").tv_nsec == 123456789);
+}
+
+TEST_CASE("sizes that disagree between the pax and the tar header are invalid", "[layerstore][tar]") {
+  const std::string inner = tar_file("hidden");
+  CHECK(refusal_of(tar_pax(pax_record("size", "1024")) + tar_header({.name = "f"}) + inner) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(pax_record("size", "0")) + tar_member({.name = "f", .data = inner})) ==
+        Errc::invalid);
+  CHECK(read_one(tar_pax(pax_record("size", "1")) + tar_file("f")).size == 1);
+}
+
+TEST_CASE("a malformed pax record is invalid", "[layerstore][tar]") {
+  const auto* records =
+      GENERATE("path=x\n", "9 path=x", "8 path=x\n", "99 path=x\n", "9 path x\n", "0 path=x\n", "-9 path=x\n",
+               "5 =x\n", "9  path=x\n", "3 \n", "junk", "9999999999 path=x\n");
+  CHECK(refusal_of(tar_pax(records) + tar_file("f")) == Errc::invalid);
+}
+
+TEST_CASE("a pax key that is given twice is invalid", "[layerstore][tar]") {
+  CHECK(refusal_of(tar_pax(pax_record("path", "a") + pax_record("path", "b")) + tar_file("f")) ==
+        Errc::invalid);
+  CHECK(refusal_of(tar_pax(pax_record("SCHILY.xattr.user.x", "a") + pax_record("SCHILY.xattr.user.x", "b")) +
+                   tar_file("f")) == Errc::invalid);
+}
+
+TEST_CASE("a NUL within a name is invalid", "[layerstore][tar]") {
+  const std::string nul("a\0b", 3);
+  CHECK(refusal_of(tar_file(nul)) == Errc::invalid);
+  CHECK(refusal_of(test::tar_symlink("s", nul)) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(pax_record("path", nul)) + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(pax_record("linkpath", nul)) + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(tar_gnu_long('L', nul) + tar_file("f")) == Errc::invalid);
+}
+
+TEST_CASE("several extended headers for one entry are invalid", "[layerstore][tar]") {
+  const std::string pax = tar_pax(pax_record("path", "a"));
+  const std::string gnu = tar_gnu_long('L', "b");
+  CHECK(refusal_of(pax + pax + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(gnu + gnu + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(gnu + pax + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(pax + gnu + tar_file("f")) == Errc::invalid);
+  CHECK(read_one(gnu + tar_gnu_long('K', "c") + test::tar_symlink("f", "d")).link == "c");
+}
+
+TEST_CASE("an extended header that belongs to no entry is invalid", "[layerstore][tar]") {
+  CHECK(refusal_of(tar_pax(pax_record("path", "a"))) == Errc::invalid);
+  CHECK(refusal_of(tar_gnu_long('L', "a")) == Errc::invalid);
+  CHECK(refusal_of(tar_gnu_long('L', "") + tar_file("f")) == Errc::invalid);
+}
+
+TEST_CASE("an extended header above 1 MiB is refused without reading it", "[layerstore][tar]") {
+  const auto type = GENERATE('x', 'g', 'L', 'K');
+  CHECK(refusal_of(tar_header({.name = "h", .type = type, .size = 1 << 30})) == Errc::invalid);
+}
+
+TEST_CASE("a global pax header may only comment", "[layerstore][tar]") {
+  CHECK(read_one(tar_pax(pax_record("comment", "made by git"), 'g') + tar_file("f")).path == "f");
+  CHECK(refusal_of(tar_pax(pax_record("path", "evil"), 'g') + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(pax_record("uid", "0"), 'g') + tar_file("f")) == Errc::invalid);
+}
+
+TEST_CASE("entry types that readers treat differently are refused", "[layerstore][tar]") {
+  const auto of_type = [](char type) { return refusal_of(tar_member({.name = "f", .type = type})); };
+  CHECK(read_one(tar_member({.name = "f", .type = '7', .data = "x"})).type == EntryType::regular);
+  CHECK(of_type('S') == Errc::unsupported);
+  for (const char type : {'8', 'A', 'D', 'M', 'V', 'X', 'z', '\x1b'}) CHECK(of_type(type) == Errc::invalid);
+  CHECK(refusal_of(tar_file("file/")) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(pax_record("GNU.sparse.major", "1")) + tar_file("f")) == Errc::unsupported);
+}
+
+TEST_CASE("data behind an entry that is no file is invalid", "[layerstore][tar]") {
+  const auto type = GENERATE('1', '2', '3', '4', '5', '6');
+  CHECK(refusal_of(
+            tar_member({.name = "f", .type = type, .data = tar_file("hidden"), .link = "x", .major = 1})) ==
+        Errc::invalid);
+}
+
+TEST_CASE("a wrong checksum is invalid, a sum of signed bytes is not", "[layerstore][tar]") {
+  std::string broken = tar_file("f");
+  broken[0] = 'g';
+  CHECK(refusal_of(broken) == Errc::invalid);
+  std::string old = tar_file("\xff");
+  int sum = 8 * ' ';
+  for (std::size_t i = 0; i < 512; ++i)
+    if (i < 148 || i >= 156) sum += static_cast<signed char>(old[i]);
+  old.replace(148, 7, test::octal(static_cast<unsigned>(sum), 6) + std::string(1, '\0'));
+  CHECK(read_one(old).path == "\xff");
+}
+
+TEST_CASE("a tar cut anywhere before its end mark is invalid", "[layerstore][tar]") {
+  const std::string members = tar_pax(pax_record("mtime", "5")) + tar_file("a", std::string(1500, 'a')) +
+                              test::tar_folder("d/") + tar_gnu_long('L', std::string(600, 'n')) +
+                              tar_file("b");
+  for (std::size_t length = 0; length <= members.size(); length += 97)
+    CHECK(failure_of(members.substr(0, length)) == Errc::invalid);
+  for (std::size_t length = 0; length <= members.size(); length += 512)
+    CHECK(failure_of(members.substr(0, length)) == Errc::invalid);
+}
+
+TEST_CASE("a size that is only promised takes no memory", "[layerstore][tar]") {
+  CHECK(failure_of(tar_header({.name = "f", .size = 1ULL << 32}) + "ten bytes.") == Errc::invalid);
+}
+
+TEST_CASE("entries after the end are read but never seen", "[layerstore][tar]") {
+  CHECK(read_entries(tar_file("a") + tar_end_mark() + tar_file("b") + tar_end_mark()).size() == 1);
+  CHECK(read_entries(tar_file("a") + tar_end_mark() + std::string(9000, '\0') + "odd").size() == 1);
+  CHECK(read_entries(tar_file("a") + std::string(512, '\0')).size() == 1);
+  CHECK(failure_of(tar_file("a") + std::string(512, '\0') + tar_file("b") + tar_end_mark()) == Errc::invalid);
+}
+
+TEST_CASE("what is wrong with an entry is told with its name, made printable", "[layerstore][tar]") {
+  const Error error = error_of([] { read_one(tar_member({.name = "a\x1b[2J", .type = 'z'})); });
+  CHECK(error.message() == "entry 'a\\x1b[2J': entries of type 'z' are not known");
+}
+
+}  // namespace lay::layerstore
