@@ -15,7 +15,8 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr std::size_t kMagicBytes = 4;
+/// Enough for every magic number, the tar's own at byte 257 included.
+constexpr std::size_t kMagicBytes = 512;
 
 /// The compression that the media type announces; throws invalid when the first bytes say otherwise.
 Compression agreed_compression(std::span<const std::byte> start, const std::string& media_type) {
@@ -44,13 +45,12 @@ std::size_t ExactSource::read(std::span<std::byte> out) {
   if (out.empty()) return 0;
   if (passed_ == expected_) {
     std::array<std::byte, 1> probe;
-    if (inner_.read(probe) != 0)
-      throw Error::make(Errc::corrupt, "got more than the expected {} bytes", expected_);
-    return 0;
+    if (inner_.read(probe) == 0) return 0;
+    ++passed_;
   }
-  const std::uint64_t left = expected_ - passed_;
-  const std::size_t count =
-      inner_.read(out.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, out.size()))));
+  if (passed_ > expected_) throw Error::make(Errc::corrupt, "got more than the expected {} bytes", expected_);
+  const std::uint64_t wanted = std::min<std::uint64_t>(expected_ - passed_, out.size());
+  const std::size_t count = inner_.read(out.first(static_cast<std::size_t>(wanted)));
   if (count == 0) throw Error::make(Errc::corrupt, "got {} bytes, expected {}", passed_, expected_);
   passed_ += count;
   return count;

@@ -35,13 +35,15 @@ inline std::string tar_of(const std::string& path) {
   return made.output;
 }
 
-/// Everything about a tree that a layer keeps, one line an entry.
+/// Everything about a tree that a layer keeps, one line an entry. Times in whole seconds, as in a layer.
 inline std::string listing(const std::string& path) {
   const ShellResult listed =
-      shell("cd " + path + " && find . -printf '%P %y %m %U:%G %s %T@ %l\\n' | sed 's/\\.0000000000//' | " +
-            "awk '{ if ($2 == \"d\") $5 = \"-\"; print }' | sort && " +
-            "find . -type f -print0 | sort -z | xargs -0 -r sha256sum && "
+      shell("cd " + path + " && { find . -type d -printf '%p %y %m %U:%G %Ts\\n'; " +
+            "find . ! -type d -printf '%p %y %m %U:%G %s %Ts %n %l\\n'; } | sort && " +
+            "find . -type f -print0 | sort -z | xargs -0 -r sha256sum && " +
+            "find . \\( -type b -o -type c \\) -print0 | sort -z | xargs -0 -r stat -c '%n %t %T' && " +
             "find . -print0 | sort -z | xargs -0 -r getfattr -h -d -m '^(user|security)' -e hex 2>/dev/null");
+  INFO(listed.output);
   REQUIRE(listed.status == 0);
   return listed.output;
 }
