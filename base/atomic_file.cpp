@@ -24,9 +24,13 @@ void AtomicFile::write(std::string_view text) {
 
 void AtomicFile::commit() {
   sys::fsync(fd_);
+  publish();
+  sys::fsync(dir_);
+}
+
+void AtomicFile::publish() {
   sys::rename_at(dir_, temporary_, dir_, name_);
   temporary_.clear();
-  sys::fsync(dir_);
 }
 
 void replace_file(const UniqueFd& dir, const std::string& name, std::string_view text, mode_t mode) {

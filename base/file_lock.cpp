@@ -23,14 +23,16 @@ UniqueFd open_lock(const UniqueFd& dir, const std::string& name) {
 }  // namespace
 
 FileLock FileLock::acquire(const UniqueFd& dir, const std::string& name, LockMode mode) {
-  UniqueFd fd = open_lock(dir, name);
-  if (sys::retry_eintr([&] { return ::flock(fd.get(), operation(mode)); }) < 0)
-    throw Error::from_errno("lock '{}'", name);
-  return FileLock(std::move(fd));
+  return with_context(name, [&] { return lock(open_lock(dir, name), mode); });
 }
 
 std::optional<FileLock> FileLock::try_acquire(const UniqueFd& dir, const std::string& name, LockMode mode) {
   return try_lock(open_lock(dir, name), mode);
+}
+
+FileLock FileLock::lock(UniqueFd fd, LockMode mode) {
+  if (sys::retry_eintr([&] { return ::flock(fd.get(), operation(mode)); }) < 0) throw Error::from_errno("lock");
+  return FileLock(std::move(fd));
 }
 
 std::optional<FileLock> FileLock::try_lock(UniqueFd fd, LockMode mode) {

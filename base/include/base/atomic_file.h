@@ -23,6 +23,9 @@ class AtomicFile {
   void write(std::string_view text);
   /// fsync, rename over `name`, fsync of the folder.
   void commit();
+  /// Only the rename: readers see the old content or the new, a power cut may lose either. For what a restart of the
+  /// machine makes worthless.
+  void publish();
 
  private:
   const UniqueFd& dir_;

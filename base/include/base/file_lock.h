@@ -16,6 +16,8 @@ class FileLock {
   static FileLock acquire(const UniqueFd& dir, const std::string& name, LockMode mode);
   /// As acquire; empty instead of waiting when somebody else holds it.
   static std::optional<FileLock> try_acquire(const UniqueFd& dir, const std::string& name, LockMode mode);
+  /// Locks an open file or folder; waits for the lock.
+  static FileLock lock(UniqueFd fd, LockMode mode);
   /// Locks an open file or folder; empty when somebody else holds it.
   static std::optional<FileLock> try_lock(UniqueFd fd, LockMode mode);
 
