@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "runner/spec.h"
+
+/// The words that config.json has for lay's enumerations.
+namespace lay::runner {
+
+/// The built-in seccomp profile stands in config.json by name.
+constexpr const char* kSeccompAnnotation = "dev.lay.seccomp";
+
+std::string name_of(NamespaceType type);
+std::optional<NamespaceType> namespace_type(std::string_view name);
+std::string name_of(SeccompProfile profile);
+std::optional<SeccompProfile> seccomp_profile(std::string_view name);
+
+}  // namespace lay::runner
