@@ -51,8 +51,8 @@ struct ContainerState {
   std::string error;  ///< why it could not be started
 };
 
-/// A container's folder: containers/<id>/ with config.json container.json state.json upper/ work/ init/ log
-/// and the files for /etc.
+/// A container's folder: containers/<id>/ with config.json container.json state.json lock log, upper/ work/
+/// init/ merged/ for the overlay, and hosts hostname resolv.conf, which are bound over the image's own in /etc.
 class Container {
  public:
   const ContainerConfig& config() const { return config_; }
@@ -60,6 +60,8 @@ class Container {
   /// Absolute path of the folder.
   const std::string& path() const { return path_; }
   UniqueFd open_upper() const;
+  /// state.json and the rest need not survive a power cut: a container with auto_remove is not missed then.
+  bool is_ephemeral() const { return config_.auto_remove; }
 
   /// The state as of now: "running" is checked against the process itself, so that a killed supervisor or a
   /// reboot reads as exited.
@@ -90,13 +92,21 @@ class ContainerStore {
   std::vector<Container> list() const;
   /// Removes folder and name. Throws busy while it runs.
   void remove(const Container& container) const;
+  /// As remove, for the one who holds the container's lock.
+  void remove(const Container& container, const FileLock& held) const;
 
   const std::string& run() const { return run_; }
 
  private:
+  FileLock begin(const std::string& folder) const;
+  void publish(const Container& container) const;
+  Container open(const std::string& id) const;
+  void sweep(const FileLock& store_lock) const;
+
   std::string root_;
   std::string run_;
   UniqueFd containers_;
+  UniqueFd names_;
 };
 
 /// A random name of two words: "quiet_otter".

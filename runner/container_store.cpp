@@ -1,0 +1,251 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/remove_tree.h"
+#include "base/syscalls.h"
+#include "cgroup.h"
+#include "container_json.h"
+#include "names.h"
+#include "runner/container.h"
+#include "runner/network.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Beside the containers' folders in containers/; names that no id can have.
+constexpr const char* kLock = ".lock";
+constexpr const char* kNames = ".names";       ///< a symlink for each name, to the id
+constexpr const char* kNewPrefix = ".new-";    ///< being made; locked by its maker
+constexpr const char* kGonePrefix = ".gone-";  ///< being removed; locked by its remover
+
+constexpr std::size_t kIdBytes = 32;
+constexpr std::size_t kShortId = 12;
+
+UniqueFd open_or_make(const UniqueFd& dir, const std::string& path) {
+  sys::try_mkdir_at(dir, path, 0700);
+  return sys::open_dir(dir, path);
+}
+
+/// Like mkdir -p, for the user's own --root: its parents may be symlinks.
+UniqueFd open_or_make_root(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    sys::try_mkdir_at(sys::cwd(), path.substr(0, slash), 0700);
+  sys::try_mkdir_at(sys::cwd(), path, 0700);
+  return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
+}
+
+std::vector<std::string> entries_of(const UniqueFd& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/self/fd/{}", dir.get())))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void check_config(const ContainerConfig& config) {
+  if (!is_container_name(config.name))
+    throw Error::make(Errc::invalid, "'{}' is not a name for a container", config.name)
+        .with_hint("letters, digits, '_', '.' and '-', beginning with a letter or digit");
+  if (config.id.size() != 2 * kIdBytes || !is_id_prefix(config.id))
+    throw Error::make(Errc::invalid, "'{}' is not an id: 64 lower-case hexadecimal digits", config.id);
+  if (config.lowers.empty())
+    throw Error(Errc::invalid, "a container needs at least one layer beneath its upper");
+  for (const std::string& lower : config.lowers)
+    if (!lower.starts_with('/'))
+      throw Error::make(Errc::invalid, "the layer '{}' is not an absolute path", lower);
+}
+
+/// The upper's own attributes are those of "/" inside, so they have to be the image's.
+void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
+  const UniqueFd from = sys::open_at(sys::cwd(), lower, O_RDONLY | O_DIRECTORY);
+  const struct ::stat info = sys::stat_of(from);
+  if (::fchown(upper.get(), info.st_uid, info.st_gid) < 0) throw Error::from_errno("set owner of 'upper'");
+  sys::fchmod(upper, info.st_mode & 07777);
+  for (const std::string& name : sys::list_xattrs(from)) {
+    if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
+    if (const auto value = sys::get_xattr(from, name)) sys::set_xattr(upper, name, *value);
+  }
+  sys::set_mtime_at(upper, ".", info.st_mtim);
+}
+
+void write_document(const UniqueFd& dir, const std::string& name, const Json& json, bool is_ephemeral) {
+  AtomicFile file(dir, name);
+  file.write(dump_json_pretty(json));
+  if (is_ephemeral)
+    file.publish();
+  else
+    file.commit();
+}
+
+/// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
+void fit_to_network(ContainerConfig& config) {
+  if (config.network.mode != NetworkMode::host) return;
+  Linux& part = config.spec.linux_;
+  std::erase_if(part.namespaces, [](const Namespace& entry) { return entry.type == NamespaceType::network; });
+  const auto defaults = default_spec().linux_.sysctl;
+  std::erase_if(part.sysctl, [&](const auto& entry) {
+    const auto match = defaults.find(entry.first);
+    return match != defaults.end() && match->second == entry.second;
+  });
+}
+
+}  // namespace
+
+ContainerStore::ContainerStore(const std::string& root, const std::string& run) : root_(root), run_(run) {
+  const UniqueFd root_dir = open_or_make_root(root);
+  open_or_make_root(run);
+  containers_ = open_or_make(root_dir, "containers");
+  names_ = open_or_make(containers_, kNames);
+}
+
+Container ContainerStore::create(ContainerConfig config) const {
+  if (config.id.empty()) config.id = sys::random_hex(kIdBytes);
+  const bool chosen = !config.name.empty();
+  if (!chosen) config.name = random_name();
+  check_config(config);
+  if (config.spec.hostname.empty()) config.spec.hostname = config.id.substr(0, kShortId);
+  if (config.created == Time{}) config.created = std::chrono::system_clock::now();
+  fit_to_network(config);
+
+  const std::string temporary = kNewPrefix + config.id;
+  const FileLock making = begin(temporary);
+  UniqueFd dir = sys::open_dir(containers_, temporary);
+  try {
+    for (const char* folder : {"upper", "work", "init", "merged"}) sys::mkdir_at(dir, folder, 0700);
+    copy_root_attributes(sys::open_dir(dir, "upper"), config.lowers.front());
+    write_document(dir, "config.json", to_json(config.spec), config.auto_remove);
+    write_document(dir, "container.json", to_json(config), config.auto_remove);
+    const std::string path = root_ + "/containers/" + config.id;
+    Container container(std::move(config), path, std::move(dir));
+    for (int attempt = 0;; ++attempt) {
+      try {
+        publish(container);
+        return container;
+      } catch (const Error& error) {
+        if (chosen || error.code() != Errc::busy || attempt == 20) throw;
+        container.config_.name = random_name();
+        write_document(container.dir_, "container.json", to_json(container.config_),
+                       container.is_ephemeral());
+      }
+    }
+  } catch (...) {
+    remove_tree(containers_, temporary);
+    throw;
+  }
+}
+
+/// Makes a folder and locks it before anybody who sweeps can see it unlocked.
+FileLock ContainerStore::begin(const std::string& folder) const {
+  const FileLock store_lock = FileLock::acquire(containers_, kLock, LockMode::exclusive);
+  sweep(store_lock);
+  sys::mkdir_at(containers_, folder, 0700);
+  return FileLock::lock(sys::open_dir(containers_, folder), LockMode::exclusive);
+}
+
+/// Name and folder appear together under the lock; a name whose folder is missing was left by a crash.
+void ContainerStore::publish(const Container& container) const {
+  const std::string& id = container.config().id;
+  const std::string& name = container.config().name;
+  const FileLock lock = FileLock::acquire(containers_, kLock, LockMode::exclusive);
+  if (sys::try_stat_at(names_, name)) {
+    const std::string owner = sys::readlink_at(names_, name);
+    if (sys::try_stat_at(containers_, owner))
+      throw Error::make(Errc::busy, "the name '{}' is already in use by container {}", name,
+                        owner.substr(0, kShortId))
+          .with_hint(fmt::format("remove it with 'lay rm {}', or choose another name", name));
+    sys::unlink_at(names_, name);
+  }
+  sys::symlink_at(id, names_, name);
+  sys::rename_at(containers_, kNewPrefix + id, containers_, id);
+  if (container.is_ephemeral()) return;
+  sys::fsync(names_);
+  sys::fsync(containers_);
+}
+
+Container ContainerStore::open(const std::string& id) const {
+  UniqueFd dir = sys::open_dir(containers_, id);
+  const auto read = [&](const std::string& name) {
+    const UniqueFd fd = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
+    return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
+  };
+  return with_context("container " + id.substr(0, kShortId), [&] {
+    ContainerConfig config = parse_container_config(read("container.json"));
+    config.spec = parse_spec(read("config.json"));
+    return Container(std::move(config), root_ + "/containers/" + id, std::move(dir));
+  });
+}
+
+Container ContainerStore::find(const std::string& name) const {
+  if (is_container_name(name) && sys::try_stat_at(names_, name)) {
+    const std::string id = sys::readlink_at(names_, name);
+    if (sys::try_stat_at(containers_, id)) return open(id);
+  }
+  std::vector<std::string> matches;
+  if (is_id_prefix(name))
+    for (const std::string& entry : entries_of(containers_))
+      if (entry.starts_with(name)) matches.push_back(entry);
+  if (matches.size() > 1)
+    throw Error::make(Errc::invalid, "'{}' is the beginning of {} container ids", name, matches.size())
+        .with_hint("give more digits of the id, or the name");
+  if (matches.empty())
+    throw Error::make(Errc::not_found, "no container has the name or id '{}'", name)
+        .with_hint("'lay ps -a' lists all containers");
+  return open(matches.front());
+}
+
+std::vector<Container> ContainerStore::list() const {
+  std::vector<Container> containers;
+  for (const std::string& entry : entries_of(containers_)) {
+    if (entry.size() != 2 * kIdBytes || !is_id_prefix(entry)) continue;
+    try {
+      containers.push_back(open(entry));
+    } catch (const Error&) {
+      // One that is being removed, or damaged: it must not hide all the others; find() says what is wrong
+      // with it.
+    }
+  }
+  return containers;
+}
+
+void ContainerStore::remove(const Container& container) const {
+  const auto held = container.try_lock();
+  if (!held)
+    throw Error::make(Errc::busy, "container '{}' is running", container.config().name)
+        .with_hint(fmt::format("stop it first with 'lay stop {}', or remove it with 'lay rm -f'",
+                               container.config().name));
+  // What a killed supervisor could not take away itself.
+  remove_cgroups(container.config().id);
+  sweep_networks(run_);
+  remove(container, *held);
+}
+
+void ContainerStore::remove(const Container& container, const FileLock&) const {
+  const std::string& id = container.config().id;
+  const std::string& name = container.config().name;
+  const std::string gone = kGonePrefix + id;
+  const FileLock removing = FileLock::lock(sys::open_dir(containers_, id), LockMode::exclusive);
+  {
+    const FileLock store_lock = FileLock::acquire(containers_, kLock, LockMode::exclusive);
+    sys::rename_at(containers_, id, containers_, gone);
+    if (sys::try_stat_at(names_, name) && sys::readlink_at(names_, name) == id) sys::unlink_at(names_, name);
+  }
+  remove_tree(containers_, gone);
+}
+
+/// Removes folders whose maker or remover was killed: nobody locks them any more.
+void ContainerStore::sweep(const FileLock&) const {
+  for (const std::string& entry : entries_of(containers_)) {
+    if (!entry.starts_with(kNewPrefix) && !entry.starts_with(kGonePrefix)) continue;
+    auto fd = sys::try_open_at(containers_, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fd && FileLock::try_lock(std::move(*fd), LockMode::exclusive)) remove_tree(containers_, entry);
+  }
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+
+#include "base/file_lock.h"
+#include "base/unique_fd.h"
+
+/// The file "lock" of a container's folder: locked by its supervisor as long as the container lives, and
+/// where it leaves the exit code. Whoever opened the file before can still read the code when the folder is
+/// gone (--rm).
+namespace lay::runner {
+
+/// For the supervisor; empty when the container has one.
+std::optional<FileLock> take_run_lock(const UniqueFd& dir);
+/// Before a new run: until write_exit_code() there is none.
+void forget_exit_code(const FileLock& held);
+void write_exit_code(const FileLock& held, int exit_code);
+
+/// True when a supervisor holds it. Asks with a shared lock, so that two who ask do not see each other.
+bool is_run_locked(const UniqueFd& dir);
+/// Waits until no supervisor holds it; returns the exit code, empty when there is none: it never ran, or its
+/// supervisor was killed.
+std::optional<int> wait_for_run_lock(const UniqueFd& dir);
+
+}  // namespace lay::runner
