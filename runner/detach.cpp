@@ -1,0 +1,72 @@
+#include "detach.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+
+namespace lay::runner {
+
+namespace {
+
+std::vector<int> open_descriptors() {
+  struct Closer {
+    void operator()(DIR* dir) const { ::closedir(dir); }
+  };
+  const std::unique_ptr<DIR, Closer> dir(::opendir("/proc/self/fd"));
+  if (!dir) throw Error::from_errno("list open descriptors");
+  std::vector<int> numbers;
+  while (const dirent* entry = ::readdir(dir.get()))
+    if (const auto number = parse_number(entry->d_name)) numbers.push_back(static_cast<int>(*number));
+  return numbers;
+}
+
+/// lay's own descriptors are all marked to be closed by exec; those that are not were inherited.
+void close_inherited() {
+  for (const int number : open_descriptors()) {
+    const int flags = ::fcntl(number, F_GETFD);
+    if (number > STDERR_FILENO && flags >= 0 && (flags & FD_CLOEXEC) == 0) ::close(number);
+  }
+}
+
+void leave_session_of_caller() {
+  const UniqueFd null = sys::open_at(sys::cwd(), "/dev/null", O_RDWR);
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::dup2(null.get(), number) < 0) throw Error::from_errno("open /dev/null as descriptor {}", number);
+  close_inherited();
+  if (::chdir("/") < 0) throw Error::from_errno("enter '/'");
+}
+
+}  // namespace
+
+bool detach() {
+  const pid_t child = ::fork();
+  if (child < 0) throw Error::from_errno("start the supervisor");
+  if (child > 0) {
+    int status = 0;
+    if (sys::retry_eintr([&] { return ::waitpid(child, &status, 0); }) < 0 || status != 0)
+      throw Error(Errc::io, "start the supervisor: its first process failed");
+    return false;
+  }
+  // In between is a process that leads the new session and ends at once, so that the grandchild can never get
+  // a controlling terminal.
+  try {
+    if (::setsid() < 0) ::_exit(1);
+    const pid_t grandchild = ::fork();
+    if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
+    leave_session_of_caller();
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  return true;
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+
+#include "base/error.h"
+#include "base/unique_fd.h"
+
+/// What parent and child tell each other between clone and exec, over a pair of sockets that exec closes: the
+/// child's console and its failure in one direction, "go on" in the other. A parent that is gone ends the
+/// child.
+namespace lay::runner {
+
+/// The child's end.
+class ChildEnd {
+ public:
+  explicit ChildEnd(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  /// Hands the master of the container's pty to the parent.
+  void send_console(const UniqueFd& master) const;
+  /// Waits until the parent has put this process where it belongs. Ends the process when the parent is gone.
+  void wait_for_parent() const;
+  /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent that died before it
+  /// was set.
+  void check_parent() const;
+  /// Everything of `error` but its place in the code. Never throws: there is nobody left to catch.
+  void send_error(const Error& error) const noexcept;
+
+ private:
+  UniqueFd socket_;
+};
+
+/// The parent's end.
+class ParentEnd {
+ public:
+  explicit ParentEnd(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  /// Waits for the child's console; throws the child's error.
+  UniqueFd receive_console() const;
+  void let_go() const;
+  /// Returns when the child has executed its command; throws the child's error.
+  void wait_for_exec() const;
+
+ private:
+  UniqueFd socket_;
+};
+
+struct Handshake {
+  ParentEnd parent;
+  ChildEnd child;
+};
+
+/// socketpair(2); each side then destroys the end that is not its own.
+Handshake make_handshake();
+
+}  // namespace lay::runner

@@ -1,0 +1,157 @@
+#include "runner/lifecycle.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "detach.h"
+#include "handshake.h"
+#include "launch.h"
+#include "log_writer.h"
+#include "process.h"
+#include "relay.h"
+#include "run_lock.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Somebody who only asks whether the container runs holds the lock for a moment too.
+constexpr int kLockTries = 100;
+constexpr useconds_t kLockPause = 2000;  // microseconds
+
+FileLock lock_for_run(const Container& container) {
+  for (int attempt = 0; attempt < kLockTries; ++attempt) {
+    if (auto lock = container.try_lock()) return std::move(*lock);
+    if (container.state().status == Status::running) break;
+    ::usleep(kLockPause);
+  }
+  throw Error::make(Errc::busy, "container '{}' is running already", container.config().name)
+      .with_hint(fmt::format("'lay exec {0}' runs a command in it, 'lay stop {0}' stops it",
+                             container.config().name));
+}
+
+/// One run of a container, from lock to last state, in the process that supervises it.
+class Run {
+ public:
+  Run(const ContainerStore& store, const Container& container)
+      : store_(store), container_(container), lock_(lock_for_run(container)) {}
+
+  /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
+  /// the folder, and not even that with auto_remove.
+  void start() {
+    clear_leftovers();
+    forget_exit_code(lock_);
+    try {
+      launched_.emplace(launch(store_, container_));
+      save_running();
+    } catch (const Error& error) {
+      launched_.reset();
+      state_ = {.status = container_.state().status, .error = printable(error.message())};
+      if (container_.config().auto_remove)
+        store_.remove(container_, lock_);
+      else
+        container_.save_state(state_);
+      throw;
+    }
+  }
+
+  /// Supervises it until its end; returns the exit code.
+  int finish(Joined own_stdio) {
+    const ContainerConfig& config = container_.config();
+    std::optional<LogWriter> log;
+    if (own_stdio == Joined::no || !config.auto_remove) log.emplace(container_.dir());
+    relay_until_end(
+        launched_->process.pidfd(), std::move(launched_->stdio), signals_,
+        {.own_stdio = own_stdio, .terminal = config.spec.process.terminal, .log = log ? &*log : nullptr});
+    state_.exit_code = launched_->process.wait();
+    launched_.reset();
+    if (log) state_.error = log->failure();
+    save_end();
+    return state_.exit_code;
+  }
+
+ private:
+  /// What a supervisor that was killed could not take away.
+  void clear_leftovers() {
+    if (container_.state().status == Status::exited) remove_cgroups(container_.config().id);
+  }
+
+  void save_running() {
+    const pid_t pid = launched_->process.pid();
+    state_ = {.status = Status::running,
+              .pid = pid,
+              .pid_start_time = start_time(pid).value_or(0),
+              .boot_id = sys::boot_id(),
+              .started = std::chrono::system_clock::now()};
+    if (launched_->network) {
+      const Attachment& attachment = launched_->network->attachment();
+      state_.address = attachment.address;
+      state_.gateway = attachment.gateway;
+      state_.mac_address = attachment.mac_address;
+    }
+    container_.save_state(state_);
+  }
+
+  /// The exit code is written first: who waits for the lock reads it there, even when the folder is gone.
+  void save_end() {
+    state_.status = Status::exited;
+    state_.pid = 0;
+    state_.finished = std::chrono::system_clock::now();
+    state_.address.clear();
+    write_exit_code(lock_, state_.exit_code);
+    if (container_.config().auto_remove)
+      store_.remove(container_, lock_);
+    else
+      container_.save_state(state_);
+  }
+
+  const ContainerStore& store_;
+  const Container& container_;
+  FileLock lock_;
+  SignalQueue signals_;  // before the process, so that no signal is lost
+  ContainerState state_;
+  std::optional<LaunchedContainer> launched_;
+};
+
+/// The supervisor's life: what happens before the command is executed is reported, what comes after is only
+/// kept in the container's folder.
+[[noreturn]] void supervise(const ContainerStore& store, const Container& container,
+                            ChildEnd caller) noexcept {
+  try {
+    std::optional<Run> run;
+    try {
+      run.emplace(store, container);
+      run->start();
+    } catch (const Error& error) {
+      caller.send_error(error);
+      ::_exit(1);
+    }
+    { const ChildEnd told = std::move(caller); }  // its end is the good news
+    run->finish(Joined::no);
+  } catch (const std::exception&) {
+    ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+int run_attached(const ContainerStore& store, const Container& container) {
+  Run run(store, container);
+  run.start();
+  return run.finish(Joined::yes);
+}
+
+void run_detached(const ContainerStore& store, const Container& container) {
+  Handshake handshake = make_handshake();
+  if (detach()) supervise(store, container, std::move(handshake.child));
+  { const ChildEnd unused = std::move(handshake.child); }
+  handshake.parent.wait_for_exec();
+}
+
+}  // namespace lay::runner

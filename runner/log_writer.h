@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/unique_fd.h"
+#include "runner/lifecycle.h"
+
+namespace lay::runner {
+
+constexpr const char* kLogFile = "log";
+constexpr const char* kOldLogFile = "log.1";
+
+/// Writes a container's log, which never takes more than twice kMaxBytes: the file "log" becomes "log.1" when
+/// it is full, and what was "log.1" is gone.
+class LogWriter {
+ public:
+  static constexpr std::uint64_t kMaxBytes = 16 * 1024 * 1024;
+
+  /// Goes on with what an earlier run has written. `dir` must outlive it.
+  explicit LogWriter(const UniqueFd& dir, std::uint64_t max_bytes = kMaxBytes);
+
+  /// A log that cannot be written (a full disk) must not stop the container: the first failure ends the log.
+  void write(LogStream stream, std::string_view text) noexcept;
+  /// Why the log has ended early; empty when it has not.
+  const std::string& failure() const { return failure_; }
+
+ private:
+  void append(std::string_view lines);
+
+  const UniqueFd& dir_;
+  std::uint64_t max_bytes_;
+  UniqueFd file_;
+  std::uint64_t size_ = 0;
+  std::string failure_;
+};
+
+}  // namespace lay::runner

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "base/unique_fd.h"
+#include "runner/spec.h"
+
+/// The three descriptors that a process of the container gets, and the other ends of them.
+namespace lay::runner {
+
+/// The container's side. Empty with a terminal, which the child opens itself from inside.
+struct ChildStdio {
+  UniqueFd in;
+  UniqueFd out;
+  UniqueFd err;
+};
+
+/// lay's side. `in` is empty when nothing is relayed inwards. With a terminal `out` is the pty's master.
+struct ParentStdio {
+  UniqueFd in;
+  UniqueFd out;
+  UniqueFd err;
+};
+
+struct Stdio {
+  ChildStdio child;
+  ParentStdio parent;
+};
+
+enum class InputMode { none, relayed };
+
+/// Pipes, so that neither the host's terminal nor its files are reachable from inside; /dev/null as standard
+/// input when nothing is relayed.
+Stdio make_pipes(InputMode input);
+/// The parent's side of a pty.
+ParentStdio parent_side(UniqueFd master, InputMode input);
+
+/// In the child: makes them descriptors 0, 1 and 2.
+void take_stdio(const ChildStdio& stdio);
+
+}  // namespace lay::runner

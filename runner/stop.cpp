@@ -1,0 +1,54 @@
+#include <csignal>
+#include <utility>
+
+#include "base/error.h"
+#include "first_process.h"
+#include "process.h"
+#include "run_lock.h"
+#include "runner/lifecycle.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// What a shell would say of a process killed by SIGKILL.
+constexpr int kKilled = 137;
+
+int stop_signal_of(const Container& container) {
+  const std::string& name = container.config().stop_signal;
+  return name.empty() ? SIGTERM : parse_signal(name);
+}
+
+}  // namespace
+
+void signal_container(const Container& container, int signal) {
+  const FirstProcess process = open_first_process(container);
+  if (!send_signal(process.pidfd, signal))
+    throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
+}
+
+void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
+  const auto process = try_open_first_process(container);
+  if (process) {
+    const std::chrono::seconds patience =
+        timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
+    send_signal(process->pidfd, stop_signal_of(container));
+    if (!wait_for_end(process->pidfd, patience)) {
+      send_signal(process->pidfd, SIGKILL);
+      wait_for_end(process->pidfd, std::nullopt);
+    }
+  }
+  wait_for_run_lock(container.dir());  // until its supervisor has cleared up
+}
+
+int wait_container(const Container& container) {
+  const auto exit_code = wait_for_run_lock(container.dir());
+  if (exit_code) return *exit_code;
+  const ContainerState state = container.state();
+  if (state.status == Status::created)
+    throw Error::make(Errc::invalid, "container '{}' has never been started", container.config().name)
+        .with_hint(fmt::format("start it with 'lay start {}'", container.config().name));
+  return kKilled;
+}
+
+}  // namespace lay::runner
