@@ -14,8 +14,11 @@ function(lay_static target archive header)
   target_include_directories(${target} SYSTEM INTERFACE ${${target}_INCLUDE})
 endfunction()
 
-lay_static(lay_archive archive archive.h)   # of libarchive only the tar code is linked, not its filters
-lay_static(lay_zstd zstd zstd.h)
+lay_static(lay_archive archive archive.h)
+lay_static(lay_lzma lzma lzma.h)
+lay_static(lay_bz2 bz2 bzlib.h)
+target_link_libraries(lay_archive INTERFACE lay_lzma lay_bz2)  # the only filters of libarchive that are linked
+pkg_check_modules(lay_zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd)  # Debian's archive has no threads
 lay_static(lay_zlib z zlib.h)
 lay_static(lay_crypto crypto openssl/evp.h)
 target_link_libraries(lay_crypto INTERFACE Threads::Threads ${CMAKE_DL_LIBS})

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/pipeline.h"
+#include "foreign_archive.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
@@ -9,7 +10,8 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr std::size_t kMagicBytes = 4;
+/// Enough for every magic number, the tar's own at byte 257 included.
+constexpr std::size_t kMagicBytes = 512;
 
 /// The tar is unpacked while it is compressed into a blob: one reading, three threads (decompress, hash and
 /// unpack, compress).
@@ -27,6 +29,10 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
 
   const auto decompress = [&](ByteSink& tar) {
     PeekSource peeked(source, kMagicBytes);
+    if (is_foreign_archive(peeked.start())) {
+      written.stats.bytes = rewrite_foreign_archive(peeked, tar);
+      return;
+    }
     const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
     written.stats.bytes = pump(*plain, tar);
   };

@@ -151,7 +151,8 @@ with tarfile.open("evil.tar", "w") as tar:
 PY
   refused 1 "escaped" "$LAY" import evil.tar x:1
   xz -k whole.tar
-  refused 1 "xz" "$LAY" import whole.tar.xz x:1
+  head -c 3000 whole.tar.xz >cut.tar.xz
+  refused 1 "cut.tar.xz" "$LAY" import cut.tar.xz x:1
 }
 
 @test "an upper that cannot be a layer" {
