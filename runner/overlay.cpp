@@ -59,9 +59,11 @@ Error explained(Error error, const OverlayFolders& folders) {
 /// Empty when the kernel is too old to take layers one by one.
 std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durability durability) {
   FsContext context("overlay");
-  for (const UniqueFd& lower : folders.lowers) {
-    if (!context.try_set_string("lowerdir+", fd_path(lower))) return std::nullopt;
-  }
+  // Any reason to refuse the first layer but the key itself comes up again in the other way, with a word
+  // about it.
+  if (!context.try_set_string("lowerdir+", fd_path(folders.lowers.front()))) return std::nullopt;
+  for (std::size_t i = 1; i < folders.lowers.size(); ++i)
+    context.set_string("lowerdir+", fd_path(folders.lowers[i]));
   context.set_string("upperdir", fd_path(folders.upper));
   context.set_string("workdir", fd_path(folders.work));
   for (const auto& [key, value] : kFixedOptions) context.set_string(key, value);
