@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "seccomp_program.h"
 
 namespace lay::runner {
 
@@ -40,10 +41,17 @@ void load_program(std::span<const sock_filter> program) {
 
 }  // namespace
 
+std::span<const sock_filter> builtin_calls_program() {
+  return kCalls;
+}
+std::span<const sock_filter> builtin_arguments_program() {
+  return kArguments;
+}
+
 void load_seccomp(SeccompProfile profile) {
   if (profile == SeccompProfile::unconfined) return;
-  load_program(kArguments);
-  load_program(kCalls);
+  load_program(builtin_arguments_program());
+  load_program(builtin_calls_program());
 }
 
 }  // namespace lay::runner

@@ -36,6 +36,8 @@ inline ChildResult in_child(int flags, const std::function<std::string()>& body)
   const long pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   REQUIRE(pid >= 0);
   if (pid == 0) {
+    for (const int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGTERM})
+      ::signal(signal, SIG_DFL);  // Catch2's
     try {
       sys::write_all(writer, "=" + body());
     } catch (const Error& error) {
