@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "detach.h"
+#include "first_process.h"
 #include "handshake.h"
 #include "launch.h"
 #include "log_writer.h"
@@ -76,9 +77,13 @@ class Run {
   }
 
  private:
-  /// What a supervisor that was killed could not take away.
+  /// What a supervisor that was killed could not take away. A first process that still ends holds the upper.
   void clear_leftovers() {
-    if (container_.state().status == Status::exited) remove_cgroups(container_.config().id);
+    if (const auto process = try_open_first_process(container_)) {
+      send_signal(process->pidfd, SIGKILL);
+      wait_for_end(process->pidfd, std::nullopt);
+    }
+    remove_cgroups(container_.config().id);
   }
 
   void save_running() {

@@ -1,0 +1,101 @@
+#include <catch2/catch.hpp>
+
+#include "error_of.h"
+#include "runner/spec.h"
+
+using namespace lay;
+using namespace lay::runner;
+using lay::test::error_of;
+
+namespace {
+
+Spec full_spec() {
+  Spec spec = default_spec();
+  spec.process = {.terminal = true,
+                  .console_size = {.height = 24, .width = 80},
+                  .user = {.uid = 1, .gid = 2, .additional_gids = {3, 4}, .umask = 027, .username = "app"},
+                  .args = {"sh", "-c", "true"},
+                  .env = {"A=b"},
+                  .cwd = "/srv",
+                  .capabilities = {.bounding = {"CAP_CHOWN"}, .ambient = {"CAP_KILL"}},
+                  .rlimits = {{"RLIMIT_NOFILE", UINT64_MAX, 1024}},
+                  .no_new_privileges = true};
+  spec.root = {.path = "merged", .readonly = true};
+  spec.hostname = "box";
+  spec.annotations = {{"org.example", "x"}};
+  spec.linux_.cgroups_path = "/lay/x";
+  spec.linux_.resources.memory_limit = 1 << 20;
+  spec.linux_.resources.memory_swap = -1;
+  spec.linux_.resources.cpu_quota = 50000;
+  spec.linux_.resources.cpu_period = 100000;
+  spec.linux_.resources.pids_limit = 7;
+  spec.linux_.seccomp = SeccompProfile::unconfined;
+  return spec;
+}
+
+Json document() {
+  return to_json(full_spec());
+}
+
+}  // namespace
+
+TEST_CASE("a spec is the same after a round trip through config.json", "[runner][spec]") {
+  const Json json = document();
+  CHECK(to_json(parse_spec(json)) == json);
+  const Json defaults = to_json(default_spec());
+  CHECK(to_json(parse_spec(defaults)) == defaults);
+}
+
+TEST_CASE("config.json has the names of the runtime spec", "[runner][spec]") {
+  const Json json = document();
+  CHECK(json["ociVersion"] == "1.2.0");
+  CHECK(json["process"]["noNewPrivileges"] == true);
+  CHECK(json["process"]["user"]["additionalGids"] == Json::array({3, 4}));
+  CHECK(json["process"]["rlimits"][0]["hard"] == UINT64_MAX);
+  CHECK(json["linux"]["resources"]["memory"]["limit"] == 1 << 20);
+  CHECK(json["linux"]["resources"]["pids"]["limit"] == 7);
+  CHECK(json["linux"]["maskedPaths"].size() == default_spec().linux_.masked_paths.size());
+  CHECK(json["annotations"]["dev.lay.seccomp"] == "unconfined");
+}
+
+TEST_CASE("the defaults shut out all devices but the ordinary ones", "[runner][spec]") {
+  const Spec spec = default_spec();
+  CHECK_FALSE(spec.linux_.resources.devices.front().allow);
+  for (const DeviceRule& rule : spec.linux_.resources.devices)
+    if (rule.allow) CHECK(rule.major.has_value());
+  for (const NamespaceType type : {NamespaceType::pid, NamespaceType::network, NamespaceType::mount,
+                                   NamespaceType::ipc, NamespaceType::uts, NamespaceType::cgroup})
+    CHECK(has_namespace(spec, type));
+  CHECK_FALSE(has_namespace(spec, NamespaceType::user));
+}
+
+TEST_CASE("a value of the wrong type names its key", "[runner][spec]") {
+  const auto fails = [](const char* pointer, const Json& value, const char* key) {
+    Json json = document();
+    json[Json::json_pointer(pointer)] = value;
+    const Error error = error_of([&] { parse_spec(json); });
+    CHECK(error.code() == Errc::invalid);
+    CHECK(error.message().find(key) != std::string::npos);
+  };
+  fails("/process/args", "sh", "args");
+  fails("/process/user/uid", -1, "uid");
+  fails("/process/user/uid", 4294967296, "uid");
+  fails("/process/user/additionalGids/0", "0", "additionalGids");
+  fails("/process/terminal", 1, "terminal");
+  fails("/linux/resources/memory/limit", 1.5, "limit");
+  fails("/linux/namespaces/0/type", "planet", "planet");
+  fails("/linux/sysctl", Json::array({"a"}), "sysctl");
+  fails("/annotations/dev.lay.seccomp", "none", "none");
+  fails("/mounts/0/destination", 5, "destination");
+}
+
+TEST_CASE("what lay cannot do is refused, not dropped", "[runner][spec]") {
+  for (const char* pointer : {"/hooks/poststop", "/linux/seccomp/defaultAction", "/linux/uidMappings/0"}) {
+    Json json = document();
+    json[Json::json_pointer(pointer)] = "x";
+    CHECK(error_of([&] { parse_spec(json); }).code() == Errc::unsupported);
+  }
+  Json json = document();
+  json["ociVersion"] = "2.0.0";
+  CHECK(error_of([&] { parse_spec(json); }).code() == Errc::unsupported);
+}
