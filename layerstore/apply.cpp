@@ -80,21 +80,14 @@ class LayerUnpacker {
     }
   }
 
-  /// A removal reaches the lower layers only: what this layer has of that name stays, in either order.
   void unpack_removal(const TarEntry& entry, const EntryPath& path, Removal removal) {
     if (entry.type == EntryType::directory) throw Error(Errc::invalid, "a removal cannot be a folder");
-    if (removal == Removal::opaque) return mark_folder_opaque(path.parent);
-    const std::string name = path.name.substr(kWhiteoutPrefix.size());
-    const UniqueFd& parent = folders_.find(path.parent);
-    const auto present = sys::try_stat_at(parent, name);
-    if (!present) {
-      sys::mknod_at(parent, name, S_IFCHR, 0);
-    } else if (S_ISDIR(present->st_mode)) {
-      mark_opaque(parent, name);
+    if (removal == Removal::opaque) {
+      folders_.make_opaque(folders_.find(path.parent), ".", path.parent);
+    } else {
+      folders_.add_whiteout(path.parent, path.name.substr(kWhiteoutPrefix.size()));
     }
   }
-
-  void mark_folder_opaque(const std::string& path) { mark_opaque(folders_.find(path), "."); }
 
   void unpack_folder(const TarEntry& entry, const EntryPath& path) {
     const UniqueFd& parent = folders_.find(path.parent);
@@ -111,7 +104,7 @@ class LayerUnpacker {
   void unpack_new_folder(const TarEntry& entry, const EntryPath& path) {
     const UniqueFd& parent = folders_.find(path.parent);
     sys::mkdir_at(parent, path.name, 0700);
-    mark_opaque(parent, path.name);
+    folders_.make_opaque(parent, path.name, path.full());
     set_folder_metadata(parent, entry, path);
   }
 

@@ -27,10 +27,6 @@ void prepend_components(std::deque<std::string>& rest, std::string_view path) {
 
 }  // namespace
 
-void mark_opaque(const UniqueFd& parent, const std::string& name) {
-  set_xattr_at(parent, name, {kOpaqueXattr, "y"});
-}
-
 const UniqueFd& LayerFolders::find(const std::string& path) {
   if (path.empty()) return target_;
   if (current_ && path == current_path_) return current_;
@@ -42,6 +38,43 @@ const UniqueFd& LayerFolders::find(const std::string& path) {
 
 void LayerFolders::forget() {
   current_.reset();
+}
+
+void LayerFolders::make_opaque(const UniqueFd& parent, const std::string& name, std::string path) {
+  set_xattr_at(parent, name, {kOpaqueXattr, "y"});
+  if (!path.empty()) opaque_.insert(std::move(path));
+}
+
+void LayerFolders::add_whiteout(const std::string& path, const std::string& name) {
+  const UniqueFd& folder = find(path);
+  const auto present = sys::try_stat_at(folder, name);
+  if (!present) {
+    sys::mknod_at(folder, name, S_IFCHR, 0);
+    whiteouts_.push_back({path, name});
+  } else if (S_ISDIR(present->st_mode)) {
+    make_opaque(folder, name, path.empty() ? name : path + "/" + name);
+  }
+}
+
+bool LayerFolders::lies_in_opaque(std::string_view folder) const {
+  while (!folder.empty()) {
+    if (opaque_.contains(folder)) return true;
+    const std::size_t slash = folder.rfind('/');
+    folder = folder.substr(0, slash == std::string_view::npos ? 0 : slash);
+  }
+  return false;
+}
+
+/// Below an opaque folder nothing is merged, and where nothing is merged the kernel lists the names of
+/// whiteouts.
+void LayerFolders::drop_needless_whiteouts() {
+  if (opaque_.empty()) return;
+  for (const Whiteout& whiteout : whiteouts_) {
+    if (!lies_in_opaque(whiteout.folder)) continue;
+    const auto folder = sys::try_open_in_root(target_, whiteout.folder, O_PATH | O_DIRECTORY);
+    const auto status = folder ? sys::try_stat_at(*folder, whiteout.name) : std::nullopt;
+    if (status && is_whiteout_node(*status)) sys::unlink_at(*folder, whiteout.name);
+  }
 }
 
 /// Goes by single components, following symlinks itself, so that what is missing on the way can be made: also
@@ -93,7 +126,7 @@ UniqueFd LayerFolders::enter(const UniqueFd& parent, const std::string& name, co
     }
     sys::unlink_at(parent, name);
     sys::mkdir_at(parent, name, kImpliedMode);
-    mark_opaque(parent, name);
+    make_opaque(parent, name, path);
   }
   sys::chown_at(parent, name, 0, 0);
   sys::chmod_at(parent, name, kImpliedMode);  // whatever the umask made of it
@@ -109,6 +142,7 @@ void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std
 
 void LayerFolders::finish() {
   forget();
+  drop_needless_whiteouts();
   for (const Late& late : late_) {
     // A folder that a later entry replaced is not there any more, or is another one: it has a note of its
     // own.

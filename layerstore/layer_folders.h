@@ -1,7 +1,9 @@
 #pragma once
 
 #include <ctime>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,11 @@ class LayerFolders {
   const UniqueFd& find(const std::string& path);
   /// To be called when something that `find` may have passed was removed.
   void forget();
+  /// Makes the folder at `path` opaque: nothing of the lower layers shows through.
+  void make_opaque(const UniqueFd& parent, const std::string& name, std::string path);
+  /// Makes the whiteout `name` in the folder at `path`, unless the layer has something of that name: a
+  /// removal reaches the lower layers only, in whichever order the two come.
+  void add_whiteout(const std::string& path, const std::string& name);
   /// Notes what finish() has to set on the folder `name` in `parent`, which is `path`.
   void set_late(const UniqueFd& parent, const std::string& name, std::string path, const timespec& mtime,
                 std::optional<Xattr> default_acl);
@@ -38,6 +45,13 @@ class LayerFolders {
     std::optional<Xattr> default_acl;  ///< set late: until then, children would inherit it
   };
 
+  struct Whiteout {
+    std::string folder;
+    std::string name;
+  };
+
+  void drop_needless_whiteouts();
+  bool lies_in_opaque(std::string_view folder) const;
   UniqueFd resolve_slowly(const std::string& path);
   UniqueFd enter(const UniqueFd& parent, const std::string& name, const std::string& path);
 
@@ -45,9 +59,8 @@ class LayerFolders {
   std::string current_path_;
   UniqueFd current_;
   std::vector<Late> late_;
+  std::vector<Whiteout> whiteouts_;
+  std::set<std::string, std::less<>> opaque_;  ///< paths of folders
 };
-
-/// Makes `name` in `parent` opaque: nothing of the lower layers shows through.
-void mark_opaque(const UniqueFd& parent, const std::string& name);
 
 }  // namespace lay::layerstore

@@ -73,11 +73,23 @@ class TreeDescriber {
   std::map<std::pair<dev_t, ino_t>, std::string> first_names_;
 };
 
-inline TreeDescription describe_tree(const UniqueFd& root) {
-  return TreeDescriber().describe(root);
-}
 inline TreeDescription describe_tree(const std::string& path) {
-  return describe_tree(sys::open_dir(sys::cwd(), path));
+  return TreeDescriber().describe(sys::open_dir(sys::cwd(), path));
+}
+
+/// What differs between two trees, one line for each side of a path; empty when they are the same.
+inline std::string tree_difference(const std::string& left, const std::string& right) {
+  const TreeDescription a = describe_tree(left);
+  const TreeDescription b = describe_tree(right);
+  std::string lines;
+  const auto missing = [&](const TreeDescription& here, const TreeDescription& there, const char* sign) {
+    for (const auto& [path, text] : here)
+      if (const auto other = there.find(path); other == there.end() || other->second != text)
+        lines += sign + path + " " + text + "\n";
+  };
+  missing(a, b, "- ");
+  missing(b, a, "+ ");
+  return lines;
 }
 
 }  // namespace lay::test

@@ -1,0 +1,237 @@
+#include "layerstore/diff.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "error_of.h"
+#include "overlay_fixture.h"
+#include "tar_reader.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+using test::diff_of;
+using test::error_of;
+using test::OverlayFixture;
+using test::run_in;
+
+using Names = std::vector<std::string>;
+
+std::vector<TarEntry> entries_of(const std::string& tar) {
+  StringSource source(tar);
+  TarReader reader(source);
+  std::vector<TarEntry> entries;
+  while (auto entry = reader.next()) entries.push_back(std::move(*entry));
+  return entries;
+}
+
+Names names_of(const std::string& tar) {
+  Names names;
+  for (const TarEntry& entry : entries_of(tar)) names.push_back(entry.path);
+  return names;
+}
+
+TarEntry entry_named(const std::string& tar, const std::string& path) {
+  for (const TarEntry& entry : entries_of(tar))
+    if (entry.path == path) return entry;
+  FAIL("no entry " + path);
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a folder comes before what it holds, removals first, then byte order", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "mkdir b B; touch b/2 b/10 a a.b a-b Z; mknod zz c 0 0; mknod b/1 c 0 0");
+  CHECK(names_of(diff_of(fixture.path("upper"))) ==
+        Names{"./", ".wh.zz", "B/", "Z", "a", "a-b", "a.b", "b/", "b/.wh.1", "b/10", "b/2"});
+}
+
+TEST_CASE("what a merged view removed becomes whiteouts, what it replaced becomes opaque",
+          "[layerstore][diff]") {
+  OverlayFixture fixture;
+  run_in(fixture.path("lower"), "mkdir d e; touch d/x e/x f");
+  fixture.change("rm f; rm -r d; mkdir d; touch d/y; rm e/x");
+  CHECK(names_of(diff_of(fixture.path("upper"))) ==
+        Names{"./", ".wh.f", "d/", "d/.wh..wh..opq", "d/y", "e/", "e/.wh.x"});
+}
+
+TEST_CASE("a whiteout carries nothing but its name", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "mknod gone c 0 0; chmod 640 gone; chown 5:6 gone; touch -d @77 gone");
+  const TarEntry entry = entry_named(diff_of(fixture.path("upper")), ".wh.gone");
+  CHECK(entry.type == EntryType::regular);
+  CHECK(entry.mode == 0);
+  CHECK(entry.uid == 0);
+  CHECK(entry.mtime.tv_sec == 0);
+  CHECK(entry.size == 0);
+}
+
+TEST_CASE("whiteouts that share an inode are not hard links", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "mknod a c 0 0; ln a b");
+  CHECK(names_of(diff_of(fixture.path("upper"))) == Names{"./", ".wh.a", ".wh.b"});
+  CHECK(entry_named(diff_of(fixture.path("upper")), ".wh.b").type == EntryType::regular);
+}
+
+TEST_CASE("an empty file marked as whiteout is one only in a folder that says so", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  const auto* space = GENERATE("trusted", "user");
+  run_in(fixture.path("upper"),
+         std::string("mkdir x n; touch x/gone x/empty n/gone; echo data > x/data; S=") + space +
+             "; setfattr -n $S.overlay.whiteout -v y x/gone n/gone x/data;"
+             "setfattr -n $S.overlay.opaque -v x x");
+  CHECK(names_of(diff_of(fixture.path("upper"))) ==
+        Names{"./", "n/", "n/gone", "x/", "x/.wh.gone", "x/data", "x/empty"});
+}
+
+TEST_CASE("nothing of overlay's own extended attributes reaches the tar", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"),
+         "touch f; for x in origin impure nlink upper uuid protattr; do "
+         "setfattr -n trusted.overlay.$x -v 1 f; setfattr -n user.overlay.$x -v 1 f; done;"
+         "setfattr -n trusted.keep -v 1 f");
+  const auto kind = GENERATE(TreeKind::upper, TreeKind::plain);
+  const TarEntry entry = entry_named(diff_of(fixture.path("upper"), kind), "f");
+  REQUIRE(entry.xattrs.size() == 1);
+  CHECK(entry.xattrs[0].name == "trusted.keep");
+}
+
+TEST_CASE("an extended attribute of a nested overlay gets the name that the merged view shows",
+          "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "touch f; setfattr -n trusted.overlay.overlay.origin -v 1 f");
+  const TarEntry entry = entry_named(diff_of(fixture.path("upper")), "f");
+  REQUIRE(entry.xattrs.size() == 1);
+  CHECK(entry.xattrs[0].name == "trusted.overlay.origin");
+}
+
+TEST_CASE("an upper that leaves a part in its lowers is unsupported", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  const auto* xattr = GENERATE("redirect", "metacopy");
+  run_in(fixture.path("upper"),
+         std::string("mkdir d; touch d/f; setfattr -n trusted.overlay.") + xattr + " -v /x d/f");
+  const Error error = error_of([&] { diff_of(fixture.path("upper")); });
+  CHECK(error.code() == Errc::unsupported);
+  CHECK_THAT(error.message(), Catch::Contains("'d/f'") && Catch::Contains(xattr));
+  CHECK_FALSE(error.hint().empty());
+}
+
+TEST_CASE("a file whose name stands for a removal is unsupported", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  const auto* name = GENERATE(".wh.x", ".wh.", ".wh..wh..opq");
+  run_in(fixture.path("upper"), std::string("touch ") + name);
+  const auto kind = GENERATE(TreeKind::upper, TreeKind::plain);
+  CHECK(error_of([&] { diff_of(fixture.path("upper"), kind); }).code() == Errc::unsupported);
+}
+
+TEST_CASE("a char 0:0 node in a plain folder is unsupported", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "mknod n c 0 0");
+  CHECK(error_of([&] { diff_of(fixture.path("upper"), TreeKind::plain); }).code() == Errc::unsupported);
+}
+
+TEST_CASE("sockets are counted and left out", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "touch f");
+  const UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_un address{.sun_family = AF_UNIX};
+  fixture.path("upper/socket").copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  StringSink sink;
+  const DiffStats stats = write_diff(sys::open_dir(sys::cwd(), fixture.path("upper")), TreeKind::upper, sink);
+  CHECK(stats.skipped_sockets == 1);
+  CHECK(stats.entries == 2);
+  CHECK(stats.bytes == sink.text().size());
+  CHECK(names_of(sink.text()) == Names{"./", "f"});
+}
+
+TEST_CASE("of several names of an inode the first carries what it holds", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"),
+         "mkdir d; echo data > d/z; ln d/z b; ln d/z c; ln -s x s1; ln s1 s2; mkfifo p1; ln p1 p2");
+  const std::string tar = diff_of(fixture.path("upper"));
+  CHECK(names_of(tar) == Names{"./", "b", "c", "d/", "d/z", "p1", "p2", "s1", "s2"});
+  CHECK(entry_named(tar, "b").size == 5);
+  for (const char* name : {"c", "d/z"}) {
+    CHECK(entry_named(tar, name).type == EntryType::hardlink);
+    CHECK(entry_named(tar, name).link == "b");
+  }
+  CHECK(entry_named(tar, "s2").link == "s1");
+  CHECK(entry_named(tar, "p2").type == EntryType::hardlink);
+}
+
+TEST_CASE("times are whole seconds, rounded down, before 1970 and after 2038 too", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "touch -d @-1.5 a; touch -d @5000000000.9 b; touch -d @0.999 c");
+  const std::string tar = diff_of(fixture.path("upper"));
+  CHECK(entry_named(tar, "a").mtime.tv_sec == -2);
+  CHECK(entry_named(tar, "b").mtime.tv_sec == 5000000000);
+  CHECK(entry_named(tar, "c").mtime.tv_sec == 0);
+  CHECK(entry_named(tar, "a").mtime.tv_nsec == 0);
+}
+
+TEST_CASE("what is mounted inside is written as an empty folder or file", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "mkdir m b; echo covered > f");
+  run_in(fixture.path("lower"), "touch secret");
+  REQUIRE(::mount("tmpfs", fixture.path("upper/m").c_str(), "tmpfs", 0, nullptr) == 0);
+  REQUIRE(::mount(fixture.path("lower").c_str(), fixture.path("upper/b").c_str(), nullptr, MS_BIND,
+                  nullptr) == 0);
+  REQUIRE(::mount("/etc/hostname", fixture.path("upper/f").c_str(), nullptr, MS_BIND, nullptr) == 0);
+  run_in(fixture.path("upper"), "touch m/inside");
+  const std::string tar = diff_of(fixture.path("upper"), TreeKind::plain);
+  for (const char* name : {"m", "b", "f"}) ::umount(fixture.path(std::string("upper/") + name).c_str());
+  CHECK(names_of(tar) == Names{"./", "b/", "f", "m/"});
+  CHECK(entry_named(tar, "f").size == 0);
+}
+
+TEST_CASE("the same folder gives the same bytes under another umask, locale, time zone and time",
+          "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"),
+         "mkdir gr\xc3\xbc\xc3\x9f; echo x > \"$(printf 'bad\\377')\"; ln -s \xc3\xa4 l; "
+         "setfattr -n user.b -v 1 .; setfattr -n user.a -v 2 .");
+  const std::string first = diff_of(fixture.path("upper"));
+  const mode_t mask = ::umask(0777);
+  REQUIRE(std::setlocale(LC_ALL, "C.UTF-8") != nullptr);
+  ::setenv("TZ", "Asia/Kathmandu", 1);
+  const std::string second = diff_of(fixture.path("upper"));
+  ::unsetenv("TZ");
+  std::setlocale(LC_ALL, "C");
+  ::umask(mask);
+  CHECK((first == second));
+  run_in(fixture.temp.path(), "cp -a upper copy");  // other inodes, another order on disk
+  CHECK((first == diff_of(fixture.path("copy"))));
+}
+
+TEST_CASE("a deep tree needs neither stack nor open files for every level", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "i=0; while [ $i -lt 1500 ]; do mkdir d; touch f; cd ./d; i=$((i+1)); done");
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  const Names names = names_of(diff_of(fixture.path("upper")));
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(names.size() == 3001);
+  CHECK(names.back() == "f");
+}
+
+TEST_CASE("a path that nobody could unpack is unsupported", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"),
+         "python3 -c 'import os\nfor i in range(20): os.mkdir(\"d\" * 240); os.chdir(\"d\" * 240)'");
+  CHECK(error_of([&] { diff_of(fixture.path("upper")); }).code() == Errc::unsupported);
+}
+
+}  // namespace lay::layerstore
