@@ -46,6 +46,8 @@ struct Attachment {
   std::string gateway;
   std::string mac_address;
   std::vector<PortMapping> ports;  ///< with the host ports really taken
+  /// One-line remarks for the user: a setting of the host that was changed, or that stands in the way.
+  std::vector<std::string> notes;
 };
 
 /// Holds all that one container has on lay's bridge: address lease, veth, NAT entries, and the host ports,

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "runner/network.h"
+
+namespace lay::runner {
+
+/// One published port, kept from everybody else by a bound socket that never listens: what arrives for it is
+/// rewritten before it could get there.
+struct HeldPort {
+  PortMapping port;  ///< with the host port really taken
+  UniqueFd socket;
+};
+
+/// Binds the host's side of `port`; host port 0 takes a free one. Throws busy when somebody has it ("port
+/// 8080/tcp is already in use on 0.0.0.0"), invalid when the host has no such address. A TCP port where only
+/// closed connections linger (TIME_WAIT) counts as free, as it does for a server that sets SO_REUSEADDR;
+/// nobody can take it away by that option afterwards.
+HeldPort hold_port(const PortMapping& port);
+
+/// All of `ports` in order. Throws invalid when two of them are the same host port.
+std::vector<HeldPort> hold_ports(const std::vector<PortMapping>& ports);
+
+/// "8080/tcp".
+std::string host_port_name(const PortMapping& port);
+
+}  // namespace lay::runner

@@ -1,0 +1,218 @@
+#include <catch2/catch.hpp>
+
+#include "network_fixture.h"
+
+using namespace lay;
+using namespace lay::test;
+
+TEST_CASE("two containers reach the host and each other", "[runner][network]") {
+  const TwoMachines world;
+  const NetworkContainer one(world.run, "one");
+  const NetworkContainer two(world.run, "two");
+  REQUIRE(one.got().address != two.got().address);
+
+  const UniqueFd at_two = serve(two.netns(), SOCK_STREAM, "0.0.0.0", 80);
+  CHECK(can_connect(one.netns(), two.got().address, 80));
+  CHECK(accept_from(at_two) == one.got().address);
+  CHECK(can_connect(world.host.netns(), two.got().address, 80));
+  CHECK(accept_from(at_two) == one.got().gateway);
+
+  const UniqueFd at_host = serve(world.host.netns(), SOCK_STREAM, "0.0.0.0", 81);
+  CHECK(can_connect(one.netns(), one.got().gateway, 81));
+  CHECK(accept_from(at_host) == one.got().address);
+}
+
+TEST_CASE("a container has loopback, its address, its MAC address and a default route", "[runner][network]") {
+  const TwoMachines world;
+  const NetworkContainer container(world.run, "one");
+  const auto in_container = [&](const std::string& command) {
+    return inside(container.netns(), [&] { return shell(command).output; });
+  };
+  CHECK_THAT(in_container("ip -o link show eth0"), Catch::Contains(container.got().mac_address));
+  CHECK_THAT(in_container("ip -o link show eth0"), Catch::Contains("LOWER_UP"));
+  CHECK_THAT(in_container("ip -o -4 addr show eth0"), Catch::Contains(container.got().address + "/16"));
+  CHECK(in_container("ip route show default") == "default via " + container.got().gateway + " dev eth0 \n");
+  const UniqueFd server = serve(container.netns(), SOCK_STREAM, "127.0.0.1", 80);
+  CHECK(can_connect(container.netns(), "127.0.0.1", 80));
+}
+
+TEST_CASE("router advertisements are not believed on either side", "[runner][network]") {
+  const TwoMachines world;
+  const NetworkContainer container(world.run, "one");
+  const auto setting = [](const UniqueFd& netns, const std::string& name) {
+    return inside(netns, [&] { return shell("cat /proc/sys/net/ipv6/conf/" + name).output; });
+  };
+  CHECK(setting(container.netns(), "eth0/accept_ra") == "0\n");
+  CHECK(setting(container.netns(), "eth0/accept_dad") == "0\n");
+  CHECK(setting(world.host.netns(), "lay-*/disable_ipv6") == "1\n");
+}
+
+TEST_CASE("a container reaches another machine under the host's address", "[runner][network]") {
+  const TwoMachines world;
+  const NetworkContainer container(world.run, "one");
+  const UniqueFd tcp = serve(world.outside.netns(), SOCK_STREAM, "0.0.0.0", 9000);
+  const UniqueFd udp = serve(world.outside.netns(), SOCK_DGRAM, "0.0.0.0", 9000);
+  CHECK(can_connect(container.netns(), "198.51.100.2", 9000));
+  CHECK(accept_from(tcp) == "198.51.100.1");
+  CHECK(exchange_datagrams(container.netns(), "198.51.100.2", 9000, udp) == "198.51.100.1");
+}
+
+TEST_CASE("the bridge and its ports have the MTU of the uplink", "[runner][network]") {
+  const TwoMachines world;
+  world.in_host("ip link set up0 mtu 1400; ip route add default via 198.51.100.2");
+  const NetworkContainer container(world.run, "one");
+  CHECK_THAT(inside(container.netns(), [] { return shell("ip -o link show eth0").output; }),
+             Catch::Contains("mtu 1400"));
+}
+
+TEST_CASE("a subnet that a route of the host overlaps is not chosen", "[runner][network]") {
+  const TwoMachines world;
+  world.in_host("ip route add 10.99.128.0/17 via 198.51.100.2; ip addr add 10.100.3.4/24 dev up0");
+  const NetworkContainer container(world.run, "one");
+  CHECK(container.got().gateway == "10.101.0.1");
+}
+
+TEST_CASE("two RUNs share neither link nor table nor subnet", "[runner][network]") {
+  const TwoMachines world;
+  const NetworkContainer one(world.run, "one", {"8080:80"});
+  const NetworkContainer two(world.folder.path() + "/other", "one", {"8081:80"});
+  CHECK(one.got().gateway != two.got().gateway);
+  const UniqueFd server = serve(two.netns(), SOCK_STREAM, "0.0.0.0", 80);
+  CHECK(can_connect(world.host.netns(), "127.0.0.1", 8081));
+  CHECK(world.in_host("nft list tables | wc -l") == "2\n");
+  CHECK(world.in_host("ip -o link show type bridge | wc -l") == "2\n");
+}
+
+TEST_CASE("with the last container everything on the host is gone", "[runner][network]") {
+  const TwoMachines world;
+  const std::string before = world.traces();
+  {
+    NetworkContainer one(world.run, "one", {"8080:80", "127.0.0.1:53:53/udp"});
+    NetworkContainer two(world.run, "two", {"8081:80"});
+    CHECK(world.traces() != before);
+    one.end();
+    CHECK_THAT(world.in_host("nft list ruleset"), Catch::Contains("8081") && !Catch::Contains("8080"));
+  }
+  CHECK(eventually([&] { return world.traces() == before; }));
+  CHECK(world.traces() == before);
+}
+
+TEST_CASE("a start that fails half way leaves nothing on the host", "[runner][network]") {
+  const TwoMachines world;
+  const std::string before = world.traces();
+  {
+    auto attachment = runner::BridgeAttachment::reserve(world.run, "one", {.ports = {{"0.0.0.0", 8080, 80}}});
+    NetworkProcess process;
+    const pid_t gone = process.pid();
+    process.end();
+    CHECK_THROWS_AS(attachment.connect(gone), Error);
+  }
+  CHECK(world.traces() == before);
+}
+
+TEST_CASE("what a killed holder left is cleared by a sweep", "[runner][network]") {
+  const TwoMachines world;
+  const std::string before = world.traces();
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const pid_t holder = ::fork();
+  REQUIRE(holder >= 0);
+  if (holder == 0) {
+    const NetworkContainer container(world.run, "one", {"8080:80", "127.0.0.1:8081:80"});
+    sys::write_all(writer, "x");
+    ::pause();
+    ::_exit(0);
+  }
+  writer.reset();
+  std::array<std::byte, 1> ready;
+  REQUIRE(sys::read_some(reader, ready) == 1);
+  ::kill(holder, SIGKILL);
+  ::waitpid(holder, nullptr, 0);
+  CHECK_THAT(world.traces(), Catch::Contains("8080"));
+
+  SECTION("by itself") {
+    runner::sweep_networks(world.run);
+    CHECK(eventually([&] { return world.traces() == before; }));
+  }
+  SECTION("that comes with the next container, which gets the ports") {
+    const NetworkContainer next(world.run, "one", {"8080:81"});
+    const UniqueFd server = serve(next.netns(), SOCK_STREAM, "0.0.0.0", 81);
+    CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
+    CHECK(world.in_host("ls " + world.run + "/leases | wc -l") == "1\n");
+    CHECK_THAT(world.traces(), !Catch::Contains("8081"));
+  }
+  runner::sweep_networks(world.run);
+}
+
+TEST_CASE("a flushed table is made again with the ports of all living containers", "[runner][network]") {
+  const TwoMachines world;
+  const NetworkContainer one(world.run, "one", {"8080:80"});
+  const std::string rules = world.in_host("nft list ruleset");
+  world.in_host("nft flush ruleset");
+  CHECK_FALSE(can_connect(world.host.netns(), "127.0.0.1", 8080));
+  { const NetworkContainer two(world.run, "two"); }
+  const UniqueFd server = serve(one.netns(), SOCK_STREAM, "0.0.0.0", 80);
+  CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
+  CHECK(world.in_host("nft list ruleset") == rules);
+}
+
+TEST_CASE("turning on forwarding is reported once", "[runner][network]") {
+  const TwoMachines world;
+  world.in_host("echo 0 >/proc/sys/net/ipv4/ip_forward");
+  const NetworkContainer one(world.run, "one");
+  const NetworkContainer two(world.run, "two");
+  REQUIRE(one.got().notes.size() == 1);
+  CHECK_THAT(one.got().notes[0], Catch::Contains("net.ipv4.ip_forward"));
+  CHECK(two.got().notes.empty());
+}
+
+TEST_CASE("a foreign chain that drops forwarded packets is named", "[runner][network]") {
+  const TwoMachines world;
+  world.in_host("echo 1 >/proc/sys/net/ipv4/ip_forward");
+  world.in_host(
+      "nft add table ip filter; nft add chain ip filter FORWARD "
+      "'{ type filter hook forward priority 0; policy drop; }'");
+  const NetworkContainer one(world.run, "one");
+  REQUIRE(one.got().notes.size() == 1);
+  CHECK_THAT(one.got().notes[0], Catch::Contains("'ip filter FORWARD'"));
+}
+
+// Not run by default: `integration_runner [measure]` prints medians
+TEST_CASE("what attaching costs", "[.][measure]") {
+  const TwoMachines world;
+  const auto measure = [&](const std::string& what, const std::vector<std::string>& ports) {
+    using Clock = std::chrono::steady_clock;
+    std::array<std::vector<double>, 3> times;
+    for (int i = 0; i < 21; ++i) {
+      runner::NetworkConfig config;
+      for (const std::string& port : ports) config.ports.push_back(runner::parse_port_mapping(port));
+      NetworkProcess process;
+      std::array<Clock::time_point, 5> marks;
+      marks[0] = Clock::now();
+      std::optional attachment(runner::BridgeAttachment::reserve(world.run, std::to_string(i), config));
+      marks[1] = Clock::now();
+      attachment->connect(process.pid());
+      marks[2] = Clock::now();
+      process.end();
+      marks[3] = Clock::now();
+      attachment.reset();
+      marks[4] = Clock::now();
+      const auto since = [&](std::size_t from, std::size_t to) {
+        return std::chrono::duration<double, std::milli>(marks[to] - marks[from]).count();
+      };
+      times[0].push_back(since(0, 1));
+      times[1].push_back(since(1, 2));
+      times[2].push_back(since(3, 4));
+    }
+    for (auto& each : times) std::sort(each.begin(), each.end());
+    WARN(what << ": reserve " << times[0][10] << " ms, connect " << times[1][10] << " ms, destroy "
+              << times[2][10] << " ms");
+  };
+  measure("alone", {});
+  measure("alone, one port", {"8080:80"});
+  const NetworkContainer other(world.run, "other");
+  measure("beside another", {});
+  measure("beside another, one port", {"8080:80"});
+}
