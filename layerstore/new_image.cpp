@@ -35,6 +35,16 @@ ImageConfig plan_config(const CommitRequest& request, const Digest& diff_id) {
   return config;
 }
 
+/// A name may only become visible when everything it reaches is there, and a base may be long gone from the
+/// store.
+void require_base_layers(const Store& store, const CommitRequest& request) {
+  if (!request.base) return;
+  for (const Descriptor& layer : request.base->manifest.layers)
+    if (!store.blobs().has(layer.digest))
+      throw Error::make(Errc::not_found, "layer {} of the base is not in the store", layer.digest.to_string())
+          .with_hint("pull the base image again");
+}
+
 /// An OCI manifest may not list Docker's types; the bytes, digest and size stay the same.
 Descriptor as_oci_layer(Descriptor layer) {
   layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
@@ -59,6 +69,7 @@ Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, c
 
 Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
                     const WrittenLayer& layer) {
+  require_base_layers(store, request);
   const std::string config = write_image_config(plan_config(request, layer.diff_id));
   const Descriptor stored_config = store.blobs().put(config, media_type::kConfig);
   const std::string manifest = write_manifest(plan_manifest(request, stored_config, layer.blob));

@@ -159,6 +159,18 @@ TEST_CASE("history that a base does not tell is filled up, so that it pairs with
   CHECK(image.config.history[2].created_by == "lay commit");
 }
 
+TEST_CASE("a commit on a base whose blobs are gone gets no name", "[layerstore][commit]") {
+  const TempStore temp;
+  const Image base = import_base(temp);
+  temp.store.blobs().remove(base.manifest.layers[0].digest);
+  test::make_tree(temp.folder, "upper", "echo hello > logo");
+  const UniqueFd upper = sys::open_dir(temp.folder.fd(), "upper");
+  const Error error =
+      error_of([&] { commit_upper(temp.store, upper, "app:1", on_base(base), no_progress()); });
+  CHECK(error.code() == Errc::not_found);
+  CHECK_FALSE(temp.store.images().find("app:1"));
+}
+
 TEST_CASE("an upper without a base is a whole image", "[layerstore][commit]") {
   const TempStore temp;
   test::make_tree(temp.folder, "upper", "mkdir bin; echo x > bin/sh");
