@@ -188,8 +188,8 @@ Reference parse_reference(std::string_view text) {
 
 std::string to_string(const Reference& reference) {
   std::string text = reference.domain + "/" + reference.repository;
-  if (!reference.tag.empty()) text += ":" + reference.tag;
-  if (reference.digest) text += "@" + reference.digest->to_string();
+  if (!reference.tag.empty()) text += fmt::format(":{}", reference.tag);
+  if (reference.digest) text += fmt::format("@{}", reference.digest->to_string());
   return text;
 }
 

@@ -1,5 +1,6 @@
 #include "mount_options.h"
 
+#include <fmt/format.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -122,7 +123,7 @@ std::string normalize_path(const std::string& path) {
     else if (!kept.empty())
       kept.pop_back();
   }
-  return "/" + join(kept, "/");
+  return fmt::format("/{}", join(kept, "/"));
 }
 
 bool lies_beneath(const std::string& path, const std::string& folder) {

@@ -54,13 +54,12 @@ int command_import(const Context& context, const Arguments& arguments) {
   require_root("import");
   return with_context("import " + options.source, [&] {
     const layerstore::Store store = open_store(context);
-    const layerstore::CommitRequest request{
-        .run = options.image.over({}),
-        .history = {.created_by = "lay import",
-                    .author = options.image.author,
-                    .comment = options.image.message},
-        .compression = options.image.compress_options(),
-    };
+    layerstore::CommitRequest request;
+    request.run = options.image.over({});
+    request.history.created_by = "lay import";
+    request.history.author = options.image.author;
+    request.history.comment = options.image.message;
+    request.compression = options.image.compress_options();
     const auto progress = make_progress_display();
     const layerstore::Image image = import_source(store, options, request, *progress);
     fmt::print("{}\n", image.id().to_string());

@@ -43,7 +43,7 @@ std::string shown(const Json& value) {
   if (!value.is_array()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::vector<std::string> parts;
   for (const Json& item : value) parts.push_back(shown(item));
-  return "[" + join(parts, " ") + "]";
+  return fmt::format("[{}]", join(parts, " "));
 }
 
 /// The value of what stands between {{ and }}.
