@@ -1,7 +1,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdio>
+#include <thread>
 
 #include "rootfs_fixture.h"
 
@@ -14,6 +17,25 @@ namespace {
 std::string read_path(const std::string& path) {
   return test::text_of(sys::cwd(), path);
 }
+
+/// Exchanges two names in a folder, again and again, until it goes out of scope.
+class Swapper {
+ public:
+  Swapper(const UniqueFd& dir, std::string first, std::string second)
+      : thread_([this, &dir, first = std::move(first), second = std::move(second)] {
+          while (!is_over_) ::renameat2(dir.get(), first.c_str(), dir.get(), second.c_str(), RENAME_EXCHANGE);
+        }) {}
+  Swapper(const Swapper&) = delete;
+  Swapper& operator=(const Swapper&) = delete;
+  ~Swapper() {
+    is_over_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> is_over_ = false;
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -158,4 +180,28 @@ TEST_CASE("a volume source that is not there is an error with a hint", "[runner]
       "mount '/data': volume source '{0}/absent' does not exist\nhint: make it first: mkdir -p '{0}/absent'",
       fixture.path());
   CHECK(fixture.enter([] { return std::string(); }).error == expected);
+}
+
+TEST_CASE(
+    "a neighbour that swaps folders and symlinks in a shared volume gets nothing mounted or made on the host",
+    "[runner][rootfs][hostile]") {
+  RootfsFixture fixture;
+  const UniqueFd volume = sys::open_dir(fixture.base(), "volume");
+  test::put_folder(volume, "sub");
+  sys::symlink_at("../../../../../../.." + fixture.path() + "/canary", volume, "trap");
+  fixture.add_volume("/data");
+  fixture.spec.mounts.push_back({"/data/sub/a/b", "tmpfs", "tmpfs", {"size=4k"}});
+  const struct ::stat before = sys::stat_at(fixture.base(), "canary");
+  const Swapper swapper(volume, "sub", "trap");
+  for (int start = 0; start < 200; ++start) {
+    // Refusing is as good as a mount inside; what counts is the host.
+    fixture.enter([] { return std::string(); });
+    ::unlinkat(volume.get(), "sub/a/b", AT_REMOVEDIR);
+    ::unlinkat(volume.get(), "sub/a", AT_REMOVEDIR);
+  }
+  const struct ::stat after = sys::stat_at(fixture.base(), "canary");
+  CHECK(after.st_nlink == 2);
+  CHECK(after.st_ctim.tv_sec == before.st_ctim.tv_sec);
+  CHECK(after.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+  CHECK(test::mounts_naming(fixture.path()).empty());
 }
