@@ -19,7 +19,7 @@ namespace {
 constexpr char kGo = 'g';
 constexpr char kConsole = 'c';
 constexpr char kError = 'e';
-constexpr std::size_t kMaxMessage = 64 * 1024;
+constexpr std::size_t kMaxMessage = 8 * 1024;
 
 struct Message {
   std::string text;  ///< empty: the other side is gone

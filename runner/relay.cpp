@@ -27,13 +27,13 @@ constexpr std::size_t kWriteSize = 4096;
 /// Control-D, which ends the input of a terminal's reader.
 constexpr std::byte kEndOfTransmission{4};
 
-/// One direction: bytes read from `from`, held until `to` takes them.
+/// One direction: bytes read from `from`, held until `to` takes them; without `to` they are only shown.
 class Channel {
  public:
   Channel(int from, int to) : from_(from), to_(to) {}
 
   bool is_open() const { return from_ >= 0; }
-  bool has_pending() const { return begin_ < pending_.size(); }
+  bool has_pending() const { return begin_ < end_; }
   /// What to wait for next; nothing when it has ended.
   std::optional<::pollfd> wanted() const {
     if (has_pending()) return ::pollfd{.fd = to_, .events = POLLOUT, .revents = 0};
@@ -43,39 +43,42 @@ class Channel {
   /// Reads one block; `seen` gets it. False when there is nothing now; an end closes the channel.
   template <class Seen>
   bool fill(Seen seen) {
-    pending_.resize(kBlockSize);
+    block_.resize(kBlockSize);
+    const ssize_t count = sys::retry_eintr([&] { return ::read(from_, block_.data(), block_.size()); });
+    if (count <= 0) {
+      if (count == 0 || errno != EAGAIN) from_ = -1;  // a pty whose other side is closed says EIO
+      return false;
+    }
+    const auto size = static_cast<std::size_t>(count);
+    seen(std::span<const std::byte>(block_).first(size));
     begin_ = 0;
-    const ssize_t count = sys::retry_eintr([&] { return ::read(from_, pending_.data(), pending_.size()); });
-    const bool is_empty = count < 0 && errno == EAGAIN;
-    pending_.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-    if (count <= 0 && !is_empty) from_ = -1;  // a pty whose other side is closed says EIO
-    if (count > 0) seen(std::span<const std::byte>(pending_));
-    if (to_ < 0) pending_.clear();
-    return count > 0;
+    end_ = to_ < 0 ? 0 : size;
+    return true;
   }
   /// Writes what fits; false when the reader is gone.
   bool drain() {
-    const std::size_t size = std::min(pending_.size() - begin_, kWriteSize);
-    const ssize_t count = sys::retry_eintr([&] { return ::write(to_, pending_.data() + begin_, size); });
+    const std::size_t size = std::min(end_ - begin_, kWriteSize);
+    const ssize_t count = sys::retry_eintr([&] { return ::write(to_, block_.data() + begin_, size); });
     if (count < 0) return errno == EAGAIN;
     begin_ += static_cast<std::size_t>(count);
     return true;
   }
   void put(std::byte byte) {
-    pending_.assign(1, byte);
+    block_.assign(1, byte);
     begin_ = 0;
+    end_ = 1;
   }
   void close() {
     from_ = -1;
-    pending_.clear();
-    begin_ = 0;
+    begin_ = end_ = 0;
   }
 
  private:
   int from_;
   int to_;
-  std::vector<std::byte> pending_;
+  std::vector<std::byte> block_;
   std::size_t begin_ = 0;
+  std::size_t end_ = 0;
 };
 
 std::string_view text_of(std::span<const std::byte> bytes) {

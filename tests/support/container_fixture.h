@@ -41,7 +41,7 @@ inline void write_text(const std::string& path, const std::string& text) {
 }
 
 /// Polls until `condition` holds; false when it does not within ten seconds.
-inline bool eventually(const std::function<bool()>& condition) {
+inline bool poll_until(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (std::chrono::steady_clock::now() < deadline) {
     if (condition()) return true;

@@ -24,7 +24,7 @@ TEST_CASE("an executed command sees the container's namespaces and files", "[run
     CHECK(fixture.exec(container, {.args = {"readlink", "/proc/self" + link}}).output == outside + "\n");
   }
   CHECK(fixture.exec(container, {.args = {"hostname"}}).output == "box\n");
-  CHECK(test::eventually([&] {
+  CHECK(test::poll_until([&] {
     return fixture.exec(container, {.args = {"cat", "/note"}}).output == "hello\n";
   }));
   const std::string cgroup = test::file_text("/proc/" + pid + "/cgroup");

@@ -9,7 +9,7 @@
 using namespace lay;
 using lay::test::ContainerFixture;
 using lay::test::error_of;
-using lay::test::eventually;
+using lay::test::poll_until;
 using runner::Status;
 
 namespace {
@@ -25,7 +25,7 @@ std::string log_of(const runner::Container& container, const runner::LogRequest&
 }
 
 bool is_ready(const runner::Container& container) {
-  return eventually([&] { return log_of(container).find("ready") != std::string::npos; });
+  return poll_until([&] { return log_of(container).find("ready") != std::string::npos; });
 }
 
 /// The process that holds the container's lock: the parent of its first process.
@@ -58,7 +58,7 @@ TEST_CASE("what the start of a detached container throws reaches the caller whol
   const Error error = error_of([&] { runner::run_detached(fixture.store(), container); });
   CHECK(error.code() == Errc::no_command);
   CHECK(error.message() == "command 'foo' not found in the container");
-  CHECK(eventually([&] { return !runner::is_run_locked(container.dir()); }));
+  CHECK(poll_until([&] { return !runner::is_run_locked(container.dir()); }));
   CHECK(container.state().status == Status::created);
   CHECK(container.state().error.find("'foo' not found") != std::string::npos);
   CHECK(fixture.leftovers().empty());
@@ -150,7 +150,7 @@ TEST_CASE("with its supervisor killed a container dies and reads as ended", "[ru
   REQUIRE(process);
   ::kill(supervisor_of(container), SIGKILL);
   CHECK(runner::wait_for_end(*process, std::chrono::seconds(10)));
-  CHECK(eventually([&] { return container.state().status == Status::exited; }));
+  CHECK(poll_until([&] { return container.state().status == Status::exited; }));
   CHECK(container.state().exit_code == 137);
   CHECK(runner::wait_container(container) == 137);
   fixture.store().remove(container);
@@ -161,7 +161,7 @@ TEST_CASE("a container whose supervisor was killed can be started again", "[runn
   const ContainerFixture fixture;
   const auto container = fixture.run_detached(fixture.script(kObedient));
   ::kill(supervisor_of(container), SIGKILL);
-  REQUIRE(eventually([&] { return container.state().status == Status::exited; }));
+  REQUIRE(poll_until([&] { return container.state().status == Status::exited; }));
   runner::run_detached(fixture.store(), container);
   CHECK(container.state().status == Status::running);
   runner::stop_container(container, std::chrono::seconds(0));

@@ -72,7 +72,7 @@ TEST_CASE("the command is process 1, with three descriptors and no host process 
   CHECK(fixture.run(fixture.config({"cat", "/proc/1/comm"})).output == "cat\n");
   // The fourth is the folder that ls reads.
   CHECK(fixture.run(fixture.config({"ls", "/proc/self/fd"})).output == "0\n1\n2\n3\n");
-  CHECK(fixture.run(fixture.script("ls -d /proc/[0-9]* | wc -l")).output == "3\n");
+  CHECK(fixture.run(fixture.script("echo /proc/[0-9]*")).output == "/proc/1\n");
 }
 
 TEST_CASE("descriptors that lay inherited do not reach the command", "[runner][life]") {

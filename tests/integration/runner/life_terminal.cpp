@@ -51,7 +51,7 @@ class UserTerminal {
   void type(const std::string& text) const { sys::write_all(master_, text); }
   /// Reads until `text` is on the screen; false after ten seconds.
   bool shows(const std::string& text) {
-    return test::eventually([&] {
+    return test::poll_until([&] {
       ::pollfd entry{.fd = master_.get(), .events = POLLIN, .revents = 0};
       std::array<std::byte, 4096> block;
       while (::poll(&entry, 1, 0) > 0 && (entry.revents & POLLIN) != 0) {
@@ -102,9 +102,10 @@ TEST_CASE("with -t the command has a terminal of its own that works as a termina
   ::kill(user.pid(), SIGWINCH);
   user.type("until stty size | grep '25 81'; do sleep 0.01; done\n");
   CHECK(user.shows("25 81\r\n"));
-  user.type("sleep 100\n\003");  // control-C reaches the job inside, not lay
-  user.type("echo after-$((2+2))\n");
-  CHECK(user.shows("after-4\r\n"));
+  user.type("(trap 'echo got-$((2+2)); exit' INT; echo job-$((3+3)); while :; do sleep 0.05; done)\n");
+  CHECK(user.shows("job-6\r\n"));
+  user.type("\003");  // control-C reaches the job inside, not lay
+  CHECK(user.shows("got-4\r\n"));
   user.type("exit 6\n");
   CHECK(user.wait() == 6);
   CHECK_FALSE(user.is_raw());
@@ -145,7 +146,7 @@ TEST_CASE("exec -t refuses a forged pty device", "[runner][exec]") {
     set->emplace_back("CAP_SYS_ADMIN");
   config.spec.linux_.seccomp = runner::SeccompProfile::unconfined;
   const auto forger = fixture.run_detached(config);
-  REQUIRE(test::eventually(
+  REQUIRE(test::poll_until(
       [&] { return test::file_text(forger.path() + "/log").find("ready") != std::string::npos; }));
   UserTerminal user([&] {
     return runner::exec_in(fixture.store(), forger, {.args = {"sh"}, .terminal = true, .open_stdin = true});
