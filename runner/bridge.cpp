@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "network_conntrack.h"
 #include "network_sysctl.h"
 #include "nftables.h"
 
@@ -149,6 +150,7 @@ void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {
   withdraw_ports(netfilter, names.table, ports);
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   for (DeadLease& entry : dead) {
+    if (!entry.record.ports.empty()) forget_flows_to(netfilter, entry.lease.address);
     // Usually its namespace has taken the link along; a container that outlived its holder still has it
     if (!entry.record.veth.empty() && find_link(route, entry.record.veth))
       remove_link(route, entry.record.veth);

@@ -188,20 +188,27 @@ bool NetlinkSocket::query(const NetlinkMessage& question, const std::function<vo
   }
 }
 
-std::optional<std::span<const std::uint8_t>> find_attribute(const nlmsghdr& message, std::size_t fixed_size,
-                                                            std::uint16_t type) {
+std::optional<std::span<const std::uint8_t>> find_nested(std::span<const std::uint8_t> attributes,
+                                                         std::uint16_t type) {
   std::optional<std::span<const std::uint8_t>> found;
-  const nlattr* attribute = nullptr;
-  const auto offset = static_cast<unsigned>(fixed_size);
-  const auto* begin = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, offset));
-  const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(&message));
-  for (attribute = begin;
-       mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)));
+  const auto* begin = reinterpret_cast<const nlattr*>(attributes.data());
+  const auto* end = attributes.data() + attributes.size();
+  for (const nlattr* attribute = begin;
+       mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const std::uint8_t*>(attribute)));
        attribute = mnl_attr_next(attribute))
     if (mnl_attr_get_type(attribute) == type)
       found = {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
                mnl_attr_get_payload_len(attribute)};
   return found;
+}
+
+std::optional<std::span<const std::uint8_t>> find_attribute(const nlmsghdr& message, std::size_t fixed_size,
+                                                            std::uint16_t type) {
+  const std::size_t start = NLMSG_ALIGN(fixed_size);
+  const std::size_t length = mnl_nlmsg_get_payload_len(&message);
+  if (length < start) return std::nullopt;
+  const auto* payload = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(&message));
+  return find_nested({payload + start, length - start}, type);
 }
 
 }  // namespace lay::runner

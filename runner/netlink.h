@@ -87,6 +87,9 @@ const T& fixed_part(const nlmsghdr& message) {
   return *reinterpret_cast<const T*>(&message + 1);
 }
 
+/// The payload of the attribute `type` among `attributes` in a row; empty when absent.
+std::optional<std::span<const std::uint8_t>> find_nested(std::span<const std::uint8_t> attributes,
+                                                         std::uint16_t type);
 /// The payload of the attribute `type` among those behind a fixed part of `fixed_size` bytes; empty when
 /// absent.
 std::optional<std::span<const std::uint8_t>> find_attribute(const nlmsghdr& message, std::size_t fixed_size,

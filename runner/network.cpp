@@ -11,6 +11,7 @@
 #include "bridge.h"
 #include "leases.h"
 #include "netlink_route.h"
+#include "network_conntrack.h"
 #include "network_names.h"
 #include "network_sysctl.h"
 #include "nftables.h"
@@ -100,15 +101,18 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
 
 void BridgeAttachment::State::release() {
   const std::vector<PublishedPort> ports = is_published ? published_ports() : std::vector<PublishedPort>{};
+  bool was_last = false;
   {
     const NetworkLock lock = leases.lock();
     if (lease) leases.drop(*std::exchange(lease, std::nullopt));
-    if (remove_unused_bridge(names, leases)) return;
+    was_last = remove_unused_bridge(names, leases);
   }
-  // Outside the lock, as it waits for a grace period. Nobody else can publish these ports: their sockets are
-  // closed after this.
+  if (ports.empty()) return;
+  // Outside the lock, for others need not wait. Nobody else can publish these ports: their sockets are closed
+  // last
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  withdraw_ports(netfilter, names.table, ports);
+  if (!was_last) withdraw_ports(netfilter, names.table, ports);
+  forget_flows_to(netfilter, ports.front().address);
 }
 
 BridgeAttachment::BridgeAttachment(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -161,6 +165,7 @@ void BridgeAttachment::connect(pid_t pid) {
     state.is_published = true;
     NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
     publish_ports(netfilter, state.names.table, state.published_ports());
+    forget_unpublished_flows(netfilter, state.attachment.ports);
   }
   inside.get();
 }

@@ -125,6 +125,31 @@ TEST_CASE("an address that the host does not have is refused", "[runner][network
   CHECK_THAT(error.message(), Catch::Contains("no address 192.0.2.77"));
 }
 
+TEST_CASE("a UDP client that never stops sending follows the port from container to container",
+          "[runner][network][ports]") {
+  const TwoMachines world;
+  const UniqueFd client = inside(world.outside.netns(), [] {
+    UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const sockaddr_in host = socket_address("198.51.100.1", 5353);
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&host), sizeof host) < 0)
+      throw Error::from_errno("connect");
+    return fd;
+  });
+  const auto reaches = [&](const UniqueFd& server) {
+    return eventually([&] {
+      static_cast<void>(::send(client.get(), "ping", 4, 0));  // refused as long as nobody is there
+      return wait_readable(server, 100);
+    });
+  };
+  const NetworkContainer other(world.run, "other");  // keeps conntrack and the table in use
+  ::send(client.get(), "ping", 4, 0);
+  for (const char* id : {"first", "second"}) {
+    const NetworkContainer container(world.run, id, {"5353:53/udp"});
+    const UniqueFd server = serve(container.netns(), SOCK_DGRAM, "0.0.0.0", 53);
+    CHECK(reaches(server));
+  }
+}
+
 namespace {
 
 /// Whether a server that sets SO_REUSEADDR, as most do, gets the port.

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <vector>
+
+#include "netlink.h"
+#include "network_address.h"
+#include "runner/network.h"
+
+/// Flows that the kernel remembers (conntrack). NAT rules see the first packet of a flow only, and a UDP flow
+/// lives as long as its client keeps sending: without this it would never notice that a port came or went.
+namespace lay::runner {
+
+/// Forgets the UDP flows to these host ports that began before the ports were published. Call it afterwards.
+void forget_unpublished_flows(NetlinkSocket& socket, const std::vector<PortMapping>& ports);
+/// Forgets the UDP flows that published ports have led to `address`. Call it when they have been withdrawn.
+void forget_flows_to(NetlinkSocket& socket, Ipv4 address);
+
+}  // namespace lay::runner
