@@ -77,7 +77,7 @@ void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
 
 void write_document(const UniqueFd& dir, const std::string& name, const Json& json, bool is_ephemeral) {
   AtomicFile file(dir, name);
-  file.write(dump_json_pretty(json));
+  file.write(dump_json(json));
   if (is_ephemeral)
     file.publish();
   else

@@ -39,8 +39,8 @@ FileLock lock_for_run(const Container& container) {
 /// One run of a container, from lock to last state, in the process that supervises it.
 class Run {
  public:
-  Run(const ContainerStore& store, const Container& container)
-      : store_(store), container_(container), lock_(lock_for_run(container)) {}
+  Run(const ContainerStore& store, const Container& container, Joined own_stdio)
+      : store_(store), container_(container), own_stdio_(own_stdio), lock_(lock_for_run(container)) {}
 
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
@@ -48,6 +48,7 @@ class Run {
     clear_leftovers();
     forget_exit_code(lock_);
     try {
+      if (own_stdio_ == Joined::no || !container_.config().auto_remove) log_.emplace(container_.dir());
       launched_.emplace(launch(store_, container_));
       save_running();
     } catch (const Error& error) {
@@ -62,16 +63,14 @@ class Run {
   }
 
   /// Supervises it until its end; returns the exit code.
-  int finish(Joined own_stdio) {
-    const ContainerConfig& config = container_.config();
-    std::optional<LogWriter> log;
-    if (own_stdio == Joined::no || !config.auto_remove) log.emplace(container_.dir());
-    relay_until_end(
-        launched_->process.pidfd(), std::move(launched_->stdio), signals_,
-        {.own_stdio = own_stdio, .terminal = config.spec.process.terminal, .log = log ? &*log : nullptr});
+  int finish() {
+    relay_until_end(launched_->process.pidfd(), std::move(launched_->stdio), signals_,
+                    {.own_stdio = own_stdio_,
+                     .terminal = container_.config().spec.process.terminal,
+                     .log = log_ ? &*log_ : nullptr});
     state_.exit_code = launched_->process.wait();
     launched_.reset();
-    if (log) state_.error = log->failure();
+    if (log_) state_.error = log_->failure();
     save_end();
     return state_.exit_code;
   }
@@ -117,9 +116,11 @@ class Run {
 
   const ContainerStore& store_;
   const Container& container_;
+  Joined own_stdio_;
   FileLock lock_;
   SignalQueue signals_;  // before the process, so that no signal is lost
   ContainerState state_;
+  std::optional<LogWriter> log_;
   std::optional<LaunchedContainer> launched_;
 };
 
@@ -130,14 +131,15 @@ class Run {
   try {
     std::optional<Run> run;
     try {
-      run.emplace(store, container);
+      run.emplace(store, container, Joined::no);
       run->start();
     } catch (const Error& error) {
+      run.reset();  // its lock first: whoever hears of the failure may remove the container at once
       caller.send_error(error);
       ::_exit(1);
     }
     { const ChildEnd told = std::move(caller); }  // its end is the good news
-    run->finish(Joined::no);
+    run->finish();
   } catch (const std::exception&) {
     ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
   }
@@ -147,9 +149,9 @@ class Run {
 }  // namespace
 
 int run_attached(const ContainerStore& store, const Container& container) {
-  Run run(store, container);
+  Run run(store, container, Joined::yes);
   run.start();
-  return run.finish(Joined::yes);
+  return run.finish();
 }
 
 void run_detached(const ContainerStore& store, const Container& container) {

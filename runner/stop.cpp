@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <csignal>
 #include <utility>
 
@@ -13,6 +15,7 @@ namespace {
 
 /// What a shell would say of a process killed by SIGKILL.
 constexpr int kKilled = 137;
+constexpr useconds_t kPause = 2000;  // microseconds, between two looks
 
 int stop_signal_of(const Container& container) {
   const std::string& name = container.config().stop_signal;
@@ -28,15 +31,19 @@ void signal_container(const Container& container, int signal) {
 }
 
 void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
-  const auto process = try_open_first_process(container);
-  if (process) {
-    const std::chrono::seconds patience =
-        timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
-    send_signal(process->pidfd, stop_signal_of(container));
-    if (!wait_for_end(process->pidfd, patience)) {
-      send_signal(process->pidfd, SIGKILL);
-      wait_for_end(process->pidfd, std::nullopt);
-    }
+  auto process = try_open_first_process(container);
+  while (!process &&
+         is_run_locked(container.dir())) {  // it is just starting, or its supervisor is clearing up
+    ::usleep(kPause);
+    process = try_open_first_process(container);
+  }
+  if (!process) return;
+  const std::chrono::seconds patience =
+      timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
+  send_signal(process->pidfd, stop_signal_of(container));
+  if (!wait_for_end(process->pidfd, patience)) {
+    send_signal(process->pidfd, SIGKILL);
+    wait_for_end(process->pidfd, std::nullopt);
   }
   wait_for_run_lock(container.dir());  // until its supervisor has cleared up
 }

@@ -23,7 +23,7 @@ TEST_CASE("on the bridge a container has an address, and gives it back", "[runne
   const test::HostNamespace host;
   const ContainerFixture fixture;
   const auto container = fixture.run_detached(
-      on_network(fixture.script(std::string("nc -lk -p 8000 -e echo served & ") + kIdle), "bridge"));
+      on_network(fixture.script(std::string("nc -ll -p 8000 -e echo served & ") + kIdle), "bridge"));
   const auto state = container.state();
   CHECK(state.address.starts_with("10."));
   CHECK(state.gateway.starts_with("10."));
