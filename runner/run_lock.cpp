@@ -20,7 +20,9 @@ std::optional<FileLock> take_run_lock(const UniqueFd& dir) {
   return FileLock::try_acquire(dir, kName, LockMode::exclusive);
 }
 
-void forget_exit_code(const FileLock& held) { sys::ftruncate(held.fd(), 0); }
+void forget_exit_code(const FileLock& held) {
+  sys::ftruncate(held.fd(), 0);
+}
 
 void write_exit_code(const FileLock& held, int exit_code) {
   sys::write_all(held.fd(), fmt::format("{}\n", exit_code));
