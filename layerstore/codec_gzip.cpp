@@ -15,7 +15,7 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr int kDefaultLevel = 6;
+constexpr int kDefaultLevel = 4;  // of 860 MB: 18 s of CPU for 393 MB, where level 6 takes 29 s for 386 MB
 constexpr std::size_t kBlock = 1024 * 1024;
 constexpr std::size_t kWindow = 32 * 1024;  // as far back as deflate can refer
 constexpr std::size_t kBuffer = 256 * 1024;

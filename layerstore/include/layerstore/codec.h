@@ -23,7 +23,8 @@ struct CompressOptions {
 };
 
 /// Compresses what is written and writes it to `out`; finish() writes the trailer and finishes `out`.
-/// zstd uses every core; the bytes do not depend on how many there are.
+/// Both compressions use every core; the bytes do not depend on how many there are, nor on how the input is
+/// cut. Throws invalid when the compression does not have that level.
 std::unique_ptr<ByteSink> make_compressor(const CompressOptions& options, ByteSink& out);
 
 /// Decompresses what it reads from `in`. Throws corrupt on broken or truncated input, and on bytes after its

@@ -17,6 +17,7 @@ struct DiffStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;            ///< of the tar, before compression
   std::uint64_t skipped_sockets = 0;  ///< tar cannot hold them
+  std::int64_t newest = 0;            ///< latest time among the entries, seconds after 1970
 };
 
 /// Writes a folder as an OCI layer tar (pax where ustar does not reach).
@@ -29,7 +30,7 @@ struct DiffStats {
 ///   order    in each folder whiteouts first, then byte order of the names; a folder before what it holds
 ///   kept     type, mode, owner, mtime in whole seconds, xattrs without overlay's own, hard links within the
 ///   tree source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories"
-/// Other file systems mounted inside are not entered: their mount points are written as empty folders.
+/// What is mounted inside is not entered, bind mounts included: written as empty folders or files.
 DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out);
 
 }  // namespace lay::layerstore

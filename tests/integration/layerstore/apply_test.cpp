@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -26,6 +27,7 @@ using test::tar_folder;
 using test::tar_hard_link;
 using test::tar_member;
 using test::tar_symlink;
+using test::tree_difference;
 
 /// A target beside things that no layer may touch or see.
 struct Target {
@@ -276,6 +278,24 @@ TEST_CASE("what follows the end is read but not unpacked", "[layerstore][apply]"
   const std::string tar = tar_file("a") + tar_end_mark() + tar_file("b") + "odd";
   CHECK(apply_to(target.layer(), tar).bytes == tar.size());
   CHECK(target.names() == "a f \n");
+}
+
+TEST_CASE("layers are unpacked side by side without touching one another", "[layerstore][apply]") {
+  const Target target;
+  std::string tar = tar_symlink("s", "../canary");
+  for (int i = 0; i < 200; ++i)
+    tar += tar_file("s/" + std::to_string(i)) + tar_folder("d" + std::to_string(i), 0777);
+  tar += tar_end_mark();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    const std::string folder = target.temp.path() + "/layer/" + std::to_string(i);
+    run_in(target.temp.path(), "mkdir -m 700 " + folder);
+    threads.emplace_back([&tar, folder] { apply_to(folder, tar); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(target.canary_now() == target.canary);
+  for (const char* i : {"/1", "/2", "/3"})
+    CHECK(tree_difference(target.layer() + "/0", target.layer() + i) == "");
 }
 
 TEST_CASE("a refusal names the entry, made printable", "[layerstore][apply]") {

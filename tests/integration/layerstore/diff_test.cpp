@@ -5,9 +5,14 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <clocale>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -214,6 +219,17 @@ TEST_CASE("the same folder gives the same bytes under another umask, locale, tim
   CHECK((first == diff_of(fixture.path("copy"))));
 }
 
+TEST_CASE("a file that is not as long as it says changed while it was read", "[layerstore][diff]") {
+  const Error grew =
+      error_of([] { diff_of("/proc/sys/kernel/random", TreeKind::plain); });  // all say 0 bytes
+  CHECK(grew.code() == Errc::io);
+  CHECK_THAT(grew.message(), Catch::Contains("grew beyond its 0 bytes"));
+  const Error shrank =
+      error_of([] { diff_of("/sys/devices/virtual/mem/null", TreeKind::plain); });  // all say 4096
+  CHECK(shrank.code() == Errc::io);
+  CHECK_THAT(shrank.message(), Catch::Contains("shrank below its 4096 bytes"));
+}
+
 TEST_CASE("a deep tree needs neither stack nor open files for every level", "[layerstore][diff]") {
   const OverlayFixture fixture;
   run_in(fixture.path("upper"), "i=0; while [ $i -lt 1500 ]; do mkdir d; touch f; cd ./d; i=$((i+1)); done");
@@ -225,6 +241,37 @@ TEST_CASE("a deep tree needs neither stack nor open files for every level", "[la
   ::setrlimit(RLIMIT_NOFILE, &before);
   CHECK(names.size() == 3001);
   CHECK(names.back() == "f");
+}
+
+TEST_CASE("a name that is swapped with a symlink meanwhile never leads outside", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.temp.path(),
+         "mkdir canary upper/d; echo SECRET > canary/f; echo SECRET > canary-file; "
+         "touch upper/f upper/d/f; ln -s ../canary-file upper/f2; ln -s ../canary upper/d2");
+  const UniqueFd upper = sys::open_dir(sys::cwd(), fixture.path("upper"));
+  std::atomic<bool> stop = false;
+  std::thread attacker([&] {
+    while (!stop)
+      for (const auto& [a, b] : {std::pair("f", "f2"), std::pair("d", "d2")})
+        ::renameat2(upper.get(), a, upper.get(), b, RENAME_EXCHANGE);
+  });
+  int finished = 0;
+  bool leaked = false;
+  for (int i = 0; i < 2000; ++i) {
+    StringSink sink;
+    try {
+      write_diff(upper, TreeKind::upper, sink);
+      ++finished;
+    } catch (const Error& error) {  // replaced while it was read
+      leaked = leaked || error.code() != Errc::io;
+    }
+    leaked = leaked || sink.text().find("SECRET") != std::string::npos;
+  }
+  stop = true;
+  attacker.join();
+  CHECK_FALSE(leaked);
+  INFO(finished << " of 2000 finished");
+  CHECK(finished < 2000);  // else the race was never met
 }
 
 TEST_CASE("a path that nobody could unpack is unsupported", "[layerstore][diff]") {
