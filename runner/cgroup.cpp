@@ -1,5 +1,6 @@
 #include "cgroup.h"
 
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,19 @@ namespace {
 /// How long the processes of a container may take to be gone after SIGKILL: one that waits for a slow disk
 /// dies late.
 constexpr std::chrono::milliseconds kRemovalLimit{5000};
+
+/// In a container whose cgroup file system is read-only every start would fail with "read-only file system"
+/// alone.
+CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+  try {
+    return make_group(hierarchy, container_id);
+  } catch (Error& error) {
+    error.add_context(fmt::format("cgroup hierarchy '{}'", cgroup_folder_name(hierarchy)));
+    if (error.error_number() == EROFS || error.error_number() == EACCES)
+      error.with_hint("lay needs a writable cgroup file system; a container that runs lay must be given one");
+    throw;
+  }
+}
 
 void kill_and_remove(const std::vector<CgroupGroup>& groups, const std::string& container_id) {
   kill_groups(groups);
@@ -51,8 +65,7 @@ CgroupGuard CgroupGuard::create(const std::string& container_id, const Resources
   auto state = std::make_unique<State>();
   state->id = container_id;
   for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
-    state->groups.push_back(with_context(fmt::format("cgroup hierarchy '{}'", cgroup_folder_name(hierarchy)),
-                                         [&] { return make_group(hierarchy, container_id); }));
+    state->groups.push_back(make_group_with_hint(hierarchy, container_id));
     state->ownership = CgroupOwnership::owned;  // of the groups made so far, also when the next one fails
   }
   set_limits(state->groups, resources);

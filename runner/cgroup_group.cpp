@@ -61,17 +61,16 @@ void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
     if (read_group_file(dir, file).empty()) write_group_file(dir, file, read_group_file(parent, file));
 }
 
-/// Lets the children of `dir` use what this group may use. Where processes of others stand in the way (EBUSY)
-/// the limit itself will fail later, with the name of the flag, if one was asked for.
+/// Lets the children of `dir` use what this group may use. A controller that cannot be passed on (processes
+/// of others in the group, real-time processes) matters only to a limit that needs it: that one then fails,
+/// naming its flag.
 void enable_v2_controllers(const UniqueFd& dir) {
   for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' ')) {
     if (controller != "memory" && controller != "cpu" && controller != "pids") continue;
     try {
-      write_group_file(dir, "cgroup.subtree_control", "+" + controller);
-    } catch (const Error& error) {
-      if (error.error_number() != EBUSY && error.error_number() != ENOENT &&
-          error.error_number() != EOPNOTSUPP)
-        throw;
+      write_group_file(dir, "cgroup.subtree_control", fmt::format("+{}", controller));
+    } catch (const Error&) {
+      continue;
     }
   }
 }

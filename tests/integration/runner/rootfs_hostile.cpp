@@ -193,7 +193,7 @@ TEST_CASE(
   fixture.spec.mounts.push_back({"/data/sub/a/b", "tmpfs", "tmpfs", {"size=4k"}});
   const struct ::stat before = sys::stat_at(fixture.base(), "canary");
   const Swapper swapper(volume, "sub", "trap");
-  for (int start = 0; start < 200; ++start) {
+  for (int start = 0; start < 100; ++start) {
     // Refusing is as good as a mount inside; what counts is the host.
     fixture.enter([] { return std::string(); });
     ::unlinkat(volume.get(), "sub/a/b", AT_REMOVEDIR);
