@@ -31,7 +31,8 @@ std::optional<FileLock> FileLock::try_acquire(const UniqueFd& dir, const std::st
 }
 
 FileLock FileLock::lock(UniqueFd fd, LockMode mode) {
-  if (sys::retry_eintr([&] { return ::flock(fd.get(), operation(mode)); }) < 0) throw Error::from_errno("lock");
+  if (sys::retry_eintr([&] { return ::flock(fd.get(), operation(mode)); }) < 0)
+    throw Error::from_errno("lock");
   return FileLock(std::move(fd));
 }
 

@@ -25,7 +25,8 @@ Json parse_json(std::string_view text, const std::string& what) {
     throw Error::make(Errc::invalid, "{}: {} bytes, expected at most {}", what, text.size(), kMaxJsonBytes);
   // The reader below takes a NUL for the end and skips a byte order mark: others would see another document.
   if (text.find('\0') != std::string_view::npos || text.starts_with("\xef\xbb\xbf"))
-    throw Error::make(Errc::invalid, "{}: not valid JSON: it holds a NUL or begins with a byte order mark", what);
+    throw Error::make(Errc::invalid, "{}: not valid JSON: it holds a NUL or begins with a byte order mark",
+                      what);
   // The depth is counted before parsing: a deeply nested value must not exist, not even to be destroyed.
   int depth = 0;
   bool in_string = false;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -37,6 +38,7 @@ class LayerUnpacker {
       throw_if_cancelled();
       unpack(*entry);
       ++stats.entries;
+      stats.newest = std::max<std::int64_t>(stats.newest, entry->mtime.tv_sec);
     }
     if (!has_root_) set_root_defaults();
     folders_.finish();

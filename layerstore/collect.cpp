@@ -48,23 +48,26 @@ void mark(const BlobStore& blobs, const Descriptor& descriptor, int depth, Reach
   }
 }
 
-Reachable find_reachable(const Store& store) {
-  Reachable found;
+Reachable find_reachable(const Store& store, const InUse& in_use) {
+  Reachable found{.layers = in_use.layers};
+  for (const Digest& manifest : in_use.manifests)
+    if (found.blobs.insert(manifest).second && store.blobs().has(manifest))
+      mark_manifest(store.blobs(), store.blobs().read(manifest), found);
   for (const Descriptor& root : store.images().roots()) mark(store.blobs(), root, 0, found);
   return found;
 }
 
 }  // namespace
 
-CollectResult Store::collect(const std::set<Digest>& layers_in_use) const {
+CollectResult Store::collect(const InUse& in_use) const {
   Ingest::sweep(*root_);
   const auto alone = FileLock::try_acquire(*root_, kStoreLock, LockMode::exclusive);
   if (!alone) return {};
-  const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this); });
+  const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this, in_use); });
 
   CollectResult result;
   for (const Digest& diff_id : layers_->list()) {
-    if (keep.layers.contains(diff_id) || layers_in_use.contains(diff_id)) continue;
+    if (keep.layers.contains(diff_id)) continue;
     layers_->remove(diff_id);
     ++result.layers;
   }

@@ -117,6 +117,7 @@ class Walk {
   void write(const TarEntry& entry) {
     out_.append(write_tar_header(entry));
     ++stats_.entries;
+    stats_.newest = std::max<std::int64_t>(stats_.newest, entry.mtime.tv_sec);
   }
 
   /// Writes the folder's own entry and makes it the one whose children come next.

@@ -38,7 +38,9 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
   };
   run_pipeline(decompress, [&](ByteSource& tar) {
     TeeSource teed(tar, counted);
-    written.stats.entries = layer.apply(teed).entries;
+    const ApplyStats applied = layer.apply(teed);
+    written.stats.entries = applied.entries;
+    written.stats.newest = applied.newest;
   });
   counted.finish();
 

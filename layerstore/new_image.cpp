@@ -1,8 +1,10 @@
 #include "new_image.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "layerstore/media_types.h"
 
 namespace lay::layerstore {
@@ -23,15 +25,24 @@ std::size_t layers_in(const std::vector<History>& history) {
       std::count_if(history.begin(), history.end(), [](const History& entry) { return !entry.empty_layer; }));
 }
 
-ImageConfig plan_config(const CommitRequest& request, const Digest& diff_id) {
+/// A clock would give the same upper another digest each time: an image is as old as the newest thing in it.
+History plan_history(const CommitRequest& request, const WrittenLayer& layer) {
+  History history = request.history;
+  if (history.created.empty())
+    history.created = format_time(std::chrono::system_clock::from_time_t(layer.stats.newest));
+  return history;
+}
+
+ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer) {
   ImageConfig config = request.base ? request.base->config : new_config();
-  config.created = request.history.created;
+  const History history = plan_history(request, layer);
+  config.created = history.created;
   config.author = request.history.author;
   config.run = request.run;
   // Readers pair history with layers by counting: a base that tells less than it holds is filled up first.
   while (layers_in(config.history) < config.diff_ids.size()) config.history.emplace_back();
-  config.diff_ids.push_back(diff_id);
-  config.history.push_back(request.history);
+  config.diff_ids.push_back(layer.diff_id);
+  config.history.push_back(history);
   return config;
 }
 
@@ -70,7 +81,7 @@ Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, c
 Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
                     const WrittenLayer& layer) {
   require_base_layers(store, request);
-  const std::string config = write_image_config(plan_config(request, layer.diff_id));
+  const std::string config = write_image_config(plan_config(request, layer));
   const Descriptor stored_config = store.blobs().put(config, media_type::kConfig);
   const std::string manifest = write_manifest(plan_manifest(request, stored_config, layer.blob));
   const Descriptor stored_manifest = store.blobs().put(manifest, media_type::kManifest);

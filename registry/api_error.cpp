@@ -37,7 +37,7 @@ std::string describe_body(const HttpResponse& response) {
   if (response.body.empty()) return "with no explanation";
   if (type.starts_with("text/html")) return "with an HTML page: is this a registry?";
   const std::string line = response.body.substr(0, response.body.find('\n'));
-  return "'" + shortened(line) + "'";
+  return fmt::format("'{}'", shortened(line));
 }
 
 Errc code_of(int status) {

@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "api_error.h"
@@ -51,6 +52,27 @@ Digest verify_document(const std::string& bytes, const std::optional<Digest>& ex
     throw Error::make(Errc::corrupt, "got {}, expected {}", got.to_string(), wanted->to_string());
   return got;
 }
+
+/// Keeps what its target throws, so that a full disk here is not told as the registry's failure.
+class KeepingSink final : public ByteSink {
+ public:
+  explicit KeepingSink(ByteSink& target) : target_(target) {}
+  void write(std::span<const std::byte> bytes) override {
+    try {
+      target_.write(bytes);
+    } catch (...) {
+      failure_ = std::current_exception();
+      throw Error(Errc::cancelled, "given up");
+    }
+  }
+  void rethrow_failure() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  ByteSink& target_;
+  std::exception_ptr failure_;
+};
 
 std::string without_parameters(std::string content_type) {
   content_type.resize(std::min(content_type.find_first_of("; \t"), content_type.size()));
@@ -128,12 +150,18 @@ bool RegistryClient::has_blob(const Digest& digest, const std::stop_token& stop)
 }
 
 void RegistryClient::get_blob(const Descriptor& blob, ByteSink& out, const std::stop_token& stop) const {
-  in_context([&] {
-    const std::string what = "blob " + blob.digest.to_string();
-    const HttpResponse response = exchange(
-        {.url = url_of("blobs/" + blob.digest.to_string()), .sink = &out, .limit = blob.size, .stop = stop});
-    if (!response.ok()) throw api_error(response, what);
-  });
+  KeepingSink sink(out);
+  try {
+    in_context([&] {
+      const std::string path = "blobs/" + blob.digest.to_string();
+      const HttpResponse response =
+          exchange({.url = url_of(path), .sink = &sink, .limit = blob.size, .stop = stop});
+      if (!response.ok()) throw api_error(response, "blob " + blob.digest.to_string());
+    });
+  } catch (const Error&) {
+    sink.rethrow_failure();
+    throw;
+  }
 }
 
 std::string RegistryClient::read_blob(const Descriptor& blob) const {

@@ -126,25 +126,23 @@ void put_document(const Store& store, const Descriptor& descriptor, const std::s
 
 Image pull(const Store& store, const PullRequest& request, const std::string& name, Progress& progress) {
   const RegistryClient client(request.reference, Access::pull, request.connection);
-  return with_context(to_string(request.reference), [&] {
-    const Document document = fetch_manifest(client, request);
-    const Manifest manifest = layerstore::parse_manifest(document.bytes);
-    check_manifest(manifest);
-    const std::string config = client.read_blob(manifest.config);
-    Image image{.descriptor = {.media_type = manifest.media_type,
-                               .digest = document.digest,
-                               .size = document.bytes.size()},
-                .manifest = manifest,
-                .config = layerstore::parse_image_config(config)};
-    check_config(image.config, manifest, request.platform);
+  const Document document = fetch_manifest(client, request);
+  const Manifest manifest = layerstore::parse_manifest(document.bytes);
+  check_manifest(manifest);
+  const std::string config = client.read_blob(manifest.config);
+  Image image{.descriptor = {.media_type = manifest.media_type,
+                             .digest = document.digest,
+                             .size = document.bytes.size()},
+              .manifest = manifest,
+              .config = layerstore::parse_image_config(config)};
+  check_config(image.config, manifest, request.platform);
 
-    const FileLock writing = store.share();
-    fetch_layers(store, client, image, request.parallel, progress);
-    put_document(store, manifest.config, config);
-    put_document(store, image.descriptor, document.bytes);
-    store.images().put(name, image.descriptor);
-    return image;
-  });
+  const FileLock writing = store.share();
+  fetch_layers(store, client, image, request.parallel, progress);
+  put_document(store, manifest.config, config);
+  put_document(store, image.descriptor, document.bytes);
+  store.images().put(name, image.descriptor);
+  return image;
 }
 
 }  // namespace lay::registry

@@ -179,7 +179,7 @@ Reference parse_reference(std::string_view text) {
   if (!is_domain(result.domain)) refuse(text, fmt::format("'{}' is no host", printable(result.domain)));
   check_repository(text, result.repository);
   if (result.domain == kDefaultDomain && result.repository.find('/') == std::string::npos)
-    result.repository = "library/" + result.repository;
+    result.repository.insert(0, "library/");
   const std::size_t length = result.domain.size() + 1 + result.repository.size();
   if (length > kMaxName)
     refuse(text, fmt::format("{} characters without the tag, at most {} are allowed", length, kMaxName));

@@ -53,15 +53,18 @@ runner::ContainerStore open_containers(const Context& context) {
   return {context.root, context.run};
 }
 
-std::set<layerstore::Digest> layers_in_use(const runner::ContainerStore& containers) {
-  std::set<layerstore::Digest> used;
+layerstore::InUse in_use_by(const runner::ContainerStore& containers) {
+  layerstore::InUse in_use;
   for (const runner::Container& container : containers.list()) {
     const auto& notes = container.config().notes;
-    const auto it = notes.find(note::kDiffIds);
-    if (it == notes.end() || it->second.empty()) continue;
-    for (const std::string& diff_id : split(it->second, ',')) used.insert(layerstore::Digest::parse(diff_id));
+    if (const auto it = notes.find(note::kManifest); it != notes.end())
+      in_use.manifests.insert(layerstore::Digest::parse(it->second));
+    const auto diff_ids = notes.find(note::kDiffIds);
+    if (diff_ids == notes.end() || diff_ids->second.empty()) continue;
+    for (const std::string& diff_id : split(diff_ids->second, ','))
+      in_use.layers.insert(layerstore::Digest::parse(diff_id));
   }
-  return used;
+  return in_use;
 }
 
 }  // namespace lay::cli

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +23,8 @@ void require_root(const std::string& what);
 layerstore::Store open_store(const Context& context);
 runner::ContainerStore open_containers(const Context& context);
 
-/// The diff_ids that containers of this root stand on: collecting must not take them.
-std::set<layerstore::Digest> layers_in_use(const runner::ContainerStore& containers);
+/// What the containers of this root stand on: collecting must not take it.
+layerstore::InUse in_use_by(const runner::ContainerStore& containers);
 
 /// Keys of ContainerConfig::notes: what src/ wants to remember of a container and the runner does not read.
 namespace note {

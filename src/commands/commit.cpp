@@ -76,7 +76,7 @@ Source open_container(const Context& context, const layerstore::Store& store, co
 int command_commit(const Context& context, const Arguments& arguments) {
   const CommitOptions options = parse_options(arguments);
   require_root("commit");
-  return with_context("commit " + options.source, [&] {
+  return with_context("commit " + printable(options.source), [&] {
     const layerstore::Store store = open_store(context);
     const std::string name = registry::local_name(options.name);
     const bool is_folder = options.source.find('/') != std::string::npos || options.source == ".";

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "output/messages.h"
 
 namespace lay::cli {
@@ -20,7 +21,7 @@ inline int for_each_name(const std::string& verb, const std::vector<std::string>
     try {
       work(name);
     } catch (const Error& error) {
-      print_error(fmt::format("{} {}: {}", verb, name, error.message()), error.hint());
+      print_error(fmt::format("{} {}: {}", verb, printable(name), error.message()), error.hint());
       code = 1;
     }
   }

@@ -1,5 +1,6 @@
 #include <cstdlib>
 
+#include "base/text.h"
 #include "command.h"
 #include "options.h"
 #include "runner/lifecycle.h"
@@ -25,7 +26,7 @@ int command_exec(const Context& context, const Arguments& arguments) {
   for (const std::string& setting : request.env) set_environment(env, setting);
   request.env = env;
 
-  return with_context("exec " + name, [&] {
+  return with_context("exec " + printable(name), [&] {
     const runner::ContainerStore containers = open_containers(context);
     return runner::exec_in(containers, containers.find(name), request);
   });

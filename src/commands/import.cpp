@@ -4,6 +4,7 @@
 
 #include "../context.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "command.h"
 #include "layerstore/commit.h"
 #include "options.h"
@@ -52,7 +53,7 @@ layerstore::Image import_source(const layerstore::Store& store, const ImportOpti
 int command_import(const Context& context, const Arguments& arguments) {
   const ImportOptions options = parse_options(arguments);
   require_root("import");
-  return with_context("import " + options.source, [&] {
+  return with_context("import " + printable(options.source), [&] {
     const layerstore::Store store = open_store(context);
     layerstore::CommitRequest request;
     request.run = options.image.over({});

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "command.h"
 #include "options.h"
 #include "registry/credentials.h"
@@ -64,7 +65,7 @@ int command_login(const Context&, const Arguments& arguments) {
   parser->add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
   parse(*parser, arguments);
 
-  return with_context("login " + host, [&] {
+  return with_context("login " + printable(host), [&] {
     if (credentials.username.empty()) {
       if (from_stdin)
         throw Error(Errc::invalid, "--password-stdin needs --username")
@@ -98,7 +99,7 @@ int command_logout(const Context&, const Arguments& arguments) {
   parser->add_option("host", host, "registry (docker.io)");
   parser->add_option("--authfile", authfile, "auth file to write")->type_name("FILE");
   parse(*parser, arguments);
-  return with_context("logout " + host, [&] {
+  return with_context("logout " + printable(host), [&] {
     if (!registry::CredentialStore(optional_file(authfile)).erase(host))
       throw Error::make(Errc::not_found, "not logged in to {}", host);
     fmt::print("Removed login credentials for {}\n", host);

@@ -27,7 +27,7 @@ int command_logs(const Context& context, const Arguments& arguments) {
       throw UsageError{fmt::format("--tail '{}' is neither a number nor 'all'", printable(tail))};
   }
   if (follow) request.follow = runner::LogFollow::yes;
-  return with_context("logs " + name, [&] {
+  return with_context("logs " + printable(name), [&] {
     runner::read_log(open_containers(context).find(name), request,
                      [](runner::LogStream stream, const std::string& text) {
                        std::FILE* to = stream == runner::LogStream::out ? stdout : stderr;

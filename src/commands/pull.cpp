@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "command.h"
 #include "options.h"
 #include "output/progress_display.h"
@@ -20,7 +21,7 @@ int command_pull(const Context& context, const Arguments& arguments) {
   parse(*parser, arguments);
   require_root("pull");
 
-  return with_context("pull " + name, [&] {
+  return with_context("pull " + printable(name), [&] {
     registry::PullRequest request{.reference = registry::parse_reference(name),
                                   .connection = connection.connection()};
     if (!platform.empty()) request.platform = layerstore::parse_platform(platform);

@@ -2,6 +2,7 @@
 
 #include "base/atomic_file.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "command.h"
 #include "image_lookup.h"
 #include "options.h"
@@ -28,7 +29,7 @@ int command_push(const Context& context, const Arguments& arguments) {
   connection.add_to(*parser);
   parse(*parser, arguments);
 
-  return with_context("push " + source, [&] {
+  return with_context("push " + printable(source), [&] {
     const registry::PushRequest request{
         .reference = registry::parse_reference(target.empty() ? source : target),
         .connection = connection.connection(),

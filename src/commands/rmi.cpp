@@ -70,7 +70,7 @@ int command_rmi(const Context& context, const Arguments& arguments) {
       code = 1;
     }
   }
-  store.collect(layers_in_use(containers));
+  store.collect(in_use_by(containers));
   return code;
 }
 

@@ -151,7 +151,7 @@ int run_container(const runner::ContainerStore& containers, const runner::Contai
 int command_run(const Context& context, const Arguments& arguments) {
   const Invocation invocation = parse_invocation(arguments);
   require_root("run");
-  return with_context("run " + invocation.image, [&] {
+  return with_context("run " + printable(invocation.image), [&] {
     const runner::ContainerStore containers = open_containers(context);
     const runner::Container container = create_container(context, containers, invocation);
     if (!invocation.id_file.empty())

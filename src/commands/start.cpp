@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "command.h"
 #include "each.h"
 #include "options.h"
@@ -18,7 +19,7 @@ int command_start(const Context& context, const Arguments& arguments) {
   require_root("start");
   const runner::ContainerStore containers = open_containers(context);
   if (attach && names.size() == 1)
-    return with_context("start " + names.front(),
+    return with_context("start " + printable(names.front()),
                         [&] { return runner::run_attached(containers, containers.find(names.front())); });
   if (attach) throw UsageError{"--attach takes one container"};
   return for_each_name("start", names, [&](const std::string& name) {

@@ -107,8 +107,7 @@ teardown() { close_world; }
   has "$output" refused
   [ "$(cat "$world/data/new")" = new ]
   "$LAY" commit v vol >/dev/null
-  run "$LAY" run --rm --network none vol ls -A / /data
-  [[ $output != *file* ]]
+  [ -z "$("$LAY" run --rm --network none vol sh -c 'ls -A /data 2>/dev/null')" ]
 }
 
 @test "the files for /etc are bound in and never committed" {
@@ -119,7 +118,7 @@ teardown() { close_world; }
   [ "$("$LAY" inspect named | jq '.[0].Layers | length')" -eq 2 ]
   layer=$("$LAY" inspect named | jq -r '.[0].Layers[-1].digest')
   run bash -c "zstd -dc '$LAY_ROOT/blobs/sha256/${layer#sha256:}' | tar -t"
-  has "$output" ./real
+  has "$output" real
   [[ $output != *etc/host* && $output != *resolv* ]]
 }
 

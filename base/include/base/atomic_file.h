@@ -23,8 +23,8 @@ class AtomicFile {
   void write(std::string_view text);
   /// fsync, rename over `name`, fsync of the folder.
   void commit();
-  /// Only the rename: readers see the old content or the new, a power cut may lose either. For what a restart of the
-  /// machine makes worthless.
+  /// Only the rename: readers see the old content or the new, a power cut may lose either. For what a restart
+  /// of the machine makes worthless.
   void publish();
 
  private:

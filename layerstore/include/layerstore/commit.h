@@ -26,7 +26,8 @@ WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind ki
 struct CommitRequest {
   std::optional<Image> base;  ///< the image the upper was made on; none: the upper is the whole root
   RunDefaults run;            ///< as the new image shall have it: the base's defaults with the user's changes
-  History history;  ///< of the new layer; `created` is the image's time too (empty: none is written)
+  History
+      history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
   CompressOptions compression;
 };
 

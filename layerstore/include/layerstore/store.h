@@ -31,6 +31,12 @@ struct CollectResult {
   std::uint64_t bytes = 0;  ///< of removed blobs
 };
 
+/// What must not be collected though no name may reach it any more: containers stand on it.
+struct InUse {
+  std::set<Digest> manifests;  ///< with all they reach, so that their containers can still be committed
+  std::set<Digest> layers;     ///< diff_ids
+};
+
 /// One root: an OCI image layout with layers/ and ingest/ beside it (docs/architecture.md, "The store").
 class Store {
  public:
@@ -51,10 +57,10 @@ class Store {
   /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
   Image load(const Descriptor& manifest) const;
 
-  /// Removes every blob and layer that no name reaches. `layers_in_use` are diff_ids that must stay
-  /// (containers). When a writer is at work nothing is collected and the result is empty; the next call does
-  /// it.
-  CollectResult collect(const std::set<Digest>& layers_in_use) const;
+  /// Removes every blob and layer that neither a name nor `in_use` reaches. When a writer is at work nothing
+  /// is collected and the result is empty; the next call does it. Throws corrupt, having removed nothing,
+  /// when a manifest cannot be read, since it might reach anything.
+  CollectResult collect(const InUse& in_use) const;
 
  private:
   Store(std::string path, UniqueFd root);

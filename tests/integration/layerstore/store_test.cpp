@@ -222,7 +222,7 @@ TEST_CASE("a layer that a container uses is not collected", "[layerstore][store]
   const TempStore temp;
   const Image image = import(temp.store, small_tar(temp.folder, "tree", "hello"), "app:1");
   temp.store.images().remove("app:1");
-  CHECK(temp.store.collect({image.config.diff_ids[0]}).layers == 0);
+  CHECK(temp.store.collect({.layers = {image.config.diff_ids[0]}}).layers == 0);
   CHECK(temp.store.layers().has(image.config.diff_ids[0]));
   CHECK(temp.store.collect({}).layers == 1);
 }

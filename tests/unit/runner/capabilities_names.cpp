@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include <linux/capability.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/error.h"
 #include "capabilities.h"
@@ -9,7 +9,8 @@
 using namespace lay;
 using namespace lay::runner;
 
-TEST_CASE("a capability is known by its name, with or without CAP_ and in any case", "[runner][capabilities]") {
+TEST_CASE("a capability is known by its name, with or without CAP_ and in any case",
+          "[runner][capabilities]") {
   CHECK(capability_number("CAP_CHOWN") == CAP_CHOWN);
   CHECK(capability_number("net_raw") == CAP_NET_RAW);
   CHECK(capability_number("Cap_Checkpoint_Restore") == CAP_CHECKPOINT_RESTORE);
@@ -24,7 +25,8 @@ TEST_CASE("an unknown capability is refused by name, made printable", "[runner][
   CHECK_THROWS_AS(capability_number("CAP_CAP_CHOWN"), Error);
 }
 
-TEST_CASE("the default set has eleven capabilities and leaves inheritable and ambient empty", "[runner][capabilities]") {
+TEST_CASE("the default set has eleven capabilities and leaves inheritable and ambient empty",
+          "[runner][capabilities]") {
   const Capabilities capabilities = default_capabilities();
   CHECK(capabilities.bounding.size() == 11);
   CHECK(capabilities.effective == capabilities.bounding);

@@ -1,7 +1,8 @@
+#include "cgroup_layout.h"
+
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
-#include "cgroup_layout.h"
 #include "cgroup_limits.h"
 #include "error_of.h"
 
@@ -9,7 +10,8 @@ using namespace lay;
 using namespace lay::runner;
 
 TEST_CASE("the hierarchies of a hybrid machine are told apart", "[runner][cgroup]") {
-  std::vector<CgroupHierarchy> found = parse_proc_cgroup("4:memory:/a/b:c\n2:cpu,cpuacct:/\n1:name=systemd:/\n0::/x\n");
+  std::vector<CgroupHierarchy> found =
+      parse_proc_cgroup("4:memory:/a/b:c\n2:cpu,cpuacct:/\n1:name=systemd:/\n0::/x\n");
   REQUIRE(found.size() == 4);
   CHECK(found[0].version == CgroupVersion::v1);
   CHECK(found[0].has("memory"));
@@ -19,11 +21,12 @@ TEST_CASE("the hierarchies of a hybrid machine are told apart", "[runner][cgroup
   CHECK(found[3].version == CgroupVersion::v2);
   CHECK(cgroup_folder_name(found[3]) == "unified");
 
-  add_mount_points(found,
-                   "34 30 0:31 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
-                   "35 30 0:32 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 master:1 - cgroup cgroup rw,cpu,cpuacct\n"
-                   "40 30 0:37 / /with\\040space rw - cgroup2 cgroup2 rw\n"
-                   "41 30 0:38 / /else rw - cgroup2 cgroup2 rw\nnot a line\n");
+  add_mount_points(
+      found,
+      "34 30 0:31 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+      "35 30 0:32 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 master:1 - cgroup cgroup rw,cpu,cpuacct\n"
+      "40 30 0:37 / /with\\040space rw - cgroup2 cgroup2 rw\n"
+      "41 30 0:38 / /else rw - cgroup2 cgroup2 rw\nnot a line\n");
   CHECK(found[0].mount_point == "/sys/fs/cgroup/memory");
   CHECK(found[1].mount_point == "/sys/fs/cgroup/cpu,cpuacct");
   CHECK(found[2].mount_point.empty());
@@ -38,6 +41,7 @@ TEST_CASE("a line of /proc/self/cgroup that is none is refused", "[runner][cgrou
 TEST_CASE("device rules are written as the devices controller reads them", "[runner][cgroup]") {
   CHECK(format_device_rule({.allow = false}) == "a");
   CHECK(format_device_rule({.allow = true, .type = "c", .major = 1, .minor = 3}) == "c 1:3 rwm");
-  CHECK(format_device_rule({.allow = true, .type = "b", .major = 8, .minor = {}, .access = "r"}) == "b 8:* r");
+  CHECK(format_device_rule({.allow = true, .type = "b", .major = 8, .minor = {}, .access = "r"}) ==
+        "b 8:* r");
   CHECK(test::error_of([] { format_device_rule({.allow = true, .type = "x\n"}); }).code() == Errc::invalid);
 }

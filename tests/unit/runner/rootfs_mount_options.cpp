@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include <sys/mount.h>
+
+#include <catch2/catch.hpp>
 
 #include "base/error.h"
 #include "error_of.h"
@@ -9,9 +9,10 @@
 using namespace lay;
 using namespace lay::runner;
 
-TEST_CASE("options of a mount are sorted into attributes, propagation and the file system's own", "[runner][rootfs]") {
-  const MountOptions options =
-      parse_mount_options({"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "mode=1777", "size=64k", "newinstance"}});
+TEST_CASE("options of a mount are sorted into attributes, propagation and the file system's own",
+          "[runner][rootfs]") {
+  const MountOptions options = parse_mount_options(
+      {"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "mode=1777", "size=64k", "newinstance"}});
   CHECK(options.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
   CHECK(options.clear == 0);
   CHECK(options.propagation == MS_PRIVATE);
@@ -30,14 +31,19 @@ TEST_CASE("a bind mount is nosuid and nodev unless it asks otherwise", "[runner]
 }
 
 TEST_CASE("of two options that contradict each other the last one wins", "[runner][rootfs]") {
-  const MountOptions options = parse_mount_options({"/d", "tmpfs", "t", {"ro", "rw", "noatime", "strictatime"}});
+  const MountOptions options =
+      parse_mount_options({"/d", "tmpfs", "t", {"ro", "rw", "noatime", "strictatime"}});
   CHECK(options.set == MOUNT_ATTR_STRICTATIME);
   CHECK((options.clear & MOUNT_ATTR_RDONLY) != 0);
 }
 
 TEST_CASE("options that no container may have are refused", "[runner][rootfs]") {
-  CHECK(test::error_of([] { parse_mount_options({"/d", "bind", "/s", {"rshared"}}); }).hint() == "use rslave or rprivate");
-  CHECK(test::error_of([] { parse_mount_options({"/d", "bind", "/s", {"size=1"}}); }).code() == Errc::invalid);
+  CHECK(test::error_of([] {
+          parse_mount_options({"/d", "bind", "/s", {"rshared"}});
+        }).hint() == "use rslave or rprivate");
+  CHECK(test::error_of([] {
+          parse_mount_options({"/d", "bind", "/s", {"size=1"}});
+        }).code() == Errc::invalid);
 }
 
 TEST_CASE("a mount is a bind mount by type or by option", "[runner][rootfs]") {
