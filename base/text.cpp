@@ -147,7 +147,10 @@ std::optional<Time> parse_time(std::string_view text) {
     if (end == nullptr || *end != '\0') return std::nullopt;
   }
   const int seconds = (offset.tm_hour * 60 + offset.tm_min) * 60 * (*rest == '-' ? -1 : 1);
-  return std::chrono::system_clock::from_time_t(::timegm(&utc) - seconds);
+  // The clock counts nanoseconds from 1677 to 2262. Go's zero time, year 1, is common in images.
+  constexpr std::int64_t kReach = 9'223'372'036;
+  return std::chrono::system_clock::from_time_t(
+      std::clamp<std::int64_t>(::timegm(&utc) - seconds, -kReach, kReach));
 }
 
 std::string format_age(Time then, Time now) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <climits>
 #include <deque>
 #include <utility>
 
@@ -111,7 +112,10 @@ UniqueFd LayerFolders::resolve_slowly(const std::string& path) {
       continue;
     }
     passed.push_back(name);
-    folder = enter(folder, name, join(passed, "/"));
+    const std::string reached = join(passed, "/");
+    if (reached.size() >= PATH_MAX)  // symlinks of symlinks could go on for long
+      throw Error::make(Errc::invalid, "its folder's path is longer than {} bytes", PATH_MAX - 1);
+    folder = enter(folder, name, reached);
   }
   return folder;
 }

@@ -27,9 +27,11 @@ std::size_t layers_in(const std::vector<History>& history) {
 
 /// A clock would give the same upper another digest each time: an image is as old as the newest thing in it.
 History plan_history(const CommitRequest& request, const WrittenLayer& layer) {
+  // A tar may hold any time at all, system_clock only those until 2262.
+  constexpr std::int64_t kLatest = 9'223'372'036;
+  const std::int64_t newest = std::clamp<std::int64_t>(layer.stats.newest, 0, kLatest);
   History history = request.history;
-  if (history.created.empty())
-    history.created = format_time(std::chrono::system_clock::from_time_t(layer.stats.newest));
+  if (history.created.empty()) history.created = format_time(std::chrono::system_clock::from_time_t(newest));
   return history;
 }
 
@@ -85,8 +87,9 @@ Image publish_image(const Store& store, const std::string& name, const CommitReq
   const Descriptor stored_config = store.blobs().put(config, media_type::kConfig);
   const std::string manifest = write_manifest(plan_manifest(request, stored_config, layer.blob));
   const Descriptor stored_manifest = store.blobs().put(manifest, media_type::kManifest);
+  Image image = store.load(stored_manifest);  // before it has a name: what cannot be read again gets none
   store.images().put(name, stored_manifest);
-  return store.load(stored_manifest);
+  return image;
 }
 
 }  // namespace lay::layerstore

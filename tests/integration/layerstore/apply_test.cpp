@@ -163,6 +163,16 @@ TEST_CASE("symlinks in a circle are refused at once", "[layerstore][apply]") {
   CHECK_THROWS_AS(target.apply(chain + tar_folder("l60/") + tar_file("l0/x")), Error);
 }
 
+TEST_CASE("symlinks that add up to a path nobody could reach are refused", "[layerstore][apply]") {
+  const Target target;
+  std::string long_way;
+  for (int i = 0; i < 1500; ++i) long_way += "d/";
+  const std::string link = test::tar_gnu_long('L', long_way + "link") + test::tar_gnu_long('K', long_way) +
+                           tar_symlink("cut", "cut");
+  CHECK(target.refusal_of(link + test::tar_gnu_long('L', long_way + "link/x") + tar_file("cut")) ==
+        Errc::invalid);
+}
+
 TEST_CASE("an entry below something that is no folder is invalid", "[layerstore][apply]") {
   const Target target;
   CHECK(target.refusal_of(tar_file("f") + tar_file("f/x")) == Errc::invalid);

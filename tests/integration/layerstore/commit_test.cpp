@@ -173,12 +173,13 @@ TEST_CASE("a commit on a base whose blobs are gone gets no name", "[layerstore][
 
 TEST_CASE("an upper without a base is a whole image", "[layerstore][commit]") {
   const TempStore temp;
-  test::make_tree(temp.folder, "upper", "mkdir bin; echo x > bin/sh");
+  test::make_tree(temp.folder, "upper",
+                  "mkdir bin; echo x > bin/sh; touch -d @1234567890 bin/sh; touch -d @1000000000 bin .");
   const Image image =
       commit_upper(temp.store, sys::open_dir(temp.folder.fd(), "upper"), "app:1", {}, no_progress());
   CHECK(image.config.diff_ids.size() == 1);
   CHECK(image.config.os == "linux");
-  CHECK(image.config.created.empty());
+  CHECK(image.config.created == "2009-02-13T23:31:30Z");  // that of the newest entry
   CHECK(listing_of_layers(temp.folder, temp.store, image) == test::listing(temp.folder.path() + "/upper"));
 }
 
@@ -251,6 +252,16 @@ TEST_CASE("an imported tar is stored byte for byte and unpacked, however it was 
     CHECK(listing_of_layers(temp.folder, temp.store, image) == test::listing(temp.folder.path() + "/base"));
   }
   CHECK(temp.store.layers().list().size() == 1);
+}
+
+TEST_CASE("a tar from the far future gives an image that can be read again", "[layerstore][commit]") {
+  const TempStore temp;
+  test::make_tree(temp.folder, "base", "echo x > file");
+  const std::string tar =
+      shell("tar --mtime=@999999999999 --format=pax -C " + temp.folder.path() + "/base -cf - .").output;
+  const Image image = import(temp.store, tar, "base:1");
+  CHECK(image.config.created == "2262-04-11T23:47:16Z");
+  CHECK(temp.store.load(*temp.store.images().find("base:1")).id() == image.id());
 }
 
 TEST_CASE("an imported folder is taken as it stands, and unpacked when it is first needed",

@@ -227,6 +227,17 @@ TEST_CASE("a layer that a container uses is not collected", "[layerstore][store]
   CHECK(temp.store.collect({}).layers == 1);
 }
 
+TEST_CASE("the image that a container stands on stays whole, though its name is gone",
+          "[layerstore][store]") {
+  const TempStore temp;
+  const Image image = import(temp.store, small_tar(temp.folder, "tree", "hello"), "app:1");
+  temp.store.images().remove("app:1");
+  CHECK(temp.store.collect({.manifests = {image.descriptor.digest}}).blobs == 0);
+  CHECK(temp.store.load(image.descriptor).id() == image.id());
+  CHECK(temp.store.layers().has(image.config.diff_ids[0]));
+  CHECK(temp.store.collect({}).blobs == 3);
+}
+
 TEST_CASE("nothing is collected while somebody writes", "[layerstore][store]") {
   const TempStore temp;
   temp.store.blobs().put("unnamed", "text/plain");

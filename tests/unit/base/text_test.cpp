@@ -44,6 +44,11 @@ TEST_CASE("times survive being written and read", "[base][text]") {
     CHECK_FALSE(parse_time(bad));
 }
 
+TEST_CASE("a time that the clock cannot hold becomes the nearest one it can", "[base][text]") {
+  CHECK(format_time(*parse_time("0001-01-01T00:00:00Z")) == "1677-09-21T00:12:44Z");
+  CHECK(format_time(*parse_time("9999-12-31T23:59:59Z")) == "2262-04-11T23:47:16Z");
+}
+
 TEST_CASE("ages are said in the unit that fits", "[base][text]") {
   const Time now = *parse_time("2026-11-22T12:00:00Z");
   CHECK(format_age(now - std::chrono::seconds(1), now) == "1 second ago");
