@@ -187,7 +187,7 @@ class Walk {
 
   void visit_inode(const UniqueFd& dir, const Child& child, const std::string& path) {
     unsigned char type = child.type;
-    if (type == DT_UNKNOWN) type = IFTODT(sys::stat_at(dir, child.name).st_mode);
+    if (type == DT_UNKNOWN) type = static_cast<unsigned char>(IFTODT(sys::stat_at(dir, child.name).st_mode));
     const FdKind kind = type == DT_DIR || type == DT_REG ? FdKind::readable : FdKind::path_only;
     const int flags = kind == FdKind::path_only ? O_PATH
                       : type == DT_DIR          ? O_RDONLY | O_DIRECTORY
