@@ -17,7 +17,7 @@ target_compile_definitions(lay_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=6
 if(LAY_SANITIZE)
   # g++ 12 takes the sanitizers' own checks for uses of uninitialised members.
   target_compile_options(lay_options INTERFACE -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
-    -fno-omit-frame-pointer -Wno-maybe-uninitialized -Wno-restrict)
+    -fno-omit-frame-pointer -Wno-error)  # so warnings are errors in the other builds only
   target_link_options(lay_options INTERFACE -fsanitize=address,undefined)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(lay_options INTERFACE _FORTIFY_SOURCE=2)
