@@ -150,7 +150,7 @@ void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {
   withdraw_ports(netfilter, names.table, ports);
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   for (DeadLease& entry : dead) {
-    if (!entry.record.ports.empty()) forget_flows_to(netfilter, entry.lease.address);
+    if (has_udp(entry.record.ports)) forget_flows_to(netfilter, entry.lease.address);
     // Usually its namespace has taken the link along; a container that outlived its holder still has it
     if (!entry.record.veth.empty() && find_link(route, entry.record.veth))
       remove_link(route, entry.record.veth);

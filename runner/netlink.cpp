@@ -133,13 +133,15 @@ NetlinkSocket NetlinkSocket::open(int bus) {
   return NetlinkSocket(std::move(fd));
 }
 
-std::vector<char> NetlinkSocket::receive(int flags) {
-  std::vector<char> bytes(kReceiveBytes);
+// Not filled with zeros: of the room for the longest dump mostly one page is ever touched
+NetlinkSocket::NetlinkSocket(UniqueFd fd)
+    : fd_(std::move(fd)), buffer_(std::make_unique_for_overwrite<char[]>(kReceiveBytes)) {}
+
+std::span<const char> NetlinkSocket::receive(int flags) {
   const ssize_t count =
-      sys::retry_eintr([&] { return ::recv(fd_.get(), bytes.data(), bytes.size(), flags); });
+      sys::retry_eintr([&] { return ::recv(fd_.get(), buffer_.get(), kReceiveBytes, flags); });
   if (count < 0 && errno != EAGAIN) throw Error::from_errno("receive from netlink");
-  bytes.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
-  return bytes;
+  return {buffer_.get(), count < 0 ? 0 : static_cast<std::size_t>(count)};
 }
 
 void NetlinkSocket::run(std::span<const NetlinkMessage> batch) {
@@ -152,7 +154,7 @@ std::optional<NetlinkFailure> NetlinkSocket::try_run(std::span<const NetlinkMess
   std::optional<NetlinkFailure> first;
   bool answered = false;
   // The kernel has worked through the batch when sendmsg returns: every answer is in the queue already
-  for (std::vector<char> bytes = receive(MSG_DONTWAIT); !bytes.empty(); bytes = receive(MSG_DONTWAIT)) {
+  for (std::span<const char> bytes = receive(MSG_DONTWAIT); !bytes.empty(); bytes = receive(MSG_DONTWAIT)) {
     int left = static_cast<int>(bytes.size());
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left)) {
@@ -171,7 +173,7 @@ std::optional<NetlinkFailure> NetlinkSocket::try_run(std::span<const NetlinkMess
 bool NetlinkSocket::query(const NetlinkMessage& question, const std::function<void(const nlmsghdr&)>& take) {
   send_all(fd_, join_messages({&question, 1}));
   for (;;) {
-    const std::vector<char> bytes = receive(0);
+    const std::span<const char> bytes = receive(0);
     int left = static_cast<int>(bytes.size());
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left)) {

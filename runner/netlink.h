@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,12 +35,12 @@ class NetlinkMessage {
   void nest(std::uint16_t type, const std::function<void()>& fill);
 
   /// For builders that write into the message themselves (libnftnl). No bound is checked: kCapacity holds the
-  /// largest message lay makes many times over.
+  /// largest message lay makes (a rule, below 1 KiB).
   nlmsghdr* header();
   const nlmsghdr* header() const;
   const std::string& what() const { return what_; }
 
-  static constexpr std::size_t kCapacity = 8192;
+  static constexpr std::size_t kCapacity = 2048;
 
  private:
   void* append_fixed(std::size_t size);
@@ -76,9 +77,11 @@ class NetlinkSocket {
   bool query(const NetlinkMessage& question, const std::function<void(const nlmsghdr&)>& take);
 
  private:
-  explicit NetlinkSocket(UniqueFd fd) : fd_(std::move(fd)) {}
-  std::vector<char> receive(int flags);
+  explicit NetlinkSocket(UniqueFd fd);
+  /// One datagram, valid until the next call; empty when there is none (MSG_DONTWAIT).
+  std::span<const char> receive(int flags);
   UniqueFd fd_;
+  std::unique_ptr<char[]> buffer_;
 };
 
 /// The fixed part of an answer, right behind its header.

@@ -112,7 +112,7 @@ void BridgeAttachment::State::release() {
   // last
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   if (!was_last) withdraw_ports(netfilter, names.table, ports);
-  forget_flows_to(netfilter, ports.front().address);
+  if (has_udp(attachment.ports)) forget_flows_to(netfilter, ports.front().address);
 }
 
 BridgeAttachment::BridgeAttachment(std::unique_ptr<State> state) : state_(std::move(state)) {}

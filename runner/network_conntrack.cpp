@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <functional>
 
@@ -94,6 +95,11 @@ void put_filter(NetlinkMessage& message, std::uint32_t original, std::uint32_t r
 }
 
 }  // namespace
+
+bool has_udp(const std::vector<PortMapping>& ports) {
+  return std::any_of(ports.begin(), ports.end(),
+                     [](const PortMapping& port) { return port.protocol == Protocol::udp; });
+}
 
 void forget_unpublished_flows(NetlinkSocket& socket, const std::vector<PortMapping>& ports) {
   for (const PortMapping& port : ports) {
