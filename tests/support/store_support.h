@@ -19,6 +19,26 @@ struct TempStore {
   std::string path() const { return folder.path() + "/root"; }
 };
 
+/// A file system that is soon full; unmounted at the end however the test ends.
+class SmallDisk {
+ public:
+  /// `size` as mount(8) takes it: "2m".
+  explicit SmallDisk(const std::string& size) {
+    REQUIRE(shell("mount -t tmpfs -o size=" + size + " lay-test " + folder_.path()).status == 0);
+  }
+  ~SmallDisk() { shell("umount " + folder_.path()); }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  const std::string& path() const { return folder_.path(); }
+  void resize(const std::string& size) const {
+    REQUIRE(shell("mount -o remount,size=" + size + " " + path()).status == 0);
+  }
+
+ private:
+  TempFolder folder_;
+};
+
 /// A tree made by a shell script that runs in it.
 inline UniqueFd make_tree(const TempFolder& folder, const std::string& name, const std::string& script) {
   const ShellResult made = shell("mkdir " + folder.path() + "/" + name + " && cd " + folder.path() + "/" +

@@ -32,28 +32,45 @@ chmod 600 etc/kept; touch -d @1234567890 logo; setfattr -n user.note -v hi logo
 setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 logo; rm bin; mkdir bin; echo z > bin/z
 )sh";
 
-/// An image, and an overlay on its layer with changes made through the mounted view.
-class Overlay {
+/// An overlay mount on a new folder; gone at the end however the test ends.
+class MountedOverlay {
  public:
-  Overlay(const TempStore& temp, const Image& base) : at_(temp.folder.path()) {
-    const std::string lower = temp.store.layers().path(base.config.diff_ids[0]);
+  MountedOverlay(std::string path, const std::string& options) : path_(std::move(path)) {
     const test::ShellResult mounted =
-        shell("cd " + at_ +
-              " && mkdir upper work merged && mount -t overlay lay-test -o redirect_dir=off,metacopy=off," +
-              "index=off,lowerdir=" + lower + ",upperdir=upper,workdir=work merged && cd merged && set -e\n" +
-              kChangeScript);
+        shell("mkdir " + path_ + " && mount -t overlay lay-test -o " + options + " " + path_);
     INFO(mounted.output);
     REQUIRE(mounted.status == 0);
   }
-  ~Overlay() { shell("umount " + merged()); }
-  Overlay(const Overlay&) = delete;
-  Overlay& operator=(const Overlay&) = delete;
+  ~MountedOverlay() { shell("umount " + path_ + " && rmdir " + path_); }
+  MountedOverlay(const MountedOverlay&) = delete;
+  MountedOverlay& operator=(const MountedOverlay&) = delete;
 
-  std::string merged() const { return at_ + "/merged"; }
-  UniqueFd upper() const { return sys::open_dir(sys::cwd(), at_ + "/upper"); }
+  const std::string& path() const { return path_; }
 
  private:
-  std::string at_;
+  std::string path_;
+};
+
+/// An upper on an image's layer, with changes made through the mounted view.
+class ChangedView {
+ public:
+  ChangedView(const TempStore& temp, const Image& base)
+      : upper_(test::make_tree(temp.folder, "upper", "mkdir ../work")),
+        view_(temp.folder.path() + "/merged", "redirect_dir=off,metacopy=off,index=off,lowerdir=" +
+                                                  temp.store.layers().path(base.config.diff_ids[0]) +
+                                                  ",upperdir=" + temp.folder.path() +
+                                                  "/upper,workdir=" + temp.folder.path() + "/work") {
+    const test::ShellResult changed = shell("cd " + merged() + " && set -e\n" + kChangeScript);
+    INFO(changed.output);
+    REQUIRE(changed.status == 0);
+  }
+
+  const std::string& merged() const { return view_.path(); }
+  const UniqueFd& upper() const { return upper_; }
+
+ private:
+  UniqueFd upper_;
+  MountedOverlay view_;
 };
 
 Image import_base(const TempStore& temp, Compression compression = Compression::gzip) {
@@ -74,16 +91,10 @@ std::string listing_of_layers(const TempFolder& folder, const Store& store, cons
     store.layers().ensure(image.config.diff_ids[i], image.manifest.layers[i], store.blobs());
     lowers += (lowers.empty() ? "" : ":") + store.layers().path(image.config.diff_ids[i]);
   }
-  const std::string at = folder.path() + "/again";
   const std::string empty = folder.path() + "/empty";  // without an upper, the kernel wants two lowers
-  const test::ShellResult mounted =
-      shell("mkdir -p " + empty + " " + at + " && mount -t overlay lay-test -o ro,lowerdir=" + lowers + ":" +
-            empty + " " + at);
-  INFO(mounted.output);
-  REQUIRE(mounted.status == 0);
-  std::string result = test::listing(at);
-  REQUIRE(shell("umount " + at + " && rmdir " + at).status == 0);
-  return result;
+  REQUIRE(shell("mkdir -p " + empty).status == 0);
+  const MountedOverlay view(folder.path() + "/again", "ro,lowerdir=" + lowers + ":" + empty);
+  return test::listing(view.path());
 }
 
 }  // namespace
@@ -91,20 +102,20 @@ std::string listing_of_layers(const TempFolder& folder, const Store& store, cons
 TEST_CASE("a committed upper and its base give the merged view again", "[layerstore][commit]") {
   const TempStore temp;
   const Image base = import_base(temp);
-  const Overlay overlay(temp, base);
-  const Image image = commit_upper(temp.store, overlay.upper(), "app:1", on_base(base), no_progress());
+  const ChangedView view(temp, base);
+  const Image image = commit_upper(temp.store, view.upper(), "app:1", on_base(base), no_progress());
   CHECK(image.config.diff_ids.size() == 2);
-  CHECK(listing_of_layers(temp.folder, temp.store, image) == test::listing(overlay.merged()));
+  CHECK(listing_of_layers(temp.folder, temp.store, image) == test::listing(view.merged()));
   CHECK(debris(temp.path()) == 0);
 }
 
 TEST_CASE("umoci unpacks a committed image to the merged view", "[layerstore][commit]") {
   const TempStore temp;
   const Image base = import_base(temp);
-  const Overlay overlay(temp, base);
+  const ChangedView view(temp, base);
   CommitRequest request = on_base(base);
   request.compression.compression = Compression::gzip;
-  const Image image = commit_upper(temp.store, overlay.upper(), "app:1", request, no_progress());
+  const Image image = commit_upper(temp.store, view.upper(), "app:1", request, no_progress());
   const std::string layout = temp.folder.path() + "/layout";
   // A copy, because umoci keeps files of its own in a layout, and because skopeo judges the bytes on the way.
   const test::ShellResult unpacked =
@@ -112,7 +123,7 @@ TEST_CASE("umoci unpacks a committed image to the merged view", "[layerstore][co
             "umoci unpack --image " + layout + ":app " + temp.folder.path() + "/bundle");
   INFO(unpacked.output);
   REQUIRE(unpacked.status == 0);
-  CHECK(test::listing(temp.folder.path() + "/bundle/rootfs") == test::listing(overlay.merged()));
+  CHECK(test::listing(temp.folder.path() + "/bundle/rootfs") == test::listing(view.merged()));
 }
 
 TEST_CASE("a commit adds a layer and history, and lists a Docker base's layers with OCI types",
@@ -324,21 +335,17 @@ TEST_CASE("a commit that is killed leaves no name, and what it left is swept", "
 
 TEST_CASE("a full disk while committing leaves the store as it was, and it works once there is space",
           "[layerstore][commit]") {
-  const TempFolder folder;
+  const test::SmallDisk disk("2m");
   const TempFolder elsewhere;
   test::make_tree(elsewhere, "upper", "head -c 3000000 /dev/urandom > big");
   const UniqueFd upper = sys::open_dir(elsewhere.fd(), "upper");
-  REQUIRE(shell("mount -t tmpfs -o size=2m lay-test " + folder.path()).status == 0);
-  {
-    const Store store = Store::open(folder.path() + "/root");
-    const Error error = error_of([&] { commit_upper(store, upper, "app:1", {}, no_progress()); });
-    CHECK(error.code() == Errc::no_space);
-    CHECK(store.images().list().empty());
-    CHECK(store.blobs().list().empty());
-    CHECK(debris(store.path()) == 0);
-    REQUIRE(shell("mount -o remount,size=20m " + folder.path()).status == 0);
-    commit_upper(store, upper, "app:1", {}, no_progress());
-    CHECK(store.images().find("app:1"));
-  }
-  CHECK(shell("umount " + folder.path()).status == 0);
+  const Store store = Store::open(disk.path() + "/root");
+  const Error error = error_of([&] { commit_upper(store, upper, "app:1", {}, no_progress()); });
+  CHECK(error.code() == Errc::no_space);
+  CHECK(store.images().list().empty());
+  CHECK(store.blobs().list().empty());
+  CHECK(debris(store.path()) == 0);
+  disk.resize("20m");
+  commit_upper(store, upper, "app:1", {}, no_progress());
+  CHECK(store.images().find("app:1"));
 }

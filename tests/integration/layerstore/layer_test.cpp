@@ -245,24 +245,19 @@ TEST_CASE("a layer is removed as a whole, and removing it again is no failure", 
 }
 
 TEST_CASE("a full disk while a layer is received leaves the store as it was", "[layerstore][layer]") {
-  const TempFolder folder;
-  REQUIRE(shell("mount -t tmpfs -o size=1m lay-test " + folder.path()).status == 0);
-  {
-    const TempFolder elsewhere;
-    const SentLayer layer = sent_layer(elsewhere, Compression::zstd);
-    const Store store = Store::open(folder.path() + "/root");
-    const std::string filler = "head -c 500000 /dev/zero > " + folder.path() + "/filler";
-    REQUIRE(shell(filler).status == 0);
-    StringSource source(layer.stored);
-    CHECK(error_of([&] { receive_layer(store, source, layer.blob, layer.diff_id); }).code() ==
-          Errc::no_space);
-    CHECK(store.blobs().list().empty());
-    CHECK(store.layers().list().empty());
-    CHECK(debris(store.path()) == 0);
-    REQUIRE(shell("rm " + folder.path() + "/filler").status == 0);
-    StringSource again(layer.stored);
-    receive_layer(store, again, layer.blob, layer.diff_id);
-    CHECK(store.layers().has(layer.diff_id));
-  }
-  CHECK(shell("umount " + folder.path()).status == 0);
+  const test::SmallDisk disk("1m");
+  const TempFolder elsewhere;
+  const SentLayer layer = sent_layer(elsewhere, Compression::zstd);
+  const Store store = Store::open(disk.path() + "/root");
+  const std::string filler = "head -c 500000 /dev/zero > " + disk.path() + "/filler";
+  REQUIRE(shell(filler).status == 0);
+  StringSource source(layer.stored);
+  CHECK(error_of([&] { receive_layer(store, source, layer.blob, layer.diff_id); }).code() == Errc::no_space);
+  CHECK(store.blobs().list().empty());
+  CHECK(store.layers().list().empty());
+  CHECK(debris(store.path()) == 0);
+  REQUIRE(shell("rm " + disk.path() + "/filler").status == 0);
+  StringSource again(layer.stored);
+  receive_layer(store, again, layer.blob, layer.diff_id);
+  CHECK(store.layers().has(layer.diff_id));
 }
