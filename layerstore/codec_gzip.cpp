@@ -18,10 +18,8 @@ namespace {
 constexpr int kDefaultLevel = 4;  // of 860 MB: 18 s of CPU for 393 MB, where level 6 takes 29 s for 386 MB
 constexpr std::size_t kBlock = 1024 * 1024;
 constexpr std::size_t kWindow = 32 * 1024;  // as far back as deflate can refer
-constexpr std::size_t kBuffer = 256 * 1024;
-constexpr int kMemLevel = 8;           // zlib's default
-constexpr int kRawDeflate = -15;       // window bits; negative: no zlib header
-constexpr int kGzipInflate = 15 + 16;  // window bits; plus 16: gzip only
+constexpr int kMemLevel = 8;                // zlib's default
+constexpr int kRawDeflate = -15;            // window bits; negative: no zlib header
 
 using Bytes = std::vector<std::byte>;
 
@@ -134,66 +132,11 @@ class GzipSink final : public ByteSink {
   std::uint64_t size_ = 0;
 };
 
-class GzipSource final : public ByteSource {
- public:
-  explicit GzipSource(ByteSource& in) : in_(in), buffer_(kBuffer) {
-    if (inflateInit2(&stream_, kGzipInflate) != Z_OK) throw Error(Errc::io, "decompress gzip: out of memory");
-  }
-  ~GzipSource() override { inflateEnd(&stream_); }
-
-  std::size_t read(std::span<std::byte> out) override {
-    const std::size_t wanted = std::min<std::size_t>(out.size(), 1U << 30U);  // zlib counts in 32 bits
-    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream_.avail_out = static_cast<uInt>(wanted);
-    while (stream_.avail_out == wanted && wanted > 0) {
-      if (stream_.avail_in == 0 && !pending_ && !refill()) break;
-      step();
-    }
-    return wanted - stream_.avail_out;
-  }
-
- private:
-  void step() {
-    if (at_member_end_) begin_member();
-    const int status = inflate(&stream_, Z_NO_FLUSH);
-    at_member_end_ = status == Z_STREAM_END;
-    pending_ = status == Z_OK && stream_.avail_out == 0;
-    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)  // BUF_ERROR: it wants more input
-      throw Error::make(Errc::corrupt, "gzip data is damaged: {}",
-                        stream_.msg != nullptr ? stream_.msg : "it asks for a dictionary");
-  }
-
-  void begin_member() {
-    if (*stream_.next_in != 0x1f) throw Error(Errc::corrupt, "gzip data is followed by other bytes");
-    inflateReset(&stream_);
-  }
-
-  /// False at the end of the input, which must be the end of a member.
-  bool refill() {
-    const std::size_t count = in_.read(buffer_);
-    stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
-    stream_.avail_in = static_cast<uInt>(count);
-    if (count > 0) return true;
-    if (!at_member_end_) throw Error(Errc::corrupt, "gzip data ends too early");
-    return false;
-  }
-
-  ByteSource& in_;
-  Bytes buffer_;
-  z_stream stream_{};
-  bool at_member_end_ = false;
-  bool pending_ = false;  // all input is taken, but the output had no room for the rest
-};
-
 }  // namespace
 
 std::unique_ptr<ByteSink> make_gzip_compressor(int level, unsigned workers, ByteSink& out) {
   if (level < 0 || level > 9) throw Error::make(Errc::invalid, "gzip level {} is not between 1 and 9", level);
   return std::make_unique<GzipSink>(level == 0 ? kDefaultLevel : level, workers, out);
-}
-
-std::unique_ptr<ByteSource> make_gzip_decompressor(ByteSource& in) {
-  return std::make_unique<GzipSource>(in);
 }
 
 }  // namespace lay::layerstore

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/stream.h"
+#include "inflate.h"
 
 namespace lay::layerstore {
 
@@ -11,6 +12,9 @@ namespace lay::layerstore {
 std::unique_ptr<ByteSink> make_gzip_compressor(int level, unsigned workers, ByteSink& out);
 
 /// Reads any number of members, one after the other.
+std::unique_ptr<ByteSource> make_gzip_decompressor(std::unique_ptr<Inflater> inflater, ByteSource& in);
+
+/// The same by the fastest inflater there is.
 std::unique_ptr<ByteSource> make_gzip_decompressor(ByteSource& in);
 
 }  // namespace lay::layerstore

@@ -131,13 +131,12 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases) {
   return bridge;
 }
 
-bool remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases) {
-  if (leases.any_held()) return false;
+void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases) {
+  if (leases.any_held()) return;
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   delete_nat_table(netfilter, names.table);
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   if (find_link(route, names.bridge)) remove_link(route, names.bridge);
-  return true;
 }
 
 void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {

@@ -21,8 +21,8 @@ struct Bridge {
 /// ports of all living holders.
 Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases);
 
-/// Removes both when nobody has a lease; true when they are gone.
-bool remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases);
+/// Removes both when nobody has a lease.
+void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases);
 
 /// Clears what killed holders left: NAT entries, links that still exist, lease files.
 void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases);

@@ -49,11 +49,11 @@ void leave_session_of_caller() {
 
 bool detach() {
   const pid_t child = ::fork();
-  if (child < 0) throw Error::from_errno("start the supervisor");
+  if (child < 0) throw Error::from_errno("start a process in the background");
   if (child > 0) {
     int status = 0;
     if (sys::retry_eintr([&] { return ::waitpid(child, &status, 0); }) < 0 || status != 0)
-      throw Error(Errc::io, "start the supervisor: its first process failed");
+      throw Error(Errc::io, "start a process in the background: its first process failed");
     return false;
   }
   // In between is a process that leads the new session and ends at once, so that the grandchild can never get

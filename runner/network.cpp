@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "bridge.h"
+#include "bridge_linger.h"
 #include "leases.h"
 #include "netlink_route.h"
 #include "network_conntrack.h"
@@ -67,6 +68,7 @@ void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const ConnectPlan
 }  // namespace
 
 struct BridgeAttachment::State {
+  std::string run;
   LeaseBook leases;
   NetworkNames names;
   std::vector<HeldPort> held_ports;
@@ -101,17 +103,16 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
 
 void BridgeAttachment::State::release() {
   const std::vector<PublishedPort> ports = is_published ? published_ports() : std::vector<PublishedPort>{};
-  bool was_last = false;
   {
     const NetworkLock lock = leases.lock();
     if (lease) leases.drop(*std::exchange(lease, std::nullopt));
-    was_last = remove_unused_bridge(names, leases);
+    if (!leases.any_held()) remove_bridge_later(run, names);
   }
   if (ports.empty()) return;
   // Outside the lock, for others need not wait. Nobody else can publish these ports: their sockets are closed
   // last
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  if (!was_last) withdraw_ports(netfilter, names.table, ports);
+  withdraw_ports(netfilter, names.table, ports);
   if (has_udp(attachment.ports)) forget_flows_to(netfilter, ports.front().address);
 }
 
@@ -138,8 +139,10 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
                       container_id);
   // The ports first: they are what may be refused, and then nothing else has been touched
   std::vector<HeldPort> ports = hold_ports(config.ports);
-  BridgeAttachment result(std::make_unique<State>(
-      State{.leases = LeaseBook::open(run), .names = network_names(run), .held_ports = std::move(ports)}));
+  BridgeAttachment result(std::make_unique<State>(State{.run = run,
+                                                        .leases = LeaseBook::open(run),
+                                                        .names = network_names(run),
+                                                        .held_ports = std::move(ports)}));
   State& state = *result.state_;
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
   clear_dead_leases(state.names, state.leases);

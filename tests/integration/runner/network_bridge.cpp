@@ -94,7 +94,30 @@ TEST_CASE("with the last container everything on the host is gone", "[runner][ne
     CHECK_THAT(world.in_host("nft list ruleset"), Catch::Contains("8081") && !Catch::Contains("8080"));
   }
   CHECK(eventually([&] { return world.traces() == before; }));
-  CHECK(world.traces() == before);
+}
+
+TEST_CASE("the bridge stays for a moment, so that one container after the other uses the same",
+          "[runner][network]") {
+  const TwoMachines world;
+  const std::string before = world.traces();
+  const auto bridge_index = [&] { return world.in_host("ip -o link show type bridge | cut -d: -f1"); };
+  NetworkContainer(world.run, "one", {"8080:80"}).end();
+  const std::string index = bridge_index();
+  CHECK_FALSE(index.empty());
+  CHECK_THAT(world.in_host("nft list ruleset"), !Catch::Contains("8080"));
+  for (int i = 0; i < 5; ++i) {
+    NetworkContainer(world.run, "next", {"8080:80"}).end();
+    CHECK(bridge_index() == index);
+  }
+  CHECK(eventually([&] { return world.traces() == before; }));
+}
+
+TEST_CASE("the bridge goes even when somebody removed RUN meanwhile", "[runner][network]") {
+  const TwoMachines world;
+  const std::string before = world.traces();
+  NetworkContainer(world.run, "one").end();
+  REQUIRE(shell("rm -r " + world.run).status == 0);
+  CHECK(eventually([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("a start that fails half way leaves nothing on the host", "[runner][network]") {
@@ -107,7 +130,7 @@ TEST_CASE("a start that fails half way leaves nothing on the host", "[runner][ne
     process.end();
     CHECK_THROWS_AS(attachment.connect(gone), Error);
   }
-  CHECK(world.traces() == before);
+  CHECK(eventually([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("what a killed holder left is cleared by a sweep", "[runner][network]") {
