@@ -11,13 +11,13 @@
 #include <functional>
 #include <iterator>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "poll_until.h"
 #include "runner/lifecycle.h"
 #include "shell.h"
 #include "temp_folder.h"
@@ -38,16 +38,6 @@ inline std::string file_text(const std::string& path) {
 
 inline void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
-}
-
-/// Polls until `condition` holds; false when it does not within ten seconds.
-inline bool poll_until(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return condition();
 }
 
 /// A root and a RUN of the test's own, and one layer made of Debian's busybox-static.

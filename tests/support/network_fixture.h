@@ -12,17 +12,16 @@
 
 #include <array>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <functional>
 #include <future>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/unique_fd.h"
 #include "network_address.h"
+#include "poll_until.h"
 #include "process.h"
 #include "runner/network.h"
 #include "shell.h"
@@ -178,16 +177,6 @@ inline std::string exchange_datagrams(const UniqueFd& netns, const std::string& 
     if (!wait_readable(fd, milliseconds) || ::recv(fd.get(), text.data(), text.size(), 0) != 4) return {};
     return address_text(client);
   });
-}
-
-/// Polls for `condition` up to five seconds.
-inline bool eventually(const std::function<bool()>& condition) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
 }
 
 /// A host of the test's own with RUN, and another machine beside it: 198.51.100.1 is the host, .2 the other.

@@ -10,27 +10,15 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstdint>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/syscalls.h"
 #include "base/unique_fd.h"
+#include "poll_until.h"
 
 namespace lay::test {
-
-/// Asks `done` again and again until it says yes; false when it has not within the time.
-template <class Done>
-bool poll_until(Done&& done, std::chrono::seconds limit = std::chrono::seconds(15)) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
 
 inline sockaddr_in loopback_address(std::uint16_t port) {
   sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port)};

@@ -44,7 +44,7 @@ TEST_CASE("parallel starts and ends never meet a missing bridge", "[runner][netw
       }
     }));
   for (auto& worker : workers) CHECK_NOTHROW(worker.get());
-  CHECK(eventually([&] { return world.traces() == before; }));
+  CHECK(poll_until([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("an address is leased once, and again when it was given back", "[runner][network][leases]") {

@@ -93,7 +93,7 @@ TEST_CASE("with the last container everything on the host is gone", "[runner][ne
     one.end();
     CHECK_THAT(world.in_host("nft list ruleset"), Catch::Contains("8081") && !Catch::Contains("8080"));
   }
-  CHECK(eventually([&] { return world.traces() == before; }));
+  CHECK(poll_until([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("the bridge stays for a moment, so that one container after the other uses the same",
@@ -109,7 +109,7 @@ TEST_CASE("the bridge stays for a moment, so that one container after the other 
     NetworkContainer(world.run, "next", {"8080:80"}).end();
     CHECK(bridge_index() == index);
   }
-  CHECK(eventually([&] { return world.traces() == before; }));
+  CHECK(poll_until([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("the bridge goes even when somebody removed RUN meanwhile", "[runner][network]") {
@@ -117,7 +117,7 @@ TEST_CASE("the bridge goes even when somebody removed RUN meanwhile", "[runner][
   const std::string before = world.traces();
   NetworkContainer(world.run, "one").end();
   REQUIRE(shell("rm -r " + world.run).status == 0);
-  CHECK(eventually([&] { return world.traces() == before; }));
+  CHECK(poll_until([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("a start that fails half way leaves nothing on the host", "[runner][network]") {
@@ -130,7 +130,7 @@ TEST_CASE("a start that fails half way leaves nothing on the host", "[runner][ne
     process.end();
     CHECK_THROWS_AS(attachment.connect(gone), Error);
   }
-  CHECK(eventually([&] { return world.traces() == before; }));
+  CHECK(poll_until([&] { return world.traces() == before; }));
 }
 
 TEST_CASE("what a killed holder left is cleared by a sweep", "[runner][network]") {
@@ -157,7 +157,7 @@ TEST_CASE("what a killed holder left is cleared by a sweep", "[runner][network]"
 
   SECTION("by itself") {
     runner::sweep_networks(world.run);
-    CHECK(eventually([&] { return world.traces() == before; }));
+    CHECK(poll_until([&] { return world.traces() == before; }));
   }
   SECTION("that comes with the next container, which gets the ports") {
     const NetworkContainer next(world.run, "one", {"8080:81"});

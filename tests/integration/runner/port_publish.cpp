@@ -136,7 +136,7 @@ TEST_CASE("a UDP client that never stops sending follows the port from container
     return fd;
   });
   const auto reaches = [&](const UniqueFd& server) {
-    return eventually([&] {
+    return poll_until([&] {
       static_cast<void>(::send(client.get(), "ping", 4, 0));  // refused as long as nobody is there
       return wait_readable(server, 100);
     });
