@@ -25,11 +25,6 @@ void cancel_on_signals() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-void restore_signals() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
-}
-
 bool cancel_requested() noexcept {
   return g_requested != 0;
 }

@@ -12,6 +12,12 @@ namespace lay::cli {
 
 using Arguments = std::vector<std::string>;
 
+/// What SIGINT and SIGTERM do to a command.
+enum class Interrupt {
+  ends,     ///< the process, as any other: nothing is half-done, or what is can be swept
+  unwinds,  ///< the command stops at the next block and takes back what it began
+};
+
 /// One verb of the command line.
 struct Command {
   std::string_view name;     ///< "images"
@@ -19,6 +25,7 @@ struct Command {
   std::string_view summary;  ///< one line for the overview
   int error_code;            ///< exit code when it fails: 125 where the container's own codes must stay apart
   int (*run)(const Context& context, const Arguments& arguments);
+  Interrupt interrupt;
 };
 
 std::span<const Command> all_commands();

@@ -6,30 +6,33 @@ namespace lay::cli {
 
 namespace {
 
+constexpr auto kEnd = Interrupt::ends;
+constexpr auto kUnwind = Interrupt::unwinds;
+
 constexpr std::array kCommands{
-    Command{"import", "image import", "make a base image of a folder or a tar", 1, command_import},
-    Command{"run", "container run", "run a command in a new container", 125, command_run},
-    Command{"exec", "container exec", "run a command in a running container", 125, command_exec},
+    Command{"import", "image import", "make a base image of a folder or a tar", 1, command_import, kUnwind},
+    Command{"run", "container run", "run a command in a new container", 125, command_run, kUnwind},
+    Command{"exec", "container exec", "run a command in a running container", 125, command_exec, kUnwind},
     Command{"commit", "container commit", "capture a container or an upper folder as an image", 1,
-            command_commit},
-    Command{"push", "image push", "send an image to a registry", 1, command_push},
-    Command{"pull", "image pull", "get an image from a registry", 1, command_pull},
-    Command{"login", "", "log in to a registry", 1, command_login},
-    Command{"logout", "", "forget the credentials of a registry", 1, command_logout},
-    Command{"images", "image ls", "list images", 1, command_images},
-    Command{"history", "image history", "show the layers of an image", 1, command_history},
-    Command{"tag", "image tag", "give an image another name", 1, command_tag},
-    Command{"rmi", "image rm", "remove images", 1, command_rmi},
+            command_commit, kUnwind},
+    Command{"push", "image push", "send an image to a registry", 1, command_push, kUnwind},
+    Command{"pull", "image pull", "get an image from a registry", 1, command_pull, kUnwind},
+    Command{"login", "", "log in to a registry", 1, command_login, kUnwind},
+    Command{"logout", "", "forget the credentials of a registry", 1, command_logout, kEnd},
+    Command{"images", "image ls", "list images", 1, command_images, kEnd},
+    Command{"history", "image history", "show the layers of an image", 1, command_history, kEnd},
+    Command{"tag", "image tag", "give an image another name", 1, command_tag, kEnd},
+    Command{"rmi", "image rm", "remove images", 1, command_rmi, kEnd},
     Command{"inspect", "image inspect", "show everything about images or containers as JSON", 1,
-            command_inspect},
-    Command{"ps", "container ls", "list containers", 1, command_ps},
-    Command{"logs", "container logs", "show the output of a container", 1, command_logs},
-    Command{"start", "container start", "start stopped containers again", 125, command_start},
-    Command{"stop", "container stop", "stop containers", 1, command_stop},
-    Command{"kill", "container kill", "send a signal to containers", 1, command_kill},
-    Command{"wait", "container wait", "wait until containers end and print their exit codes", 1,
-            command_wait},
-    Command{"rm", "container rm", "remove containers", 1, command_rm},
+            command_inspect, kEnd},
+    Command{"ps", "container ls", "list containers", 1, command_ps, kEnd},
+    Command{"logs", "container logs", "show the output of a container", 1, command_logs, kEnd},
+    Command{"start", "container start", "start stopped containers again", 125, command_start, kUnwind},
+    Command{"stop", "container stop", "stop containers", 1, command_stop, kEnd},
+    Command{"kill", "container kill", "send a signal to containers", 1, command_kill, kEnd},
+    Command{"wait", "container wait", "wait until containers end and print their exit codes", 1, command_wait,
+            kEnd},
+    Command{"rm", "container rm", "remove containers", 1, command_rm, kEnd},
 };
 
 }  // namespace

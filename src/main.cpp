@@ -89,6 +89,7 @@ void reopen_missing_stdio() {
 }
 
 int dispatch(const CommandLine& line) {
+  if (line.command->interrupt == Interrupt::unwinds) cancel_on_signals();
   try {
     return line.command->run(line.context, line.arguments);
   } catch (const UsageError& error) {
@@ -124,7 +125,6 @@ int run_program(const Arguments& words) {
 
 int main(int argc, char** argv) {
   lay::cli::reopen_missing_stdio();
-  lay::cancel_on_signals();
   const int code = lay::cli::run_program({argv + 1, argv + argc});
   if (std::fflush(stdout) != 0 && code == 0) return 1;
   return code;

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "base/atomic_file.h"
-#include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"

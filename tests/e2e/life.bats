@@ -92,6 +92,16 @@ teardown() { close_world; }
   [ "$("$LAY" logs --tail 1 talker)" = last ]
 }
 
+@test "commands that only wait end at once at a signal" {
+  "$LAY" run -d --name long --network none small sleep 100
+  run timeout 1 "$LAY" logs -f long
+  [ "$status" -eq 124 ]
+  run timeout 1 "$LAY" wait long
+  [ "$status" -eq 124 ]
+  [ "$("$LAY" ps -q --no-trunc | wc -l)" -eq 1 ]
+  "$LAY" rm -f long
+}
+
 @test "what a container writes stays in its upper; two of one image do not see each other" {
   "$LAY" run --name one --network none small touch /mine
   run "$LAY" run --rm --network none small ls /mine
