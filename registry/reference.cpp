@@ -128,9 +128,13 @@ void check_tag(std::string_view text, std::string_view tag) {
 void check_repository(std::string_view text, const std::string& repository) {
   if (repository.empty())
     refuse(text, "the repository is missing", "a name looks like host:5000/team/app:tag");
-  if (std::any_of(repository.begin(), repository.end(), is_upper))
+  if (std::any_of(repository.begin(), repository.end(), is_upper)) {
+    const std::string lower = to_lower(repository);
+    const std::vector<std::string> parts = split(lower, '/');
+    const bool is_valid = std::all_of(parts.begin(), parts.end(), is_path_component);
     refuse(text, "a repository is written in lower case",
-           fmt::format("write '{}'", printable(to_lower(repository))));
+           is_valid ? fmt::format("write '{}'", lower) : std::string());
+  }
   if (is_image_id(repository)) refuse(text, "64 hexadecimal digits are an image id, not a name");
   for (const std::string& part : split(repository, '/'))
     if (!is_path_component(part))
