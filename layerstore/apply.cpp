@@ -94,8 +94,8 @@ class LayerUnpacker {
   void unpack_folder(const TarEntry& entry, const EntryPath& path) {
     const UniqueFd& parent = folders_.find(path.parent);
     if (!sys::try_mkdir_at(parent, path.name, 0700) && !S_ISDIR(sys::stat_at(parent, path.name).st_mode)) {
-      // A file or a removal of this layer was here: the lower layers' folder does not come back with this
-      // one.
+      // A file or a removal of this layer was here: the lower layers' folder does
+      // not come back with this one.
       sys::unlink_at(parent, path.name);
       folders_.forget();
       return unpack_new_folder(entry, path);

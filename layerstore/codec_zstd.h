@@ -10,8 +10,8 @@ namespace lay::layerstore {
 /// input is cut into jobs whose size depends on the level alone.
 std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out);
 
-/// Reads any number of frames, skippable ones included; refuses windows above 128 MiB as the zstd program
-/// does.
+/// Reads any number of frames, skippable ones included; refuses windows above 128
+/// MiB as the zstd program does.
 std::unique_ptr<ByteSource> make_zstd_decompressor(ByteSource& in);
 
 }  // namespace lay::layerstore

@@ -33,8 +33,8 @@ void mark_index(const BlobStore& blobs, const std::string& text, int depth, Reac
 }
 
 /// Marks what `descriptor` leads to. A blob that is absent leads nowhere: of an index, usually only the
-/// manifest for one platform was pulled. One that is there but cannot be read might lead anywhere: that
-/// throws.
+/// manifest for one platform was pulled. One that is there but cannot be read
+/// might lead anywhere: that throws.
 void mark(const BlobStore& blobs, const Descriptor& descriptor, int depth, Reachable& found) {
   const bool manifest = media_type::is_manifest(descriptor.media_type);
   const bool index = media_type::is_index(descriptor.media_type);

@@ -12,8 +12,8 @@ WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind ki
   const auto task = progress.begin("layer", 0);
   BlobWriter blob = store.blobs().begin();
   const auto compressor = make_compressor(options, blob);
-  // Two threads: this one reads the files and hashes the tar, the other compresses, hashes and writes the
-  // blob.
+  // Two threads: this one reads the files and hashes the tar, the other
+  // compresses, hashes and writes the blob.
   AsyncSink overlapped(*compressor);
   ProgressSink counted(overlapped, *task);
   HashingSink tar(counted);

@@ -14,8 +14,8 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kFolder = "ingest";
-/// Between mkdir and flock a new folder looks abandoned: makers pass the gate shared, the sweeper
-/// exclusively.
+/// Between mkdir and flock a new folder looks abandoned: makers pass the gate
+/// shared, the sweeper exclusively.
 constexpr const char* kGate = ".gate";
 
 /// The folder's lock when its maker is dead.

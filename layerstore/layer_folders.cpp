@@ -66,8 +66,8 @@ bool LayerFolders::lies_in_opaque(std::string_view folder) const {
   return false;
 }
 
-/// Below an opaque folder nothing is merged, and where nothing is merged the kernel lists the names of
-/// whiteouts.
+/// Below an opaque folder nothing is merged, and where nothing is merged the kernel
+/// lists the names of whiteouts.
 void LayerFolders::drop_needless_whiteouts() {
   if (opaque_.empty()) return;
   for (const Whiteout& whiteout : whiteouts_) {
@@ -148,8 +148,8 @@ void LayerFolders::finish() {
   forget();
   drop_needless_whiteouts();
   for (const Late& late : late_) {
-    // A folder that a later entry replaced is not there any more, or is another one: it has a note of its
-    // own.
+    // A folder that a later entry replaced is not there any more, or is another
+    // one: it has a note of its own.
     const auto fd = sys::try_open_in_root(target_, late.path.empty() ? "." : late.path, O_PATH | O_DIRECTORY);
     if (!fd) continue;
     const struct ::stat status = sys::stat_of(*fd);

@@ -8,8 +8,8 @@
 #include "layerstore/descriptor.h"
 #include "layerstore/layer_store.h"
 
-/// The way of a stored layer into the tree form, shared by those who read it from the store and from
-/// elsewhere.
+/// The way of a stored layer into the tree form, shared by those who read it from
+/// the store and from elsewhere.
 namespace lay::layerstore {
 
 /// Lets exactly `size` bytes through: throws corrupt at an earlier end, and as soon as one more byte comes.

@@ -48,8 +48,8 @@ ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer)
   return config;
 }
 
-/// A name may only become visible when everything it reaches is there, and a base may be long gone from the
-/// store.
+/// A name may only become visible when everything it reaches is there, and a base may
+/// be long gone from the store.
 void require_base_layers(const Store& store, const CommitRequest& request) {
   if (!request.base) return;
   for (const Descriptor& layer : request.base->manifest.layers)
@@ -64,8 +64,8 @@ Descriptor as_oci_layer(Descriptor layer) {
   return layer;
 }
 
-/// The base's annotations are not taken over: they describe that image (its version, its source), not this
-/// one.
+/// The base's annotations are not taken over: they describe that image (its
+/// version, its source), not this one.
 Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, const Descriptor& layer) {
   Manifest manifest{.media_type = std::string(media_type::kManifest), .config = config};
   if (request.base)

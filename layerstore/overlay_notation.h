@@ -25,8 +25,8 @@ bool is_whiteout_node(const struct ::stat& status);
 std::optional<std::string_view> overlay_xattr(std::string_view name);
 
 /// The name that an overlay mount shows for an attribute of a nested overlay, which it keeps with one more
-/// "overlay.": "trusted.overlay.opaque" for "trusted.overlay.overlay.opaque". Empty when it is not such a
-/// one.
+/// "overlay.": "trusted.overlay.opaque" for "trusted.overlay.overlay.opaque".
+/// Empty when it is not such a one.
 std::optional<std::string> unescaped_overlay_xattr(std::string_view name);
 
 enum class OpaqueMark {

@@ -17,8 +17,8 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
     }
     LayerWriter layer = store.layers().begin(diff_id.algorithm());
     unpack_verified(stored, blob, diff_id, layer, [&] { writer.verify(blob); });
-    // Both are verified now. The blob first: a layer can be made again from its blob, not the other way
-    // round.
+    // Both are verified now. The blob first: a layer can be made again from its
+    // blob, not the other way round.
     writer.commit(blob);
     layer.commit(diff_id);
   });

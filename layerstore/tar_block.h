@@ -12,8 +12,8 @@ constexpr std::size_t kTarBlock = 512;
 /// pax extended headers and GNU long names longer than this are refused, by Go's archive/tar too.
 constexpr std::size_t kMaxTarExtension = 1024 * 1024;
 
-/// Before the name of an extended attribute in a pax record, as star began it and Go, GNU tar and bsdtar read
-/// it.
+/// Before the name of an extended attribute in a pax record, as star began it and
+/// Go, GNU tar and bsdtar read it.
 constexpr std::string_view kPaxXattrPrefix = "SCHILY.xattr.";
 
 /// One ustar header as it lies in the tar: POSIX.1-2017, pax, "ustar Interchange Format".

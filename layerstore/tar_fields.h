@@ -7,8 +7,8 @@
 
 #include "tar_block.h"
 
-/// The fields of one ustar header, read strictly: what two readers of tar could understand differently is
-/// refused.
+/// The fields of one ustar header, read strictly: what two readers of tar could
+/// understand differently is refused.
 namespace lay::layerstore {
 
 /// Both the sum of unsigned bytes and that of signed ones, which old writers made, are good.

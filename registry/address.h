@@ -17,8 +17,8 @@ enum class AddressClass {
                ///< to
 };
 
-/// IPv4 inside IPv6 (::ffff:a.b.c.d) counts as that IPv4 address. Families other than these two are
-/// link_local.
+/// IPv4 inside IPv6 (::ffff:a.b.c.d) counts as that IPv4 address. Families other
+/// than these two are link_local.
 AddressClass classify(const sockaddr& address);
 /// A literal, IPv6 without brackets; link_local when it is none.
 AddressClass classify_literal(const std::string& ip);

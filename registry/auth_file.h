@@ -10,8 +10,8 @@
 namespace lay::registry {
 
 /// The content of one auth file: docker's config.json, podman's auth.json (containers-auth.json(5)), or the
-/// older .dockercfg, which is the "auths" object alone. Members that are not about logins are kept as they
-/// are.
+/// older .dockercfg, which is the "auths" object alone. Members that are not about
+/// logins are kept as they are.
 class AuthFile {
  public:
   enum class Format { config, legacy };

@@ -51,8 +51,8 @@ class Authorizer {
 /// https registry, or a literal address nearer than the registry's (`peer`).
 Url check_realm(const Challenge& challenge, const Url& registry, AddressClass peer);
 
-/// The token of a token server's answer; throws unavailable when it is none, or holds characters no header
-/// may.
+/// The token of a token server's answer; throws unavailable when it is none, or
+/// holds characters no header may.
 std::string parse_token(const std::string& body);
 
 }  // namespace lay::registry

@@ -41,8 +41,8 @@ std::optional<Digest> named_digest(const HttpResponse& response) {
   return with_context("docker-content-digest", [&] { return Digest::parse(text); });
 }
 
-/// The digest of `bytes`; throws corrupt when it is not the one that was asked for or that the registry
-/// names.
+/// The digest of `bytes`; throws corrupt when it is not the one that was asked
+/// for or that the registry names.
 Digest verify_document(const std::string& bytes, const std::optional<Digest>& expected,
                        const HttpResponse& response) {
   const std::optional<Digest> named = named_digest(response);

@@ -120,8 +120,8 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   if (is_loopback_host(request.url.host())) set(CURLOPT_NOPROXY, "*");
 }
 
-/// Addresses are checked when a socket is made, so a limited request may not take a connection that exists
-/// already.
+/// Addresses are checked when a socket is made, so a limited request may not take a
+/// connection that exists already.
 void HttpClient::Handle::limit_addresses(const HttpRequest& request, Exchange& exchange) {
   if (request.nearest == AddressClass::link_local) return;
   set(CURLOPT_FRESH_CONNECT, 1L);

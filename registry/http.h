@@ -96,8 +96,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   /// One exchange. Throws what the request's body or sink throws, cancelled when the user asked to stop or
-  /// `stop` did, invalid for answers beyond the limits (headers, content encoding), corrupt for too long a
-  /// body.
+  /// `stop` did, invalid for answers beyond the limits (headers, content encoding),
+  /// corrupt for too long a body.
   std::variant<HttpResponse, TransportFailure> try_send(const HttpRequest& request) const;
   /// As try_send(); no answer is Errc::unavailable.
   HttpResponse send(const HttpRequest& request) const;

@@ -29,9 +29,8 @@ Subnet plan_subnet(const std::optional<Subnet>& last, const std::vector<Subnet>&
   if (!chosen)
     throw Error::make(Errc::unsupported, "no private subnet is free for the bridge")
         .with_hint(
-            "every candidate in 10/8 and 192.168/16 overlaps a route of this machine (`ip route show table "
-            "all`); "
-            "use --network host");
+            "every candidate in 10/8 and 192.168/16 overlaps a route of this machine "
+            "(`ip route show table all`); use --network host");
   return *chosen;
 }
 
@@ -46,8 +45,8 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
   socket.run({&create, 1});
   const std::optional<Link> link = find_link(socket, name);
   if (!link) throw Error::make(Errc::io, "bridge '{}' vanished while it was set up", name);
-  // The host reaches published ports by 127.0.0.1; the table's guard chain keeps containers off the host's
-  // loopback
+  // The host reaches published ports by 127.0.0.1; the table's guard chain keeps
+  // containers off the host's loopback
   write_setting("ipv4/conf/" + name + "/route_localnet", "1");
   // lay's bridge is IPv4 only: no link-local address, no router advertisement from a container is believed
   try_write_setting("ipv6/conf/" + name + "/disable_ipv6", "1");

@@ -17,8 +17,8 @@ namespace {
 /// dies late.
 constexpr std::chrono::milliseconds kRemovalLimit{5000};
 
-/// In a container whose cgroup file system is read-only every start would fail with "read-only file system"
-/// alone.
+/// In a container whose cgroup file system is read-only every start would fail with
+/// "read-only file system" alone.
 CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const std::string& container_id) {
   try {
     return make_group(hierarchy, container_id);

@@ -34,8 +34,8 @@ void kill_groups(const std::vector<CgroupGroup>& groups);
 void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups);
 
 /// Removes lay/<id> and all beneath it from the hierarchy, and "lay" too when it is then empty. A group stays
-/// busy until its last process is gone, so this waits, up to `limit`, and then throws busy. Absent is
-/// success.
+/// busy until its last process is gone, so this waits, up to `limit`, and then
+/// throws busy. Absent is success.
 void remove_group(const CgroupHierarchy& hierarchy, const std::string& container_id,
                   std::chrono::milliseconds limit);
 

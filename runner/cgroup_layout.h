@@ -30,8 +30,8 @@ void add_mount_points(std::vector<CgroupHierarchy>& hierarchies, std::string_vie
 /// The hierarchies of this machine, as the calling process sees them; only those that are mounted.
 std::vector<CgroupHierarchy> find_cgroup_hierarchies();
 
-/// The folder in /sys/fs/cgroup for a hierarchy: "memory", "cpu,cpuacct", "systemd" for "name=systemd",
-/// "unified".
+/// The folder in /sys/fs/cgroup for a hierarchy: "memory", "cpu,cpuacct", "systemd"
+/// for "name=systemd", "unified".
 std::string cgroup_folder_name(const CgroupHierarchy& hierarchy);
 
 }  // namespace lay::runner

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::uint64_t kDefaultPeriod = 100'000;  // microseconds, sched-bwc.rst
 
-/// "file" of v1, "file" of v2: the group that has the controller, and which of the two its files are called
-/// after.
+/// "file" of v1, "file" of v2: the group that has the controller, and which of the
+/// two its files are called after.
 struct Place {
   const UniqueFd& dir;
   CgroupVersion version;

@@ -12,8 +12,8 @@ namespace lay::runner {
 /// limited where the kernel accounts for it, and device rules where there is v1's devices controller.
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources);
 
-/// How many processes the kernel killed for want of memory, as the groups' memory controller counted; 0
-/// without one.
+/// How many processes the kernel killed for want of memory, as the groups' memory
+/// controller counted; 0 without one.
 std::uint64_t count_oom_kills(const std::vector<CgroupGroup>& groups);
 
 /// A rule as devices.allow and devices.deny read it: "c 1:3 rwm", "c *:* rwm", "a". cgroup-v1/devices.rst.

@@ -93,8 +93,8 @@ void execute_command(const std::vector<std::string>& args, const std::vector<std
   const std::vector<char*> argv = pointers(arguments);
   const std::vector<char*> envp = pointers(environment);
 
-  // A file that may not be executed does not end the search, as in a shell, but it is what is reported at the
-  // end.
+  // A file that may not be executed does not end the search, as in a shell, but it is
+  // what is reported at the end.
   std::string refused;
   for (const std::string& path : candidates(args.front(), env)) {
     ::execve(path.c_str(), argv.data(), envp.data());

@@ -207,8 +207,8 @@ std::vector<Container> ContainerStore::list() const {
     try {
       containers.push_back(open(entry));
     } catch (const Error&) {
-      // One that is being removed, or damaged: it must not hide all the others; find() says what is wrong
-      // with it.
+      // One that is being removed, or damaged: it must not hide all the others;
+      // find() says what is wrong with it.
     }
   }
   return containers;

@@ -18,8 +18,8 @@ namespace lay::runner {
 
 namespace {
 
-/// Children of this process are born in the pid namespace of another one; this process itself stays where it
-/// is.
+/// Children of this process are born in the pid namespace of another one; this
+/// process itself stays where it is.
 class PidNamespaceForChildren {
  public:
   explicit PidNamespaceForChildren(const UniqueFd& pidfd)

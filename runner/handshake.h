@@ -6,8 +6,8 @@
 #include "base/unique_fd.h"
 
 /// What parent and child tell each other between clone and exec, over a pair of sockets that exec closes: the
-/// child's console and its failure in one direction, "go on" in the other. A parent that is gone ends the
-/// child.
+/// child's console and its failure in one direction, "go on" in the other. A parent
+/// that is gone ends the child.
 namespace lay::runner {
 
 /// The child's end.
@@ -19,8 +19,8 @@ class ChildEnd {
   void send_console(const UniqueFd& master) const;
   /// Waits until the parent has put this process where it belongs. Ends the process when the parent is gone.
   void wait_for_parent() const;
-  /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent that died before it
-  /// was set.
+  /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent
+  /// that died before it was set.
   void check_parent() const;
   /// Everything of `error` but its place in the code. Never throws: there is nobody left to catch.
   void send_error(const Error& error) const noexcept;

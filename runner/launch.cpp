@@ -114,8 +114,8 @@ UniqueFd open_network_of(const Container& joined) {
   return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
 }
 
-/// The slow half of the work on the host, beside the child's own: the cgroups wait for a grace period of the
-/// kernel.
+/// The slow half of the work on the host, beside the child's own: the cgroups wait for
+/// a grace period of the kernel.
 void attach(const LaunchedContainer& launched, BridgeAttachment* network) {
   const pid_t pid = launched.process.pid();
   if (network == nullptr) return launched.cgroup.attach(pid);

@@ -28,8 +28,8 @@ struct Lease {
   FileLock lock;
 };
 
-/// A lease file whose holder is gone; its lock is ours, so that nobody takes the address before it is
-/// cleared.
+/// A lease file whose holder is gone; its lock is ours, so that nobody takes the
+/// address before it is cleared.
 struct DeadLease {
   Lease lease;
   LeaseRecord record;
@@ -58,8 +58,8 @@ class LeaseBook {
   /// Waits for the exclusive lock of whoever changes what the containers of this RUN share.
   NetworkLock lock() const;
 
-  /// RUN/network.json: the subnet chosen by whoever made the bridge; empty when there is none that can be
-  /// read.
+  /// RUN/network.json: the subnet chosen by whoever made the bridge; empty when
+  /// there is none that can be read.
   std::optional<Subnet> subnet() const;
   void save_subnet(const Subnet& subnet) const;
 

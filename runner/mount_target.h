@@ -15,8 +15,8 @@ std::optional<UniqueFd> find_target(const UniqueFd& root, const std::string& pat
 
 /// As find_target; what is missing is made: folders 0755, at the end a folder or an empty file (0644), owned
 /// by root. A dangling symlink is followed and what it names is made. Folders in which something is made keep
-/// their times. Throws Error: not a folder where one is needed, more than 40 symlinks, what the file system
-/// refuses.
+/// their times. Throws Error: not a folder where one is needed, more than 40 symlinks,
+/// what the file system refuses.
 UniqueFd make_target(const UniqueFd& root, const std::string& path, TargetKind kind);
 
 /// Throws invalid when `name` in `root` is there but no folder: a symlink "/proc", "/sys" or "/dev" of an

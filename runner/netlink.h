@@ -93,8 +93,8 @@ const T& fixed_part(const nlmsghdr& message) {
 /// The payload of the attribute `type` among `attributes` in a row; empty when absent.
 std::optional<std::span<const std::uint8_t>> find_nested(std::span<const std::uint8_t> attributes,
                                                          std::uint16_t type);
-/// The payload of the attribute `type` among those behind a fixed part of `fixed_size` bytes; empty when
-/// absent.
+/// The payload of the attribute `type` among those behind a fixed part of
+/// `fixed_size` bytes; empty when absent.
 std::optional<std::span<const std::uint8_t>> find_attribute(const nlmsghdr& message, std::size_t fixed_size,
                                                             std::uint16_t type);
 

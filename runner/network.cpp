@@ -109,8 +109,8 @@ void BridgeAttachment::State::release() {
     if (!leases.any_held()) remove_bridge_later(run, names);
   }
   if (ports.empty()) return;
-  // Outside the lock, for others need not wait. Nobody else can publish these ports: their sockets are closed
-  // last
+  // Outside the lock, for others need not wait. Nobody else can publish these ports:
+  // their sockets are closed last
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   withdraw_ports(netfilter, names.table, ports);
   if (has_udp(attachment.ports)) forget_flows_to(netfilter, ports.front().address);

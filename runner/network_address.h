@@ -46,8 +46,8 @@ std::optional<Subnet> parse_subnet(std::string_view text);
 std::string to_string(const Subnet& subnet);
 
 /// The first of lay's candidates that overlaps none of `used`; empty when all do. 10.88/16 and 10.89/16
-/// (podman) and 172.17/16 to 172.31/16 (docker) are no candidates, used or not: those tools may be started
-/// later.
+/// (podman) and 172.17/16 to 172.31/16 (docker) are no candidates, used or not:
+/// those tools may be started later.
 std::optional<Subnet> choose_subnet(std::span<const Subnet> used);
 
 }  // namespace lay::runner

@@ -10,8 +10,8 @@
 /// lives as long as its client keeps sending: without this it would never notice that a port came or went.
 namespace lay::runner {
 
-/// Whether there is anything to forget for these ports: the kernel looks through all its flows to find some
-/// (3 ms).
+/// Whether there is anything to forget for these ports: the kernel looks through all
+/// its flows to find some (3 ms).
 bool has_udp(const std::vector<PortMapping>& ports);
 /// Forgets the UDP flows to these host ports that began before the ports were published. Call it afterwards.
 void forget_unpublished_flows(NetlinkSocket& socket, const std::vector<PortMapping>& ports);

@@ -19,8 +19,8 @@ struct NetworkNames {
 NetworkNames network_names(const std::string& run);
 
 /// Name of the host's end of a container's veth: 15 characters, the most the kernel takes (IFNAMSIZ). Twelve
-/// hex digits of a hash of the id and `attempt`: the caller tries the next attempt when a link has that name
-/// already.
+/// hex digits of a hash of the id and `attempt`: the caller tries the next attempt when
+/// a link has that name already.
 std::string veth_name(std::string_view container_id, unsigned attempt);
 
 using MacAddress = std::array<std::uint8_t, 6>;

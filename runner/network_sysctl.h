@@ -5,8 +5,8 @@
 
 namespace lay::runner {
 
-/// Kernel settings under /proc/sys/net/, such as "ipv4/ip_forward": those of the calling thread's network
-/// namespace.
+/// Kernel settings under /proc/sys/net/, such as "ipv4/ip_forward": those of the
+/// calling thread's network namespace.
 
 /// Without the newline; empty when there is no such setting (a module that is not loaded).
 std::optional<std::string> read_setting(const std::string& name);

@@ -8,8 +8,8 @@
 #include "nftables_rules.h"
 #include "runner/network.h"
 
-/// lay's own nftables table, by netlink(7) transactions: each function's changes happen as a whole or not at
-/// all.
+/// lay's own nftables table, by netlink(7) transactions: each function's changes
+/// happen as a whole or not at all.
 namespace lay::runner {
 
 /// One element of the maps: a host port and the container address it leads to.

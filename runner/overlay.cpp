@@ -44,8 +44,8 @@ void clear_volatile_mark(const UniqueFd& work) {
   if (sys::try_stat_at(dir, "work/incompat/volatile")) remove_tree(dir, "work");
 }
 
-/// Why the kernel may have refused: it says only "invalid argument" for a file system that cannot hold an
-/// upper.
+/// Why the kernel may have refused: it says only "invalid argument" for a file
+/// system that cannot hold an upper.
 Error explained(Error error, const OverlayFolders& folders) {
   constexpr std::array<std::uint64_t, 4> kUnfit{OVERLAYFS_SUPER_MAGIC, NFS_SUPER_MAGIC, 0x65735546 /* fuse */,
                                                 0x4d44 /* vfat */};
@@ -59,8 +59,8 @@ Error explained(Error error, const OverlayFolders& folders) {
 /// Empty when the kernel is too old to take layers one by one.
 std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durability durability) {
   FsContext context("overlay");
-  // Any reason to refuse the first layer but the key itself comes up again in the other way, with a word
-  // about it.
+  // Any reason to refuse the first layer but the key itself comes up again in the
+  // other way, with a word about it.
   if (!context.try_set_string("lowerdir+", fd_path(folders.lowers.front()))) return std::nullopt;
   for (std::size_t i = 1; i < folders.lowers.size(); ++i)
     context.set_string("lowerdir+", fd_path(folders.lowers[i]));

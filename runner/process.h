@@ -8,8 +8,8 @@
 
 #include "base/unique_fd.h"
 
-/// Processes by descriptor, so that no signal ever reaches a stranger that got the number of one that has
-/// ended.
+/// Processes by descriptor, so that no signal ever reaches a stranger that got the
+/// number of one that has ended.
 namespace lay::runner {
 
 /// pidfd_open(2); empty when there is no such process.

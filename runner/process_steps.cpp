@@ -152,8 +152,8 @@ void become(const Process& process, SeccompProfile seccomp, const ChildEnd& pare
   give_stdio_to(account.uid);
 
   limit_bounding_set(process.capabilities);  // takes CAP_SETPCAP
-  // Without no_new_privs a filter takes CAP_SYS_ADMIN, so it is loaded while that is there; it lets the rest
-  // pass.
+  // Without no_new_privs a filter takes CAP_SYS_ADMIN, so it is loaded while that is
+  // there; it lets the rest pass.
   if (!process.no_new_privileges) load_seccomp(seccomp);
   set_user(account);
   apply_capabilities(process.capabilities);  // after the last call that needs another one

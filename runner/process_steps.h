@@ -9,8 +9,8 @@
 namespace lay::runner {
 
 /// Cuts the ties to whoever called lay: nobody may look into this process, which is still lay's program
-/// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, keyring, signal mask and handlers are
-/// new.
+/// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, keyring,
+/// signal mask and handlers are new.
 void leave_caller();
 
 /// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.

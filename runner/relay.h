@@ -9,8 +9,8 @@
 #include "log_writer.h"
 #include "stdio_pipes.h"
 
-/// The loop of whoever stands beside a process of the container: bytes in and out, signals on, until it has
-/// ended.
+/// The loop of whoever stands beside a process of the container: bytes in and out,
+/// signals on, until it has ended.
 namespace lay::runner {
 
 /// Blocks the signals that are passed on (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2) and SIGWINCH,
@@ -36,8 +36,8 @@ class SignalQueue {
 enum class Joined { no, yes };
 
 struct RelayOptions {
-  /// Whether standard input, output and error are joined to lay's own; without it output goes to the log
-  /// alone.
+  /// Whether standard input, output and error are joined to lay's own; without it
+  /// output goes to the log alone.
   Joined own_stdio = Joined::yes;
   bool terminal = false;
   LogWriter* log = nullptr;  ///< not owned; nullptr: none

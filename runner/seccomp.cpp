@@ -16,8 +16,8 @@ namespace lay::runner {
 
 namespace {
 
-// Compiled by tools/compile_seccomp.cpp while lay is built; see there for what they forbid and why they are
-// two.
+// Compiled by tools/compile_seccomp.cpp while lay is built; see there for what they
+// forbid and why they are two.
 constexpr auto kCalls = std::to_array<sock_filter>({
 #include "seccomp_calls.inc"
 });

@@ -46,8 +46,8 @@ const Json& part(const Json& object, const char* key) {
   return value == nullptr ? empty : *value;
 }
 
-/// Parts of the specification that would change what the container may do are refused, never dropped in
-/// silence.
+/// Parts of the specification that would change what the container may do are
+/// refused, never dropped in silence.
 void refuse(const Json& object, const char* key) {
   const Json* value = json_find(object, key);
   if (value != nullptr && !value->empty())

@@ -81,8 +81,8 @@ int exit_code_of(const Error& error, const Command* command) {
   return command == nullptr ? 1 : command->error_code;
 }
 
-/// stdin, stdout and stderr must exist before anything is opened: a store file must never become
-/// descriptor 1.
+/// stdin, stdout and stderr must exist before anything is opened: a store file
+/// must never become descriptor 1.
 void reopen_missing_stdio() {
   for (int fd = 0; fd <= 2; ++fd)
     if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) ::_exit(kUsageExit);

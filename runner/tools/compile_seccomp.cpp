@@ -152,8 +152,8 @@ Filter compile_arguments() {
   forbid_arguments(native);
   forbid_arguments(compat);
 #ifdef __x86_64__
-  // socketcall(SYS_SOCKET) has the family in memory, where a filter cannot look. 32-bit programs have
-  // socket(2) too.
+  // socketcall(SYS_SOCKET) has the family in memory, where a filter cannot look. 32-bit
+  // programs have socket(2) too.
   add_rule(compat, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketcall), "socketcall",
            {SCMP_A0_64(SCMP_CMP_MASKED_EQ, kLow32, 1)});
 #endif

@@ -11,8 +11,8 @@ namespace lay::runner {
 /// kernel, clocks, swap, quotas, host names, key rings (they are not namespaced), NUMA policy, io_uring and
 /// userfaultfd (a large attack surface, which programs can do without), opening files by handle (it leaves
 /// the mount namespace), and what the kernel itself gave up long ago. personality is missing because only
-/// some values are allowed; clone3 because a filter cannot read the flags it points to; programs then use
-/// clone.
+/// some values are allowed; clone3 because a filter cannot read the flags it points
+/// to; programs then use clone.
 constexpr auto kAllowedSyscalls = std::to_array<std::string_view>({"_llseek",
                                                                    "_newselect",
                                                                    "accept",

@@ -27,8 +27,8 @@ std::string note_of(const runner::ContainerConfig& config, const char* key) {
   return it == config.notes.end() ? "" : it->second;
 }
 
-/// The members that scripts for docker and podman look at, and lay's own under the same names as in the
-/// files.
+/// The members that scripts for docker and podman look at, and lay's own under
+/// the same names as in the files.
 Json describe(const runner::Container& container) {
   const runner::ContainerConfig& config = container.config();
   const runner::ContainerState state = container.state();

@@ -17,8 +17,8 @@ std::vector<std::filesystem::path> files_below(const std::filesystem::path& fold
   return files;
 }
 
-/// Every prefix of a seed is an input as well: truncation is the commonest damage. Long seeds are cut in
-/// steps.
+/// Every prefix of a seed is an input as well: truncation is the commonest damage.
+/// Long seeds are cut in steps.
 void replay(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};

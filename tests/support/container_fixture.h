@@ -77,8 +77,8 @@ class ContainerFixture {
   }
   runner::ContainerConfig script(const std::string& text) const { return config({"sh", "-c", text}); }
 
-  /// Runs `body` in a process of its own whose standard output and error are files, and standard input is
-  /// `input`.
+  /// Runs `body` in a process of its own whose standard output and error are files,
+  /// and standard input is `input`.
   RunResult capture(const std::function<int()>& body, const std::string& input = {}) const {
     const std::string base = temp_.path() + "/io." + sys::random_hex(4);
     write_text(base + ".in", input);
@@ -109,8 +109,8 @@ class ContainerFixture {
     return container;
   }
 
-  /// Processes whose mounts, and cgroups whose names, tell of this fixture: what a container must not leave
-  /// behind.
+  /// Processes whose mounts, and cgroups whose names, tell of this fixture: what a
+  /// container must not leave behind.
   std::string leftovers() const {
     std::string found;
     for (const auto& process : std::filesystem::directory_iterator("/proc")) {

@@ -22,8 +22,8 @@ struct ApplyStats {
 ///            a hard link whose target is not in this layer; unsupported for sparse files; io
 /// Nothing outside `target` is read, changed or created, whatever the tar says.
 /// Parent folders that the tar only implies, the root among them, are made with mode 0755, of root, at time
-/// 0. Whiteouts reach lower layers only: what the same tar adds stays, in either order. May run in several
-/// threads.
+/// 0. Whiteouts reach lower layers only: what the same tar adds stays, in either
+/// order. May run in several threads.
 ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target);
 
 }  // namespace lay::layerstore

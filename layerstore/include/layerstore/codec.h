@@ -27,8 +27,8 @@ struct CompressOptions {
 /// cut. Throws invalid when the compression does not have that level.
 std::unique_ptr<ByteSink> make_compressor(const CompressOptions& options, ByteSink& out);
 
-/// Decompresses what it reads from `in`. Throws corrupt on broken or truncated input, and on bytes after its
-/// end.
+/// Decompresses what it reads from `in`. Throws corrupt on broken or truncated
+/// input, and on bytes after its end.
 std::unique_ptr<ByteSource> make_decompressor(Compression compression, ByteSource& in);
 
 }  // namespace lay::layerstore

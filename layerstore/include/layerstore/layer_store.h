@@ -32,8 +32,8 @@ class LayerWriter {
   std::optional<Digest> diff_id_;
 };
 
-/// layers/<diff_id hex>/tree: layers ready to be mounted as overlay lowers, shared by every image that has
-/// them.
+/// layers/<diff_id hex>/tree: layers ready to be mounted as overlay lowers, shared
+/// by every image that has them.
 class LayerStore {
  public:
   /// `root` is the store's folder and must outlive it; `root_path` is how others reach it.

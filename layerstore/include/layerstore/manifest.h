@@ -9,8 +9,8 @@
 
 namespace lay::layerstore {
 
-/// What is larger is refused: an overlay mount takes 500 layers, and no index of the world has as many
-/// entries.
+/// What is larger is refused: an overlay mount takes 500 layers, and no index of
+/// the world has as many entries.
 constexpr std::size_t kMaxLayers = 1000;
 constexpr std::size_t kMaxIndexEntries = 10'000;
 /// How deep an index may stand in indexes.

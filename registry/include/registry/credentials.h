@@ -32,8 +32,8 @@ class CredentialStore {
   std::vector<std::string> files_;  ///< in the order they are read; the first is written
 };
 
-/// The files in the order they are read, from the environment (REGISTRY_AUTH_FILE, XDG_*, DOCKER_CONFIG,
-/// HOME).
+/// The files in the order they are read, from the environment (REGISTRY_AUTH_FILE,
+/// XDG_*, DOCKER_CONFIG, HOME).
 std::vector<std::string> default_auth_files();
 
 }  // namespace lay::registry

@@ -33,8 +33,8 @@ struct Probe {
   int expected;  ///< errno; 0 for success
 };
 
-/// Runs `body` under the built-in profile as root with all capabilities, so that what is denied, the filter
-/// denied.
+/// Runs `body` under the built-in profile as root with all capabilities, so that what
+/// is denied, the filter denied.
 ChildResult under_profile(const std::function<std::string()>& body) {
   return in_child(0, [&] {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return std::string("no_new_privs failed");
