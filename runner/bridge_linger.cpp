@@ -61,8 +61,7 @@ void linger(const std::string& run, const NetworkNames& names) {
 
 [[noreturn]] void run_lingering_process(const std::string& run, const NetworkNames& names) {
   try {
-    // Copies of the container's descriptors would hold its locks, and pipes of whoever waits for its end
-    if (::close_range(STDERR_FILENO + 1, ~0U, 0) == 0) linger(run, names);
+    linger(run, names);
   } catch (const std::exception&) {
     // The next container or sweep finds the bridge
   }
@@ -78,7 +77,7 @@ void remove_bridge_later(const std::string& run, const NetworkNames& names) {
     // Somebody lingers already, and sees the new time
     if (!FileLock::try_acquire(folder, kLingerName, LockMode::exclusive)) return;
   }
-  if (detach()) run_lingering_process(run, names);
+  if (detach(Descriptors::none)) run_lingering_process(run, names);
 }
 
 }  // namespace lay::runner

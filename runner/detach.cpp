@@ -47,7 +47,7 @@ void leave_session_of_caller() {
 
 }  // namespace
 
-bool detach() {
+bool detach(Descriptors kept) {
   const pid_t child = ::fork();
   if (child < 0) throw Error::from_errno("start a process in the background");
   if (child > 0) {
@@ -60,6 +60,7 @@ bool detach() {
   // a controlling terminal.
   try {
     if (::setsid() < 0) ::_exit(1);
+    if (kept == Descriptors::none && ::close_range(STDERR_FILENO + 1, ~0U, 0) < 0) ::_exit(1);
     const pid_t grandchild = ::fork();
     if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
     leave_session_of_caller();

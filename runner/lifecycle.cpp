@@ -156,7 +156,7 @@ int run_attached(const ContainerStore& store, const Container& container) {
 
 void run_detached(const ContainerStore& store, const Container& container) {
   Handshake handshake = make_handshake();
-  if (detach()) supervise(store, container, std::move(handshake.child));
+  if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child));
   { const ChildEnd unused = std::move(handshake.child); }
   handshake.parent.wait_for_exec();
 }
