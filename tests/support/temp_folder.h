@@ -2,9 +2,10 @@
 
 #include <fcntl.h>
 
-#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
@@ -12,7 +13,8 @@
 
 namespace lay::test {
 
-/// A folder of the test's own below /var/tmp, removed at the end without entering mounts.
+/// A folder of the test's own below /var/tmp, removed at the end without entering mounts. A process that
+/// still lingers for the bridge may write into it meanwhile.
 class TempFolder {
  public:
   TempFolder() {
@@ -22,9 +24,8 @@ class TempFolder {
     fd_ = sys::open_dir(sys::cwd(), path_);
   }
   ~TempFolder() {
-    try {
-      remove_tree(sys::cwd(), path_);
-    } catch (const std::exception&) {  // left for a person to look at
+    for (int attempt = 0; attempt < 20 && !is_removed(); ++attempt) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
     }
   }
   TempFolder(const TempFolder&) = delete;
@@ -34,6 +35,15 @@ class TempFolder {
   const UniqueFd& fd() const { return fd_; }
 
  private:
+  bool is_removed() const {
+    try {
+      remove_tree(sys::cwd(), path_);
+    } catch (const std::exception&) {
+      return false;
+    }
+    return true;
+  }
+
   std::string path_;
   UniqueFd fd_;
 };
