@@ -101,6 +101,13 @@ std::size_t pread_some(const UniqueFd& fd, std::span<std::byte> out, std::uint64
   return static_cast<std::size_t>(count);
 }
 
+std::size_t pwrite_some(const UniqueFd& fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+  const ssize_t count =
+      retry_eintr([&] { return ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+  if (count < 0) throw Error::from_errno("write at {}", offset);
+  return static_cast<std::size_t>(count);
+}
+
 std::string read_all(const UniqueFd& fd, std::size_t limit) {
   std::string text;
   std::array<std::byte, 16384> buffer;

@@ -41,7 +41,8 @@ class LayerUnpacker {
       stats.newest = std::max<std::int64_t>(stats.newest, entry->mtime.tv_sec);
     }
     if (!has_root_) set_root_defaults();
-    folders_.finish();
+    stats.implied = folders_.finish();
+    if (!has_root_) stats.implied.insert(stats.implied.begin(), std::string());
     stats.bytes = reader_.bytes();
     return stats;
   }
@@ -55,9 +56,10 @@ class LayerUnpacker {
       if (path.is_root() && entry.type != EntryType::directory)
         throw Error(Errc::invalid, "the root of a layer can only be a folder");
       unpack_entry(entry, path);
-    } catch (Error& error) {
-      error.add_context(fmt::format("entry '{}'", printable(entry.path)));
-      throw;
+    } catch (const Error& error) {
+      const bool is_loop = error.error_number() == ELOOP;
+      throw Error(is_loop ? Error(Errc::invalid, "its folder leads through too many symlinks") : error)
+          .add_context(fmt::format("entry '{}'", printable(entry.path)));
     }
   }
 
@@ -123,6 +125,7 @@ class LayerUnpacker {
       }
     }
     if (path.is_root()) has_root_ = true;
+    folders_.forget_implied(path.full());
     folders_.set_late(parent, path.name, path.is_root() ? "" : path.full(), entry.mtime,
                       std::move(default_acl));
   }

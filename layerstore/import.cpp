@@ -1,10 +1,11 @@
+#include <utility>
+
 #include "base/error.h"
-#include "base/pipeline.h"
 #include "foreign_archive.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
-#include "layerstore/media_types.h"
 #include "new_image.h"
+#include "stored_tar.h"
 
 namespace lay::layerstore {
 
@@ -13,42 +14,21 @@ namespace {
 /// Enough for every magic number, the tar's own at byte 257 included.
 constexpr std::size_t kMagicBytes = 512;
 
-/// The tar is unpacked while it is compressed into a blob: one reading, three threads (decompress, hash and
-/// unpack, compress).
 WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const CompressOptions& options,
                              Progress& progress) {
-  const auto task = progress.begin("layer", 0);
-  BlobWriter blob = store.blobs().begin();
-  LayerWriter layer = store.layers().begin();
-  const auto compressor = make_compressor(options, blob);
-  AsyncSink overlapped(*compressor);
-  ProgressSink counted(overlapped, *task);
-  WrittenLayer written{.blob = {.media_type = std::string(media_type::layer_type_of(options.compression)),
-                                .digest = digest_of("")},
-                       .diff_id = digest_of("")};
-
-  const auto decompress = [&](ByteSink& tar) {
+  std::uint64_t bytes = 0;
+  StoredTar stored = store_tar(store, options, TreeForm::make, progress, [&](ByteSink& tar) {
     PeekSource peeked(source, kMagicBytes);
     if (is_foreign_archive(peeked.start())) {
-      written.stats.bytes = rewrite_foreign_archive(peeked, tar);
+      bytes = rewrite_foreign_archive(peeked, tar);
       return;
     }
     const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
-    written.stats.bytes = pump(*plain, tar);
-  };
-  run_pipeline(decompress, [&](ByteSource& tar) {
-    TeeSource teed(tar, counted);
-    const ApplyStats applied = layer.apply(teed);
-    written.stats.entries = applied.entries;
-    written.stats.newest = applied.newest;
+    bytes = pump(*plain, tar);
   });
-  counted.finish();
-
-  written.blob.digest = blob.commit();
-  written.blob.size = blob.size();
-  written.diff_id = layer.commit();
-  task->done("done");
-  return written;
+  return {.blob = std::move(stored.blob),
+          .diff_id = std::move(stored.diff_id),
+          .stats = {.entries = stored.stats.entries, .bytes = bytes, .newest = stored.stats.newest}};
 }
 
 }  // namespace

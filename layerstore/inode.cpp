@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 
@@ -20,10 +21,6 @@ namespace {
 
 constexpr std::size_t kXattrMax = 65536;  // XATTR_LIST_MAX and XATTR_SIZE_MAX, xattr(7)
 constexpr std::size_t kXattrUsual = 256;  // nearly always enough, and on the stack
-
-std::string fd_path(const UniqueFd& fd) {
-  return fmt::format("/proc/self/fd/{}", fd.get());
-}
 
 /// Runs `call(buffer, size)` of the getxattr family with a small buffer first and the largest one if needed.
 template <class Call>

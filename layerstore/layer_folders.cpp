@@ -135,6 +135,7 @@ UniqueFd LayerFolders::enter(const UniqueFd& parent, const std::string& name, co
   sys::chown_at(parent, name, 0, 0);
   sys::chmod_at(parent, name, kImpliedMode);  // whatever the umask made of it
   set_late(parent, name, path, timespec{}, std::nullopt);
+  implied_.insert(path);
   return sys::open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
@@ -144,7 +145,7 @@ void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std
   late_.push_back({std::move(path), status.st_dev, status.st_ino, mtime, std::move(default_acl)});
 }
 
-void LayerFolders::finish() {
+std::vector<std::string> LayerFolders::finish() {
   forget();
   drop_needless_whiteouts();
   for (const Late& late : late_) {
@@ -157,6 +158,12 @@ void LayerFolders::finish() {
     if (late.default_acl) sys::set_xattr(*fd, late.default_acl->name, late.default_acl->value);
     set_mtime(*fd, late.mtime);
   }
+  std::vector<std::string> implied;
+  for (const std::string& path : implied_) {
+    const auto status = sys::try_stat_at(target_, path);  // a later entry may have removed it
+    if (status && S_ISDIR(status->st_mode)) implied.push_back(path);
+  }
+  return implied;
 }
 
 }  // namespace lay::layerstore

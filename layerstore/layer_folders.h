@@ -34,7 +34,10 @@ class LayerFolders {
   /// Notes what finish() has to set on the folder `name` in `parent`, which is `path`.
   void set_late(const UniqueFd& parent, const std::string& name, std::string path, const timespec& mtime,
                 std::optional<Xattr> default_acl);
-  void finish();
+  /// The folder at `path` has an entry of its own.
+  void forget_implied(const std::string& path) { implied_.erase(path); }
+  /// Returns the paths of the folders that the tar only implies, parents first.
+  std::vector<std::string> finish();
 
  private:
   struct Late {
@@ -61,6 +64,7 @@ class LayerFolders {
   std::vector<Late> late_;
   std::vector<Whiteout> whiteouts_;
   std::set<std::string, std::less<>> opaque_;  ///< paths of folders
+  std::set<std::string> implied_;              ///< paths of folders that were made for others
 };
 
 }  // namespace lay::layerstore

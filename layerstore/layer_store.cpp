@@ -1,10 +1,14 @@
 #include "layerstore/layer_store.h"
 
+#include <fcntl.h>
+
 #include <utility>
 
 #include "base/error.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
+#include "erofs_mount.h"
+#include "layer_folder.h"
 #include "layer_stream.h"
 #include "store_file.h"
 
@@ -13,29 +17,31 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kPart = "layer";  // the folder's name while it is under ingest/
-/// The lower itself is a folder of its own: it carries the mode that the image gives its "/", while the
-/// folder around it stays 0700, so that nobody reaches a set-user-id file of an image through the store.
-constexpr const char* kTree = "tree";
 
-std::string tree_of(const Digest& diff_id) {
-  return diff_id.hex() + "/" + kTree;
+UniqueFd make_part(const UniqueFd& ingest) {
+  sys::mkdir_at(ingest, kPart, 0700);
+  return sys::open_dir(ingest, kPart);
 }
 
 }  // namespace
 
-LayerWriter::LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm)
-    : layers_(layers), ingest_(std::move(ingest)), algorithm_(algorithm) {
-  sys::mkdir_at(ingest_.dir(), kPart, 0700);
-  sys::mkdir_at(ingest_.dir(), std::string(kPart) + "/" + kTree, 0700);
-}
+LayerWriter::LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm, LayerForm form)
+    : layers_(layers),
+      ingest_(std::move(ingest)),
+      dir_(make_part(ingest_.dir())),
+      algorithm_(algorithm),
+      form_(form) {}
 
 ApplyStats LayerWriter::apply(ByteSource& tar) {
   HashingSource hashed(tar, algorithm_);
-  const UniqueFd tree = sys::open_dir(ingest_.dir(), std::string(kPart) + "/" + kTree);
-  const ApplyStats stats = apply_layer(hashed, tree);
+  ApplyStats stats = write_layer_folder(dir_, hashed, form_);
   drain(hashed);  // what follows the end of the archive belongs to the diff_id too
   diff_id_ = hashed.digest();
   return stats;
+}
+
+UniqueFd LayerWriter::open_tar() const {
+  return sys::open_at(dir_, kLayerTar, O_RDONLY | O_NOFOLLOW);
 }
 
 void LayerWriter::verify(const Digest& expected) const {
@@ -50,36 +56,74 @@ Digest LayerWriter::commit(const Digest& expected) {
 }
 
 Digest LayerWriter::commit() {
-  if (!diff_id_) throw Error::make(Errc::invalid, "publish a layer: nothing was unpacked");
+  if (!diff_id_) throw Error::make(Errc::invalid, "publish a layer: nothing was taken in");
+  const bool is_tree = find_layer_form(ingest_.dir(), kPart) == LayerForm::tree;
   // One sync for the whole tree: an fsync for each of its files would cost a journal commit each.
-  with_context("write a layer", [&] { sys::syncfs(ingest_.dir()); });
+  if (is_tree) {
+    sys::try_unlink_at(dir_, kLayerTar);
+    with_context("write a layer", [&] { sys::syncfs(dir_); });
+  }
   if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers_, diff_id_->hex()) &&
-      !sys::try_stat_at(layers_, tree_of(*diff_id_)))
+      !find_layer_form(layers_, diff_id_->hex()))
     throw Error::make(Errc::corrupt, "'layers/{}' in the store is no layer", diff_id_->hex())
         .with_hint("remove that folder and try again");
-  sys::fsync(layers_);
+  if (is_tree) sys::fsync(layers_);
   return *diff_id_;
 }
 
-LayerStore::LayerStore(const UniqueFd& root, std::string root_path)
-    : root_(root), root_path_(std::move(root_path)), layers_(sys::open_dir(root, "layers")) {}
+LayerStore::LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form)
+    : root_(root), root_path_(std::move(root_path)), layers_(sys::open_dir(root, "layers")), wanted_(form) {}
 
-bool LayerStore::has(const Digest& diff_id) const {
-  const auto info = sys::try_stat_at(layers_, tree_of(diff_id));
-  return info && S_ISDIR(info->st_mode);
+FormChoice LayerStore::choose_form() const {
+  if (wanted_) return {*wanted_, "as asked for"};
+  const Ingest probing = Ingest::begin(root_);
+  if (auto reason = why_not_mountable(probing.dir())) return {LayerForm::tree, std::move(*reason)};
+  return {LayerForm::erofs, "this kernel mounts them, and so does the file system"};
 }
 
-std::string LayerStore::path(const Digest& diff_id) const {
-  if (!has(diff_id)) throw Error::make(Errc::not_found, "layer {} is not unpacked", diff_id.to_string());
-  return root_path_ + "/layers/" + tree_of(diff_id);
+const FormChoice& LayerStore::form_of_new() const {
+  std::call_once(chosen_, [&] { choice_ = choose_form(); });
+  return choice_;
+}
+
+bool LayerStore::has(const Digest& diff_id) const {
+  return find_layer_form(layers_, diff_id.hex()).has_value();
+}
+
+OpenLayer LayerStore::open(const Digest& diff_id) const {
+  const auto form = find_layer_form(layers_, diff_id.hex());
+  if (!form) throw Error::make(Errc::not_found, "layer {} is not in the store", diff_id.to_string());
+  const UniqueFd dir = sys::open_dir(layers_, diff_id.hex());
+  OpenLayer layer{.form = *form, .implied = read_implied(dir)};
+  if (*form == LayerForm::tree) {
+    layer.tree_path = fmt::format("{}/layers/{}/{}", root_path_, diff_id.hex(), kLayerTree);
+  } else {
+    layer.image = sys::open_at(dir, kLayerImage, O_RDONLY | O_NOFOLLOW);
+    layer.tar = sys::open_at(dir, kLayerTar, O_RDONLY | O_NOFOLLOW);
+  }
+  return layer;
 }
 
 LayerWriter LayerStore::begin(DigestAlgorithm algorithm) const {
-  return LayerWriter(layers_, Ingest::begin(root_), algorithm);
+  const LayerForm form = form_of_new().form;
+  return LayerWriter(layers_, Ingest::begin(root_), algorithm, form);
 }
 
 void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
-  if (has(diff_id)) return;
+  if (has(diff_id)) {
+    const UniqueFd dir = sys::open_dir(layers_, diff_id.hex());
+    if (is_trustworthy(dir)) return;
+    try {
+      return recover_layer_folder(dir, diff_id);
+    } catch (const Error& error) {
+      if (error.code() != Errc::corrupt && error.code() != Errc::invalid) throw;
+    }
+    remove(diff_id);
+  }
+  make(diff_id, blob, blobs);
+}
+
+void LayerStore::make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
   with_context(fmt::format("layer {}", blob.digest.to_string()), [&] {
     const UniqueFd file = blobs.open(blob.digest);
     FdSource bytes(file);

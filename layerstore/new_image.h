@@ -26,4 +26,19 @@ class ProgressSink final : public ByteSink {
   Progress::Task& task_;
 };
 
+/// Tells a progress task how many bytes are read.
+class ProgressSource final : public ByteSource {
+ public:
+  ProgressSource(ByteSource& inner, Progress::Task& task) : inner_(inner), task_(task) {}
+  std::size_t read(std::span<std::byte> out) override {
+    const std::size_t count = inner_.read(out);
+    task_.advance(count);
+    return count;
+  }
+
+ private:
+  ByteSource& inner_;
+  Progress::Task& task_;
+};
+
 }  // namespace lay::layerstore

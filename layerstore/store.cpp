@@ -120,21 +120,21 @@ Image read_image(const BlobStore& blobs, const Descriptor& descriptor) {
 
 }  // namespace
 
-Store::Store(std::string path, UniqueFd root)
+Store::Store(std::string path, UniqueFd root, std::optional<LayerForm> form)
     : path_(std::move(path)),
       root_(std::make_unique<UniqueFd>(std::move(root))),
       blobs_(std::make_unique<BlobStore>(*root_)),
-      layers_(std::make_unique<LayerStore>(*root_, path_)),
+      layers_(std::make_unique<LayerStore>(*root_, path_, form)),
       images_(std::make_unique<ImageStore>(*root_)) {}
 
-Store Store::open(const std::string& root) {
+Store Store::open(const std::string& root, std::optional<LayerForm> form) {
   if (root.empty()) throw Error::make(Errc::invalid, "the store's folder has no name");
   UniqueFd fd = open_root(root);
   with_context(fmt::format("store '{}'", root), [&] {
     if (!is_complete(fd)) complete(fd, root);
   });
   std::string path = real_path(fd);
-  return Store(std::move(path), std::move(fd));
+  return Store(std::move(path), std::move(fd), form);
 }
 
 FileLock Store::share() const {

@@ -14,8 +14,8 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr std::size_t kBuffer = 1024 * 1024;
-constexpr std::size_t kDataPiece = 256 * 1024;  // a smaller file comes in one piece
+constexpr std::size_t kBuffer = 256 * 1024;
+constexpr std::size_t kDataPiece = 128 * 1024;  // a smaller file comes in one piece
 
 constexpr std::int64_t kFirstSecond = -62135596800;  // year 1: Go writes its zero time
 constexpr std::int64_t kLastSecond = 253402300799;   // year 9999

@@ -32,6 +32,8 @@ class TarReader {
   std::span<const std::byte> read_data();
   /// Bytes of the tar read so far.
   std::uint64_t bytes() const { return bytes_; }
+  /// Where in the tar the next byte comes from: after next(), where the entry's data begin.
+  std::uint64_t position() const { return bytes_ - (end_ - begin_); }
 
  private:
   struct Extensions {

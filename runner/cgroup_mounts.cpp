@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "cgroup_layout.h"
-#include "mount.h"
 #include "mount_target.h"
 #include "rootfs.h"
 
@@ -57,7 +57,7 @@ void mount_v1(const UniqueFd& target, const std::vector<CgroupHierarchy>& hierar
       add_links(folder, hierarchy);
     });
   }
-  set_mount_attributes(folder, MountOptions{.set = kAttributes, .clear = MOUNT_ATTR__ATIME}, Recursion::no);
+  set_mount_attributes(folder, MountAttributes{.set = kAttributes, .clear = MOUNT_ATTR__ATIME}, Recursion::no);
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include <csignal>
 #include <utility>
 
+#include "base/detach.h"
 #include "base/error.h"
 #include "base/syscalls.h"
-#include "detach.h"
 #include "first_process.h"
 #include "handshake.h"
 #include "launch.h"
@@ -126,8 +126,8 @@ class Run {
 
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
 /// kept in the container's folder.
-[[noreturn]] void supervise(const ContainerStore& store, const Container& container,
-                            ChildEnd caller) noexcept {
+[[noreturn]] void supervise(const ContainerStore& store, const Container& container, ChildEnd caller,
+                            const std::function<void()>& after_end) noexcept {
   try {
     std::optional<Run> run;
     try {
@@ -136,10 +136,12 @@ class Run {
     } catch (const Error& error) {
       run.reset();  // its lock first: whoever hears of the failure may remove the container at once
       caller.send_error(error);
+      after_end();
       ::_exit(1);
     }
     { const ChildEnd told = std::move(caller); }  // its end is the good news
     run->finish();
+    after_end();
   } catch (const std::exception&) {
     ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
   }
@@ -154,9 +156,10 @@ int run_attached(const ContainerStore& store, const Container& container) {
   return run.finish();
 }
 
-void run_detached(const ContainerStore& store, const Container& container) {
+void run_detached(const ContainerStore& store, const Container& container,
+                  const std::function<void()>& after_end) {
   Handshake handshake = make_handshake();
-  if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child));
+  if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
   { const ChildEnd unused = std::move(handshake.child); }
   handshake.parent.wait_for_exec();
 }

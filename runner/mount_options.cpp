@@ -56,8 +56,8 @@ bool has_option(const Mount& mount, std::string_view name) {
 }
 
 void apply(MountOptions& options, const AttributeOption& attribute) {
-  options.set = (options.set & ~attribute.clear) | attribute.set;
-  options.clear = (options.clear & ~attribute.set) | attribute.clear;
+  options.attributes.set = (options.attributes.set & ~attribute.clear) | attribute.set;
+  options.attributes.clear = (options.attributes.clear & ~attribute.set) | attribute.clear;
 }
 
 bool apply_attribute(MountOptions& options, std::string_view name) {
@@ -72,7 +72,7 @@ bool apply_propagation(MountOptions& options, std::string_view name) {
   const auto* found = std::find_if(kPropagations.begin(), kPropagations.end(),
                                    [&](const PropagationOption& option) { return option.name == name; });
   if (found == kPropagations.end()) return false;
-  options.propagation = found->propagation;
+  options.attributes.propagation = found->propagation;
   return true;
 }
 
@@ -92,8 +92,8 @@ bool is_bind(const Mount& mount) {
 
 MountOptions parse_mount_options(const Mount& mount) {
   MountOptions options;
-  options.propagation = MS_PRIVATE;
-  if (is_bind(mount)) options.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  options.attributes.propagation = MS_PRIVATE;
+  if (is_bind(mount)) options.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
   for (const std::string& option : mount.options) {
     if (option.empty() || option == "defaults" || option == "bind") continue;
     if (option == "shared" || option == "rshared")

@@ -6,18 +6,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/mount.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
 
-enum class Recursion { no, yes };
-
 /// The options of one mount of the spec, sorted by who receives them.
 struct MountOptions {
-  std::uint64_t set = 0;    ///< MOUNT_ATTR_* to set, mount_setattr(2)
-  std::uint64_t clear = 0;  ///< MOUNT_ATTR_* to clear
-  /// MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE, for this mount and all below it.
-  std::uint64_t propagation = 0;
+  /// For the mount itself; a propagation is MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE, for it and all below it.
+  MountAttributes attributes;
   /// Of a bind mount: whether what is mounted below the source comes along ("rbind").
   Recursion recursion = Recursion::no;
   /// What is left belongs to the file system: "size=64m", "newinstance"; the second is empty for a bare flag.

@@ -13,9 +13,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
-#include "mount.h"
 
 namespace lay::runner {
 
@@ -32,9 +32,6 @@ constexpr std::array<std::pair<const char*, const char*>, 4> kFixedOptions{{
 
 constexpr const char* kTarget = "merged";
 
-std::string fd_path(const UniqueFd& fd) {
-  return fmt::format("/proc/self/fd/{}", fd.get());
-}
 
 /// A volatile mount marks its work folder, and the kernel refuses the next mount as long as the mark is
 /// there. The mark says that a crash of the machine may have lost data, a risk the volatile container was

@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
-#include "mount.h"
 #include "overlay.h"
 #include "rootfs_mounts.h"
 #include "rootfs_paths.h"
@@ -41,7 +41,7 @@ class UmaskGuard {
 /// Slave, not private: nothing mounted here reaches the host, yet volumes with "rslave" still follow it.
 void leave_propagation() {
   const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
-  set_mount_attributes(root, MountOptions{.propagation = MS_SLAVE}, Recursion::yes);
+  set_mount_attributes(root, MountAttributes{.propagation = MS_SLAVE}, Recursion::yes);
 }
 
 bool is_empty_folder(const UniqueFd& dir, const std::string& name) {
@@ -140,7 +140,8 @@ void enter_rootfs(const Spec& spec, const RootfsPlan& plan) {
   mask_paths(root, spec.linux_.masked_paths);
   make_paths_readonly(root, spec.linux_.readonly_paths);
   // Last: until here mount points may have to be made in a folder that a volume brought.
-  if (spec.root.readonly) set_mount_attributes(root, MountOptions{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
+  if (spec.root.readonly)
+    set_mount_attributes(root, MountAttributes{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
 }
 
 }  // namespace lay::runner

@@ -6,8 +6,8 @@
 #include <termios.h>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
-#include "mount.h"
 #include "rootfs.h"
 
 namespace lay::runner {

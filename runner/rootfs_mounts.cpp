@@ -9,10 +9,10 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "device_nodes.h"
-#include "mount.h"
 
 namespace lay::runner {
 
@@ -42,7 +42,7 @@ PlannedMount open_mount(const Mount& mount) {
       throw Error::make(Errc::invalid, "nothing can be mounted over the root itself");
     if (!is_bind(mount)) return planned;
     planned.source = open_source(mount, planned.options);
-    set_mount_attributes(planned.source, planned.options, Recursion::yes);
+    set_mount_attributes(planned.source, planned.options.attributes, Recursion::yes);
     planned.kind = S_ISDIR(sys::stat_of(planned.source).st_mode) ? TargetKind::folder : TargetKind::file;
     return planned;
   });
@@ -59,11 +59,11 @@ Mount mount_of(const BoundFile& file) {
 /// the host's own is then as good, read-only as sysfs always is.
 UniqueFd make_sysfs(const MountOptions& options) {
   try {
-    return FsContext("sysfs").mount(options.set);
+    return FsContext("sysfs").mount(options.attributes.set);
   } catch (const Error& error) {
     if (error.error_number() != EPERM) throw;
     UniqueFd host = clone_tree(sys::cwd(), "/sys", Recursion::no);
-    set_mount_attributes(host, options, Recursion::yes);
+    set_mount_attributes(host, options.attributes, Recursion::yes);
     return host;
   }
 }
@@ -82,7 +82,7 @@ UniqueFd make_filesystem(const PlannedMount& planned) {
     else
       context.set_flag(key);
   }
-  return context.mount(planned.options.set);
+  return context.mount(planned.options.attributes.set);
 }
 
 bool is_same_place(const struct ::stat& a, const struct ::stat& b) {

@@ -8,9 +8,9 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
 #include "base/text.h"
-#include "mount.h"
 #include "mount_target.h"
 
 namespace lay::runner {
@@ -68,7 +68,7 @@ void make_paths_readonly(const UniqueFd& root, const std::vector<std::string>& p
     if (!target) continue;
     with_context(fmt::format("make '{}' read-only", printable(path)), [&] {
       const UniqueFd copy = clone_tree(*target, Recursion::yes);
-      set_mount_attributes(copy, MountOptions{.set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE},
+      set_mount_attributes(copy, MountAttributes{.set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE},
                            Recursion::yes);
       attach_mount(copy, *target);
     });

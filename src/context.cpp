@@ -34,6 +34,8 @@ Context default_context() {
   Context context{.root = environment("LAY_ROOT"), .run = environment("LAY_RUN")};
   if (context.root.empty()) context.root = is_root ? "/var/lib/lay" : user_data_folder();
   if (context.run.empty()) context.run = is_root ? "/run/lay" : user_run_folder();
+  if (const std::string form = environment("LAY_LAYER_FORM"); !form.empty())
+    context.layer_form = with_context("LAY_LAYER_FORM", [&] { return layerstore::parse_layer_form(form); });
   context.root = std::filesystem::absolute(context.root).lexically_normal();
   context.run = std::filesystem::absolute(context.run).lexically_normal();
   return context;
@@ -46,7 +48,7 @@ void require_root(const std::string& what) {
 }
 
 layerstore::Store open_store(const Context& context) {
-  return layerstore::Store::open(context.root);
+  return layerstore::Store::open(context.root, context.layer_form);
 }
 
 runner::ContainerStore open_containers(const Context& context) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace lay::cli {
 struct Context {
   std::string root;
   std::string run;
+  /// LAY_LAYER_FORM, for tests and for a file system on which the best form goes wrong.
+  std::optional<layerstore::LayerForm> layer_form;
 };
 
 /// The defaults for the invoking user: /var/lib/lay and /run/lay for root, XDG folders otherwise.

@@ -8,6 +8,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "container_layers.h"
 #include "image_lookup.h"
 #include "options.h"
 #include "output/messages.h"
@@ -62,11 +63,9 @@ Source open_container(const Context& context, const layerstore::Store& store, co
     throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image");
   const runner::Container container = open_containers(context).find(options.source);
   const auto& config = container.config();
-  const auto manifest = layerstore::Digest::parse(config.notes.at(note::kManifest));
-  const std::uint64_t size = store.blobs().size(manifest).value_or(0);
   return {
       .upper = container.open_upper(),
-      .base = store.load({.media_type = std::string(), .digest = manifest, .size = size}),
+      .base = image_of(container, store),
       .made_by = join(config.spec.process.args, " "),
   };
 }

@@ -1,10 +1,14 @@
 #include <fmt/format.h>
 
+#include <memory>
+#include <utility>
+
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "container_layers.h"
 #include "container_plan.h"
 #include "image_lookup.h"
 #include "options.h"
@@ -101,46 +105,43 @@ FoundImage obtain_image(const layerstore::Store& store, const Invocation& invoca
                       [&] { return pull_image(store, invocation.image); });
 }
 
-/// The folders to mount, topmost first; a layer that is not unpacked yet is made ready.
-std::vector<std::string> prepare_lowers(const layerstore::Store& store, const layerstore::Image& image) {
-  std::vector<std::string> lowers;
-  for (std::size_t i = image.config.diff_ids.size(); i-- > 0;) {
-    const layerstore::Digest& diff_id = image.config.diff_ids[i];
-    store.layers().ensure(diff_id, image.manifest.layers[i], store.blobs());
-    lowers.push_back(store.layers().path(diff_id));
-  }
-  return lowers;
-}
-
 std::string diff_id_note(const layerstore::Image& image) {
   std::vector<std::string> diff_ids;
   for (const layerstore::Digest& diff_id : image.config.diff_ids) diff_ids.push_back(diff_id.to_string());
   return join(diff_ids, ",");
 }
 
+/// A container and what it stands on.
+struct Prepared {
+  runner::Container container;
+  std::unique_ptr<ContainerLayers> layers;
+};
+
 /// Creates the container while the store is held shared, so that none of its layers is collected in between.
-runner::Container create_container(const Context& context, const runner::ContainerStore& containers,
-                                   const Invocation& invocation) {
+Prepared create_container(const Context& context, const runner::ContainerStore& containers,
+                          const Invocation& invocation) {
   const layerstore::Store store = open_store(context);
   const FileLock lock = store.share();
   const FoundImage found = obtain_image(store, invocation);
   runner::ContainerConfig config = plan_container(found.image.config, invocation.options);
   if (config.network.mode == runner::NetworkMode::container)
     config.network.container = containers.find(config.network.container).config().id;
-  config.lowers = prepare_lowers(store, found.image);
+  auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
+  config.lowers = layers->paths();
   config.notes = {
       {note::kImage, found.name.empty() ? invocation.image : found.name},
       {note::kManifest, found.image.descriptor.digest.to_string()},
       {note::kImageId, found.image.id().to_string()},
       {note::kDiffIds, diff_id_note(found.image)},
   };
-  return containers.create(std::move(config));
+  return {.container = containers.create(std::move(config)), .layers = std::move(layers)};
 }
 
-int run_container(const runner::ContainerStore& containers, const runner::Container& container,
-                  bool detached) {
+int run_container(const runner::ContainerStore& containers, const Prepared& prepared, bool detached) {
+  const runner::Container& container = prepared.container;
   if (!detached) return runner::run_attached(containers, container);
-  runner::run_detached(containers, container);
+  runner::run_detached(containers, container, [&] { prepared.layers->release(); });
+  prepared.layers->leave_to_other();
   fmt::print("{}\n", container.config().id);
   return 0;
 }
@@ -152,10 +153,10 @@ int command_run(const Context& context, const Arguments& arguments) {
   require_root("run");
   return with_context("run " + printable(invocation.image), [&] {
     const runner::ContainerStore containers = open_containers(context);
-    const runner::Container container = create_container(context, containers, invocation);
+    const Prepared prepared = create_container(context, containers, invocation);
     if (!invocation.id_file.empty())
-      replace_file(sys::cwd(), invocation.id_file, container.config().id, 0644);
-    return run_container(containers, container, invocation.detached);
+      replace_file(sys::cwd(), invocation.id_file, prepared.container.config().id, 0644);
+    return run_container(containers, prepared, invocation.detached);
   });
 }
 

@@ -1,12 +1,43 @@
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "base/text.h"
 #include "command.h"
+#include "container_layers.h"
 #include "each.h"
 #include "options.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
+
+namespace {
+
+/// Mounts what the container stands on: after a reboot of the machine nothing of it is.
+std::unique_ptr<ContainerLayers> prepare(const Context& context, runner::Container& container) {
+  const layerstore::Store store = open_store(context);
+  const FileLock lock = store.share();
+  auto layers = std::make_unique<ContainerLayers>(context, store, image_of(container, store));
+  container.use_lowers(layers->paths());
+  return layers;
+}
+
+int start_attached(const Context& context, const runner::ContainerStore& containers,
+                   const std::string& name) {
+  runner::Container container = containers.find(name);
+  const auto layers = prepare(context, container);
+  return runner::run_attached(containers, container);
+}
+
+void start_detached(const Context& context, const runner::ContainerStore& containers,
+                    const std::string& name) {
+  runner::Container container = containers.find(name);
+  const auto layers = prepare(context, container);
+  runner::run_detached(containers, container, [&] { layers->release(); });
+  layers->leave_to_other();
+}
+
+}  // namespace
 
 int command_start(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
@@ -20,10 +51,10 @@ int command_start(const Context& context, const Arguments& arguments) {
   const runner::ContainerStore containers = open_containers(context);
   if (attach && names.size() == 1)
     return with_context("start " + printable(names.front()),
-                        [&] { return runner::run_attached(containers, containers.find(names.front())); });
+                        [&] { return start_attached(context, containers, names.front()); });
   if (attach) throw UsageError{"--attach takes one container"};
   return for_each_name("start", names, [&](const std::string& name) {
-    runner::run_detached(containers, containers.find(name));
+    start_detached(context, containers, name);
     fmt::print("{}\n", name);
   });
 }

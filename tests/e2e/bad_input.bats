@@ -58,13 +58,14 @@ teardown() {
   refused 22 "404" curl -fsS "http://$registry/v2/x/manifests/1"
 }
 
-@test "a damaged blob is not unpacked" {
+@test "no layer is made of a damaged blob" {
   keeps_state=no
   "$LAY" commit ./small other:1 >/dev/null
   layer=$("$LAY" inspect other:1 | jq -r '.[0].Layers[0].digest')
   file=$LAY_ROOT/blobs/sha256/${layer#sha256:}
   chmod u+w "$file"
   printf X | dd of="$file" bs=1 seek=2000 conv=notrunc status=none
+  rm -r --one-file-system "$LAY_ROOT/layers/$("$LAY" inspect other:1 | jq -r '.[0].RootFS.Layers[0]' | cut -d: -f2)"
   refused 125 "${layer#sha256:}" "$LAY" run --rm --network none other:1 /bin/true
 }
 

@@ -53,16 +53,23 @@ make_image() {
   diff "$world/expected" "$world/got"
 }
 
-@test "what lay pulls on another root is the same merged tree" {
+@test "what lay pulls on another root is the same merged tree, mounted and unpacked" {
   make_image
   start_registry "$world/registry"
   "$LAY" push changed:1 "$registry/team/changed:1" >"$world/pushed"
-  "$LAY" --root "$world/root2" pull "$registry/team/changed:1" >/dev/null
-  [ "$("$LAY" --root "$world/root2" inspect -f '{{.Digest}}' "$registry/team/changed:1")" = "$(cat "$world/pushed")" ]
-  layers=$("$LAY" --root "$world/root2" inspect "$registry/team/changed:1" | jq -r '.[0].RootFS.Layers | reverse | map("'"$world"'/root2/layers/" + ltrimstr("sha256:") + "/tree") | join(":")')
-  mkdir "$world/empty"
-  merged "$layers" "$world/empty" "$world/pulled" python3 "$here/tree_of.py" "$world/pulled" >"$world/got"
-  diff "$world/expected" "$world/got"
+  local form root place layers
+  for form in erofs tree; do
+    root=$world/root-$form
+    LAY_LAYER_FORM=$form "$LAY" --root "$root" pull "$registry/team/changed:1" >/dev/null
+    [ "$("$LAY" --root "$root" inspect -f '{{.Digest}}' "$registry/team/changed:1")" = "$(cat "$world/pushed")" ]
+    "$LAY" --root "$root" run -d --network none "$registry/team/changed:1" sleep 60  # keeps the layers mounted
+    [ $form = tree ] && place="$root/layers/@/tree" || place="$LAY_RUN/layers/@"
+    layers=$("$LAY" --root "$root" inspect "$registry/team/changed:1" |
+      jq -r --arg place "$place" '.[0].RootFS.Layers | reverse | map(ltrimstr("sha256:") as $d | $place | sub("@"; $d)) | join(":")')
+    mkdir "$world/empty-$form"
+    merged "$layers" "$world/empty-$form" "$world/pulled-$form" python3 "$here/tree_of.py" "$world/pulled-$form" >"$world/got-$form"
+    diff "$world/expected" "$world/got-$form"
+  done
 }
 
 @test "the store is an OCI image layout that skopeo reads" {

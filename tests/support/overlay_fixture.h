@@ -3,11 +3,14 @@
 #include <sys/mount.h>
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "base/stream.h"
 #include "base/syscalls.h"
+#include "both_forms.h"
+#include "inode.h"
 #include "layerstore/apply.h"
 #include "layerstore/diff.h"
 #include "shell.h"
@@ -45,9 +48,20 @@ inline std::string diff_of(const std::string& folder,
   return sink.text();
 }
 
+/// Unpacks `tar`, and sees to it that its mounted form is the same (unless the folder holds something
+/// already).
 inline layerstore::ApplyStats apply_to(const std::string& folder, const std::string& tar) {
+  const UniqueFd target = sys::open_dir(sys::cwd(), folder);
+  const bool is_fresh = layerstore::read_folder(target).empty();
   StringSource source(tar);
-  return layerstore::apply_layer(source, sys::open_dir(sys::cwd(), folder));
+  try {
+    const layerstore::ApplyStats stats = layerstore::apply_layer(source, target);
+    if (is_fresh) check_both_forms(folder, tar, stats, std::nullopt);
+    return stats;
+  } catch (const Error& error) {
+    if (is_fresh) check_both_forms(folder, tar, std::nullopt, error);
+    throw;
+  }
 }
 
 /// Folders lower, upper, work, merged, layer and others in a temporary place.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <string>
 
 #include "base/progress.h"
@@ -13,8 +14,9 @@ namespace lay::test {
 
 /// A store of the test's own.
 struct TempStore {
-  TempFolder folder;
-  layerstore::Store store = layerstore::Store::open(folder.path() + "/root");
+  std::optional<layerstore::LayerForm> form = std::nullopt;
+  TempFolder folder = {};
+  layerstore::Store store = layerstore::Store::open(folder.path() + "/root", form);
 
   std::string path() const { return folder.path() + "/root"; }
 };

@@ -27,8 +27,13 @@ namespace lay::test {
 /// same when their descriptions are equal; Catch2 then prints the differing lines.
 using TreeDescription = std::map<std::string, std::string>;
 
+enum class Contents { yes, no };
+
 class TreeDescriber {
  public:
+  /// Without contents, sizes stand for them.
+  explicit TreeDescriber(Contents contents = Contents::yes) : contents_(contents) {}
+
   TreeDescription describe(const UniqueFd& root) {
     add(root, ".", ".");
     return std::move(result_);
@@ -39,17 +44,24 @@ class TreeDescriber {
     const UniqueFd node = sys::open_at(dir, name, O_PATH | O_NOFOLLOW);
     const struct ::stat status = sys::stat_of(node);
     const bool folder = S_ISDIR(status.st_mode);
+    if (layerstore::is_whiteout_node(status)) {  // whose it is and from when, nobody sees
+      result_[printable(path)] = "whiteout";
+      return;
+    }
     std::string text = fmt::format("mode {:o} owner {}:{} mtime {}", status.st_mode, status.st_uid,
                                    status.st_gid, status.st_mtim.tv_sec);
     if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode))
       text += fmt::format(" device {}:{}", gnu_dev_major(status.st_rdev), gnu_dev_minor(status.st_rdev));
     if (S_ISLNK(status.st_mode)) text += " -> " + printable(sys::readlink_at(node, ""));
-    if (S_ISREG(status.st_mode)) text += " content " + content_of(dir, name, status);
+    if (S_ISREG(status.st_mode))
+      text += contents_ == Contents::yes ? " content " + content_of(dir, name, status)
+                                         : fmt::format(" size {}", status.st_size);
     std::vector<std::string> xattrs = sys::list_xattrs(node);
     std::sort(xattrs.begin(), xattrs.end());
     for (const std::string& xattr : xattrs)
       if (!layerstore::overlay_xattr(xattr))
         text += " " + xattr + "=" + printable(*sys::get_xattr(node, xattr));
+    if (sys::get_xattr(node, layerstore::kOpaqueXattr) == "y") text += " opaque";
     if (!folder && status.st_nlink > 1) text += " first name " + printable(first_name(status, path));
     result_[printable(path)] = text;
     if (!folder) return;
@@ -69,12 +81,13 @@ class TreeDescriber {
     return first_names_.try_emplace({status.st_dev, status.st_ino}, path).first->second;
   }
 
+  const Contents contents_;
   TreeDescription result_;
   std::map<std::pair<dev_t, ino_t>, std::string> first_names_;
 };
 
-inline TreeDescription describe_tree(const std::string& path) {
-  return TreeDescriber().describe(sys::open_dir(sys::cwd(), path));
+inline TreeDescription describe_tree(const std::string& path, Contents contents = Contents::yes) {
+  return TreeDescriber(contents).describe(sys::open_dir(sys::cwd(), path));
 }
 
 /// What differs between two trees, one line for each side of a path; empty when they are the same.

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/stream.h"
 #include "base/unique_fd.h"
@@ -11,6 +13,8 @@ struct ApplyStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;  ///< of the tar
   std::int64_t newest = 0;  ///< latest time among the entries, seconds after 1970
+  /// Folders that the tar only implies, parents first; "" is the root.
+  std::vector<std::string> implied;
 };
 
 /// Unpacks one layer tar beneath `target` in the tree form: the notation of an overlay lower, where a

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,51 +9,79 @@
 #include "layerstore/apply.h"
 #include "layerstore/blob_store.h"
 #include "layerstore/ingest.h"
+#include "layerstore/layer_form.h"
 
 namespace lay::layerstore {
 
 /// One layer being made ready to mount; without commit() it vanishes.
 class LayerWriter {
  public:
-  /// Unpacks the tar and hashes every byte of it. Called once.
+  /// Takes the tar in and hashes every byte of it. Called once.
   ApplyStats apply(ByteSource& tar);
+  /// Of what was taken in.
+  const Digest& diff_id() const { return diff_id_.value(); }
+  /// The tar as it was taken in; in the tree form there is none.
+  UniqueFd open_tar() const;
   /// Throws corrupt when the tar's diff_id is not `expected`.
   void verify(const Digest& expected) const;
-  /// Syncs, and makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another
-  /// one. A layer that somebody else made meanwhile is success.
+  /// Makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another one. A layer
+  /// that somebody else made meanwhile is success. The tree form is synced first; of the erofs form, which
+  /// can be checked, it is only noted that it is not.
   Digest commit(const Digest& expected);
   Digest commit();
 
  private:
   friend class LayerStore;
-  LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm);
+  LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm, LayerForm form);
   const UniqueFd& layers_;
   Ingest ingest_;
+  UniqueFd dir_;
   DigestAlgorithm algorithm_;
+  LayerForm form_;
   std::optional<Digest> diff_id_;
 };
 
-/// layers/<diff_id hex>/tree: layers ready to be mounted as overlay lowers, shared
-/// by every image that has them.
+/// A layer as whoever mounts it needs it.
+struct OpenLayer {
+  LayerForm form = LayerForm::tree;
+  UniqueFd image;         ///< erofs form: what is mounted,
+  UniqueFd tar;           ///< and its device
+  std::string tree_path;  ///< tree form: absolute
+  /// Folders that its tar only implies, "" for the root: in a stack they show the attributes of the layer
+  /// below that has them.
+  std::vector<std::string> implied;
+};
+
+/// layers/<diff_id hex>/: layers ready to be mounted as overlay lowers, shared by every image that has them.
 class LayerStore {
  public:
-  /// `root` is the store's folder and must outlive it; `root_path` is how others reach it.
-  LayerStore(const UniqueFd& root, std::string root_path);
+  /// `root` is the store's folder and must outlive it; `root_path` is how others reach it. Without `form` the
+  /// best that this machine can mount is taken for new layers.
+  LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form);
 
   bool has(const Digest& diff_id) const;
-  /// Absolute path of the folder to mount; throws not_found.
-  std::string path(const Digest& diff_id) const;
+  /// Throws not_found.
+  OpenLayer open(const Digest& diff_id) const;
   /// `algorithm` is that of the diff_id it will be checked against.
   LayerWriter begin(DigestAlgorithm algorithm = DigestAlgorithm::sha256) const;
-  /// Makes the layer from its blob when it is not there; both digests are verified on the way.
+  /// Makes the layer from its blob when it is not there; both digests are verified on the way. One that an
+  /// earlier boot of the machine may have left incomplete is checked first, and made again when it is.
   void ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
   std::vector<Digest> list() const;
   void remove(const Digest& diff_id) const;
+  /// Found out at the first call. May be called by several threads.
+  const FormChoice& form_of_new() const;
 
  private:
+  FormChoice choose_form() const;
+  void make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
+
   const UniqueFd& root_;
   std::string root_path_;
   UniqueFd layers_;
+  std::optional<LayerForm> wanted_;
+  mutable std::once_flag chosen_;
+  mutable FormChoice choice_;
 };
 
 }  // namespace lay::layerstore

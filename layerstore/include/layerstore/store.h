@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,7 +43,8 @@ class Store {
  public:
   /// Opens `root`, making it (0700) when absent. Throws denied with a hint when the user may not write there,
   /// invalid when the folder holds something that is not a store.
-  static Store open(const std::string& root);
+  /// New layers take `form`, or without it the best that can be mounted here.
+  static Store open(const std::string& root, std::optional<LayerForm> form = std::nullopt);
   Store(Store&&) noexcept = default;
 
   const std::string& path() const { return path_; }
@@ -63,7 +65,7 @@ class Store {
   CollectResult collect(const InUse& in_use) const;
 
  private:
-  Store(std::string path, UniqueFd root);
+  Store(std::string path, UniqueFd root, std::optional<LayerForm> form);
   std::string path_;
   std::unique_ptr<UniqueFd> root_;  // on the heap: the parts below hold references to it
   std::unique_ptr<BlobStore> blobs_;

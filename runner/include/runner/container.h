@@ -57,6 +57,8 @@ struct ContainerState {
 class Container {
  public:
   const ContainerConfig& config() const { return config_; }
+  /// Other lowers for a start from here; container.json keeps those it was created with.
+  void use_lowers(std::vector<std::string> lowers) { config_.lowers = std::move(lowers); }
   const UniqueFd& dir() const { return dir_; }
   /// Absolute path of the folder.
   const std::string& path() const { return path_; }

@@ -19,8 +19,10 @@ namespace lay::runner {
 int run_attached(const ContainerStore& store, const Container& container);
 
 /// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns
-/// when the command has been executed; throws what the start threw.
-void run_detached(const ContainerStore& store, const Container& container);
+/// when the command has been executed; throws what the start threw. The supervisor has this process's
+/// descriptors, and calls `after_end` last, also when the start failed.
+void run_detached(
+    const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {});
 
 struct ExecRequest {
   std::vector<std::string> args;

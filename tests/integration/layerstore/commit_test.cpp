@@ -6,6 +6,7 @@
 
 #include "error_of.h"
 #include "layerstore/media_types.h"
+#include "shown_layer.h"
 #include "store_support.h"
 
 using namespace lay;
@@ -56,10 +57,10 @@ class ChangedView {
  public:
   ChangedView(const TempStore& temp, const Image& base)
       : upper_(test::make_tree(temp.folder, "upper", "mkdir ../work")),
-        view_(temp.folder.path() + "/merged", "redirect_dir=off,metacopy=off,index=off,lowerdir=" +
-                                                  temp.store.layers().path(base.config.diff_ids[0]) +
-                                                  ",upperdir=" + temp.folder.path() +
-                                                  "/upper,workdir=" + temp.folder.path() + "/work") {
+        shown_(temp.store.layers(), base.config.diff_ids.front()),
+        view_(temp.folder.path() + "/merged",
+              "redirect_dir=off,metacopy=off,index=off,lowerdir=" + shown_.path() +
+                  ",upperdir=" + temp.folder.path() + "/upper,workdir=" + temp.folder.path() + "/work") {
     const test::ShellResult changed = shell("cd " + merged() + " && set -e\n" + kChangeScript);
     INFO(changed.output);
     REQUIRE(changed.status == 0);
@@ -70,6 +71,7 @@ class ChangedView {
 
  private:
   UniqueFd upper_;
+  test::ShownLayer shown_;
   MountedOverlay view_;
 };
 
@@ -86,14 +88,12 @@ CommitRequest on_base(const Image& base) {
 
 /// The merged view that the kernel gives of an image's layers, read from the store alone.
 std::string listing_of_layers(const TempFolder& folder, const Store& store, const Image& image) {
-  std::string lowers;
-  for (std::size_t i = image.config.diff_ids.size(); i-- > 0;) {
+  for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i)
     store.layers().ensure(image.config.diff_ids[i], image.manifest.layers[i], store.blobs());
-    lowers += (lowers.empty() ? "" : ":") + store.layers().path(image.config.diff_ids[i]);
-  }
+  const test::ShownLayers shown(store.layers(), image.config.diff_ids);
   const std::string empty = folder.path() + "/empty";  // without an upper, the kernel wants two lowers
   REQUIRE(shell("mkdir -p " + empty).status == 0);
-  const MountedOverlay view(folder.path() + "/again", "ro,lowerdir=" + lowers + ":" + empty);
+  const MountedOverlay view(folder.path() + "/again", "ro,lowerdir=" + shown.joined() + ":" + empty);
   return test::listing(view.path());
 }
 
@@ -275,9 +275,17 @@ TEST_CASE("a tar from the far future gives an image that can be read again", "[l
   CHECK(temp.store.load(*temp.store.images().find("base:1")).id() == image.id());
 }
 
-TEST_CASE("an imported folder is taken as it stands, and unpacked when it is first needed",
-          "[layerstore][commit]") {
+TEST_CASE("an imported folder is taken as it stands, and can be mounted at once", "[layerstore][commit]") {
   const TempStore temp;
+  const UniqueFd folder = test::make_tree(temp.folder, "base", kBaseScript);
+  const Image image = import_folder(temp.store, folder, "base:1", {}, no_progress());
+  CHECK(temp.store.layers().list() == image.config.diff_ids);
+  CHECK(listing_of_layers(temp.folder, temp.store, image) == test::listing(temp.folder.path() + "/base"));
+}
+
+TEST_CASE("where layers are unpacked, an imported folder is when it is first needed",
+          "[layerstore][commit]") {
+  const TempStore temp{.form = LayerForm::tree};
   const UniqueFd folder = test::make_tree(temp.folder, "base", kBaseScript);
   const Image image = import_folder(temp.store, folder, "base:1", {}, no_progress());
   CHECK(temp.store.layers().list().empty());
@@ -327,7 +335,7 @@ TEST_CASE("a commit that is killed leaves no name, and what it left is swept", "
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFSIGNALED(status));
   CHECK(temp.store.images().list().empty());
-  CHECK(debris(temp.path()) == 1);
+  CHECK(debris(temp.path()) == 2);  // blob and layer
   temp.store.collect({});
   CHECK(debris(temp.path()) == 0);
   CHECK(temp.store.blobs().list().empty());

@@ -3,6 +3,7 @@
 
 #include "error_of.h"
 #include "layerstore/media_types.h"
+#include "shown_layer.h"
 #include "store_support.h"
 
 using namespace lay;
@@ -72,10 +73,9 @@ TEST_CASE("a received layer becomes a blob and a folder ready to mount", "[layer
     receive_layer(temp.store, source, layer.blob, layer.diff_id);
     CHECK(temp.store.blobs().size(layer.blob.digest) == layer.blob.size);
     CHECK(temp.store.layers().list() == std::vector<Digest>{layer.diff_id});
-    const std::string tree = temp.store.layers().path(layer.diff_id);
-    CHECK(tree == temp.path() + "/layers/" + layer.diff_id.hex() + "/tree");
-    CHECK(test::listing(tree) == test::listing(temp.folder.path() + "/sent"));
-    CHECK(shell("stat -c %a " + tree + "/..").output == "700\n");
+    CHECK(test::listing(test::ShownLayer(temp.store.layers(), layer.diff_id).path()) ==
+          test::listing(temp.folder.path() + "/sent"));
+    CHECK(shell("stat -c %a " + temp.path() + "/layers/" + layer.diff_id.hex()).output == "700\n");
     CHECK(debris(temp.path()) == 0);
   }
 }
@@ -182,11 +182,12 @@ TEST_CASE("a layer that is there already only gets its missing blob", "[layersto
   StringSource first(layer.stored);
   receive_layer(temp.store, first, layer.blob, layer.diff_id);
   temp.store.blobs().remove(layer.blob.digest);
-  const std::string inode = shell("stat -c %i " + temp.store.layers().path(layer.diff_id)).output;
+  const std::string folder = temp.path() + "/layers/" + layer.diff_id.hex();
+  const std::string inode = shell("stat -c %i " + folder).output;
   StringSource second(layer.stored);
   receive_layer(temp.store, second, layer.blob, layer.diff_id);
   CHECK(temp.store.blobs().has(layer.blob.digest));
-  CHECK(shell("stat -c %i " + temp.store.layers().path(layer.diff_id)).output == inode);
+  CHECK(shell("stat -c %i " + folder).output == inode);
 }
 
 TEST_CASE("the same layer received many times at once is there once", "[layerstore][layer]") {
@@ -210,9 +211,9 @@ TEST_CASE("a layer is made again from its blob, which is verified on the way", "
   StringSource source(layer.stored);
   receive_layer(temp.store, source, layer.blob, layer.diff_id);
   temp.store.layers().remove(layer.diff_id);
-  CHECK(error_of([&] { temp.store.layers().path(layer.diff_id); }).code() == Errc::not_found);
+  CHECK(error_of([&] { temp.store.layers().open(layer.diff_id); }).code() == Errc::not_found);
   temp.store.layers().ensure(layer.diff_id, layer.blob, temp.store.blobs());
-  CHECK(test::listing(temp.store.layers().path(layer.diff_id)) ==
+  CHECK(test::listing(test::ShownLayer(temp.store.layers(), layer.diff_id).path()) ==
         test::listing(temp.folder.path() + "/sent"));
 
   temp.store.layers().remove(layer.diff_id);

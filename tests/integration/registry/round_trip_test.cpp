@@ -5,6 +5,7 @@
 #include "docker_registry.h"
 #include "error_of.h"
 #include "registry/transfer.h"
+#include "shown_layer.h"
 #include "store_support.h"
 
 using namespace lay::registry;
@@ -67,7 +68,8 @@ struct Pushed {
 /// A layer's listing without the times of its whiteouts, which are nobody's.
 std::string layer_listing(const TempStore& store, const lay::layerstore::Digest& diff_id) {
   const std::regex whiteout(" c 0 0:0 0 [0-9.]+");
-  return std::regex_replace(listing(store.store.layers().path(diff_id)), whiteout, " c");
+  return std::regex_replace(listing(lay::test::ShownLayer(store.store.layers(), diff_id).path()), whiteout,
+                            " c");
 }
 
 /// The layers of one image, as mounted, are the same in both stores.

@@ -13,28 +13,28 @@ TEST_CASE("options of a mount are sorted into attributes, propagation and the fi
           "[runner][rootfs]") {
   const MountOptions options = parse_mount_options(
       {"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "mode=1777", "size=64k", "newinstance"}});
-  CHECK(options.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
-  CHECK(options.clear == 0);
-  CHECK(options.propagation == MS_PRIVATE);
+  CHECK(options.attributes.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+  CHECK(options.attributes.clear == 0);
+  CHECK(options.attributes.propagation == MS_PRIVATE);
   REQUIRE(options.data.size() == 3);
   CHECK(options.data[0] == std::pair<std::string, std::optional<std::string>>("mode", "1777"));
   CHECK_FALSE(options.data[2].second);
 }
 
 TEST_CASE("a bind mount is nosuid and nodev unless it asks otherwise", "[runner][rootfs]") {
-  CHECK(parse_mount_options({"/d", "bind", "/s", {}}).set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+  CHECK(parse_mount_options({"/d", "bind", "/s", {}}).attributes.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
   const MountOptions asked = parse_mount_options({"/d", "bind", "/s", {"dev", "rbind", "ro", "rslave"}});
-  CHECK(asked.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY));
-  CHECK(asked.clear == MOUNT_ATTR_NODEV);
+  CHECK(asked.attributes.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY));
+  CHECK(asked.attributes.clear == MOUNT_ATTR_NODEV);
   CHECK(asked.recursion == Recursion::yes);
-  CHECK(asked.propagation == MS_SLAVE);
+  CHECK(asked.attributes.propagation == MS_SLAVE);
 }
 
 TEST_CASE("of two options that contradict each other the last one wins", "[runner][rootfs]") {
   const MountOptions options =
       parse_mount_options({"/d", "tmpfs", "t", {"ro", "rw", "noatime", "strictatime"}});
-  CHECK(options.set == MOUNT_ATTR_STRICTATIME);
-  CHECK((options.clear & MOUNT_ATTR_RDONLY) != 0);
+  CHECK(options.attributes.set == MOUNT_ATTR_STRICTATIME);
+  CHECK((options.attributes.clear & MOUNT_ATTR_RDONLY) != 0);
 }
 
 TEST_CASE("options that no container may have are refused", "[runner][rootfs]") {

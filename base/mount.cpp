@@ -1,6 +1,7 @@
-#include "mount.h"
+#include "base/mount.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 
-namespace lay::runner {
+namespace lay {
 
 namespace {
 
@@ -85,17 +86,23 @@ void attach_mount(const UniqueFd& mount, const UniqueFd& target) {
 }
 
 void detach_mount(const UniqueFd& fd) {
-  if (::umount2(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), MNT_DETACH) < 0)
-    throw Error::from_errno("detach the mount");
+  if (::umount2(fd_path(fd).c_str(), MNT_DETACH) < 0) throw Error::from_errno("detach the mount");
 }
 
-void set_mount_attributes(const UniqueFd& fd, const MountOptions& options, Recursion recursion) {
-  ::mount_attr attributes{
-      .attr_set = options.set, .attr_clr = options.clear, .propagation = options.propagation, .userns_fd = 0};
-  if (::mount_setattr(fd.get(), "", kEmptyPath | recursive_flag(recursion), &attributes, sizeof attributes) <
-      0)
-    throw Error::from_errno("set mount attributes (set {:#x}, clear {:#x}, propagation {:#x})", options.set,
-                            options.clear, options.propagation);
+void set_mount_attributes(const UniqueFd& fd, const MountAttributes& attributes, Recursion recursion) {
+  ::mount_attr request{.attr_set = attributes.set,
+                       .attr_clr = attributes.clear,
+                       .propagation = attributes.propagation,
+                       .userns_fd = 0};
+  if (::mount_setattr(fd.get(), "", kEmptyPath | recursive_flag(recursion), &request, sizeof request) < 0)
+    throw Error::from_errno("set mount attributes (set {:#x}, clear {:#x}, propagation {:#x})",
+                            attributes.set, attributes.clear, attributes.propagation);
+}
+
+bool is_mount_root(const UniqueFd& fd) {
+  struct ::statx info {};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH, 0, &info) < 0) throw Error::from_errno("ask for the mount");
+  return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 std::uint64_t filesystem_magic(const UniqueFd& fd) {
@@ -104,4 +111,8 @@ std::uint64_t filesystem_magic(const UniqueFd& fd) {
   return static_cast<std::uint64_t>(info.f_type);
 }
 
-}  // namespace lay::runner
+std::string fd_path(const UniqueFd& fd) {
+  return fmt::format("/proc/self/fd/{}", fd.get());
+}
+
+}  // namespace lay

@@ -1,4 +1,4 @@
-#include "detach.h"
+#include "base/detach.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 
-namespace lay::runner {
+namespace lay {
 
 namespace {
 
@@ -70,4 +70,4 @@ bool detach(Descriptors kept) {
   return true;
 }
 
-}  // namespace lay::runner
+}  // namespace lay

@@ -1,6 +1,6 @@
 #pragma once
 
-namespace lay::runner {
+namespace lay {
 
 /// What a detached process has of the caller's descriptors. What lay did not open itself it never has: a test
 /// runner's or a shell's pipes would wait for it.
@@ -13,4 +13,4 @@ enum class Descriptors {
 /// standard input, output and error. True in that process, false in the caller.
 bool detach(Descriptors kept);
 
-}  // namespace lay::runner
+}  // namespace lay

@@ -1,0 +1,376 @@
+#include "erofs_writer.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "erofs_format.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+using namespace std::string_view_literals;  // NOLINT: the literals alone
+
+constexpr std::uint64_t kMetaStart = erofs::kSuperOffset + sizeof(erofs::Super) + sizeof(erofs::DeviceSlot);
+static_assert(kMetaStart % erofs::kInodeUnit == 0);
+constexpr std::uint64_t kDeviceTable = (erofs::kSuperOffset + sizeof(erofs::Super)) / erofs::kDeviceSlotUnit;
+constexpr std::size_t kBuffer = 256 * 1024;
+/// A longer tail is not worth moving its inode to where it fits.
+constexpr std::uint64_t kMaxInlineTail = 384;
+
+/// Where one inode goes.
+struct Place {
+  std::uint64_t offset = 0;  ///< of the inode; 0: not part of the tree
+  std::uint32_t block = 0;   ///< of the first whole data block, counted from the first in the image
+  erofs::DataLayout layout = erofs::DataLayout::plain;
+};
+
+struct DirectoryName {
+  std::string_view name;
+  InodeIndex inode;
+};
+
+template <class Record>
+std::string_view bytes_of(const Record& record) {
+  return {reinterpret_cast<const char*>(&record), sizeof record};
+}
+
+const erofs::XattrPrefix& prefix_of(const std::string& name) {
+  for (const erofs::XattrPrefix& prefix : erofs::kXattrPrefixes)
+    if (name.starts_with(prefix.text)) return prefix;
+  throw Error::make(Errc::unsupported, "extended attribute '{}' is none that a file can have",
+                    printable(name));
+}
+
+std::uint64_t entry_size(const Xattr& xattr) {
+  const std::uint64_t name_size = xattr.name.size() - prefix_of(xattr.name).text.size();
+  return erofs::align(sizeof(erofs::XattrEntry) + name_size + xattr.value.size(), 4);
+}
+
+std::uint64_t xattrs_size(const LayerInode& inode) {
+  if (inode.xattrs.empty()) return 0;
+  std::uint64_t size = sizeof(erofs::XattrHeader);
+  for (const Xattr& xattr : inode.xattrs) size += entry_size(xattr);
+  return size;
+}
+
+/// i_xattr_icount: units of four bytes after the header, which counts as one.
+std::uint16_t xattr_count(const LayerInode& inode) {
+  const std::uint64_t size = xattrs_size(inode);
+  if (size == 0) return 0;
+  const std::uint64_t count = 1 + (size - sizeof(erofs::XattrHeader)) / 4;
+  if (count > std::numeric_limits<std::uint16_t>::max())
+    throw Error::make(Errc::unsupported, "the extended attributes of one file take {} bytes, more than {}",
+                      size, 4 * std::numeric_limits<std::uint16_t>::max());
+  return static_cast<std::uint16_t>(count);
+}
+
+std::uint8_t dirent_type(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return 1;
+    case S_IFDIR:
+      return 2;
+    case S_IFCHR:
+      return 3;
+    case S_IFBLK:
+      return 4;
+    case S_IFIFO:
+      return 5;
+    default:
+      return 7;  // symlink
+  }
+}
+
+/// Names in byte order, with "." and ".." where they belong.
+std::vector<DirectoryName> directory_names(const LayerInode& folder, InodeIndex self, InodeIndex parent) {
+  std::vector<DirectoryName> names{{"."sv, self}, {".."sv, parent}};
+  names.reserve(folder.names->size() + 2);
+  for (const auto& [name, inode] : *folder.names) names.push_back({name, inode});
+  std::sort(names.begin(), names.end(),
+            [](const DirectoryName& a, const DirectoryName& b) { return a.name < b.name; });
+  return names;
+}
+
+/// How many names, from `begin` on, go into one block.
+std::size_t names_in_block(const std::vector<DirectoryName>& names, std::size_t begin) {
+  std::size_t used = 0;
+  std::size_t end = begin;
+  for (; end < names.size(); ++end) {
+    used += sizeof(erofs::Dirent) + names[end].name.size();
+    if (used > erofs::kBlock) break;
+  }
+  return end - begin;
+}
+
+/// Collects what is written; alignment is a matter of its offset.
+class ImageStream {
+ public:
+  explicit ImageStream(ByteSink& out) : out_(out) { buffer_.reserve(kBuffer); }
+
+  void append(std::string_view bytes) {
+    if (buffer_.size() + bytes.size() > kBuffer) flush();
+    buffer_.append(bytes);
+    offset_ += bytes.size();
+  }
+  void pad_to(std::uint64_t offset) {
+    static constexpr std::array<char, erofs::kBlock> kZeros{};
+    while (offset_ < offset)
+      append({kZeros.data(),
+              static_cast<std::size_t>(std::min<std::uint64_t>(offset - offset_, kZeros.size()))});
+  }
+  void flush() {
+    out_.write(std::as_bytes(std::span(buffer_)));
+    buffer_.clear();
+  }
+
+ private:
+  ByteSink& out_;
+  std::string buffer_;
+  std::uint64_t offset_ = 0;
+};
+
+class ImageWriter {
+ public:
+  ImageWriter(const LayerTree& tree, std::uint64_t tar_size, ByteSink& out)
+      : tree_(tree), tar_size_(tar_size), places_(tree.inodes.size()), out_(out) {}
+
+  void run() {
+    plan();
+    write_super();
+    each_inode([&](InodeIndex inode, InodeIndex parent) { write_inode(inode, parent); });
+    out_.pad_to(data_block_ * erofs::kBlock);
+    each_inode([&](InodeIndex inode, InodeIndex parent) { write_blocks(inode, parent); });
+    out_.flush();
+  }
+
+ private:
+  template <class Visit>
+  void each_inode(Visit&& visit) const {
+    walk_tree(tree_, [&](InodeIndex inode, InodeIndex parent, const std::string& path) {
+      with_context(fmt::format("'{}'", printable(path)), [&] { visit(inode, parent); });
+    });
+  }
+
+  /// Gives every inode its place: inodes first, one after the other, then the blocks that did not fit inline.
+  void plan() {
+    constexpr std::uint64_t kMaxBlocks = std::numeric_limits<std::uint32_t>::max();
+    if (tar_size_ / erofs::kBlock >= kMaxBlocks)
+      throw Error::make(Errc::unsupported, "the layer's tar has {} bytes, more than can be mounted",
+                        tar_size_);
+    std::uint64_t end = kMetaStart;
+    std::uint64_t blocks = 0;
+    each_inode([&](InodeIndex index, InodeIndex parent) {
+      const LayerInode& inode = tree_.inodes[index];
+      Place& place = places_[index];
+      const std::uint64_t head = sizeof(erofs::Inode) + xattrs_size(inode);
+      place.offset = erofs::align(end, erofs::kInodeUnit);
+      end = place.offset + head;
+      ++count_;
+      if (S_ISREG(inode.mode)) {
+        if (inode.size == 0) return;
+        place.layout = erofs::DataLayout::chunks;
+        end = erofs::align(end, sizeof(erofs::ChunkIndex)) + sizeof(erofs::ChunkIndex);
+        return;
+      }
+      const std::uint64_t size = content_size(index, parent);
+      const std::uint64_t tail = size % erofs::kBlock;
+      place.block = static_cast<std::uint32_t>(blocks);
+      if (const auto offset = tail == 0 ? std::nullopt : inline_offset(place.offset, head, tail)) {
+        place.offset = *offset;
+        place.layout = erofs::DataLayout::inline_tail;
+        end = *offset + head + tail;
+        blocks += size / erofs::kBlock;
+      } else {
+        blocks += erofs::align(size, erofs::kBlock) / erofs::kBlock;
+      }
+    });
+    data_block_ = erofs::align(end, erofs::kBlock) / erofs::kBlock;
+    blocks_ = data_block_ + blocks;
+    if (blocks_ > kMaxBlocks)
+      throw Error::make(Errc::unsupported, "the layer's folders take {} blocks, more than can be mounted",
+                        blocks_);
+  }
+
+  /// The next place for an inode with which its tail lies within one block.
+  static std::optional<std::uint64_t> inline_offset(std::uint64_t offset, std::uint64_t head,
+                                                    std::uint64_t tail) {
+    if (tail > kMaxInlineTail) return std::nullopt;
+    for (const std::uint64_t limit = offset + erofs::kBlock; offset < limit; offset += erofs::kInodeUnit)
+      if ((offset + head) % erofs::kBlock + tail <= erofs::kBlock) return offset;
+    return std::nullopt;
+  }
+
+  /// Bytes of a folder or a symlink; of nodes, none.
+  std::uint64_t content_size(InodeIndex index, InodeIndex parent) const {
+    const LayerInode& inode = tree_.inodes[index];
+    if (!inode.names) return inode.link.size();
+    const std::vector<DirectoryName> names = directory_names(inode, index, parent);
+    std::uint64_t size = 0;
+    for (std::size_t begin = 0; begin < names.size();) {
+      const std::size_t count = names_in_block(names, begin);
+      size = erofs::align(size, erofs::kBlock);
+      for (std::size_t i = begin; i < begin + count; ++i)
+        size += sizeof(erofs::Dirent) + names[i].name.size();
+      begin += count;
+    }
+    return size;
+  }
+
+  std::string content(InodeIndex index, InodeIndex parent) const {
+    const LayerInode& inode = tree_.inodes[index];
+    return inode.names ? directory_content(directory_names(inode, index, parent)) : inode.link;
+  }
+
+  std::string directory_content(const std::vector<DirectoryName>& names) const {
+    std::string content;
+    for (std::size_t begin = 0; begin < names.size();) {
+      const std::size_t count = names_in_block(names, begin);
+      content.resize(erofs::align(content.size(), erofs::kBlock));
+      std::size_t name_offset = count * sizeof(erofs::Dirent);
+      std::string text;
+      for (std::size_t i = begin; i < begin + count; ++i) {
+        const erofs::Dirent dirent{.inode = places_[names[i].inode].offset / erofs::kInodeUnit,
+                                   .name_offset = static_cast<std::uint16_t>(name_offset),
+                                   .type = dirent_type(tree_.inodes[names[i].inode].mode),
+                                   .reserved = 0};
+        content.append(bytes_of(dirent));
+        text += names[i].name;
+        name_offset += names[i].name.size();
+      }
+      content += text;
+      begin += count;
+    }
+    return content;
+  }
+
+  void write_super() {
+    out_.pad_to(erofs::kSuperOffset);
+    erofs::Super super{};
+    super.magic = erofs::kMagic;
+    super.feature_compat = erofs::kCompatMtime;
+    super.feature_incompat = erofs::kIncompatChunked | erofs::kIncompatDeviceTable;
+    super.block_bits = erofs::kBlockBits;
+    super.root = static_cast<std::uint16_t>(places_[0].offset / erofs::kInodeUnit);
+    super.inodes = count_;
+    super.blocks = static_cast<std::uint32_t>(blocks_);
+    super.extra_devices = 1;
+    super.device_table = static_cast<std::uint16_t>(kDeviceTable);
+    out_.append(bytes_of(super));
+    erofs::DeviceSlot slot{};
+    slot.blocks = static_cast<std::uint32_t>(erofs::align(tar_size_, erofs::kBlock) / erofs::kBlock);
+    out_.append(bytes_of(slot));
+  }
+
+  void write_inode(InodeIndex index, InodeIndex parent) {
+    const LayerInode& inode = tree_.inodes[index];
+    const Place& place = places_[index];
+    const std::string bytes = inode.names || !inode.link.empty() ? content(index, parent) : std::string();
+    out_.pad_to(place.offset);
+    out_.append(bytes_of(make_inode(index, bytes.size())));
+    write_xattrs(inode);
+    if (place.layout == erofs::DataLayout::chunks) {
+      const std::uint64_t end = place.offset + sizeof(erofs::Inode) + xattrs_size(inode);
+      out_.pad_to(erofs::align(end, sizeof(erofs::ChunkIndex)));
+      out_.append(bytes_of(
+          erofs::ChunkIndex{.block_high = 0,
+                            .device = 1,
+                            .block = static_cast<std::uint32_t>(inode.data_offset / erofs::kBlock)}));
+    } else if (place.layout == erofs::DataLayout::inline_tail) {
+      out_.append(std::string_view(bytes).substr(bytes.size() / erofs::kBlock * erofs::kBlock));
+    }
+  }
+
+  erofs::Inode make_inode(InodeIndex index, std::uint64_t content_size) const {
+    const LayerInode& inode = tree_.inodes[index];
+    const Place& place = places_[index];
+    erofs::Inode record{};
+    record.format = static_cast<std::uint16_t>((static_cast<unsigned>(place.layout) << erofs::kLayoutShift) |
+                                               erofs::kExtended);
+    record.xattr_count = xattr_count(inode);
+    record.mode = static_cast<std::uint16_t>(inode.mode);
+    record.size = S_ISREG(inode.mode) ? inode.size : content_size;
+    record.place = place_field(inode, place);
+    record.number = index + 1;
+    record.uid = inode.uid;
+    record.gid = inode.gid;
+    record.mtime = inode.mtime.tv_sec;
+    record.mtime_nsec = static_cast<std::uint32_t>(inode.mtime.tv_nsec);
+    record.links = inode.names ? folder_links(inode) : inode.links;
+    return record;
+  }
+
+  std::uint32_t place_field(const LayerInode& inode, const Place& place) const {
+    if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode))
+      return erofs::encode_device(gnu_dev_major(inode.device), gnu_dev_minor(inode.device));
+    if (place.layout == erofs::DataLayout::chunks) {
+      // One chunk that is at least as long as the file
+      const unsigned bits = static_cast<unsigned>(std::bit_width(inode.size - 1));
+      return erofs::kChunkIndexes | (bits > erofs::kBlockBits ? bits - erofs::kBlockBits : 0);
+    }
+    return static_cast<std::uint32_t>(data_block_) + place.block;
+  }
+
+  std::uint32_t folder_links(const LayerInode& folder) const {
+    const auto folders = std::count_if(folder.names->begin(), folder.names->end(), [&](const auto& entry) {
+      return tree_.inodes[entry.second].names != nullptr;
+    });
+    return 2 + static_cast<std::uint32_t>(folders);
+  }
+
+  void write_xattrs(const LayerInode& inode) {
+    if (inode.xattrs.empty()) return;
+    out_.append(bytes_of(erofs::XattrHeader{}));
+    for (const Xattr& xattr : inode.xattrs) {
+      const erofs::XattrPrefix& prefix = prefix_of(xattr.name);
+      const std::string_view name = std::string_view(xattr.name).substr(prefix.text.size());
+      std::string entry(
+          bytes_of(erofs::XattrEntry{.name_size = static_cast<std::uint8_t>(name.size()),
+                                     .prefix = prefix.index,
+                                     .value_size = static_cast<std::uint16_t>(xattr.value.size())}));
+      entry += name;
+      entry += xattr.value;
+      entry.resize(entry_size(xattr));
+      out_.append(entry);
+    }
+  }
+
+  void write_blocks(InodeIndex index, InodeIndex parent) {
+    const LayerInode& inode = tree_.inodes[index];
+    if (!inode.names && inode.link.empty()) return;
+    const Place& place = places_[index];
+    std::string bytes = content(index, parent);
+    if (place.layout == erofs::DataLayout::inline_tail)
+      bytes.resize(bytes.size() / erofs::kBlock * erofs::kBlock);
+    else
+      bytes.resize(erofs::align(bytes.size(), erofs::kBlock));
+    out_.append(bytes);
+  }
+
+  const LayerTree& tree_;
+  const std::uint64_t tar_size_;
+  std::vector<Place> places_;
+  ImageStream out_;
+  std::uint64_t count_ = 0;       ///< of inodes
+  std::uint64_t data_block_ = 0;  ///< where the data blocks begin
+  std::uint64_t blocks_ = 0;      ///< of the whole image
+};
+
+}  // namespace
+
+void write_erofs(const LayerTree& tree, std::uint64_t tar_size, ByteSink& out) {
+  ImageWriter(tree, tar_size, out).run();
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/stream.h"
+#include "layer_tree.h"
+
+namespace lay::layerstore {
+
+/// Writes the EROFS metadata image of a layer: mounted with the tar as its only device, it shows `tree`, and
+/// the kernel reads the files' data out of the tar.
+///   tar_size   bytes of the tar, which data offsets point into
+///   out        receives the image from its start; not finished here
+///   throws     unsupported when the layer exceeds the format (a tar of 2 TiB, 256 KiB of attributes on one
+///              inode)
+/// The same tree gives the same bytes. Memory: some 20 bytes for each inode.
+void write_erofs(const LayerTree& tree, std::uint64_t tar_size, ByteSink& out);
+
+}  // namespace lay::layerstore

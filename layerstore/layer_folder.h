@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/stream.h"
+#include "base/unique_fd.h"
+#include "layerstore/apply.h"
+#include "layerstore/digest.h"
+#include "layerstore/layer_form.h"
+
+/// What lies in the folder of one layer:
+///   layer.tar, layer.erofs   the erofs form
+///   tree/                    the tree form; a folder of its own, since it carries the mode that the image
+///   gives
+///                            its "/", while the folder around it stays 0700: nobody reaches a set-user-id
+///                            file of an image through the store
+///   implied                  folders that the tar only implies, each ended by a NUL; absent when there are
+///   none boot                     the boot id of the machine under which the erofs form was written synced
+///   it is on disk
+namespace lay::layerstore {
+
+constexpr const char* kLayerTar = "layer.tar";
+constexpr const char* kLayerImage = "layer.erofs";
+constexpr const char* kLayerTree = "tree";
+
+/// Writes the layer of `tar`, read to its very end, into the empty folder `dir`.
+ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form);
+
+/// The form of the layer in `layers`/`name`; empty when there is none.
+std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name);
+
+std::vector<std::string> read_implied(const UniqueFd& dir);
+
+/// Whether the layer may be used as it is: it is on disk, or it was written since the machine was started.
+bool is_trustworthy(const UniqueFd& dir);
+
+/// Reads the erofs form of a layer that an earlier boot left, and makes what depends on the tar again when it
+/// is not as it should be; the folder is on disk then. Throws corrupt when the tar is not that of `diff_id`.
+void recover_layer_folder(const UniqueFd& dir, const Digest& diff_id);
+
+}  // namespace lay::layerstore

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tar_entry.h"
+
+namespace lay::layerstore {
+
+/// Index into LayerTree::inodes.
+using InodeIndex = std::uint32_t;
+
+/// Names of a folder in byte order, "." and ".." left out.
+using FolderNames = std::map<std::string, InodeIndex, std::less<>>;
+
+/// One inode of a layer in overlay's notation: a whiteout is a char 0:0 node, an opaque folder has the
+/// attribute "trusted.overlay.opaque".
+struct LayerInode {
+  mode_t mode = 0;  ///< type and permissions, as st_mode
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::uint32_t links = 0;  ///< names that lead here; 0: removed by a later entry
+  timespec mtime{};
+  std::uint64_t size = 0;         ///< of a regular file, bytes
+  std::uint64_t data_offset = 0;  ///< where its data begin in the tar; a multiple of 512
+  dev_t device = 0;
+  std::string link;                    ///< target of a symlink
+  std::vector<Xattr> xattrs;           ///< by name
+  std::unique_ptr<FolderNames> names;  ///< of a folder, empty for all others
+  bool is_implied = false;             ///< a folder without an entry of its own
+};
+
+/// What a layer's tar describes, without the files' data.
+struct LayerTree {
+  std::vector<LayerInode> inodes;  ///< the first is the root; those without links are not part of the tree
+};
+
+bool is_whiteout(const LayerInode& inode);
+bool is_opaque(const LayerInode& inode);
+/// Sets or replaces one attribute.
+void set_xattr(LayerInode& inode, Xattr xattr);
+
+/// Calls `visit` for each inode of the tree once, folders before what they hold, in byte order of the names;
+/// `path` is "" for the root, and the first name of an inode with several. `parent` is a folder's parent
+/// (the root's own is the root).
+void walk_tree(
+    const LayerTree& tree,
+    const std::function<void(InodeIndex inode, InodeIndex parent, const std::string& path)>& visit);
+
+/// Paths of the folders that have no entry of their own, in the order of the walk; "" is the root.
+std::vector<std::string> implied_folders(const LayerTree& tree);
+
+}  // namespace lay::layerstore

@@ -1,0 +1,31 @@
+#include "container_layers.h"
+
+#include <exception>
+#include <utility>
+
+namespace lay::cli {
+
+ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store& store,
+                                 const layerstore::Image& image)
+    : mounts_(context.run) {
+  const std::vector<layerstore::Digest>& diff_ids = image.config.diff_ids;
+  for (std::size_t i = 0; i < diff_ids.size(); ++i)
+    store.layers().ensure(diff_ids[i], image.manifest.layers[i], store.blobs());
+  lowers_ = mounts_.acquire(store.layers(), diff_ids);
+}
+
+void ContainerLayers::release() noexcept {
+  try {
+    mounts_.release(std::exchange(lowers_, {}));
+  } catch (const std::exception&) {
+    // They stay mounted until the next release
+  }
+}
+
+layerstore::Image image_of(const runner::Container& container, const layerstore::Store& store) {
+  const auto manifest = layerstore::Digest::parse(container.config().notes.at(note::kManifest));
+  const std::uint64_t size = store.blobs().size(manifest).value_or(0);
+  return store.load({.media_type = std::string(), .digest = manifest, .size = size});
+}
+
+}  // namespace lay::cli
