@@ -57,7 +57,8 @@ void mount_v1(const UniqueFd& target, const std::vector<CgroupHierarchy>& hierar
       add_links(folder, hierarchy);
     });
   }
-  set_mount_attributes(folder, MountAttributes{.set = kAttributes, .clear = MOUNT_ATTR__ATIME}, Recursion::no);
+  set_mount_attributes(folder, MountAttributes{.set = kAttributes, .clear = MOUNT_ATTR__ATIME},
+                       Recursion::no);
 }
 
 }  // namespace

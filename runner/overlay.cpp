@@ -32,7 +32,6 @@ constexpr std::array<std::pair<const char*, const char*>, 4> kFixedOptions{{
 
 constexpr const char* kTarget = "merged";
 
-
 /// A volatile mount marks its work folder, and the kernel refuses the next mount as long as the mark is
 /// there. The mark says that a crash of the machine may have lost data, a risk the volatile container was
 /// started with.

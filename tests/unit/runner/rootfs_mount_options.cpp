@@ -22,7 +22,8 @@ TEST_CASE("options of a mount are sorted into attributes, propagation and the fi
 }
 
 TEST_CASE("a bind mount is nosuid and nodev unless it asks otherwise", "[runner][rootfs]") {
-  CHECK(parse_mount_options({"/d", "bind", "/s", {}}).attributes.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+  CHECK(parse_mount_options({"/d", "bind", "/s", {}}).attributes.set ==
+        (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
   const MountOptions asked = parse_mount_options({"/d", "bind", "/s", {"dev", "rbind", "ro", "rslave"}});
   CHECK(asked.attributes.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY));
   CHECK(asked.attributes.clear == MOUNT_ATTR_NODEV);
