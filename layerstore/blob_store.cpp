@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "layer_stream.h"
 #include "store_file.h"
 
 namespace lay::layerstore {
@@ -21,7 +22,7 @@ std::string path_of(const Digest& digest) {
 Error damaged(const Digest& digest, const std::string& got) {
   return Error::make(Errc::corrupt, "blob 'blobs/{}' is damaged: got {}, expected {}", path_of(digest), got,
                      digest.to_string())
-      .with_hint("remove that file from the store and pull the image again");
+      .with_hint("pull the image again, which mends it");
 }
 
 }  // namespace
@@ -88,6 +89,15 @@ std::optional<std::uint64_t> BlobStore::size(const Digest& digest) const {
   const auto info = sys::try_stat_at(blobs_, path_of(digest));
   if (!info || !S_ISREG(info->st_mode)) return std::nullopt;
   return static_cast<std::uint64_t>(info->st_size);
+}
+
+bool BlobStore::is_whole(const Descriptor& expected) const {
+  if (size(expected.digest) != expected.size) return false;
+  const UniqueFd file = open(expected.digest);
+  FdSource source(file);
+  HashingSource hashed(source, expected.digest.algorithm());
+  drain(hashed);
+  return hashed.size() == expected.size && hashed.digest() == expected.digest;
 }
 
 UniqueFd BlobStore::open(const Digest& digest) const {

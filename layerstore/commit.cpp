@@ -17,7 +17,7 @@ WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind ki
 
 Image commit_upper(const Store& store, const UniqueFd& upper, const std::string& name,
                    const CommitRequest& request, Progress& progress) {
-  const FileLock writing = store.share();
+  const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_layer(store, upper, TreeKind::upper, request.compression, progress);
   return publish_image(store, name, request, layer);
 }

@@ -35,14 +35,14 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
 
 Image import_folder(const Store& store, const UniqueFd& folder, const std::string& name,
                     const CommitRequest& request, Progress& progress) {
-  const FileLock writing = store.share();
+  const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_layer(store, folder, TreeKind::plain, request.compression, progress);
   return publish_image(store, name, request, layer);
 }
 
 Image import_tar(const Store& store, ByteSource& tar, const std::string& name, const CommitRequest& request,
                  Progress& progress) {
-  const FileLock writing = store.share();
+  const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_tar_layer(store, tar, request.compression, progress);
   return publish_image(store, name, request, layer);
 }

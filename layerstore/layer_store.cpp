@@ -136,7 +136,7 @@ void LayerStore::make(const Digest& diff_id, const Descriptor& blob, const BlobS
                           "'{}/blobs/{}/{}' is damaged: got {} ({} bytes), expected {} ({} bytes)",
                           root_path_, blob.digest.algorithm_name(), blob.digest.hex(), got.to_string(), size,
                           blob.digest.to_string(), blob.size)
-            .with_hint("remove that file and pull the image again");
+            .with_hint("pull the image again, which mends it");
     };
     LayerWriter layer = begin(diff_id.algorithm());
     unpack_verified(stored, blob, diff_id, layer, verify_blob);

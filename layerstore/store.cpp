@@ -141,6 +141,12 @@ FileLock Store::share() const {
   return FileLock::acquire(*root_, kStoreLock, LockMode::shared);
 }
 
+FileLock Store::begin_adding() const {
+  FileLock lock = share();
+  Ingest::sweep(*root_);
+  return lock;
+}
+
 Image Store::load(const Descriptor& manifest) const {
   return with_context(fmt::format("image {}", manifest.digest.to_string()),
                       [&] { return read_image(*blobs_, resolve(*blobs_, manifest)); });

@@ -80,6 +80,7 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
 /// True when the layer can be had from what the store holds already.
 bool is_stored(const Store& store, const Descriptor& blob, const Digest& diff_id) {
   if (store.blobs().size(blob.digest) != blob.size) return false;
+  if (store.layers().has(diff_id)) return store.blobs().is_whole(blob);  // what is damaged is healed
   try {
     store.layers().ensure(diff_id, blob, store.blobs());
     return true;
@@ -137,7 +138,7 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
               .config = layerstore::parse_image_config(config)};
   check_config(image.config, manifest, request.platform);
 
-  const FileLock writing = store.share();
+  const FileLock writing = store.begin_adding();
   fetch_layers(store, client, image, request.parallel, progress);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);

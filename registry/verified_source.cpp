@@ -12,7 +12,7 @@ namespace {
 Error damaged(const layerstore::Descriptor& blob, const std::string& got, const std::string& expected) {
   return Error::make(Errc::corrupt, "blob {} in the store is damaged: got {}, expected {}",
                      blob.digest.to_string(), got, expected)
-      .with_hint("pull or commit the image again");
+      .with_hint("pull the image again, which mends it, or see 'lay fsck'");
 }
 
 std::string bytes_text(std::uint64_t count) {

@@ -53,6 +53,8 @@ class BlobStore {
   bool has(const Digest& digest) const;
   /// The stored size, or empty when absent.
   std::optional<std::uint64_t> size(const Digest& digest) const;
+  /// Reads the whole blob: true when it has the size and the digest that it should. Absent is false.
+  bool is_whole(const Descriptor& expected) const;
   /// Throws not_found; a symlink, device or fifo in its place is corrupt. Content is not verified here.
   UniqueFd open(const Digest& digest) const;
   /// A small blob (at most kMaxJsonBytes) whose bytes are checked against the digest; throws corrupt.

@@ -55,6 +55,8 @@ class Store {
   /// Held by whoever adds blobs or layers until a name (or a container) reaches them: while anybody holds it,
   /// nothing is collected.
   FileLock share() const;
+  /// As share(), for what takes longer: removes first what killed commits and pulls left behind.
+  FileLock begin_adding() const;
 
   /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
   Image load(const Descriptor& manifest) const;
