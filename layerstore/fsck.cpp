@@ -1,0 +1,156 @@
+#include "layerstore/fsck.h"
+
+#include <sys/stat.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "layer_check.h"
+#include "layer_stream.h"
+#include "layerstore/codec.h"
+#include "layerstore/media_types.h"
+#include "reachable.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+/// What names need, as far as it can be read.
+struct Needs {
+  std::map<Digest, std::set<std::string>> blobs;
+  std::map<Digest, std::set<std::string>> layers;
+  std::map<Digest, Descriptor> blob_of_layer;  ///< by diff_id
+};
+
+std::vector<std::string> sorted(const std::set<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+void note_needs(const Store& store, const NamedImage& named, Needs& needs) {
+  Reachable reachable;
+  mark_reachable(store.blobs(), named.manifest, reachable);
+  for (const Digest& blob : reachable.blobs) needs.blobs[blob].insert(named.name);
+  const Image image = store.load(named.manifest);
+  for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
+    needs.layers[image.config.diff_ids[i]].insert(named.name);
+    needs.blob_of_layer.emplace(image.config.diff_ids[i], image.manifest.layers[i]);
+  }
+  for (const Descriptor& layer : image.manifest.layers)
+    if (store.blobs().size(layer.digest) != layer.size)
+      throw Error::make(Errc::not_found, "blob {} is missing or not of {} bytes", layer.digest.to_string(),
+                        layer.size);
+}
+
+class Check {
+ public:
+  Check(const Store& store, Progress& progress) : store_(store), progress_(progress) {}
+
+  FsckReport run() {
+    check_names();
+    for (const Digest& digest : store_.blobs().list()) check_blob(digest);
+    for (const Digest& diff_id : store_.layers().list()) check_layer(diff_id);
+    return std::move(report_);
+  }
+
+  const Needs& needs() const { return needs_; }
+
+ private:
+  void check_names() {
+    for (const NamedImage& named : store_.images().list()) {
+      ++report_.images;
+      try {
+        note_needs(store_, named, needs_);
+      } catch (const Error& error) {
+        report_.damages.push_back({DamagedPart::image, named.name, error.message(), {named.name}});
+      }
+    }
+  }
+
+  void check_blob(const Digest& digest) {
+    ++report_.blobs;
+    const auto task = progress_.begin("blob " + digest.short_hex(), store_.blobs().size(digest).value_or(0));
+    try {
+      const UniqueFd file = store_.blobs().open(digest);
+      FdSource source(file);
+      HashingSource hashed(source, digest.algorithm());
+      drain(hashed);
+      report_.bytes += hashed.size();
+      task->advance(hashed.size());
+      if (const Digest got = hashed.digest(); got != digest)
+        throw Error::make(Errc::corrupt, "got {}, expected {}", got.to_string(), digest.to_string());
+      task->done("good");
+    } catch (const Error& error) {
+      report_.damages.push_back(
+          {DamagedPart::blob, digest.to_string(), error.message(), sorted(needs_.blobs[digest])});
+    }
+  }
+
+  void check_layer(const Digest& diff_id) {
+    ++report_.layers;
+    const auto task = progress_.begin("layer " + diff_id.short_hex(), 0);
+    const auto blob = needs_.blob_of_layer.find(diff_id);
+    try {
+      report_.bytes += verify_layer(
+          store_, diff_id, blob == needs_.blob_of_layer.end() ? std::nullopt : std::optional(blob->second));
+      task->done("good");
+    } catch (const Error& error) {
+      report_.damages.push_back(
+          {DamagedPart::layer, diff_id.to_string(), error.message(), sorted(needs_.layers[diff_id])});
+    }
+  }
+
+  const Store& store_;
+  Progress& progress_;
+  Needs needs_;
+  FsckReport report_;
+};
+
+/// Compresses the layer's tar again: with the same settings that gives the same bytes.
+void rebuild_blob(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  const OpenLayer layer = store.layers().open(diff_id);
+  if (layer.form != LayerForm::erofs) return;
+  BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
+  const auto compressor =
+      make_compressor({.compression = media_type::compression_of(blob.media_type)}, writer);
+  FdSource tar(layer.tar);
+  pump(tar, *compressor);
+  compressor->finish();
+  writer.commit(blob);
+}
+
+}  // namespace
+
+FsckReport check_store(const Store& store, Progress& progress) {
+  return Check(store, progress).run();
+}
+
+void repair_locally(const Store& store, const FsckReport& report) {
+  std::set<std::string> bad_layers;
+  std::set<std::string> bad_blobs;
+  for (const Damage& damage : report.damages) {
+    if (damage.part == DamagedPart::layer) bad_layers.insert(damage.name);
+    if (damage.part == DamagedPart::blob) bad_blobs.insert(damage.name);
+  }
+  for (const std::string& name : bad_layers) store.layers().remove(Digest::parse(name));
+  for (const NamedImage& named : store.images().list()) {
+    try {
+      const Image image = store.load(named.manifest);
+      for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
+        const Descriptor& blob = image.manifest.layers[i];
+        const Digest& diff_id = image.config.diff_ids[i];
+        const bool is_bad = bad_blobs.contains(blob.digest.to_string()) || !store.blobs().has(blob.digest);
+        if (is_bad && store.layers().has(diff_id)) rebuild_blob(store, blob, diff_id);
+        if (bad_layers.contains(diff_id.to_string())) store.layers().ensure(diff_id, blob, store.blobs());
+      }
+    } catch (const Error&) {
+      // The next check tells what is still damaged, and why
+    }
+  }
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,120 @@
+#include "layerstore/fsck.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "command.h"
+#include "options.h"
+#include "output/messages.h"
+#include "output/progress_display.h"
+#include "registry/transfer.h"
+
+namespace lay::cli {
+
+namespace {
+
+std::string_view word_for(layerstore::DamagedPart part) {
+  switch (part) {
+    case layerstore::DamagedPart::blob:
+      return "blob";
+    case layerstore::DamagedPart::layer:
+      return "layer";
+    case layerstore::DamagedPart::image:
+      return "image";
+  }
+  return "part";
+}
+
+void print_report(const layerstore::FsckReport& report) {
+  for (const layerstore::Damage& damage : report.damages) {
+    const std::string users = damage.images.empty() ? "no image" : join(damage.images, ", ");
+    fmt::print("damaged {} {}: {}", word_for(damage.part), printable(damage.name), printable(damage.problem));
+    if (damage.part == layerstore::DamagedPart::image)
+      fmt::print("\n");
+    else
+      fmt::print(" (needed by {})\n", printable(users));
+  }
+  fmt::print("{} blobs, {} layers, {} names: {} read, {} damaged\n", report.blobs, report.layers,
+             report.images, format_size(report.bytes), report.damages.size());
+}
+
+/// What came from a registry is stored under its whole name; others were made here.
+std::optional<registry::Reference> origin_of(const std::string& name) {
+  try {
+    registry::Reference reference = registry::parse_reference(name);
+    if (registry::to_string(reference) == name) return reference;
+  } catch (const Error&) {
+    // No registry could hold that name
+  }
+  return std::nullopt;
+}
+
+/// Fetches every damaged image again from where it came: a pull replaces what is damaged.
+void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& report,
+                 const registry::Connection& connection, Progress& progress) {
+  std::set<std::string> names;
+  for (const layerstore::Damage& damage : report.damages)
+    names.insert(damage.images.begin(), damage.images.end());
+  for (const std::string& name : names) {
+    auto reference = origin_of(name);
+    const auto manifest = store.images().find(name);
+    if (!reference || !manifest) continue;
+    reference->digest = manifest->digest;  // the same image, wherever the tag leads by now
+    try {
+      print_note("pulling " + registry::to_string(*reference));
+      registry::pull(store, {.reference = *reference, .connection = connection}, name, progress);
+    } catch (const Error& error) {
+      print_error("fsck: " + printable(name) + ": " + error.message(), error.hint());
+    }
+  }
+}
+
+layerstore::FsckReport repair(const layerstore::Store& store, layerstore::FsckReport report,
+                              const registry::Connection& connection, Progress& progress) {
+  layerstore::repair_locally(store, report);
+  report = layerstore::check_store(store, progress);
+  if (report.damages.empty()) return report;
+  fetch_again(store, report, connection, progress);
+  layerstore::repair_locally(store, layerstore::check_store(store, progress));
+  return layerstore::check_store(store, progress);
+}
+
+}  // namespace
+
+int command_fsck(const Context& context, const Arguments& arguments) {
+  bool mend = false;
+  bool quiet = false;
+  ConnectionFlags connection;
+  const auto parser = make_parser("fsck", "[flags]",
+                                  "Reads every byte of the store and names each damaged thing. "
+                                  "Exit code 0: all is good, 1: something is not.");
+  parser->add_flag("--repair", mend, "make or fetch again what is damaged");
+  parser->add_flag("-q,--quiet", quiet, "no progress");
+  connection.add_to(*parser);
+  parse(*parser, arguments);
+  require_root("fsck");
+  const layerstore::Store store = open_store(context);
+  const FileLock lock = store.share();
+  const auto display = quiet ? nullptr : make_progress_display();
+  Progress& progress = display ? *display : no_progress();
+
+  layerstore::FsckReport report = layerstore::check_store(store, progress);
+  print_report(report);
+  if (report.damages.empty()) return 0;
+  if (!mend) {
+    print_error("fsck: " + std::to_string(report.damages.size()) + " damaged", "lay fsck --repair");
+    return 1;
+  }
+  report = repair(store, std::move(report), connection.connection(), progress);
+  print_report(report);
+  if (report.damages.empty()) return 0;
+  print_error("fsck: what is named last could not be mended",
+              "make it again from its source (commit, import, push from another machine), or remove it with "
+              "'lay rmi'");
+  return 1;
+}
+
+}  // namespace lay::cli

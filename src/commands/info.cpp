@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "command.h"
+#include "options.h"
+#include "output/listing.h"
+
+namespace lay::cli {
+
+int command_info(const Context& context, const Arguments& arguments) {
+  std::string format;
+  const auto parser =
+      make_parser("info", "[flags]", "Shows where lay works, and what it found on this machine.");
+  parser->add_option("--format,-f", format, "json, or a template")->type_name("FORMAT");
+  parse(*parser, arguments);
+  const layerstore::Store store = open_store(context);
+  const layerstore::FormChoice& form = store.layers().form_of_new();
+  ::utsname name{};
+  if (::uname(&name) < 0) throw Error::from_errno("ask for the kernel's release");
+  const Json info{{"Version", LAY_VERSION},
+                  {"Root", store.path()},
+                  {"Run", context.run},
+                  {"Kernel", name.release},
+                  {"LayerForm", std::string(layerstore::to_string(form.form))},
+                  {"LayerFormReason", form.reason},
+                  {"Images", store.images().list().size()},
+                  {"Containers", open_containers(context).list().size()}};
+  if (format == "json") {
+    fmt::print("{}\n", info.dump(2));
+  } else if (!format.empty()) {
+    fmt::print("{}\n", fill_template(format, info));
+  } else {
+    fmt::print("version:    {}\nroot:       {}\nrun:        {}\nkernel:     {}\nlayers:     {} ({})\n",
+               LAY_VERSION, store.path(), context.run, name.release, layerstore::to_string(form.form),
+               form.reason);
+    fmt::print("images:     {}\ncontainers: {}\n", info.at("Images").get<std::size_t>(),
+               info.at("Containers").get<std::size_t>());
+  }
+  return 0;
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,81 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "command.h"
+#include "layerstore/usage.h"
+#include "options.h"
+#include "output/messages.h"
+
+namespace lay::cli {
+
+namespace {
+
+/// "y" at a terminal; elsewhere nobody could answer.
+bool is_confirmed(const std::string& question) {
+  if (::isatty(STDIN_FILENO) == 0)
+    throw Error(Errc::invalid, "this removes things, and there is no terminal to ask at")
+        .with_hint("lay prune -f");
+  fmt::print(stderr, "{} [y/N] ", question);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+void remove_ended_containers(const runner::ContainerStore& containers) {
+  for (const runner::Container& container : containers.list()) {
+    if (container.state().status == runner::Status::running) continue;
+    try {
+      containers.remove(container);
+      fmt::print("Removed container: {}\n", container.config().name);
+    } catch (const Error& error) {
+      print_error("prune: " + container.config().name + ": " + error.message(), error.hint());
+    }
+  }
+}
+
+void remove_unused_names(const layerstore::Store& store, const layerstore::InUse& in_use) {
+  for (const layerstore::NamedImage& named : store.images().list()) {
+    if (in_use.manifests.contains(named.manifest.digest)) continue;
+    store.images().remove(named.name);
+    fmt::print("Untagged: {}\n", printable(named.name));
+  }
+}
+
+}  // namespace
+
+int command_prune(const Context& context, const Arguments& arguments) {
+  bool all = false;
+  bool force = false;
+  bool only_images = false;
+  const auto parser =
+      make_parser("prune", "[flags]",
+                  "Removes containers that have ended, what no name or container needs, and what "
+                  "killed processes left behind.");
+  parser->add_flag("-a,--all", all, "also images that no container was made from");
+  parser->add_flag("--images", only_images, "leave containers alone");
+  parser->add_flag("-f,--force", force, "do not ask");
+  parse(*parser, arguments);
+  require_root("prune");
+  const layerstore::Store store = open_store(context);
+  const runner::ContainerStore containers = open_containers(context);
+  std::string question =
+      only_images ? "Remove what no image needs" : "Remove ended containers and what no image needs";
+  if (all) question += ", and every image without a container";
+  if (!force && !is_confirmed(question + "?")) return 1;
+
+  const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(containers)); };
+  if (!only_images) remove_ended_containers(containers);
+  if (all) remove_unused_names(store, in_use_by(containers));
+  const std::uint64_t before = measure().reclaimable;
+  store.collect(in_use_by(containers));
+  const std::uint64_t after = measure().reclaimable;
+  fmt::print("Reclaimed {}\n", format_size(before > after ? before - after : 0));
+  return 0;
+}
+
+}  // namespace lay::cli
