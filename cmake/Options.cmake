@@ -1,7 +1,8 @@
 # Flags that every target of the project is built with.
 find_program(CCACHE ccache)
-if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+if(CCACHE)  # paths within the project count relative to it, so that every clone shares the cache
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=true
+    ${CCACHE})
 endif()
 
 add_library(lay_options INTERFACE)
