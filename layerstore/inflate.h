@@ -26,8 +26,7 @@ class Inflater {
   virtual InflateStep step(std::span<const std::byte> in, std::span<std::byte> out) = 0;
 };
 
-/// By ISA-L, which inflates three times as fast as zlib. Null where the library is not installed: it is
-/// opened at the first use, because starting a container does not need it.
+/// By ISA-L, which inflates three times as fast as zlib. Null where the library is not installed.
 std::unique_ptr<Inflater> make_isal_inflater();
 
 std::unique_ptr<Inflater> make_zlib_inflater();

@@ -1,37 +1,14 @@
-#include <dlfcn.h>
-#include <isa-l/igzip_lib.h>
-
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <string_view>
 
 #include "base/error.h"
 #include "inflate.h"
+#include "isal_library.h"
 
 namespace lay::layerstore {
 
 namespace {
-
-struct IsalLibrary {
-  decltype(&::isal_inflate_init) init;
-  decltype(&::isal_inflate) inflate;
-};
-
-std::optional<IsalLibrary> open_library() {
-  void* library = ::dlopen("libisal.so.2", RTLD_NOW | RTLD_LOCAL);  // stays open as long as lay runs
-  if (library == nullptr) return std::nullopt;
-  const IsalLibrary table{
-      .init = reinterpret_cast<decltype(&::isal_inflate_init)>(::dlsym(library, "isal_inflate_init")),
-      .inflate = reinterpret_cast<decltype(&::isal_inflate)>(::dlsym(library, "isal_inflate"))};
-  if (table.init == nullptr || table.inflate == nullptr) return std::nullopt;
-  return table;
-}
-
-const std::optional<IsalLibrary>& isal() {
-  static const std::optional<IsalLibrary> library = open_library();
-  return library;
-}
 
 std::uint32_t clamped(std::size_t size) {
   return static_cast<std::uint32_t>(std::min<std::size_t>(size, std::numeric_limits<std::uint32_t>::max()));
@@ -57,7 +34,7 @@ class IsalInflater final : public Inflater {
   explicit IsalInflater(const IsalLibrary& library) : library_(library) {}
 
   void begin_member() override {
-    library_.init(&state_);
+    library_.inflate_init(&state_);
     state_.crc_flag = ISAL_GZIP_NO_HDR_VER;
   }
 
@@ -77,15 +54,15 @@ class IsalInflater final : public Inflater {
   }
 
  private:
-  const IsalLibrary library_;
+  const IsalLibrary& library_;
   inflate_state state_{};
 };
 
 }  // namespace
 
 std::unique_ptr<Inflater> make_isal_inflater() {
-  const std::optional<IsalLibrary>& library = isal();
-  return library ? std::make_unique<IsalInflater>(*library) : nullptr;
+  const IsalLibrary* library = isal_library();
+  return library != nullptr ? std::make_unique<IsalInflater>(*library) : nullptr;
 }
 
 }  // namespace lay::layerstore

@@ -90,12 +90,37 @@ TEST_CASE("zstd bytes do not depend on the count of workers or the size of the p
 
 TEST_CASE("gzip bytes do not depend on the count of workers or the size of the pieces",
           "[layerstore][codec]") {
+  const int level = GENERATE(0, 1, 3, 4);
   const std::string text = sample(4 * 1024 * 1024 + 5);
   StringSink first;
-  const std::string expected = compress(make_gzip_compressor(0, 1, first), first, text);
+  const std::string expected = compress(make_gzip_compressor(level, 1, first), first, text);
   for (const unsigned workers : {2U, 3U, 8U}) {
     StringSink out;
-    CHECK(compress(make_gzip_compressor(0, workers, out), out, text, 4096 * workers + 1) == expected);
+    CHECK(compress(make_gzip_compressor(level, workers, out), out, text, 4096 * workers + 1) == expected);
+  }
+}
+
+TEST_CASE("both deflaters give one gzip member that zlib and ISA-L inflate", "[layerstore][codec]") {
+  const auto make = GENERATE(make_isal_deflater, make_zlib_deflater);
+  const int level = GENERATE(1, 2, 3);
+  const bool is_random = GENERATE(false, true);
+  std::string text = sample(3 * 1024 * 1024 + 5);
+  if (is_random) {  // grows when it is deflated
+    std::mt19937 random(7);
+    for (char& c : text) c = static_cast<char>(random());
+  }
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1024 * 1024}, text.size()}) {
+    REQUIRE(make(level));
+    StringSink out;
+    const std::string packed = compress(make_gzip_compressor([&] { return make(level); }, 2, out), out,
+                                        std::string_view(text).substr(0, size));
+    for (const auto inflater : {make_isal_inflater, make_zlib_inflater}) {
+      StringSource in(packed);
+      const auto source = make_gzip_decompressor(inflater(), in);
+      StringSink plain;
+      pump(*source, plain);
+      CHECK(plain.text() == text.substr(0, size));
+    }
   }
 }
 
