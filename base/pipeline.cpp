@@ -73,10 +73,10 @@ void BytePipe::abort(std::exception_ptr reason) {
   changed_.notify_all();
 }
 
-AsyncSink::AsyncSink(ByteSink& target)
-    : target_(target), thread_([this] {
+AsyncSink::AsyncSink(std::function<void(ByteSource&)> consume)
+    : consume_(std::move(consume)), thread_([this] {
         try {
-          pump(pipe_, target_);
+          consume_(pipe_);
         } catch (...) {
           failure_ = std::current_exception();
           pipe_.abort(failure_);
@@ -96,7 +96,6 @@ void AsyncSink::finish() {
   }
   thread_.join();
   if (failure_) std::rethrow_exception(failure_);
-  target_.finish();
 }
 
 void run_pipeline(const std::function<void(ByteSink&)>& produce,

@@ -15,11 +15,7 @@ namespace lay::layerstore {
 namespace {
 
 /// More cores than this gain nothing: hashing and reading are serial. It bounds the memory too.
-constexpr unsigned kMaxWorkers = 16;
-
-unsigned worker_count() {
-  return std::clamp(std::thread::hardware_concurrency(), 1U, kMaxWorkers);
-}
+constexpr unsigned kMaxWorkers = 8;
 
 class PlainSink final : public ByteSink {
  public:
@@ -94,14 +90,18 @@ Compression detect_compression(std::span<const std::byte> start) {
   return Compression::none;
 }
 
+unsigned compression_workers() {
+  return std::clamp(std::thread::hardware_concurrency(), 1U, kMaxWorkers);
+}
+
 std::unique_ptr<ByteSink> make_compressor(const CompressOptions& options, ByteSink& out) {
   switch (options.compression) {
     case Compression::none:
       break;
     case Compression::gzip:
-      return make_gzip_compressor(options.level, worker_count(), out);
+      return make_gzip_compressor(options.level, compression_workers(), out);
     case Compression::zstd:
-      return make_zstd_compressor(options.level, worker_count(), out);
+      return make_zstd_compressor(options.level, compression_workers(), out);
   }
   return std::make_unique<PlainSink>(out);
 }

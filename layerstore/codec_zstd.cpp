@@ -38,8 +38,7 @@ class ZstdSink final : public ByteSink {
     if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
     set(ZSTD_c_compressionLevel, level);
     set(ZSTD_c_checksumFlag, 1);
-    // One worker still takes the job-splitting path; zero would be another encoder with other bytes.
-    set(ZSTD_c_nbWorkers, static_cast<int>(std::max(workers, 1U)));
+    set(ZSTD_c_nbWorkers, static_cast<int>(workers));
   }
 
   void write(std::span<const std::byte> bytes) override {
@@ -118,12 +117,31 @@ class ZstdSource final : public ByteSource {
   bool pending_ = false;  // all input is taken, but the output had no room for the rest
 };
 
-}  // namespace
-
-std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out) {
+/// The level that zstd is asked for.
+int checked_level(int level) {
   if (level < 0 || level > kMaxLevel)
     throw Error::make(Errc::invalid, "zstd level {} is not between 1 and {}", level, kMaxLevel);
-  return std::make_unique<ZstdSink>(level == 0 ? kDefaultLevel : level, workers, out);
+  return level == 0 ? kDefaultLevel : level;
+}
+
+}  // namespace
+
+void ZstdFrames::Free::operator()(ZSTD_CCtx_s* context) const {
+  ZSTD_freeCCtx(context);
+}
+
+ZstdFrames::ZstdFrames(int level) : context_(ZSTD_createCCtx()) {
+  if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
+  checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, checked_level(level)));
+  checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1));
+}
+
+std::size_t ZstdFrames::compress(std::span<const std::byte> bytes, std::span<std::byte> out) {
+  return checked(ZSTD_compress2(context_.get(), out.data(), out.size(), bytes.data(), bytes.size()));
+}
+
+std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out) {
+  return std::make_unique<ZstdSink>(checked_level(level), workers, out);
 }
 
 std::unique_ptr<ByteSource> make_zstd_decompressor(ByteSource& in) {

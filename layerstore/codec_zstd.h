@@ -1,14 +1,33 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 
 #include "base/stream.h"
 
+struct ZSTD_CCtx_s;  // zstd.h
+
 namespace lay::layerstore {
 
-/// zstd (RFC 8878) with `workers` threads (at least one). Every count of workers gives the same bytes: the
-/// input is cut into jobs whose size depends on the level alone.
+/// zstd (RFC 8878) with `workers` threads. Every count of workers gives the same bytes: the input is cut into
+/// jobs whose size depends on the level alone. 0 compresses in the calling thread, to other bytes.
 std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out);
+
+/// Makes single frames of bytes in memory, one after the other.
+class ZstdFrames {
+ public:
+  /// `level` 0 is the default. Throws invalid when zstd does not have that level.
+  explicit ZstdFrames(int level);
+  /// Writes one frame to `out`, which has ZSTD_compressBound() bytes; returns its size.
+  std::size_t compress(std::span<const std::byte> bytes, std::span<std::byte> out);
+
+ private:
+  struct Free {
+    void operator()(ZSTD_CCtx_s* context) const;
+  };
+  std::unique_ptr<ZSTD_CCtx_s, Free> context_;
+};
 
 /// Reads any number of frames, skippable ones included; refuses windows above 128
 /// MiB as the zstd program does.

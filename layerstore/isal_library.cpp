@@ -23,7 +23,8 @@ std::optional<IsalLibrary> open_library() {
                            find(library, "isal_deflate_init", table.deflate_init) &&
                            find(library, "isal_deflate_set_dict", table.deflate_set_dict) &&
                            find(library, "isal_deflate", table.deflate) &&
-                           find(library, "crc32_gzip_refl", table.crc32);
+                           find(library, "crc32_gzip_refl", table.crc32) &&
+                           find(library, "crc64_iso_refl", table.crc64_iso);
   return is_complete ? std::optional(table) : std::nullopt;
 }
 

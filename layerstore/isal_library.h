@@ -1,12 +1,13 @@
 #pragma once
 
 #include <isa-l/crc.h>
+#include <isa-l/crc64.h>
 #include <isa-l/igzip_lib.h>
 
 namespace lay::layerstore {
 
-/// What is used of ISA-L (libisal): inflating and deflating raw streams. Its own gzip headers are left alone;
-/// the framing is checked and written by codec_gunzip.cpp and codec_gzip.cpp.
+/// What is used of ISA-L (libisal): inflating and deflating raw streams, and checksums. Its own gzip headers
+/// are left alone; the framing is checked and written by codec_gunzip.cpp and codec_gzip.cpp.
 struct IsalLibrary {
   decltype(&::isal_inflate_init) inflate_init = nullptr;
   decltype(&::isal_inflate) inflate = nullptr;
@@ -14,6 +15,7 @@ struct IsalLibrary {
   decltype(&::isal_deflate_set_dict) deflate_set_dict = nullptr;
   decltype(&::isal_deflate) deflate = nullptr;
   decltype(&::crc32_gzip_refl) crc32 = nullptr;
+  decltype(&::crc64_iso_refl) crc64_iso = nullptr;
 };
 
 /// Null where the library is not installed. Opened at the first use, because starting a container does not

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/pipeline.h"
 #include "base/syscalls.h"
+#include "layer_compressor.h"
 #include "layer_stream.h"
 #include "layerstore/media_types.h"
 #include "new_image.h"
@@ -36,8 +37,8 @@ StoredTar store_compressed(const Store& store, const CompressOptions& options,
                            std::optional<LayerWriter> layer, Progress::Task& task,
                            const std::function<void(ByteSink& tar)>& produce) {
   BlobWriter blob = store.blobs().begin();
-  const auto compressor = make_compressor(options, blob);
-  AsyncSink compressing(*compressor);
+  std::map<std::string, std::string> annotations;
+  AsyncSink compressing([&](ByteSource& tar) { annotations = compress_layer(tar, options, blob); });
   ProgressSink counted(compressing, task);
   StoredTar stored{.blob = {.media_type = std::string(media_type::layer_type_of(options.compression)),
                             .digest = digest_of("")},
@@ -56,6 +57,7 @@ StoredTar store_compressed(const Store& store, const CompressOptions& options,
 
   stored.blob.digest = blob.commit();
   stored.blob.size = blob.size();
+  stored.blob.annotations = std::move(annotations);
   // The blob first: a layer can be made again from its blob, not the other way round.
   if (layer) stored.diff_id = layer->commit();
   return stored;

@@ -114,7 +114,7 @@ TarEntry make_entry(const TarBlock& block, std::string path, std::string link, P
 
 }  // namespace
 
-TarReader::TarReader(ByteSource& in) : in_(in), buffer_(kBuffer) {}
+TarReader::TarReader(ByteSource& in, ByteSink* framing) : in_(in), framing_(framing), buffer_(kBuffer) {}
 
 /// What is buffered, at least `count` bytes of it unless the stream ends before.
 std::span<const std::byte> TarReader::ensure(std::size_t count) {
@@ -131,7 +131,8 @@ std::span<const std::byte> TarReader::ensure(std::size_t count) {
   return std::span(buffer_).subspan(begin_, end_ - begin_);
 }
 
-void TarReader::consume(std::size_t count) {
+void TarReader::pass_framing(std::size_t count) {
+  if (framing_ != nullptr) framing_->write(std::span(buffer_).subspan(begin_, count));
   begin_ += count;
 }
 
@@ -142,18 +143,22 @@ std::optional<TarBlock> TarReader::read_block() {
   if (available.size() < kTarBlock) throw Error(Errc::invalid, "the tar ends in the middle of a header");
   TarBlock block;
   std::memcpy(&block, available.data(), sizeof block);
-  consume(kTarBlock);
+  pass_framing(kTarBlock);
   return block;
 }
 
-std::span<const std::byte> TarReader::read_data() {
+/// As much as is buffered of the data that are left; not yet passed.
+std::span<const std::byte> TarReader::next_piece() {
   if (data_left_ == 0) return {};
   const auto available = ensure(static_cast<std::size_t>(std::min<std::uint64_t>(data_left_, kDataPiece)));
   if (available.empty())
     throw Error::make(Errc::invalid, "the tar ends {} bytes before the entry does", data_left_);
-  const auto piece =
-      available.first(static_cast<std::size_t>(std::min<std::uint64_t>(data_left_, available.size())));
-  consume(piece.size());
+  return available.first(static_cast<std::size_t>(std::min<std::uint64_t>(data_left_, available.size())));
+}
+
+std::span<const std::byte> TarReader::read_data() {
+  const auto piece = next_piece();
+  begin_ += piece.size();
   data_left_ -= piece.size();
   return piece;
 }
@@ -161,9 +166,13 @@ std::span<const std::byte> TarReader::read_data() {
 void TarReader::skip_data() {
   while (!read_data().empty()) {
   }
+  skip_padding();
+}
+
+void TarReader::skip_padding() {
   if (ensure(padding_left_).size() < padding_left_)
     throw Error(Errc::invalid, "the tar ends in the padding of an entry");
-  consume(std::exchange(padding_left_, 0));
+  pass_framing(std::exchange(padding_left_, 0));
 }
 
 std::string TarReader::read_payload(const TarBlock& block) {
@@ -174,9 +183,12 @@ std::string TarReader::read_payload(const TarBlock& block) {
   data_left_ = static_cast<std::uint64_t>(size);
   padding_left_ = tar_padding(data_left_);
   std::string payload;  // grows with what is there, not with what the header promises
-  for (auto piece = read_data(); !piece.empty(); piece = read_data())
+  for (auto piece = next_piece(); !piece.empty(); piece = next_piece()) {
     payload.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-  skip_data();
+    data_left_ -= piece.size();
+    pass_framing(piece.size());
+  }
+  skip_padding();
   return payload;
 }
 
@@ -239,7 +251,7 @@ void TarReader::read_end() {
     if (!is_zero(*block)) throw Error(Errc::invalid, "the tar goes on after a zero block");
   }
   do {
-    begin_ = end_;
+    pass_framing(end_ - begin_);
   } while (!ensure(1).empty());
 }
 

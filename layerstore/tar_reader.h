@@ -24,7 +24,9 @@ namespace lay::layerstore {
 ///   throws   invalid, naming what is wrong; unsupported for sparse files and multi-volume tars
 class TarReader {
  public:
-  explicit TarReader(ByteSource& in);
+  /// `framing`, when there is one, gets every byte that is no entry's data, as it is passed: headers,
+  /// padding, the end.
+  explicit TarReader(ByteSource& in, ByteSink* framing = nullptr);
 
   /// The next entry, past what is left of the last one's data; empty when the whole stream has been read.
   std::optional<TarEntry> next();
@@ -44,14 +46,17 @@ class TarReader {
   };
 
   std::span<const std::byte> ensure(std::size_t count);
-  void consume(std::size_t count);
+  void pass_framing(std::size_t count);
   std::optional<TarBlock> read_block();
+  std::span<const std::byte> next_piece();
   std::string read_payload(const TarBlock& block);
   bool read_extension(const TarBlock& block, Extensions& extensions);
   void skip_data();
+  void skip_padding();
   void read_end();
 
   ByteSource& in_;
+  ByteSink* const framing_;
   std::vector<std::byte> buffer_;
   std::size_t begin_ = 0;  ///< of what is read but not consumed
   std::size_t end_ = 0;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "base64.h"
 
 namespace lay::registry {
 

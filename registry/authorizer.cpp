@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "api_error.h"
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "base64.h"
 #include "redirect.h"
 
 namespace lay::registry {

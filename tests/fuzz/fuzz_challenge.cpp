@@ -3,7 +3,7 @@
 
 #include "auth_file.h"
 #include "base/error.h"
-#include "base64.h"
+#include "base/base64.h"
 #include "challenge.h"
 #include "fuzz_target.h"
 

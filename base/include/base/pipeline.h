@@ -43,19 +43,20 @@ class BytePipe final : public ByteSource, public ByteSink {
   std::exception_ptr aborted_;
 };
 
-/// A sink whose bytes are written to `target` by a thread of its own, so that producing and consuming
-/// overlap. finish() waits until everything is written, finishes `target`, and rethrows what the thread
-/// threw. Destroyed without finish(): the thread is stopped, `target` is left unfinished.
+/// A sink whose bytes are read by a thread of its own, so that producing and consuming overlap. finish()
+/// waits until everything is consumed, and rethrows what the thread threw. Destroyed without finish(): the
+/// thread is stopped.
 class AsyncSink final : public ByteSink {
  public:
-  explicit AsyncSink(ByteSink& target);
+  /// `consume` reads its source to the end, or throws.
+  explicit AsyncSink(std::function<void(ByteSource&)> consume);
   ~AsyncSink() override;
   void write(std::span<const std::byte> bytes) override { pipe_.write(bytes); }
   void finish() override;
 
  private:
   BytePipe pipe_;
-  ByteSink& target_;
+  std::function<void(ByteSource&)> consume_;
   std::exception_ptr failure_;
   std::thread thread_;  // last: it uses the members above
 };

@@ -22,6 +22,9 @@ struct CompressOptions {
   int level = 0;  ///< 0: the default of the compression
 };
 
+/// How many threads compress at once: one for each core, up to a few.
+unsigned compression_workers();
+
 /// Compresses what is written and writes it to `out`; finish() writes the trailer and finishes `out`.
 /// Both compressions use every core; the bytes do not depend on how many there are, nor on how the input is
 /// cut. Throws invalid when the compression does not have that level.

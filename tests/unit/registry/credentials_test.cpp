@@ -8,8 +8,8 @@
 
 #include "auth_file.h"
 #include "base/atomic_file.h"
+#include "base/base64.h"
 #include "base/syscalls.h"
-#include "base64.h"
 #include "error_of.h"
 #include "temp_folder.h"
 

@@ -4,11 +4,11 @@
 #include <string>
 #include <string_view>
 
-namespace lay::registry {
+namespace lay {
 
 /// RFC 4648 section 4, with padding.
 std::string base64_encode(std::string_view bytes);
 /// Empty on anything but the standard alphabet with correct padding (which may be left out at the end).
 std::optional<std::string> base64_decode(std::string_view text);
 
-}  // namespace lay::registry
+}  // namespace lay

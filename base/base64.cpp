@@ -1,8 +1,8 @@
-#include "base64.h"
+#include "base/base64.h"
 
 #include <cstdint>
 
-namespace lay::registry {
+namespace lay {
 
 namespace {
 
@@ -12,6 +12,7 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 std::string base64_encode(std::string_view bytes) {
   std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::string_view group = bytes.substr(i, 3);
     std::uint32_t bits = 0;
@@ -41,4 +42,4 @@ std::optional<std::string> base64_decode(std::string_view text) {
   return bytes;
 }
 
-}  // namespace lay::registry
+}  // namespace lay

@@ -1,0 +1,234 @@
+#include "chunked_toc.h"
+
+#include <fmt/format.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "base/base64.h"
+#include "base/text.h"
+#include "codec_zstd.h"
+#include "layerstore/digest.h"
+#include "tar_fields.h"
+#include "tar_writer.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr const char* kTocDigest = "io.github.containers.zstd-chunked.manifest-checksum";
+constexpr const char* kTocPosition = "io.github.containers.zstd-chunked.manifest-position";
+constexpr const char* kSplitPosition = "io.github.containers.zstd-chunked.tarsplit-position";
+constexpr std::uint64_t kTocType = 1;                         // "CRFS", the only one there is
+constexpr std::uint64_t kMaxDocument = 150ULL * 1024 * 1024;  // readers refuse longer ones
+constexpr std::string_view kFooterMagic = "GNUlInUx";
+constexpr std::uint32_t kSkippableMagic = 0x184d2a50;
+constexpr std::uint64_t kSkippableHeader = 8;
+constexpr int kDocumentLevel = 1;
+
+enum SplitType { file = 1, segment = 2 };  // of tar-split's lines
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+template <class Number>
+std::string little_endian(Number value) {
+  std::string bytes;
+  for (std::size_t i = 0; i < sizeof value; ++i) bytes += static_cast<char>(value >> (8 * i));
+  return bytes;
+}
+
+std::string big_endian(std::uint64_t value) {
+  std::string bytes = little_endian(value);
+  std::reverse(bytes.begin(), bytes.end());
+  return bytes;
+}
+
+std::string skippable_frame(std::string_view bytes) {
+  return little_endian(kSkippableMagic) + little_endian(static_cast<std::uint32_t>(bytes.size())) +
+         std::string(bytes);
+}
+
+const char* type_name(EntryType type) {
+  switch (type) {
+    case EntryType::directory:
+      return "dir";
+    case EntryType::symlink:
+      return "symlink";
+    case EntryType::hardlink:
+      return "hardlink";
+    case EntryType::character:
+      return "char";
+    case EntryType::block:
+      return "block";
+    case EntryType::fifo:
+      return "fifo";
+    case EntryType::regular:
+      break;
+  }
+  return "reg";
+}
+
+/// RFC 3339 with the fraction as short as it can be; a tar's times lie between the years 1 and 9999.
+std::string time_text(const timespec& time) {
+  std::tm parts{};
+  ::gmtime_r(&time.tv_sec, &parts);
+  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", parts.tm_year + 1900,
+                                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  if (time.tv_nsec != 0) {
+    text += fmt::format(".{:09}", time.tv_nsec);
+    text.erase(text.find_last_not_of('0') + 1);
+  }
+  return text + "Z";
+}
+
+/// Whether a header that lay did not write holds nothing but what TarEntry keeps, so that every reader sees
+/// in it what the table says.
+bool says_no_more(const TarEntry& entry, std::string_view headers) {
+  constexpr std::size_t kGnuTimes = 345;  // where GNU's variant of the header has atime and ctime
+  constexpr std::size_t kGnuTimesEnd = 369;
+  for (const char* key : {"atime=", "ctime=", "LIBARCHIVE.", "GNU.sparse", "RHT.", "comment="})
+    if (headers.find(key) != std::string_view::npos) return false;
+  TarBlock block;
+  std::memcpy(&block, headers.data() + headers.size() - kTarBlock, kTarBlock);
+  const std::string_view last = headers.substr(headers.size() - kTarBlock);
+  if (text_of(std::as_bytes(std::span(block.magic))) == std::string_view("ustar  \0", 8) &&
+      last.substr(kGnuTimes, kGnuTimesEnd - kGnuTimes).find_first_not_of('\0') != std::string_view::npos)
+    return false;
+  return block.type != '7' && parse_tar_number(block.mode, "mode") == static_cast<std::int64_t>(entry.mode) &&
+         (entry.size > 0 || parse_tar_number(block.size, "size") == 0);
+}
+
+bool is_utf8(const std::string& text) {
+  // printable() escapes what is no UTF-8, and control bytes: those are rare enough to do without a table.
+  return printable(text) == text;
+}
+
+bool is_describable(const ChunkedEntry& chunked) {
+  const TarEntry& entry = chunked.entry;
+  const std::string_view framing = text_of(chunked.framing);
+  if (framing.size() < kTarBlock || !is_utf8(entry.path) || !is_utf8(entry.link)) return false;
+  for (const Xattr& xattr : entry.xattrs)
+    if (!is_utf8(xattr.name)) return false;
+  const std::string_view headers = framing.substr(framing.size() % kTarBlock);  // padding stands before them
+  return headers == write_tar_header(entry) || says_no_more(entry, headers);
+}
+
+/// The path as Go's filepath.Clean() would have it: readers take "./a" and "a/" for one name.
+std::string clean_path(const std::string& path) {
+  std::vector<std::string> parts = split(path, '/');
+  std::erase_if(parts, [](const std::string& part) { return part.empty() || part == "."; });
+  return join(parts, "/");
+}
+
+Json table_entry(const ChunkedEntry& chunked) {
+  const TarEntry& entry = chunked.entry;
+  Json json{{"type", type_name(entry.type)}, {"name", entry.path}, {"modtime", time_text(entry.mtime)}};
+  if (!entry.link.empty()) json["linkName"] = entry.link;
+  if (entry.mode != 0) json["mode"] = entry.mode;
+  if (entry.size != 0) json["size"] = entry.size;
+  if (entry.uid != 0) json["uid"] = entry.uid;
+  if (entry.gid != 0) json["gid"] = entry.gid;
+  if (entry.device != 0) {
+    json["devMajor"] = gnu_dev_major(entry.device);
+    json["devMinor"] = gnu_dev_minor(entry.device);
+  }
+  for (const Xattr& xattr : entry.xattrs) json["xattrs"][xattr.name] = base64_encode(xattr.value);
+  if (chunked.frames.empty()) return json;
+  const DataFrame& last = chunked.frames.back();
+  json["digest"] = chunked.digest;
+  json["offset"] = chunked.frames.front().offset;
+  json["endOffset"] = last.offset + last.packed_size;
+  return json;
+}
+
+}  // namespace
+
+ChunkedToc::Document::Document() : compressor(make_zstd_compressor(kDocumentLevel, 0, packed)) {}
+
+void ChunkedToc::Document::append(std::string_view text) {
+  compressor->write(std::as_bytes(std::span(text)));
+  size += text.size();
+}
+
+ChunkedToc::ChunkedToc() {
+  table_.append(R"({"version":1,"entries":[)");
+}
+
+void ChunkedToc::add(const ChunkedEntry& entry) {
+  is_described_ = is_described_ && is_describable(entry) &&
+                  names_.insert(std::hash<std::string>{}(clean_path(entry.entry.path))).second &&
+                  table_.size < kMaxDocument && split_.size < kMaxDocument;
+  if (!is_described_) return;
+  add_segment(entry.framing);
+  add_file(entry);
+  Json json = table_entry(entry);
+  if (entry.frames.size() < 2) return add_to_table(json);
+  std::uint64_t at = 0;
+  for (const DataFrame& frame : entry.frames) {
+    if (at > 0) json = Json{{"type", "chunk"}, {"name", entry.entry.path}, {"offset", frame.offset}};
+    if (at > 0) json["chunkOffset"] = at;
+    json["chunkSize"] = frame.size;
+    json["chunkDigest"] = frame.digest;
+    add_to_table(json);
+    at += frame.size;
+  }
+}
+
+void ChunkedToc::add_to_table(const Json& json) {
+  if (!is_first_) table_.append(",");
+  table_.append(json.dump());
+  is_first_ = false;
+}
+
+void ChunkedToc::add_segment(std::span<const std::byte> framing) {
+  split_.append(fmt::format("{{\"type\":{},\"payload\":\"{}\",\"position\":{}}}\n", static_cast<int>(segment),
+                            base64_encode(text_of(framing)), position_++));
+}
+
+void ChunkedToc::add_file(const ChunkedEntry& entry) {
+  const std::string name = Json(entry.entry.path).dump();
+  if (entry.entry.size == 0) {
+    split_.append(fmt::format("{{\"type\":{},\"name\":{},\"payload\":null,\"position\":{}}}\n",
+                              static_cast<int>(file), name, position_++));
+  } else {
+    split_.append(fmt::format("{{\"type\":{},\"name\":{},\"size\":{},\"payload\":\"{}\",\"position\":{}}}\n",
+                              static_cast<int>(file), name, entry.entry.size,
+                              base64_encode(big_endian(entry.crc)), position_++));
+  }
+}
+
+void ChunkedToc::add_end(std::span<const std::byte> framing) {
+  const bool is_zero =
+      std::all_of(framing.begin(), framing.end(), [](std::byte byte) { return byte == std::byte{0}; });
+  is_described_ = is_described_ && is_zero && split_.size < kMaxDocument;
+  if (is_described_) add_segment(framing);
+}
+
+std::optional<ChunkedTrailer> ChunkedToc::finish(std::uint64_t offset) {
+  if (!is_described_) return std::nullopt;
+  split_.compressor->finish();
+  const std::string& split = split_.packed.text();
+  table_.append(fmt::format("],\"tarSplitDigest\":\"{}\"}}", digest_of(split).to_string()));
+  table_.compressor->finish();
+  const std::string& table = table_.packed.text();
+
+  const std::uint64_t table_offset = offset + kSkippableHeader;
+  const std::uint64_t split_offset = table_offset + table.size() + kSkippableHeader;
+  std::string footer;
+  for (const std::uint64_t value : {table_offset, std::uint64_t{table.size()}, table_.size, kTocType,
+                                    split_offset, std::uint64_t{split.size()}, split_.size})
+    footer += little_endian(value);
+  footer += kFooterMagic;
+  return ChunkedTrailer{
+      .frames = skippable_frame(table) + skippable_frame(split) + skippable_frame(footer),
+      .annotations = {
+          {kTocDigest, digest_of(table).to_string()},
+          {kTocPosition, fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_.size, kTocType)},
+          {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_.size)}}};
+}
+
+}  // namespace lay::layerstore

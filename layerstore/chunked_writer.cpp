@@ -1,0 +1,262 @@
+#include "chunked_writer.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/ordered_jobs.h"
+#include "chunked_toc.h"
+#include "codec_zstd.h"
+#include "crc64.h"
+#include "layerstore/digest.h"
+#include "tar_reader.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr std::size_t kMaxFrame = 1024 * 1024;  // of a file's data, uncompressed
+constexpr std::size_t kBatch = 1024 * 1024;     // what one job compresses, about
+
+using Bytes = std::vector<std::byte>;
+
+/// What becomes one frame. Its bytes lie in the batch, in the order of the pieces.
+struct Piece {
+  enum class Kind { framing, data } kind = Kind::framing;
+  std::size_t size = 0;
+  std::size_t packed_size = 0;
+  // Of data alone:
+  std::string digest;
+  std::uint64_t crc = 0;
+  std::string whole_digest;  ///< of the file whose last piece this is, when it has several
+  std::uint64_t whole_crc = 0;
+};
+
+/// An entry that begins in a batch; its data may go on in later ones.
+struct Beginning {
+  std::size_t piece = 0;  ///< the one its headers are in
+  ChunkedEntry entry;
+};
+
+/// Consecutive pieces, compressed by one job. Used again for later ones, so that memory is taken from the
+/// kernel once.
+struct Batch {
+  explicit Batch(int level) : frames(level) {}
+
+  void clear() {
+    raw.clear();
+    pieces.clear();
+    beginnings.clear();
+  }
+
+  void compress() {
+    std::size_t bound = 0;
+    for (const Piece& piece : pieces) bound += ZSTD_compressBound(piece.size);
+    if (packed.size() < bound) packed.resize(bound);
+    packed_size = 0;
+    std::span<const std::byte> rest = raw;
+    for (Piece& piece : pieces) {
+      const auto bytes = rest.first(piece.size);
+      rest = rest.subspan(piece.size);
+      piece.packed_size = frames.compress(bytes, std::span(packed).subspan(packed_size));
+      packed_size += piece.packed_size;
+      if (piece.kind == Piece::Kind::framing) continue;
+      Hasher hasher;
+      hasher.update(bytes);
+      piece.digest = hasher.finish().to_string();
+      piece.crc = crc64_iso(0, bytes);
+    }
+  }
+
+  ZstdFrames frames;
+  Bytes raw;
+  std::vector<Piece> pieces;
+  std::vector<Beginning> beginnings;
+  Bytes packed;
+  std::size_t packed_size = 0;
+};
+
+/// Takes finished batches in order: writes their frames, and tells the table about the entries.
+class Collector {
+ public:
+  explicit Collector(ByteSink& out) : out_(out) {}
+
+  void take(Batch& batch) {
+    out_.write(std::span(batch.packed).first(batch.packed_size));
+    auto next = batch.beginnings.begin();
+    for (std::size_t i = 0; i < batch.pieces.size(); ++i) {
+      const Piece& piece = batch.pieces[i];
+      for (; next != batch.beginnings.end() && next->piece == i; ++next) begin(std::move(next->entry));
+      if (piece.kind == Piece::Kind::data) add_data(piece);
+      offset_ += piece.packed_size;
+    }
+  }
+
+  /// From here on there will be no table.
+  void give_up_table() { toc_.reset(); }
+
+  std::map<std::string, std::string> finish(std::span<const std::byte> end) {
+    end_entry();
+    if (!toc_) return {};
+    toc_->add_end(end);
+    auto trailer = toc_->finish(offset_);
+    if (!trailer) return {};
+    out_.write(std::as_bytes(std::span(trailer->frames)));
+    return std::move(trailer->annotations);
+  }
+
+ private:
+  void begin(ChunkedEntry entry) {
+    end_entry();
+    current_ = std::move(entry);
+  }
+
+  void add_data(const Piece& piece) {
+    current_->frames.push_back(
+        {.offset = offset_, .packed_size = piece.packed_size, .size = piece.size, .digest = piece.digest});
+    const bool is_whole = piece.whole_digest.empty();
+    current_->digest = is_whole ? piece.digest : piece.whole_digest;
+    current_->crc = is_whole ? piece.crc : piece.whole_crc;
+  }
+
+  void end_entry() {
+    if (current_ && toc_) toc_->add(*current_);
+    current_.reset();
+  }
+
+  ByteSink& out_;
+  std::optional<ChunkedToc> toc_{std::in_place};
+  std::uint64_t offset_ = 0;  ///< in the blob
+  std::optional<ChunkedEntry> current_;
+};
+
+/// Cuts the tar into pieces, by its entries and by fixed sizes alone, and has them compressed.
+class Feeder final : public ByteSink {
+ public:
+  Feeder(int level, unsigned workers, ByteSink& out)
+      : level_(level), collector_(out), running_(workers), batch_(std::make_unique<Batch>(level)) {}
+
+  /// Framing, as the reader passes it.
+  void write(std::span<const std::byte> bytes) override {
+    framing_.insert(framing_.end(), bytes.begin(), bytes.end());
+    if (framing_.size() <= kMaxFraming) return;
+    is_described_ = false;
+    add_framing();
+    framing_.clear();
+  }
+
+  void begin(TarEntry entry) {
+    add_framing();
+    data_left_ = entry.size;
+    whole_.reset();
+    if (entry.size > kMaxFrame) whole_.emplace();
+    whole_crc_ = 0;
+    batch_->beginnings.push_back(
+        {.piece = batch_->pieces.size() - 1,
+         .entry = ChunkedEntry{.entry = std::move(entry), .framing = std::exchange(framing_, {})}});
+  }
+
+  void add_data(std::span<const std::byte> bytes) {
+    if (whole_) whole_->update(bytes);
+    if (whole_) whole_crc_ = crc64_iso(whole_crc_, bytes);
+    while (!bytes.empty()) {
+      Piece& piece = open_piece(Piece::Kind::data);
+      const std::size_t count = std::min(bytes.size(), kMaxFrame - piece.size);
+      append(piece, bytes.first(count));
+      bytes = bytes.subspan(count);
+      data_left_ -= count;
+      if (data_left_ == 0) end_data(piece);
+      if (piece.size == kMaxFrame || data_left_ == 0) end_piece();
+    }
+  }
+
+  std::map<std::string, std::string> end() {
+    add_framing();
+    end_piece();
+    start_job();
+    while (!running_.is_empty()) collect();
+    if (!is_described_) collector_.give_up_table();
+    return collector_.finish(framing_);
+  }
+
+ private:
+  /// Longer framing than any entry has, extended headers included: zeros behind the archive.
+  static constexpr std::size_t kMaxFraming = 8 * 1024 * 1024;
+
+  Piece& open_piece(Piece::Kind kind) {
+    if (!is_open_ || batch_->pieces.back().kind != kind) {
+      if (batch_->raw.size() >= kBatch) start_job();
+      batch_->pieces.push_back({.kind = kind});
+      is_open_ = true;
+    }
+    return batch_->pieces.back();
+  }
+
+  void append(Piece& piece, std::span<const std::byte> bytes) {
+    batch_->raw.insert(batch_->raw.end(), bytes.begin(), bytes.end());
+    piece.size += bytes.size();
+  }
+
+  void add_framing() {
+    if (is_open_ && batch_->raw.size() >= kBatch) end_piece();
+    append(open_piece(Piece::Kind::framing), framing_);
+  }
+
+  void end_data(Piece& piece) {
+    if (!whole_) return;
+    piece.whole_digest = whole_->finish().to_string();
+    piece.whole_crc = whole_crc_;
+    whole_.reset();
+  }
+
+  void end_piece() { is_open_ = false; }
+
+  void start_job() {
+    end_piece();
+    if (running_.is_full()) collect();
+    std::unique_ptr<Batch> next = spare_ ? std::move(spare_) : std::make_unique<Batch>(level_);
+    next->clear();
+    running_.start([batch = std::exchange(batch_, std::move(next))]() mutable {
+      batch->compress();
+      return std::move(batch);
+    });
+  }
+
+  void collect() {
+    spare_ = running_.take();
+    collector_.take(*spare_);
+  }
+
+  const int level_;
+  Collector collector_;
+  OrderedJobs<std::unique_ptr<Batch>> running_;
+  std::unique_ptr<Batch> batch_;  ///< being filled
+  std::unique_ptr<Batch> spare_;
+  bool is_open_ = false;  ///< whether the batch's last piece may grow
+  Bytes framing_;         ///< since the last data
+  std::uint64_t data_left_ = 0;
+  std::optional<Hasher> whole_;  ///< of a file of several pieces
+  std::uint64_t whole_crc_ = 0;
+  bool is_described_ = true;
+};
+
+}  // namespace
+
+std::map<std::string, std::string> write_chunked(ByteSource& tar, int level, unsigned workers,
+                                                 ByteSink& out) {
+  Feeder feeder(level, workers, out);
+  TarReader reader(tar, &feeder);
+  while (auto entry = reader.next()) {
+    throw_if_cancelled();
+    feeder.begin(std::move(*entry));
+    for (auto piece = reader.read_data(); !piece.empty(); piece = reader.read_data()) feeder.add_data(piece);
+  }
+  return feeder.end();
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,32 @@
+#include "layer_compressor.h"
+
+#include "chunked_writer.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+/// make_compressor() finishes what it writes to.
+class KeptOpen final : public ByteSink {
+ public:
+  explicit KeptOpen(ByteSink& inner) : inner_(inner) {}
+  void write(std::span<const std::byte> bytes) override { inner_.write(bytes); }
+
+ private:
+  ByteSink& inner_;
+};
+
+}  // namespace
+
+std::map<std::string, std::string> compress_layer(ByteSource& tar, const CompressOptions& options,
+                                                  ByteSink& out) {
+  if (options.compression == Compression::zstd)
+    return write_chunked(tar, options.level, compression_workers(), out);
+  KeptOpen open(out);
+  const auto compressor = make_compressor(options, open);
+  pump(tar, *compressor);
+  compressor->finish();
+  return {};
+}
+
+}  // namespace lay::layerstore
