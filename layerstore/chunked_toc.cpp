@@ -21,6 +21,9 @@ namespace {
 constexpr const char* kTocDigest = "io.github.containers.zstd-chunked.manifest-checksum";
 constexpr const char* kTocPosition = "io.github.containers.zstd-chunked.manifest-position";
 constexpr const char* kSplitPosition = "io.github.containers.zstd-chunked.tarsplit-position";
+// Before 2023 (podman up to 4.4) the same two had other names.
+constexpr const char* kOldTocDigest = "io.containers.zstd-chunked.manifest-checksum";
+constexpr const char* kOldTocPosition = "io.containers.zstd-chunked.manifest-position";
 constexpr std::uint64_t kTocType = 1;                         // "CRFS", the only one there is
 constexpr std::uint64_t kMaxDocument = 150ULL * 1024 * 1024;  // readers refuse longer ones
 constexpr std::string_view kFooterMagic = "GNUlInUx";
@@ -223,12 +226,15 @@ std::optional<ChunkedTrailer> ChunkedToc::finish(std::uint64_t offset) {
                                     split_offset, std::uint64_t{split.size()}, split_.size})
     footer += little_endian(value);
   footer += kFooterMagic;
+  const std::string digest = digest_of(table).to_string();
+  const std::string position = fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_.size, kTocType);
   return ChunkedTrailer{
       .frames = skippable_frame(table) + skippable_frame(split) + skippable_frame(footer),
-      .annotations = {
-          {kTocDigest, digest_of(table).to_string()},
-          {kTocPosition, fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_.size, kTocType)},
-          {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_.size)}}};
+      .annotations = {{kTocDigest, digest},
+                      {kTocPosition, position},
+                      {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_.size)},
+                      {kOldTocDigest, digest},
+                      {kOldTocPosition, position}}};
 }
 
 }  // namespace lay::layerstore
