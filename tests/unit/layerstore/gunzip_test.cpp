@@ -1,9 +1,15 @@
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <string>
 
 #include "base/error.h"
 #include "base/stream.h"
 #include "codec_gzip.h"
+#include "inflate_sandbox.h"
 
 namespace lay::layerstore {
 
@@ -77,6 +83,58 @@ TEST_CASE("either inflater checks the trailer", "[layerstore][gunzip]") {
   std::string damaged = kHello;
   damaged[position] = static_cast<char>(damaged[position] + 1);
   CHECK(is_corrupt(make, header(0) + damaged));
+}
+
+namespace {
+
+enum class Misdeed { none, crash, forbidden_call, endless, boast };
+
+/// Does to its sandbox what hostile data could make an inflater do.
+class Misbehaving final : public RawInflater {
+ public:
+  explicit Misbehaving(Misdeed misdeed) : misdeed_(misdeed) {}
+  void begin_member() noexcept override {}
+  RawStep step(std::span<const std::byte> in, std::span<std::byte>) noexcept override {
+    switch (misdeed_) {
+      case Misdeed::crash:
+        ::raise(SIGSEGV);
+        break;
+      case Misdeed::forbidden_call:
+        ::syscall(SYS_getpid);
+        break;
+      case Misdeed::endless:
+        for (volatile bool forever = true; forever;) {
+        }
+        break;
+      case Misdeed::boast:
+        return {.consumed = in.size() + 1};
+      case Misdeed::none:
+        break;
+    }
+    return {.consumed = in.size(), .is_member_end = true};
+  }
+
+ private:
+  const Misdeed misdeed_;
+};
+
+}  // namespace
+
+TEST_CASE("whatever happens to an inflater is damage to the data and to nothing else",
+          "[layerstore][gunzip]") {
+  const auto misdeed =
+      GENERATE(Misdeed::crash, Misdeed::forbidden_call, Misdeed::endless, Misdeed::boast, Misdeed::none);
+  const auto inflater =
+      make_sandboxed_inflater(std::make_unique<Misbehaving>(misdeed), std::chrono::milliseconds(300));
+  inflater->begin_member();
+  std::array<std::byte, 64> buffer{};
+  const auto step = [&] { return inflater->step(buffer, buffer); };
+  if (misdeed == Misdeed::none) {
+    CHECK(step().consumed == buffer.size());
+    CHECK(step().is_member_end);
+  } else {
+    CHECK_THROWS_WITH(step(), Catch::StartsWith("gzip data is damaged"));
+  }
 }
 
 TEST_CASE("either inflater gives the whole, however output is cut, and sees every cut of the input",
