@@ -126,6 +126,7 @@ int run_program(const Arguments& words) {
 int main(int argc, char** argv) {
   lay::cli::reopen_missing_stdio();
   const int code = lay::cli::run_program({argv + 1, argv + argc});
-  if (std::fflush(stdout) != 0 && code == 0) return 1;
-  return code;
+  if (std::fflush(stdout) == 0 || code != 0) return code;
+  lay::cli::print_error(lay::Error::from_errno("write the output").message(), "");
+  return 1;
 }

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "options.h"
+#include "output/messages.h"
 #include "registry/credentials.h"
 #include "registry/transfer.h"
 
@@ -21,7 +22,7 @@ constexpr std::size_t kLongestPassword = 65536;
 
 /// Reads one line from the terminal without showing it.
 std::string ask_secret(const std::string& prompt) {
-  fmt::print(stderr, "{}", prompt);
+  print_diagnostic(prompt);
   termios shown{};
   const bool is_terminal = ::tcgetattr(STDIN_FILENO, &shown) == 0;
   if (is_terminal) {
@@ -32,7 +33,7 @@ std::string ask_secret(const std::string& prompt) {
   std::string line;
   std::getline(std::cin, line);
   if (is_terminal) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-  fmt::print(stderr, "\n");
+  print_diagnostic("\n");
   return line;
 }
 
@@ -70,7 +71,7 @@ int command_login(const Context&, const Arguments& arguments) {
       if (from_stdin)
         throw Error(Errc::invalid, "--password-stdin needs --username")
             .with_hint("lay login -u NAME --password-stdin HOST");
-      fmt::print(stderr, "Username: ");
+      print_diagnostic("Username: ");
       std::getline(std::cin, credentials.username);
     }
     if (from_stdin)

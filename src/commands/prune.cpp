@@ -20,7 +20,7 @@ bool is_confirmed(const std::string& question) {
   if (::isatty(STDIN_FILENO) == 0)
     throw Error(Errc::invalid, "this removes things, and there is no terminal to ask at")
         .with_hint("lay prune -f");
-  fmt::print(stderr, "{} [y/N] ", question);
+  print_diagnostic(question + " [y/N] ");
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";

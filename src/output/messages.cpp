@@ -1,19 +1,21 @@
 #include "output/messages.h"
 
-#include <fmt/format.h>
-
 #include <cstdio>
 
 namespace lay::cli {
 
+void print_diagnostic(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 void print_error(const std::string& message, const std::string& hint) {
   std::fflush(stdout);
-  fmt::print(stderr, "lay: {}\n", message);
-  if (!hint.empty()) fmt::print(stderr, "hint: {}\n", hint);
+  print_diagnostic("lay: " + message + "\n");
+  if (!hint.empty()) print_diagnostic("hint: " + hint + "\n");
 }
 
 void print_note(const std::string& message) {
-  fmt::print(stderr, "lay: {}\n", message);
+  print_diagnostic("lay: " + message + "\n");
 }
 
 }  // namespace lay::cli

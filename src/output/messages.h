@@ -4,6 +4,8 @@
 
 namespace lay::cli {
 
+/// Writes `text` to stderr. Never fails: a full disk or a closed pipe there must not end what is under way.
+void print_diagnostic(const std::string& text);
 /// "lay: MESSAGE" and, when there is one, "hint: HINT", on stderr.
 void print_error(const std::string& message, const std::string& hint);
 /// "lay: MESSAGE" on stderr: something the user should know though all is well.

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "output/messages.h"
 
 namespace lay::cli {
 
@@ -52,7 +53,7 @@ class Display final : public Progress {
   void finish(std::list<Line>::iterator line, const std::string& outcome) {
     const std::scoped_lock lock(mutex_);
     erase_locked();
-    if (!outcome.empty()) fmt::print(stderr, "{}  {}\n", line->label, outcome);
+    if (!outcome.empty()) print_diagnostic(fmt::format("{}  {}\n", line->label, outcome));
     lines_.erase(line);
     draw_locked();
   }
@@ -66,7 +67,7 @@ class Display final : public Progress {
   }
 
   void erase_locked() {
-    for (; drawn_ > 0; --drawn_) fmt::print(stderr, "\x1b[1A\x1b[2K");
+    for (; drawn_ > 0; --drawn_) print_diagnostic("\x1b[1A\x1b[2K");
   }
 
   void draw_locked() {
@@ -74,7 +75,8 @@ class Display final : public Progress {
     winsize size{};
     const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     const std::size_t width = known ? size.ws_col : 80;
-    for (const Line& line : lines_) fmt::print(stderr, "{}\n", describe(line).substr(0, width - 1));
+    for (const Line& line : lines_)
+      print_diagnostic(fmt::format("{}\n", describe(line).substr(0, width - 1)));
     drawn_ = lines_.size();
     drawn_at_ = Clock::now();
   }
