@@ -34,7 +34,7 @@ crash() {
   "$LAY" tag small other 2>/dev/full
   "$LAY" import "$world/small" again:1 2>/dev/full
   "$LAY" inspect again:1 >/dev/null
-  run --separate-stderr bash -c '"$LAY" images >/dev/full'
+  run bash -c '"$LAY" images 2>&1 >/dev/full'
   [ "$status" -eq 1 ]
-  [ "$stderr" = "lay: write the output: No space left on device" ]
+  [ "$output" = "lay: write the output: No space left on device" ]
 }
