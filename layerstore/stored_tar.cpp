@@ -26,9 +26,9 @@ StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& tas
   const UniqueFd tar = layer.open_tar();
   store.blobs().adopt(tar, layer.diff_id());
   const Digest diff_id = layer.commit();
-  return {.blob = {.media_type = std::string(media_type::layer_type_of(Compression::none)),
-                   .digest = diff_id,
-                   .size = static_cast<std::uint64_t>(sys::stat_of(tar).st_size)},
+  return {.blob = Descriptor{.media_type = std::string(media_type::layer_type_of(Compression::none)),
+                             .digest = diff_id,
+                             .size = static_cast<std::uint64_t>(sys::stat_of(tar).st_size)},
           .diff_id = diff_id,
           .stats = std::move(stats)};
 }
@@ -40,9 +40,10 @@ StoredTar store_compressed(const Store& store, const CompressOptions& options,
   std::map<std::string, std::string> annotations;
   AsyncSink compressing([&](ByteSource& tar) { annotations = compress_layer(tar, options, blob); });
   ProgressSink counted(compressing, task);
-  StoredTar stored{.blob = {.media_type = std::string(media_type::layer_type_of(options.compression)),
-                            .digest = digest_of("")},
-                   .diff_id = digest_of("")};
+  StoredTar stored{
+      .blob = Descriptor{.media_type = std::string(media_type::layer_type_of(options.compression)),
+                         .digest = digest_of("")},
+      .diff_id = digest_of("")};
   run_pipeline(produce, [&](ByteSource& tar) {
     TeeSource teed(tar, counted);
     if (layer) {

@@ -131,9 +131,9 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   const Manifest manifest = layerstore::parse_manifest(document.bytes);
   check_manifest(manifest);
   const std::string config = client.read_blob(manifest.config);
-  Image image{.descriptor = {.media_type = manifest.media_type,
-                             .digest = document.digest,
-                             .size = document.bytes.size()},
+  Image image{.descriptor = Descriptor{.media_type = manifest.media_type,
+                                       .digest = document.digest,
+                                       .size = document.bytes.size()},
               .manifest = manifest,
               .config = layerstore::parse_image_config(config)};
   check_config(image.config, manifest, request.platform);

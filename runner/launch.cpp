@@ -52,8 +52,9 @@ void write_etc_files(const Container& container, const std::string& address, con
 
 RootfsPlan plan_rootfs(const Container& container) {
   const ContainerConfig& config = container.config();
-  RootfsPlan plan{
-      .overlay = {.lowers = config.lowers, .dir = container.path(), .is_volatile = container.is_ephemeral()}};
+  RootfsPlan plan{.overlay = OverlayPlan{.lowers = config.lowers,
+                                         .dir = container.path(),
+                                         .is_volatile = container.is_ephemeral()}};
   for (const char* name : kEtcFiles)
     plan.files.push_back(
         {.source = container.path() + "/" + name, .destination = std::string("/etc/") + name});

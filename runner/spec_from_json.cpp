@@ -86,8 +86,8 @@ Process parse_process(const Json& json) {
   refuse(json, "selinuxLabel");
   const Json& size = part(json, "consoleSize");
   return {.terminal = json_bool_or(json, "terminal", false),
-          .console_size = {.height = number<std::uint16_t>(size, "height").value_or(0),
-                           .width = number<std::uint16_t>(size, "width").value_or(0)},
+          .console_size = ConsoleSize{.height = number<std::uint16_t>(size, "height").value_or(0),
+                                      .width = number<std::uint16_t>(size, "width").value_or(0)},
           .user = parse_user(part(json, "user")),
           .args = json_strings(json, "args"),
           .env = json_strings(json, "env"),
@@ -178,14 +178,14 @@ SeccompProfile take_seccomp_profile(std::map<std::string, std::string>& annotati
 Spec parse_spec(const Json& json) {
   refuse(json, "hooks");
   const Json& root = part(json, "root");
-  Spec spec{
-      .oci_version = json_string(json, "ociVersion"),
-      .process = parse_process(part(json, "process")),
-      .root = {.path = json_string_or(root, "path", {}), .readonly = json_bool_or(root, "readonly", false)},
-      .hostname = json_string_or(json, "hostname", {}),
-      .mounts = parse_mounts(json),
-      .annotations = string_map(json, "annotations"),
-      .linux_ = parse_linux(part(json, "linux"))};
+  Spec spec{.oci_version = json_string(json, "ociVersion"),
+            .process = parse_process(part(json, "process")),
+            .root = Root{.path = json_string_or(root, "path", {}),
+                         .readonly = json_bool_or(root, "readonly", false)},
+            .hostname = json_string_or(json, "hostname", {}),
+            .mounts = parse_mounts(json),
+            .annotations = string_map(json, "annotations"),
+            .linux_ = parse_linux(part(json, "linux"))};
   if (!spec.oci_version.starts_with("1."))
     throw Error::make(Errc::unsupported, "runtime spec version '{}', expected 1.x", spec.oci_version);
   spec.linux_.seccomp = take_seccomp_profile(spec.annotations);

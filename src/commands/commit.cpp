@@ -84,9 +84,9 @@ int command_commit(const Context& context, const Arguments& arguments) {
     layerstore::CommitRequest request{
         .base = source.base,
         .run = options.image.over(source.base ? source.base->config.run : layerstore::RunDefaults{}),
-        .history = {.created_by = source.made_by,
-                    .author = options.image.author,
-                    .comment = options.image.message},
+        .history = layerstore::History{.created_by = source.made_by,
+                                       .author = options.image.author,
+                                       .comment = options.image.message},
         .compression = options.image.compress_options(),
     };
     const auto progress = options.quiet ? nullptr : make_progress_display();

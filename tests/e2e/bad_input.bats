@@ -20,6 +20,11 @@ teardown() {
   refused 1 "--nope" "$LAY" images --nope
 }
 
+@test "a compression that is none" {
+  refused 1 "compression 'foo'" "$LAY" commit ./small x:1 --base small --compression foo --author 'somebody with a name that is not short'
+  refused 1 "compression 'foo'" "$LAY" import ./small x:1 --compression foo --author 'somebody with a name that is not short'
+}
+
 @test "an unknown image" {
   run "$LAY" inspect nosuch
   [ "$status" -eq 1 ]

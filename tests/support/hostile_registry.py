@@ -48,6 +48,8 @@ def make_image():
         "type": "layers", "diff_ids": [digest(tar) for tar, _ in layers][: 1 if MODE == "diff-id-count" else 2]}})
     if MODE == "wrong-diff-id":
         config = config.replace(digest(layers[1][0]), "sha256:" + "0" * 64)
+    if MODE == "config-junk":
+        config = '{"architecture": "amd64", "os": 1, "rootfs": {"type": "layers", "diff_ids": ["x"]}}'
     config = config.encode()
     config_type = "application/vnd.oci.image.config.v1+json"
     if MODE == "artifact":

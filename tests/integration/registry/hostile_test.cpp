@@ -117,6 +117,10 @@ TEST_CASE("a manifest that lies about itself is refused", "[registry][hostile]")
   CHECK(failure_of_pull("index-cycle").code() == Errc::corrupt);
 }
 
+TEST_CASE("an image config that cannot be understood is refused", "[registry][hostile]") {
+  CHECK(failure_of_pull("config-junk").code() == Errc::invalid);
+}
+
 TEST_CASE("a registry's error text is bounded and cannot reach the terminal raw", "[registry][hostile]") {
   CHECK(failure_of_pull("error-endless").message().size() < 1000);
   const lay::Error escape = failure_of_pull("error-escape");
