@@ -16,6 +16,7 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kLayoutFile = "oci-layout";  // image-spec image-layout.md
+constexpr const char* kRootHint = "run as root, or choose a folder of yours with --root";
 constexpr const char* kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
 
 /// mkdir -p; the last folder is the user's alone.
@@ -25,23 +26,34 @@ void make_folders(const std::string& path) {
   sys::try_mkdir_at(sys::cwd(), path, 0700);
 }
 
-UniqueFd open_root(const std::string& path) {
+std::optional<UniqueFd> try_open_root(const std::string& path) {
+  if (path.empty()) throw Error::make(Errc::invalid, "the store's folder has no name");
   try {
-    auto fd = sys::try_open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
-    if (fd) return std::move(*fd);
-    make_folders(path);
-    return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
+    return sys::try_open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
   } catch (Error& error) {
     error.add_context(fmt::format("store '{}'", path));
-    if (error.code() == Errc::denied) error.with_hint("run as root, or choose a folder of yours with --root");
+    if (error.code() == Errc::denied) error.with_hint(kRootHint);
     throw;
   }
 }
 
-/// A store that is being made, or whose making was interrupted, holds nothing but its own parts.
+UniqueFd open_root(const std::string& path) {
+  if (auto fd = try_open_root(path)) return std::move(*fd);
+  try {
+    make_folders(path);
+    return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
+  } catch (Error& error) {
+    error.add_context(fmt::format("store '{}'", path));
+    if (error.code() == Errc::denied) error.with_hint(kRootHint);
+    throw;
+  }
+}
+
+/// A store that is being made, or whose making was interrupted, holds nothing but its own parts and the
+/// neighbours that ROOT also has (docs/architecture.md, "The store").
 void require_own_parts(const UniqueFd& root, const std::string& path) {
-  static constexpr std::array<std::string_view, 6> kParts{"blobs",      "layers", "ingest",
-                                                          "index.json", "lock",   "index.lock"};
+  static constexpr std::array<std::string_view, 7> kParts{"blobs", "layers",     "ingest",    "index.json",
+                                                          "lock",  "index.lock", "containers"};
   for (const std::string& name : list_names(root)) {
     if (name == kLayoutFile) return;  // somebody else finished meanwhile
     if (std::find(kParts.begin(), kParts.end(), name) == kParts.end())
@@ -128,13 +140,24 @@ Store::Store(std::string path, UniqueFd root, std::optional<LayerForm> form)
       images_(std::make_unique<ImageStore>(*root_)) {}
 
 Store Store::open(const std::string& root, std::optional<LayerForm> form) {
-  if (root.empty()) throw Error::make(Errc::invalid, "the store's folder has no name");
   UniqueFd fd = open_root(root);
   with_context(fmt::format("store '{}'", root), [&] {
     if (!is_complete(fd)) complete(fd, root);
   });
   std::string path = real_path(fd);
   return Store(std::move(path), std::move(fd), form);
+}
+
+std::optional<Store> Store::open_existing(const std::string& root, std::optional<LayerForm> form) {
+  const auto fd = try_open_root(root);
+  if (!fd) return std::nullopt;
+  const bool exists = with_context(fmt::format("store '{}'", root), [&] {
+    if (is_layout(*fd)) return true;
+    require_own_parts(*fd, root);
+    return false;
+  });
+  if (!exists) return std::nullopt;
+  return open(root, form);
 }
 
 FileLock Store::share() const {

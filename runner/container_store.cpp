@@ -84,6 +84,24 @@ void write_document(const UniqueFd& dir, const std::string& name, const Json& js
     file.commit();
 }
 
+/// By name, id or unambiguous beginning of an id; throws invalid when several begin so.
+std::optional<std::string> find_id(const UniqueFd& containers, const UniqueFd& names,
+                                   const std::string& name) {
+  if (is_container_name(name) && sys::try_stat_at(names, name)) {
+    const std::string id = sys::readlink_at(names, name);
+    if (sys::try_stat_at(containers, id)) return id;
+  }
+  std::vector<std::string> matches;
+  if (is_id_prefix(name))
+    for (const std::string& entry : entries_of(containers))
+      if (entry.starts_with(name)) matches.push_back(entry);
+  if (matches.size() > 1)
+    throw Error::make(Errc::invalid, "'{}' is the beginning of {} container ids", name, matches.size())
+        .with_hint("give more digits of the id, or the name");
+  if (matches.empty()) return std::nullopt;
+  return matches.front();
+}
+
 /// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
 void fit_to_network(ContainerConfig& config) {
   if (config.network.mode != NetworkMode::host) return;
@@ -96,13 +114,56 @@ void fit_to_network(ContainerConfig& config) {
   });
 }
 
+/// Removes folders whose maker or remover was killed: nobody locks them any more. The caller holds kLock.
+void sweep(const UniqueFd& containers) {
+  for (const std::string& entry : entries_of(containers)) {
+    if (!entry.starts_with(kNewPrefix) && !entry.starts_with(kGonePrefix)) continue;
+    auto fd = sys::try_open_at(containers, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fd && FileLock::try_lock(std::move(*fd), LockMode::exclusive)) remove_tree(containers, entry);
+  }
+}
+
+/// Makes a folder and locks it before anybody who sweeps can see it unlocked.
+FileLock begin(const UniqueFd& containers, const std::string& folder) {
+  const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+  sweep(containers);
+  sys::mkdir_at(containers, folder, 0700);
+  return FileLock::lock(sys::open_dir(containers, folder), LockMode::exclusive);
+}
+
+/// Name and folder appear together under the lock; a name whose folder is missing was left by a crash.
+void publish(const UniqueFd& containers, const UniqueFd& names, const Container& container) {
+  const std::string& id = container.config().id;
+  const std::string& name = container.config().name;
+  const FileLock lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+  if (sys::try_stat_at(names, name)) {
+    const std::string owner = sys::readlink_at(names, name);
+    if (sys::try_stat_at(containers, owner))
+      throw Error::make(Errc::busy, "the name '{}' is already in use by container {}", name,
+                        owner.substr(0, kShortId))
+          .with_hint(fmt::format("remove it with 'lay rm {}', or choose another name", name));
+    sys::unlink_at(names, name);
+  }
+  sys::symlink_at(id, names, name);
+  sys::rename_at(containers, kNewPrefix + id, containers, id);
+  if (container.is_ephemeral()) return;
+  sys::fsync(names);
+  sys::fsync(containers);
+}
+
 }  // namespace
 
-ContainerStore::ContainerStore(const std::string& root, const std::string& run) : root_(root), run_(run) {
-  const UniqueFd root_dir = open_or_make_root(root);
-  open_or_make_root(run);
-  containers_ = open_or_make(root_dir, "containers");
-  names_ = open_or_make(containers_, kNames);
+std::optional<ContainerStore::Folders> ContainerStore::open_folders() const {
+  auto containers = sys::try_open_at(sys::cwd(), root_ + "/containers", O_RDONLY | O_DIRECTORY);
+  if (!containers) return std::nullopt;
+  UniqueFd names = open_or_make(*containers, kNames);
+  return Folders{.containers = std::move(*containers), .names = std::move(names)};
+}
+
+ContainerStore::Folders ContainerStore::make_folders() const {
+  UniqueFd containers = open_or_make(open_or_make_root(root_), "containers");
+  UniqueFd names = open_or_make(containers, kNames);
+  return {.containers = std::move(containers), .names = std::move(names)};
 }
 
 Container ContainerStore::create(ContainerConfig config) const {
@@ -114,9 +175,10 @@ Container ContainerStore::create(ContainerConfig config) const {
   if (config.created == Time{}) config.created = std::chrono::system_clock::now();
   fit_to_network(config);
 
+  const Folders folders = make_folders();
   const std::string temporary = kNewPrefix + config.id;
-  const FileLock making = begin(temporary);
-  UniqueFd dir = sys::open_dir(containers_, temporary);
+  const FileLock making = begin(folders.containers, temporary);
+  UniqueFd dir = sys::open_dir(folders.containers, temporary);
   try {
     for (const char* folder : {"upper", "work", "init", "merged"}) sys::mkdir_at(dir, folder, 0700);
     copy_root_attributes(sys::open_dir(dir, "upper"), config.lowers.front());
@@ -126,7 +188,7 @@ Container ContainerStore::create(ContainerConfig config) const {
     Container container(std::move(config), path, std::move(dir));
     for (int attempt = 0;; ++attempt) {
       try {
-        publish(container);
+        publish(folders.containers, folders.names, container);
         return container;
       } catch (const Error& error) {
         if (chosen || error.code() != Errc::busy || attempt == 20) throw;
@@ -136,41 +198,13 @@ Container ContainerStore::create(ContainerConfig config) const {
       }
     }
   } catch (...) {
-    remove_tree(containers_, temporary);
+    remove_tree(folders.containers, temporary);
     throw;
   }
 }
 
-/// Makes a folder and locks it before anybody who sweeps can see it unlocked.
-FileLock ContainerStore::begin(const std::string& folder) const {
-  const FileLock store_lock = FileLock::acquire(containers_, kLock, LockMode::exclusive);
-  sweep(store_lock);
-  sys::mkdir_at(containers_, folder, 0700);
-  return FileLock::lock(sys::open_dir(containers_, folder), LockMode::exclusive);
-}
-
-/// Name and folder appear together under the lock; a name whose folder is missing was left by a crash.
-void ContainerStore::publish(const Container& container) const {
-  const std::string& id = container.config().id;
-  const std::string& name = container.config().name;
-  const FileLock lock = FileLock::acquire(containers_, kLock, LockMode::exclusive);
-  if (sys::try_stat_at(names_, name)) {
-    const std::string owner = sys::readlink_at(names_, name);
-    if (sys::try_stat_at(containers_, owner))
-      throw Error::make(Errc::busy, "the name '{}' is already in use by container {}", name,
-                        owner.substr(0, kShortId))
-          .with_hint(fmt::format("remove it with 'lay rm {}', or choose another name", name));
-    sys::unlink_at(names_, name);
-  }
-  sys::symlink_at(id, names_, name);
-  sys::rename_at(containers_, kNewPrefix + id, containers_, id);
-  if (container.is_ephemeral()) return;
-  sys::fsync(names_);
-  sys::fsync(containers_);
-}
-
-Container ContainerStore::open(const std::string& id) const {
-  UniqueFd dir = sys::open_dir(containers_, id);
+Container ContainerStore::open(const Folders& folders, const std::string& id) const {
+  UniqueFd dir = sys::open_dir(folders.containers, id);
   const auto read = [&](const std::string& name) {
     const UniqueFd fd = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
     return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
@@ -183,29 +217,20 @@ Container ContainerStore::open(const std::string& id) const {
 }
 
 Container ContainerStore::find(const std::string& name) const {
-  if (is_container_name(name) && sys::try_stat_at(names_, name)) {
-    const std::string id = sys::readlink_at(names_, name);
-    if (sys::try_stat_at(containers_, id)) return open(id);
-  }
-  std::vector<std::string> matches;
-  if (is_id_prefix(name))
-    for (const std::string& entry : entries_of(containers_))
-      if (entry.starts_with(name)) matches.push_back(entry);
-  if (matches.size() > 1)
-    throw Error::make(Errc::invalid, "'{}' is the beginning of {} container ids", name, matches.size())
-        .with_hint("give more digits of the id, or the name");
-  if (matches.empty())
-    throw Error::make(Errc::not_found, "no container has the name or id '{}'", name)
-        .with_hint("'lay ps -a' lists all containers");
-  return open(matches.front());
+  if (const auto folders = open_folders())
+    if (const auto id = find_id(folders->containers, folders->names, name)) return open(*folders, *id);
+  throw Error::make(Errc::not_found, "no container has the name or id '{}'", printable(name))
+      .with_hint("'lay ps -a' lists all containers");
 }
 
 std::vector<Container> ContainerStore::list() const {
   std::vector<Container> containers;
-  for (const std::string& entry : entries_of(containers_)) {
+  const auto folders = open_folders();
+  if (!folders) return containers;
+  for (const std::string& entry : entries_of(folders->containers)) {
     if (entry.size() != 2 * kIdBytes || !is_id_prefix(entry)) continue;
     try {
-      containers.push_back(open(entry));
+      containers.push_back(open(*folders, entry));
     } catch (const Error&) {
       // One that is being removed, or damaged: it must not hide all the others;
       // find() says what is wrong with it.
@@ -230,22 +255,14 @@ void ContainerStore::remove(const Container& container, const FileLock&) const {
   const std::string& id = container.config().id;
   const std::string& name = container.config().name;
   const std::string gone = kGonePrefix + id;
-  const FileLock removing = FileLock::lock(sys::open_dir(containers_, id), LockMode::exclusive);
+  const auto [containers, names] = make_folders();
+  const FileLock removing = FileLock::lock(sys::open_dir(containers, id), LockMode::exclusive);
   {
-    const FileLock store_lock = FileLock::acquire(containers_, kLock, LockMode::exclusive);
-    sys::rename_at(containers_, id, containers_, gone);
-    if (sys::try_stat_at(names_, name) && sys::readlink_at(names_, name) == id) sys::unlink_at(names_, name);
+    const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+    sys::rename_at(containers, id, containers, gone);
+    if (sys::try_stat_at(names, name) && sys::readlink_at(names, name) == id) sys::unlink_at(names, name);
   }
-  remove_tree(containers_, gone);
-}
-
-/// Removes folders whose maker or remover was killed: nobody locks them any more.
-void ContainerStore::sweep(const FileLock&) const {
-  for (const std::string& entry : entries_of(containers_)) {
-    if (!entry.starts_with(kNewPrefix) && !entry.starts_with(kGonePrefix)) continue;
-    auto fd = sys::try_open_at(containers_, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (fd && FileLock::try_lock(std::move(*fd), LockMode::exclusive)) remove_tree(containers_, entry);
-  }
+  remove_tree(containers, gone);
 }
 
 }  // namespace lay::runner

@@ -1,6 +1,7 @@
 #include "container_layers.h"
 
 #include <exception>
+#include <filesystem>
 #include <utility>
 
 namespace lay::cli {
@@ -8,6 +9,8 @@ namespace lay::cli {
 ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store& store,
                                  const layerstore::Image& image)
     : mounts_(context.run) {
+  // Its parents; who works in RUN makes RUN itself, for its user alone.
+  std::filesystem::create_directories(std::filesystem::path(context.run).parent_path());
   const std::vector<layerstore::Digest>& diff_ids = image.config.diff_ids;
   for (std::size_t i = 0; i < diff_ids.size(); ++i)
     store.layers().ensure(diff_ids[i], image.manifest.layers[i], store.blobs());

@@ -51,6 +51,10 @@ layerstore::Store open_store(const Context& context) {
   return layerstore::Store::open(context.root, context.layer_form);
 }
 
+std::optional<layerstore::Store> open_existing_store(const Context& context) {
+  return layerstore::Store::open_existing(context.root, context.layer_form);
+}
+
 runner::ContainerStore open_containers(const Context& context) {
   return {context.root, context.run};
 }

@@ -23,7 +23,10 @@ Context default_context();
 /// Throws denied, with a hint, unless the user is root: `what` needs it ("run").
 void require_root(const std::string& what);
 
+/// Made when it is not there yet: for what will put something into it.
 layerstore::Store open_store(const Context& context);
+/// For what only reads: makes nothing, and is empty when there is no store yet.
+std::optional<layerstore::Store> open_existing_store(const Context& context);
 runner::ContainerStore open_containers(const Context& context);
 
 /// What the containers of this root stand on: collecting must not take it.

@@ -48,6 +48,11 @@ std::vector<std::string> candidate_names(const std::string& text) {
   return names;
 }
 
+Error no_image(const std::string& text, const std::string& root) {
+  return Error::make(Errc::not_found, "no image '{}' in {}", printable(text), root)
+      .with_hint("'lay images' lists what is here; 'lay pull' gets one from a registry");
+}
+
 }  // namespace
 
 std::optional<FoundImage> try_find_image(const Store& store, const std::string& text) {
@@ -60,8 +65,12 @@ std::optional<FoundImage> try_find_image(const Store& store, const std::string& 
 
 FoundImage find_image(const Store& store, const std::string& text) {
   if (auto found = try_find_image(store, text)) return std::move(*found);
-  throw Error::make(Errc::not_found, "no image '{}' in {}", printable(text), store.path())
-      .with_hint("'lay images' lists what is here; 'lay pull' gets one from a registry");
+  throw no_image(text, store.path());
+}
+
+Store open_store_with(const Context& context, const std::string& image) {
+  if (auto store = open_existing_store(context)) return std::move(*store);
+  throw no_image(image, context.root);
 }
 
 }  // namespace lay::cli

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "context.h"
 #include "layerstore/store.h"
 
 namespace lay::cli {
@@ -20,5 +21,9 @@ struct FoundImage {
 std::optional<FoundImage> try_find_image(const layerstore::Store& store, const std::string& text);
 /// As above; throws not_found with a hint.
 FoundImage find_image(const layerstore::Store& store, const std::string& text);
+
+/// The store of this root, for a command that reads an image of it; throws not_found, as find_image(), when
+/// there is none yet.
+layerstore::Store open_store_with(const Context& context, const std::string& image);
 
 }  // namespace lay::cli

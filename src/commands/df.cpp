@@ -53,9 +53,10 @@ int command_df(const Context& context, const Arguments& arguments) {
                   "too, UNIQUE goes with the image; 'reclaimable' is what 'lay prune' frees.");
   parser->add_option("--format", format, "json, jsonl, or a template")->type_name("FORMAT");
   parse(*parser, arguments);
-  const layerstore::Store store = open_store(context);
+  const auto store = open_existing_store(context);
   const runner::ContainerStore containers = open_containers(context);
-  const layerstore::StoreUsage usage = layerstore::measure_usage(store, in_use_by(containers));
+  layerstore::StoreUsage usage;
+  if (store) usage = layerstore::measure_usage(*store, in_use_by(containers));
 
   std::vector<Json> rows;
   for (const layerstore::ImageUsage& image : usage.images) rows.push_back(image_row(image));

@@ -96,7 +96,12 @@ int command_fsck(const Context& context, const Arguments& arguments) {
   connection.add_to(*parser);
   parse(*parser, arguments);
   require_root("fsck");
-  const layerstore::Store store = open_store(context);
+  const auto existing = open_existing_store(context);
+  if (!existing) {
+    print_report({});
+    return 0;
+  }
+  const layerstore::Store& store = *existing;
   const FileLock lock = store.share();
   const auto display = quiet ? nullptr : make_progress_display();
   Progress& progress = display ? *display : no_progress();

@@ -50,7 +50,7 @@ int command_history(const Context& context, const Arguments& arguments) {
   parser->add_option("--format", format, "json, jsonl, or a template")->type_name("FORMAT");
   parser->add_flag("--no-trunc", whole, "whole commands");
   parse(*parser, arguments);
-  const FoundImage found = find_image(open_store(context), name);
+  const FoundImage found = find_image(open_store_with(context, name), name);
   print_listing(history_rows(found.image, whole),
                 {{"LAYER", "ID"},
                  {"CREATED", "Created"},

@@ -65,13 +65,14 @@ int command_images(const Context& context, const Arguments& arguments) {
   parser->add_option("repository", wanted, "only images of this repository");
   parse(*parser, arguments);
 
-  const layerstore::Store store = open_store(context);
+  const auto store = open_existing_store(context);
   std::vector<Json> rows;
-  for (const layerstore::NamedImage& named : store.images().list()) {
+  for (const layerstore::NamedImage& named :
+       store ? store->images().list() : std::vector<layerstore::NamedImage>{}) {
     const SplitName parts = split_name(named.name);
     if (!wanted.empty() && wanted != parts.repository && wanted != named.name) continue;
     try {
-      rows.push_back(row_of(named.name, store.load(named.manifest), whole_ids));
+      rows.push_back(row_of(named.name, store->load(named.manifest), whole_ids));
     } catch (const Error& error) {  // one damaged image must not hide the others
       print_error(fmt::format("images: {}: {}", printable(named.name), error.message()), error.hint());
     }

@@ -15,17 +15,20 @@ int command_info(const Context& context, const Arguments& arguments) {
       make_parser("info", "[flags]", "Shows where lay works, and what it found on this machine.");
   parser->add_option("--format,-f", format, "json, or a template")->type_name("FORMAT");
   parse(*parser, arguments);
-  const layerstore::Store store = open_store(context);
-  const layerstore::FormChoice& form = store.layers().form_of_new();
+  const auto store = open_existing_store(context);
+  const std::string root = store ? store->path() : context.root;
+  const std::string form = store ? std::string(to_string(store->layers().form_of_new().form)) : "unknown";
+  const std::string reason =
+      store ? store->layers().form_of_new().reason : "there is no store yet; the first image makes it";
   ::utsname name{};
   if (::uname(&name) < 0) throw Error::from_errno("ask for the kernel's release");
   const Json info{{"Version", LAY_VERSION},
-                  {"Root", store.path()},
+                  {"Root", root},
                   {"Run", context.run},
                   {"Kernel", name.release},
-                  {"LayerForm", std::string(layerstore::to_string(form.form))},
-                  {"LayerFormReason", form.reason},
-                  {"Images", store.images().list().size()},
+                  {"LayerForm", form},
+                  {"LayerFormReason", reason},
+                  {"Images", store ? store->images().list().size() : 0},
                   {"Containers", open_containers(context).list().size()}};
   if (format == "json") {
     fmt::print("{}\n", info.dump(2));
@@ -33,8 +36,7 @@ int command_info(const Context& context, const Arguments& arguments) {
     fmt::print("{}\n", fill_template(format, info));
   } else {
     fmt::print("version:    {}\nroot:       {}\nrun:        {}\nkernel:     {}\nlayers:     {} ({})\n",
-               LAY_VERSION, store.path(), context.run, name.release, layerstore::to_string(form.form),
-               form.reason);
+               LAY_VERSION, root, context.run, name.release, form, reason);
     fmt::print("images:     {}\ncontainers: {}\n", info.at("Images").get<std::size_t>(),
                info.at("Containers").get<std::size_t>());
   }

@@ -102,7 +102,8 @@ Json describe_any(const Context& context, const std::string& name) {
   } catch (const Error& error) {
     if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
   }
-  if (auto found = try_find_image(open_store(context), name)) return describe(*found);
+  if (const auto store = open_existing_store(context))
+    if (auto found = try_find_image(*store, name)) return describe(*found);
   throw Error::make(Errc::not_found, "inspect {}: no container and no image of this name", printable(name))
       .with_hint("'lay ps -a' and 'lay images' list what is here");
 }

@@ -34,7 +34,7 @@ int command_push(const Context& context, const Arguments& arguments) {
         .reference = registry::parse_reference(target.empty() ? source : target),
         .connection = connection.connection(),
     };
-    const layerstore::Store store = open_store(context);
+    const layerstore::Store store = open_store_with(context, source);
     const FoundImage found = find_image(store, source);
     const auto progress = quiet ? nullptr : make_progress_display();
     const registry::PushResult result =

@@ -6,7 +6,6 @@ load world
 setup() {
   open_world
   small_image
-  "$LAY" ps >/dev/null  # its folder for containers is there from now on
   state=$(store_state)
 }
 teardown() {
@@ -175,4 +174,24 @@ PY
   touch precious/file
   refused 1 "precious" "$LAY" --root "$world/precious" import ./small x:1
   [ "$(ls -A precious)" = file ]
+}
+
+@test "any command may be the first on a root; those that read make nothing" {
+  local words
+  for words in ps "ps -a" images df info fsck "inspect x" "history x" "push x localhost:1/x" "logs x" "stop x" "kill x" \
+    "wait x" "rm x" "rm -f x" "exec x true" "start x"; do
+    "$LAY" --root "$world/fresh" $words >/dev/null 2>&1 || [ $? -lt 126 ]
+    [ ! -e "$world/fresh" ] || { echo "made by $words"; return 1; }
+  done
+  for words in ps images df info fsck; do "$LAY" --root "$world/fresh" $words; done
+  refused 1 "no image 'x'" "$LAY" --root "$world/fresh" history x
+  for words in "rmi x" "tag x y" "prune -f" "commit x y" "commit small/ y --base x" "pull localhost:1/x" \
+    "run --pull never x true" "run localhost:1/x true"; do
+    "$LAY" --root "$world/fresh" $words >/dev/null 2>&1 || [ $? -lt 126 ]
+    "$LAY" --root "$world/fresh" import ./small a:1 >/dev/null || { echo "after $words"; return 1; }
+    rm -r --one-file-system "$world/fresh"
+  done
+  mkdir -p "$world/fresh/containers/.names"  # what an older lay left of such a first command
+  "$LAY" --root "$world/fresh" import ./small a:1 >/dev/null
+  "$LAY" --root "$world/fresh" run --rm --network none a:1 true
 }

@@ -45,6 +45,9 @@ class Store {
   /// invalid when the folder holds something that is not a store.
   /// New layers take `form`, or without it the best that can be mounted here.
   static Store open(const std::string& root, std::optional<LayerForm> form = std::nullopt);
+  /// As open(), but makes nothing: empty when there is no store yet.
+  static std::optional<Store> open_existing(const std::string& root,
+                                            std::optional<LayerForm> form = std::nullopt);
   Store(Store&&) noexcept = default;
 
   const std::string& path() const { return path_; }

@@ -84,8 +84,8 @@ class Container {
 /// ROOT/containers and the names in it.
 class ContainerStore {
  public:
-  /// `root` is lay's root folder; `run` is RUN. Both are absolute; folders are made as needed (0700).
-  ContainerStore(const std::string& root, const std::string& run);
+  /// `root` is lay's root folder; `run` is RUN. Both are absolute. Nothing is made before create().
+  ContainerStore(std::string root, std::string run) : root_(std::move(root)), run_(std::move(run)) {}
 
   /// Makes the folder with empty upper and work and the files for /etc. Throws busy when the name is taken,
   /// with a hint; invalid when it is not [A-Za-z0-9][A-Za-z0-9_.-]*.
@@ -101,15 +101,19 @@ class ContainerStore {
   const std::string& run() const { return run_; }
 
  private:
-  FileLock begin(const std::string& folder) const;
-  void publish(const Container& container) const;
-  Container open(const std::string& id) const;
-  void sweep(const FileLock& store_lock) const;
+  /// ROOT/containers and the folder of names in it, open.
+  struct Folders {
+    UniqueFd containers;
+    UniqueFd names;
+  };
+  /// Empty as long as no container was ever made.
+  std::optional<Folders> open_folders() const;
+  Folders make_folders() const;
+
+  Container open(const Folders& folders, const std::string& id) const;
 
   std::string root_;
   std::string run_;
-  UniqueFd containers_;
-  UniqueFd names_;
 };
 
 /// A random name of two words: "quiet_otter".
