@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -28,15 +29,32 @@ Compression agreed_compression(std::span<const std::byte> start, const std::stri
   return announced;
 }
 
-void unpack(ByteSource& stored, const Descriptor& blob, LayerWriter& layer) {
-  const auto decompress = [&](ByteSink& tar) {
+/// Decompresses in a thread of its own, `take` works on what comes out.
+void decompress(ByteSource& stored, const Descriptor& blob,
+                const std::function<void(ByteSource& tar)>& take) {
+  const auto produce = [&](ByteSink& tar) {
     PeekSource peeked(stored, kMagicBytes);
     const Compression compression = agreed_compression(peeked.start(), blob.media_type);
     const auto plain = make_decompressor(compression, peeked);
     pump(*plain, tar);
     drain(peeked);
   };
-  run_pipeline(decompress, [&](ByteSource& tar) { layer.apply(tar); });
+  run_pipeline(produce, take);
+}
+
+/// Broken compression, a broken tar or a wrong diff_id may only be what a damaged blob looks like.
+void blame_damage(ByteSource& stored, const std::function<void()>& verify_blob,
+                  const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (error.code() == Errc::corrupt || error.code() == Errc::invalid) {
+      drain(stored);
+      verify_blob();
+    }
+    throw;
+  }
+  verify_blob();
 }
 
 }  // namespace
@@ -87,18 +105,25 @@ void drain(ByteSource& source) {
 
 void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id, LayerWriter& layer,
                      const std::function<void()>& verify_blob) {
-  try {
-    unpack(stored, blob, layer);
+  blame_damage(stored, verify_blob, [&] {
+    decompress(stored, blob, [&](ByteSource& tar) { layer.apply(tar); });
     layer.verify(diff_id);
-  } catch (const Error& error) {
-    // Broken compression, a broken tar or a wrong diff_id may only be what a damaged blob looks like.
-    if (error.code() == Errc::corrupt || error.code() == Errc::invalid) {
-      drain(stored);
-      verify_blob();
-    }
-    throw;
-  }
-  verify_blob();
+  });
+}
+
+void hash_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
+                   const std::function<void()>& verify_blob) {
+  blame_damage(stored, verify_blob, [&] {
+    std::optional<Digest> got;
+    decompress(stored, blob, [&](ByteSource& tar) {
+      HashingSource hashed(tar, diff_id.algorithm());
+      drain(hashed);
+      got = hashed.digest();
+    });
+    if (got != diff_id)
+      throw Error::make(Errc::corrupt, "layer: got diff_id {}, expected {}", got->to_string(),
+                        diff_id.to_string());
+  });
 }
 
 }  // namespace lay::layerstore

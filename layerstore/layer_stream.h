@@ -58,5 +58,9 @@ void drain(ByteSource& source);
 /// A failure that damaged bytes explain is reported as that damage.
 void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id, LayerWriter& layer,
                      const std::function<void()>& verify_blob);
+/// As unpack_verified, for a layer that is unpacked already: a blob may only stand for a diff_id that is its
+/// own.
+void hash_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
+                   const std::function<void()>& verify_blob);
 
 }  // namespace lay::layerstore

@@ -11,7 +11,7 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
     BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
     TeeSource stored(exact, writer);
     if (store.layers().has(diff_id)) {
-      drain(stored);
+      hash_verified(stored, blob, diff_id, [&] { writer.verify(blob); });
       writer.commit(blob);
       return;
     }

@@ -190,6 +190,24 @@ TEST_CASE("a layer that is there already only gets its missing blob", "[layersto
   CHECK(shell("stat -c %i " + folder).output == inode);
 }
 
+TEST_CASE("a new blob for a layer that is there already has to be that layer", "[layerstore][layer]") {
+  const TempStore temp;
+  const SentLayer layer = sent_layer(temp.folder, Compression::gzip);
+  StringSource first(layer.stored);
+  receive_layer(temp.store, first, layer.blob, layer.diff_id);
+  const std::string text = compress(layer.tar + std::string(512, '\0'), Compression::gzip);  // another tar
+  SentLayer liar = layer;
+  liar.blob.digest = digest_of(text);
+  liar.blob.size = text.size();
+  CHECK(receive_failure(temp, text, liar).message().find("got diff_id") != std::string::npos);
+  const std::string zstd = compress(layer.tar, Compression::zstd);
+  liar.blob.digest = digest_of(zstd);
+  liar.blob.size = zstd.size();
+  CHECK(receive_failure(temp, zstd, liar).message().find("the media type says gzip") != std::string::npos);
+  CHECK(temp.store.blobs().list() == std::vector<Digest>{layer.blob.digest});
+  CHECK(debris(temp.path()) == 0);
+}
+
 TEST_CASE("the same layer received many times at once is there once", "[layerstore][layer]") {
   const TempStore temp;
   const SentLayer layer = sent_layer(temp.folder, Compression::zstd);
