@@ -13,6 +13,7 @@
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "entry_check.h"
 #include "entry_path.h"
 #include "inode.h"
 #include "layer_folders.h"
@@ -55,6 +56,7 @@ class LayerUnpacker {
       if (removal != Removal::none) return unpack_removal(entry, path, removal);
       if (path.is_root() && entry.type != EntryType::directory)
         throw Error(Errc::invalid, "the root of a layer can only be a folder");
+      require_storable(entry);
       unpack_entry(entry, path);
     } catch (const Error& error) {
       const bool is_loop = error.error_number() == ELOOP;
@@ -165,7 +167,6 @@ class LayerUnpacker {
   }
 
   void unpack_symlink(const TarEntry& entry, const EntryPath& path) {
-    if (entry.link.empty()) throw Error(Errc::invalid, "it is a symlink to nothing");
     make_replacing(path, [&](const UniqueFd& parent) { sys::symlink_at(entry.link, parent, path.name); });
     set_node_metadata(entry, path);
   }

@@ -36,6 +36,19 @@ std::optional<std::string> sized(Call&& call) {
   return large;
 }
 
+/// ext4 says "no space" when a file's attributes exceed what it keeps for one, of which freeing space gives
+/// no more.
+Error cannot_set(const Xattr& xattr) {
+  const int number = errno;
+  if (number != ENOSPC && number != E2BIG)
+    return Error::from_errno("set extended attribute '{}'", printable(xattr.name));
+  return Error::make(Errc::no_space, "extended attribute '{}' of {} bytes finds no room",
+                     printable(xattr.name), xattr.value.size())
+      .with_hint(
+          "many file systems keep only 4 KB of attributes for a file (ext4: mkfs -O ea_inode), or the "
+          "disk is full");
+}
+
 }  // namespace
 
 std::vector<FolderEntry> read_folder(const UniqueFd& dir) {
@@ -102,12 +115,12 @@ void set_mtime(const UniqueFd& fd, const timespec& time) {
 void set_xattr_at(const UniqueFd& dir, const std::string& name, const Xattr& xattr) {
   const std::string path = fd_path(dir) + "/" + name;
   if (::lsetxattr(path.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) < 0)
-    throw Error::from_errno("set extended attribute '{}'", printable(xattr.name));
+    throw cannot_set(xattr);
 }
 
 void set_xattr_fd(const UniqueFd& fd, const Xattr& xattr) {
   if (::fsetxattr(fd.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) < 0)
-    throw Error::from_errno("set extended attribute '{}'", printable(xattr.name));
+    throw cannot_set(xattr);
 }
 
 void remove_xattr(const UniqueFd& fd, const char* name) {

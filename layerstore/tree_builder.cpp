@@ -11,6 +11,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "entry_check.h"
 #include "overlay_notation.h"
 #include "tar_reader.h"
 
@@ -48,32 +49,13 @@ mode_t file_type(EntryType type) {
   return S_IFREG;
 }
 
-/// What a file system would refuse: see xattr(7), "Extended attribute namespaces".
-void require_storable(const Xattr& xattr, mode_t mode) {
-  const std::string_view name = xattr.name;
-  const bool is_known = name.starts_with("user.") || name.starts_with("trusted.") ||
-                        name.starts_with("security.") || name == "system.posix_acl_access" ||
-                        name == "system.posix_acl_default";
-  if (!is_known || name.size() > XATTR_NAME_MAX || name.back() == '.')
-    throw Error::make(Errc::unsupported, "extended attribute '{}' is none that a file can have",
-                      printable(name));
-  if (name.starts_with("user.") && !S_ISREG(mode) && !S_ISDIR(mode))
-    throw Error::make(Errc::unsupported, "only files and folders can have the extended attribute '{}'",
-                      printable(name));
-  if (xattr.value.size() > XATTR_SIZE_MAX)
-    throw Error::make(Errc::unsupported, "extended attribute '{}' is longer than {} bytes", printable(name),
-                      XATTR_SIZE_MAX);
-}
-
 void set_metadata(LayerInode& inode, const TarEntry& entry) {
   inode.mode = (inode.mode & S_IFMT) | (S_ISLNK(inode.mode) ? 0777 : entry.mode);
   inode.uid = entry.uid;
   inode.gid = entry.gid;
   inode.mtime = entry.mtime;
   for (const Xattr& xattr : entry.xattrs) {
-    if (overlay_xattr(xattr.name)) continue;
-    require_storable(xattr, inode.mode);
-    set_xattr(inode, xattr);
+    if (!overlay_xattr(xattr.name)) set_xattr(inode, xattr);
   }
 }
 
@@ -98,6 +80,7 @@ void TreeBuilder::add(const TarEntry& entry, std::uint64_t data_offset) {
     if (removal != Removal::none) return add_removal(entry, path, removal);
     if (path.is_root() && entry.type != EntryType::directory)
       throw Error(Errc::invalid, "the root of a layer can only be a folder");
+    require_storable(entry);
     add_named(entry, path, data_offset);
   } catch (Error& error) {
     error.add_context(fmt::format("entry '{}'", printable(entry.path)));
@@ -110,8 +93,6 @@ void TreeBuilder::add_named(const TarEntry& entry, const EntryPath& path, std::u
   if (entry.type == EntryType::hardlink) return add_hard_link(entry, path);
   if (entry.type == EntryType::character && entry.device == 0)
     throw Error(Errc::invalid, "a char 0:0 node would be taken for a removal that no other tool sees");
-  if (entry.type == EntryType::symlink && entry.link.empty())
-    throw Error(Errc::invalid, "it is a symlink to nothing");
   LayerInode inode{.mode = file_type(entry.type), .size = entry.size};
   inode.device = entry.device;
   if (entry.type == EntryType::symlink) inode.link = entry.link;

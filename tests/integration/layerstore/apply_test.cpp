@@ -19,6 +19,7 @@ namespace {
 
 using test::apply_to;
 using test::error_of;
+using test::pax_record;
 using test::run_in;
 using test::shell;
 using test::tar_end_mark;
@@ -26,6 +27,7 @@ using test::tar_file;
 using test::tar_folder;
 using test::tar_hard_link;
 using test::tar_member;
+using test::tar_pax;
 using test::tar_symlink;
 using test::tree_difference;
 
@@ -306,6 +308,48 @@ TEST_CASE("layers are unpacked side by side without touching one another", "[lay
   CHECK(target.canary_now() == target.canary);
   for (const char* i : {"/1", "/2", "/3"})
     CHECK(tree_difference(target.layer() + "/0", target.layer() + i) == "");
+}
+
+TEST_CASE("both forms refuse what the kernel would not store", "[layerstore][apply]") {
+  using namespace std::string_literals;
+  const std::string acl_head = "\2\0\0\0"s;
+  const std::string user = "\1\0\6\0\xff\xff\xff\xff"s;
+  const std::string group = "\4\0\4\0\xff\xff\xff\xff"s;
+  const std::string mask = "\x10\0\4\0\xff\xff\xff\xff"s;
+  const std::string other = "\x20\0\4\0\xff\xff\xff\xff"s;
+  const std::string named = "\2\0\4\0\x21\0\0\0"s;
+  const std::string capability = "\1\0\0\2"s + std::string(16, '\0');
+  const std::string access = "SCHILY.xattr.system.posix_acl_access";
+  const std::vector<std::pair<std::string, std::string>> junk{
+      {access, "junk"},
+      {access, acl_head},
+      {access, acl_head + user},
+      {access, acl_head + group + user + other},
+      {access, acl_head + user + named + group + other},  // a named user needs a mask
+      {access, "\1\0\0\0"s + user + group + other},
+      {"SCHILY.xattr.system.posix_acl_default", acl_head + user + group + other},  // on a file
+      {"SCHILY.xattr.security.capability", "junk"},
+      {"SCHILY.xattr.security.capability", capability + "x"},
+      {"SCHILY.xattr.security.capability", "\0\0\0\1"s + std::string(8, '\0')},
+      {"SCHILY.xattr.user.big", std::string(65537, 'x')},
+  };
+  for (const auto& [key, value] : junk) {
+    CAPTURE(key, lay::printable(value.substr(0, 80)));
+    const Error error = error_of(
+        [&] { Target().apply(tar_pax(pax_record(key, value)) + tar_member({.name = "the-entry"})); });
+    CHECK(error.message().find("the-entry") != std::string::npos);
+  }
+  Target().apply(tar_pax(pax_record(access, acl_head + user + named + group + mask + other)) +
+                 tar_file("acl") + tar_pax(pax_record("SCHILY.xattr.security.capability", capability)) +
+                 tar_file("capability"));
+}
+
+TEST_CASE("a symlink is at most as long as a path", "[layerstore][apply]") {
+  const auto link_to = [](std::size_t size) {
+    return tar_pax(pax_record("linkpath", std::string(size, 'x'))) + tar_symlink("link", "x");
+  };
+  CHECK_NOTHROW(Target().apply(link_to(4095)));
+  CHECK(Target().refusal_of(link_to(4096)) == Errc::invalid);
 }
 
 TEST_CASE("a refusal names the entry, made printable", "[layerstore][apply]") {
