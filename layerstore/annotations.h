@@ -12,5 +12,7 @@ std::map<std::string, std::string> parse_string_map(const Json& object, const ch
 
 /// The annotation that names an image in an index (image-spec annotations.md).
 constexpr const char* kRefName = "org.opencontainers.image.ref.name";
+/// The whole name with the registry's host, where the one above is only a tag: containerd and docker 25.
+constexpr const char* kCompleteName = "io.containerd.image.name";
 
 }  // namespace lay::layerstore

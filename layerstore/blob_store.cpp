@@ -45,6 +45,10 @@ const Digest& BlobWriter::digest() {
   return *digest_;
 }
 
+UniqueFd BlobWriter::open_written() const {
+  return sys::open_at(ingest_.dir(), kPart, O_RDONLY | O_NOFOLLOW);
+}
+
 void BlobWriter::verify(const Descriptor& expected) {
   if (size_ != expected.size)
     throw Error::make(Errc::corrupt, "blob {}: got {} bytes, expected {}", expected.digest.to_string(), size_,

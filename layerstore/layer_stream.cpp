@@ -103,6 +103,17 @@ void drain(ByteSource& source) {
   while (source.read(buffer) != 0) throw_if_cancelled();
 }
 
+void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id) {
+  PeekSource peeked(stored, kMagicBytes);
+  const auto plain = make_decompressor(agreed_compression(peeked.start(), blob.media_type), peeked);
+  HashingSource hashed(*plain, diff_id.algorithm());
+  drain(hashed);
+  drain(peeked);
+  if (const Digest got = hashed.digest(); got != diff_id)
+    throw Error::make(Errc::corrupt, "layer: got diff_id {}, expected {}", got.to_string(),
+                      diff_id.to_string());
+}
+
 void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id, LayerWriter& layer,
                      const std::function<void()>& verify_blob) {
   blame_damage(stored, verify_blob, [&] {

@@ -52,6 +52,10 @@ class TeeSource final : public ByteSource {
 /// Reads to the end, for the sake of what hashes or writes on the way.
 void drain(ByteSource& source);
 
+/// Inflates a stored layer and throws corrupt when its diff_id is another one; invalid when its bytes are not
+/// compressed as `blob` says.
+void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id);
+
 /// Unpacks a stored layer into `layer` and checks its diff_id; nothing is published.
 ///   stored        exactly the blob's bytes, read to their end
 ///   verify_blob   throws corrupt when the bytes that went through `stored` are not the blob's

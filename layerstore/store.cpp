@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "image_reader.h"
 #include "layerstore/media_types.h"
 #include "store_file.h"
 
@@ -97,37 +98,9 @@ std::string real_path(const UniqueFd& root) {
   return sys::readlink_at(sys::cwd(), fmt::format("/proc/self/fd/{}", root.get()));
 }
 
-std::string read_document(const BlobStore& blobs, const Descriptor& descriptor) {
-  std::string text = blobs.read(descriptor.digest);
-  if (text.size() != descriptor.size)
-    throw Error::make(Errc::corrupt, "blob {}: got {} bytes, expected {}", descriptor.digest.to_string(),
-                      text.size(), descriptor.size);
-  return text;
-}
-
-/// The manifest that `descriptor` leads to: itself, or through indexes the one for this machine.
-Descriptor resolve(const BlobStore& blobs, const Descriptor& descriptor, int depth = 0) {
-  if (!media_type::is_index(descriptor.media_type)) return descriptor;
-  if (depth == kMaxIndexDepth)
-    throw Error::make(Errc::invalid, "indexes are nested deeper than {}", kMaxIndexDepth);
-  const std::string text = read_document(blobs, descriptor);
-  classify_document(text, descriptor.media_type);
-  const Index index = parse_index(text);
-  return resolve(blobs, choose_platform(index, host_platform()), depth + 1);
-}
-
-Image read_image(const BlobStore& blobs, const Descriptor& descriptor) {
-  const std::string text = read_document(blobs, descriptor);
-  classify_document(text, descriptor.media_type);
-  Manifest manifest = parse_manifest(text);
-  if (!media_type::is_config(manifest.config.media_type))
-    throw Error::make(Errc::unsupported, "the config is '{}', so this is no container image",
-                      manifest.config.media_type);
-  ImageConfig config = parse_image_config(read_document(blobs, manifest.config));
-  if (config.diff_ids.size() != manifest.layers.size())
-    throw Error::make(Errc::invalid, "{} layers, but {} diff_ids", manifest.layers.size(),
-                      config.diff_ids.size());
-  return {.descriptor = descriptor, .manifest = std::move(manifest), .config = std::move(config)};
+/// Documents come from the store, checked against their digests.
+ReadDocument reader_of(const BlobStore& blobs) {
+  return [&](const Descriptor& descriptor) { return blobs.read(descriptor.digest); };
 }
 
 }  // namespace
@@ -172,7 +145,7 @@ FileLock Store::begin_adding() const {
 
 Image Store::load(const Descriptor& manifest) const {
   return with_context(fmt::format("image {}", manifest.digest.to_string()),
-                      [&] { return read_image(*blobs_, resolve(*blobs_, manifest)); });
+                      [&] { return read_image(reader_of(*blobs_), manifest); });
 }
 
 }  // namespace lay::layerstore

@@ -33,9 +33,25 @@ StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& tas
           .stats = std::move(stats)};
 }
 
-StoredTar store_compressed(const Store& store, const CompressOptions& options,
-                           std::optional<LayerWriter> layer, Progress::Task& task,
-                           const std::function<void(ByteSink& tar)>& produce) {
+bool makes_layer(const Store& store, TreeForm tree_form) {
+  return tree_form == TreeForm::make || store.layers().form_of_new().form == LayerForm::erofs;
+}
+
+}  // namespace
+
+StagedTar::StagedTar(BlobWriter blob, std::optional<LayerWriter> layer, StoredTar tar)
+    : blob_(std::move(blob)), layer_(std::move(layer)), tar_(std::move(tar)) {}
+
+void StagedTar::commit() {
+  // The blob first: a layer can be made again from its blob, not the other way round.
+  blob_.commit();
+  if (layer_) layer_->commit();
+}
+
+StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm tree_form,
+                    Progress::Task& task, const std::function<void(ByteSink& tar)>& produce) {
+  std::optional<LayerWriter> layer;
+  if (makes_layer(store, tree_form)) layer.emplace(store.layers().begin());
   BlobWriter blob = store.blobs().begin();
   std::map<std::string, std::string> annotations;
   AsyncSink compressing([&](ByteSource& tar) { annotations = compress_layer(tar, options, blob); });
@@ -48,6 +64,7 @@ StoredTar store_compressed(const Store& store, const CompressOptions& options,
     TeeSource teed(tar, counted);
     if (layer) {
       stored.stats = layer->apply(teed);
+      stored.diff_id = layer->diff_id();
       return;
     }
     HashingSource hashed(teed);
@@ -55,26 +72,22 @@ StoredTar store_compressed(const Store& store, const CompressOptions& options,
     stored.diff_id = hashed.digest();
   });
   counted.finish();
-
-  stored.blob.digest = blob.commit();
+  stored.blob.digest = blob.digest();
   stored.blob.size = blob.size();
   stored.blob.annotations = std::move(annotations);
-  // The blob first: a layer can be made again from its blob, not the other way round.
-  if (layer) stored.diff_id = layer->commit();
-  return stored;
+  return StagedTar(std::move(blob), std::move(layer), std::move(stored));
 }
-
-}  // namespace
 
 StoredTar store_tar(const Store& store, const CompressOptions& options, TreeForm tree_form,
                     Progress& progress, const std::function<void(ByteSink& tar)>& produce) {
   const auto task = progress.begin("layer", 0);
-  const bool is_mounted = store.layers().form_of_new().form == LayerForm::erofs;
-  std::optional<LayerWriter> layer;
-  if (is_mounted || tree_form == TreeForm::make) layer.emplace(store.layers().begin());
-  StoredTar stored = is_mounted && options.compression == Compression::none
-                         ? store_plain(store, std::move(*layer), *task, produce)
-                         : store_compressed(store, options, std::move(layer), *task, produce);
+  StoredTar stored = [&] {
+    if (options.compression == Compression::none && store.layers().form_of_new().form == LayerForm::erofs)
+      return store_plain(store, store.layers().begin(), *task, produce);
+    StagedTar staged = stage_tar(store, options, tree_form, *task, produce);
+    staged.commit();
+    return staged.tar();
+  }();
   task->done("done");
   return stored;
 }

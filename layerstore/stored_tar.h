@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "base/progress.h"
 #include "base/stream.h"
@@ -26,5 +27,26 @@ enum class TreeForm {
 /// blob. The caller holds Store::share().
 StoredTar store_tar(const Store& store, const CompressOptions& options, TreeForm tree_form,
                     Progress& progress, const std::function<void(ByteSink& tar)>& produce);
+
+/// A layer tar that is complete but not visible yet; without commit() it vanishes.
+class StagedTar {
+ public:
+  const StoredTar& tar() const { return tar_; }
+  /// The blob, durably, then the layer.
+  void commit();
+
+ private:
+  friend StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm tree_form,
+                             Progress::Task& task, const std::function<void(ByteSink& tar)>& produce);
+  StagedTar(BlobWriter blob, std::optional<LayerWriter> layer, StoredTar tar);
+
+  BlobWriter blob_;
+  std::optional<LayerWriter> layer_;
+  StoredTar tar_;
+};
+
+/// store_tar() up to the point where the tar's digests are known. Holds up to four descriptors open.
+StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm tree_form,
+                    Progress::Task& task, const std::function<void(ByteSink& tar)>& produce);
 
 }  // namespace lay::layerstore

@@ -35,7 +35,7 @@ std::optional<FoundImage> find_by_id(const Store& store, const std::string& text
     if (found && found->image.descriptor.digest != image.descriptor.digest)
       throw Error::make(Errc::invalid, "image id '{}' fits several images", text)
           .with_hint("give more digits of it");
-    found = FoundImage{.name = named.name, .image = std::move(image)};
+    found = FoundImage{.name = named.name, .image = std::move(image), .by = FoundBy::id};
   }
   return found;
 }

@@ -8,10 +8,16 @@
 
 namespace lay::cli {
 
+enum class FoundBy {
+  name,
+  id,  ///< or digest
+};
+
 /// An image of the store and the name it was found under.
 struct FoundImage {
   std::string name;  ///< empty when it was found by id or digest and has no name
   layerstore::Image image;
+  FoundBy by = FoundBy::name;
 };
 
 /// Finds what the user means by `text`: a local name as written ("myapp:1"), the same as docker would

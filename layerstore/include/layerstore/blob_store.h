@@ -28,12 +28,14 @@ class BlobWriter final : public ByteSink {
   /// Already there is success. A synced blob takes the place of the one there, and so heals it.
   Digest commit();
   std::uint64_t size() const { return size_; }
+  /// What was written so far, from its start.
+  UniqueFd open_written() const;
+  /// Of what was written; the hash is ended by the first call, and nothing may be written afterwards.
+  const Digest& digest();
 
  private:
   friend class BlobStore;
   BlobWriter(const UniqueFd& blobs, Ingest ingest, DigestAlgorithm algorithm, Durability durability);
-  /// Of what was written; the hash is ended by the first call.
-  const Digest& digest();
 
   const UniqueFd& blobs_;
   Ingest ingest_;

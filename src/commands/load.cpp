@@ -1,0 +1,96 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "command.h"
+#include "layerstore/archive.h"
+#include "options.h"
+#include "output/progress_display.h"
+#include "registry/reference.h"
+
+namespace lay::cli {
+
+namespace {
+
+/// Every member of an archive stays open until all of it is verified; shells allow 1024 files by habit only.
+void raise_file_limit() {
+  ::rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);  // when it cannot be raised, opening says so
+}
+
+UniqueFd open_input(const std::string& path) {
+  if (!path.empty()) return sys::open_at(sys::cwd(), path, O_RDONLY);
+  if (::isatty(STDIN_FILENO) != 0)
+    throw Error(Errc::invalid, "an archive does not come from a terminal")
+        .with_hint("give a file with -i FILE");
+  return UniqueFd{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)};
+}
+
+/// The name as the user of lay would write it. docker 25 and containerd put the whole name beside a mere tag.
+std::string local_name_of(const layerstore::ArchiveName& name) {
+  if (name.complete.empty()) return registry::local_name(name.name);
+  try {
+    if (registry::to_string(registry::parse_reference(name.name)) == name.complete)
+      return registry::local_name(name.name);
+  } catch (const Error& error) {
+    if (error.code() != Errc::invalid) throw;
+  }
+  return registry::local_name(name.complete);
+}
+
+/// All names, checked before the first one is given.
+std::map<std::string, layerstore::Descriptor> plan_names(
+    const std::vector<layerstore::ArchivedImage>& images) {
+  std::map<std::string, layerstore::Descriptor> names;
+  const auto add = [&](const std::string& name, const layerstore::Descriptor& manifest) {
+    const auto [it, fresh] = names.emplace(name, manifest);
+    if (!fresh && it->second.digest != manifest.digest)
+      throw Error::make(Errc::invalid, "the archive gives '{}' to two images", name);
+  };
+  for (const layerstore::ArchivedImage& archived : images) {
+    const layerstore::Descriptor& manifest = archived.image.descriptor;
+    for (const layerstore::ArchiveName& name : archived.names) add(local_name_of(name), manifest);
+    if (archived.names.empty()) add("loaded:" + archived.image.id().short_hex(), manifest);
+  }
+  return names;
+}
+
+}  // namespace
+
+int command_load(const Context& context, const Arguments& arguments) {
+  std::string input;
+  bool quiet = false;
+  const auto parser = make_parser("load", "[flags]",
+                                  "Takes the images of an archive that lay, podman, docker or skopeo "
+                                  "saved, plain or compressed. One without a name is called loaded:ID.");
+  parser->add_option("-i,--input", input, "archive (default: stdin)")->type_name("FILE");
+  parser->add_flag("-q,--quiet", quiet, "no progress");
+  parse(*parser, arguments);
+  require_root("load");
+  return with_context(input.empty() ? "load" : "load " + printable(input), [&] {
+    raise_file_limit();
+    const layerstore::Store store = open_store(context);
+    const FileLock adding = store.begin_adding();
+    const UniqueFd file = open_input(input);
+    FdSource archive(file);
+    const auto progress = quiet ? nullptr : make_progress_display();
+    std::map<std::string, layerstore::Descriptor> names;
+    layerstore::load_archive(
+        store, archive, [&](const auto& images) { names = plan_names(images); },
+        progress ? *progress : no_progress());
+    for (const auto& [name, manifest] : names) {
+      store.images().put(name, manifest);
+      fmt::print("Loaded image: {}\n", name);
+    }
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/atomic_file.h"
+#include "base/stream.h"
+
+namespace lay::cli {
+
+/// Where a command writes a file that the user keeps: -o FILE, or stdout without it. A regular file appears
+/// whole at commit(), or not at all; not synced, since it can be made again.
+class OutputFile {
+ public:
+  /// `path` is empty for stdout. Throws invalid, with a hint, when that is a terminal.
+  explicit OutputFile(const std::string& path);
+
+  ByteSink& sink() { return sink_; }
+  /// Throws io when the last bytes could not be written.
+  void commit();
+
+ private:
+  UniqueFd folder_;
+  std::optional<AtomicFile> file_;
+  UniqueFd direct_;  ///< stdout, a pipe or a device
+  FdSink sink_;
+};
+
+}  // namespace lay::cli
