@@ -8,17 +8,18 @@
 namespace lay::layerstore {
 
 WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind kind,
-                         const CompressOptions& options, Progress& progress) {
+                         const CompressOptions& options, Progress& progress, const OpenLowers& lowers) {
   DiffStats stats;
   StoredTar stored = store_tar(store, options, TreeForm::leave, progress,
-                               [&](ByteSink& tar) { stats = write_diff(folder, kind, tar); });
+                               [&](ByteSink& tar) { stats = write_diff(folder, kind, tar, lowers); });
   return {.blob = std::move(stored.blob), .diff_id = std::move(stored.diff_id), .stats = stats};
 }
 
 Image commit_upper(const Store& store, const UniqueFd& upper, const std::string& name,
                    const CommitRequest& request, Progress& progress) {
   const FileLock writing = store.begin_adding();
-  const WrittenLayer layer = write_layer(store, upper, TreeKind::upper, request.compression, progress);
+  const WrittenLayer layer =
+      write_layer(store, upper, TreeKind::upper, request.compression, progress, request.lowers);
   return publish_image(store, name, request, layer);
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "base/cancel.h"
@@ -14,6 +15,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "inode.h"
+#include "merged_view.h"
 #include "overlay_notation.h"
 #include "tar_block.h"
 #include "tar_entry.h"
@@ -48,11 +50,19 @@ struct Child {
   bool whiteout;
 };
 
+/// How what is walked is to be read.
+enum class Reading {
+  plain,
+  upper,
+  view,  ///< what the merged view shows: whole, and without removals
+};
+
 /// A folder on the way from the root to where the walk is.
 struct Folder {
   UniqueFd fd;
   InodeKey key;
   std::string path;  ///< "" for the root, otherwise ending in "/"
+  Reading reading;
   std::vector<Child> children;
   std::size_t next = 0;
 };
@@ -94,10 +104,11 @@ TarEntry removal_entry(std::string path) {
 
 class Walk {
  public:
-  Walk(const UniqueFd& root, TreeKind kind, ByteSink& out) : root_(root), kind_(kind), out_(out) {}
+  Walk(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers)
+      : root_(root), kind_(kind), lowers_(lowers), out_(out) {}
 
   DiffStats run() {
-    enter(sys::open_dir(root_, "."), "");
+    enter(sys::open_dir(root_, "."), "", kind_ == TreeKind::plain ? Reading::plain : Reading::upper);
     while (!stack_.empty()) {
       Folder& folder = stack_.back();
       if (folder.next == folder.children.size()) {
@@ -120,32 +131,45 @@ class Walk {
     stats_.newest = std::max<std::int64_t>(stats_.newest, entry.mtime.tv_sec);
   }
 
+  const MergedView& view() {
+    if (!view_) view_.emplace(root_, lowers_);
+    return *view_;
+  }
+
   /// Writes the folder's own entry and makes it the one whose children come next.
-  void enter(UniqueFd fd, const std::string& path) {
-    const Inode inode = read_inode(fd, FdKind::readable);
-    refuse_incomplete(inode.marks);
+  void enter(UniqueFd fd, const std::string& path, Reading reading) {
+    const Inode inode = read_inode(fd, FdKind::readable, reading);
+    const bool opaque = inode.marks.opaque == OpaqueMark::opaque;
+    const bool redirected = inode.marks.redirect && !opaque && !path.empty();
+    if (redirected) {
+      fd = view().open(path.substr(0, path.size() - 1), O_RDONLY | O_DIRECTORY);
+      reading = Reading::view;
+    }
+    const InodeKey key = redirected ? key_of(sys::stat_of(fd)) : key_of(inode.status);
     write(entry_of(path.empty() ? "./" : path, inode));
-    if (inode.marks.opaque == OpaqueMark::opaque) write(removal_entry(path + std::string(kOpaqueName)));
-    std::vector<Child> children = list_children(fd, inode.marks.opaque);
+    if (opaque || redirected) write(removal_entry(path + std::string(kOpaqueName)));
+    std::vector<Child> children = list_children(fd, inode.marks.opaque, reading);
     if (stack_.size() >= kOpenFolders) stack_[stack_.size() - kOpenFolders].fd.reset();
-    stack_.push_back({std::move(fd), key_of(inode.status), path, std::move(children)});
+    stack_.push_back({std::move(fd), key, path, reading, std::move(children)});
   }
 
   void leave() {
     stack_.pop_back();
     if (stack_.empty() || stack_.back().fd) return;
     Folder& folder = stack_.back();
-    folder.fd = sys::open_beneath(root_, folder.path.empty() ? "." : folder.path,
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    folder.fd = folder.reading == Reading::view
+                    ? view().open(folder.path, O_RDONLY | O_DIRECTORY)
+                    : sys::open_beneath(root_, folder.path.empty() ? "." : folder.path,
+                                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (key_of(sys::stat_of(folder.fd)) != folder.key)
       throw Error::make(Errc::io, "'{}' was replaced while it was read", printable(folder.path));
   }
 
   /// Whiteouts first, then byte order.
-  std::vector<Child> list_children(const UniqueFd& fd, OpaqueMark mark) {
+  std::vector<Child> list_children(const UniqueFd& fd, OpaqueMark mark, Reading reading) {
     std::vector<Child> children;
     for (FolderEntry& entry : read_folder(fd)) {
-      const bool whiteout = is_whiteout(fd, entry, mark);
+      const bool whiteout = reading == Reading::upper && is_whiteout(fd, entry, mark);
       children.push_back({std::move(entry.name), entry.type, whiteout});
     }
     std::sort(children.begin(), children.end(), [](const Child& a, const Child& b) {
@@ -155,14 +179,13 @@ class Walk {
   }
 
   bool is_whiteout(const UniqueFd& dir, const FolderEntry& entry, OpaqueMark mark) {
-    if (kind_ == TreeKind::plain) return false;
     if (entry.type == DT_CHR || entry.type == DT_UNKNOWN)
       if (is_whiteout_node(sys::stat_at(dir, entry.name))) return true;
     if (mark != OpaqueMark::xattr_whiteouts || (entry.type != DT_REG && entry.type != DT_UNKNOWN))
       return false;
     const auto file = try_open_same_mount(dir, entry.name, O_PATH);
     if (!file) return false;
-    const Inode inode = read_inode(*file, FdKind::path_only);
+    const Inode inode = read_inode(*file, FdKind::path_only, Reading::upper);
     return S_ISREG(inode.status.st_mode) && inode.status.st_size == 0 && inode.marks.whiteout;
   }
 
@@ -177,7 +200,7 @@ class Walk {
       if (child.whiteout) {
         write(removal_entry(folder.path + std::string(kWhiteoutPrefix) + child.name));
       } else {
-        visit_inode(folder.fd, child, path);
+        visit_inode(folder, child, path);
       }
     } catch (Error& error) {
       error.add_context(fmt::format("'{}'", printable(path)));
@@ -185,7 +208,8 @@ class Walk {
     }
   }
 
-  void visit_inode(const UniqueFd& dir, const Child& child, const std::string& path) {
+  void visit_inode(const Folder& folder, const Child& child, const std::string& path) {
+    const UniqueFd& dir = folder.fd;
     unsigned char type = child.type;
     if (type == DT_UNKNOWN) type = static_cast<unsigned char>(IFTODT(sys::stat_at(dir, child.name).st_mode));
     const FdKind kind = type == DT_DIR || type == DT_REG ? FdKind::readable : FdKind::path_only;
@@ -196,9 +220,9 @@ class Walk {
     if (!fd) {
       write_mount_point(dir, child.name, path);
     } else if (type == DT_DIR) {
-      enter(std::move(*fd), path + "/");
+      enter(std::move(*fd), path + "/", folder.reading);
     } else {
-      write_inode(*fd, kind, path);
+      write_inode(*fd, kind, path, folder.reading);
     }
   }
 
@@ -214,9 +238,8 @@ class Walk {
     write(entry);
   }
 
-  void write_inode(const UniqueFd& fd, FdKind kind, const std::string& path) {
-    const Inode inode = read_inode(fd, kind);
-    refuse_incomplete(inode.marks);
+  void write_inode(const UniqueFd& fd, FdKind kind, const std::string& path, Reading reading) {
+    const Inode inode = read_inode(fd, kind, reading);
     if (S_ISSOCK(inode.status.st_mode)) {
       ++stats_.skipped_sockets;
       return;
@@ -226,20 +249,29 @@ class Walk {
                   "a char 0:0 node is a removal in overlay's notation, and this is no upper")
           .with_hint("commit the folder as an overlay upper, or remove the node");
     TarEntry entry = entry_of(path, inode);
-    if (write_hard_link(entry, inode.status)) return;
+    if (write_hard_link(entry, inode.status, reading)) return;
     if (entry.type == EntryType::symlink) entry.link = sys::readlink_at(fd, "");
     if (entry.type != EntryType::regular) return write(entry);
     if (kind != FdKind::readable || !S_ISREG(inode.status.st_mode))
       throw Error(Errc::io, "it was replaced while the folder was read");
     entry.size = static_cast<std::uint64_t>(inode.status.st_size);
+    if (inode.marks.metacopy) {
+      write_file(entry, view().open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+    } else {
+      write_file(entry, fd);
+    }
+  }
+
+  void write_file(const TarEntry& entry, const UniqueFd& data) {
     write(entry);
-    out_.append_file(fd, entry.size);
+    out_.append_file(data, entry.size);
   }
 
   /// False for the first name of an inode, which carries what it holds.
-  bool write_hard_link(TarEntry entry, const struct ::stat& status) {
+  bool write_hard_link(TarEntry entry, const struct ::stat& status, Reading reading) {
     if (status.st_nlink < 2) return false;
-    const auto [first, inserted] = first_names_.try_emplace(key_of(status), entry.path);
+    const InodeKey key = reading == Reading::view ? key_behind_view(entry.path, status) : key_of(status);
+    const auto [first, inserted] = first_names_.try_emplace(key, entry.path);
     if (inserted) return false;
     entry.type = EntryType::hardlink;
     entry.link = first->second;
@@ -249,47 +281,63 @@ class Walk {
     return true;
   }
 
-  Inode read_inode(const UniqueFd& fd, FdKind kind) {
+  /// The view has numbers of its own; what is in the upper must be known by the same ones however it is
+  /// reached.
+  InodeKey key_behind_view(const std::string& path, const struct ::stat& shown) const {
+    const auto in_upper = try_stat_beneath(root_, path);
+    return in_upper && !S_ISDIR(in_upper->st_mode) ? key_of(*in_upper) : key_of(shown);
+  }
+
+  static Inode read_inode(const UniqueFd& fd, FdKind kind, Reading reading) {
     Inode inode{.status = sys::stat_of(fd)};
     const std::string names = xattr_names(fd, kind);
     for (std::size_t begin = 0; begin < names.size();) {
       const std::string name = names.c_str() + begin;
       begin += name.size() + 1;
-      read_xattr(fd, kind, name, inode);
+      read_xattr(fd, kind, name, reading, inode);
     }
     std::sort(inode.xattrs.begin(), inode.xattrs.end(),
               [](const Xattr& a, const Xattr& b) { return a.name < b.name; });
+    refuse_unfollowed(inode);
     return inode;
   }
 
-  void read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Inode& inode) {
+  static void read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Reading reading,
+                         Inode& inode) {
     const auto own = overlay_xattr(name);
-    if (!own) return keep_xattr(fd, kind, name, name, inode);
-    if (kind_ == TreeKind::plain) return;
+    if (!own || reading == Reading::view) return keep_xattr(fd, kind, name, name, inode);
+    if (reading == Reading::plain) return;
     if (const auto shown = unescaped_overlay_xattr(name)) return keep_xattr(fd, kind, name, *shown, inode);
-    if (*own == "redirect" || *own == "metacopy") inode.marks.incomplete = *own;
     if (*own == "whiteout") inode.marks.whiteout = true;
+    // What counts of the two depends on the type: a file whose data were copied later keeps its redirect.
+    const bool points_down = S_ISDIR(inode.status.st_mode)   ? *own == "redirect"
+                             : S_ISREG(inode.status.st_mode) ? *own == "metacopy"
+                                                             : false;
+    if (points_down && name.starts_with("user.")) inode.marks.unfollowed = *own;
+    if (points_down) (*own == "redirect" ? inode.marks.redirect : inode.marks.metacopy) = true;
     if (*own != "opaque") return;
     const auto value = xattr_value(fd, kind, name);
     if (value == "y") inode.marks.opaque = OpaqueMark::opaque;
     if (value == "x") inode.marks.opaque = OpaqueMark::xattr_whiteouts;
   }
 
-  void keep_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, const std::string& shown,
-                  Inode& inode) {
+  static void keep_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, const std::string& shown,
+                         Inode& inode) {
     if (auto value = xattr_value(fd, kind, name)) inode.xattrs.push_back({shown, std::move(*value)});
   }
 
-  static void refuse_incomplete(const OverlayMarks& marks) {
-    if (marks.incomplete.empty()) return;
-    throw Error::make(Errc::unsupported, "overlay keeps a part of it in a lower folder ({})",
-                      marks.incomplete)
-        .with_hint(
-            "mount the overlay with redirect_dir=off,metacopy=off, or copy the file within the merged view");
+  static void refuse_unfollowed(const Inode& inode) {
+    if (inode.marks.unfollowed.empty()) return;
+    throw Error::make(Errc::unsupported,
+                      "user.overlay.{} says that a part of it is elsewhere, and no kernel follows that",
+                      inode.marks.unfollowed)
+        .with_hint("copy the file or folder within the merged view");
   }
 
   const UniqueFd& root_;
   const TreeKind kind_;
+  const OpenLowers& lowers_;
+  std::optional<MergedView> view_;
   TarStream out_;
   std::deque<Folder> stack_;                     // references into it stay good while folders are entered
   std::map<InodeKey, std::string> first_names_;  ///< of inodes with several names
@@ -298,8 +346,8 @@ class Walk {
 
 }  // namespace
 
-DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out) {
-  return Walk(root, kind, out).run();
+DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers) {
+  return Walk(root, kind, out, lowers).run();
 }
 
 }  // namespace lay::layerstore

@@ -19,6 +19,8 @@ namespace lay::layerstore {
 
 namespace {
 
+constexpr std::uint64_t kSameMount = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+
 constexpr std::size_t kXattrMax = 65536;  // XATTR_LIST_MAX and XATTR_SIZE_MAX, xattr(7)
 constexpr std::size_t kXattrUsual = 256;  // nearly always enough, and on the stack
 
@@ -68,8 +70,7 @@ std::vector<FolderEntry> read_folder(const UniqueFd& dir) {
 }
 
 std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::string& name, int flags) {
-  open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC | O_NOFOLLOW,
-               .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
+  open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC | O_NOFOLLOW, .resolve = kSameMount};
   const auto open = [&] {
     return sys::retry_eintr(
         [&] { return ::syscall(SYS_openat2, dir.get(), name.c_str(), &how, sizeof how); });
@@ -83,6 +84,16 @@ std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::stri
   if (fd < 0 && errno == EXDEV) return std::nullopt;
   if (fd < 0) throw Error::from_errno("open '{}'", printable(name));
   return UniqueFd{static_cast<int>(fd)};
+}
+
+std::optional<struct ::stat> try_stat_beneath(const UniqueFd& dir, const std::string& path) {
+  open_how how{.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = kSameMount};
+  const long fd =
+      sys::retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); });
+  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV))
+    return std::nullopt;
+  if (fd < 0) throw Error::from_errno("open '{}'", printable(path));
+  return sys::stat_of(UniqueFd{static_cast<int>(fd)});
 }
 
 std::string xattr_names(const UniqueFd& fd, FdKind kind) {

@@ -26,6 +26,9 @@ std::vector<FolderEntry> read_folder(const UniqueFd& dir);
 /// mounts of the same file system included (RESOLVE_NO_XDEV). O_NOATIME is taken when the kernel allows it.
 std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::string& name, int flags);
 
+/// fstatat(2) of a path beneath `dir`, never through a symlink; empty when it is not there.
+std::optional<struct ::stat> try_stat_beneath(const UniqueFd& dir, const std::string& path);
+
 enum class FdKind {
   readable,
   path_only,  ///< opened with O_PATH: some calls need the way through /proc

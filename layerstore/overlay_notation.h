@@ -39,8 +39,10 @@ enum class OpaqueMark {
 struct OverlayMarks {
   OpaqueMark opaque = OpaqueMark::none;
   bool whiteout = false;
-  /// "redirect" or "metacopy": part of the inode is in a lower; empty when it is whole.
-  std::string incomplete;
+  bool redirect = false;  ///< a folder: what it holds in the lowers is under another path there
+  bool metacopy = false;  ///< a file: its data are in a lower
+  /// "redirect" or "metacopy" in the "user." notation, which no kernel follows.
+  std::string unfollowed;
 };
 
 }  // namespace lay::layerstore

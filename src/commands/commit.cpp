@@ -70,6 +70,23 @@ Source open_container(const Context& context, const layerstore::Store& store, co
   };
 }
 
+layerstore::CommitRequest make_request(const CommitOptions& options, const Source& source) {
+  layerstore::CommitRequest request;
+  request.base = source.base;
+  request.run = options.image.over(source.base ? source.base->config.run : layerstore::RunDefaults{});
+  request.history.created_by = source.made_by;
+  request.history.author = options.image.author;
+  request.history.comment = options.image.message;
+  request.compression = options.image.compress_options();
+  return request;
+}
+
+std::vector<UniqueFd> open_folders(const std::vector<std::string>& paths) {
+  std::vector<UniqueFd> folders;
+  for (const std::string& path : paths) folders.push_back(sys::open_dir(sys::cwd(), path));
+  return folders;
+}
+
 }  // namespace
 
 int command_commit(const Context& context, const Arguments& arguments) {
@@ -81,14 +98,13 @@ int command_commit(const Context& context, const Arguments& arguments) {
     const bool is_folder = options.source.find('/') != std::string::npos || options.source == ".";
     Source source = is_folder ? open_folder(store, options) : open_container(context, store, options);
 
-    layerstore::CommitRequest request{
-        .base = source.base,
-        .run = options.image.over(source.base ? source.base->config.run : layerstore::RunDefaults{}),
-        .history = layerstore::History{.created_by = source.made_by,
-                                       .author = options.image.author,
-                                       .comment = options.image.message},
-        .compression = options.image.compress_options(),
-    };
+    std::optional<ContainerLayers> layers;  // mounted only if the upper points into them
+    layerstore::CommitRequest request = make_request(options, source);
+    if (source.base)
+      request.lowers = [&] {
+        layers.emplace(context, store, *source.base);
+        return open_folders(layers->paths());
+      };
     const auto progress = options.quiet ? nullptr : make_progress_display();
     const layerstore::Image image =
         layerstore::commit_upper(store, source.upper, name, request, progress ? *progress : no_progress());

@@ -173,3 +173,19 @@ CONF
     [ "$("$LAY" run --rm --network none "$image" sh -c '. /etc/os-release; echo $ID')" = debian ]
   done
 }
+
+@test "an upper of a mount with redirect_dir and metacopy is committed whole on the image it was made on" {
+  mkdir -p base/a/b upper work merged
+  echo 1 >base/a/b/1; head -c 300000 /dev/urandom >base/big
+  "$LAY" import base base:1 --compression gzip >/dev/null  # Debian's umoci does not know zstd
+  mount -t overlay overlay -o "lowerdir=base,upperdir=upper,workdir=work,redirect_dir=on,metacopy=on,index=off" merged
+  mv merged/a merged/moved; echo 2 >merged/moved/b/2; chmod 600 merged/big
+  tree_of merged >expected
+  umount merged
+  refused 1 "lower folders" "$LAY" commit -q ./upper none:1
+  "$LAY" commit ./upper new:1 --base base:1 --compression gzip >/dev/null
+  skopeo copy -q "oci:$LAY_ROOT:new:1" "oci:layout:1"
+  umoci unpack --image layout:1 bundle >/dev/null 2>&1
+  tree_of bundle/rootfs >got
+  diff expected got
+}

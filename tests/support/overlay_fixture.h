@@ -41,10 +41,10 @@ inline void run_in(const std::string& folder, const std::string& script) {
   REQUIRE(result.status == 0);
 }
 
-inline std::string diff_of(const std::string& folder,
-                           layerstore::TreeKind kind = layerstore::TreeKind::upper) {
+inline std::string diff_of(const std::string& folder, layerstore::TreeKind kind = layerstore::TreeKind::upper,
+                           const layerstore::OpenLowers& lowers = {}) {
   StringSink sink;
-  layerstore::write_diff(sys::open_dir(sys::cwd(), folder), kind, sink);
+  layerstore::write_diff(sys::open_dir(sys::cwd(), folder), kind, sink, lowers);
   return sink.text();
 }
 

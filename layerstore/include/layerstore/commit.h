@@ -19,9 +19,10 @@ struct WrittenLayer {
   DiffStats stats;
 };
 
-/// Writes `folder` as a layer blob into the store, durably. The caller holds Store::share().
+/// Writes `folder` as a layer blob into the store, durably; `lowers` as for write_diff(), called from another
+/// thread. The caller holds Store::share().
 WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind kind,
-                         const CompressOptions& options, Progress& progress);
+                         const CompressOptions& options, Progress& progress, const OpenLowers& lowers = {});
 
 struct CommitRequest {
   std::optional<Image> base;  ///< the image the upper was made on; none: the upper is the whole root
@@ -29,6 +30,7 @@ struct CommitRequest {
   History
       history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
   CompressOptions compression;
+  OpenLowers lowers;  ///< of the upper, for what only points into them; none: such uppers are unsupported
 };
 
 /// Captures an overlay upper as a new image on `base` and gives it `name`: blob, config, manifest, then name,

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "base/stream.h"
 #include "base/unique_fd.h"
@@ -20,17 +22,26 @@ struct DiffStats {
   std::int64_t newest = 0;            ///< latest time among the entries, seconds after 1970
 };
 
+/// Opens the merged lowers of an overlay, nearest first. Called at most once, and only when the upper keeps a
+/// part in them; what it opened must stay mounted until write_diff() returns.
+using OpenLowers = std::function<std::vector<UniqueFd>()>;
+
 /// Writes a folder as an OCI layer tar (pax where ustar does not reach).
 ///   root     open directory; tar names are relative to it and begin with its own entry "./"
 ///   out      receives the uncompressed tar, whose SHA-256 is the diff_id; not finished here
+///   lowers   of an upper: where redirects and metacopies lead; without them these are unsupported. A
+///            redirected folder is written opaque with all that the merged view shows in it, a metacopied
+///            file with its data
 ///   returns  counts; the same folder gives the same bytes on every machine and under every locale, umask and
-///   clock throws   Error io (unreadable, or changed while read), unsupported (a name beginning ".wh.", a
-///   redirect or
-///            metacopy that would need the lowers)
+///            clock
+///   throws   Error io (unreadable, or changed while read), unsupported (a name beginning ".wh.", a redirect
+///            or metacopy that cannot be followed)
 ///   order    in each folder whiteouts first, then byte order of the names; a folder before what it holds
 ///   kept     type, mode, owner, mtime in whole seconds, xattrs without overlay's own, hard links within the
-///   tree source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories"
+///            tree
+///   source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories",
+///            "redirect_dir", "Metadata only copy up"
 /// What is mounted inside is not entered, bind mounts included: written as empty folders or files.
-DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out);
+DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers = {});
 
 }  // namespace lay::layerstore

@@ -120,17 +120,6 @@ TEST_CASE("an extended attribute of a nested overlay gets the name that the merg
   CHECK(entry.xattrs[0].name == "trusted.overlay.origin");
 }
 
-TEST_CASE("an upper that leaves a part in its lowers is unsupported", "[layerstore][diff]") {
-  const OverlayFixture fixture;
-  const auto* xattr = GENERATE("redirect", "metacopy");
-  run_in(fixture.path("upper"),
-         std::string("mkdir d; touch d/f; setfattr -n trusted.overlay.") + xattr + " -v /x d/f");
-  const Error error = error_of([&] { diff_of(fixture.path("upper")); });
-  CHECK(error.code() == Errc::unsupported);
-  CHECK_THAT(error.message(), Catch::Contains("'d/f'") && Catch::Contains(xattr));
-  CHECK_FALSE(error.hint().empty());
-}
-
 TEST_CASE("a file whose name stands for a removal is unsupported", "[layerstore][diff]") {
   const OverlayFixture fixture;
   const auto* name = GENERATE(".wh.x", ".wh.", ".wh..wh..opq");
