@@ -45,8 +45,11 @@ Json parse_json(std::string_view text, const std::string& what) {
   }
   try {
     return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error::make(Errc::invalid, "{}: not valid JSON: {}", what, error.what());
+  } catch (const Json::parse_error& error) {
+    throw Error::make(Errc::invalid, "{}: not valid JSON: it breaks at byte {} of {}", what, error.byte,
+                      text.size());
+  } catch (const Json::exception&) {
+    throw Error::make(Errc::invalid, "{}: not valid JSON", what);
   }
 }
 

@@ -61,7 +61,7 @@ class LayerUnpacker {
     } catch (const Error& error) {
       const bool is_loop = error.error_number() == ELOOP;
       throw Error(is_loop ? Error(Errc::invalid, "its folder leads through too many symlinks") : error)
-          .add_context(fmt::format("entry '{}'", printable(entry.path)));
+          .add_context(fmt::format("entry '{}'", shown_path(entry.path)));
     }
   }
 
@@ -157,9 +157,9 @@ class LayerUnpacker {
     const auto status = folder ? sys::try_stat_at(*folder, target.name) : std::nullopt;
     if (!status || is_whiteout_node(*status))
       throw Error::make(Errc::invalid, "it is a hard link to '{}', which this layer does not hold before it",
-                        printable(entry.link));
+                        shown_path(entry.link));
     if (S_ISDIR(status->st_mode))
-      throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", printable(entry.link));
+      throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", shown_path(entry.link));
     const auto present = sys::try_stat_at(folders_.find(path.parent), path.name);
     if (present && present->st_ino == status->st_ino && present->st_dev == status->st_dev) return;
     make_replacing(path,

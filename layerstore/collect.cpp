@@ -20,7 +20,7 @@ Reachable find_reachable(const Store& store, const InUse& in_use) {
 CollectResult Store::collect(const InUse& in_use) const {
   Ingest::sweep(*root_);
   const auto alone = FileLock::try_acquire(*root_, kStoreLock, LockMode::exclusive);
-  if (!alone) return {};
+  if (!alone || in_use.everything) return {};
   const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this, in_use); });
 
   CollectResult result;

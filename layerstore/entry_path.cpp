@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "overlay_notation.h"
 
 namespace lay::layerstore {
@@ -37,6 +38,11 @@ Removal parse_removal(std::string_view name) {
     throw Error(Errc::invalid, "it is a removal that names nothing");
   if (removed.starts_with(kWhiteoutPrefix)) throw Error(Errc::invalid, "its name is reserved");
   return Removal::name;
+}
+
+std::string shown_path(std::string_view path) {
+  constexpr std::size_t kShown = 200;
+  return printable(path.substr(0, kShown)) + (path.size() > kShown ? "…" : "");
 }
 
 }  // namespace lay::layerstore

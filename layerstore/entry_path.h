@@ -19,6 +19,9 @@ struct EntryPath {
 /// than 255 bytes, paths longer than 4095, and removals (".wh.") anywhere but in the last component.
 EntryPath parse_entry_path(std::string_view path);
 
+/// A tar's name as a message shows it: printable, and of a long one only the beginning.
+std::string shown_path(std::string_view path);
+
 enum class Removal {
   none,
   name,    ///< ".wh.NAME"

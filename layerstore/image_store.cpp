@@ -23,12 +23,17 @@ Json read_index(const UniqueFd& root) {
   if (!file)
     throw Error::make(Errc::corrupt, "'{}' is missing in the store", kIndexFile)
         .with_hint("every store has one; is this folder still whole?");
-  return with_context(kIndexFile, [&] {
+  try {
     Json json = parse_json(sys::read_all(*file, kMaxJsonBytes), "read");
     if (json_int(json, "schemaVersion") != 2) throw Error::make(Errc::invalid, "'schemaVersion' is not 2");
     json_array(json, "manifests");
     return json;
-  });
+  } catch (Error& error) {
+    error.add_context(fmt::format("'{}' of the store", kIndexFile));
+    if (error.code() == Errc::invalid)
+      error.with_hint("it holds the images' names: put it back from a copy; what they lead to is in blobs/");
+    throw;
+  }
 }
 
 void write_index(const UniqueFd& root, const Json& json) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "entry_path.h"
 #include "tar_fields.h"
 
 namespace lay::layerstore {
@@ -140,7 +141,9 @@ void TarReader::pass_framing(std::size_t count) {
 std::optional<TarBlock> TarReader::read_block() {
   const auto available = ensure(kTarBlock);
   if (available.empty()) return std::nullopt;
-  if (available.size() < kTarBlock) throw Error(Errc::invalid, "the tar ends in the middle of a header");
+  if (available.size() < kTarBlock)
+    throw Error(Errc::invalid,
+                bytes_ < kTarBlock ? "it is no tar" : "the tar ends in the middle of a header");
   TarBlock block;
   std::memcpy(&block, available.data(), sizeof block);
   pass_framing(kTarBlock);
@@ -213,6 +216,7 @@ bool TarReader::read_extension(const TarBlock& block, Extensions& extensions) {
 }
 
 std::optional<TarEntry> TarReader::next() {
+  const bool is_first = bytes_ == 0;
   skip_data();
   Extensions extensions;
   for (;;) {
@@ -223,7 +227,9 @@ std::optional<TarEntry> TarReader::next() {
       read_end();
       return std::nullopt;
     }
-    if (!has_good_checksum(*block)) throw Error(Errc::invalid, "a tar header's checksum is wrong");
+    if (!has_good_checksum(*block))
+      throw Error(Errc::invalid, is_first ? "it is no tar: the first header's checksum is wrong"
+                                          : "a tar header's checksum is wrong");
     if (read_extension(*block, extensions)) continue;
     PaxAttributes pax = std::move(extensions.pax).value_or(PaxAttributes{});
     std::string path = pax.path              ? *pax.path
@@ -238,7 +244,7 @@ std::optional<TarEntry> TarReader::next() {
       padding_left_ = tar_padding(entry.size);
       return entry;
     } catch (Error& error) {
-      error.add_context(fmt::format("entry '{}'", printable(path)));
+      error.add_context(fmt::format("entry '{}'", shown_path(path)));
       throw;
     }
   }

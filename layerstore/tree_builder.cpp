@@ -83,7 +83,7 @@ void TreeBuilder::add(const TarEntry& entry, std::uint64_t data_offset) {
     require_storable(entry);
     add_named(entry, path, data_offset);
   } catch (Error& error) {
-    error.add_context(fmt::format("entry '{}'", printable(entry.path)));
+    error.add_context(fmt::format("entry '{}'", shown_path(entry.path)));
     throw;
   }
 }
@@ -145,11 +145,11 @@ void TreeBuilder::add_hard_link(const TarEntry& entry, const EntryPath& path) {
                                         : find(*target_folder, target.name);
   const auto fail_missing = [&] {
     throw Error::make(Errc::invalid, "it is a hard link to '{}', which this layer does not hold before it",
-                      printable(entry.link));
+                      shown_path(entry.link));
   };
   if (!inode || is_whiteout(at(*inode))) fail_missing();
   if (S_ISDIR(at(*inode).mode))
-    throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", printable(entry.link));
+    throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", shown_path(entry.link));
   const InodeIndex folder = folder_at(path.parent);
   if (find(folder, path.name) == inode) return;
   unlink(folder, path.name);

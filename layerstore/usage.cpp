@@ -122,8 +122,8 @@ StoreUsage measure_usage(const Store& store, const InUse& in_use) {
                             .shared = total(files) - unique,
                             .unique = unique});
   }
-  const Files kept = measure.files_of(needed);
   Files rest = measure.all_files();
+  const Files kept = in_use.everything ? rest : measure.files_of(needed);
   for (const auto& [key, size] : kept) rest.erase(key);
   usage.used = total(kept);
   usage.reclaimable = total(rest) + measure.leftovers();

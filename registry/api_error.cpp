@@ -36,6 +36,7 @@ std::string describe_body(const HttpResponse& response) {
   const std::string type = to_lower(response.headers.get("content-type"));
   if (response.body.empty()) return "with no explanation";
   if (type.starts_with("text/html")) return "with an HTML page: is this a registry?";
+  if (response.body.front() == '{' || response.body.front() == '[') return "with an answer of no known form";
   const std::string line = response.body.substr(0, response.body.find('\n'));
   return fmt::format("'{}'", shortened(line));
 }
@@ -66,6 +67,10 @@ std::string api_messages(const std::string& body) {
       const std::string message = message_of(error);
       if (!message.empty() && messages.size() < kMaxMessages) messages.push_back(message);
     }
+    // Gateways and token servers have forms of their own.
+    for (const char* key : {"message", "error", "details", "detail"})
+      if (const std::string text = text_of(document, key); messages.empty() && !text.empty())
+        messages.push_back(shortened(text));
   } catch (const Error&) {  // not an error document: the caller describes the body instead
     return {};
   }
@@ -77,6 +82,7 @@ Error api_error(const HttpResponse& response, const std::string& what) {
   const std::string reason =
       !messages.empty() ? messages : fmt::format("status {} {}", response.status, describe_body(response));
   Error error(code_of(response.status), what + ": " + reason);
+  if (response.status == 404) error.with_hint("is the name right, and the tag?");
   if (response.status == 429) error.with_hint("the registry limits requests: log in, or try again later");
   if (response.status >= 500) error.with_hint("the registry failed, not this request: try again later");
   return error;

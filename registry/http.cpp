@@ -116,6 +116,8 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   const bool verified = options.unverified_host.empty() || request.url.host() != options.unverified_host;
   set(CURLOPT_SSL_VERIFYPEER, verified ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L);
+  // As the curl program and OpenSSL itself: authorities instead of the system's.
+  if (const char* authorities = std::getenv("SSL_CERT_FILE")) set(CURLOPT_CAINFO, authorities);
   // This machine is never reached through a proxy, whatever the environment says.
   if (is_loopback_host(request.url.host())) set(CURLOPT_NOPROXY, "*");
 }

@@ -39,6 +39,7 @@ bool is_hex(char c) {
 [[noreturn]] void refuse(std::string_view text, const std::string& reason, std::string hint = {}) {
   std::string shown = printable(text.substr(0, kMaxShown));
   if (text.size() > kMaxShown) shown += "…";
+  if (hint.empty()) hint = "a name looks like host:5000/team/app:tag";
   throw Error::make(Errc::invalid, "image name '{}': {}", shown, reason).with_hint(std::move(hint));
 }
 
@@ -125,6 +126,13 @@ void check_tag(std::string_view text, std::string_view tag) {
     refuse(text, "a tag holds only letters, digits, '_', '.' and '-'");
 }
 
+/// `text` with another repository in the place of its own: tag and digest stay.
+std::string with_repository(std::string_view text, const std::string& repository, const std::string& other) {
+  const std::size_t place = text.find(repository);
+  if (place == std::string_view::npos) return other;
+  return std::string(text).replace(place, repository.size(), other);
+}
+
 void check_repository(std::string_view text, const std::string& repository) {
   if (repository.empty())
     refuse(text, "the repository is missing", "a name looks like host:5000/team/app:tag");
@@ -133,7 +141,7 @@ void check_repository(std::string_view text, const std::string& repository) {
     const std::vector<std::string> parts = split(lower, '/');
     const bool is_valid = std::all_of(parts.begin(), parts.end(), is_path_component);
     refuse(text, "a repository is written in lower case",
-           is_valid ? fmt::format("write '{}'", lower) : std::string());
+           is_valid ? fmt::format("write '{}'", with_repository(text, repository, lower)) : std::string());
   }
   if (is_image_id(repository)) refuse(text, "64 hexadecimal digits are an image id, not a name");
   for (const std::string& part : split(repository, '/'))
@@ -146,7 +154,7 @@ void check_repository(std::string_view text, const std::string& repository) {
 
 /// What people paste, and what they mean.
 void check_common_mistakes(std::string_view text) {
-  if (text.empty()) throw Error::make(Errc::invalid, "the image name is empty");
+  if (text.empty()) refuse(text, "it is empty");
   const std::size_t scheme = text.find("://");
   if (scheme != std::string_view::npos)
     refuse(text, "a name has no scheme",

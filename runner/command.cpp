@@ -36,7 +36,9 @@ bool is_there(const std::string& path) {
 }
 
 Error not_invocable(const std::string& path, int error_number) {
-  if (is_folder(path)) return Error::make(Errc::not_invocable, "command '{}' is a folder", path);
+  if (is_folder(path))
+    return Error::make(Errc::not_invocable, "command '{}' is a folder", path)
+        .with_hint("name a program, with its arguments behind it");
   switch (error_number) {
     case ENOENT:
       return Error::make(Errc::not_invocable,
@@ -104,7 +106,8 @@ void execute_command(const std::vector<std::string>& args, const std::vector<std
     if (refused.empty()) refused = path;
   }
   if (!refused.empty()) throw not_invocable(refused, EACCES);
-  throw Error::make(Errc::no_command, "command '{}' not found in the container", args.front());
+  throw Error::make(Errc::no_command, "command '{}' not found in the container", args.front())
+      .with_hint("is it installed in the image, and in a folder of its PATH?");
 }
 
 }  // namespace lay::runner

@@ -60,13 +60,15 @@ ContainerState Container::state() const {
 }
 
 void Container::save_state(const ContainerState& state) const {
-  AtomicFile file(dir_, kStateFile);
-  file.write(dump_json(to_json(state)));
-  // "running" is worthless after a restart of the machine.
-  if (is_ephemeral() || state.status == Status::running)
-    file.publish();
-  else
-    file.commit();
+  with_context(fmt::format("write '{}'", kStateFile), [&] {
+    AtomicFile file(dir_, kStateFile);
+    file.write(dump_json(to_json(state)));
+    // "running" is worthless after a restart of the machine.
+    if (is_ephemeral() || state.status == Status::running)
+      file.publish();
+    else
+      file.commit();
+  });
 }
 
 std::optional<FileLock> Container::try_lock() const {

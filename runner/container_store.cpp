@@ -102,6 +102,30 @@ std::optional<std::string> find_id(const UniqueFd& containers, const UniqueFd& n
   return matches.front();
 }
 
+std::vector<std::string> ids_in(const UniqueFd& containers) {
+  std::vector<std::string> ids = entries_of(containers);
+  std::erase_if(
+      ids, [](const std::string& entry) { return entry.size() != 2 * kIdBytes || !is_id_prefix(entry); });
+  return ids;
+}
+
+/// The name that leads to `id`; empty when none does.
+std::string name_of(const UniqueFd& names, const std::string& id) {
+  for (const std::string& name : entries_of(names))
+    if (sys::readlink_at(names, name) == id) return name;
+  return {};
+}
+
+Json read_document(const UniqueFd& dir, const std::string& name) {
+  const UniqueFd fd = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
+  return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
+}
+
+Error no_container(const std::string& name) {
+  return Error::make(Errc::not_found, "no container has the name or id '{}'", printable(name))
+      .with_hint("'lay ps -a' lists all containers");
+}
+
 /// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
 void fit_to_network(ContainerConfig& config) {
   if (config.network.mode != NetworkMode::host) return;
@@ -205,35 +229,75 @@ Container ContainerStore::create(ContainerConfig config) const {
 
 Container ContainerStore::open(const Folders& folders, const std::string& id) const {
   UniqueFd dir = sys::open_dir(folders.containers, id);
-  const auto read = [&](const std::string& name) {
-    const UniqueFd fd = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
-    return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
-  };
-  return with_context("container " + id.substr(0, kShortId), [&] {
-    ContainerConfig config = parse_container_config(read("container.json"));
-    config.spec = parse_spec(read("config.json"));
+  try {
+    ContainerConfig config = parse_container_config(read_document(dir, "container.json"));
+    config.spec = with_context("config.json", [&] { return parse_spec(read_document(dir, "config.json")); });
     return Container(std::move(config), root_ + "/containers/" + id, std::move(dir));
-  });
+  } catch (const Error& error) {
+    if (error.code() == Errc::not_found) throw;
+    throw Error(Errc::corrupt, error.message())
+        .add_context("container " + id.substr(0, kShortId))
+        .with_hint(
+            fmt::format("its settings are damaged; 'lay rm -f {}' removes it", id.substr(0, kShortId)));
+  }
+}
+
+Container ContainerStore::open_damaged(const Folders& folders, const std::string& id,
+                                       const Error& why) const {
+  UniqueFd dir = sys::open_dir(folders.containers, id);
+  ContainerConfig config;
+  try {
+    config = parse_container_config(read_document(dir, "container.json"));
+  } catch (const Error&) {
+    config.name = name_of(folders.names, id);
+  }
+  config.id = id;
+  Container container(std::move(config), root_ + "/containers/" + id, std::move(dir));
+  container.damage_ = why.message();
+  return container;
 }
 
 Container ContainerStore::find(const std::string& name) const {
   if (const auto folders = open_folders())
     if (const auto id = find_id(folders->containers, folders->names, name)) return open(*folders, *id);
-  throw Error::make(Errc::not_found, "no container has the name or id '{}'", printable(name))
-      .with_hint("'lay ps -a' lists all containers");
+  throw no_container(name);
+}
+
+Container ContainerStore::find_even_damaged(const std::string& name) const {
+  const auto folders = open_folders();
+  const auto id = folders ? find_id(folders->containers, folders->names, name) : std::nullopt;
+  if (!id) throw no_container(name);
+  try {
+    return open(*folders, *id);
+  } catch (const Error& error) {
+    return open_damaged(*folders, *id, error);
+  }
 }
 
 std::vector<Container> ContainerStore::list() const {
   std::vector<Container> containers;
   const auto folders = open_folders();
   if (!folders) return containers;
-  for (const std::string& entry : entries_of(folders->containers)) {
-    if (entry.size() != 2 * kIdBytes || !is_id_prefix(entry)) continue;
+  for (const std::string& id : ids_in(folders->containers)) {
     try {
-      containers.push_back(open(*folders, entry));
+      containers.push_back(open(*folders, id));
     } catch (const Error&) {
-      // One that is being removed, or damaged: it must not hide all the others;
-      // find() says what is wrong with it.
+      // Being removed, or damaged
+    }
+  }
+  return containers;
+}
+
+std::vector<Container> ContainerStore::list_damaged() const {
+  std::vector<Container> containers;
+  const auto folders = open_folders();
+  if (!folders) return containers;
+  for (const std::string& id : ids_in(folders->containers)) {
+    try {
+      open(*folders, id);
+    } catch (const Error& error) {
+      if (!sys::try_stat_at(folders->containers, id)) continue;  // removed meanwhile
+      containers.push_back(open_damaged(*folders, id, error));
     }
   }
   return containers;

@@ -75,6 +75,9 @@ class Run {
     return state_.exit_code;
   }
 
+  /// What went wrong when the end was written down.
+  const std::optional<Error>& trouble() const { return trouble_; }
+
  private:
   /// What a supervisor that was killed could not take away. A first process that still ends holds the upper.
   void clear_leftovers() {
@@ -107,11 +110,24 @@ class Run {
     state_.pid = 0;
     state_.finished = std::chrono::system_clock::now();
     state_.address.clear();
-    write_exit_code(lock_, state_.exit_code);
-    if (container_.config().auto_remove)
-      store_.remove(container_, lock_);
-    else
-      container_.save_state(state_);
+    keep([&] { write_exit_code(lock_, state_.exit_code); });
+    keep([&] {
+      if (container_.config().auto_remove)
+        store_.remove(container_, lock_);
+      else
+        container_.save_state(state_);
+    });
+  }
+
+  /// The command has ended: a failure is kept for who wants to hear of it, and the rest is done all the same.
+  template <class Work>
+  void keep(Work&& work) {
+    try {
+      work();
+    } catch (Error& error) {
+      error.add_context(fmt::format("the end of container '{}'", container_.config().name));
+      if (!trouble_) trouble_ = error;
+    }
   }
 
   const ContainerStore& store_;
@@ -122,6 +138,7 @@ class Run {
   ContainerState state_;
   std::optional<LogWriter> log_;
   std::optional<LaunchedContainer> launched_;
+  std::optional<Error> trouble_;
 };
 
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
@@ -150,10 +167,13 @@ class Run {
 
 }  // namespace
 
-int run_attached(const ContainerStore& store, const Container& container) {
+int run_attached(const ContainerStore& store, const Container& container,
+                 const std::function<void(const Error& error)>& on_trouble) {
   Run run(store, container, Joined::yes);
   run.start();
-  return run.finish();
+  const int exit_code = run.finish();
+  if (run.trouble()) on_trouble(*run.trouble());
+  return exit_code;
 }
 
 void run_detached(const ContainerStore& store, const Container& container,

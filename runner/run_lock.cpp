@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 
@@ -25,7 +26,8 @@ void forget_exit_code(const FileLock& held) {
 }
 
 void write_exit_code(const FileLock& held, int exit_code) {
-  sys::write_all(held.fd(), fmt::format("{}\n", exit_code));
+  with_context(fmt::format("write '{}'", kName),
+               [&] { sys::write_all(held.fd(), fmt::format("{}\n", exit_code)); });
 }
 
 bool is_run_locked(const UniqueFd& dir) {

@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "output/messages.h"
 
 namespace lay::cli {
 
@@ -61,16 +63,28 @@ runner::ContainerStore open_containers(const Context& context) {
 
 layerstore::InUse in_use_by(const runner::ContainerStore& containers) {
   layerstore::InUse in_use;
-  for (const runner::Container& container : containers.list()) {
+  std::vector<runner::Container> all = containers.list();
+  for (runner::Container& damaged : containers.list_damaged()) all.push_back(std::move(damaged));
+  for (const runner::Container& container : all) {
     const auto& notes = container.config().notes;
-    if (const auto it = notes.find(note::kManifest); it != notes.end())
-      in_use.manifests.insert(layerstore::Digest::parse(it->second));
+    const auto manifest = notes.find(note::kManifest);
     const auto diff_ids = notes.find(note::kDiffIds);
+    const bool is_known = manifest != notes.end() && diff_ids != notes.end();
+    if (!is_known && !container.damage().empty()) in_use.everything = true;
+    if (manifest != notes.end()) in_use.manifests.insert(layerstore::Digest::parse(manifest->second));
     if (diff_ids == notes.end() || diff_ids->second.empty()) continue;
     for (const std::string& diff_id : split(diff_ids->second, ','))
       in_use.layers.insert(layerstore::Digest::parse(diff_id));
   }
   return in_use;
+}
+
+void collect(const layerstore::Store& store, const runner::ContainerStore& containers) {
+  const layerstore::InUse in_use = in_use_by(containers);
+  if (in_use.everything)
+    print_error("a container is damaged and what it needs is not known, so nothing is collected",
+                "'lay ps -a' shows it, 'lay rm -f' removes it");
+  store.collect(in_use);
 }
 
 }  // namespace lay::cli

@@ -29,8 +29,12 @@ layerstore::Store open_store(const Context& context);
 std::optional<layerstore::Store> open_existing_store(const Context& context);
 runner::ContainerStore open_containers(const Context& context);
 
-/// What the containers of this root stand on: collecting must not take it.
+/// What the containers of this root stand on: collecting must not take it. Everything, when there is one of
+/// which that cannot be read.
 layerstore::InUse in_use_by(const runner::ContainerStore& containers);
+
+/// Removes what neither a name nor a container needs; tells when a damaged container forbids it.
+void collect(const layerstore::Store& store, const runner::ContainerStore& containers);
 
 /// Keys of ContainerConfig::notes: what src/ wants to remember of a container and the runner does not read.
 namespace note {

@@ -20,6 +20,21 @@ class UsageFormatter final : public CLI::Formatter {
   std::string usage_;
 };
 
+/// "Could not convert: --cpus = abc" and the like, as lay says such things.
+std::string in_own_words(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const std::string_view kConvert = "Could not convert: ";
+  const std::size_t equals = text.find(" = ");
+  if (text.starts_with(kConvert) && equals != std::string::npos)
+    return fmt::format("{} '{}' is no number", text.substr(kConvert.size(), equals - kConvert.size()),
+                       printable(text.substr(equals + 3)));
+  if (const std::size_t needs = text.find(": 1 required "); needs != std::string::npos)
+    return text.substr(0, needs) + " needs a value";
+  if (text.find("not expected: ") != std::string::npos)
+    return "unknown flag or argument: " + printable(text.substr(text.find(": ") + 2));
+  return printable(text);
+}
+
 }  // namespace
 
 std::unique_ptr<CLI::App> make_parser(const std::string& name, const std::string& usage,
@@ -37,7 +52,7 @@ void parse(CLI::App& parser, const Arguments& arguments) {
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{parser.help()};
   } catch (const CLI::ParseError& error) {
-    throw UsageError{error.what()};
+    throw UsageError{in_own_words(error)};
   }
 }
 

@@ -1,19 +1,22 @@
 #include "layerstore/commit.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <optional>
 
-#include "base/atomic_file.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
 #include "container_layers.h"
+#include "id_file.h"
 #include "image_lookup.h"
 #include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
+#include "source_path.h"
 
 namespace lay::cli {
 
@@ -32,7 +35,6 @@ struct CommitOptions {
 struct Source {
   UniqueFd upper;
   std::optional<layerstore::Image> base;
-  std::string made_by;
 };
 
 CommitOptions parse_options(const Arguments& arguments) {
@@ -51,9 +53,18 @@ CommitOptions parse_options(const Arguments& arguments) {
   return options;
 }
 
+/// The running machine has no image it was made on, and holds the store itself.
+void refuse_own_root(const UniqueFd& folder, const CommitOptions& options) {
+  const struct ::stat root = sys::stat_at(sys::cwd(), "/");
+  const struct ::stat status = sys::stat_of(folder);
+  if (root.st_dev != status.st_dev || root.st_ino != status.st_ino || !options.base.empty()) return;
+  throw Error(Errc::invalid, "'/' is this machine's own root, no upper folder")
+      .with_hint("an upper of an overlay is meant; a whole root file system goes in with 'lay import'");
+}
+
 Source open_folder(const layerstore::Store& store, const CommitOptions& options) {
-  Source source{
-      .upper = sys::open_dir(sys::cwd(), options.source), .base = std::nullopt, .made_by = "lay commit"};
+  Source source{.upper = open_source(options.source, O_RDONLY | O_DIRECTORY), .base = std::nullopt};
+  refuse_own_root(source.upper, options);
   if (!options.base.empty()) source.base = find_image(store, options.base).image;
   return source;
 }
@@ -62,11 +73,9 @@ Source open_container(const Context& context, const layerstore::Store& store, co
   if (!options.base.empty())
     throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image");
   const runner::Container container = open_containers(context).find(options.source);
-  const auto& config = container.config();
   return {
       .upper = container.open_upper(),
       .base = image_of(container, store),
-      .made_by = join(config.spec.process.args, " "),
   };
 }
 
@@ -74,7 +83,8 @@ layerstore::CommitRequest make_request(const CommitOptions& options, const Sourc
   layerstore::CommitRequest request;
   request.base = source.base;
   request.run = options.image.over(source.base ? source.base->config.run : layerstore::RunDefaults{});
-  request.history.created_by = source.made_by;
+  // Not the container's command: the same upper gives the same digest whichever way it is named.
+  request.history.created_by = "lay commit";
   request.history.author = options.image.author;
   request.history.comment = options.image.message;
   request.compression = options.image.compress_options();
@@ -108,7 +118,7 @@ int command_commit(const Context& context, const Arguments& arguments) {
     const auto progress = options.quiet ? nullptr : make_progress_display();
     const layerstore::Image image =
         layerstore::commit_upper(store, source.upper, name, request, progress ? *progress : no_progress());
-    if (!options.id_file.empty()) replace_file(sys::cwd(), options.id_file, image.id().to_string(), 0644);
+    if (!options.id_file.empty()) write_id_file(options.id_file, image.id().to_string());
     fmt::print("{}\n", image.id().to_string());
     return 0;
   });

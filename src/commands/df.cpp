@@ -61,7 +61,9 @@ int command_df(const Context& context, const Arguments& arguments) {
   std::vector<Json> rows;
   for (const layerstore::ImageUsage& image : usage.images) rows.push_back(image_row(image));
   std::uint64_t container_bytes = 0;
-  for (const runner::Container& container : containers.list()) {
+  std::vector<runner::Container> all = containers.list();
+  for (runner::Container& damaged : containers.list_damaged()) all.push_back(std::move(damaged));
+  for (const runner::Container& container : all) {
     rows.push_back(container_row(container));
     container_bytes += rows.back().at("Bytes").get<std::uint64_t>();
   }

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
+#include "source_path.h"
 
 namespace lay::cli {
 
@@ -37,15 +38,22 @@ ImportOptions parse_options(const Arguments& arguments) {
 layerstore::Image import_source(const layerstore::Store& store, const ImportOptions& options,
                                 const layerstore::CommitRequest& request, Progress& progress) {
   const std::string name = registry::local_name(options.name);
-  const UniqueFd source = options.source == "-"
-                              ? UniqueFd{::dup(STDIN_FILENO)}
-                              : sys::open_at(sys::cwd(), options.source, O_RDONLY | O_NONBLOCK);
+  const UniqueFd source = options.source == "-" ? UniqueFd{::dup(STDIN_FILENO)}
+                                                : open_source(options.source, O_RDONLY | O_NONBLOCK);
   const mode_t type = sys::stat_of(source).st_mode & S_IFMT;
   if (type == S_IFDIR) return layerstore::import_folder(store, source, name, request, progress);
   if (type != S_IFREG && options.source != "-")
-    throw Error::make(Errc::invalid, "'{}' is neither a folder nor a file", options.source);
+    throw Error::make(Errc::invalid, "'{}' is neither a folder nor a file", options.source)
+        .with_hint("lay import takes a folder, a tar, or - for a tar on stdin");
   FdSource tar(source);
-  return layerstore::import_tar(store, tar, name, request, progress);
+  try {
+    return layerstore::import_tar(store, tar, name, request, progress);
+  } catch (Error& error) {
+    const bool is_bad_tar = error.code() == Errc::invalid || error.code() == Errc::corrupt;
+    if (is_bad_tar && error.hint().empty())
+      error.with_hint("lay import takes the tar of a root file system: plain, gzip, zstd, xz or bzip2");
+    throw;
+  }
 }
 
 }  // namespace

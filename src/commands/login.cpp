@@ -102,7 +102,8 @@ int command_logout(const Context&, const Arguments& arguments) {
   parse(*parser, arguments);
   return with_context("logout " + printable(host), [&] {
     if (!registry::CredentialStore(optional_file(authfile)).erase(host))
-      throw Error::make(Errc::not_found, "not logged in to {}", host);
+      throw Error::make(Errc::not_found, "not logged in to {}", host)
+          .with_hint("no auth file that is read here has an entry for it");
     fmt::print("Removed login credentials for {}\n", host);
     return 0;
   });

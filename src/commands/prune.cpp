@@ -40,7 +40,7 @@ void remove_ended_containers(const runner::ContainerStore& containers) {
 
 void remove_unused_names(const layerstore::Store& store, const layerstore::InUse& in_use) {
   for (const layerstore::NamedImage& named : store.images().list()) {
-    if (in_use.manifests.contains(named.manifest.digest)) continue;
+    if (in_use.everything || in_use.manifests.contains(named.manifest.digest)) continue;
     store.images().remove(named.name);
     fmt::print("Untagged: {}\n", printable(named.name));
   }
@@ -72,7 +72,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
   if (!only_images) remove_ended_containers(containers);
   if (all) remove_unused_names(store, in_use_by(containers));
   const std::uint64_t before = measure().reclaimable;
-  store.collect(in_use_by(containers));
+  collect(store, containers);
   const std::uint64_t after = measure().reclaimable;
   fmt::print("Reclaimed {}\n", format_size(before > after ? before - after : 0));
   return 0;

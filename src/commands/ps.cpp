@@ -54,6 +54,15 @@ Json row_of(const runner::Container& container, const runner::ContainerState& st
   };
 }
 
+/// One whose settings cannot be read: shown, so that it can be removed.
+Json damaged_row(const runner::Container& container, bool whole) {
+  Json row = row_of(container, container.state(), whole);
+  row["State"] = "damaged";
+  row["Status"] = "Damaged (" + printable(container.damage()) + ")";
+  if (container.config().created == Time{}) row["RunningFor"] = "unknown";
+  return row;
+}
+
 }  // namespace
 
 int command_ps(const Context& context, const Arguments& arguments) {
@@ -69,10 +78,14 @@ int command_ps(const Context& context, const Arguments& arguments) {
       ->type_name("FORMAT");
   parse(*parser, arguments);
 
-  std::vector<runner::Container> containers = open_containers(context).list();
+  const runner::ContainerStore store = open_containers(context);
+  std::vector<runner::Container> containers = store.list();
   std::sort(containers.begin(), containers.end(),
             [](const auto& a, const auto& b) { return a.config().created > b.config().created; });
   std::vector<Json> rows;
+  if (all)
+    for (const runner::Container& container : store.list_damaged())
+      rows.push_back(damaged_row(container, whole));
   for (const runner::Container& container : containers) {
     const runner::ContainerState state = container.state();
     if (all || state.status == runner::Status::running) rows.push_back(row_of(container, state, whole));

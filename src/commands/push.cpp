@@ -1,9 +1,8 @@
 #include <fmt/format.h>
 
-#include "base/atomic_file.h"
-#include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "id_file.h"
 #include "image_lookup.h"
 #include "options.h"
 #include "output/messages.h"
@@ -42,7 +41,7 @@ int command_push(const Context& context, const Arguments& arguments) {
     if (!quiet)
       print_note(fmt::format("pushed {}: {} blobs sent, {} already there",
                              registry::to_string(request.reference), result.blobs_sent, result.blobs_there));
-    if (!digest_file.empty()) replace_file(sys::cwd(), digest_file, result.manifest.to_string(), 0644);
+    if (!digest_file.empty()) write_id_file(digest_file, result.manifest.to_string());
     fmt::print("{}\n", result.manifest.to_string());
     return 0;
   });

@@ -14,7 +14,7 @@ namespace {
 
 /// Removes one; a running one only by force, which kills it. `missing_is_fine` is what docker's -f means too.
 void remove_one(const runner::ContainerStore& containers, const std::string& name, bool force) {
-  const runner::Container container = containers.find(name);
+  const runner::Container container = force ? containers.find_even_damaged(name) : containers.find(name);
   if (container.state().status == runner::Status::running) {
     if (!force)
       throw Error::make(Errc::busy, "it is running").with_hint("lay stop " + name + ", or lay rm -f " + name);

@@ -70,7 +70,7 @@ int command_rmi(const Context& context, const Arguments& arguments) {
       code = 1;
     }
   }
-  store.collect(in_use_by(containers));
+  collect(store, containers);
   return code;
 }
 

@@ -3,13 +3,12 @@
 #include <memory>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
 #include "container_layers.h"
 #include "container_plan.h"
+#include "id_file.h"
 #include "image_lookup.h"
 #include "options.h"
 #include "output/messages.h"
@@ -37,7 +36,7 @@ void add_isolation_flags(CLI::App& parser, RunOptions& options) {
            "[IP:][HOST:]PORT[/udp]");
   parser.add_option("--network,--net", options.network, "bridge (default), none, host, container:NAME")
       ->type_name("MODE");
-  parser.add_option("--hostname,-H", options.hostname, "host name inside")->type_name("NAME");
+  parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
   parser.add_option("-m,--memory", options.memory, "most memory: 256m, 1g")->type_name("SIZE");
   parser.add_option("--cpus", options.cpus, "most processors: 1.5")->type_name("N");
   parser.add_option("--pids-limit", options.pids_limit, "most processes (2048); -1: no limit")
@@ -74,6 +73,7 @@ Invocation parse_invocation(const Arguments& arguments) {
   std::string pull = "missing";
   const auto parser = make_parser("run", "[flags] IMAGE [COMMAND [ARG …]]",
                                   "Runs a command in a new container. Flags end at IMAGE.");
+  parser->set_help_flag("--help", "this page");  // -h is the host name, as docker has it
   parser->add_flag("-d,--detach", invocation.detached, "in the background; prints the id");
   add_process_flags(*parser, invocation.options);
   add_isolation_flags(*parser, invocation.options);
@@ -100,9 +100,12 @@ FoundImage obtain_image(const layerstore::Store& store, const Invocation& invoca
   if (invocation.pull == PullPolicy::never) return find_image(store, invocation.image);
   if (invocation.pull == PullPolicy::missing)
     if (auto found = try_find_image(store, invocation.image)) return std::move(*found);
-  return with_context(fmt::format("image '{}' is not in {}, and pulling it failed",
-                                  printable(invocation.image), store.path()),
-                      [&] { return pull_image(store, invocation.image); });
+  const std::string image = printable(invocation.image);
+  return with_context(
+      invocation.pull == PullPolicy::always
+          ? fmt::format("pulling image '{}' failed", image)
+          : fmt::format("image '{}' is not in {}, and pulling it failed", image, store.path()),
+      [&] { return pull_image(store, invocation.image); });
 }
 
 std::string diff_id_note(const layerstore::Image& image) {
@@ -139,7 +142,7 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
 
 int run_container(const runner::ContainerStore& containers, const Prepared& prepared, bool detached) {
   const runner::Container& container = prepared.container;
-  if (!detached) return runner::run_attached(containers, container);
+  if (!detached) return runner::run_attached(containers, container, print_trouble);
   runner::run_detached(containers, container, [&] { prepared.layers->release(); });
   prepared.layers->leave_to_other();
   fmt::print("{}\n", container.config().id);
@@ -152,10 +155,10 @@ int command_run(const Context& context, const Arguments& arguments) {
   const Invocation invocation = parse_invocation(arguments);
   require_root("run");
   return with_context("run " + printable(invocation.image), [&] {
+    IdFile id_file(invocation.id_file);
     const runner::ContainerStore containers = open_containers(context);
     const Prepared prepared = create_container(context, containers, invocation);
-    if (!invocation.id_file.empty())
-      replace_file(sys::cwd(), invocation.id_file, prepared.container.config().id, 0644);
+    id_file.write(prepared.container.config().id);
     return run_container(containers, prepared, invocation.detached);
   });
 }

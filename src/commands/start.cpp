@@ -7,6 +7,7 @@
 #include "container_layers.h"
 #include "each.h"
 #include "options.h"
+#include "output/messages.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -26,7 +27,7 @@ int start_attached(const Context& context, const runner::ContainerStore& contain
                    const std::string& name) {
   runner::Container container = containers.find(name);
   const auto layers = prepare(context, container);
-  return runner::run_attached(containers, container);
+  return runner::run_attached(containers, container, print_trouble);
 }
 
 void start_detached(const Context& context, const runner::ContainerStore& containers,

@@ -14,6 +14,10 @@ void print_error(const std::string& message, const std::string& hint) {
   if (!hint.empty()) print_diagnostic("hint: " + hint + "\n");
 }
 
+void print_trouble(const Error& error) {
+  print_error(error.message(), error.hint());
+}
+
 void print_note(const std::string& message) {
   print_diagnostic("lay: " + message + "\n");
 }

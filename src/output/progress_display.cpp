@@ -25,7 +25,15 @@ struct Line {
   std::string label;
   std::uint64_t total = 0;
   std::uint64_t moved = 0;
+  Clock::time_point said = Clock::now();  ///< where there are no bars: when a line last told of it
 };
+
+/// Where there are no bars: "layer 0123456789ab  210 MB of 493 MB".
+std::string describe_plainly(const Line& line) {
+  if (line.total == 0) return fmt::format("{}  {}", line.label, format_size(line.moved));
+  return fmt::format("{}  {} of {}", line.label, format_size(std::min(line.moved, line.total)),
+                     format_size(line.total));
+}
 
 std::string describe(const Line& line) {
   if (line.total == 0) return fmt::format("{}  {}", line.label, format_size(line.moved));
@@ -39,7 +47,7 @@ std::string describe(const Line& line) {
 /// Bars at the bottom of a terminal; finished ones scroll up as plain lines.
 class Display final : public Progress {
  public:
-  explicit Display(bool is_terminal) : is_terminal_(is_terminal) {}
+  Display(bool is_terminal, std::chrono::milliseconds pause) : is_terminal_(is_terminal), pause_(pause) {}
   ~Display() override {
     const std::scoped_lock lock(mutex_);
     erase_locked();
@@ -61,9 +69,18 @@ class Display final : public Progress {
   void advance(std::list<Line>::iterator line, std::uint64_t bytes) {
     const std::scoped_lock lock(mutex_);
     line->moved += bytes;
-    if (!is_terminal_ || Clock::now() - drawn_at_ < kRedraw) return;
+    if (!is_terminal_) return say_locked(*line);
+    if (Clock::now() - drawn_at_ < kRedraw) return;
     erase_locked();
     draw_locked();
+  }
+
+  /// A log needs no more than a sign of life.
+  void say_locked(Line& line) {
+    const Clock::time_point now = Clock::now();
+    if (now - line.said < pause_) return;
+    line.said = now;
+    fmt::print(stderr, "{}\n", describe_plainly(line));
   }
 
   void erase_locked() {
@@ -82,6 +99,7 @@ class Display final : public Progress {
   }
 
   const bool is_terminal_;
+  const std::chrono::milliseconds pause_;
   std::mutex mutex_;
   std::list<Line> lines_;
   std::size_t drawn_ = 0;
@@ -118,8 +136,8 @@ bool draws_bars() {
 
 }  // namespace
 
-std::unique_ptr<Progress> make_progress_display() {
-  return std::make_unique<Display>(draws_bars());
+std::unique_ptr<Progress> make_progress_display(std::chrono::milliseconds pause) {
+  return std::make_unique<Display>(draws_bars(), pause);
 }
 
 }  // namespace lay::cli

@@ -59,7 +59,8 @@ teardown() {
   printf X | dd of="$file" bs=1 seek=100 conv=notrunc status=none
   start_registry "$world/registry"
   refused 1 "expected $layer" "$LAY" push -q small "$registry/x:1"
-  refused 22 "404" curl -fsS "http://$registry/v2/x/manifests/1"
+  run curl -fsS "http://$registry/v2/x/manifests/1"
+  [ "$status" -eq 22 ]
 }
 
 @test "no layer is made of a damaged blob" {
@@ -147,7 +148,9 @@ teardown() {
 
 @test "a tar that is none, is cut off, or leads outside" {
   echo "this is no tar" >text
-  refused 1 "text" "$LAY" import ./text x:1
+  refused 1 "it is no tar" "$LAY" import ./text x:1
+  head -c 2000 /dev/urandom >noise
+  refused 1 "it is no tar" "$LAY" import ./noise x:1
   tar -C small -cf whole.tar .
   head -c 100000 whole.tar >cut.tar
   refused 1 "cut.tar" "$LAY" import cut.tar x:1
@@ -194,4 +197,77 @@ PY
   mkdir -p "$world/fresh/containers/.names"  # what an older lay left of such a first command
   "$LAY" --root "$world/fresh" import ./small a:1 >/dev/null
   "$LAY" --root "$world/fresh" run --rm --network none a:1 true
+}
+
+@test "a path that is not there" {
+  refused 1 "./nosuch" "$LAY" import ./nosuch x:1
+  refused 1 "./nosuch" "$LAY" commit ./nosuch x:1 --base small
+}
+
+@test "this machine's own root is no upper" {
+  refused 1 "own root" "$LAY" commit / x:1
+}
+
+@test "a number that is none, and a flag without its value" {
+  refused 125 "--cpus 'abc' is no number" "$LAY" run --cpus abc small true
+  refused 125 "--memory needs a value" "$LAY" run --memory
+  refused 1 "unknown flag or argument: --nope" "$LAY" images --nope
+}
+
+@test "a name with capitals: the hint keeps the tag" {
+  refused 1 "lower case" "$LAY" tag small BAD:Name
+  grep -qF "'bad:Name'" refused.err
+}
+
+@test "an index.json that is cut off" {
+  keeps_state=no
+  truncate -s 30 "$LAY_ROOT/index.json"
+  refused 1 "index.json" "$LAY" images
+  grep -q "put it back" refused.err
+  ! grep -q exception refused.err
+}
+
+@test "a very long name in a tar is shortened" {
+  python3 - <<'PY'
+import tarfile
+with tarfile.open("long.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+    tar.addfile(tarfile.TarInfo("a" * 60000))
+PY
+  refused 1 "aaaa" "$LAY" import long.tar x:1
+  [ "$(wc -c <refused.err)" -lt 600 ]
+}
+
+@test "--pull always tells what failed, not that the image is not there" {
+  run "$LAY" run --pull always localhost:1/small true
+  [ "$status" -eq 125 ]
+  has "$output" "pulling image 'localhost:1/small' failed: cannot reach"
+}
+
+@test "--cidfile is checked before there is a container" {
+  touch taken
+  refused 125 "taken" "$LAY" run --rm --network none --cidfile taken small true
+  refused 125 "nosuch/id" "$LAY" run --rm --network none --cidfile nosuch/id small true
+  refused 125 "no image" "$LAY" run --cidfile id --pull never nosuch true
+  [ ! -e id ]
+  [ "$("$LAY" ps -aq)" = "" ]
+  keeps_state=no
+  "$LAY" run --name one --network none --cidfile id small true
+  [ "$(cat id)" = "$("$LAY" ps -aq --no-trunc)" ]
+}
+
+@test "a disk that is full when a command ends does not change its exit code" {
+  keeps_state=no
+  mkdir full
+  run unshare --mount --propagation private bash -ec '
+    mount -t tmpfs -o size=8m tmpfs full
+    "$LAY" --root "$PWD/full/root" import ./small a:1 >/dev/null 2>&1
+    status=0
+    "$LAY" --root "$PWD/full/root" run --name x --network none a:1 sh -c "cat /dev/zero >/fill 2>/dev/null; exit 7" 2>err || status=$?
+    cat err
+    [ "$status" -eq 7 ]
+    grep -q "the end of container .x.: write .*No space left" err
+    mount -o remount,size=30m full
+    "$LAY" --root "$PWD/full/root" rm x'
+  echo "$output"
+  [ "$status" -eq 0 ]
 }

@@ -42,7 +42,7 @@ teardown() { close_world; }
 }
 
 @test "environment, user, folder and host name are as asked" {
-  run "$LAY" run --rm --network none -e A=1 -u user -w /tmp/new/dir --hostname box small sh -c 'echo $A $HOME; id; hostname; readlink /proc/self/cwd'
+  run "$LAY" run --rm --network none -e A=1 -u user -w /tmp/new/dir -h box small sh -c 'echo $A $HOME; id; hostname; readlink /proc/self/cwd'
   has "$output" "1 /home/user"
   has "$output" "uid=1000(user) gid=100(users)"
   has "$output" "200(extra)"
@@ -172,4 +172,30 @@ teardown() { close_world; }
   [ "$("$LAY" ps -q)" = "" ]
   "$LAY" start orphan
   "$LAY" rm -f orphan
+}
+
+@test "a container with damaged settings is listed, keeps its image, and can be removed by force" {
+  "$LAY" run --name good --network none small true
+  "$LAY" run -d --name bad --network none small sleep 100
+  local id
+  id=$("$LAY" inspect -f '{{.Id}}' bad)
+  echo '{"ociVersion": "1.' >"$LAY_ROOT/containers/$id/config.json"
+  run "$LAY" ps -a
+  [ "$status" -eq 0 ]
+  has "$output" "${id:0:12}"
+  has "$output" "Damaged"
+  has "$output" bad
+  refused 1 "config.json" "$LAY" rm bad
+  run "$LAY" inspect bad
+  has "$output" "config.json"
+  echo junk >"$LAY_ROOT/containers/$id/container.json"
+  has "$("$LAY" ps -a)" bad
+  "$LAY" rm good
+  "$LAY" rmi small 2>err
+  grep -q "nothing is collected" err
+  [ "$(ls "$LAY_ROOT/layers" | wc -l)" -eq 1 ]
+  "$LAY" rm -f bad
+  [ "$("$LAY" ps -aq)" = "" ]
+  "$LAY" prune -f >/dev/null
+  [ "$(ls "$LAY_ROOT/layers" | wc -l)" -eq 0 ]
 }

@@ -48,7 +48,7 @@ debian_image() {
   "$LAY" import "$("$here/../inputs/debian-base.sh")/rootfs.tar" "${1:-debian:12}" >/dev/null
 }
 
-# refused CODE WORDS COMMAND...: the command must exit with CODE and say WORDS on stderr, in one line and a hint.
+# refused CODE WORDS COMMAND...: the command must exit with CODE and say WORDS on stderr, in one line and with a hint.
 refused() {
   local code=$1 words=$2 status=0
   shift 2
@@ -58,6 +58,7 @@ refused() {
   [[ ! -s $world/refused.out ]] || { echo "stdout is not empty:"; cat "$world/refused.out"; return 1; }
   (($(grep -cv '^hint: ' "$world/refused.err") <= 1)) ||
     { echo "more than one line and its hints:"; cat "$world/refused.err"; return 1; }
+  grep -q '^hint: .' "$world/refused.err" || { echo "no hint:"; cat "$world/refused.err"; return 1; }
 }
 
 # has TEXT PART: TEXT contains PART; else both are shown.

@@ -36,6 +36,7 @@ struct CollectResult {
 struct InUse {
   std::set<Digest> manifests;  ///< with all they reach, so that their containers can still be committed
   std::set<Digest> layers;     ///< diff_ids
+  bool everything = false;     ///< it cannot be told what is needed: nothing is collected
 };
 
 /// One root: an OCI image layout with layers/ and ingest/ beside it (docs/architecture.md, "The store").

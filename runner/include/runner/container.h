@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file_lock.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
@@ -66,6 +67,9 @@ class Container {
   /// state.json and the rest need not survive a power cut: a container with auto_remove is not missed then.
   bool is_ephemeral() const { return config_.auto_remove; }
 
+  /// Why its files cannot be read, for one that ContainerStore gave as damaged; empty when all is well.
+  const std::string& damage() const { return damage_; }
+
   /// The state as of now: "running" is checked against the process itself, so that a killed supervisor or a
   /// reboot reads as exited.
   ContainerState state() const;
@@ -79,6 +83,7 @@ class Container {
   ContainerConfig config_;
   std::string path_;
   UniqueFd dir_;
+  std::string damage_;
 };
 
 /// ROOT/containers and the names in it.
@@ -92,7 +97,13 @@ class ContainerStore {
   Container create(ContainerConfig config) const;
   /// By name, id or unambiguous id prefix; throws not_found or invalid (ambiguous), with a hint.
   Container find(const std::string& name) const;
+  /// As find(); one whose files are damaged is given with id, name, and what else of container.json can be
+  /// read: enough to remove it.
+  Container find_even_damaged(const std::string& name) const;
+  /// All that can be read; one that is damaged must not hide the others.
   std::vector<Container> list() const;
+  /// The rest, as find_even_damaged() gives them.
+  std::vector<Container> list_damaged() const;
   /// Removes folder and name. Throws busy while it runs.
   void remove(const Container& container) const;
   /// As remove, for the one who holds the container's lock.
@@ -111,6 +122,7 @@ class ContainerStore {
   Folders make_folders() const;
 
   Container open(const Folders& folders, const std::string& id) const;
+  Container open_damaged(const Folders& folders, const std::string& id, const Error& why) const;
 
   std::string root_;
   std::string run_;

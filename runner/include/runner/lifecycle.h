@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "runner/container.h"
 
 /// What can be done with a container. Exit codes are the shell's: the command's own, 128 + N after signal N.
@@ -16,7 +17,11 @@ namespace lay::runner {
 /// SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on; window size changes follow the terminal.
 /// Throws no_command (127) and not_invocable (126) when the command cannot be executed; after any failure
 /// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove.
-int run_attached(const ContainerStore& store, const Container& container);
+/// What goes wrong after the command has ended, such as a full disk when the end is written down, does not
+/// change its exit code: `on_trouble` is told.
+int run_attached(
+    const ContainerStore& store, const Container& container,
+    const std::function<void(const Error& error)>& on_trouble = [](const Error&) {});
 
 /// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns
 /// when the command has been executed; throws what the start threw. The supervisor has this process's

@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# Everyday commands that no other story needs: names and histories, logging in and out, a registry with a certificate,
+# images that podman made, and the installed program.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+@test "tag gives a second name, rmi takes one away, history tells how the layers came about" {
+  "$LAY" tag small second:1 third
+  [ "$("$LAY" inspect -f '{{.Digest}}' second:1)" = "$("$LAY" inspect -f '{{.Digest}}' small)" ]
+  "$LAY" rmi small third >/dev/null
+  [ "$("$LAY" run --rm --network none second:1 echo hello)" = hello ]
+  mkdir upper out
+  echo changed >upper/file
+  "$LAY" commit ./upper fourth:1 --base second:1 --message "a file more" --iidfile out/id >id
+  cmp id <(cat out/id; echo)
+  [ "$("$LAY" history --format '{{.CreatedBy}}|{{.Comment}}' fourth:1)" = $'lay commit|a file more\nlay import|' ]
+  has "$("$LAY" history fourth:1)" "CREATED BY"
+}
+
+@test "logout forgets what login kept" {
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  printf '{"auths":{"localhost:1":{"auth":"YW5uOnB3"},"other.example":{"auth":"Ym9iOnB3"}}}' >auth.json
+  [ "$("$LAY" logout localhost:1)" = "Removed login credentials for localhost:1" ]
+  [ "$(jq -c '.auths | keys' auth.json)" = '["other.example"]' ]
+  refused 1 "not logged in" "$LAY" logout localhost:1
+}
+
+# start_tls_registry: as start_registry, with a certificate for localhost that ca.pem of the current folder signed.
+start_tls_registry() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ca.key -out ca.pem \
+    -subj "/CN=test authority" 2>/dev/null
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout site.key -out site.csr \
+    -subj "/CN=localhost" 2>/dev/null
+  openssl x509 -req -in site.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out site.pem \
+    -extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") 2>/dev/null
+  port=$(free_port)
+  mkdir -p tls/data
+  cat >tls/config.yml <<YAML
+version: 0.1
+log: {level: warn}
+storage: {filesystem: {rootdirectory: $world/tls/data}}
+http: {addr: 127.0.0.1:$port, tls: {certificate: $world/site.pem, key: $world/site.key}}
+YAML
+  OTEL_TRACES_EXPORTER=none docker-registry serve tls/config.yml >tls/log 2>&1 &
+  registry_pid=$!
+  registry=localhost:$port
+  wait_until 10 curl -fsS --cacert ca.pem "https://$registry/v2/" || { cat tls/log; return 1; }
+}
+
+@test "a registry with a certificate is trusted through SSL_CERT_FILE, and not without" {
+  start_tls_registry
+  refused 1 "certificate" "$LAY" push small "$registry/small:1"
+  SSL_CERT_FILE=$world/ca.pem "$LAY" push small "$registry/small:1" --digestfile digest >/dev/null
+  [ "$(cat digest)" = "$("$LAY" inspect -f '{{.Digest}}' small)" ]
+  SSL_CERT_FILE=$world/ca.pem "$LAY" --root "$world/root2" pull "$registry/small:1" >/dev/null
+  [ "$("$LAY" --root "$world/root2" run --rm --network none "$registry/small:1" echo hello)" = hello ]
+  "$LAY" --root "$world/root3" pull --tls-verify=false "$registry/small:1" >/dev/null
+}
+
+@test "an image that podman made and pushed is pulled and run" {
+  start_registry "$world/registry"
+  podman_() { podman --root "$world/podman" --runroot "$world/podman-run" --storage-driver vfs --events-backend file "$@"; }
+  tar -C small -cf small.tar .
+  podman_ import -q --change 'CMD ["/bin/cat","/etc/group"]' --change ENV=MADE_BY=podman small.tar made:1 >/dev/null
+  podman_ push -q --tls-verify=false made:1 "docker://$registry/made:1"
+  run "$LAY" run --rm --network none "$registry/made:1"
+  has "$output" extra
+  run "$LAY" run --rm --network none "$registry/made:1" sh -c 'echo $MADE_BY'
+  [ "$output" = podman ]
+}
+
+@test "the program and its manual page are installed" {
+  DESTDIR=$world/installed cmake --install "$(dirname "$LAY")" >/dev/null
+  run find "$world/installed" -type f -printf '%f\n'
+  [ "$(sort <<<"$output")" = $'lay\nlay.1' ]
+  "$(find "$world/installed" -name lay)" --version | grep -q '^lay '
+}
