@@ -35,7 +35,11 @@ build_lay() {
   tests/install-packages.sh build example
   mkdir -p build
   quietly "cmake" cmake --preset release
-  quietly "the build" cmake --build --preset release --target lay
+  if [[ -t 1 ]]; then  # minutes the first time: who watches sees ninja count
+    cmake --build --preset release --target lay
+  else
+    quietly "the build" cmake --build --preset release --target lay
+  fi
   lay=$PWD/build/release/lay
 }
 
