@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <map>
 #include <optional>
@@ -108,7 +109,7 @@ class Walk {
       : root_(root), kind_(kind), lowers_(lowers), out_(out) {}
 
   DiffStats run() {
-    enter(sys::open_dir(root_, "."), "", kind_ == TreeKind::plain ? Reading::plain : Reading::upper);
+    enter(sys::open_dir(root_, "."), "", kind_ == TreeKind::upper ? Reading::upper : Reading::plain);
     while (!stack_.empty()) {
       Folder& folder = stack_.back();
       if (folder.next == folder.children.size()) {
@@ -192,7 +193,7 @@ class Walk {
   void visit(const Folder& folder, const Child& child) {
     const std::string path = folder.path + child.name;
     try {
-      if (child.name.starts_with(kWhiteoutPrefix))
+      if (kind_ != TreeKind::live && child.name.starts_with(kWhiteoutPrefix))
         throw Error(Errc::unsupported, "a name beginning \".wh.\" stands for a removal in a layer")
             .with_hint("rename the file");
       if (path.size() > kMaxPath)
@@ -203,9 +204,15 @@ class Walk {
         visit_inode(folder, child, path);
       }
     } catch (Error& error) {
+      if (kind_ == TreeKind::live && is_vanished(error)) return;
       error.add_context(fmt::format("'{}'", printable(path)));
       throw;
     }
+  }
+
+  /// Only looking at an inode fails so: nothing of it was written yet.
+  static bool is_vanished(const Error& error) {
+    return error.error_number() == ENOENT || error.error_number() == ESTALE;
   }
 
   void visit_inode(const Folder& folder, const Child& child, const std::string& path) {
@@ -264,7 +271,17 @@ class Walk {
 
   void write_file(const TarEntry& entry, const UniqueFd& data) {
     write(entry);
+    if (kind_ == TreeKind::live) return append_live(data, entry.size);
     out_.append_file(data, entry.size);
+  }
+
+  /// After the header nothing may be left out any more, whatever the reason.
+  void append_live(const UniqueFd& fd, std::uint64_t size) {
+    try {
+      out_.append_live_file(fd, size);
+    } catch (const Error& error) {
+      throw Error(error.code(), error.message());  // without the number that stands for "vanished"
+    }
   }
 
   /// False for the first name of an inode, which carries what it holds.

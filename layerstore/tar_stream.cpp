@@ -47,6 +47,24 @@ void TarStream::append_file(const UniqueFd& file, std::uint64_t size) {
   append(std::string(tar_padding(size), '\0'));
 }
 
+void TarStream::append_live_file(const UniqueFd& file, std::uint64_t size) {
+  bool is_at_end = false;
+  for (std::uint64_t rest = size; rest > 0;) {
+    throw_if_cancelled();
+    if (room().size() < std::min<std::uint64_t>(rest, kLeastRead)) flush();
+    const auto space = room().first(static_cast<std::size_t>(std::min<std::uint64_t>(rest, room().size())));
+    std::size_t count = is_at_end ? 0 : sys::read_some(file, space);
+    if (count == 0) {
+      is_at_end = true;
+      count = space.size();
+      std::fill(space.begin(), space.end(), std::byte{0});
+    }
+    used_ += count;
+    rest -= count;
+  }
+  append(std::string(tar_padding(size), '\0'));
+}
+
 void TarStream::flush() {
   if (used_ == 0) return;
   out_.write(std::span(buffer_).first(used_));

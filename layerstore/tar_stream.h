@@ -18,6 +18,8 @@ class TarStream {
   /// Appends exactly `size` bytes of a file and pads them to a block. Throws io when the file is shorter or
   /// longer: it changed since its size was taken.
   void append_file(const UniqueFd& file, std::uint64_t size);
+  /// As above, of a file that is being written to: cut off at `size`, or filled up with zeros.
+  void append_live_file(const UniqueFd& file, std::uint64_t size);
   void flush();
   /// Bytes appended so far.
   std::uint64_t size() const { return flushed_ + used_; }

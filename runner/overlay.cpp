@@ -62,7 +62,7 @@ std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durab
     context.set_string("lowerdir+", fd_path(folders.lowers[i]));
   context.set_string("upperdir", fd_path(folders.upper));
   context.set_string("workdir", fd_path(folders.work));
-  for (const auto& [key, value] : kFixedOptions) context.set_string(key, value);
+  set_fixed_options(context);
   if (durability == Durability::volatile_) context.set_flag("volatile");
   UniqueFd mount = context.mount(MOUNT_ATTR_NODEV);
   attach_mount(mount, sys::open_at(folders.dir, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW));
@@ -94,6 +94,10 @@ UniqueFd mount_one_string(const OverlayFolders& folders, Durability durability) 
 }
 
 }  // namespace
+
+void set_fixed_options(FsContext& context) {
+  for (const auto& [key, value] : kFixedOptions) context.set_string(key, value);
+}
 
 UniqueFd mount_overlay(const OverlayFolders& folders, Durability durability, OverlayApi api) {
   clear_volatile_mark(folders.work);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mount.h"
 #include "base/unique_fd.h"
 #include "rootfs.h"
 
@@ -27,6 +28,9 @@ enum class Durability {
   normal,
   volatile_,  ///< the kernel never syncs the upper: overlayfs.rst "Volatile mount"
 };
+
+/// Redirects are neither followed nor made, metacopy and index are off, whatever this kernel's defaults are.
+void set_fixed_options(FsContext& context);
 
 /// Mounts an overlay on folders.dir/merged, nodev, and returns its root. Redirects are neither followed nor
 /// made, metacopy and index are off, whatever this kernel's defaults are. Clears what an earlier volatile

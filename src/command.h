@@ -32,7 +32,9 @@ std::span<const Command> all_commands();
 
 // One file each under commands/.
 int command_commit(const Context& context, const Arguments& arguments);
+int command_diff(const Context& context, const Arguments& arguments);
 int command_exec(const Context& context, const Arguments& arguments);
+int command_export(const Context& context, const Arguments& arguments);
 int command_history(const Context& context, const Arguments& arguments);
 int command_images(const Context& context, const Arguments& arguments);
 int command_import(const Context& context, const Arguments& arguments);

@@ -21,6 +21,8 @@ constexpr std::array kCommands{
     Command{"logout", "", "forget the credentials of a registry", 1, command_logout, kEnd},
     Command{"save", "image save", "write images as an archive", 1, command_save, kUnwind},
     Command{"load", "image load", "take images from an archive", 1, command_load, kUnwind},
+    Command{"export", "container export", "write a root file system as a tar", 1, command_export, kUnwind},
+    Command{"diff", "container diff", "list what was changed", 1, command_diff, kUnwind},
     Command{"images", "image ls", "list images", 1, command_images, kEnd},
     Command{"history", "image history", "show the layers of an image", 1, command_history, kEnd},
     Command{"tag", "image tag", "give an image another name", 1, command_tag, kEnd},

@@ -13,6 +13,8 @@ namespace lay::layerstore {
 enum class TreeKind {
   upper,  ///< an overlay upper: char 0:0, opaque and whiteout xattrs stand for removals
   plain,  ///< a whole root file system: every entry stands for itself
+  live,   ///< as plain, while others change it: what vanishes is left out, and a file keeps the size it had;
+          ///< no layer, so that any name may be in it
 };
 
 struct DiffStats {

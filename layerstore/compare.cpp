@@ -1,0 +1,215 @@
+#include "layerstore/compare.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "inode.h"
+#include "overlay_notation.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/// Which names of a folder are looked at.
+enum class Extent {
+  touched,  ///< those in the touched folders
+  whole,    ///< all in either tree: the folder itself was replaced
+};
+
+using Status = std::optional<struct ::stat>;
+using Folder = std::optional<UniqueFd>;
+
+bool is_folder(const Status& status) {
+  return status && S_ISDIR(status->st_mode);
+}
+
+std::uint64_t size_of(const Status& status) {
+  return status && S_ISREG(status->st_mode) ? static_cast<std::uint64_t>(status->st_size) : 0;
+}
+
+Folder open_folder(const UniqueFd& root, const std::string& path) {
+  return sys::try_open_in_root(root, path.empty() ? "." : path, kFolderFlags);
+}
+
+Status status_in(const Folder& folder, const std::string& name) {
+  return folder ? sys::try_stat_at(*folder, name) : std::nullopt;
+}
+
+bool is_opaque(const UniqueFd& folder) {
+  for (const char* name : {"trusted.overlay.opaque", "user.overlay.opaque"})
+    if (sys::get_xattr(folder, name) == "y") return true;
+  return false;
+}
+
+void add_names(const Folder& folder, std::set<std::string>& names) {
+  if (!folder) return;
+  for (FolderEntry& entry : read_folder(*folder)) names.insert(std::move(entry.name));
+}
+
+std::map<std::string, std::string> attributes(const UniqueFd& file) {
+  std::map<std::string, std::string> result;
+  for (const std::string& name : sys::list_xattrs(file))
+    if (!overlay_xattr(name)) result[name] = sys::get_xattr(file, name).value_or("");
+  return result;
+}
+
+bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::string& name) {
+  const UniqueFd a = sys::open_at(left, name, O_RDONLY | O_NOFOLLOW);
+  const UniqueFd b = sys::open_at(right, name, O_RDONLY | O_NOFOLLOW);
+  std::array<std::byte, 65536> a_buffer;
+  std::array<std::byte, 65536> b_buffer;
+  for (std::uint64_t offset = 0;;) {
+    throw_if_cancelled();
+    const std::size_t count = sys::pread_some(a, a_buffer, offset);
+    const std::size_t other =
+        sys::pread_some(b, std::span(b_buffer).first(std::max<std::size_t>(count, 1)), offset);
+    if (count != other || !std::equal(a_buffer.begin(), a_buffer.begin() + static_cast<std::ptrdiff_t>(count),
+                                      b_buffer.begin()))
+      return false;
+    if (count == 0) return true;
+    offset += count;
+  }
+}
+
+/// Of two inodes of one type.
+bool are_alike(const struct ::stat& a, const struct ::stat& b) {
+  if (a.st_mode != b.st_mode || a.st_uid != b.st_uid || a.st_gid != b.st_gid) return false;
+  if (a.st_mtim.tv_sec != b.st_mtim.tv_sec) return false;
+  if (S_ISCHR(a.st_mode) || S_ISBLK(a.st_mode)) return a.st_rdev == b.st_rdev;
+  return S_ISDIR(a.st_mode) || a.st_size == b.st_size;
+}
+
+class Comparison {
+ public:
+  Comparison(const UniqueFd& before, const UniqueFd& after, std::span<const UniqueFd> touched)
+      : before_(before), after_(after), touched_(touched) {}
+
+  std::vector<Change> run() {
+    pending_.emplace_back("", Extent::touched);
+    while (!pending_.empty()) {
+      throw_if_cancelled();
+      const auto [path, extent] = std::move(pending_.back());
+      pending_.pop_back();
+      compare_folder(path, extent);
+    }
+    std::vector<Change> result;
+    for (auto& [path, change] : changes_) result.push_back(std::move(change));
+    return result;
+  }
+
+ private:
+  void compare_folder(const std::string& path, Extent extent) {
+    const Folder before = open_folder(before_, path);
+    const Folder after = open_folder(after_, path);
+    std::set<std::string> names;
+    if (extent == Extent::touched) extent = add_touched_names(path, names);
+    if (extent == Extent::whole) {
+      add_names(before, names);
+      add_names(after, names);
+    }
+    for (const std::string& name : names) compare(before, after, path, name, extent);
+  }
+
+  /// `whole` when what lies below `path` in one stack does not show through.
+  Extent add_touched_names(const std::string& path, std::set<std::string>& names) {
+    for (const UniqueFd& root : touched_) {
+      const Folder folder = open_folder(root, path);
+      if (!folder && sys::try_open_in_root(root, path, O_PATH | O_NOFOLLOW)) return Extent::whole;
+      if (folder && is_opaque(*folder)) return Extent::whole;
+      add_names(folder, names);
+    }
+    return Extent::touched;
+  }
+
+  void compare(const Folder& before, const Folder& after, const std::string& parent, const std::string& name,
+               Extent extent) {
+    const Status old_status = status_in(before, name);
+    const Status status = status_in(after, name);
+    const std::string path = parent.empty() ? name : parent + "/" + name;
+    if (!old_status && !status) return;
+    if (!status) {
+      note({ChangeKind::removed, path, 0, size_beneath(*before, name, *old_status)});
+    } else if (!old_status) {
+      note({ChangeKind::added, path, size_of(status), 0});
+      if (is_folder(status)) pending_.emplace_back(path, Extent::whole);
+    } else if ((old_status->st_mode & S_IFMT) != (status->st_mode & S_IFMT)) {
+      note({ChangeKind::changed, path, size_of(status), size_beneath(*before, name, *old_status)});
+      if (is_folder(status)) pending_.emplace_back(path, Extent::whole);
+    } else {
+      if (!is_same(*before, *old_status, *after, *status, name))
+        note({ChangeKind::changed, path, size_of(status), size_of(old_status)});
+      if (is_folder(status)) pending_.emplace_back(path, extent);
+    }
+  }
+
+  static bool is_same(const UniqueFd& before, const struct ::stat& old_status, const UniqueFd& after,
+                      const struct ::stat& status, const std::string& name) {
+    if (!are_alike(old_status, status)) return false;
+    const int flags = O_PATH | O_NOFOLLOW;
+    if (attributes(sys::open_at(before, name, flags)) != attributes(sys::open_at(after, name, flags)))
+      return false;
+    if (S_ISLNK(status.st_mode)) return sys::readlink_at(before, name) == sys::readlink_at(after, name);
+    return !S_ISREG(status.st_mode) || have_same_content(before, after, name);
+  }
+
+  /// Data of the file, or of all files in the folder.
+  static std::uint64_t size_beneath(const UniqueFd& dir, const std::string& name,
+                                    const struct ::stat& status) {
+    if (!S_ISDIR(status.st_mode)) return size_of(status);
+    std::uint64_t size = 0;
+    const UniqueFd root = sys::open_dir(dir, name);
+    std::vector<std::string> folders{""};
+    while (!folders.empty()) {
+      throw_if_cancelled();
+      const std::string path = std::move(folders.back());
+      folders.pop_back();
+      const Folder folder = open_folder(root, path);
+      if (!folder) continue;
+      for (const FolderEntry& entry : read_folder(*folder)) {
+        const Status inner = sys::try_stat_at(*folder, entry.name);
+        if (is_folder(inner)) folders.push_back(path + entry.name + "/");
+        size += size_of(inner);
+      }
+    }
+    return size;
+  }
+
+  /// Notes a difference, and that the folders on the way to it are changed.
+  void note(Change change) {
+    for (std::size_t slash = change.path.rfind('/'); slash != std::string::npos;) {
+      const std::string folder = change.path.substr(0, slash);
+      if (!changes_.emplace(folder, Change{.path = fmt::format("/{}", folder)}).second) break;
+      slash = folder.rfind('/');
+    }
+    std::string key = change.path;
+    change.path = fmt::format("/{}", key);
+    changes_.insert_or_assign(std::move(key), std::move(change));
+  }
+
+  const UniqueFd& before_;
+  const UniqueFd& after_;
+  std::span<const UniqueFd> touched_;
+  std::vector<std::pair<std::string, Extent>> pending_;
+  std::map<std::string, Change> changes_;
+};
+
+}  // namespace
+
+std::vector<Change> compare_trees(const UniqueFd& before, const UniqueFd& after,
+                                  std::span<const UniqueFd> touched) {
+  return Comparison(before, after, touched).run();
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,158 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "../root_view.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "command.h"
+#include "image_lookup.h"
+#include "layerstore/compare.h"
+#include "options.h"
+#include "output/listing.h"
+
+namespace lay::cli {
+
+namespace {
+
+using layerstore::Change;
+using layerstore::ChangeKind;
+using layerstore::Image;
+
+struct DiffOptions {
+  std::string left;
+  std::string right;
+  std::string base;
+  std::string format;
+  bool with_sizes = false;
+};
+
+/// What an argument names: an image, and perhaps an upper on it.
+struct Side {
+  Image image;
+  std::string upper;
+};
+
+DiffOptions parse_options(const Arguments& arguments) {
+  DiffOptions options;
+  const auto parser = make_parser("diff", "[flags] CONTAINER|IMAGE|./UPPER [CONTAINER|IMAGE|./UPPER]",
+                                  "Lists what the first changed: A added, C changed, D removed. Compared "
+                                  "with the second, or a container with its image, an image with the "
+                                  "layers below its topmost one.");
+  parser->add_option("left", options.left, "container, image, or a folder written with a '/'")->required();
+  parser->add_option("right", options.right, "what to compare with");
+  parser->add_option("--base", options.base, "image that upper folders lie on (default: the second argument)")
+      ->type_name("IMAGE");
+  parser->add_option("--format", options.format, "json, jsonl, or a template")->type_name("FORMAT");
+  parser->add_flag("-s,--size", options.with_sizes, "by how many bytes each file grew or shrank");
+  parse(*parser, arguments);
+  return options;
+}
+
+std::optional<Side> find_container(const Context& context, const layerstore::Store& store,
+                                   const std::string& name) {
+  try {
+    const runner::Container container = open_containers(context).find(name);
+    return Side{.image = image_of(container, store), .upper = container.path() + "/upper"};
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
+    return std::nullopt;
+  }
+}
+
+Side find_side(const Context& context, const layerstore::Store& store, const std::string& text,
+               const std::string& base) {
+  if (is_folder_argument(text)) {
+    if (base.empty())
+      throw Error::make(Errc::invalid, "'{}' is an upper folder of an unknown image", printable(text))
+          .with_hint(fmt::format("lay diff --base IMAGE {}", printable(text)));
+    return {.image = find_image(store, base).image, .upper = std::filesystem::absolute(text).string()};
+  }
+  if (auto side = find_container(context, store, text)) return std::move(*side);
+  return {.image = find_image(store, text).image};
+}
+
+/// What a side stands on when nothing else is named.
+Side default_base(const Side& side) {
+  Side base{.image = side.image};
+  if (!side.upper.empty() || base.image.config.diff_ids.empty()) return base;
+  base.image.config.diff_ids.pop_back();
+  base.image.manifest.layers.pop_back();
+  return base;
+}
+
+/// Folders that lie in one of the two stacks only: what both have at the bottom is left out.
+std::vector<UniqueFd> open_touched(const RootView& before, const RootView& after) {
+  const auto& a = before.folders();
+  const auto& b = after.folders();
+  const auto [a_end, b_end] = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend());
+  std::vector<UniqueFd> touched;
+  const auto open = [&](const std::string& path) {
+    touched.push_back(sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY));
+  };
+  std::for_each(a_end, a.rend(), open);
+  std::for_each(b_end, b.rend(), open);
+  return touched;
+}
+
+char letter_of(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::added:
+      return 'A';
+    case ChangeKind::changed:
+      return 'C';
+    case ChangeKind::removed:
+      return 'D';
+  }
+  return '?';
+}
+
+std::int64_t growth_of(const Change& change) {
+  return static_cast<std::int64_t>(change.size) - static_cast<std::int64_t>(change.old_size);
+}
+
+void print_changes(const std::vector<Change>& changes, const DiffOptions& options) {
+  if (options.format.empty()) {
+    for (const Change& change : changes) {
+      fmt::print("{} {}", letter_of(change.kind), printable(change.path));
+      if (options.with_sizes) fmt::print("\t{:+}", growth_of(change));
+      fmt::print("\n");
+    }
+    return;
+  }
+  std::vector<Json> rows;
+  for (const Change& change : changes)
+    rows.push_back({{"Kind", std::string(1, letter_of(change.kind))},
+                    {"Path", change.path},
+                    {"Size", change.size},
+                    {"OldSize", change.old_size}});
+  print_listing(rows, {{"KIND", "Kind"}, {"PATH", "Path"}, {"SIZE", "Size"}, {"OLD SIZE", "OldSize"}},
+                options.format);
+}
+
+}  // namespace
+
+int command_diff(const Context& context, const Arguments& arguments) {
+  const DiffOptions options = parse_options(arguments);
+  require_root("diff");
+  return with_context("diff " + printable(options.left), [&] {
+    const layerstore::Store store = open_store(context);
+    const FileLock lock = store.share();
+    const bool right_is_image = !options.right.empty() && !is_folder_argument(options.right);
+    const std::string base = options.base.empty() && right_is_image ? options.right : options.base;
+    const Side left = find_side(context, store, options.left, base);
+    const Side right =
+        options.right.empty() ? default_base(left) : find_side(context, store, options.right, options.base);
+
+    const RootView after(context, store, left.image, left.upper);
+    const RootView before(context, store, right.image, right.upper);
+    print_changes(layerstore::compare_trees(before.open(), after.open(), open_touched(before, after)),
+                  options);
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

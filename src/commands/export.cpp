@@ -1,0 +1,48 @@
+#include "../root_view.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "command.h"
+#include "image_lookup.h"
+#include "layerstore/diff.h"
+#include "options.h"
+#include "output/output_file.h"
+
+namespace lay::cli {
+
+namespace {
+
+/// A container goes before an image of the same name, as with inspect.
+RootView open_root(const Context& context, const layerstore::Store& store, const std::string& name) {
+  try {
+    const runner::Container container = open_containers(context).find(name);
+    return RootView(context, store, image_of(container, store), container.path() + "/upper");
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
+  }
+  return RootView(context, store, find_image(store, name).image, "");
+}
+
+}  // namespace
+
+int command_export(const Context& context, const Arguments& arguments) {
+  std::string name;
+  std::string output_path;
+  const auto parser = make_parser("export", "[flags] CONTAINER|IMAGE",
+                                  "Writes the whole root file system of a container, running or not, or "
+                                  "of an image as one tar; volumes are left out.");
+  parser->add_option("name", name, "container or image")->required();
+  parser->add_option("-o,--output", output_path, "file to write (default: stdout)")->type_name("FILE");
+  parse(*parser, arguments);
+  require_root("export");
+  return with_context("export " + printable(name), [&] {
+    const layerstore::Store store = open_store(context);
+    const FileLock lock = store.share();
+    const RootView root = open_root(context, store, name);
+    OutputFile output(output_path);
+    layerstore::write_diff(root.open(), layerstore::TreeKind::live, output.sink());
+    output.commit();
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "container_layers.h"
+#include "context.h"
+#include "layerstore/ingest.h"
+
+namespace lay::cli {
+
+/// A folder and not the name of a container or image: "./upper", "upper/", "/var/upper", ".".
+bool is_folder_argument(const std::string& text);
+
+/// A root file system: the layers of an image, and perhaps an upper on top. What lay itself makes in a
+/// container (mount points, the files bound over /etc) is no part of it.
+class RootView {
+ public:
+  /// `upper` is absolute, or empty for the image alone. The caller holds Store::share().
+  RootView(const Context& context, const layerstore::Store& store, const layerstore::Image& image,
+           const std::string& upper);
+
+  /// Its folders in overlay's notation, topmost first.
+  const std::vector<std::string>& folders() const { return folders_; }
+  /// The kernel's merged view of them, read-only.
+  UniqueFd open() const;
+
+ private:
+  ContainerLayers layers_;
+  std::vector<std::string> folders_;
+  UniqueFd root_;
+  layerstore::Ingest scratch_;  ///< two empty folders for the bottom: overlay wants two lowers at least
+};
+
+}  // namespace lay::cli
