@@ -31,10 +31,23 @@ std::vector<std::string> sorted(const std::set<std::string>& names) {
   return {names.begin(), names.end()};
 }
 
-void note_needs(const Store& store, const NamedImage& named, Needs& needs) {
+/// Also of an image that cannot be read to the end: what was reached before is needed.
+void note_blobs(const Store& store, const NamedImage& named, Needs& needs) {
   Reachable reachable;
-  mark_reachable(store.blobs(), named.manifest, reachable);
-  for (const Digest& blob : reachable.blobs) needs.blobs[blob].insert(named.name);
+  const auto note = [&] {
+    for (const Digest& blob : reachable.blobs) needs.blobs[blob].insert(named.name);
+  };
+  try {
+    mark_reachable(store.blobs(), named.manifest, reachable);
+  } catch (const Error&) {
+    note();
+    throw;
+  }
+  note();
+}
+
+void note_needs(const Store& store, const NamedImage& named, Needs& needs) {
+  note_blobs(store, named, needs);
   const Image image = store.load(named.manifest);
   for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
     needs.layers[image.config.diff_ids[i]].insert(named.name);

@@ -74,6 +74,8 @@ int command_prune(const Context& context, const Arguments& arguments) {
   const std::uint64_t before = measure().reclaimable;
   collect(store, containers);
   const std::uint64_t after = measure().reclaimable;
+  if (before > 0 && after >= before)
+    print_note("somebody adds to the store just now: what nobody needs goes with the next prune");
   fmt::print("Reclaimed {}\n", format_size(before > after ? before - after : 0));
   return 0;
 }

@@ -216,7 +216,8 @@ is_held() { ! flock -n -x "$LAY_ROOT/lock" true; }
   loader=$!
   exec {hold}>pipe
   wait_until 10 is_held
-  timeout 10 "$LAY" prune -f >pruned
+  timeout 10 "$LAY" prune -f >pruned 2>said
+  grep -q "just now" said
   [ -e "$LAY_ROOT/blobs/sha256/$(printf garbage | sha256sum | cut -d' ' -f1)" ]
   "$LAY" save -q small >&"$hold"
   exec {hold}>&-

@@ -1,0 +1,158 @@
+#include "layerstore/fsck.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "store_support.h"
+
+namespace lay::test {
+
+namespace {
+
+using layerstore::Damage;
+using layerstore::DamagedPart;
+using layerstore::Image;
+using layerstore::LayerForm;
+
+/// An image of two files, one of them compressible.
+Image make_image(const TempStore& temp, const std::string& name, const std::string& word,
+                 layerstore::Compression compression = layerstore::Compression::zstd) {
+  TempFolder folder;
+  make_tree(folder, "tree", "echo " + word + " >file; yes " + word + " | head -c 100000 >large");
+  return import(temp.store, tar_of(folder.path() + "/tree"), name, compression);
+}
+
+std::string blob_path(const TempStore& temp, const layerstore::Digest& digest) {
+  return temp.path() + "/blobs/" + digest.algorithm_name() + "/" + digest.hex();
+}
+
+std::string layer_path(const TempStore& temp, const Image& image) {
+  return temp.path() + "/layers/" + image.config.diff_ids.at(0).hex();
+}
+
+/// Turns over one bit in the middle of a file.
+void flip(const std::string& path) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary | std::ios::ate);
+  REQUIRE(file);
+  const std::streamoff middle = file.tellg() / 2;
+  file.seekg(middle);
+  const char byte = static_cast<char>(file.get() ^ 1);
+  file.seekp(middle);
+  file.put(byte);
+}
+
+std::vector<Damage> damages(const TempStore& temp) {
+  return layerstore::check_store(temp.store, no_progress()).damages;
+}
+
+bool names(const std::vector<Damage>& found, DamagedPart part, const std::string& name,
+           const std::vector<std::string>& images) {
+  return std::any_of(found.begin(), found.end(), [&](const Damage& damage) {
+    return damage.part == part && damage.name == name && damage.images == images;
+  });
+}
+
+std::vector<Damage> repaired(const TempStore& temp) {
+  layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()));
+  return damages(temp);
+}
+
+}  // namespace
+
+TEST_CASE("a store without damage is good, and every part of it was read", "[layerstore][fsck]") {
+  const TempStore temp;
+  make_image(temp, "a:1", "one");
+  make_image(temp, "b:1", "two");
+  const layerstore::FsckReport report = layerstore::check_store(temp.store, no_progress());
+  CHECK(report.damages.empty());
+  CHECK(report.blobs == 6);
+  CHECK(report.layers == 2);
+  CHECK(report.images == 2);
+  CHECK(report.bytes > 200000);
+}
+
+TEST_CASE("a flipped bit in any blob is found, with the images that need it and no others",
+          "[layerstore][fsck]") {
+  const TempStore temp;
+  const Image image = make_image(temp, "a:1", "one");
+  make_image(temp, "b:1", "two");
+  temp.store.images().put("c:1", image.descriptor);
+  const std::vector<std::string> users{"a:1", "c:1"};
+  for (const auto& digest : {image.descriptor.digest, image.id(), image.manifest.layers.at(0).digest}) {
+    flip(blob_path(temp, digest));
+    CHECK(names(damages(temp), DamagedPart::blob, digest.to_string(), users));
+    flip(blob_path(temp, digest));
+    CHECK(damages(temp).empty());
+  }
+}
+
+TEST_CASE("a damaged blob that no image needs is found too", "[layerstore][fsck]") {
+  const TempStore temp;
+  const auto blob = temp.store.blobs().put("unneeded", "text/plain");
+  flip(blob_path(temp, blob.digest));
+  CHECK(names(damages(temp), DamagedPart::blob, blob.digest.to_string(), {}));
+}
+
+TEST_CASE("a flipped bit in any file of a mounted layer is found and mended from the blob",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  for (const char* file : {"layer.tar", "layer.erofs"}) {
+    flip(layer_path(temp, image) + "/" + file);
+    CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
+    CHECK(repaired(temp).empty());
+  }
+  shell("printf 'file\\0' >" + layer_path(temp, image) + "/implied");
+  CHECK(damages(temp).size() == 1);
+  CHECK(repaired(temp).empty());
+}
+
+TEST_CASE("a changed file, mode or owner of an unpacked layer is found and mended from the blob",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::tree};
+  const Image image = make_image(temp, "a:1", "one");
+  const std::string file = layer_path(temp, image) + "/tree/file";
+  for (const std::string& change : {"printf x >>" + file, "chmod 600 " + file, "chown 1 " + file,
+                                    "rm " + file, "touch -d @1 " + file, "touch " + file + "2"}) {
+    INFO(change);
+    REQUIRE(shell(change).status == 0);
+    CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
+    CHECK(repaired(temp).empty());
+  }
+}
+
+TEST_CASE("a missing blob is a damage of the image", "[layerstore][fsck]") {
+  const TempStore temp;
+  const Image image = make_image(temp, "a:1", "one");
+  for (const auto& digest : {image.manifest.layers.at(0).digest, image.id(), image.descriptor.digest}) {
+    temp.store.blobs().remove(digest);
+    CHECK(names(damages(temp), DamagedPart::image, "a:1", {"a:1"}));
+  }
+}
+
+TEST_CASE("a damaged or missing blob is compressed again from its layer, to the same bytes",
+          "[layerstore][fsck]") {
+  const auto compression = GENERATE(layerstore::Compression::zstd, layerstore::Compression::gzip);
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one", compression);
+  const layerstore::Descriptor& blob = image.manifest.layers.at(0);
+  flip(blob_path(temp, blob.digest));
+  CHECK(repaired(temp).empty());
+  temp.store.blobs().remove(blob.digest);
+  CHECK(repaired(temp).empty());
+  CHECK(temp.store.blobs().is_whole(blob));
+}
+
+TEST_CASE("what is damaged in the blob and in the layer is not mended, and stays named",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  flip(blob_path(temp, image.manifest.layers.at(0).digest));
+  flip(layer_path(temp, image) + "/layer.tar");
+  CHECK_FALSE(repaired(temp).empty());
+  CHECK_FALSE(repaired(temp).empty());
+  CHECK(debris(temp.path()) == 0);
+}
+
+}  // namespace lay::test
