@@ -25,6 +25,25 @@ std::string member_of(const Digest& digest) {
   return std::string(kBlobsFolder) + digest.algorithm_name() + "/" + digest.hex();
 }
 
+/// Manifests that are not in the store, by digest.
+using NewManifests = std::map<Digest, std::string>;
+
+/// skopeo and podman look for OCI manifests only in a layout: one of docker's becomes one that lists the same
+/// blobs, under another digest.
+ArchivedImage as_oci(ArchivedImage archived, NewManifests& manifests) {
+  Manifest& manifest = archived.image.manifest;
+  if (manifest.media_type == media_type::kManifest) return archived;
+  manifest.media_type = media_type::kManifest;
+  manifest.config.media_type = media_type::kConfig;
+  for (Descriptor& layer : manifest.layers)
+    layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+  std::string text = write_manifest(manifest);
+  archived.image.descriptor =
+      Descriptor{.media_type = manifest.media_type, .digest = digest_of(text), .size = text.size()};
+  manifests.emplace(archived.image.descriptor.digest, std::move(text));
+  return archived;
+}
+
 /// One entry for each name; an image without names has one as well.
 std::vector<Descriptor> index_entries(std::span<const ArchivedImage> images) {
   std::map<std::pair<ArchiveName, Digest>, Descriptor> sorted;
@@ -170,8 +189,11 @@ void add_entry(std::vector<ArchivedImage>& images, ArchivedImage entry) {
 
 }  // namespace
 
-void save_oci_archive(const Store& store, std::span<const ArchivedImage> images, ByteSink& out,
+void save_oci_archive(const Store& store, std::span<const ArchivedImage> given, ByteSink& out,
                       Progress& progress) {
+  NewManifests manifests;
+  std::vector<ArchivedImage> images;
+  for (const ArchivedImage& archived : given) images.push_back(as_oci(archived, manifests));
   ArchiveWriter archive(out);
   archive.add_text(kOciLayout, dump_json({{"imageLayoutVersion", kLayoutVersion}}));
   archive.add_text(kOciIndex, write_index({.media_type = std::string(media_type::kIndex),
@@ -183,7 +205,11 @@ void save_oci_archive(const Store& store, std::span<const ArchivedImage> images,
       folder = digest.algorithm_name();
       archive.add_folder(std::string(kBlobsFolder) + folder);
     }
-    save_blob(store, digest, size, archive, progress);
+    if (const auto fresh = manifests.find(digest); fresh != manifests.end()) {
+      archive.add_text(member_of(digest), fresh->second);
+    } else {
+      save_blob(store, digest, size, archive, progress);
+    }
   }
   archive.finish();
 }

@@ -191,3 +191,59 @@ start_docker() {
   has "$output" "-o FILE"
   [ "$status" -eq 1 ]
 }
+
+@test "an image in docker's own format goes through an OCI archive with its id and its blobs" {
+  small_image
+  start_registry "$world/registry"
+  "$LAY" save -q -o small.tar small
+  skopeo copy -q --dest-tls-verify=false --format v2s2 docker-archive:small.tar "docker://$registry/small:1"
+  image=$registry/small:1
+  "$LAY" pull -q "$image" >/dev/null
+  has "$("$LAY" inspect -f '{{.MediaType}}' "$image")" docker
+  "$LAY" save -q --format oci-archive -o oci.tar "$image"
+  [ "$(skopeo inspect --raw "oci-archive:oci.tar:$image" | jq -r .config.digest)" = "$(id_of "$image")" ]
+  skopeo copy -q "oci-archive:oci.tar:$image" oci:layout:1
+  run podman_ load -q -i oci.tar
+  has "$output" "$image"
+  "$LAY" --root "$world/root2" load -q -i oci.tar
+  [ "$("$LAY" --root "$world/root2" inspect -f '{{.Id}}' "$image")" = "$(id_of "$image")" ]
+}
+
+@test "a full disk and a killed load leave the store as it was" {
+  small_image
+  "$LAY" run --name c --network none small sh -c 'dd if=/dev/urandom of=/big bs=64k count=128 2>/dev/null'
+  "$LAY" commit -q c big:1 >/dev/null
+  "$LAY" save -q -o docker.tar big:1
+  "$LAY" save -q --format oci-archive -o oci.tar big:1
+  mkdir disk
+  mount -t tmpfs -o size=6m lay-test disk
+  export LAY_ROOT=$world/disk/root LAY_LAYER_FORM=tree
+  small_image
+  before=$(store_state)
+  local file
+  for file in docker.tar oci.tar; do
+    refused 1 "No space left" "$LAY" load -q -i $file || failed=1
+    [ "$(store_state)" = "$before" ] || failed=1
+    [ -z "$(ls "$LAY_ROOT/ingest")" ] || failed=1
+  done
+  umount disk
+  [ -z "${failed-}" ]
+  export LAY_ROOT=$world/root LAY_LAYER_FORM=erofs
+  "$LAY" rm c >/dev/null
+  "$LAY" rmi big:1 >/dev/null
+  before=$(store_state)
+  mkfifo pipe
+  "$LAY" load -q <pipe &
+  loader=$!
+  exec {hold}>pipe
+  head -c 5000000 docker.tar >&"$hold"
+  wait_until 10 test -n "$(ls "$LAY_ROOT/ingest")"
+  kill -KILL "$loader"
+  wait "$loader" || true
+  exec {hold}>&-
+  [ "$(store_state)" = "$before" ]
+  "$LAY" prune -f >/dev/null
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+  "$LAY" load -q -i docker.tar
+  "$LAY" fsck -q
+}

@@ -15,7 +15,8 @@ namespace lay::layerstore {
 
 enum class ArchiveFormat {
   docker,  ///< manifest.json, configs, layers as plain tars: every `load` takes it, several images at once
-  oci,     ///< an OCI image layout: blobs, and so the manifests' digests, as they are
+  oci,     ///< an OCI image layout: blobs, and so the manifests' digests, as they are; only docker's own
+           ///< manifests are rewritten, since nobody finds them in a layout
 };
 
 /// "docker-archive" or "oci-archive"; throws invalid.
