@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "base/error.h"
@@ -21,6 +22,7 @@ UniqueFd open_direct(const std::string& path) {
     if (::isatty(STDOUT_FILENO) != 0)
       throw Error(Errc::invalid, "an archive is nothing for a terminal")
           .with_hint("give a file with -o FILE");
+    ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error to clean up after, not the end
     return UniqueFd{::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)};
   }
   struct ::stat status {};

@@ -331,3 +331,25 @@ TXT
     tar -tf out.tar >/dev/null
   done
 }
+
+@test "export gives its layers back when the reader goes away" {
+  debian_image
+  "$LAY" export debian:12 2>said | head -c 100 >/dev/null || true
+  grep -qi "broken pipe" said
+  wait_until 10 nothing_mounted
+}
+
+nothing_mounted() { [ "$(grep -c "$LAY_RUN/layers/" /proc/self/mountinfo)" = 0 ]; }
+
+@test "diff and export see the same over unpacked layers, and of a running container" {
+  export LAY_LAYER_FORM=tree
+  small_image
+  "$LAY" run -d --name c --network none small sh -c 'rm /bin/nc; echo x >/x; : >/ready; sleep 60' >/dev/null
+  wait_until 10 "$LAY" exec c test -e /ready
+  [ "$("$LAY" diff c)" = $'C /bin\nD /bin/nc\nA /ready\nA /x' ]
+  "$LAY" commit -q c top:1 >/dev/null
+  [ "$("$LAY" diff top:1)" = $'C /bin\nD /bin/nc\nA /ready\nA /x' ]
+  "$LAY" export -o c.tar c
+  "$LAY" export -o top.tar top:1
+  cmp c.tar top.tar
+}
