@@ -18,11 +18,15 @@
 #include "inode.h"
 #include "layer_folders.h"
 #include "overlay_notation.h"
+#include "sparse_file.h"
 #include "tar_reader.h"
 
 namespace lay::layerstore {
 
 namespace {
+
+/// In shorter files SparseFileSink leaves no holes.
+constexpr std::uint64_t kWithHoles = 64 * 1024;
 
 constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
 
@@ -137,9 +141,14 @@ class LayerUnpacker {
     make_replacing(path, [&](const UniqueFd& parent) {
       file = sys::open_at(parent, path.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     });
-    for (auto piece = reader_.read_data(); !piece.empty(); piece = reader_.read_data()) {
-      sys::write_all(file, piece);
-      throw_if_cancelled();
+    if (entry.regions) {
+      unpack_regions(entry, file);
+    } else if (entry.size >= kWithHoles) {
+      SparseFileSink sparse(file);
+      unpack_data([&](std::span<const std::byte> piece) { sparse.write(piece); });
+      sparse.finish();
+    } else {
+      unpack_data([&](std::span<const std::byte> piece) { sys::write_all(file, piece); });
     }
     // Writing and chown(2) clear suid, sgid and capabilities: those come last.
     set_owner(file, entry.uid, entry.gid);
@@ -147,6 +156,33 @@ class LayerUnpacker {
     for (const Xattr& xattr : entry.xattrs)
       if (!overlay_xattr(xattr.name)) set_xattr_fd(file, xattr);
     set_mtime(file, entry.mtime);
+  }
+
+  template <class Write>
+  void unpack_data(Write&& write) {
+    for (auto piece = reader_.read_data(); !piece.empty(); piece = reader_.read_data()) {
+      write(piece);
+      throw_if_cancelled();
+    }
+  }
+
+  /// A piece may end in the middle of a region, and go over several.
+  void unpack_regions(const TarEntry& entry, const UniqueFd& file) {
+    auto region = entry.regions->begin();
+    std::uint64_t done = 0;  // of the region
+    unpack_data([&](std::span<const std::byte> piece) {
+      while (!piece.empty()) {
+        const auto due = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), region->size - done));
+        const std::size_t count = sys::pwrite_some(file, piece.first(due), region->offset + done);
+        piece = piece.subspan(count);
+        done += count;
+        if (done == region->size) {
+          ++region;
+          done = 0;
+        }
+      }
+    });
+    sys::ftruncate(file, entry.size);
   }
 
   /// Layers are unpacked by themselves, so a link can only lead to a file of the same layer.

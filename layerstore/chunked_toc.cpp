@@ -113,7 +113,8 @@ bool is_utf8(const std::string& text) {
 bool is_describable(const ChunkedEntry& chunked) {
   const TarEntry& entry = chunked.entry;
   const std::string_view framing = text_of(chunked.framing);
-  if (framing.size() < kTarBlock || !is_utf8(entry.path) || !is_utf8(entry.link)) return false;
+  if (entry.regions || framing.size() < kTarBlock || !is_utf8(entry.path) || !is_utf8(entry.link))
+    return false;
   for (const Xattr& xattr : entry.xattrs)
     if (!is_utf8(xattr.name)) return false;
   const std::string_view headers = framing.substr(framing.size() % kTarBlock);  // padding stands before them

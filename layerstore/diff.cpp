@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "data_map.h"
 #include "inode.h"
 #include "merged_view.h"
 #include "overlay_notation.h"
@@ -263,16 +264,25 @@ class Walk {
       throw Error(Errc::io, "it was replaced while the folder was read");
     entry.size = static_cast<std::uint64_t>(inode.status.st_size);
     if (inode.marks.metacopy) {
-      write_file(entry, view().open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+      write_file(entry, view().open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), inode.status.st_mtim);
     } else {
-      write_file(entry, fd);
+      write_file(entry, fd, inode.status.st_mtim);
     }
   }
 
-  void write_file(const TarEntry& entry, const UniqueFd& data) {
+  void write_file(TarEntry& entry, const UniqueFd& data, const timespec& mtime) {
+    if (kind_ == TreeKind::live) {
+      write(entry);
+      return append_live(data, entry.size);
+    }
+    entry.regions = find_worthwhile_holes(data, entry.size);
     write(entry);
-    if (kind_ == TreeKind::live) return append_live(data, entry.size);
-    out_.append_file(data, entry.size);
+    if (!entry.regions) return out_.append_file(data, entry.size);
+    out_.append_regions(data, *entry.regions);
+    const struct ::stat after = sys::stat_of(data);  // what came into a hole meanwhile was not read
+    if (static_cast<std::uint64_t>(after.st_size) != entry.size || after.st_mtim.tv_sec != mtime.tv_sec ||
+        after.st_mtim.tv_nsec != mtime.tv_nsec)
+      throw Error(Errc::io, "file changed while it was read");
   }
 
   /// After the header nothing may be left out any more, whatever the reason.

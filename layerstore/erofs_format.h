@@ -7,8 +7,9 @@
 #include <string_view>
 
 /// The part of the EROFS on-disk format that a layer needs: uncompressed, blocks of 512 bytes because the
-/// data of a tar are aligned to no more, files as one chunk of a second device, which is the tar. All numbers
-/// are little endian. Source: Linux, fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst.
+/// data of a tar are aligned to no more, files as chunks of a second device, which is the tar: one for a
+/// whole file, several where it has holes. All numbers are little endian. Source: Linux, fs/erofs/erofs_fs.h
+/// and Documentation/filesystems/erofs.rst.
 namespace lay::layerstore::erofs {
 
 static_assert(std::endian::native == std::endian::little, "on-disk structures are written as they are");
@@ -87,7 +88,8 @@ constexpr unsigned kLayoutShift = 1;
 
 constexpr std::uint32_t kChunkIndexes = 0x20;   ///< in Inode::place
 constexpr std::uint32_t kChunkBitsMask = 0x1f;  ///< log2 of the chunk in blocks
-constexpr std::uint32_t kNoBlock = 0xffffffff;
+constexpr unsigned kMaxChunkBits = kBlockBits + kChunkBitsMask;
+constexpr std::uint32_t kNoBlock = 0xffffffff;  ///< of a chunk that is a hole
 
 struct ChunkIndex {
   std::uint16_t block_high;

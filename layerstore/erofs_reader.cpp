@@ -151,7 +151,7 @@ class ImageReader {
   void read_content(LayerInode& inode, std::uint64_t number, const erofs::Inode& disk) const {
     if (S_ISREG(inode.mode)) {
       inode.size = disk.size;
-      if (disk.size > 0) inode.data_offset = read_chunk(number, disk);
+      if (disk.size > 0) read_chunks(inode, number, disk);
       return;
     }
     if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode)) {
@@ -169,17 +169,37 @@ class ImageReader {
     require(S_ISLNK(inode.mode) || disk.size == 0, "a node has a size");
   }
 
-  std::uint64_t read_chunk(std::uint64_t number, const erofs::Inode& disk) const {
-    require(layout_of(disk) == erofs::DataLayout::chunks, "a file is not one chunk");
+  void read_chunks(LayerInode& file, std::uint64_t number, const erofs::Inode& disk) const {
+    require(layout_of(disk) == erofs::DataLayout::chunks, "a file has no chunks");
     const unsigned bits = (disk.place & erofs::kChunkBitsMask) + erofs::kBlockBits;
-    require((disk.place & erofs::kChunkIndexes) != 0 && bits < 64 && (disk.size - 1) >> bits == 0,
-            "a file is not one chunk");
-    const auto chunk = record<erofs::ChunkIndex>(
-        erofs::align(number * erofs::kInodeUnit + head_size(disk), sizeof(erofs::ChunkIndex)));
-    require(chunk.device == 1 && chunk.block_high == 0, "a file does not lie in the tar");
-    const std::uint64_t offset = chunk.block * erofs::kBlock;
-    require(offset <= tar_size_ && disk.size <= tar_size_ - offset, "a file reaches beyond the tar");
-    return offset;
+    require((disk.place & ~erofs::kChunkBitsMask) == erofs::kChunkIndexes,
+            "a file has chunks of an unknown form");
+    const std::uint64_t count = ((disk.size - 1) >> bits) + 1;
+    const std::uint64_t start =
+        erofs::align(number * erofs::kInodeUnit + head_size(disk), sizeof(erofs::ChunkIndex));
+    require(count <= image_.size() / sizeof(erofs::ChunkIndex), "it ends too early");
+    std::vector<DataRegion> regions;
+    std::uint64_t next = 0;  // where in the tar the next byte of data has to be
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto chunk = record<erofs::ChunkIndex>(start + i * sizeof(erofs::ChunkIndex));
+      if (chunk.block == erofs::kNoBlock) {
+        require(chunk.device == 0xffff && chunk.block_high == 0xffff, "a hole lies somewhere");
+        continue;
+      }
+      require(chunk.device == 1 && chunk.block_high == 0, "a file does not lie in the tar");
+      const std::uint64_t offset = chunk.block * erofs::kBlock;
+      const std::uint64_t size = std::min(std::uint64_t{1} << bits, disk.size - (i << bits));
+      require(offset <= tar_size_ && size <= tar_size_ - offset, "a file reaches beyond the tar");
+      if (regions.empty()) file.data_offset = next = offset;
+      require(offset == next, "the data of a file are not in a row");
+      next += size;
+      if (!regions.empty() && regions.back().offset + regions.back().size == i << bits) {
+        regions.back().size += size;
+      } else {
+        regions.push_back({i << bits, size});
+      }
+    }
+    if (regions.empty() || regions.front() != DataRegion{0, disk.size}) file.regions = std::move(regions);
   }
 
   std::string content_of(std::uint64_t number, const erofs::Inode& disk) const {

@@ -29,10 +29,14 @@ constexpr std::size_t kBuffer = 256 * 1024;
 /// A longer tail is not worth moving its inode to where it fits.
 constexpr std::uint64_t kMaxInlineTail = 384;
 
+/// All chunks of a layer together: 128 MiB of image.
+constexpr std::uint64_t kMaxChunks = std::uint64_t{1} << 24U;
+
 /// Where one inode goes.
 struct Place {
   std::uint64_t offset = 0;  ///< of the inode; 0: not part of the tree
   std::uint32_t block = 0;   ///< of the first whole data block, counted from the first in the image
+  unsigned chunk_bits = 0;   ///< log2 of a chunk of a file, bytes
   erofs::DataLayout layout = erofs::DataLayout::plain;
 };
 
@@ -91,6 +95,30 @@ std::uint8_t dirent_type(mode_t mode) {
     default:
       return 7;  // symlink
   }
+}
+
+/// log2 of the largest chunk of which each lies in one region or in none; one as long as the file where there
+/// are no holes.
+unsigned chunk_bits(const LayerInode& file) {
+  unsigned bits = std::max(static_cast<unsigned>(std::bit_width(file.size - 1)), erofs::kBlockBits);
+  const auto divide = [&](std::uint64_t border) {
+    if (border > 0 && border < file.size)
+      bits = std::min(bits, static_cast<unsigned>(std::countr_zero(border)));
+  };
+  if (file.regions) {
+    for (const DataRegion& region : *file.regions) {
+      divide(region.offset);
+      divide(region.offset + region.size);
+    }
+    bits = std::min(bits, erofs::kMaxChunkBits);
+  }
+  if (bits < erofs::kBlockBits)
+    throw Error::make(Errc::unsupported, "its holes are not aligned to {} bytes", erofs::kBlock);
+  return bits;
+}
+
+std::uint64_t chunk_count(const LayerInode& file, unsigned bits) {
+  return ((file.size - 1) >> bits) + 1;
 }
 
 /// Names in byte order, with "." and ".." where they belong.
@@ -171,6 +199,7 @@ class ImageWriter {
                         tar_size_);
     std::uint64_t end = kMetaStart;
     std::uint64_t blocks = 0;
+    std::uint64_t chunks = 0;
     each_inode([&](InodeIndex index, InodeIndex parent) {
       const LayerInode& inode = tree_.inodes[index];
       Place& place = places_[index];
@@ -181,7 +210,13 @@ class ImageWriter {
       if (S_ISREG(inode.mode)) {
         if (inode.size == 0) return;
         place.layout = erofs::DataLayout::chunks;
-        end = erofs::align(end, sizeof(erofs::ChunkIndex)) + sizeof(erofs::ChunkIndex);
+        place.chunk_bits = chunk_bits(inode);
+        const std::uint64_t count = chunk_count(inode, place.chunk_bits);
+        chunks += inode.regions ? count : 0;
+        if (count > kMaxChunks || chunks > kMaxChunks)
+          throw Error::make(Errc::unsupported, "sparse files take {} chunks, more than {}", chunks,
+                            kMaxChunks);
+        end = erofs::align(end, sizeof(erofs::ChunkIndex)) + count * sizeof(erofs::ChunkIndex);
         return;
       }
       const std::uint64_t size = content_size(index, parent);
@@ -283,13 +318,32 @@ class ImageWriter {
     if (place.layout == erofs::DataLayout::chunks) {
       const std::uint64_t end = place.offset + sizeof(erofs::Inode) + xattrs_size(inode);
       out_.pad_to(erofs::align(end, sizeof(erofs::ChunkIndex)));
-      out_.append(bytes_of(
-          erofs::ChunkIndex{.block_high = 0,
-                            .device = 1,
-                            .block = static_cast<std::uint32_t>(inode.data_offset / erofs::kBlock)}));
+      write_chunks(inode, place.chunk_bits);
     } else if (place.layout == erofs::DataLayout::inline_tail) {
       out_.append(std::string_view(bytes).substr(bytes.size() / erofs::kBlock * erofs::kBlock));
     }
+  }
+
+  void write_chunks(const LayerInode& file, unsigned bits) {
+    static constexpr erofs::ChunkIndex kHole{
+        .block_high = 0xffff, .device = 0xffff, .block = erofs::kNoBlock};
+    const std::vector<DataRegion> whole{{0, file.size}};
+    const std::vector<DataRegion>& regions = file.regions ? *file.regions : whole;
+    std::uint64_t chunk = 0;
+    std::uint64_t data = file.data_offset;  // of the region's first byte, in the tar
+    const auto fill_holes = [&](std::uint64_t until) {
+      for (; chunk < until; ++chunk) out_.append(bytes_of(kHole));
+    };
+    for (const DataRegion& region : regions) {
+      fill_holes(region.offset >> bits);
+      for (; chunk << bits < region.offset + region.size; ++chunk) {
+        const std::uint64_t block = (data + (chunk << bits) - region.offset) / erofs::kBlock;
+        out_.append(bytes_of(
+            erofs::ChunkIndex{.block_high = 0, .device = 1, .block = static_cast<std::uint32_t>(block)}));
+      }
+      data += region.size;
+    }
+    fill_holes(chunk_count(file, bits));
   }
 
   erofs::Inode make_inode(InodeIndex index, std::uint64_t content_size) const {
@@ -314,11 +368,8 @@ class ImageWriter {
   std::uint32_t place_field(const LayerInode& inode, const Place& place) const {
     if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode))
       return erofs::encode_device(gnu_dev_major(inode.device), gnu_dev_minor(inode.device));
-    if (place.layout == erofs::DataLayout::chunks) {
-      // One chunk that is at least as long as the file
-      const unsigned bits = static_cast<unsigned>(std::bit_width(inode.size - 1));
-      return erofs::kChunkIndexes | (bits > erofs::kBlockBits ? bits - erofs::kBlockBits : 0);
-    }
+    if (place.layout == erofs::DataLayout::chunks)
+      return erofs::kChunkIndexes | (place.chunk_bits - erofs::kBlockBits);
     return static_cast<std::uint32_t>(data_block_) + place.block;
   }
 

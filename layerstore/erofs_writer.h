@@ -12,7 +12,7 @@ namespace lay::layerstore {
 ///   tar_size   bytes of the tar, which data offsets point into
 ///   out        receives the image from its start; not finished here
 ///   throws     unsupported when the layer exceeds the format (a tar of 2 TiB, 256 KiB of attributes on one
-///              inode)
+///              inode, sparse files whose holes are not aligned to 512 bytes or need too many chunks)
 /// The same tree gives the same bytes. Memory: some 20 bytes for each inode.
 void write_erofs(const LayerTree& tree, std::uint64_t tar_size, ByteSink& out);
 

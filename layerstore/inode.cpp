@@ -114,6 +114,29 @@ std::optional<std::string> xattr_value(const UniqueFd& fd, FdKind kind, const st
   return value;
 }
 
+std::optional<std::uint64_t> seek_data(const UniqueFd& fd, std::uint64_t offset) {
+  const off_t found = ::lseek(fd.get(), static_cast<off_t>(offset), SEEK_DATA);
+  if (found >= 0) return static_cast<std::uint64_t>(found);
+  if (errno == ENXIO) return std::nullopt;
+  if (errno == EINVAL) return offset;
+  throw Error::from_errno("look for data behind {}", offset);
+}
+
+std::uint64_t seek_hole(const UniqueFd& fd, std::uint64_t offset) {
+  const off_t found = ::lseek(fd.get(), static_cast<off_t>(offset), SEEK_HOLE);
+  if (found >= 0) return static_cast<std::uint64_t>(found);
+  if (errno == EINVAL || errno == ENXIO) return std::uint64_t{INT64_MAX};
+  throw Error::from_errno("look for a hole behind {}", offset);
+}
+
+void rewind(const UniqueFd& fd) {
+  if (::lseek(fd.get(), 0, SEEK_SET) < 0) throw Error::from_errno("go back to the start");
+}
+
+void read_ahead(const UniqueFd& fd, std::uint64_t offset, std::uint64_t size) {
+  ::posix_fadvise(fd.get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+}
+
 void set_owner(const UniqueFd& fd, uid_t uid, gid_t gid) {
   if (::fchown(fd.get(), uid, gid) < 0) throw Error::from_errno("set owner {}:{}", uid, gid);
 }

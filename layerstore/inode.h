@@ -38,6 +38,16 @@ std::string xattr_names(const UniqueFd& fd, FdKind kind);
 /// getxattr(2); empty when it vanished.
 std::optional<std::string> xattr_value(const UniqueFd& fd, FdKind kind, const std::string& name);
 
+/// lseek(2) with SEEK_DATA: where data begin, at `offset` or behind it; empty when none do. A file system
+/// that does not know says that all is data.
+std::optional<std::uint64_t> seek_data(const UniqueFd& fd, std::uint64_t offset);
+/// lseek(2) with SEEK_HOLE: where the data at `offset` end.
+std::uint64_t seek_hole(const UniqueFd& fd, std::uint64_t offset);
+/// lseek(2) to the start.
+void rewind(const UniqueFd& fd);
+/// posix_fadvise(2), POSIX_FADV_WILLNEED: a wish, which may fail.
+void read_ahead(const UniqueFd& fd, std::uint64_t offset, std::uint64_t size);
+
 /// fchown(2).
 void set_owner(const UniqueFd& fd, uid_t uid, gid_t gid);
 /// utimensat(2) with AT_EMPTY_PATH, so that it works on O_PATH descriptors too; both times become `time`.

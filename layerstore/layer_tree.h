@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct LayerInode {
   timespec mtime{};
   std::uint64_t size = 0;         ///< of a regular file, bytes
   std::uint64_t data_offset = 0;  ///< where its data begin in the tar; a multiple of 512
+  /// Of a sparse file, ascending and apart; their bytes lie back to back from data_offset on.
+  std::optional<std::vector<DataRegion>> regions;
   dev_t device = 0;
   std::string link;                    ///< target of a symlink
   std::vector<Xattr> xattrs;           ///< by name

@@ -76,8 +76,43 @@ void check_charset(const Record& record) {
 
 enum class Heeded { yes, no };
 
+constexpr std::string_view kSparse = "GNU.sparse.";
+
+/// Collects the records of one sparse file, which belong together.
+class SparseRecords {
+ public:
+  void add(const Record& record) {
+    const std::string_view key = record.key.substr(kSparse.size());
+    auto& value = key == "major"      ? major_
+                  : key == "minor"    ? minor_
+                  : key == "name"     ? name_
+                  : key == "realsize" ? size_
+                                      : other_;
+    value = record;
+  }
+
+  /// Empty when there were none.
+  std::optional<SparsePax> result() const {
+    if (!major_ && !minor_ && !name_ && !size_ && !other_) return std::nullopt;
+    if (other_ || !major_ || major_->value != "1" || !minor_ || minor_->value != "0")
+      throw Error(Errc::unsupported, "sparse files are supported in the pax format 1.0 only")
+          .with_hint("make the tar with --format=posix --sparse-version=1.0, or without --sparse");
+    if (!name_ || !size_)
+      throw Error(Errc::invalid, "the pax header of a sparse file lacks its name or size");
+    return SparsePax{.name = parse_text(*name_),
+                     .size = static_cast<std::uint64_t>(parse_whole(*size_, size_->value))};
+  }
+
+ private:
+  std::optional<Record> major_;
+  std::optional<Record> minor_;
+  std::optional<Record> name_;
+  std::optional<Record> size_;
+  std::optional<Record> other_;  ///< of another format
+};
+
 /// Puts one record into `pax`; says whether it is one that changes the entry.
-Heeded apply_record(const Record& record, PaxAttributes& pax) {
+Heeded apply_record(const Record& record, PaxAttributes& pax, SparseRecords& sparse) {
   if (record.key == "path") {
     pax.path = parse_text(record);
   } else if (record.key == "linkpath") {
@@ -92,9 +127,8 @@ Heeded apply_record(const Record& record, PaxAttributes& pax) {
     pax.mtime = parse_seconds(record);
   } else if (record.key.starts_with(kPaxXattrPrefix)) {
     pax.xattrs.push_back({std::string(record.key.substr(kPaxXattrPrefix.size())), std::string(record.value)});
-  } else if (record.key.starts_with("GNU.sparse.")) {
-    throw Error(Errc::unsupported, "sparse files are not supported")
-        .with_hint("make the tar without --sparse");
+  } else if (record.key.starts_with(kSparse)) {
+    sparse.add(record);
   } else {
     if (record.key == "hdrcharset") check_charset(record);
     return Heeded::no;
@@ -106,22 +140,25 @@ Heeded apply_record(const Record& record, PaxAttributes& pax) {
 
 PaxAttributes parse_pax(std::string_view records) {
   PaxAttributes pax;
+  SparseRecords sparse;
   std::set<std::string_view> seen;
   while (!records.empty()) {
     const Record record = take_record(records);
     if (record.key.find('\0') != std::string_view::npos) throw_malformed();
     if (!seen.insert(record.key).second)
       throw Error::make(Errc::invalid, "the pax header gives '{}' twice", printable(record.key));
-    apply_record(record, pax);
+    apply_record(record, pax, sparse);
   }
+  pax.sparse = sparse.result();
   return pax;
 }
 
 void check_global_pax(std::string_view records) {
   PaxAttributes ignored;
+  SparseRecords sparse;
   while (!records.empty()) {
     const Record record = take_record(records);
-    if (apply_record(record, ignored) == Heeded::yes)
+    if (apply_record(record, ignored, sparse) == Heeded::yes)
       throw Error::make(Errc::invalid,
                         "a global pax header sets '{}', which readers of tar treat differently",
                         printable(record.key));

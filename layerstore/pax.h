@@ -11,6 +11,12 @@
 
 namespace lay::layerstore {
 
+/// A sparse file in the pax format 1.0, whose map is in front of its data.
+struct SparsePax {
+  std::string name;
+  std::uint64_t size = 0;  ///< of the file as it is read
+};
+
 /// What the extended headers before an entry say about it; what they leave out is in its ustar header.
 struct PaxAttributes {
   std::optional<std::string> path;
@@ -20,11 +26,12 @@ struct PaxAttributes {
   std::optional<std::int64_t> gid;
   std::optional<timespec> mtime;
   std::vector<Xattr> xattrs;
+  std::optional<SparsePax> sparse;
 };
 
 /// Parses the records of one pax extended header (POSIX.1-2017, pax, "pax Extended Header").
 /// Throws invalid on anything that readers of tar do not agree about: broken records, keys given twice, NUL
-/// in names; unsupported on GNU sparse files. Unknown keys are passed over, as POSIX asks.
+/// in names; unsupported on sparse files of formats before 1.0. Unknown keys are passed over, as POSIX asks.
 PaxAttributes parse_pax(std::string_view records);
 
 /// A global header may only carry what does not change entries; readers differ in whether they heed it.

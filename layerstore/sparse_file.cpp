@@ -22,10 +22,11 @@ bool is_zero(std::span<const std::byte> bytes) {
 void SparseFileSink::write(std::span<const std::byte> bytes) {
   std::size_t data = 0;  // bytes in front that are to be written
   while (data < bytes.size()) {
-    // Holes begin and end at multiples of kHole of the file.
+    // Holes begin and end at multiples of kHole of the file, or where what is written at once does.
     const std::size_t to_boundary = kHole - static_cast<std::size_t>((offset_ + data) % kHole);
     const std::size_t piece = std::min(to_boundary, bytes.size() - data);
-    if (piece == kHole && is_zero(bytes.subspan(data, piece))) {
+    const bool may_be_part = data == 0 || data + piece == bytes.size();
+    if ((piece == kHole || may_be_part) && is_zero(bytes.subspan(data, piece))) {
       write_data(bytes.first(data));
       offset_ += piece;
       bytes = bytes.subspan(data + piece);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "entry_path.h"
+#include "sparse_map.h"
 #include "tar_fields.h"
 
 namespace lay::layerstore {
@@ -50,8 +51,8 @@ EntryType entry_type(char flag, std::string_view path) {
     case '6':
       return EntryType::fifo;
     case 'S':
-      throw Error(Errc::unsupported, "sparse files are not supported")
-          .with_hint("make the tar without --sparse");
+      throw Error(Errc::unsupported, "sparse files are supported in the pax format 1.0 only")
+          .with_hint("make the tar with --format=posix --sparse-version=1.0, or without --sparse");
     default:
       throw Error::make(Errc::invalid, "entries of type '{}' are not known", printable({&flag, 1}));
   }
@@ -96,6 +97,7 @@ std::string gnu_text(const std::string& payload) {
 }
 
 TarEntry make_entry(const TarBlock& block, std::string path, std::string link, PaxAttributes pax) {
+  const bool is_sparse = pax.sparse.has_value();
   TarEntry entry{.path = std::move(path)};
   entry.type = entry_type(block.type, entry.path);
   entry.mode = static_cast<mode_t>(parse_tar_number(block.mode, "mode") & 07777);
@@ -106,6 +108,8 @@ TarEntry make_entry(const TarBlock& block, std::string path, std::string link, P
   entry.size = entry_size(block, pax);
   if (entry.size > 0 && entry.type != EntryType::regular)
     throw Error::make(Errc::invalid, "it is no file but has {} bytes of data", entry.size);
+  if (is_sparse && entry.type != EntryType::regular)
+    throw Error(Errc::invalid, "it is no file but has the map of a sparse one");
   if (entry.type == EntryType::symlink || entry.type == EntryType::hardlink) entry.link = std::move(link);
   if (entry.type == EntryType::character || entry.type == EntryType::block)
     entry.device = entry_device(block);
@@ -215,6 +219,24 @@ bool TarReader::read_extension(const TarBlock& block, Extensions& extensions) {
   return true;
 }
 
+/// Takes the map from the front of the data: what is left are the bytes of its regions.
+void TarReader::read_sparse_map(TarEntry& entry, std::uint64_t size) {
+  SparseMapParser parser(size);
+  for (std::size_t taken = 0;; taken += kTarBlock) {
+    if (data_left_ < kTarBlock || taken == kMaxTarExtension)
+      throw Error(Errc::invalid, "the map of a sparse file has no end");
+    const auto block = read_block();
+    if (!block) throw Error(Errc::invalid, "the tar ends in the map of a sparse file");
+    data_left_ -= kTarBlock;
+    if (parser.take({reinterpret_cast<const char*>(&*block), kTarBlock})) break;
+  }
+  entry.regions = parser.regions();
+  entry.size = size;
+  if (const std::uint64_t stored = sum_of(*entry.regions); stored != data_left_)
+    throw Error::make(Errc::invalid, "a sparse file has {} bytes of data, and its map says {}", data_left_,
+                      stored);
+}
+
 std::optional<TarEntry> TarReader::next() {
   const bool is_first = bytes_ == 0;
   skip_data();
@@ -232,7 +254,9 @@ std::optional<TarEntry> TarReader::next() {
                                           : "a tar header's checksum is wrong");
     if (read_extension(*block, extensions)) continue;
     PaxAttributes pax = std::move(extensions.pax).value_or(PaxAttributes{});
-    std::string path = pax.path              ? *pax.path
+    const std::optional<SparsePax> sparse = pax.sparse;
+    std::string path = sparse                ? sparse->name
+                       : pax.path            ? *pax.path
                        : extensions.gnu_path ? *extensions.gnu_path
                                              : parse_tar_path(*block);
     std::string link = pax.link              ? *pax.link
@@ -242,6 +266,7 @@ std::optional<TarEntry> TarReader::next() {
       TarEntry entry = make_entry(*block, path, std::move(link), std::move(pax));
       data_left_ = entry.size;
       padding_left_ = tar_padding(entry.size);
+      if (sparse) read_sparse_map(entry, sparse->size);
       return entry;
     } catch (Error& error) {
       error.add_context(fmt::format("entry '{}'", shown_path(path)));

@@ -21,7 +21,8 @@ namespace lay::layerstore {
 ///   after
 ///            is read, so that the caller's hash covers it, and not looked at. A tar without end is
 ///            truncated.
-///   throws   invalid, naming what is wrong; unsupported for sparse files and multi-volume tars
+///   sparse   files of the pax format 1.0 only; a global header may not set them
+///   throws   invalid, naming what is wrong; unsupported for older sparse files and multi-volume tars
 class TarReader {
  public:
   /// `framing`, when there is one, gets every byte that is no entry's data, as it is passed: headers,
@@ -30,7 +31,8 @@ class TarReader {
 
   /// The next entry, past what is left of the last one's data; empty when the whole stream has been read.
   std::optional<TarEntry> next();
-  /// A piece of the current entry's data, valid until the next call; empty at its end.
+  /// A piece of the current entry's data, valid until the next call; empty at its end. Of a sparse file, the
+  /// bytes of its regions.
   std::span<const std::byte> read_data();
   /// Bytes of the tar read so far.
   std::uint64_t bytes() const { return bytes_; }
@@ -51,6 +53,7 @@ class TarReader {
   std::span<const std::byte> next_piece();
   std::string read_payload(const TarBlock& block);
   bool read_extension(const TarBlock& block, Extensions& extensions);
+  void read_sparse_map(TarEntry& entry, std::uint64_t size);
   void skip_data();
   void skip_padding();
   void read_end();

@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "sparse_map.h"
 #include "tar_block.h"
 
 namespace lay::layerstore {
@@ -63,6 +64,22 @@ void TarStream::append_live_file(const UniqueFd& file, std::uint64_t size) {
     rest -= count;
   }
   append(std::string(tar_padding(size), '\0'));
+}
+
+void TarStream::append_regions(const UniqueFd& file, std::span<const DataRegion> regions) {
+  for (const DataRegion& region : regions) {
+    for (std::uint64_t done = 0; done < region.size;) {
+      const std::uint64_t rest = region.size - done;
+      if (room().size() < std::min<std::uint64_t>(rest, kLeastRead)) flush();
+      const std::size_t asked = static_cast<std::size_t>(std::min<std::uint64_t>(rest, room().size()));
+      const std::size_t count = sys::pread_some(file, room().first(asked), region.offset + done);
+      if (count == 0) throw Error(Errc::io, "file shrank while it was read");
+      used_ += count;
+      done += count;
+      throw_if_cancelled();
+    }
+  }
+  append(std::string(tar_padding(sum_of(regions)), '\0'));
 }
 
 void TarStream::flush() {

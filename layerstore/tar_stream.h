@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/stream.h"
 #include "base/unique_fd.h"
+#include "tar_entry.h"
 
 namespace lay::layerstore {
 
@@ -20,6 +22,9 @@ class TarStream {
   void append_file(const UniqueFd& file, std::uint64_t size);
   /// As above, of a file that is being written to: cut off at `size`, or filled up with zeros.
   void append_live_file(const UniqueFd& file, std::uint64_t size);
+  /// Appends the bytes of some regions of a file, and pads them to a block. Throws io when the file ends
+  /// before they do.
+  void append_regions(const UniqueFd& file, std::span<const DataRegion> regions);
   void flush();
   /// Bytes appended so far.
   std::uint64_t size() const { return flushed_ + used_; }

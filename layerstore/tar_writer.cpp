@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sparse_map.h"
 #include "tar_block.h"
 
 namespace lay::layerstore {
@@ -133,15 +134,32 @@ std::string pax_record(std::string_view key, std::string_view value) {
   return fmt::format("{} {}={}\n", length, key, value);
 }
 
-std::string pax_records(const TarEntry& entry, const TarBlock& block) {
+/// The name under which a reader that knows no sparse files would unpack the bytes that are stored: GNU
+/// tar's, as far as it needs no header of its own, since readers differ in whether "path" or
+/// "GNU.sparse.name" wins.
+std::string stored_name(const TarEntry& entry) {
+  constexpr std::string_view kFolder = "GNUSparseFile.0/";
+  const std::size_t base = entry.path.rfind('/') + 1;
+  std::string name = entry.path.substr(0, base).append(kFolder).append(entry.path, base);
+  return split_point(name) && is_ascii(name) ? name : std::string(kFolder) + "file";
+}
+
+std::string sparse_records(const TarEntry& entry) {
+  return pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
+         pax_record("GNU.sparse.name", entry.path) +
+         pax_record("GNU.sparse.realsize", std::to_string(entry.size));
+}
+
+std::string pax_records(const TarEntry& entry, const TarBlock& block, std::uint64_t stored) {
   std::string records;
-  const bool long_path = !split_point(entry.path) || !is_ascii(entry.path);
+  const bool long_path = !entry.regions && (!split_point(entry.path) || !is_ascii(entry.path));
   const bool long_link = entry.link.size() > block.link.size() || !is_ascii(entry.link);
   if (!is_utf8(entry.path) || !is_utf8(entry.link)) records += pax_record("hdrcharset", "BINARY");
   if (long_path) records += pax_record("path", entry.path);
+  if (entry.regions) records += sparse_records(entry);
   if (long_link) records += pax_record("linkpath", entry.link);
-  if (!fits_octal(block.size, static_cast<std::int64_t>(entry.size)))
-    records += pax_record("size", std::to_string(entry.size));
+  if (!fits_octal(block.size, static_cast<std::int64_t>(stored)))
+    records += pax_record("size", std::to_string(stored));
   if (!fits_octal(block.uid, entry.uid)) records += pax_record("uid", std::to_string(entry.uid));
   if (!fits_octal(block.gid, entry.gid)) records += pax_record("gid", std::to_string(entry.gid));
   if (!fits_octal(block.mtime, entry.mtime.tv_sec))
@@ -177,12 +195,14 @@ std::string pax_header(std::string records) {
 }  // namespace
 
 std::string write_tar_header(const TarEntry& entry) {
+  const std::string map = entry.regions ? write_sparse_map(*entry.regions, entry.size) : std::string();
+  const std::uint64_t stored = entry.regions ? map.size() + sum_of(*entry.regions) : entry.size;
   TarBlock block{};
-  put_path(block, entry.path);
+  put_path(block, entry.regions ? stored_name(entry) : entry.path);
   put_octal(block.mode, entry.mode & 07777U);
   put_octal(block.uid, entry.uid);
   put_octal(block.gid, entry.gid);
-  put_octal(block.size, entry.size);
+  put_octal(block.size, stored);
   put_octal(block.mtime,
             fits_octal(block.mtime, entry.mtime.tv_sec) ? static_cast<std::uint64_t>(entry.mtime.tv_sec) : 0);
   block.type = type_flag(entry.type);
@@ -191,8 +211,9 @@ std::string write_tar_header(const TarEntry& entry) {
   put_octal(block.device_major, gnu_dev_major(entry.device));
   put_octal(block.device_minor, gnu_dev_minor(entry.device));
   seal(block);
-  std::string records = pax_records(entry, block);
-  return records.empty() ? text_of(block) : pax_header(std::move(records)) + text_of(block);
+  std::string records = pax_records(entry, block, stored);
+  const std::string extended = records.empty() ? std::string() : pax_header(std::move(records));
+  return extended + text_of(block) + map;
 }
 
 std::string_view tar_end() {

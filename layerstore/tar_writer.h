@@ -11,6 +11,7 @@ namespace lay::layerstore {
 /// reach. The bytes depend on `entry` alone. Not libarchive's writer: its names depend on the locale, or
 /// every entry grows by a 1 KiB "hdrcharset" header that GNU tar complains about.
 ///   throws   unsupported when an xattr's name holds "=" or the extended header would exceed 1 MiB
+/// A sparse file's header ends with its map: pax sparse format 1.0 (sparse_map.h).
 /// Names that are not ASCII are written as pax "path" of raw bytes, marked
 /// "hdrcharset=BINARY" when not UTF-8.
 std::string write_tar_header(const TarEntry& entry);

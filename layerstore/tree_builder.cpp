@@ -59,6 +59,12 @@ void set_metadata(LayerInode& inode, const TarEntry& entry) {
   }
 }
 
+/// A map may also say that there are none.
+bool has_holes(const TarEntry& entry) {
+  return entry.regions && entry.size > 0 &&
+         (entry.regions->empty() || entry.regions->front() != DataRegion{0, entry.size});
+}
+
 /// Puts the components of `path` in front of `rest`.
 void prepend_components(std::deque<std::string>& rest, std::string_view path) {
   std::vector<std::string> parts = split(path, '/');
@@ -97,6 +103,7 @@ void TreeBuilder::add_named(const TarEntry& entry, const EntryPath& path, std::u
   inode.device = entry.device;
   if (entry.type == EntryType::symlink) inode.link = entry.link;
   if (entry.type == EntryType::regular) inode.data_offset = data_offset;
+  if (has_holes(entry)) inode.regions = entry.regions;
   set_metadata(inode, entry);
   const InodeIndex folder = folder_at(path.parent);
   unlink(folder, path.name);

@@ -53,24 +53,57 @@ inline TreeDescription describe_layer_tree(const layerstore::LayerTree& tree) {
   return result;
 }
 
+/// The regions of each sparse file.
+inline std::map<std::string, std::vector<layerstore::DataRegion>> regions_of(
+    const layerstore::LayerTree& tree) {
+  std::map<std::string, std::vector<layerstore::DataRegion>> result;
+  layerstore::walk_tree(tree,
+                        [&](layerstore::InodeIndex inode, layerstore::InodeIndex, const std::string& path) {
+                          if (tree.inodes[inode].regions) result[path] = *tree.inodes[inode].regions;
+                        });
+  return result;
+}
+
+/// A tar and its image as the kernel shows them.
+class MountedForm {
+ public:
+  MountedForm(const std::string& tar, const std::string& image)
+      : tar_(write("tar", tar)), mount_(layerstore::mount_erofs(write("image", image), tar_)) {}
+  const UniqueFd& root() const { return mount_; }
+
+ private:
+  UniqueFd write(const std::string& name, const std::string& text) const {
+    UniqueFd file = sys::open_at(temp_.fd(), name, O_RDWR | O_CREAT, 0600);
+    sys::write_all(file, text);
+    return file;
+  }
+
+  TempFolder temp_;
+  UniqueFd tar_;
+  UniqueFd mount_;
+};
+
+/// The image over `tar`.
+inline std::string image_of(const std::string& tar) {
+  StringSource source(tar);
+  StringSink image;
+  layerstore::write_erofs(layerstore::index_layer(source).tree, tar.size(), image);
+  return image.text();
+}
+
 /// The mounted form of `tar`, beside its unpacked form in `folder`.
 inline void check_mounted_form(const std::string& folder, const std::string& tar,
                                const layerstore::IndexedLayer& indexed) {
   StringSink image;
   layerstore::write_erofs(indexed.tree, tar.size(), image);
   const TreeDescription described = describe_layer_tree(indexed.tree);
-  CHECK(describe_layer_tree(layerstore::read_erofs(image.text(), tar.size())) == described);
+  const layerstore::LayerTree read_back = layerstore::read_erofs(image.text(), tar.size());
+  CHECK(describe_layer_tree(read_back) == described);
+  CHECK((regions_of(read_back) == regions_of(indexed.tree)));
   CHECK(describe_tree(folder, Contents::no) == described);
 
-  const TempFolder temp;
-  const auto write = [&](const std::string& name, const std::string& text) {
-    UniqueFd file = sys::open_at(temp.fd(), name, O_RDWR | O_CREAT, 0600);
-    sys::write_all(file, text);
-    return file;
-  };
-  const UniqueFd tar_file = write("tar", tar);
-  const UniqueFd mount = layerstore::mount_erofs(write("image", image.text()), tar_file);
-  CHECK(TreeDescriber(Contents::yes).describe(mount) == describe_tree(folder));
+  const MountedForm mounted(tar, image.text());
+  CHECK(TreeDescriber(Contents::yes).describe(mounted.root()) == describe_tree(folder));
 }
 
 /// To be called with what apply_layer() did to the empty `folder`: the mounted form must show the same tree,

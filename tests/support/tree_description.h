@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -73,13 +74,35 @@ class TreeDescriber {
 
   static std::string content_of(const UniqueFd& dir, const std::string& name, const struct ::stat& status) {
     const UniqueFd file = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
-    return layerstore::digest_of(sys::read_all(file, static_cast<std::size_t>(status.st_size) + 1))
-        .short_hex();
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    if (size > kWholeContent) return sparse_content_of(file, size);
+    return layerstore::digest_of(sys::read_all(file, size + 1)).short_hex();
+  }
+
+  /// The blocks that are not all zeros, whether or not the others are holes.
+  static std::string sparse_content_of(const UniqueFd& file, std::uint64_t size) {
+    constexpr std::uint64_t kBlock = 65536;
+    std::string text = fmt::format("{} bytes", size);
+    std::string block(kBlock, '\0');
+    for (std::uint64_t at = 0; at < size;) {
+      const auto data = layerstore::seek_data(file, at);
+      if (!data) break;
+      const std::uint64_t end = std::min(layerstore::seek_hole(file, *data), size);
+      for (at = std::max(at, *data / kBlock * kBlock); at < end; at += kBlock) {
+        const std::size_t count = sys::pread_some(file, std::as_writable_bytes(std::span(block)), at);
+        const std::string_view bytes(block.data(), count);
+        if (bytes.find_first_not_of('\0') == std::string_view::npos) continue;
+        text += fmt::format(" {}@{}", layerstore::digest_of(bytes).short_hex(), at);
+      }
+    }
+    return text;
   }
 
   std::string first_name(const struct ::stat& status, const std::string& path) {
     return first_names_.try_emplace({status.st_dev, status.st_ino}, path).first->second;
   }
+
+  static constexpr std::uint64_t kWholeContent = 64 * 1024 * 1024;
 
   const Contents contents_;
   TreeDescription result_;

@@ -40,7 +40,7 @@ using OpenLowers = std::function<std::vector<UniqueFd>()>;
 ///            or metacopy that cannot be followed)
 ///   order    in each folder whiteouts first, then byte order of the names; a folder before what it holds
 ///   kept     type, mode, owner, mtime in whole seconds, xattrs without overlay's own, hard links within the
-///            tree
+///            tree, holes of 64 MiB together and more
 ///   source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories",
 ///            "redirect_dir", "Metadata only copy up"
 /// What is mounted inside is not entered, bind mounts included: written as empty folders or files.

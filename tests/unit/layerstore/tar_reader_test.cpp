@@ -1,5 +1,7 @@
 #include "tar_reader.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -42,6 +44,13 @@ Errc failure_of(const std::string& tar) {
 /// As failure_of, for members that a correct end follows.
 Errc refusal_of(const std::string& members) {
   return failure_of(members + tar_end_mark());
+}
+
+/// A sparse file of 9000 bytes in the pax format 1.0, named "real".
+std::string sparse_file(const std::string& map, const std::string& data) {
+  return tar_pax(pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
+                 pax_record("GNU.sparse.name", "real") + pax_record("GNU.sparse.realsize", "9000")) +
+         tar_member({.name = "GNUSparseFile.0/real", .data = test::padded(map) + data});
 }
 
 /// `member` with bytes of its header replaced and the checksum mended.
@@ -193,7 +202,66 @@ TEST_CASE("entry types that readers treat differently are refused", "[layerstore
   CHECK(of_type('S') == Errc::unsupported);
   for (const char type : {'8', 'A', 'D', 'M', 'V', 'X', 'z', '\x1b'}) CHECK(of_type(type) == Errc::invalid);
   CHECK(refusal_of(tar_file("file/")) == Errc::invalid);
-  CHECK(refusal_of(tar_pax(pax_record("GNU.sparse.major", "1")) + tar_file("f")) == Errc::unsupported);
+}
+
+TEST_CASE("a sparse file is read with its map, and its data without the holes", "[layerstore][tar]") {
+  const std::string tar =
+      sparse_file("3\n512\n4\n1024\n1\n9000\n0\n", "dataX") + tar_file("b") + tar_end_mark();
+  StringSource source(tar);
+  TarReader reader(source);
+  const auto entry = reader.next();
+  CHECK(entry->path == "real");
+  CHECK(entry->size == 9000);
+  CHECK((entry->regions == std::vector<DataRegion>{{512, 4}, {1024, 1}}));
+  CHECK(reader.position() == 512 * 4);
+  const auto data = reader.read_data();
+  CHECK(std::string(reinterpret_cast<const char*>(data.data()), data.size()) == "dataX");
+  CHECK(reader.next()->path == "b");
+}
+
+TEST_CASE("regions of a sparse file that touch are one", "[layerstore][tar]") {
+  CHECK((read_one(sparse_file("3\n1\n2\n3\n0\n3\n2\n", "abcd")).regions == std::vector<DataRegion>{{1, 4}}));
+  CHECK(read_one(sparse_file("0\n", "")).regions->empty());
+}
+
+TEST_CASE("a map of a sparse file that readers could take for another is invalid", "[layerstore][tar]") {
+  for (const char* map : {"1\n0\n5\n", "1\n0\n3\n", "2\n0\n2\n1\n2\n", "2\n5\n2\n0\n2\n", "1\n8999\n4\n",
+                          "1\n9001\n0\n1\n", "1\n+0\n4\n", "1\n 0\n4\n", "1\n-1\n4\n", "1\n0x0\n4\n",
+                          "1\n\n4\n", "\n", "", "1\n0\n4\nx", "1\n0\n4\n\n", "1\n9223372036854775807\n4\n",
+                          "1\n99999999999999999999\n4\n", "99999999999\n", "262145\n0\n4\n"}) {
+    INFO(map);
+    CHECK(refusal_of(sparse_file(map, "data")) == Errc::invalid);
+  }
+  std::string many = "200000\n";
+  for (int i = 0; i < 200000; ++i) many += fmt::format("{}\n0\n", i);  // beyond 1 MiB
+  CHECK(refusal_of(sparse_file(many, "")) == Errc::invalid);
+}
+
+TEST_CASE("what belongs to a sparse file has to be there, and to a file", "[layerstore][tar]") {
+  const auto with = [](const std::string& records, char type = '0') {
+    return refusal_of(tar_pax(records) +
+                      tar_member({.name = "f", .type = type, .data = test::padded("0\n")}));
+  };
+  const std::string version = pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0");
+  const std::string name = pax_record("GNU.sparse.name", "n");
+  const std::string size = pax_record("GNU.sparse.realsize", "9");
+  CHECK(with(version + name) == Errc::invalid);
+  CHECK(with(version + size) == Errc::invalid);
+  CHECK(with(version + name + pax_record("GNU.sparse.realsize", "-9")) == Errc::invalid);
+  CHECK(with(version + pax_record("GNU.sparse.name", "") + size) == Errc::invalid);
+  CHECK(with(name + size) == Errc::unsupported);
+  CHECK(with(pax_record("GNU.sparse.major", "0") + pax_record("GNU.sparse.minor", "1") + name + size) ==
+        Errc::unsupported);
+  CHECK(with(version + name + size + pax_record("GNU.sparse.map", "0,1")) == Errc::unsupported);
+  CHECK(refusal_of(tar_pax(version + name + size) + test::tar_folder("f/")) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(version + name + size, 'g') + tar_file("f")) == Errc::invalid);
+  CHECK(refusal_of(tar_pax(version + name + size) + tar_file("f", "")) == Errc::invalid);
+}
+
+TEST_CASE("a sparse file cut anywhere is invalid", "[layerstore][tar]") {
+  const std::string file = sparse_file("2\n512\n4\n8000\n1000\n", std::string(1004, 'x'));
+  for (std::size_t length = 0; length <= file.size(); length += 97)
+    CHECK(failure_of(file.substr(0, length)) == Errc::invalid);
 }
 
 TEST_CASE("data behind an entry that is no file is invalid", "[layerstore][tar]") {
