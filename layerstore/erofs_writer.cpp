@@ -58,6 +58,10 @@ const erofs::XattrPrefix& prefix_of(const std::string& name) {
 }
 
 std::uint64_t entry_size(const Xattr& xattr) {
+  constexpr std::size_t kMaxValue = std::numeric_limits<decltype(erofs::XattrEntry::value_size)>::max();
+  if (xattr.value.size() > kMaxValue)
+    throw Error::make(Errc::unsupported, "extended attribute '{}' has {} bytes, more than {}",
+                      printable(xattr.name), xattr.value.size(), kMaxValue);
   const std::uint64_t name_size = xattr.name.size() - prefix_of(xattr.name).text.size();
   return erofs::align(sizeof(erofs::XattrEntry) + name_size + xattr.value.size(), 4);
 }
