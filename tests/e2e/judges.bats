@@ -188,3 +188,38 @@ CONF
   tree_of bundle/rootfs >got
   diff expected got
 }
+
+# Data in the middle of a hole.
+sparse_upper() {
+  small_image
+  mkdir "$world/upper"
+  truncate -s "$1" "$world/upper/sparse"
+  printf middle | dd of="$world/upper/sparse" bs=1M oflag=seek_bytes seek=50000000 conv=notrunc status=none
+}
+
+@test "podman unpacks and runs lay's image with a sparse file" {
+  sparse_upper 100M
+  "$LAY" commit "$world/upper/" sparse:1 --base small --cmd '["/bin/sh","-c","wc -c </sparse; tail -c +50000001 /sparse | head -c 6"]' >/dev/null
+  start_registry "$world/registry"
+  "$LAY" push sparse:1 "$registry/sparse:1" >/dev/null
+  run podman --root "$world/podman" --runroot "$world/podman-run" --storage-driver vfs --runtime runc --cgroup-manager cgroupfs \
+    --events-backend file run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --tls-verify=false "$registry/sparse:1"
+  has "$output" 104857600
+  has "$output" middle
+  [ "$status" -eq 0 ]
+}
+
+@test "a sparse file of a TiB is committed, run, copied up and committed again in a moment" {
+  sparse_upper 1T
+  local form
+  for form in erofs tree; do
+    export LAY_ROOT=$world/root-$form LAY_LAYER_FORM=$form
+    small_image
+    SECONDS=0
+    "$LAY" commit "$world/upper/" sparse:1 --base small >/dev/null
+    "$LAY" run --name c --network none sparse:1 sh -c 'chmod 600 /sparse'
+    "$LAY" commit c again:1 >/dev/null
+    ((SECONDS < 10))
+    "$LAY" rm c >/dev/null
+  done
+}
