@@ -95,8 +95,8 @@ class SparseRecords {
   std::optional<SparsePax> result() const {
     if (!major_ && !minor_ && !name_ && !size_ && !other_) return std::nullopt;
     if (other_ || !major_ || major_->value != "1" || !minor_ || minor_->value != "0")
-      throw Error(Errc::unsupported, "sparse files are supported in the pax format 1.0 only")
-          .with_hint("make the tar with --format=posix --sparse-version=1.0, or without --sparse");
+      throw Error(Errc::unsupported, "sparse files of pax formats before 1.0 are not supported")
+          .with_hint("make the tar with --sparse-version=1.0, or without --sparse");
     if (!name_ || !size_)
       throw Error(Errc::invalid, "the pax header of a sparse file lacks its name or size");
     return SparsePax{.name = parse_text(*name_),

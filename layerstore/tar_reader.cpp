@@ -36,6 +36,7 @@ EntryType entry_type(char flag, std::string_view path) {
       return path.ends_with('/') ? EntryType::directory : EntryType::regular;
     case '0':
     case '7':  // "contiguous": to be taken as regular
+    case 'S':  // GNU's older form of sparse files
       if (path.ends_with('/')) throw Error(Errc::invalid, "a file's name ends in a slash");
       return EntryType::regular;
     case '1':
@@ -50,9 +51,6 @@ EntryType entry_type(char flag, std::string_view path) {
       return EntryType::directory;
     case '6':
       return EntryType::fifo;
-    case 'S':
-      throw Error(Errc::unsupported, "sparse files are supported in the pax format 1.0 only")
-          .with_hint("make the tar with --format=posix --sparse-version=1.0, or without --sparse");
     default:
       throw Error::make(Errc::invalid, "entries of type '{}' are not known", printable({&flag, 1}));
   }
@@ -230,11 +228,30 @@ void TarReader::read_sparse_map(TarEntry& entry, std::uint64_t size) {
     data_left_ -= kTarBlock;
     if (parser.take({reinterpret_cast<const char*>(&*block), kTarBlock})) break;
   }
-  entry.regions = parser.regions();
-  entry.size = size;
-  if (const std::uint64_t stored = sum_of(*entry.regions); stored != data_left_)
+  set_regions(entry, parser.regions(), size);
+}
+
+/// Takes the blocks with more of the map, which do not count as data.
+void TarReader::read_old_sparse_map(TarEntry& entry, const TarBlock& header) {
+  const auto text_of = [](const TarBlock& block) {
+    return std::string_view(reinterpret_cast<const char*>(&block), sizeof block);
+  };
+  OldSparseMapParser parser(text_of(header));
+  for (std::size_t taken = 0; !parser.is_complete(); taken += kTarBlock) {
+    if (taken == kMaxTarExtension) throw Error(Errc::invalid, "the map of a sparse file has no end");
+    const auto block = read_block();
+    if (!block) throw Error(Errc::invalid, "the tar ends in the map of a sparse file");
+    parser.take(text_of(*block));
+  }
+  set_regions(entry, parser.regions(), parser.size());
+}
+
+void TarReader::set_regions(TarEntry& entry, std::vector<DataRegion> regions, std::uint64_t size) const {
+  if (const std::uint64_t stored = sum_of(regions); stored != data_left_)
     throw Error::make(Errc::invalid, "a sparse file has {} bytes of data, and its map says {}", data_left_,
                       stored);
+  entry.regions = std::move(regions);
+  entry.size = size;
 }
 
 std::optional<TarEntry> TarReader::next() {
@@ -266,7 +283,10 @@ std::optional<TarEntry> TarReader::next() {
       TarEntry entry = make_entry(*block, path, std::move(link), std::move(pax));
       data_left_ = entry.size;
       padding_left_ = tar_padding(entry.size);
+      const bool is_old_sparse = block->type == 'S';
+      if (sparse && is_old_sparse) throw Error(Errc::invalid, "it is sparse in two ways");
       if (sparse) read_sparse_map(entry, sparse->size);
+      if (is_old_sparse) read_old_sparse_map(entry, *block);
       return entry;
     } catch (Error& error) {
       error.add_context(fmt::format("entry '{}'", shown_path(path)));

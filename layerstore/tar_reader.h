@@ -21,8 +21,8 @@ namespace lay::layerstore {
 ///   after
 ///            is read, so that the caller's hash covers it, and not looked at. A tar without end is
 ///            truncated.
-///   sparse   files of the pax format 1.0 only; a global header may not set them
-///   throws   invalid, naming what is wrong; unsupported for older sparse files and multi-volume tars
+///   sparse   files of the pax format 1.0 and of GNU's older one
+///   throws   invalid, naming what is wrong; unsupported for sparse files of pax formats before 1.0
 class TarReader {
  public:
   /// `framing`, when there is one, gets every byte that is no entry's data, as it is passed: headers,
@@ -54,6 +54,8 @@ class TarReader {
   std::string read_payload(const TarBlock& block);
   bool read_extension(const TarBlock& block, Extensions& extensions);
   void read_sparse_map(TarEntry& entry, std::uint64_t size);
+  void read_old_sparse_map(TarEntry& entry, const TarBlock& header);
+  void set_regions(TarEntry& entry, std::vector<DataRegion> regions, std::uint64_t size) const;
   void skip_data();
   void skip_padding();
   void read_end();

@@ -23,8 +23,8 @@ struct ApplyStats {
 ///   target   an empty folder of mode 0700; it becomes the layer's "/"
 ///   throws   invalid for what a hostile or broken tar may hold (threats.md T, F, W), naming the entry: also
 ///   for
-///            a hard link whose target is not in this layer; unsupported for sparse files in another
-///            format than pax 1.0; io
+///            a hard link whose target is not in this layer; unsupported for sparse files in pax
+///            formats before 1.0; io
 /// Holes are kept: those that a map tells of, and in other files where 64 KiB of zeros stand.
 /// Nothing outside `target` is read, changed or created, whatever the tar says.
 /// Parent folders that the tar only implies, the root among them, are made with mode 0755, of root, at time

@@ -150,12 +150,15 @@ TEST_CASE("other tools unpack our sparse files", "[layerstore][sparse]") {
 
 TEST_CASE("sparse files of other tools are read", "[layerstore][sparse]") {
   const OverlayFixture fixture;
-  run_in(fixture.path("upper"), std::string(kPut) +
-                                    "mkdir d; truncate -s 100000001 d/f; put d/f 50000000 x; truncate -s 1M "
-                                    "hole; f=$(printf 'n%.0s' $(seq 250))\n"
-                                    "truncate -s 1M $f; put $f 500000 x; put $f 1048570 end; find . -exec "
-                                    "touch -h -d @1234567890 {} +");
+  run_in(fixture.path("upper"),
+         std::string(kPut) +
+             "mkdir d; truncate -s 100000001 d/f; put d/f 50000000 x; truncate -s 1M "
+             "hole; f=$(printf 'n%.0s' $(seq 250))\n"
+             "truncate -s 1M $f; put $f 500000 x; put $f 1048570 end\n"
+             "truncate -s 3M many; for i in $(seq 0 40); do put many $((i * 70000)) $i; done; find . -exec "
+             "touch -h -d @1234567890 {} +");
   const auto* command = GENERATE("tar --format=posix -S --sparse-version=1.0 -cf ../out.tar .",
+                                 "tar --format=gnu -S --numeric-owner -cf ../out.tar .",
                                  "bsdtar --format=pax --numeric-owner -cf ../out.tar .");
   INFO(command);
   run_in(fixture.path("upper"), command);

@@ -61,6 +61,37 @@ std::string patched(const std::string& member, std::size_t at, const std::string
   return header + member.substr(512);
 }
 
+/// A sparse file in GNU's older format, named "old". `more`: the flag of the last block of the map, when it
+/// shall promise another.
+std::string old_sparse_file(const std::vector<std::pair<int, int>>& map, unsigned long long size,
+                            const std::string& more) {
+  std::string data;
+  std::vector<std::string> numbers;
+  for (const auto& [offset, count] : map) {
+    numbers.push_back(test::octal(static_cast<unsigned long long>(offset), 11) + '\0' +
+                      test::octal(static_cast<unsigned long long>(count), 11) + '\0');
+    data += std::string(static_cast<std::size_t>(count), 'd');
+  }
+  std::string header =
+      tar_header({.name = "old", .type = 'S', .size = data.size(), .magic = std::string("ustar  \0", 8)});
+  std::string blocks;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i < 4) {
+      header.replace(386 + i * 24, 24, numbers[i]);
+      continue;
+    }
+    if ((i - 4) % 21 == 0) {
+      (i == 4 ? header[482] : blocks[blocks.size() - 8]) = '\1';
+      blocks.append(512, '\0');
+    }
+    blocks.replace(blocks.size() - 512 + (i - 4) % 21 * 24, 24, numbers[i]);
+  }
+  if (!more.empty()) (blocks.empty() ? header[482] : blocks[blocks.size() - 8]) = '\1';
+  header.replace(483, 11, test::octal(size, 11));
+  test::seal_header(header);
+  return header + blocks + test::padded(data);
+}
+
 }  // namespace
 
 TEST_CASE("data is handed out whole and the rest of it is skipped", "[layerstore][tar]") {
@@ -199,7 +230,6 @@ TEST_CASE("a global pax header may only comment", "[layerstore][tar]") {
 TEST_CASE("entry types that readers treat differently are refused", "[layerstore][tar]") {
   const auto of_type = [](char type) { return refusal_of(tar_member({.name = "f", .type = type})); };
   CHECK(read_one(tar_member({.name = "f", .type = '7', .data = "x"})).type == EntryType::regular);
-  CHECK(of_type('S') == Errc::unsupported);
   for (const char type : {'8', 'A', 'D', 'M', 'V', 'X', 'z', '\x1b'}) CHECK(of_type(type) == Errc::invalid);
   CHECK(refusal_of(tar_file("file/")) == Errc::invalid);
 }
@@ -256,6 +286,37 @@ TEST_CASE("what belongs to a sparse file has to be there, and to a file", "[laye
   CHECK(refusal_of(tar_pax(version + name + size) + test::tar_folder("f/")) == Errc::invalid);
   CHECK(refusal_of(tar_pax(version + name + size, 'g') + tar_file("f")) == Errc::invalid);
   CHECK(refusal_of(tar_pax(version + name + size) + tar_file("f", "")) == Errc::invalid);
+}
+
+TEST_CASE("a sparse file of GNU's older form is read with its map", "[layerstore][tar]") {
+  std::vector<std::pair<int, int>> map{{0, 2}, {512, 3}, {1024, 512}, {4096, 1}};
+  CHECK(read_one(old_sparse_file(map, 5000, "")).regions->size() == 4);
+  CHECK(read_one(old_sparse_file({}, 5000, "")).regions->empty());
+  for (int i = 10; i < 60; ++i) map.emplace_back(i * 512, 2);
+  const TarEntry entry = read_one(old_sparse_file(map, 40000, ""));
+  CHECK(entry.path == "old");
+  CHECK(entry.size == 40000);
+  CHECK(entry.regions->size() == 54);
+  CHECK(entry.regions->back() == DataRegion{59 * 512, 2});
+}
+
+TEST_CASE("a map of GNU's older form that readers could take for another is invalid", "[layerstore][tar]") {
+  const std::string good = old_sparse_file({{0, 2}, {512, 3}}, 5000, "");
+  CHECK(refusal_of(old_sparse_file({{512, 3}, {0, 2}}, 5000, "")) == Errc::invalid);
+  CHECK(refusal_of(old_sparse_file({{0, 3}, {2, 2}}, 5000, "")) == Errc::invalid);
+  CHECK(refusal_of(old_sparse_file({{0, 2}, {4999, 2}}, 5000, "")) == Errc::invalid);
+  CHECK(refusal_of(patched(good, 257, std::string("ustar\00000", 8))) == Errc::invalid);
+  CHECK(refusal_of(patched(good, 482, "x")) == Errc::invalid);
+  CHECK(refusal_of(patched(good, 386, std::string(24, '\0'))) == Errc::invalid);  // a gap in the map
+  CHECK(refusal_of(patched(good, 398, "00000000009")) == Errc::invalid);
+  CHECK(refusal_of(patched(good, 398, "00000000007")) == Errc::invalid);            // not what is stored
+  CHECK(refusal_of(patched(good, 483, std::string(12, '\xff'))) == Errc::invalid);  // size -1
+  CHECK(refusal_of(tar_pax(pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
+                           pax_record("GNU.sparse.name", "n") + pax_record("GNU.sparse.realsize", "5000")) +
+                   good) == Errc::invalid);
+  const std::string longer = old_sparse_file(std::vector<std::pair<int, int>>(1, {0, 1}), 5000, "1");
+  for (std::size_t length = 0; length <= longer.size(); length += 97)
+    CHECK(failure_of(longer.substr(0, length)) == Errc::invalid);
 }
 
 TEST_CASE("a sparse file cut anywhere is invalid", "[layerstore][tar]") {
