@@ -11,7 +11,7 @@ namespace lay::layerstore {
 
 /// Where a file of `size` bytes holds data, when the rest of it, zeros, is worth leaving out of a tar: 64 MiB
 /// and more. Below that the layer is better served by one that every tool can read, store and send on:
-/// podman and docker unpack sparse files but cannot push a layer that has them.
+/// podman unpacks sparse files but cannot push a layer that has them.
 ///   decided   by the bytes alone, so that the same file gives the same map on every file system, whether
 ///             they are holes there or were written: blocks of 64 KiB that are all zeros are left out. In
 ///             files beyond 64 GiB, and in those with more than 16,384 regions, blocks are larger
