@@ -2,8 +2,8 @@
 #include <string_view>
 
 #include "auth_file.h"
-#include "base/error.h"
 #include "base/base64.h"
+#include "base/error.h"
 #include "challenge.h"
 #include "fuzz_target.h"
 
@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const auto& challenge : lay::registry::parse_challenges(text))
     if (challenge.scheme.empty() || challenge.parameters.size() > 32) std::abort();
-  if (lay::registry::base64_decode(lay::registry::base64_encode(text)) != text) std::abort();
-  lay::registry::base64_decode(text);
+  if (lay::base64_decode(lay::base64_encode(text)) != text) std::abort();
+  lay::base64_decode(text);
   try {
     const lay::registry::AuthFile file(std::string(text), lay::registry::AuthFile::Format::config);
     file.find("host.example:5000", "team/app");

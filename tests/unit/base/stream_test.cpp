@@ -20,7 +20,7 @@ TEST_CASE("every byte that goes into an asynchronous sink comes out in order", "
   std::string text(5'000'000, '\0');
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 + i / 251);
   StringSink target;
-  AsyncSink sink(target);
+  AsyncSink sink([&](ByteSource& bytes) { pump(bytes, target); });
   StringSource source(text);
   CHECK(pump(source, sink) == text.size());
   sink.finish();
@@ -29,7 +29,7 @@ TEST_CASE("every byte that goes into an asynchronous sink comes out in order", "
 
 TEST_CASE("what the thread of an asynchronous sink throws is thrown by finish", "[base][stream]") {
   FailingSink target;
-  AsyncSink sink(target);
+  AsyncSink sink([&](ByteSource& bytes) { pump(bytes, target); });
   const std::string block(100'000, 'x');
   const auto write_all = [&] {
     for (int i = 0; i < 1000; ++i) sink.write(std::as_bytes(std::span(block)));
@@ -40,7 +40,9 @@ TEST_CASE("what the thread of an asynchronous sink throws is thrown by finish", 
 
 TEST_CASE("an asynchronous sink that is given up does not wait for more", "[base][stream]") {
   StringSink target;
-  { AsyncSink sink(target); }
+  {
+    AsyncSink sink([&](ByteSource& bytes) { pump(bytes, target); });
+  }
   CHECK(target.text().empty());
 }
 

@@ -13,10 +13,10 @@
 #include "error_of.h"
 #include "temp_folder.h"
 
+using lay::base64_decode;
+using lay::base64_encode;
 using lay::Errc;
 using lay::registry::AuthFile;
-using lay::registry::base64_decode;
-using lay::registry::base64_encode;
 using lay::registry::Credentials;
 using lay::registry::CredentialStore;
 using lay::registry::default_auth_files;
