@@ -128,12 +128,18 @@ def commit(peers):
         return {"command": ["umoci", "repack", "--image", f"{layout}:bench", bundle], "after": forget,
                 "note": "gzip; compares the whole root file system with its list of it"}
 
+    def tar():
+        archive = sandbox.path("upper.tar")
+        return {"command": ["tar", "-C", sandbox.upper, "-cf", archive, "."], "after": lambda: os.unlink(archive),
+                "note": "for comparison with lay (none): hashes nothing, syncs nothing, no layer to run"}
+
     return Work("commit", "commit an upper of 900 MB", [
         contender("lay", "lay (zstd)", lambda: lay("zstd")),
         contender("lay", "lay (gzip)", lambda: lay("gzip")),
         contender("lay", "lay (none)", lambda: lay("none")),
         contender("buildah", "buildah", buildah),
-        contender("umoci", "umoci repack", umoci)])
+        contender("umoci", "umoci repack", umoci),
+        contender("tar", "tar -c", tar)])
 
 
 def push(peers):

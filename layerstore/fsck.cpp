@@ -11,8 +11,8 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "layer_check.h"
+#include "layer_compressor.h"
 #include "layer_stream.h"
-#include "layerstore/codec.h"
 #include "layerstore/media_types.h"
 #include "reachable.h"
 
@@ -128,11 +128,8 @@ void rebuild_blob(const Store& store, const Descriptor& blob, const Digest& diff
   const OpenLayer layer = store.layers().open(diff_id);
   if (layer.form != LayerForm::erofs) return;
   BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
-  const auto compressor =
-      make_compressor({.compression = media_type::compression_of(blob.media_type)}, writer);
   FdSource tar(layer.tar);
-  pump(tar, *compressor);
-  compressor->finish();
+  compress_layer(tar, {.compression = media_type::compression_of(blob.media_type)}, writer);
   writer.commit(blob);
 }
 

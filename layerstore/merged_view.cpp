@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/mount.h"
+#include "base/overlay_view.h"
+#include "base/syscalls.h"
 #include "inode.h"
 
 namespace lay::layerstore {
@@ -24,25 +25,17 @@ std::vector<UniqueFd> open_lowers(const OpenLowers& lowers) {
   return opened;
 }
 
-UniqueFd mount_view(const UniqueFd& upper, const std::vector<UniqueFd>& lowers) {
-  FsContext context("overlay");
-  if (context.try_set_string("lowerdir+", fd_path(upper))) {
-    for (const UniqueFd& lower : lowers) context.set_string("lowerdir+", fd_path(lower));
-  } else {  // before Linux 6.8
-    std::string joined = fd_path(upper);
-    for (const UniqueFd& lower : lowers) joined.append(":").append(fd_path(lower));
-    context.set_string("lowerdir", joined);
-  }
+void follow_pointers(FsContext& context) {
   for (const auto& [key, value] : kFollow) context.set_string(key, value);
-  return context.mount(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
 }
 
 }  // namespace
 
 MergedView::MergedView(const UniqueFd& upper, const OpenLowers& lowers) {
-  const std::vector<UniqueFd> opened = open_lowers(lowers);
+  std::vector<UniqueFd> folders = open_lowers(lowers);
+  folders.insert(folders.begin(), sys::dup_fd(upper));
   try {
-    root_ = mount_view(upper, opened);
+    root_ = open_overlay_view(folders, follow_pointers);
   } catch (const Error& error) {
     throw Error::make(Errc::unsupported, "overlay keeps a part of it in the lower folders: {}",
                       error.message())

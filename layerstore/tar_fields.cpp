@@ -46,7 +46,12 @@ std::int64_t unsigned_sum(const TarBlock& block) {
 }  // namespace
 
 bool has_good_checksum(const TarBlock& block) {
-  const std::int64_t expected = parse_tar_number(block.checksum, "checksum");
+  std::int64_t expected = 0;
+  try {
+    expected = parse_tar_number(block.checksum, "checksum");
+  } catch (const Error&) {
+    return false;
+  }
   TarBlock blank = block;
   blank.checksum.fill(' ');
   return expected == unsigned_sum(blank) || expected == signed_sum(blank);

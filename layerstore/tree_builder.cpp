@@ -286,6 +286,21 @@ LayerTree TreeBuilder::finish() {
   return std::move(tree_);
 }
 
+namespace {
+
+/// Reads over an entry's data, so that a tar that ends among them says in whose.
+void pass_data(TarReader& reader, const TarEntry& entry) {
+  try {
+    while (!reader.read_data().empty()) {
+    }
+  } catch (Error& error) {
+    error.add_context(fmt::format("entry '{}'", shown_path(entry.path)));
+    throw;
+  }
+}
+
+}  // namespace
+
 IndexedLayer index_layer(ByteSource& tar) {
   TarReader reader(tar);
   TreeBuilder builder;
@@ -293,6 +308,7 @@ IndexedLayer index_layer(ByteSource& tar) {
   while (const auto entry = reader.next()) {
     throw_if_cancelled();
     builder.add(*entry, reader.position());
+    pass_data(reader, *entry);
     ++stats.entries;
     stats.newest = std::max<std::int64_t>(stats.newest, entry->mtime.tv_sec);
   }

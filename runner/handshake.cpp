@@ -64,7 +64,13 @@ Message receive(const UniqueFd& socket) {
   message.msg_iovlen = 1;
   message.msg_control = control.bytes.data();
   message.msg_controllen = control.bytes.size();
-  const ssize_t count = sys::retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); });
+  const auto read = [&] {
+    return sys::retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); });
+  };
+  ssize_t count = read();
+  // An end that is closed with something unread puts this, once, before what it sent: the reason why it
+  // ended.
+  if (count < 0 && errno == ECONNRESET) count = read();
   if (count < 0) throw Error::from_errno("receive from the other side of the container's start");
   result.text.resize(static_cast<std::size_t>(count));
   const cmsghdr* header = CMSG_FIRSTHDR(&message);

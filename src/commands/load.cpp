@@ -62,6 +62,24 @@ std::map<std::string, layerstore::Descriptor> plan_names(
   return names;
 }
 
+/// Stages and verifies the archive; returns the names that its images shall have.
+std::map<std::string, layerstore::Descriptor> take_in(const layerstore::Store& store, ByteSource& archive,
+                                                      Progress& progress) {
+  std::map<std::string, layerstore::Descriptor> names;
+  try {
+    layerstore::load_archive(
+        store, archive, [&](const auto& images) { names = plan_names(images); }, progress);
+  } catch (Error& error) {
+    const bool is_bad =
+        error.code() == Errc::invalid || error.code() == Errc::corrupt || error.code() == Errc::unsupported;
+    if (is_bad && error.hint().empty())
+      error.with_hint(
+          "save it again with 'lay save', 'podman save' or 'docker save'; nothing of it was taken");
+    throw;
+  }
+  return names;
+}
+
 }  // namespace
 
 int command_load(const Context& context, const Arguments& arguments) {
@@ -81,11 +99,7 @@ int command_load(const Context& context, const Arguments& arguments) {
     const UniqueFd file = open_input(input);
     FdSource archive(file);
     const auto progress = quiet ? nullptr : make_progress_display();
-    std::map<std::string, layerstore::Descriptor> names;
-    layerstore::load_archive(
-        store, archive, [&](const auto& images) { names = plan_names(images); },
-        progress ? *progress : no_progress());
-    for (const auto& [name, manifest] : names) {
+    for (const auto& [name, manifest] : take_in(store, archive, progress ? *progress : no_progress())) {
       store.images().put(name, manifest);
       fmt::print("Loaded image: {}\n", name);
     }

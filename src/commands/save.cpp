@@ -51,6 +51,16 @@ std::vector<layerstore::ArchiveName> names_of(const FoundImage& found) {
   }
 }
 
+void write_archive(const layerstore::Store& store, const std::vector<layerstore::ArchivedImage>& images,
+                   layerstore::ArchiveFormat format, ByteSink& out, Progress& progress) {
+  try {
+    layerstore::save_archive(store, images, format, out, progress);
+  } catch (Error& error) {
+    if (error.code() == Errc::corrupt && error.hint().empty()) error.with_hint("lay fsck --repair");
+    throw;
+  }
+}
+
 }  // namespace
 
 int command_save(const Context& context, const Arguments& arguments) {
@@ -67,7 +77,7 @@ int command_save(const Context& context, const Arguments& arguments) {
     }
     OutputFile output(options.output);
     const auto progress = options.quiet ? nullptr : make_progress_display();
-    layerstore::save_archive(store, images, format, output.sink(), progress ? *progress : no_progress());
+    write_archive(store, images, format, output.sink(), progress ? *progress : no_progress());
     output.commit();
     return 0;
   });

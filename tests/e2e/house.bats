@@ -228,11 +228,14 @@ is_held() { ! flock -n -x "$LAY_ROOT/lock" true; }
 }
 
 @test "info says where lay works and why layers take their form" {
+  run "$LAY" info
+  has "$output" "there is no store yet"
+  small_image
   run "$LAY" info --format '{{.Root}} {{.LayerForm}}'
   has "$output" "$LAY_ROOT"
   LAY_LAYER_FORM=tree run "$LAY" info
   has "$output" "tree (as asked for)"
-  "$LAY" info --format json | jq -e '.Images == 0 and .Containers == 0 and (.LayerFormReason | length > 0)'
+  "$LAY" info --format json | jq -e '.Images == 1 and .Containers == 0 and (.LayerFormReason | length > 0)'
 }
 
 # Changes whose every line of a diff is known.

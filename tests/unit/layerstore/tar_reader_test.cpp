@@ -370,4 +370,14 @@ TEST_CASE("what is wrong with an entry is told with its name, made printable", "
   CHECK(error.message() == "entry 'a\\x1b[2J': entries of type 'z' are not known");
 }
 
+TEST_CASE("what never was a tar is told from a tar that is damaged", "[layerstore][tar]") {
+  const auto message_of = [](const std::string& tar) {
+    return error_of([&] { read_entries(tar); }).message();
+  };
+  for (const char byte : {'x', '\x80', '7', '\xff'})
+    CHECK_THAT(message_of(std::string(2048, byte)), Catch::StartsWith("it is no tar"));
+  CHECK_THAT(message_of(tar_file("a") + std::string(2048, 'x')),
+             Catch::Equals("a tar header's checksum is wrong"));
+}
+
 }  // namespace lay::layerstore

@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# Tars that others made to test their own readers: those of Go's archive/tar and of Python's tarfile.
+
+load world
+
+setup() { open_world; }
+teardown() { close_world; }
+
+vectors() {
+  ls /usr/share/go-*/src/archive/tar/testdata/*.tar /usr/lib/python3*/test/testtar.tar
+}
+
+# import_as FORM TAR: the exit code; the image is vector:1 below $world/root-FORM.
+import_as() {
+  local status=0
+  LAY_LAYER_FORM=$1 timeout 60 "$LAY" --root "$world/root-$1" import "$2" vector:1 >/dev/null 2>"$world/$1.err" || status=$?
+  echo "$status"
+}
+
+@test "every tar of Go's and Python's tests is taken alike in both forms, or refused in words" {
+  (($(vectors | wc -l) > 25))
+  local tar mounted unpacked taken=0
+  for tar in $(vectors); do
+    mounted=$(import_as erofs "$tar")
+    unpacked=$(import_as tree "$tar")
+    echo "$tar: $mounted $unpacked: $(head -n 1 "$world/erofs.err")"
+    [ "$mounted" = "$unpacked" ]
+    if [ "$mounted" = 0 ]; then
+      taken=$((taken + 1))
+      for form in erofs tree; do
+        "$LAY" --root "$world/root-$form" diff --size vector:1 >"$world/$form.list"
+      done
+      diff "$world/erofs.list" "$world/tree.list"
+    else
+      [ "$mounted" = 1 ]
+      [[ $(head -n 1 "$world/erofs.err") == "lay: "* ]]
+      [ "$(grep -v '^hint: ' "$world/erofs.err")" = "$(grep -v '^hint: ' "$world/tree.err")" ]
+    fi
+  done
+  ((taken > 10))
+  "$LAY" --root "$world/root-erofs" fsck -q
+  "$LAY" --root "$world/root-tree" fsck -q
+}

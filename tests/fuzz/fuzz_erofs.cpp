@@ -1,0 +1,49 @@
+#include <cstdlib>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/stream.h"
+#include "erofs_reader.h"
+#include "erofs_writer.h"
+#include "fuzz_target.h"
+#include "tree_builder.h"
+
+namespace {
+
+constexpr std::uint64_t kTarSize = 1024 * 1024;
+
+/// The input as the image of a layer: any damage is found, none does harm.
+void read_image(std::string_view text) {
+  try {
+    lay::layerstore::read_erofs(text, kTarSize);
+  } catch (const lay::Error&) {
+  }
+}
+
+/// The input as a tar: what can be indexed and written can be read back, with as many inodes.
+void write_image(std::string_view text) {
+  lay::StringSource tar(text);
+  lay::layerstore::IndexedLayer layer;
+  lay::StringSink image;
+  try {
+    layer = lay::layerstore::index_layer(tar);
+    lay::layerstore::write_erofs(layer.tree, text.size(), image);
+  } catch (const lay::Error&) {
+    return;
+  }
+  std::size_t written = 0;
+  std::size_t read = 0;
+  const auto count = [](std::size_t& number) { return [&number](auto, auto, const auto&) { ++number; }; };
+  lay::layerstore::walk_tree(layer.tree, count(written));
+  lay::layerstore::walk_tree(lay::layerstore::read_erofs(image.text(), text.size()), count(read));
+  if (written != read) std::abort();
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  read_image(text);
+  write_image(text);
+  return 0;
+}
