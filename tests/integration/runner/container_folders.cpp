@@ -109,12 +109,13 @@ TEST_CASE("a damaged container does not hide the others, and its folder can be s
   const auto bad = fixture.store().create(fixture.config({"true"}));
   test::write_text(bad.path() + "/container.json", "{");
   CHECK(fixture.store().list().size() == 1);
-  CHECK(error_of([&] { fixture.store().find(bad.config().id); }).code() == Errc::invalid);
+  CHECK(error_of([&] { fixture.store().find(bad.config().id); }).code() == Errc::corrupt);
 }
 
 TEST_CASE("what a killed create or remove left is swept by the next create", "[runner][container]") {
   const ContainerFixture fixture;
   const std::string containers = fixture.path() + "/root/containers/";
+  fixture.store().create(fixture.config({"true"}));  // the first one makes the folder
   std::filesystem::create_directories(containers + ".new-" + std::string(64, 'a') + "/upper");
   std::filesystem::create_directories(containers + ".gone-" + std::string(64, 'b') + "/upper");
   std::filesystem::create_symlink(std::string(64, 'c'), containers + ".names/web");
