@@ -71,7 +71,8 @@ Source open_folder(const layerstore::Store& store, const CommitOptions& options)
 
 Source open_container(const Context& context, const layerstore::Store& store, const CommitOptions& options) {
   if (!options.base.empty())
-    throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image");
+    throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image")
+        .with_hint("a folder is written with a slash: ./" + printable(options.source));
   const runner::Container container = open_containers(context).find(options.source);
   return {
       .upper = container.open_upper(),

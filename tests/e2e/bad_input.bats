@@ -167,6 +167,7 @@ PY
 }
 
 @test "an upper that cannot be a layer" {
+  refused 1 "--base goes with an upper folder" "$LAY" commit upper x:1 --base small
   mkdir upper
   touch upper/.wh.file
   refused 1 ".wh.file" "$LAY" commit ./upper x:1
