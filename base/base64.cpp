@@ -1,5 +1,6 @@
 #include "base/base64.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace lay {
@@ -11,15 +12,13 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 }  // namespace
 
 std::string base64_encode(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::string_view group = bytes.substr(i, 3);
+  std::string text((bytes.size() + 2) / 3 * 4, '=');
+  for (std::size_t i = 0, out = 0; i < bytes.size(); i += 3, out += 4) {
+    const std::size_t count = std::min<std::size_t>(bytes.size() - i, 3);
     std::uint32_t bits = 0;
     for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (k < group.size() ? static_cast<unsigned char>(group[k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      text += k <= group.size() ? kAlphabet[bits >> (18 - 6 * k) & 63] : '=';
+      bits = bits << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (std::size_t k = 0; k <= count; ++k) text[out + k] = kAlphabet[bits >> (18 - 6 * k) & 63];
   }
   return text;
 }

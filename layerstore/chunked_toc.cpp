@@ -106,8 +106,9 @@ bool says_no_more(const TarEntry& entry, std::string_view headers) {
 }
 
 bool is_utf8(const std::string& text) {
+  const bool is_ascii = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
   // printable() escapes what is no UTF-8, and control bytes: those are rare enough to do without a table.
-  return printable(text) == text;
+  return is_ascii || printable(text) == text;
 }
 
 bool is_describable(const ChunkedEntry& chunked) {
@@ -123,9 +124,14 @@ bool is_describable(const ChunkedEntry& chunked) {
 
 /// The path as Go's filepath.Clean() would have it: readers take "./a" and "a/" for one name.
 std::string clean_path(const std::string& path) {
-  std::vector<std::string> parts = split(path, '/');
-  std::erase_if(parts, [](const std::string& part) { return part.empty() || part == "."; });
-  return join(parts, "/");
+  std::string clean;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = std::string_view(path).substr(begin, end - begin);
+    if (!part.empty() && part != ".") clean.append(clean.empty() ? "" : "/").append(part);
+    begin = end + 1;
+  }
+  return clean;
 }
 
 Json table_entry(const ChunkedEntry& chunked) {
