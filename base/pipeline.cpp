@@ -2,122 +2,185 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <thread>
 #include <utility>
-
-#include "base/error.h"
 
 namespace lay {
 
-BytePipe::BytePipe(std::size_t blocks, std::size_t block_size)
-    : max_blocks_(blocks), block_size_(block_size) {}
+namespace {
 
-/// Hands the block being filled to the reader; waits while the queue is full.
-void BytePipe::flush_locked(std::unique_lock<std::mutex>& lock) {
-  if (filling_.empty()) return;
-  changed_.wait(lock, [&] { return full_.size() < max_blocks_ || aborted_; });
-  if (aborted_) std::rethrow_exception(aborted_);
-  full_.push_back(std::move(filling_));
-  filling_ = {};
-  if (!spare_.empty()) {
-    filling_ = std::move(spare_.back());
-    spare_.pop_back();
-    filling_.clear();
+constexpr std::uint64_t kLeft = std::numeric_limits<std::uint64_t>::max();
+
+}  // namespace
+
+class BytePipe::Reader final : public ByteSource {
+ public:
+  explicit Reader(BytePipe& pipe) : pipe_(pipe) {}
+
+  std::size_t read(std::span<std::byte> out) override {
+    const auto bytes = borrow(out);
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+    return bytes.size();
   }
-  changed_.notify_all();
+
+  std::span<const std::byte> borrow(std::span<std::byte> scratch) override {
+    if (scratch.empty()) return {};
+    if (view_.empty() && !next_block()) return {};
+    const auto bytes = view_.first(std::min(view_.size(), scratch.size()));
+    view_ = view_.subspan(bytes.size());
+    return bytes;
+  }
+
+  /// Blocks that may be written again. Guarded by the pipe's mutex.
+  std::uint64_t passed = 0;
+
+ private:
+  bool next_block() {
+    std::unique_lock lock(pipe_.mutex_);
+    if (std::exchange(is_holding_, false)) {
+      ++passed;
+      pipe_.wake();
+    }
+    pipe_.wait(lock, [&] { return passed < pipe_.written_ || pipe_.ended_; });
+    if (passed == pipe_.written_) return false;
+    const Block& block = pipe_.ring_[passed % pipe_.ring_.size()];
+    view_ = std::span(block.bytes).first(block.size);
+    is_holding_ = true;
+    return true;
+  }
+
+  BytePipe& pipe_;
+  std::span<const std::byte> view_;  ///< what is left of the block at `passed`
+  bool is_holding_ = false;
+};
+
+BytePipe::BytePipe(std::size_t readers, std::size_t blocks, std::size_t block_size)
+    : block_size_(block_size), ring_(blocks) {
+  for (std::size_t i = 0; i < readers; ++i) readers_.push_back(std::make_unique<Reader>(*this));
+}
+
+BytePipe::~BytePipe() = default;
+
+ByteSource& BytePipe::reader(std::size_t index) {
+  return *readers_[index];
+}
+
+std::uint64_t BytePipe::slowest() const {
+  std::uint64_t least = kLeft;
+  for (const auto& reader : readers_) least = std::min(least, reader->passed);
+  return least;
+}
+
+/// Throws what the pipe was aborted for, before or while waiting.
+void BytePipe::wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& is_ready) {
+  ++waiting_;
+  changed_.wait(lock, [&] { return aborted_ || is_ready(); });
+  --waiting_;
+  if (aborted_) std::rethrow_exception(aborted_);
+}
+
+/// Waking costs a system call, and another core an interrupt: only where somebody sleeps.
+void BytePipe::wake() {
+  if (waiting_ > 0) changed_.notify_all();
+}
+
+/// The block being filled; waits while every block is still read.
+BytePipe::Block& BytePipe::writable() {
+  Block& block = ring_[written_ % ring_.size()];
+  if (is_filling_) return block;
+  std::unique_lock lock(mutex_);
+  wait(lock, [&] { return slowest() == kLeft || written_ - slowest() < ring_.size(); });
+  block.bytes.resize(block_size_);
+  block.size = 0;
+  is_filling_ = true;
+  return block;
+}
+
+/// Hands the block being filled to the readers.
+void BytePipe::publish() {
+  const std::scoped_lock lock(mutex_);
+  if (aborted_) std::rethrow_exception(aborted_);
+  ++written_;
+  is_filling_ = false;
+  wake();
+}
+
+std::span<std::byte> BytePipe::room(std::span<std::byte>) {
+  Block& block = writable();
+  return std::span(block.bytes).subspan(block.size);
 }
 
 void BytePipe::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    if (filling_.capacity() < block_size_) filling_.reserve(block_size_);
-    const std::size_t count = std::min(bytes.size(), block_size_ - filling_.size());
-    filling_.insert(filling_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
+    Block& block = writable();
+    std::byte* const place = block.bytes.data() + block.size;
+    const std::size_t count = std::min(bytes.size(), block.bytes.size() - block.size);
+    if (place != bytes.data()) std::memcpy(place, bytes.data(), count);
     bytes = bytes.subspan(count);
-    if (filling_.size() == block_size_) {
-      std::unique_lock lock(mutex_);
-      flush_locked(lock);
-    }
+    block.size += count;
+    // The rest of a block that is nearly full would only make for small reads into room().
+    if (block.bytes.size() - block.size < block_size_ / 8) publish();
   }
 }
 
 void BytePipe::finish() {
-  std::unique_lock lock(mutex_);
-  flush_locked(lock);
+  if (is_filling_) publish();
+  const std::scoped_lock lock(mutex_);
   ended_ = true;
-  changed_.notify_all();
+  wake();
 }
 
-std::size_t BytePipe::read(std::span<std::byte> out) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !full_.empty() || ended_ || aborted_; });
-  if (aborted_) std::rethrow_exception(aborted_);
-  if (full_.empty()) return 0;
-  // Only this thread removes blocks, so the front may be copied without holding the lock.
-  const Block& front = full_.front();
-  lock.unlock();
-  const std::size_t count = std::min(out.size(), front.size() - read_offset_);
-  std::memcpy(out.data(), front.data() + read_offset_, count);
-  read_offset_ += count;
-  if (read_offset_ == front.size()) {
-    lock.lock();
-    spare_.push_back(std::move(full_.front()));
-    full_.pop_front();
-    read_offset_ = 0;
-    changed_.notify_all();
-  }
-  return count;
+void BytePipe::leave(std::size_t index) {
+  const std::scoped_lock lock(mutex_);
+  readers_[index]->passed = kLeft;
+  wake();
 }
 
 void BytePipe::abort(std::exception_ptr reason) {
   const std::scoped_lock lock(mutex_);
   if (!aborted_) aborted_ = std::move(reason);
-  changed_.notify_all();
+  wake();
 }
 
-AsyncSink::AsyncSink(std::function<void(ByteSource&)> consume)
-    : consume_(std::move(consume)), thread_([this] {
-        try {
-          consume_(pipe_);
-        } catch (...) {
-          failure_ = std::current_exception();
-          pipe_.abort(failure_);
-        }
-      }) {}
-
-AsyncSink::~AsyncSink() {
-  if (!thread_.joinable()) return;
-  pipe_.abort(std::make_exception_ptr(Error(Errc::cancelled, "the stream was given up")));
-  thread_.join();
+std::exception_ptr BytePipe::abort_reason() {
+  const std::scoped_lock lock(mutex_);
+  return aborted_;
 }
 
-void AsyncSink::finish() {
-  try {
-    pipe_.finish();
-  } catch (...) {  // the thread failed and aborted the pipe: its own exception is rethrown below
+void run_pipeline(const std::function<void(ByteSink&)>& produce,
+                  std::span<const std::function<void(ByteSource&)>> consumers) {
+  BytePipe pipe(consumers.size());
+  const auto guarded = [&](const std::function<void()>& work) {
+    try {
+      work();
+    } catch (...) {
+      pipe.abort(std::current_exception());
+    }
+  };
+  const auto consume = [&](std::size_t index) {
+    guarded([&] {
+      consumers[index](pipe.reader(index));
+      pipe.leave(index);
+    });
+  };
+  {
+    std::vector<std::jthread> threads;
+    threads.emplace_back([&] {
+      guarded([&] {
+        produce(pipe);
+        pipe.finish();
+      });
+    });
+    for (std::size_t i = 0; i + 1 < consumers.size(); ++i) threads.emplace_back([&, i] { consume(i); });
+    consume(consumers.size() - 1);
   }
-  thread_.join();
-  if (failure_) std::rethrow_exception(failure_);
+  if (const auto reason = pipe.abort_reason()) std::rethrow_exception(reason);
 }
 
 void run_pipeline(const std::function<void(ByteSink&)>& produce,
                   const std::function<void(ByteSource&)>& consume) {
-  BytePipe pipe;
-  std::thread producer([&] {
-    try {
-      produce(pipe);
-      pipe.finish();
-    } catch (...) {
-      pipe.abort(std::current_exception());
-    }
-  });
-  std::exception_ptr failure;
-  try {
-    consume(pipe);
-  } catch (...) {
-    failure = std::current_exception();
-    pipe.abort(failure);
-  }
-  producer.join();
-  if (failure) std::rethrow_exception(failure);
+  run_pipeline(produce, std::span(&consume, 1));
 }
 
 }  // namespace lay

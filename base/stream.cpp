@@ -16,12 +16,13 @@ constexpr std::size_t kBlock = 256 * 1024;
 std::uint64_t pump(ByteSource& source, ByteSink& sink) {
   std::vector<std::byte> buffer(kBlock);
   std::uint64_t moved = 0;
-  while (const std::size_t count = source.read(buffer)) {
+  for (;;) {
+    const std::span<const std::byte> bytes = source.borrow(sink.room(buffer));
+    if (bytes.empty()) return moved;
     throw_if_cancelled();
-    sink.write(std::span(buffer).first(count));
-    moved += count;
+    sink.write(bytes);
+    moved += bytes.size();
   }
-  return moved;
 }
 
 std::size_t FdSource::read(std::span<std::byte> out) {

@@ -38,6 +38,7 @@ void BlobWriter::write(std::span<const std::byte> bytes) {
   hasher_.update(bytes);
   with_context("write a blob", [&] { sys::write_all(file_, bytes); });
   size_ += bytes.size();
+  if (durability_ == Durability::synced) writeback_.grown_to(file_, size_);
 }
 
 const Digest& BlobWriter::digest() {

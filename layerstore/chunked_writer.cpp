@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -25,16 +26,19 @@ constexpr std::size_t kBatch = 1024 * 1024;     // what one job compresses, abou
 
 using Bytes = std::vector<std::byte>;
 
+/// What is known of a file at its end.
+struct WholeFile {
+  std::string digest;
+  std::uint64_t crc = 0;
+};
+
 /// What becomes one frame. Its bytes lie in the batch, in the order of the pieces.
 struct Piece {
   enum class Kind { framing, data } kind = Kind::framing;
   std::size_t size = 0;
   std::size_t packed_size = 0;
-  // Of data alone:
-  std::string digest;
-  std::uint64_t crc = 0;
-  std::string whole_digest;  ///< of the file whose last piece this is, when it has several
-  std::uint64_t whole_crc = 0;
+  std::string digest;             ///< of data alone
+  std::optional<WholeFile> file;  ///< that ends with this piece
 };
 
 /// An entry that begins in a batch; its data may go on in later ones.
@@ -65,11 +69,6 @@ struct Batch {
       rest = rest.subspan(piece.size);
       piece.packed_size = frames.compress(bytes, std::span(packed).subspan(packed_size));
       packed_size += piece.packed_size;
-      if (piece.kind == Piece::Kind::framing) continue;
-      Hasher hasher;
-      hasher.update(bytes);
-      piece.digest = hasher.finish().to_string();
-      piece.crc = crc64_iso(0, bytes);
     }
   }
 
@@ -119,9 +118,9 @@ class Collector {
   void add_data(const Piece& piece) {
     current_->frames.push_back(
         {.offset = offset_, .packed_size = piece.packed_size, .size = piece.size, .digest = piece.digest});
-    const bool is_whole = piece.whole_digest.empty();
-    current_->digest = is_whole ? piece.digest : piece.whole_digest;
-    current_->crc = is_whole ? piece.crc : piece.whole_crc;
+    if (!piece.file) return;
+    current_->digest = piece.file->digest;
+    current_->crc = piece.file->crc;
   }
 
   void end_entry() {
@@ -135,7 +134,7 @@ class Collector {
   std::optional<ChunkedEntry> current_;
 };
 
-/// Cuts the tar into pieces, by its entries and by fixed sizes alone, and has them compressed.
+/// Cuts the tar into pieces, by its entries and by fixed sizes alone, hashes it, and has it compressed.
 class Feeder final : public ByteSink {
  public:
   Feeder(int level, unsigned workers, ByteSink& out)
@@ -143,6 +142,7 @@ class Feeder final : public ByteSink {
 
   /// Framing, as the reader passes it.
   void write(std::span<const std::byte> bytes) override {
+    tar_.update(bytes);
     framing_.insert(framing_.end(), bytes.begin(), bytes.end());
     if (framing_.size() <= kMaxFraming) return;
     is_described_ = false;
@@ -153,35 +153,36 @@ class Feeder final : public ByteSink {
   void begin(TarEntry entry) {
     add_framing();
     data_left_ = entry.size;
-    whole_.reset();
-    if (entry.size > kMaxFrame) whole_.emplace();
-    whole_crc_ = 0;
+    is_split_ = entry.size > kMaxFrame;
+    chunk_.reset();
+    file_.reset();
+    if (entry.size > 0) file_.emplace();
+    crc_ = 0;
     batch_->beginnings.push_back(
         {.piece = batch_->pieces.size() - 1,
          .entry = ChunkedEntry{.entry = std::move(entry), .framing = std::exchange(framing_, {})}});
   }
 
   void add_data(std::span<const std::byte> bytes) {
-    if (whole_) whole_->update(bytes);
-    if (whole_) whole_crc_ = crc64_iso(whole_crc_, bytes);
+    crc_ = crc64_iso(crc_, bytes);
     while (!bytes.empty()) {
       Piece& piece = open_piece(Piece::Kind::data);
       const std::size_t count = std::min(bytes.size(), kMaxFrame - piece.size);
+      hash(piece, bytes.first(count));
       append(piece, bytes.first(count));
       bytes = bytes.subspan(count);
       data_left_ -= count;
-      if (data_left_ == 0) end_data(piece);
-      if (piece.size == kMaxFrame || data_left_ == 0) end_piece();
+      if (piece.size == kMaxFrame || data_left_ == 0) end_data(piece);
     }
   }
 
-  std::map<std::string, std::string> end() {
+  CompressedLayer end() {
     add_framing();
     end_piece();
     start_job();
     while (!running_.is_empty()) collect();
     if (!is_described_) collector_.give_up_table();
-    return collector_.finish(framing_);
+    return {.annotations = collector_.finish(framing_), .diff_id = tar_.finish()};
   }
 
  private:
@@ -207,11 +208,18 @@ class Feeder final : public ByteSink {
     append(open_piece(Piece::Kind::framing), framing_);
   }
 
+  /// The tar, the file and its piece in one go; the only piece of a file has the file's digest.
+  void hash(const Piece& piece, std::span<const std::byte> bytes) {
+    if (is_split_ && piece.size == 0) chunk_.emplace();
+    const std::array<Hasher*, 3> hashers{&tar_, &*file_, chunk_ ? &*chunk_ : nullptr};
+    Hasher::update_together(std::span(hashers).first(chunk_ ? 3 : 2), bytes);
+  }
+
   void end_data(Piece& piece) {
-    if (!whole_) return;
-    piece.whole_digest = whole_->finish().to_string();
-    piece.whole_crc = whole_crc_;
-    whole_.reset();
+    end_piece();
+    if (data_left_ == 0) piece.file = WholeFile{.digest = file_->finish().to_string(), .crc = crc_};
+    piece.digest = chunk_ ? chunk_->finish().to_string() : piece.file->digest;
+    chunk_.reset();
   }
 
   void end_piece() { is_open_ = false; }
@@ -240,15 +248,17 @@ class Feeder final : public ByteSink {
   bool is_open_ = false;  ///< whether the batch's last piece may grow
   Bytes framing_;         ///< since the last data
   std::uint64_t data_left_ = 0;
-  std::optional<Hasher> whole_;  ///< of a file of several pieces
-  std::uint64_t whole_crc_ = 0;
+  bool is_split_ = false;  ///< whether the file has several pieces
+  Hasher tar_;
+  std::optional<Hasher> file_;   ///< whose data are being added
+  std::optional<Hasher> chunk_;  ///< the piece of it, if it has several
+  std::uint64_t crc_ = 0;        ///< of the file
   bool is_described_ = true;
 };
 
 }  // namespace
 
-std::map<std::string, std::string> write_chunked(ByteSource& tar, int level, unsigned workers,
-                                                 ByteSink& out) {
+CompressedLayer write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out) {
   Feeder feeder(level, workers, out);
   TarReader reader(tar, &feeder);
   while (auto entry = reader.next()) {

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <map>
-#include <string>
-
 #include "base/stream.h"
+#include "layer_compressor.h"
 
 namespace lay::layerstore {
 
@@ -14,8 +12,8 @@ namespace lay::layerstore {
 ///   level     of zstd, 1 to 19; 0 is the default
 ///   workers   frames are made on so many threads; the bytes do not depend on it
 ///   out       receives the blob; not finished here
-///   returns   the annotations of the blob's descriptor; none when the entries cannot be described
+///   returns   the annotations of the blob's descriptor: none when the entries cannot be described
 ///   throws    invalid when the tar is no layer (tar_reader.h), or there is no such level
-std::map<std::string, std::string> write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out);
+CompressedLayer write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out);
 
 }  // namespace lay::layerstore

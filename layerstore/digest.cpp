@@ -1,13 +1,17 @@
 #include "layerstore/digest.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+// The interface under EVP: the only one that shows the state between two blocks (update_together).
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sha256_together.h"
 
 namespace lay::layerstore {
 
@@ -80,32 +84,10 @@ Judgement judge(std::string_view text) {
   return {};
 }
 
-struct MdFree {
-  void operator()(EVP_MD* md) const { EVP_MD_free(md); }
-};
-using MdPtr = std::unique_ptr<EVP_MD, MdFree>;
-
-MdPtr fetch(const char* name) {
-  // Hashing needs none of what openssl.cnf configures, and reading it costs more than hashing a manifest.
-  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
-  MdPtr md(EVP_MD_fetch(nullptr, name, nullptr));
-  if (!md) throw Error::make(Errc::unsupported, "OpenSSL does not offer {}", name);
-  return md;
-}
-
-/// Fetched once for each process: OpenSSL 3.0 takes a lock and walks its providers at each fetch.
-const EVP_MD* message_digest(DigestAlgorithm algorithm) {
-  if (algorithm == DigestAlgorithm::sha512) {
-    static const MdPtr sha512 = fetch("SHA512");
-    return sha512.get();
-  }
-  static const MdPtr sha256 = fetch("SHA256");
-  return sha256.get();
-}
-
 std::string to_hex(std::span<const unsigned char> bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
+  text.reserve(2 * bytes.size());
   for (const unsigned char byte : bytes) {
     text += kDigits[byte >> 4U];
     text += kDigits[byte & 15U];
@@ -138,17 +120,32 @@ std::string Digest::algorithm_name() const {
 }
 
 struct Hasher::State {
-  struct ContextFree {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
   DigestAlgorithm algorithm;
-  std::unique_ptr<EVP_MD_CTX, ContextFree> context;
+  union {
+    SHA256_CTX sha256;
+    SHA512_CTX sha512;
+  };
+
+  bool is_sha256() const { return algorithm == DigestAlgorithm::sha256; }
+  bool is_between_blocks() const { return is_sha256() && sha256.num == 0; }
+  /// Counts bytes that somebody else adds to the words that this gives.
+  Sha256Words* pass(std::uint64_t bytes) {
+    const std::uint64_t bits = ((std::uint64_t{sha256.Nh} << 32U) | sha256.Nl) + 8 * bytes;
+    sha256.Nl = static_cast<SHA_LONG>(bits);
+    sha256.Nh = static_cast<SHA_LONG>(bits >> 32U);
+    return &sha256.h;
+  }
 };
 
-Hasher::Hasher(DigestAlgorithm algorithm)
-    : state_(std::make_unique<State>(State{algorithm, decltype(State::context)(EVP_MD_CTX_new())})) {
-  if (!state_->context || EVP_DigestInit_ex(state_->context.get(), message_digest(algorithm), nullptr) != 1)
-    throw Error::make(Errc::io, "start a {} hash", info_of(algorithm).name);
+static_assert(std::is_same_v<decltype(SHA256_CTX::h), Sha256Words>);
+
+Hasher::Hasher(DigestAlgorithm algorithm) : state_(std::make_unique<State>()) {
+  state_->algorithm = algorithm;
+  if (state_->is_sha256()) {
+    SHA256_Init(&state_->sha256);
+  } else {
+    SHA512_Init(&state_->sha512);
+  }
 }
 
 Hasher::Hasher(Hasher&&) noexcept = default;
@@ -156,16 +153,32 @@ Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
 
 void Hasher::update(std::span<const std::byte> bytes) {
-  if (EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) != 1)
-    throw Error::make(Errc::io, "hash {} bytes", bytes.size());
+  if (state_->is_sha256()) {
+    SHA256_Update(&state_->sha256, bytes.data(), bytes.size());
+  } else {
+    SHA512_Update(&state_->sha512, bytes.data(), bytes.size());
+  }
+}
+
+void Hasher::update_together(std::span<Hasher* const> hashers, std::span<const std::byte> bytes) {
+  const bool can_share =
+      hashers.size() <= kMaxTogether && can_sha256_together() &&
+      std::all_of(hashers.begin(), hashers.end(), [](Hasher* h) { return h->state_->is_between_blocks(); });
+  const std::size_t shared = can_share ? bytes.size() / kSha256Block * kSha256Block : 0;
+  std::array<Sha256Words*, kMaxTogether> words{};
+  for (std::size_t i = 0; shared > 0 && i < hashers.size(); ++i) words[i] = hashers[i]->state_->pass(shared);
+  if (shared > 0) sha256_together(std::span(words).first(hashers.size()), bytes.first(shared));
+  for (Hasher* const hasher : hashers) hasher->update(bytes.subspan(shared));
 }
 
 Digest Hasher::finish() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
-  unsigned int length = 0;
-  if (EVP_DigestFinal_ex(state_->context.get(), raw.data(), &length) != 1)
-    throw Error::make(Errc::io, "finish a hash");
-  return Digest(state_->algorithm, to_hex(std::span(raw).first(length)));
+  std::array<unsigned char, SHA512_DIGEST_LENGTH> raw{};
+  if (state_->is_sha256()) {
+    SHA256_Final(raw.data(), &state_->sha256);
+  } else {
+    SHA512_Final(raw.data(), &state_->sha512);
+  }
+  return Digest(state_->algorithm, to_hex(std::span(raw).first(info_of(state_->algorithm).hex_digits / 2)));
 }
 
 Digest digest_of(std::string_view bytes) {
@@ -185,6 +198,13 @@ std::size_t HashingSource::read(std::span<std::byte> out) {
   hasher_.update(out.first(count));
   size_ += count;
   return count;
+}
+
+std::span<const std::byte> HashingSource::borrow(std::span<std::byte> scratch) {
+  const auto bytes = inner_.borrow(scratch);
+  hasher_.update(bytes);
+  size_ += bytes.size();
+  return bytes;
 }
 
 }  // namespace lay::layerstore

@@ -18,15 +18,15 @@ class KeptOpen final : public ByteSink {
 
 }  // namespace
 
-std::map<std::string, std::string> compress_layer(ByteSource& tar, const CompressOptions& options,
-                                                  ByteSink& out) {
+CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out) {
   if (options.compression == Compression::zstd)
     return write_chunked(tar, options.level, compression_workers(), out);
   KeptOpen open(out);
   const auto compressor = make_compressor(options, open);
-  pump(tar, *compressor);
+  HashingSource hashed(tar);
+  pump(hashed, *compressor);
   compressor->finish();
-  return {};
+  return {.annotations = {}, .diff_id = hashed.digest()};
 }
 
 }  // namespace lay::layerstore

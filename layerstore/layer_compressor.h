@@ -5,16 +5,20 @@
 
 #include "base/stream.h"
 #include "layerstore/codec.h"
+#include "layerstore/digest.h"
 
 namespace lay::layerstore {
 
+struct CompressedLayer {
+  std::map<std::string, std::string> annotations;  ///< for the blob's descriptor
+  Digest diff_id;
+};
+
 /// Compresses a layer tar: zstd as zstd:chunked (chunked_writer.h), everything else as make_compressor()
-/// does.
+/// does. The tar is hashed in the same pass.
 ///   tar       read to its end
 ///   out       receives the blob; not finished here
-///   returns   annotations for the blob's descriptor
 /// Uses every core; the bytes do not depend on how many there are.
-std::map<std::string, std::string> compress_layer(ByteSource& tar, const CompressOptions& options,
-                                                  ByteSink& out);
+CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out);
 
 }  // namespace lay::layerstore

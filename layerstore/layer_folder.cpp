@@ -60,9 +60,9 @@ void unpack_instead(const UniqueFd& dir, const UniqueFd& tar) {
   unpack(dir, source);
 }
 
-ApplyStats store_tar(const UniqueFd& dir, ByteSource& source) {
+ApplyStats store_tar(const UniqueFd& dir, ByteSource& source, Durability durability) {
   const UniqueFd tar = create(dir, kLayerTar);
-  SparseFileSink file(tar);
+  SparseFileSink file(tar, durability);
   TeeSource teed(source, file);
   IndexedLayer indexed = index_layer(teed);
   file.finish();
@@ -79,8 +79,8 @@ ApplyStats store_tar(const UniqueFd& dir, ByteSource& source) {
 
 }  // namespace
 
-ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form) {
-  return form == LayerForm::erofs ? store_tar(dir, tar) : unpack(dir, tar);
+ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form, Durability durability) {
+  return form == LayerForm::erofs ? store_tar(dir, tar, durability) : unpack(dir, tar);
 }
 
 std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name) {

@@ -8,6 +8,7 @@
 #include "base/unique_fd.h"
 #include "layerstore/apply.h"
 #include "layerstore/digest.h"
+#include "layerstore/durability.h"
 #include "layerstore/layer_form.h"
 
 /// What lies in the folder of one layer:
@@ -25,8 +26,10 @@ constexpr const char* kLayerTar = "layer.tar";
 constexpr const char* kLayerImage = "layer.erofs";
 constexpr const char* kLayerTree = "tree";
 
-/// Writes the layer of `tar`, read to its very end, into the empty folder `dir`.
-ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form);
+/// Writes the layer of `tar`, read to its very end, into the empty folder `dir`. The erofs form's tar is on
+/// its way to the disk then if `durability` says that the caller is going to sync it.
+ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form,
+                              Durability durability = Durability::unsynced);
 
 /// The form of the layer in `layers`/`name`; empty when there is none.
 std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name);

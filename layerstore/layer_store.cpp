@@ -34,9 +34,14 @@ LayerWriter::LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm 
 
 ApplyStats LayerWriter::apply(ByteSource& tar) {
   HashingSource hashed(tar, algorithm_);
-  ApplyStats stats = write_layer_folder(dir_, hashed, form_);
-  drain(hashed);  // what follows the end of the archive belongs to the diff_id too
+  ApplyStats stats = apply_unhashed(hashed, Durability::unsynced);
   diff_id_ = hashed.digest();
+  return stats;
+}
+
+ApplyStats LayerWriter::apply_unhashed(ByteSource& tar, Durability durability) {
+  ApplyStats stats = write_layer_folder(dir_, tar, form_, durability);
+  drain(tar);  // what follows the end of the archive belongs to the diff_id too
   return stats;
 }
 

@@ -98,9 +98,15 @@ std::size_t TeeSource::read(std::span<std::byte> out) {
   return count;
 }
 
+std::span<const std::byte> TeeSource::borrow(std::span<std::byte> scratch) {
+  const auto bytes = inner_.borrow(scratch);
+  if (!bytes.empty()) sink_.write(bytes);
+  return bytes;
+}
+
 void drain(ByteSource& source) {
   std::array<std::byte, 65536> buffer;
-  while (source.read(buffer) != 0) throw_if_cancelled();
+  while (!source.borrow(buffer).empty()) throw_if_cancelled();
 }
 
 void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id) {

@@ -43,6 +43,7 @@ class TeeSource final : public ByteSource {
  public:
   TeeSource(ByteSource& inner, ByteSink& sink) : inner_(inner), sink_(sink) {}
   std::size_t read(std::span<std::byte> out) override;
+  std::span<const std::byte> borrow(std::span<std::byte> scratch) override;
 
  private:
   ByteSource& inner_;

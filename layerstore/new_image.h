@@ -35,6 +35,11 @@ class ProgressSource final : public ByteSource {
     task_.advance(count);
     return count;
   }
+  std::span<const std::byte> borrow(std::span<std::byte> scratch) override {
+    const auto bytes = inner_.borrow(scratch);
+    task_.advance(bytes.size());
+    return bytes;
+  }
 
  private:
   ByteSource& inner_;

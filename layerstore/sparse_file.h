@@ -2,8 +2,10 @@
 
 #include <cstdint>
 
+#include "base/early_writeback.h"
 #include "base/stream.h"
 #include "base/unique_fd.h"
+#include "layerstore/durability.h"
 
 namespace lay::layerstore {
 
@@ -11,7 +13,9 @@ namespace lay::layerstore {
 /// hole where the bytes come from takes no room here. The descriptor is not owned; finish() sets the size.
 class SparseFileSink final : public ByteSink {
  public:
-  explicit SparseFileSink(const UniqueFd& file) : file_(file) {}
+  /// `durability` says whether the caller is going to sync the file.
+  explicit SparseFileSink(const UniqueFd& file, Durability durability = Durability::unsynced)
+      : file_(file), durability_(durability) {}
   void write(std::span<const std::byte> bytes) override;
   void finish() override;
 
@@ -19,6 +23,8 @@ class SparseFileSink final : public ByteSink {
   void write_data(std::span<const std::byte> bytes);
 
   const UniqueFd& file_;
+  const Durability durability_;
+  EarlyWriteback writeback_;
   std::uint64_t offset_ = 0;
 };
 

@@ -1,7 +1,10 @@
 #include "stored_tar.h"
 
+#include <array>
+#include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/pipeline.h"
@@ -15,14 +18,25 @@ namespace lay::layerstore {
 
 namespace {
 
+/// One of those that read the tar.
+using Consumer = std::function<void(ByteSource& tar)>;
+
+Digest hash(ByteSource& tar) {
+  HashingSource hashed(tar);
+  drain(hashed);
+  return hashed.digest();
+}
+
 /// The blob of an uncompressed layer is the tar of its mounted form: one file with two names.
 StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& task,
                       const std::function<void(ByteSink& tar)>& produce) {
   ApplyStats stats;
-  run_pipeline(produce, [&](ByteSource& tar) {
-    ProgressSource counted(tar, task);
-    stats = layer.apply(counted);
-  });
+  const std::array<Consumer, 2> consumers{[&](ByteSource& tar) {
+                                            ProgressSource counted(tar, task);
+                                            stats = layer.apply_unhashed(counted, Durability::synced);
+                                          },
+                                          [&](ByteSource& tar) { layer.set_diff_id(hash(tar)); }};
+  run_pipeline(produce, consumers);
   const UniqueFd tar = layer.open_tar();
   store.blobs().adopt(tar, layer.diff_id());
   const Digest diff_id = layer.commit();
@@ -53,28 +67,24 @@ StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm
   std::optional<LayerWriter> layer;
   if (makes_layer(store, tree_form)) layer.emplace(store.layers().begin());
   BlobWriter blob = store.blobs().begin();
-  std::map<std::string, std::string> annotations;
-  AsyncSink compressing([&](ByteSource& tar) { annotations = compress_layer(tar, options, blob); });
-  ProgressSink counted(compressing, task);
+  std::optional<CompressedLayer> compressed;
+  ApplyStats stats;
+  std::vector<Consumer> consumers{[&](ByteSource& tar) {
+    ProgressSource counted(tar, task);
+    compressed = compress_layer(counted, options, blob);
+  }};
+  if (layer)
+    consumers.emplace_back(
+        [&](ByteSource& tar) { stats = layer->apply_unhashed(tar, Durability::unsynced); });
+  run_pipeline(produce, consumers);
+  if (layer) layer->set_diff_id(compressed->diff_id);
   StoredTar stored{
       .blob = Descriptor{.media_type = std::string(media_type::layer_type_of(options.compression)),
-                         .digest = digest_of("")},
-      .diff_id = digest_of("")};
-  run_pipeline(produce, [&](ByteSource& tar) {
-    TeeSource teed(tar, counted);
-    if (layer) {
-      stored.stats = layer->apply(teed);
-      stored.diff_id = layer->diff_id();
-      return;
-    }
-    HashingSource hashed(teed);
-    drain(hashed);
-    stored.diff_id = hashed.digest();
-  });
-  counted.finish();
-  stored.blob.digest = blob.digest();
-  stored.blob.size = blob.size();
-  stored.blob.annotations = std::move(annotations);
+                         .digest = blob.digest(),
+                         .size = blob.size(),
+                         .annotations = std::move(compressed->annotations)},
+      .diff_id = std::move(compressed->diff_id),
+      .stats = std::move(stats)};
   return StagedTar(std::move(blob), std::move(layer), std::move(stored));
 }
 

@@ -17,7 +17,6 @@ namespace lay::layerstore {
 namespace {
 
 constexpr std::size_t kBuffer = 256 * 1024;
-constexpr std::size_t kDataPiece = 128 * 1024;  // a smaller file comes in one piece
 
 constexpr std::int64_t kFirstSecond = -62135596800;  // year 1: Go writes its zero time
 constexpr std::int64_t kLastSecond = 253402300799;   // year 9999
@@ -119,51 +118,58 @@ TarEntry make_entry(const TarBlock& block, std::string path, std::string link, P
 
 TarReader::TarReader(ByteSource& in, ByteSink* framing) : in_(in), framing_(framing), buffer_(kBuffer) {}
 
-/// What is buffered, at least `count` bytes of it unless the stream ends before.
-std::span<const std::byte> TarReader::ensure(std::size_t count) {
-  if (end_ - begin_ < count && begin_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-    end_ -= std::exchange(begin_, 0);
+/// Makes view_ hold at least `count` bytes, unless the stream ends before.
+void TarReader::ensure(std::size_t count) {
+  if (view_.empty() && count > 0) {
+    view_ = in_.borrow(buffer_);
+    bytes_ += view_.size();
   }
-  while (end_ - begin_ < count) {
-    const std::size_t got = in_.read(std::span(buffer_).subspan(end_));
+  if (view_.size() < count) join(count);
+}
+
+/// What is wanted in one piece lies in several: only these few bytes are copied.
+void TarReader::join(std::size_t count) {
+  std::size_t have = view_.size();
+  if (have > 0) std::memmove(buffer_.data(), view_.data(), have);
+  while (have > 0 && have < count) {
+    const std::size_t got = in_.read(std::span(buffer_).subspan(have, count - have));
     if (got == 0) break;
-    end_ += got;
+    have += got;
     bytes_ += got;
   }
-  return std::span(buffer_).subspan(begin_, end_ - begin_);
+  view_ = std::span(buffer_).first(have);
 }
 
 void TarReader::pass_framing(std::size_t count) {
-  if (framing_ != nullptr) framing_->write(std::span(buffer_).subspan(begin_, count));
-  begin_ += count;
+  if (framing_ != nullptr) framing_->write(view_.first(count));
+  view_ = view_.subspan(count);
 }
 
 /// Empty at the end of the stream; throws when that is in the middle of a block.
 std::optional<TarBlock> TarReader::read_block() {
-  const auto available = ensure(kTarBlock);
-  if (available.empty()) return std::nullopt;
-  if (available.size() < kTarBlock)
+  ensure(kTarBlock);
+  if (view_.empty()) return std::nullopt;
+  if (view_.size() < kTarBlock)
     throw Error(Errc::invalid,
                 bytes_ < kTarBlock ? "it is no tar" : "the tar ends in the middle of a header");
   TarBlock block;
-  std::memcpy(&block, available.data(), sizeof block);
+  std::memcpy(&block, view_.data(), sizeof block);
   pass_framing(kTarBlock);
   return block;
 }
 
-/// As much as is buffered of the data that are left; not yet passed.
+/// As much as is at hand of the data that are left; not yet passed.
 std::span<const std::byte> TarReader::next_piece() {
   if (data_left_ == 0) return {};
-  const auto available = ensure(static_cast<std::size_t>(std::min<std::uint64_t>(data_left_, kDataPiece)));
-  if (available.empty())
+  ensure(1);
+  if (view_.empty())
     throw Error::make(Errc::invalid, "the tar ends {} bytes before the entry does", data_left_);
-  return available.first(static_cast<std::size_t>(std::min<std::uint64_t>(data_left_, available.size())));
+  return view_.first(static_cast<std::size_t>(std::min<std::uint64_t>(data_left_, view_.size())));
 }
 
 std::span<const std::byte> TarReader::read_data() {
   const auto piece = next_piece();
-  begin_ += piece.size();
+  view_ = view_.subspan(piece.size());
   data_left_ -= piece.size();
   return piece;
 }
@@ -175,8 +181,8 @@ void TarReader::skip_data() {
 }
 
 void TarReader::skip_padding() {
-  if (ensure(padding_left_).size() < padding_left_)
-    throw Error(Errc::invalid, "the tar ends in the padding of an entry");
+  ensure(padding_left_);
+  if (view_.size() < padding_left_) throw Error(Errc::invalid, "the tar ends in the padding of an entry");
   pass_framing(std::exchange(padding_left_, 0));
 }
 
@@ -296,14 +302,15 @@ std::optional<TarEntry> TarReader::next() {
 }
 
 void TarReader::read_end() {
-  const auto second = ensure(kTarBlock);
-  if (second.size() >= kTarBlock) {
+  ensure(kTarBlock);
+  if (view_.size() >= kTarBlock) {
     const auto block = read_block();
     if (!is_zero(*block)) throw Error(Errc::invalid, "the tar goes on after a zero block");
   }
   do {
-    pass_framing(end_ - begin_);
-  } while (!ensure(1).empty());
+    pass_framing(view_.size());
+    ensure(1);
+  } while (!view_.empty());
 }
 
 }  // namespace lay::layerstore

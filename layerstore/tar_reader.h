@@ -32,12 +32,12 @@ class TarReader {
   /// The next entry, past what is left of the last one's data; empty when the whole stream has been read.
   std::optional<TarEntry> next();
   /// A piece of the current entry's data, valid until the next call; empty at its end. Of a sparse file, the
-  /// bytes of its regions.
+  /// bytes of its regions. Copied only where the source does not lend its bytes.
   std::span<const std::byte> read_data();
   /// Bytes of the tar read so far.
   std::uint64_t bytes() const { return bytes_; }
   /// Where in the tar the next byte comes from: after next(), where the entry's data begin.
-  std::uint64_t position() const { return bytes_ - (end_ - begin_); }
+  std::uint64_t position() const { return bytes_ - view_.size(); }
 
  private:
   struct Extensions {
@@ -47,7 +47,8 @@ class TarReader {
     bool any() const { return pax || gnu_path || gnu_link; }
   };
 
-  std::span<const std::byte> ensure(std::size_t count);
+  void ensure(std::size_t count);
+  void join(std::size_t count);
   void pass_framing(std::size_t count);
   std::optional<TarBlock> read_block();
   std::span<const std::byte> next_piece();
@@ -63,8 +64,7 @@ class TarReader {
   ByteSource& in_;
   ByteSink* const framing_;
   std::vector<std::byte> buffer_;
-  std::size_t begin_ = 0;  ///< of what is read but not consumed
-  std::size_t end_ = 0;
+  std::span<const std::byte> view_;  ///< what is read but not consumed: the source's own, or in the buffer
   std::uint64_t bytes_ = 0;
   std::uint64_t data_left_ = 0;
   std::size_t padding_left_ = 0;

@@ -18,11 +18,11 @@ constexpr std::size_t kLeastRead = 128 * 1024;  // less room than this is not wo
 
 }  // namespace
 
-TarStream::TarStream(ByteSink& out) : out_(out), buffer_(kBuffer) {}
+TarStream::TarStream(ByteSink& out) : out_(out), buffer_(kBuffer), room_(out.room(buffer_)) {}
 
 void TarStream::append(std::string_view bytes) {
   while (!bytes.empty()) {
-    if (used_ == buffer_.size()) flush();
+    if (room().empty()) flush();
     const std::size_t count = std::min(bytes.size(), room().size());
     std::memcpy(room().data(), bytes.data(), count);
     used_ += count;
@@ -84,7 +84,8 @@ void TarStream::append_regions(const UniqueFd& file, std::span<const DataRegion>
 
 void TarStream::flush() {
   if (used_ == 0) return;
-  out_.write(std::span(buffer_).first(used_));
+  out_.write(room_.first(used_));
+  room_ = out_.room(buffer_);
   flushed_ += used_;
   used_ = 0;
 }

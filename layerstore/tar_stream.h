@@ -11,7 +11,8 @@
 
 namespace lay::layerstore {
 
-/// Collects the small pieces of a tar into large blocks; file data is read right into them.
+/// Collects the small pieces of a tar into large blocks; file data is read right into them, and they into the
+/// memory of what they are written to, if it has any.
 class TarStream {
  public:
   explicit TarStream(ByteSink& out);
@@ -30,11 +31,12 @@ class TarStream {
   std::uint64_t size() const { return flushed_ + used_; }
 
  private:
-  std::span<std::byte> room() { return std::span(buffer_).subspan(used_); }
+  std::span<std::byte> room() const { return room_.subspan(used_); }
 
   ByteSink& out_;
   std::vector<std::byte> buffer_;
-  std::size_t used_ = 0;
+  std::span<std::byte> room_;  ///< of `out`, or the buffer
+  std::size_t used_ = 0;       ///< of the room
   std::uint64_t flushed_ = 0;
 };
 

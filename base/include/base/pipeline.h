@@ -2,67 +2,72 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
+#include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include "base/stream.h"
 
 namespace lay {
 
-/// A bounded queue of byte blocks between two threads: one writes, one reads. Blocks are reused.
-/// A side that fails calls abort(), and the other side's next call throws that same exception.
-class BytePipe final : public ByteSource, public ByteSink {
+/// A bounded ring of byte blocks between threads: one writes, and each reader sees all of it at its own pace.
+/// Bytes stay where they were written until the last reader has passed them.
+/// A side that fails calls abort(), and every other side's next call throws that same exception.
+class BytePipe final : public ByteSink {
  public:
   /// Holds at most `blocks` blocks of `block_size` bytes.
-  explicit BytePipe(std::size_t blocks = 8, std::size_t block_size = 256 * 1024);
+  explicit BytePipe(std::size_t readers = 1, std::size_t blocks = 8, std::size_t block_size = 512 * 1024);
+  ~BytePipe() override;
 
+  std::span<std::byte> room(std::span<std::byte> scratch) override;
   void write(std::span<const std::byte> bytes) override;
-  /// The reader sees the end after what is queued.
+  /// The readers see the end after what is queued.
   void finish() override;
-  std::size_t read(std::span<std::byte> out) override;
+
+  /// Owned by the pipe; each is for one thread.
+  ByteSource& reader(std::size_t index);
+  /// That reader reads no more: nobody waits for it.
+  void leave(std::size_t index);
+  /// The first reason stays.
   void abort(std::exception_ptr reason);
+  /// Null unless somebody has called abort().
+  std::exception_ptr abort_reason();
 
  private:
-  using Block = std::vector<std::byte>;
-  void flush_locked(std::unique_lock<std::mutex>& lock);
+  class Reader;
+  struct Block {
+    std::vector<std::byte> bytes;
+    std::size_t size = 0;
+  };
 
-  const std::size_t max_blocks_;
+  Block& writable();
+  void publish();
+  std::uint64_t slowest() const;
+  void wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& is_ready);
+  void wake();
+
   const std::size_t block_size_;
+  std::vector<Block> ring_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Block> full_;
-  std::vector<Block> spare_;
-  Block filling_;
-  std::size_t read_offset_ = 0;
+  unsigned waiting_ = 0;
+  std::uint64_t written_ = 0;  ///< blocks
+  bool is_filling_ = false;    ///< whether the block after them is the writer's
+  std::vector<std::unique_ptr<Reader>> readers_;
   bool ended_ = false;
   std::exception_ptr aborted_;
 };
 
-/// A sink whose bytes are read by a thread of its own, so that producing and consuming overlap. finish()
-/// waits until everything is consumed, and rethrows what the thread threw. Destroyed without finish(): the
-/// thread is stopped.
-class AsyncSink final : public ByteSink {
- public:
-  /// `consume` reads its source to the end, or throws.
-  explicit AsyncSink(std::function<void(ByteSource&)> consume);
-  ~AsyncSink() override;
-  void write(std::span<const std::byte> bytes) override { pipe_.write(bytes); }
-  void finish() override;
-
- private:
-  BytePipe pipe_;
-  std::function<void(ByteSource&)> consume_;
-  std::exception_ptr failure_;
-  std::thread thread_;  // last: it uses the members above
-};
-
-/// Runs `produce` on a thread of its own, writing into a pipe that `consume` reads here. Both have ended when
-/// this returns; the first failure of either is rethrown.
+/// Runs `produce` on a thread of its own, writing into a pipe that each of `consumers` reads: the last of
+/// them here, the others on threads of their own. All have ended when this returns; the first failure is
+/// rethrown.
+void run_pipeline(const std::function<void(ByteSink&)>& produce,
+                  std::span<const std::function<void(ByteSource&)>> consumers);
 void run_pipeline(const std::function<void(ByteSink&)>& produce,
                   const std::function<void(ByteSource&)>& consume);
 

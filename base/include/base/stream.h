@@ -15,6 +15,11 @@ class ByteSource {
  public:
   virtual ~ByteSource() = default;
   virtual std::size_t read(std::span<std::byte> out) = 0;
+  /// As read() into `scratch`, except that a source which has the bytes in memory leaves them there. Valid
+  /// until the next call.
+  virtual std::span<const std::byte> borrow(std::span<std::byte> scratch) {
+    return scratch.first(read(scratch));
+  }
 };
 
 /// Where bytes go. write() takes all of them or throws. finish() ends the stream (trailers, flushes); it is
@@ -24,6 +29,9 @@ class ByteSink {
   virtual ~ByteSink() = default;
   virtual void write(std::span<const std::byte> bytes) = 0;
   virtual void finish() {}
+  /// Where the next bytes may be put, from its start on, so that writing them copies nothing: memory of the
+  /// sink, or `scratch`. Never empty when `scratch` is not.
+  virtual std::span<std::byte> room(std::span<std::byte> scratch) { return scratch; }
 };
 
 /// Moves everything from `source` to `sink`, which is not finished here; returns the bytes moved.

@@ -5,16 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "base/early_writeback.h"
 #include "base/stream.h"
 #include "layerstore/descriptor.h"
+#include "layerstore/durability.h"
 #include "layerstore/ingest.h"
 
 namespace lay::layerstore {
-
-enum class Durability {
-  synced,    ///< on disk when commit() returns
-  unsynced,  ///< the caller syncs the file system itself before a name makes it visible
-};
 
 /// One blob being written: a file under ingest/ that is hashed as it grows. Without commit() it vanishes.
 class BlobWriter final : public ByteSink {
@@ -44,6 +41,7 @@ class BlobWriter final : public ByteSink {
   std::optional<Digest> digest_;
   Durability durability_;
   std::uint64_t size_ = 0;
+  EarlyWriteback writeback_;
 };
 
 /// blobs/<algorithm>/<hex> of the OCI image layout (image-spec image-layout.md).

@@ -3,11 +3,13 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/stream.h"
 #include "layerstore/apply.h"
 #include "layerstore/blob_store.h"
+#include "layerstore/durability.h"
 #include "layerstore/ingest.h"
 #include "layerstore/layer_form.h"
 
@@ -18,6 +20,10 @@ class LayerWriter {
  public:
   /// Takes the tar in and hashes every byte of it. Called once.
   ApplyStats apply(ByteSource& tar);
+  /// As apply(), of a tar that the caller hashes, and will soon sync if `durability` says so.
+  ApplyStats apply_unhashed(ByteSource& tar, Durability durability);
+  /// Of what apply_unhashed() took in.
+  void set_diff_id(Digest diff_id) { diff_id_ = std::move(diff_id); }
   /// Of what was taken in.
   const Digest& diff_id() const { return diff_id_.value(); }
   /// The tar as it was taken in; in the tree form there is none.

@@ -1,6 +1,9 @@
 #include "base/stream.h"
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <functional>
+#include <vector>
 
 #include "base/error.h"
 #include "base/pipeline.h"
@@ -16,34 +19,66 @@ class FailingSink final : public ByteSink {
 
 }  // namespace
 
-TEST_CASE("every byte that goes into an asynchronous sink comes out in order", "[base][stream]") {
-  std::string text(5'000'000, '\0');
+TEST_CASE("every reader of a pipeline gets every byte in order", "[base][stream]") {
+  std::string text(9'000'001, '\0');
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 + i / 251);
-  StringSink target;
-  AsyncSink sink([&](ByteSource& bytes) { pump(bytes, target); });
-  StringSource source(text);
-  CHECK(pump(source, sink) == text.size());
-  sink.finish();
-  CHECK(target.text() == text);
-}
-
-TEST_CASE("what the thread of an asynchronous sink throws is thrown by finish", "[base][stream]") {
-  FailingSink target;
-  AsyncSink sink([&](ByteSource& bytes) { pump(bytes, target); });
-  const std::string block(100'000, 'x');
-  const auto write_all = [&] {
-    for (int i = 0; i < 1000; ++i) sink.write(std::as_bytes(std::span(block)));
-    sink.finish();
+  StringSink first;
+  StringSink second;
+  const auto produce = [&](ByteSink& out) {
+    StringSource source(text);
+    pump(source, out);
   };
-  CHECK_THROWS_WITH(write_all(), "disk full");
+  const std::vector<std::function<void(ByteSource&)>> consumers{
+      [&](ByteSource& in) { pump(in, first); },
+      [&](ByteSource& in) {
+        std::array<std::byte, 777> small;
+        while (const std::size_t count = in.read(small)) second.write(std::span(small).first(count));
+      }};
+  run_pipeline(produce, consumers);
+  CHECK(first.text() == text);
+  CHECK(second.text() == text);
 }
 
-TEST_CASE("an asynchronous sink that is given up does not wait for more", "[base][stream]") {
-  StringSink target;
-  {
-    AsyncSink sink([&](ByteSource& bytes) { pump(bytes, target); });
-  }
-  CHECK(target.text().empty());
+TEST_CASE("what is put into a pipe's room is not copied", "[base][stream]") {
+  BytePipe pipe;
+  std::array<std::byte, 16> scratch{};
+  const auto room = pipe.room(scratch);
+  CHECK(room.size() > scratch.size());
+  room[0] = std::byte{7};
+  pipe.write(room.first(1));
+  CHECK(pipe.room(scratch).data() == room.data() + 1);
+  pipe.finish();
+  const auto got = pipe.reader(0).borrow(scratch);
+  CHECK(got.size() == 1);
+  CHECK(got.data() == room.data());
+  CHECK(pipe.reader(0).borrow(scratch).empty());
+}
+
+TEST_CASE("nobody waits for a reader that wants no more", "[base][stream]") {
+  const std::string block(100'000, 'x');
+  const auto produce = [&](ByteSink& out) {
+    for (int i = 0; i < 1000; ++i) out.write(std::as_bytes(std::span(block)));
+  };
+  StringSink all;
+  const std::vector<std::function<void(ByteSource&)>> consumers{[](ByteSource&) {},
+                                                                [&](ByteSource& in) { pump(in, all); }};
+  run_pipeline(produce, consumers);
+  CHECK(all.text().size() == 100'000'000);
+}
+
+TEST_CASE("a failure of one reader ends the pipeline for all", "[base][stream]") {
+  const auto endless = [](ByteSink& out) {
+    const std::string block(70'000, 'x');
+    for (;;) out.write(std::as_bytes(std::span(block)));
+  };
+  FailingSink target;
+  const std::vector<std::function<void(ByteSource&)>> consumers{[&](ByteSource& in) { pump(in, target); },
+                                                                [](ByteSource& in) {
+                                                                  std::array<std::byte, 4096> piece;
+                                                                  while (in.read(piece) != 0) {
+                                                                  }
+                                                                }};
+  CHECK_THROWS_WITH(run_pipeline(endless, consumers), "disk full");
 }
 
 TEST_CASE("a pipeline ends with the first failure of either side", "[base][stream]") {

@@ -54,8 +54,9 @@ struct Chunked {
 Chunked chunked(std::string_view tar, unsigned workers = 2, std::size_t piece = 100000) {
   CutSource source(tar, piece);
   StringSink out;
-  auto annotations = write_chunked(source, 0, workers, out);
-  return {out.text(), std::move(annotations)};
+  CompressedLayer layer = write_chunked(source, 0, workers, out);
+  CHECK(layer.diff_id == digest_of(tar));
+  return {out.text(), std::move(layer.annotations)};
 }
 
 std::string unpacked(std::string_view frames) {

@@ -1,5 +1,7 @@
 #include "layerstore/digest.h"
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -123,4 +125,46 @@ TEST_CASE("hashing streams pass bytes on unchanged and count them", "[layerstore
   CHECK(source.size() == 5);
   CHECK(sink.digest() == digest_of("hello"));
   CHECK(source.digest() == digest_of("hello"));
+}
+
+TEST_CASE("streams that are hashed together have the hashes that each has alone", "[layerstore][digest]") {
+  std::mt19937 random(11);
+  std::string text(1'000'003, '\0');
+  for (char& c : text) c = static_cast<char>(random());
+  const auto bytes = std::as_bytes(std::span(text));
+  const std::size_t count = GENERATE(1U, 2U, 3U, 4U);
+  const bool in_phase = GENERATE(true, false);
+  std::vector<Hasher> hashers(count);
+  std::vector<std::string> alone(count);
+  for (std::size_t i = 0; i < count; ++i) {  // each has a past of its own
+    const std::size_t before = i * (in_phase ? 640 : 13);
+    hashers[i].update(bytes.first(before));
+    alone[i] = text.substr(0, before);
+  }
+  std::vector<Hasher*> together;
+  for (Hasher& hasher : hashers) together.push_back(&hasher);
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t size =
+        std::min<std::size_t>(bytes.size() - at, random() % 5 == 0 ? random() % 300 : 4096);
+    Hasher::update_together(together, bytes.subspan(at, size));
+    at += size;
+  }
+  for (std::size_t i = 0; i < count; ++i) CHECK(hashers[i].finish() == digest_of(alone[i] + text));
+}
+
+TEST_CASE("the length of streams that are hashed together carries into its upper half",
+          "[layerstore][digest]") {
+  const std::string block(16 * 1024 * 1024, 'x');  // 33 of them are more bits than 32 bits count
+  const auto bytes = std::as_bytes(std::span(block));
+  Hasher first;
+  Hasher second;
+  Hasher alone;
+  const std::array<Hasher*, 2> both{&first, &second};
+  for (int i = 0; i < 33; ++i) {
+    Hasher::update_together(both, bytes);
+    alone.update(bytes);
+  }
+  const Digest expected = alone.finish();
+  CHECK(first.finish() == expected);
+  CHECK(second.finish() == expected);
 }
