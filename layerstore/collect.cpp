@@ -17,11 +17,13 @@ Reachable find_reachable(const Store& store, const InUse& in_use) {
 
 }  // namespace
 
-CollectResult Store::collect(const InUse& in_use) const {
+CollectResult Store::collect(const std::function<InUse()>& in_use) const {
   Ingest::sweep(*root_);
   const auto alone = FileLock::try_acquire(*root_, kStoreLock, LockMode::exclusive);
-  if (!alone || in_use.everything) return {};
-  const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this, in_use); });
+  if (!alone) return {};
+  const InUse needed = in_use();
+  if (needed.everything) return {};
+  const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this, needed); });
 
   CollectResult result;
   for (const Digest& diff_id : layers_->list()) {

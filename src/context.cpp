@@ -80,11 +80,15 @@ layerstore::InUse in_use_by(const runner::ContainerStore& containers) {
 }
 
 void collect(const layerstore::Store& store, const runner::ContainerStore& containers) {
-  const layerstore::InUse in_use = in_use_by(containers);
-  if (in_use.everything)
+  bool is_unknown = false;
+  store.collect([&] {
+    layerstore::InUse in_use = in_use_by(containers);
+    is_unknown = in_use.everything;
+    return in_use;
+  });
+  if (is_unknown)
     print_error("a container is damaged and what it needs is not known, so nothing is collected",
                 "'lay ps -a' shows it, 'lay rm -f' removes it");
-  store.collect(in_use);
 }
 
 }  // namespace lay::cli

@@ -78,6 +78,12 @@ inline layerstore::Image import(const layerstore::Store& store, const std::strin
                                 no_progress());
 }
 
+/// Collects while containers need `in_use`.
+inline layerstore::CollectResult collect(const layerstore::Store& store,
+                                         const layerstore::InUse& in_use = {}) {
+  return store.collect([&] { return in_use; });
+}
+
 /// How many names are left under ingest/, the gate apart.
 inline std::size_t debris(const std::string& root) {
   return static_cast<std::size_t>(std::stoul(shell("ls " + root + "/ingest | wc -l").output));

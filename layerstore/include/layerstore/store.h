@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -65,10 +66,11 @@ class Store {
   /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
   Image load(const Descriptor& manifest) const;
 
-  /// Removes every blob and layer that neither a name nor `in_use` reaches. When a writer is at work nothing
-  /// is collected and the result is empty; the next call does it. Throws corrupt, having removed nothing,
-  /// when a manifest cannot be read, since it might reach anything.
-  CollectResult collect(const InUse& in_use) const;
+  /// Removes every blob and layer that neither a name nor what `in_use` tells reaches. It is asked when
+  /// nobody else adds anything any more: whoever makes a container holds share() until it can be seen. When a
+  /// writer is at work nothing is collected and the result is empty; the next call does it. Throws corrupt,
+  /// having removed nothing, when a manifest cannot be read, since it might reach anything.
+  CollectResult collect(const std::function<InUse()>& in_use) const;
 
  private:
   Store(std::string path, UniqueFd root, std::optional<LayerForm> form);

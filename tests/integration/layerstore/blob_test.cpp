@@ -165,7 +165,7 @@ TEST_CASE("a sweep removes what a killed writer left, and nothing of a living on
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFSIGNALED(status));
   CHECK(debris(temp.path()) == 2);
-  temp.store.collect({});
+  test::collect(temp.store);
   CHECK(debris(temp.path()) == 1);
   CHECK(alive.commit() == digest_of("alive"));
 }
@@ -174,7 +174,7 @@ TEST_CASE("sweeping while others begin never takes a new folder away", "[layerst
   const TempStore temp;
   std::atomic<bool> done = false;
   std::thread sweeper([&] {
-    while (!done) temp.store.collect({});
+    while (!done) test::collect(temp.store);
   });
   const FileLock lock = temp.store.share();
   for (int i = 0; i < 200; ++i) {

@@ -206,11 +206,11 @@ TEST_CASE("what no name reaches is collected, with its unpacked layers, and the 
   const Image kept = import(temp.store, small_tar(temp.folder, "kept", "kept"), "kept:1");
   const Image gone = import(temp.store, small_tar(temp.folder, "gone", "gone"), "gone:1");
   temp.store.images().put("alias:1", kept.descriptor);
-  CHECK(temp.store.collect({}).blobs == 0);
+  CHECK(test::collect(temp.store).blobs == 0);
 
   CHECK(temp.store.images().remove("gone:1"));
   CHECK(temp.store.images().remove("kept:1"));
-  const CollectResult result = temp.store.collect({});
+  const CollectResult result = test::collect(temp.store);
   CHECK(result.blobs == 3);
   CHECK(result.layers == 1);
   CHECK(result.bytes > gone.manifest.layers[0].size);
@@ -224,9 +224,9 @@ TEST_CASE("a layer that a container uses is not collected", "[layerstore][store]
   const TempStore temp;
   const Image image = import(temp.store, small_tar(temp.folder, "tree", "hello"), "app:1");
   temp.store.images().remove("app:1");
-  CHECK(temp.store.collect({.layers = {image.config.diff_ids[0]}}).layers == 0);
+  CHECK(test::collect(temp.store, {.layers = {image.config.diff_ids[0]}}).layers == 0);
   CHECK(temp.store.layers().has(image.config.diff_ids[0]));
-  CHECK(temp.store.collect({}).layers == 1);
+  CHECK(test::collect(temp.store).layers == 1);
 }
 
 TEST_CASE("the image that a container stands on stays whole, though its name is gone",
@@ -234,10 +234,10 @@ TEST_CASE("the image that a container stands on stays whole, though its name is 
   const TempStore temp;
   const Image image = import(temp.store, small_tar(temp.folder, "tree", "hello"), "app:1");
   temp.store.images().remove("app:1");
-  CHECK(temp.store.collect({.manifests = {image.descriptor.digest}}).blobs == 0);
+  CHECK(test::collect(temp.store, {.manifests = {image.descriptor.digest}}).blobs == 0);
   CHECK(temp.store.load(image.descriptor).id() == image.id());
   CHECK(temp.store.layers().has(image.config.diff_ids[0]));
-  CHECK(temp.store.collect({}).blobs == 3);
+  CHECK(test::collect(temp.store).blobs == 3);
 }
 
 TEST_CASE("nothing is collected while somebody writes", "[layerstore][store]") {
@@ -246,9 +246,20 @@ TEST_CASE("nothing is collected while somebody writes", "[layerstore][store]") {
   {
     const FileLock writing = temp.store.share();
     const FileLock another = Store::open(temp.path()).share();
-    CHECK(temp.store.collect({}).blobs == 0);
+    CHECK(test::collect(temp.store).blobs == 0);
   }
-  CHECK(temp.store.collect({}).blobs == 1);
+  CHECK(test::collect(temp.store).blobs == 1);
+}
+
+TEST_CASE("what containers need is asked when no new one can come any more", "[layerstore][store]") {
+  const TempStore temp;
+  bool could_add = true;
+  temp.store.collect([&] {
+    could_add =
+        FileLock::try_acquire(sys::open_dir(sys::cwd(), temp.path()), "lock", LockMode::shared).has_value();
+    return InUse{};
+  });
+  CHECK_FALSE(could_add);
 }
 
 TEST_CASE("an index keeps alive what it reaches, though other platforms were never pulled",
@@ -262,7 +273,7 @@ TEST_CASE("an index keeps alive what it reaches, though other platforms were nev
   const Index index{.media_type = std::string(media_type::kIndex), .manifests = {entry, absent}};
   temp.store.images().put("multi:1", temp.store.blobs().put(write_index(index), media_type::kIndex));
   temp.store.images().remove("app:1");
-  CHECK(temp.store.collect({}).blobs == 0);
+  CHECK(test::collect(temp.store).blobs == 0);
   CHECK(temp.store.load(*temp.store.images().find("multi:1")).id() == image.id());
 }
 
@@ -273,8 +284,8 @@ TEST_CASE("nothing is collected when a manifest cannot be read, since it might r
   temp.store.blobs().put("unnamed", "text/plain");
   const std::string file = temp.path() + "/blobs/sha256/" + image.descriptor.digest.hex();
   REQUIRE(shell("printf x >> " + file).status == 0);
-  CHECK(error_of([&] { temp.store.collect({}); }).code() == Errc::corrupt);
+  CHECK(error_of([&] { test::collect(temp.store); }).code() == Errc::corrupt);
   CHECK(temp.store.layers().has(image.config.diff_ids[0]));
   temp.store.images().remove("app:1");
-  CHECK(temp.store.collect({}).blobs == 4);
+  CHECK(test::collect(temp.store).blobs == 4);
 }

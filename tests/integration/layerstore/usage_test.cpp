@@ -87,7 +87,7 @@ TEST_CASE("a collection frees what was reclaimable, to the byte", "[layerstore][
   const std::uint64_t before = du(parts);
   const std::uint64_t reclaimable = layerstore::measure_usage(temp.store, {}).reclaimable;
   CHECK(reclaimable > 1'090'000);
-  temp.store.collect({});
+  test::collect(temp.store);
   CHECK(before - du(parts) == reclaimable);
   CHECK(layerstore::measure_usage(temp.store, {}).reclaimable == 0);
 }
