@@ -177,7 +177,8 @@ def pull(peers):
 
     def lay():
         tool = Lay(sandbox, peers.program, "lay-pull")
-        return {"command": tool.command("pull", source), "env": tool.env, "undo": tool.command("rmi", source)}
+        return {"command": tool.command("pull", source), "env": tool.env, "undo": tool.command("rmi", source),
+                "note": "when it is removed, a process in the background frees the space of large files"}
 
     def podman():
         tool = Podman(sandbox, "podman-pull")

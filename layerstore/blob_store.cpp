@@ -158,4 +158,8 @@ void BlobStore::remove(const Digest& digest) const {
   with_context("blob", [&] { sys::try_unlink_at(blobs_, path_of(digest)); });
 }
 
+void BlobStore::remove(const Digest& digest, Trash& trash) const {
+  with_context("blob", [&] { trash.take(blobs_, path_of(digest)); });
+}
+
 }  // namespace lay::layerstore

@@ -25,16 +25,17 @@ CollectResult Store::collect(const std::function<InUse()>& in_use) const {
   if (needed.everything) return {};
   const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this, needed); });
 
-  CollectResult result;
+  CollectResult result{.trash = Trash(*root_)};
+  Trash& trash = *result.trash;
   for (const Digest& diff_id : layers_->list()) {
     if (keep.layers.contains(diff_id)) continue;
-    layers_->remove(diff_id);
+    layers_->remove(diff_id, trash);
     ++result.layers;
   }
   for (const Digest& digest : blobs_->list()) {
     if (keep.blobs.contains(digest)) continue;
     result.bytes += blobs_->size(digest).value_or(0);
-    blobs_->remove(digest);
+    blobs_->remove(digest, trash);
     ++result.blobs;
   }
   return result;

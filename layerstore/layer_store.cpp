@@ -159,13 +159,13 @@ std::vector<Digest> LayerStore::list() const {
 }
 
 void LayerStore::remove(const Digest& diff_id) const {
-  // Out of sight at once and as a whole; a removal that is killed half-way is swept.
-  const Ingest trash = Ingest::begin(root_);
-  if (!sys::try_stat_at(layers_, diff_id.hex())) return;
-  with_context(fmt::format("remove layer {}", diff_id.to_string()), [&] {
-    sys::rename_at(layers_, diff_id.hex(), trash.dir(), kPart);
-    remove_tree(trash.dir(), kPart);
-  });
+  Trash trash(root_);
+  remove(diff_id, trash);
+}
+
+void LayerStore::remove(const Digest& diff_id, Trash& trash) const {
+  with_context(fmt::format("remove layer {}", diff_id.to_string()),
+               [&] { trash.take(layers_, diff_id.hex()); });
 }
 
 }  // namespace lay::layerstore

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/detach.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "output/messages.h"
@@ -27,6 +28,14 @@ std::string user_data_folder() {
 std::string user_run_folder() {
   const std::string run = environment("XDG_RUNTIME_DIR");
   return run.empty() ? fmt::format("/tmp/lay-{}", ::geteuid()) : run + "/lay";
+}
+
+/// In a process that nobody waits for, unless it takes no time.
+void free_later(layerstore::Trash trash) {
+  if (!trash.is_large()) return;
+  if (!detach(Descriptors::own)) return trash.leave();
+  { const layerstore::Trash freed = std::move(trash); }
+  ::_exit(0);
 }
 
 }  // namespace
@@ -79,9 +88,9 @@ layerstore::InUse in_use_by(const runner::ContainerStore& containers) {
   return in_use;
 }
 
-void collect(const layerstore::Store& store, const runner::ContainerStore& containers) {
+void collect(const layerstore::Store& store, const runner::ContainerStore& containers, Freeing freeing) {
   bool is_unknown = false;
-  store.collect([&] {
+  layerstore::CollectResult collected = store.collect([&] {
     layerstore::InUse in_use = in_use_by(containers);
     is_unknown = in_use.everything;
     return in_use;
@@ -89,6 +98,7 @@ void collect(const layerstore::Store& store, const runner::ContainerStore& conta
   if (is_unknown)
     print_error("a container is damaged and what it needs is not known, so nothing is collected",
                 "'lay ps -a' shows it, 'lay rm -f' removes it");
+  if (freeing == Freeing::later && collected.trash) free_later(std::move(*collected.trash));
 }
 
 }  // namespace lay::cli

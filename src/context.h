@@ -33,8 +33,14 @@ runner::ContainerStore open_containers(const Context& context);
 /// which that cannot be read.
 layerstore::InUse in_use_by(const runner::ContainerStore& containers);
 
+/// When the space of what is removed becomes free.
+enum class Freeing {
+  now,   ///< before the command ends
+  later  ///< of large things, a moment after it
+};
+
 /// Removes what neither a name nor a container needs; tells when a damaged container forbids it.
-void collect(const layerstore::Store& store, const runner::ContainerStore& containers);
+void collect(const layerstore::Store& store, const runner::ContainerStore& containers, Freeing freeing);
 
 /// Keys of ContainerConfig::notes: what src/ wants to remember of a container and the runner does not read.
 namespace note {

@@ -70,7 +70,7 @@ int command_rmi(const Context& context, const Arguments& arguments) {
       code = 1;
     }
   }
-  collect(store, containers);
+  collect(store, containers, Freeing::later);
   return code;
 }
 

@@ -356,3 +356,34 @@ nothing_mounted() { [ "$(grep -c "$LAY_RUN/layers/" /proc/self/mountinfo)" = 0 ]
   "$LAY" export -o top.tar top:1
   cmp c.tar top.tar
 }
+
+# large_image NAME: whose layer takes a while to be removed.
+large_image() {
+  mkdir -p "$world/large"
+  yes "$1" | head -c 100M >"$world/large/file"
+  "$LAY" commit -q --compression none "$world/large" "$1" >/dev/null
+}
+
+nothing_half_done() { [ -z "$(ls "$LAY_ROOT/ingest")" ]; }
+
+@test "removing a large image does not wait for its space, which is free soon" {
+  large_image large
+  local digest
+  digest=$("$LAY" inspect large | jq -r '.[0].Digest')
+  [ "$("$LAY" rmi large)" = "Untagged: large:latest" ]  # whose output ends: nothing in the background holds it
+  [ ! -e "$(blob_path "$digest")" ]
+  [ -z "$(ls "$LAY_ROOT/layers")" ]
+  wait_until 10 nothing_half_done
+  "$LAY" fsck -q
+}
+
+@test "the space of an image whose removal was cut short is freed by the next one" {
+  large_image first
+  # The process that frees the space ends at its second file.
+  strace -f -qq -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=2 "$LAY" rmi first >/dev/null || true
+  [ "$(du -sm "$LAY_ROOT/ingest" | cut -f1)" -ge 100 ]
+  [ -z "$(ls "$LAY_ROOT/layers")" ]
+  "$LAY" fsck -q
+  "$LAY" prune -f >/dev/null
+  nothing_half_done
+}

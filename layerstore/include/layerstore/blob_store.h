@@ -10,6 +10,7 @@
 #include "layerstore/descriptor.h"
 #include "layerstore/durability.h"
 #include "layerstore/ingest.h"
+#include "layerstore/trash.h"
 
 namespace lay::layerstore {
 
@@ -68,6 +69,7 @@ class BlobStore {
   void adopt(const UniqueFd& file, const Digest& digest) const;
   std::vector<Digest> list() const;
   void remove(const Digest& digest) const;
+  void remove(const Digest& digest, Trash& trash) const;
 
  private:
   const UniqueFd& root_;

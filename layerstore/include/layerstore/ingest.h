@@ -19,6 +19,8 @@ class Ingest {
   ~Ingest();
 
   const UniqueFd& dir() const { return lock_->fd(); }
+  /// Another process, forked with this object, removes it: here only the hold on it ends.
+  void leave() { lock_.reset(); }
 
   /// Removes what dead processes left behind, recognised by its lock being free.
   static void sweep(const UniqueFd& root);

@@ -12,6 +12,7 @@
 #include "layerstore/durability.h"
 #include "layerstore/ingest.h"
 #include "layerstore/layer_form.h"
+#include "layerstore/trash.h"
 
 namespace lay::layerstore {
 
@@ -75,6 +76,7 @@ class LayerStore {
   void ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
   std::vector<Digest> list() const;
   void remove(const Digest& diff_id) const;
+  void remove(const Digest& diff_id, Trash& trash) const;
   /// Found out at the first call. May be called by several threads.
   const FormChoice& form_of_new() const;
 

@@ -15,6 +15,7 @@
 #include "layerstore/image_store.h"
 #include "layerstore/layer_store.h"
 #include "layerstore/manifest.h"
+#include "layerstore/trash.h"
 
 namespace lay::layerstore {
 
@@ -30,7 +31,8 @@ struct Image {
 struct CollectResult {
   std::uint64_t blobs = 0;
   std::uint64_t layers = 0;
-  std::uint64_t bytes = 0;  ///< of removed blobs
+  std::uint64_t bytes = 0;       ///< of removed blobs
+  std::optional<Trash> trash{};  ///< they and the layers, until this is destroyed
 };
 
 /// What must not be collected though no name may reach it any more: containers stand on it.
