@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "image_reader.h"
 #include "layer_stream.h"
+#include "layerstore/commit.h"
 #include "layerstore/media_types.h"
 #include "new_image.h"
 
@@ -128,9 +129,8 @@ class Loading {
     if (!seen_.emplace(blob.digest, diff_id).second) return;
     BlobWriter* const staged = members_.blob(blob.digest);
     if (staged == nullptr) {
-      if (!store_.blobs().is_whole(blob))
+      if (!is_layer_stored(store_, blob, diff_id))
         throw Error(Errc::invalid, "neither the archive nor the store has it");
-      store_.layers().ensure(diff_id, blob, store_.blobs());
       return;
     }
     if (staged->size() != blob.size)
@@ -152,6 +152,7 @@ class Loading {
     }
     LayerWriter layer = store_.layers().begin(diff_id.algorithm());
     unpack_verified(counted, blob, diff_id, layer, [] {});
+    layer.note_blob(blob);
     layers_.emplace(diff_id, std::move(layer));
     task->done("loaded");
   }

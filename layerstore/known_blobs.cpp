@@ -1,9 +1,25 @@
 #include "known_blobs.h"
 
 #include "base/error.h"
+#include "layer_pair.h"
 #include "layerstore/media_types.h"
 
 namespace lay::layerstore {
+
+namespace {
+
+bool is_good(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  if (!store.blobs().is_whole(blob)) return false;
+  try {
+    require_pair(store, blob, diff_id);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt && error.code() != Errc::invalid) throw;
+    return false;
+  }
+}
+
+}  // namespace
 
 KnownBlobs::KnownBlobs(const Store& store) : store_(store) {
   for (const NamedImage& named : store.images().list()) {
@@ -21,9 +37,9 @@ std::optional<Descriptor> KnownBlobs::find(const Digest& diff_id) const {
   const auto found = blobs_.find(diff_id);
   if (found == blobs_.end()) return std::nullopt;
   const Descriptor& blob = found->second;
-  const auto [whole, fresh] = is_whole_.try_emplace(blob.digest, false);
-  if (fresh) whole->second = store_.blobs().is_whole(blob);
-  if (!whole->second) return std::nullopt;
+  const auto [good, fresh] = is_good_.try_emplace(diff_id, false);
+  if (fresh) good->second = is_good(store_, blob, diff_id);
+  if (!good->second) return std::nullopt;
   return Descriptor{
       .media_type = std::string(media_type::layer_type_of(media_type::compression_of(blob.media_type))),
       .digest = blob.digest,

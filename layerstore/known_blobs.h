@@ -12,13 +12,14 @@ class KnownBlobs {
  public:
   explicit KnownBlobs(const Store& store);
 
-  /// As an OCI manifest lists it; empty when there is none, or only a damaged one. A blob is read once.
+  /// As an OCI manifest lists it; empty when there is none, or only one that is damaged or
+  /// another layer. A blob is read once.
   std::optional<Descriptor> find(const Digest& diff_id) const;
 
  private:
   const Store& store_;
-  std::map<Digest, Descriptor> blobs_;  ///< by diff_id
-  mutable std::map<Digest, bool> is_whole_;
+  std::map<Digest, Descriptor> blobs_;      ///< by diff_id
+  mutable std::map<Digest, bool> is_good_;  ///< by diff_id
 };
 
 }  // namespace lay::layerstore

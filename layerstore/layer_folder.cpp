@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "erofs_writer.h"
 #include "layer_stream.h"
+#include "layerstore/codec.h"
+#include "layerstore/media_types.h"
 #include "sparse_file.h"
 #include "store_file.h"
 #include "tree_builder.h"
@@ -21,6 +23,11 @@ constexpr const char* kBoot = "boot";
 constexpr const char* kSynced = "synced";
 constexpr std::size_t kMaxImplied = 256 * 1024 * 1024;
 constexpr std::size_t kMaxBootId = 64;
+
+std::string blob_note(const Descriptor& blob) {
+  return fmt::format("from.{}.{}.{}", to_string(media_type::compression_of(blob.media_type)),
+                     blob.digest.algorithm_name(), blob.digest.hex());
+}
 
 UniqueFd create(const UniqueFd& dir, const std::string& name) {
   return sys::open_at(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
@@ -101,6 +108,14 @@ std::vector<std::string> read_implied(const UniqueFd& dir) {
     begin += folders.back().size() + 1;
   }
   return folders;
+}
+
+void note_blob(const UniqueFd& dir, const Descriptor& blob) {
+  sys::open_at(dir, blob_note(blob), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+}
+
+bool has_blob_note(const UniqueFd& dir, const Descriptor& blob) {
+  return sys::try_stat_at(dir, blob_note(blob)).has_value();
 }
 
 bool is_trustworthy(const UniqueFd& dir) {

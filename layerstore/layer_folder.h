@@ -7,6 +7,7 @@
 #include "base/stream.h"
 #include "base/unique_fd.h"
 #include "layerstore/apply.h"
+#include "layerstore/descriptor.h"
 #include "layerstore/digest.h"
 #include "layerstore/durability.h"
 #include "layerstore/layer_form.h"
@@ -20,6 +21,9 @@
 ///   implied                  folders that the tar only implies, each ended by a NUL; absent when there are
 ///   none boot                     the boot id of the machine under which the erofs form was written synced
 ///   it is on disk
+///   from.<compression>.<algorithm>.<hex>
+///                            empty, for each blob whose bytes were seen to give this layer; both are
+///                            digests, so it stays true for ever
 namespace lay::layerstore {
 
 constexpr const char* kLayerTar = "layer.tar";
@@ -35,6 +39,10 @@ ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm fo
 std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name);
 
 std::vector<std::string> read_implied(const UniqueFd& dir);
+
+/// Notes that the bytes of `blob` were seen to give this layer.
+void note_blob(const UniqueFd& dir, const Descriptor& blob);
+bool has_blob_note(const UniqueFd& dir, const Descriptor& blob);
 
 /// Whether the layer may be used as it is: it is on disk, or it was written since the machine was started.
 bool is_trustworthy(const UniqueFd& dir);

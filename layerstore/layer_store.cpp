@@ -49,6 +49,10 @@ UniqueFd LayerWriter::open_tar() const {
   return sys::open_at(dir_, kLayerTar, O_RDONLY | O_NOFOLLOW);
 }
 
+void LayerWriter::note_blob(const Descriptor& blob) {
+  layerstore::note_blob(dir_, blob);
+}
+
 void LayerWriter::verify(const Digest& expected) const {
   if (diff_id_ != expected)
     throw Error::make(Errc::corrupt, "layer: got diff_id {}, expected {}",
@@ -145,8 +149,18 @@ void LayerStore::make(const Digest& diff_id, const Descriptor& blob, const BlobS
     };
     LayerWriter layer = begin(diff_id.algorithm());
     unpack_verified(stored, blob, diff_id, layer, verify_blob);
+    layer.note_blob(blob);
     layer.commit(diff_id);
   });
+}
+
+bool LayerStore::is_from(const Digest& diff_id, const Descriptor& blob) const {
+  const auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return dir && has_blob_note(*dir, blob);
+}
+
+void LayerStore::note_blob(const Digest& diff_id, const Descriptor& blob) const {
+  layerstore::note_blob(sys::open_dir(layers_, diff_id.hex()), blob);
 }
 
 std::vector<Digest> LayerStore::list() const {

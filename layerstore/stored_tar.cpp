@@ -39,12 +39,12 @@ StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& tas
   run_pipeline(produce, consumers);
   const UniqueFd tar = layer.open_tar();
   store.blobs().adopt(tar, layer.diff_id());
+  Descriptor blob{.media_type = std::string(media_type::layer_type_of(Compression::none)),
+                  .digest = layer.diff_id(),
+                  .size = static_cast<std::uint64_t>(sys::stat_of(tar).st_size)};
+  layer.note_blob(blob);
   const Digest diff_id = layer.commit();
-  return {.blob = Descriptor{.media_type = std::string(media_type::layer_type_of(Compression::none)),
-                             .digest = diff_id,
-                             .size = static_cast<std::uint64_t>(sys::stat_of(tar).st_size)},
-          .diff_id = diff_id,
-          .stats = std::move(stats)};
+  return {.blob = std::move(blob), .diff_id = diff_id, .stats = std::move(stats)};
 }
 
 bool makes_layer(const Store& store, TreeForm tree_form) {
@@ -59,7 +59,9 @@ StagedTar::StagedTar(BlobWriter blob, std::optional<LayerWriter> layer, StoredTa
 void StagedTar::commit() {
   // The blob first: a layer can be made again from its blob, not the other way round.
   blob_.commit();
-  if (layer_) layer_->commit();
+  if (!layer_) return;
+  layer_->note_blob(tar_.blob);
+  layer_->commit();
 }
 
 StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm tree_form,

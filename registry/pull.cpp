@@ -77,23 +77,10 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
       .with_hint("ask for it with --platform " + printable(offered));
 }
 
-/// True when the layer can be had from what the store holds already.
-bool is_stored(const Store& store, const Descriptor& blob, const Digest& diff_id) {
-  if (store.blobs().size(blob.digest) != blob.size) return false;
-  if (store.layers().has(diff_id)) return store.blobs().is_whole(blob);  // what is damaged is healed
-  try {
-    store.layers().ensure(diff_id, blob, store.blobs());
-    return true;
-  } catch (const Error& error) {
-    if (error.code() != Errc::corrupt) throw;
-    return false;  // a damaged blob is fetched anew, which also replaces it
-  }
-}
-
 void fetch_layer(const Store& store, const RegistryClient& client, const Descriptor& blob,
                  const Digest& diff_id, Progress& progress, const std::stop_token& stop) {
   const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
-  if (is_stored(store, blob, diff_id)) return task->done("already there");
+  if (layerstore::is_layer_stored(store, blob, diff_id)) return task->done("already there");
   run_pipeline(
       [&](ByteSink& pipe) {
         CountingSink counted(pipe, *task);

@@ -161,6 +161,35 @@ start_docker() {
   [ -z "$failed" ]
 }
 
+# add_blob FOLDER FILE: into a layout; prints its digest.
+add_blob() {
+  local hex
+  hex=$(sha256sum <"$2" | cut -d' ' -f1)
+  cp "$2" "$1/blobs/sha256/$hex"
+  echo "sha256:$hex"
+}
+
+@test "an archive cannot pass a stored blob off as another stored layer" {
+  small_image
+  mkdir upper layout
+  echo more >upper/more
+  "$LAY" commit ./upper two:1 --base small >/dev/null
+  "$LAY" save -q --format oci-archive -o archive two:1
+  tar -C layout -xf archive
+  local blobs=layout/blobs/sha256 manifest config
+  manifest=$blobs/$(jq -r '.manifests[0].digest[7:]' layout/index.json)
+  config=$blobs/$(jq -r '.config.digest[7:]' "$manifest")
+  jq -c '.rootfs.diff_ids |= reverse' "$config" >config
+  jq -c --arg digest "$(add_blob layout config)" --argjson size "$(stat -c %s config)" \
+    '.config.digest = $digest | .config.size = $size' "$manifest" >manifest
+  jq -c --arg digest "$(add_blob layout manifest)" --argjson size "$(stat -c %s manifest)" \
+    '.manifests[0].digest = $digest | .manifests[0].size = $size' layout/index.json >index
+  mv index layout/index.json
+  jq -r '.layers[].digest[7:]' "$manifest" | while read -r hex; do rm "$blobs/$hex"; done
+  tar -C layout -cf forged oci-layout index.json blobs
+  refused 1 "got diff_id" "$LAY" load -q -i forged
+}
+
 @test "members may come in any order, and as docker wrote them then and now" {
   python3 "$here/hostile_archives.py" "$world/archives"
   local file

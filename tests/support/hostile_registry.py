@@ -46,6 +46,9 @@ def make_image():
     architecture = "s390x" if MODE == "other-platform" else "amd64"
     config = json.dumps({"architecture": architecture, "os": "linux", "config": {}, "rootfs": {
         "type": "layers", "diff_ids": [digest(tar) for tar, _ in layers][: 1 if MODE == "diff-id-count" else 2]}})
+    if MODE == "swapped-layers":
+        first, second = digest(layers[0][0]), digest(layers[1][0])
+        config = config.replace(first, "@").replace(second, first).replace("@", second)
     if MODE == "wrong-diff-id":
         config = config.replace(digest(layers[1][0]), "sha256:" + "0" * 64)
     if MODE == "config-junk":

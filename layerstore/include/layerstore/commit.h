@@ -52,4 +52,9 @@ Image import_tar(const Store& store, ByteSource& tar, const std::string& name, c
 /// Store::share().
 void receive_layer(const Store& store, ByteSource& compressed, const Descriptor& blob, const Digest& diff_id);
 
+/// Whether the layer can be had from what the store holds, and makes it ready if so. False when the blob is
+/// absent or damaged: receiving it heals that. Throws corrupt when the blob is another layer. The caller
+/// holds Store::share().
+bool is_layer_stored(const Store& store, const Descriptor& blob, const Digest& diff_id);
+
 }  // namespace lay::layerstore

@@ -29,6 +29,8 @@ class LayerWriter {
   const Digest& diff_id() const { return diff_id_.value(); }
   /// The tar as it was taken in; in the tree form there is none.
   UniqueFd open_tar() const;
+  /// To be called when the tar that was taken in was seen to come from `blob`: see LayerStore::is_from.
+  void note_blob(const Descriptor& blob);
   /// Throws corrupt when the tar's diff_id is not `expected`.
   void verify(const Digest& expected) const;
   /// Makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another one. A layer
@@ -74,6 +76,10 @@ class LayerStore {
   /// Makes the layer from its blob when it is not there; both digests are verified on the way. One that an
   /// earlier boot of the machine may have left incomplete is checked first, and made again when it is.
   void ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
+  /// Whether `blob` was seen to give the layer, as it was made or later. Nobody may pair a blob with a layer
+  /// on the word of a manifest: it would run here as one thing and elsewhere as another.
+  bool is_from(const Digest& diff_id, const Descriptor& blob) const;
+  void note_blob(const Digest& diff_id, const Descriptor& blob) const;
   std::vector<Digest> list() const;
   void remove(const Digest& diff_id) const;
   void remove(const Digest& diff_id, Trash& trash) const;

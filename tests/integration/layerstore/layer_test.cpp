@@ -208,6 +208,35 @@ TEST_CASE("a new blob for a layer that is there already has to be that layer", "
   CHECK(debris(temp.path()) == 0);
 }
 
+TEST_CASE("a stored blob stands only for the layer that it gives", "[layerstore][layer]") {
+  const TempStore temp;
+  const TempFolder elsewhere;
+  const SentLayer one = sent_layer(temp.folder, Compression::gzip);
+  const SentLayer two = sent_layer(elsewhere, Compression::gzip);
+  for (const SentLayer& layer : {one, two}) {
+    StringSource source(layer.stored);
+    receive_layer(temp.store, source, layer.blob, layer.diff_id);
+  }
+  const std::string notes = temp.path() + "/layers/" + one.diff_id.hex() + "/from.*";
+  CHECK(is_layer_stored(temp.store, one.blob, one.diff_id));
+  CHECK(error_of([&] { is_layer_stored(temp.store, one.blob, two.diff_id); }).code() == Errc::corrupt);
+  Descriptor mislabelled = one.blob;
+  mislabelled.media_type = media_type::kLayerZstd;
+  CHECK(error_of([&] { is_layer_stored(temp.store, mislabelled, one.diff_id); }).code() == Errc::invalid);
+
+  SECTION("and is inflated again where no note says which that is") {
+    REQUIRE(shell("rm " + notes).status == 0);
+    CHECK(error_of([&] { is_layer_stored(temp.store, one.blob, two.diff_id); }).code() == Errc::corrupt);
+    CHECK(is_layer_stored(temp.store, one.blob, one.diff_id));
+    CHECK(shell("ls " + notes).status == 0);
+  }
+  SECTION("and for none when it is damaged") {
+    const std::string file = temp.path() + "/blobs/sha256/" + one.blob.digest.hex();
+    REQUIRE(shell("printf X | dd of=" + file + " bs=1 seek=5000 conv=notrunc").status == 0);
+    CHECK_FALSE(is_layer_stored(temp.store, one.blob, one.diff_id));
+  }
+}
+
 TEST_CASE("the same layer received many times at once is there once", "[layerstore][layer]") {
   const TempStore temp;
   const SentLayer layer = sent_layer(temp.folder, Compression::zstd);

@@ -78,6 +78,16 @@ TEST_CASE("a blob that is not what its digest says never becomes visible", "[reg
   CHECK(failure_of_pull("wrong-diff-id").code() == Errc::corrupt);
 }
 
+TEST_CASE("a stored blob cannot be passed off as another stored layer", "[registry][hostile]") {
+  const TempStore store;
+  pull_from(HostileRegistry("good"), store);
+  const HostileRegistry liar("swapped-layers");
+  const lay::Error error = error_of([&] { pull_from(liar, store); });
+  CHECK(error.code() == Errc::corrupt);
+  CHECK(has(error, "got diff_id"));
+  CHECK(store.store.images().list().size() == 1);
+}
+
 TEST_CASE("a connection that breaks in a layer is told as that", "[registry][hostile]") {
   const lay::Error error = failure_of_pull("cut");
   CHECK(error.code() == Errc::unavailable);
