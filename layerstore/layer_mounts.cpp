@@ -34,13 +34,24 @@ std::string folder_of(const std::string& run) {
   return run + "/" + kFolder;
 }
 
-/// RUN/layers as a private mount of itself, made when it is none yet.
-UniqueFd open_mount_folder(const std::string& run) {
-  sys::try_mkdir_at(sys::cwd(), run, 0700);
-  sys::try_mkdir_at(sys::cwd(), folder_of(run), 0700);
-  return sys::open_dir(sys::cwd(), folder_of(run));
-}
+/// RUN/layers, under its lock. What was opened before it may be a mount that is gone since.
+struct MountFolder {
+  explicit MountFolder(const std::string& run)
+      : lock(FileLock::acquire(make(run), kLock, LockMode::exclusive)),
+        fd(sys::open_dir(sys::cwd(), folder_of(run))) {}
 
+  FileLock lock;
+  UniqueFd fd;
+
+ private:
+  static UniqueFd make(const std::string& run) {
+    sys::try_mkdir_at(sys::cwd(), run, 0700);
+    sys::try_mkdir_at(sys::cwd(), folder_of(run), 0700);
+    return sys::open_dir(sys::cwd(), folder_of(run));
+  }
+};
+
+/// Makes `folder` a private mount of itself, when it is none yet.
 void require_private_mount(UniqueFd& folder, const std::string& run) {
   if (is_mount_root(folder)) return;
   const UniqueFd copy = clone_tree(folder, Recursion::no);
@@ -69,12 +80,10 @@ bool has_opaque_root(const std::string& path) {
   return sys::get_xattr(sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY), kOpaqueXattr) == "y";
 }
 
-/// What RUN/layers holds, and which of it nobody uses. All under the lock.
+/// What RUN/layers holds, and which of it nobody uses.
 class UnusedLayers {
  public:
-  explicit UnusedLayers(const std::string& run) : run_(run), folder_(open_mount_folder(run)) {}
-
-  FileLock lock() const { return FileLock::acquire(folder_, kLock, LockMode::exclusive); }
+  explicit UnusedLayers(const UniqueFd& folder) : folder_(folder) {}
 
   bool any() const {
     const std::vector<std::string> names = list();
@@ -83,7 +92,7 @@ class UnusedLayers {
            (names.empty() && is_mount_root(folder_));
   }
 
-  void remove() {
+  void remove() const {
     for (const std::string& name : list())
       if (const auto taken = try_take(name)) remove_one(name);
     if (list().empty() && is_mount_root(folder_)) detach_mount(folder_);
@@ -114,8 +123,7 @@ class UnusedLayers {
     sys::try_unlink_at(folder_, name + std::string(kLockSuffix));
   }
 
-  std::string run_;
-  UniqueFd folder_;
+  const UniqueFd& folder_;
 };
 
 /// The key of what depends on the whole stack.
@@ -128,8 +136,8 @@ std::string stack_key(std::span<const Digest> diff_ids) {
 }  // namespace
 
 Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> diff_ids) const {
-  UniqueFd folder = open_mount_folder(run_);
-  const FileLock lock = FileLock::acquire(folder, kLock, LockMode::exclusive);
+  MountFolder mounted(run_);
+  UniqueFd& folder = mounted.fd;
   Lowers lowers;
   std::vector<std::vector<std::string>> implied;
   for (std::size_t i = diff_ids.size(); i-- > 0;) {
@@ -157,17 +165,18 @@ Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> di
 
 void LayerMounts::release(Lowers lowers) const {
   if (lowers.held.empty()) return;
-  const FileLock lock = FileLock::acquire(open_mount_folder(run_), kLock, LockMode::exclusive);
+  const MountFolder mounted(run_);
   lowers.held.clear();
   tidy_later(folder_of(run_), kLinger, [run = run_]() -> Tidying {
-    const auto unused = std::make_shared<UnusedLayers>(run);
+    const auto folder = std::make_shared<UniqueFd>(sys::open_dir(sys::cwd(), folder_of(run)));
     return {.locked =
-                [unused](const std::function<void()>& body) {
-                  const FileLock held = unused->lock();
+                [folder, run](const std::function<void()>& body) {
+                  MountFolder held(run);
+                  *folder = std::move(held.fd);
                   body();
                 },
-            .is_due = [unused] { return unused->any(); },
-            .remove = [unused] { unused->remove(); }};
+            .is_due = [folder] { return UnusedLayers(*folder).any(); },
+            .remove = [folder] { UnusedLayers(*folder).remove(); }};
   });
 }
 

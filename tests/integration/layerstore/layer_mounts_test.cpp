@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <future>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -98,6 +100,28 @@ TEST_CASE("mounts of a process that was killed go with the next release", "[laye
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(run.mounted() == 1);
   run.mounts.release(run.mounts.acquire(temp.store.layers(), other));
+  CHECK(run.is_clean());
+}
+
+TEST_CASE("layers are mounted though the last of them is unmounted while somebody waits to",
+          "[layerstore][mounts]") {
+  const TempStore temp;
+  const Run run;
+  const std::vector<Digest> diff_ids = add(temp, {test::tar_file("a")});
+  run.mounts.acquire(temp.store.layers(), diff_ids);
+  const std::string layers = run.path + "/layers";
+  auto removing = std::make_unique<FileLock>(
+      FileLock::acquire(sys::open_dir(sys::cwd(), layers), "lock", LockMode::exclusive));
+  auto waiting =
+      std::async(std::launch::async, [&] { return run.mounts.acquire(temp.store.layers(), diff_ids); });
+  const std::string is_waiting = "grep -q -- \"-> FLOCK .*:$(stat -c %i " + layers + "/lock) \" /proc/locks";
+  CHECK(test::poll_until([&] { return shell(is_waiting).status == 0; }));
+  const std::string place = layers + "/" + diff_ids[0].hex();
+  CHECK(shell("umount " + place + " && rmdir " + place + " && umount -l " + layers).status == 0);
+  removing.reset();
+  Lowers lowers = waiting.get();
+  CHECK(shell("cat " + lowers.paths.at(0) + "/a").output == "x");
+  run.mounts.release(std::move(lowers));
   CHECK(run.is_clean());
 }
 
