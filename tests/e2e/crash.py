@@ -4,7 +4,7 @@ before is intact, the store is clean, the same command succeeds when it is given
 
     crash.py kill|fail SCENARIO [EVERY]
 
-LAY is the program; the current folder is scratch space. EVERY n tries only each n-th step. strace(1) injects: it
+LAY is the program; the current folder is scratch space; pulls come from the registry at REGISTRY. EVERY n tries only each n-th step. strace(1) injects: it
 counts calls for each thread, so step n is the n-th of whichever thread reaches it first."""
 import collections
 import concurrent.futures
@@ -22,6 +22,7 @@ kCalls = ["write", "pwrite64", "fsync", "syncfs", "ftruncate", "renameat", "rena
 kErrors = ["EIO", "ENOSPC", "EINTR"]
 kLay = os.environ["LAY"]
 kEarlier = ["base:1", "old:1"]
+kPulled = f"{os.environ.get('REGISTRY')}/new:1"
 
 
 class Wrong(Exception):
@@ -68,15 +69,33 @@ def make_inputs():
                 tar.addfile(info, io.BytesIO(text.encode()))
 
 
+kTree = {"LAY_LAYER_FORM": "tree"}
 kScenarios = {
-    "commit": {"command": ["commit", "./upper", "new:1", "--base", "base:1"]},
-    "commit-none": {"command": ["commit", "./upper", "new:1", "--base", "base:1", "--compression", "none"]},
-    "import": {"command": ["import", "other.tar", "new:1"]},
-    "import-tree": {"command": ["import", "other.tar", "new:1"], "env": {"LAY_LAYER_FORM": "tree"}},
-    "tag": {"command": ["tag", "base:1", "new:1"]},
+    "commit": {"command": ["commit", "./upper", "new:1", "--base", "base:1"], "adds": "new:1"},
+    "commit-none": {"command": ["commit", "./upper", "new:1", "--base", "base:1", "--compression", "none"], "adds": "new:1"},
+    "import": {"command": ["import", "other.tar", "new:1"], "adds": "new:1"},
+    "import-tree": {"command": ["import", "other.tar", "new:1"], "adds": "new:1", "env": kTree},
+    "load": {"command": ["load", "-q", "-i", "docker-archive"], "adds": "new:1"},
+    "load-oci": {"command": ["load", "-q", "-i", "oci-archive"], "adds": "new:1"},
+    "pull": {"command": ["pull", kPulled], "adds": kPulled},
+    "pull-tree": {"command": ["pull", kPulled], "adds": kPulled, "env": kTree},
+    "tag": {"command": ["tag", "base:1", "new:1"], "adds": "new:1"},
     "rmi": {"command": ["rmi", "old:1"], "removes": "old:1"},
     "prune": {"command": ["prune", "-f", "--images"], "garbage": True},
 }
+
+
+def make_source(command):
+    """Where a load or a pull comes from: an image of a layer that is new and one that old:1 has."""
+    if command not in ("load", "pull"):
+        return
+    must("source", {}, "import", "other.tar", "other:1")
+    must("source", {}, "commit", "./upper", "new:1", "--base", "other:1")
+    if command == "pull":
+        must("source", {}, "push", "new:1", kPulled)
+        return
+    for form in ("docker-archive", "oci-archive"):
+        must("source", {}, "save", "-q", "--format", form, "-o", form, "new:1")
 
 
 def make_template(scenario):
@@ -124,8 +143,9 @@ def check_end(root, scenario, digests):
     name = scenario.get("removes")
     if name and digest(root, scenario, name):
         raise Wrong(f"{name} is still there")
-    if scenario["command"][0] in ("commit", "import", "tag") and not digest(root, scenario, "new:1"):
-        raise Wrong("new:1 is not there")
+    name = scenario.get("adds")
+    if name and not digest(root, scenario, name):
+        raise Wrong(f"{name} is not there")
     must(root, scenario, "prune", "-f", "--images")
     left = [entry for entry in os.listdir(f"{root}/ingest") if not entry.startswith(".")]
     usage = json.loads(must(root, scenario, "df", "--format", "json"))
@@ -162,6 +182,7 @@ def try_step(scenario, digests, call, step, effect):
 def main(mode, name, every=1):
     scenario = kScenarios[name]
     make_inputs()
+    make_source(scenario["command"][0])
     make_template(scenario)
     digests = {earlier: digest("template", scenario, earlier) for earlier in kEarlier}
     assert all(digests.values()), digests
