@@ -28,14 +28,28 @@ class Lay(Tool):
         super().__init__(sandbox)
         if not program:
             raise Unavailable("left out")
-        self.start = [program, "--root", sandbox.path(folder)]
+        self.root = sandbox.path(folder)
+        self.start = [program, "--root", self.root]
         self.env = {**os.environ, "LAY_RUN": sandbox.path("lay-run")}
 
     def command(self, *words):
         return [*self.start, *words]
 
+    def path(self, *names):
+        return os.path.join(self.root, *names)
+
     def import_base(self):
         self.do(self.command("import", self.sandbox.base_tar, "debian:12"))
+
+    def top_layer(self, image):
+        """The path of its blob, and the name of its folder below layers/."""
+        def blob(digest):
+            return self.path("blobs", *digest.split(":"))
+        shown = json.loads(subprocess.run(self.command("inspect", image), env=self.env, check=True, text=True,
+                                          stdout=subprocess.PIPE).stdout)[0]
+        with open(blob(shown["Digest"])) as manifest:
+            digest = json.load(manifest)["layers"][-1]["digest"]
+        return blob(digest), shown["RootFS"]["Layers"][-1].split(":")[1]
 
 
 class Podman(Tool):

@@ -142,6 +142,59 @@ def commit(peers):
         contender("tar", "tar -c", tar)])
 
 
+def layer(peers):
+    """What pulling and loading wait for once the bytes are here."""
+    sandbox = peers.sandbox
+    name = "bench-layer:gzip"
+    peers.lay.do(peers.lay.command("commit", "--compression", "gzip", sandbox.upper, name, "--base", "debian:12"))
+    blob, diff_id = peers.lay.top_layer(name)
+
+    def lay():
+        return {"command": peers.lay.command("run", "--rm", "--network", "none", name, "true"), "env": peers.lay.env,
+                "before": lambda: shutil.rmtree(peers.lay.path("layers", diff_id)),
+                "note": "makes the layer of its blob, both hashed, mounts it, and runs `true`"}
+
+    def by_hand():
+        tar = sandbox.path("inflated.tar")
+        return {"command": ["sh", "-ec", 'igzip -d -c <"$1" >"$2"; openssl dgst -sha256 "$2"', "sh", blob, tar],
+                "after": lambda: os.unlink(tar), "note": "one after the other"}
+
+    return Work("layer", "make 900 MB of gzip blob a layer", [
+        contender("lay", "lay run", lay), contender("igzip", "igzip, openssl sha256", by_hand)])
+
+
+kFileCounts = (10_000, 100_000)
+
+
+def files(peers):
+    """Whether time and memory grow with the number of files, and no faster."""
+    def folder_of(count):
+        folder = peers.sandbox.fresh_folder(f"files-{count}")
+        for number in range(count):
+            below = os.path.join(folder, f"{number // 1000:03}")
+            if number % 1000 == 0:
+                os.makedirs(below)
+            with open(os.path.join(below, f"file-{number}"), "w") as file:
+                file.write(f"{number}\n" * 100)
+        return folder
+
+    def lay(folder, count):
+        name = f"bench-files:{count}"
+        return {"command": peers.lay.command("commit", folder, name), "env": peers.lay.env,
+                "after": lambda: peers.lay.do(peers.lay.command("rmi", name))}
+
+    def tar(folder):
+        archive = peers.sandbox.path("files.tar")
+        return {"command": ["tar", "-C", folder, "-cf", archive, "."], "after": lambda: os.unlink(archive)}
+
+    contenders = []
+    for count in kFileCounts:
+        folder = folder_of(count)
+        contenders += [contender("lay", f"lay (zstd), {count:,} files", lambda: lay(folder, count)),
+                       contender("tar", f"tar -c, {count:,} files", lambda: tar(folder))]
+    return Work("files", "commit many small files", contenders)
+
+
 def push(peers):
     sandbox = peers.sandbox
     registry = peers.registry("registry-empty")
@@ -282,4 +335,5 @@ def execute(peers):
                                         contender("docker", "docker", docker)], short=True, finish=finish)
 
 
-kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "commit": commit, "push": push, "pull": pull}
+kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "commit": commit, "files": files,
+          "layer": layer, "push": push, "pull": pull}

@@ -50,9 +50,11 @@ std::string big_endian(std::uint64_t value) {
   return bytes;
 }
 
-std::string skippable_frame(std::string_view bytes) {
-  return little_endian(kSkippableMagic) + little_endian(static_cast<std::uint32_t>(bytes.size())) +
-         std::string(bytes);
+void write_skippable(std::string_view bytes, ByteSink& out) {
+  const std::string header =
+      little_endian(kSkippableMagic) + little_endian(static_cast<std::uint32_t>(bytes.size()));
+  out.write(std::as_bytes(std::span(header)));
+  out.write(std::as_bytes(std::span(bytes)));
 }
 
 const char* type_name(EntryType type) {
@@ -169,10 +171,10 @@ ChunkedToc::ChunkedToc() {
 }
 
 void ChunkedToc::add(const ChunkedEntry& entry) {
-  is_described_ = is_described_ && is_describable(entry) &&
-                  names_.insert(std::hash<std::string>{}(clean_path(entry.entry.path))).second &&
-                  table_.size < kMaxDocument && split_.size < kMaxDocument;
+  is_described_ =
+      is_described_ && is_describable(entry) && table_.size < kMaxDocument && split_.size < kMaxDocument;
   if (!is_described_) return;
+  names_.push_back(std::hash<std::string>{}(clean_path(entry.entry.path)));
   add_segment(entry.framing);
   add_file(entry);
   Json json = table_entry(entry);
@@ -218,8 +220,10 @@ void ChunkedToc::add_end(std::span<const std::byte> framing) {
   if (is_described_) add_segment(framing);
 }
 
-std::optional<ChunkedTrailer> ChunkedToc::finish(std::uint64_t offset) {
-  if (!is_described_) return std::nullopt;
+std::map<std::string, std::string> ChunkedToc::finish(std::uint64_t offset, ByteSink& out) {
+  std::sort(names_.begin(), names_.end());
+  const bool is_any_twice = std::adjacent_find(names_.begin(), names_.end()) != names_.end();
+  if (!is_described_ || is_any_twice) return {};
   split_.compressor->finish();
   const std::string& split = split_.packed.text();
   table_.append(fmt::format("],\"tarSplitDigest\":\"{}\"}}", digest_of(split).to_string()));
@@ -235,13 +239,14 @@ std::optional<ChunkedTrailer> ChunkedToc::finish(std::uint64_t offset) {
   footer += kFooterMagic;
   const std::string digest = digest_of(table).to_string();
   const std::string position = fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_.size, kTocType);
-  return ChunkedTrailer{
-      .frames = skippable_frame(table) + skippable_frame(split) + skippable_frame(footer),
-      .annotations = {{kTocDigest, digest},
-                      {kTocPosition, position},
-                      {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_.size)},
-                      {kOldTocDigest, digest},
-                      {kOldTocPosition, position}}};
+  for (const std::string_view part :
+       {std::string_view(table), std::string_view(split), std::string_view(footer)})
+    write_skippable(part, out);
+  return {{kTocDigest, digest},
+          {kTocPosition, position},
+          {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_.size)},
+          {kOldTocDigest, digest},
+          {kOldTocPosition, position}};
 }
 
 }  // namespace lay::layerstore

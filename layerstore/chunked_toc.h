@@ -7,7 +7,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "base/json.h"
@@ -33,13 +32,6 @@ struct ChunkedEntry {
   std::uint64_t crc = 0;           ///< of all the data, crc64_iso()
 };
 
-/// What makes a blob of zstd frames a zstd:chunked one: skippable frames at its end, and annotations of its
-/// descriptor that say where they are.
-struct ChunkedTrailer {
-  std::string frames;
-  std::map<std::string, std::string> annotations;
-};
-
 /// Writes the two documents of zstd:chunked while the frames are made: the table of contents (what podman and
 /// others read to fetch single files), and the tar-split (what they need to make the exact tar again).
 ///   source   facts of containers/storage pkg/chunked and vbatts/tar-split: formats only
@@ -50,10 +42,13 @@ class ChunkedToc {
   void add(const ChunkedEntry& entry);
   /// What follows the last entry's data: padding and end mark. May come in pieces.
   void add_end(std::span<const std::byte> framing);
-  /// `offset` is where the blob's last frame ends. Empty when others would read the entries differently
-  /// (names that are not UTF-8 or occur twice, times and sizes given in ways of their own): readers refuse
-  /// such a table, and without one the blob is plain zstd.
-  std::optional<ChunkedTrailer> finish(std::uint64_t offset);
+  /// Writes what makes a blob of zstd frames a zstd:chunked one: skippable frames at its end. Nothing is
+  /// written when others would read the entries differently (names that are not UTF-8 or occur twice, times
+  /// and sizes given in ways of their own): readers refuse such a table, and without one the blob is plain
+  /// zstd.
+  ///   offset    where the blob's last frame ends, and the next one begins that is written to `out`
+  ///   returns   annotations of the blob's descriptor that say where the frames are; none without them
+  std::map<std::string, std::string> finish(std::uint64_t offset, ByteSink& out);
 
  private:
   /// One document, compressed as it grows.
@@ -71,8 +66,8 @@ class ChunkedToc {
 
   Document table_;
   Document split_;
-  std::unordered_set<std::size_t> names_;  ///< hashes of the names seen
-  std::uint64_t position_ = 0;             ///< of the next tar-split line
+  std::vector<std::size_t> names_;  ///< hashes of the names seen
+  std::uint64_t position_ = 0;      ///< of the next tar-split line
   bool is_first_ = true;
   bool is_described_ = true;
 };

@@ -50,7 +50,7 @@ struct Beginning {
 /// Consecutive pieces, compressed by one job. Used again for later ones, so that memory is taken from the
 /// kernel once.
 struct Batch {
-  explicit Batch(int level) : frames(level) {}
+  explicit Batch(int level) : frames(level) { raw.reserve(kBatch); }
 
   void clear() {
     raw.clear();
@@ -103,10 +103,7 @@ class Collector {
     end_entry();
     if (!toc_) return {};
     toc_->add_end(end);
-    auto trailer = toc_->finish(offset_);
-    if (!trailer) return {};
-    out_.write(std::as_bytes(std::span(trailer->frames)));
-    return std::move(trailer->annotations);
+    return toc_->finish(offset_, out_);
   }
 
  private:
@@ -166,7 +163,7 @@ class Feeder final : public ByteSink {
   void add_data(std::span<const std::byte> bytes) {
     crc_ = crc64_iso(crc_, bytes);
     while (!bytes.empty()) {
-      Piece& piece = open_piece(Piece::Kind::data);
+      Piece& piece = open_piece(Piece::Kind::data, data_left_);
       const std::size_t count = std::min(bytes.size(), kMaxFrame - piece.size);
       hash(piece, bytes.first(count));
       append(piece, bytes.first(count));
@@ -189,9 +186,11 @@ class Feeder final : public ByteSink {
   /// Longer framing than any entry has, extended headers included: zeros behind the archive.
   static constexpr std::size_t kMaxFraming = 8 * 1024 * 1024;
 
-  Piece& open_piece(Piece::Kind kind) {
+  /// `expected` bytes will come, as far as that is known.
+  Piece& open_piece(Piece::Kind kind, std::uint64_t expected) {
     if (!is_open_ || batch_->pieces.back().kind != kind) {
-      if (batch_->raw.size() >= kBatch) start_job();
+      const std::size_t held = batch_->raw.size();
+      if (held > 0 && held + std::min<std::uint64_t>(expected, kMaxFrame) > kBatch) start_job();
       batch_->pieces.push_back({.kind = kind});
       is_open_ = true;
     }
@@ -205,7 +204,7 @@ class Feeder final : public ByteSink {
 
   void add_framing() {
     if (is_open_ && batch_->raw.size() >= kBatch) end_piece();
-    append(open_piece(Piece::Kind::framing), framing_);
+    append(open_piece(Piece::Kind::framing, framing_.size()), framing_);
   }
 
   /// The tar, the file and its piece in one go; the only piece of a file has the file's digest.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -42,7 +43,8 @@ struct LayerInode {
 
 /// What a layer's tar describes, without the files' data.
 struct LayerTree {
-  std::vector<LayerInode> inodes;  ///< the first is the root; those without links are not part of the tree
+  /// The first is the root; those without links are not part of the tree. Never moved when there are more.
+  std::deque<LayerInode> inodes;
 };
 
 bool is_whiteout(const LayerInode& inode);

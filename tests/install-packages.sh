@@ -13,7 +13,7 @@ packages_for() {
       podman buildah runc crun conmon netavark bats jq strace libarchive-tools attr acl libcap2-bin nftables \
       iproute2 iptables apache2-utils hyperfine busybox-static procps psmisc util-linux python3 zstd gzip openssl \
       time git golang-1.19-src libpython3.11-testsuite docker.io containerd e2fsprogs xfsprogs ;;
-    bench) packages_for test && echo bubblewrap pigz ;;
+    bench) packages_for test && echo bubblewrap pigz isal ;;
     *) echo "install-packages: unknown purpose '$1', expected build, example, test or bench" >&2; return 2 ;;
   esac
 }

@@ -58,7 +58,7 @@ class OrderedJobs {
   }
 
  private:
-  static constexpr std::size_t kAhead = 2;
+  static constexpr std::size_t kAhead = 1;
 
   void work() {
     std::unique_lock lock(mutex_);
