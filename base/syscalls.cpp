@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "base/error.h"
@@ -33,6 +34,14 @@ int open_resolved(const UniqueFd& dir, const std::string& path, int flags, mode_
 /// The path under which an open descriptor, O_PATH included, can be reached by calls that take only paths.
 std::string fd_path(const UniqueFd& fd) {
   return fmt::format("/proc/self/fd/{}", fd.get());
+}
+
+/// Names the file: of the file systems that a command uses, one is full or broken.
+Error write_failure(const UniqueFd& fd, int error_number) {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t length = ::readlink(fd_path(fd).c_str(), path.data(), path.size());
+  const std::string_view name(path.data(), length < 0 ? 0 : static_cast<std::size_t>(length));
+  return Error::from_number(error_number, fmt::format("write to '{}'", name));
 }
 
 bool is_absent(int error_number) {
@@ -104,7 +113,7 @@ std::size_t pread_some(const UniqueFd& fd, std::span<std::byte> out, std::uint64
 std::size_t pwrite_some(const UniqueFd& fd, std::span<const std::byte> bytes, std::uint64_t offset) {
   const ssize_t count =
       retry_eintr([&] { return ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
-  if (count < 0) throw Error::from_errno("write at {}", offset);
+  if (count < 0) throw write_failure(fd, errno);
   return static_cast<std::size_t>(count);
 }
 
@@ -121,7 +130,7 @@ std::string read_all(const UniqueFd& fd, std::size_t limit) {
 void write_all(const UniqueFd& fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = retry_eintr([&] { return ::write(fd.get(), bytes.data(), bytes.size()); });
-    if (count < 0) throw Error::from_errno("write {} bytes", bytes.size());
+    if (count < 0) throw write_failure(fd, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
 }

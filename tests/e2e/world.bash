@@ -90,6 +90,22 @@ small_image() {
   "$LAY" import "$world/small" "${1:-small}" --cmd '["/bin/sh"]' >/dev/null
 }
 
+# open_disk KIND SIZE: makes $world/disk, a file system of its own; an existing one of before is mounted again.
+open_disk() {
+  mkdir -p "$world/disk"
+  if [[ ! -e $world/disk.img ]]; then
+    truncate -s "$2" "$world/disk.img"
+    "mkfs.$1" -q "$world/disk.img"
+  fi
+  mount -o loop "$world/disk.img" "$world/disk"
+}
+
+# close_disk: also when there is none. What lay has mounted lingers for a moment.
+close_disk() {
+  grep -qF " $world/disk " /proc/self/mountinfo || return 0
+  wait_until 10 umount "$world/disk"
+}
+
 # merged LOWER UPPER FOLDER COMMAND...: runs COMMAND in a mount namespace of its own in which FOLDER is the kernel's
 # merged view of the two.
 merged() {

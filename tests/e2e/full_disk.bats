@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# lay's root on a file system that becomes full: what fails says so and leaves nothing, and works when there is space.
+
+load world
+
+setup() { open_world; }
+teardown() {
+  close_disk
+  close_world
+}
+
+# make_sources: the same 8 MB that nobody can compress as an upper, a tar, an archive and an image of a registry.
+make_sources() {
+  local LAY_ROOT=$world/root2
+  mkdir upper
+  head -c 8000000 /dev/urandom >upper/large
+  tar -C upper -cf large.tar .
+  small_image
+  "$LAY" commit -q ./upper large:1 --base small >/dev/null
+  "$LAY" save -q -o small.docker small
+  "$LAY" save -q -o large.docker large:1
+  "$LAY" save -q --format oci-archive -o large.oci large:1
+  start_registry "$world/registry"
+  "$LAY" push -q large:1 "$registry/large:1" >/dev/null
+}
+
+# leave BYTES: a file on the disk takes the rest.
+leave() {
+  rm -f disk/ballast
+  sync -f disk
+  local free
+  free=$(($(stat -f -c '%a * %S' disk)))
+  fallocate -l $((free - $1)) disk/ballast
+}
+
+# fill_up: not one small file more has room, wherever the file system keeps some back.
+fill_up() {
+  local i
+  mkdir disk/rest
+  cat /dev/zero >disk/rest/large 2>/dev/null || true
+  sync -f disk
+  for ((i = 0; i < 20000; i++)); do
+    echo x >"disk/rest/$i" || return 0
+  done 2>/dev/null
+  return 1
+}
+
+# fills IMAGE COMMAND...: the command, which would make IMAGE, fails for want of space and then succeeds.
+fills() {
+  local image=$1 before
+  shift
+  leave 5000000
+  before=$(store_state)
+  refused 1 "No space left" "$@" || return 1
+  has "$(cat refused.err)" "$world/disk/" || return 1
+  diff <(echo "$before") <(store_state) || { echo "the store is not as it was: $*"; return 1; }
+  [ -z "$(ls "$LAY_ROOT/ingest")" ] || { echo "left under ingest/: $*"; return 1; }
+  "$LAY" fsck -q >/dev/null || return 1
+  rm disk/ballast
+  "$@" >/dev/null || return 1
+  "$LAY" inspect "$image" >/dev/null || return 1
+  "$LAY" rmi "$image" >/dev/null
+}
+
+# fill_with KIND SIZE: every command that brings something in, on a disk of that kind.
+fill_with() {
+  make_sources
+  open_disk "$@"
+  export LAY_ROOT=$world/disk/root
+  "$LAY" load -q -i small.docker  # so that a pull brings no layer that would fit
+  "$LAY" run --rm --network none small true
+  fills new:1 "$LAY" commit -q ./upper new:1 --base small
+  fills new:1 "$LAY" commit -q ./upper new:1 --base small --compression none
+  fills new:1 "$LAY" import large.tar new:1
+  LAY_LAYER_FORM=tree fills new:1 "$LAY" import large.tar new:1
+  fills large:1 "$LAY" load -q -i large.docker
+  fills large:1 "$LAY" load -q -i large.oci
+  fills "$registry/large:1" "$LAY" pull -q "$registry/large:1"
+
+  leave 5000000
+  run "$LAY" run --rm --network none small dd if=/dev/zero of=/large bs=64k count=200
+  [ "$status" -eq 1 ]
+  has "$output" "No space left"
+  fill_up
+  refused 125 "No space left" "$LAY" run --rm --network none small true
+  [ "$("$LAY" ps -aq)" = "" ]
+  rm -r disk/rest disk/ballast
+  [ "$("$LAY" run --rm --network none small echo hello)" = hello ]
+  "$LAY" fsck -q
+}
+
+@test "a full ext4 loses nothing" { fill_with ext4 32m; }
+@test "a full xfs loses nothing" { fill_with xfs 300m; }
