@@ -83,4 +83,10 @@ std::uint64_t verify_layer(const Store& store, const Digest& diff_id, const std:
   return blob ? verify_unpacked(store, layer, diff_id, *blob) : 0;
 }
 
+bool is_unchecked(const Store& store, const Digest& diff_id) {
+  const UniqueFd layers = sys::open_dir(sys::cwd(), store.path() + "/layers");
+  const auto dir = sys::try_open_at(layers, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return dir && !is_trustworthy(*dir);
+}
+
 }  // namespace lay::layerstore

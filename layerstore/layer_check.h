@@ -12,4 +12,8 @@ namespace lay::layerstore {
 /// is known to compare with). Returns the bytes read. Throws corrupt and what reading throws.
 std::uint64_t verify_layer(const Store& store, const Digest& diff_id, const std::optional<Descriptor>& blob);
 
+/// Whether an earlier boot left the layer, perhaps incomplete: it is checked and, when need be, made again
+/// before it is used.
+bool is_unchecked(const Store& store, const Digest& diff_id);
+
 }  // namespace lay::layerstore

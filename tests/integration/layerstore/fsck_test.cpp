@@ -155,4 +155,13 @@ TEST_CASE("what is damaged in the blob and in the layer is not mended, and stays
   CHECK(debris(temp.path()) == 0);
 }
 
+TEST_CASE("what a power cut left of a layer is no damage, since it is made again", "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const std::string layer = layer_path(temp, make_image(temp, "app:1", "text"));
+  REQUIRE(shell("truncate -s 700 " + layer + "/layer.tar").status == 0);
+  CHECK(check_store(temp.store, no_progress()).damages.size() == 1);
+  REQUIRE(shell("echo other >" + layer + "/boot").status == 0);
+  CHECK(check_store(temp.store, no_progress()).damages.empty());
+}
+
 }  // namespace lay::test
