@@ -126,6 +126,13 @@ class UnusedLayers {
   const UniqueFd& folder_;
 };
 
+/// Whether the layer at `index` is there once more further up. All it has is shown by that one, and the
+/// kernel takes no folder twice.
+bool recurs_above(std::span<const Digest> diff_ids, std::size_t index) {
+  const auto above = diff_ids.subspan(index + 1);
+  return std::find(above.begin(), above.end(), diff_ids[index]) != above.end();
+}
+
 /// The key of what depends on the whole stack.
 std::string stack_key(std::span<const Digest> diff_ids) {
   std::string text;
@@ -141,6 +148,7 @@ Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> di
   Lowers lowers;
   std::vector<std::vector<std::string>> implied;
   for (std::size_t i = diff_ids.size(); i-- > 0;) {
+    if (recurs_above(diff_ids, i)) continue;
     OpenLayer layer = layers.open(diff_ids[i]);
     if (layer.form == LayerForm::tree) {
       lowers.paths.push_back(layer.tree_path);

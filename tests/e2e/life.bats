@@ -17,6 +17,20 @@ teardown() { close_world; }
   [ "$("$LAY" ps -aq)" = "" ]
 }
 
+@test "an image that has a layer twice runs, unpacked and mounted" {
+  mkdir upper other
+  echo twice >upper/file
+  echo other >other/file
+  "$LAY" commit -q ./upper one:1 --base small
+  "$LAY" commit -q ./other two:1 --base one:1
+  "$LAY" commit -q ./upper three:1 --base two:1
+  [ "$("$LAY" run --rm --network none three:1 cat /file)" = twice ]
+  "$LAY" save -q -o archive three:1
+  export LAY_LAYER_FORM=tree
+  "$LAY" --root "$world/root2" load -q -i archive
+  [ "$("$LAY" --root "$world/root2" run --rm --network none three:1 cat /file)" = twice ]
+}
+
 @test "exit codes: 127 not there, 126 not executable, 125 ours, 128 + N after a signal" {
   refused 127 "nosuch" "$LAY" run --rm --network none small nosuch
   refused 126 "/etc" "$LAY" run --rm --network none small /etc
