@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "base/error.h"
 #include "base/syscalls.h"
 #include "inode.h"
 #include "reachable.h"
@@ -28,9 +29,19 @@ void add_file(const struct ::stat& status, Files& files) {
                 static_cast<std::uint64_t>(status.st_blocks) * kStatBlock);
 }
 
+/// Nothing when the folder was removed meanwhile.
+std::vector<FolderEntry> try_read_folder(const UniqueFd& folder) {
+  try {
+    return read_folder(folder);
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    return {};
+  }
+}
+
 void add_tree(const UniqueFd& folder, Files& files) {
   add_file(sys::stat_of(folder), files);
-  for (const FolderEntry& entry : read_folder(folder)) {
+  for (const FolderEntry& entry : try_read_folder(folder)) {
     const auto status = sys::try_stat_at(folder, entry.name);
     if (!status) continue;  // it went meanwhile
     if (!S_ISDIR(status->st_mode)) {
@@ -115,7 +126,9 @@ StoreUsage measure_usage(const Store& store, const InUse& in_use) {
 
   StoreUsage usage;
   for (const NamedImage& named : store.images().list()) {
-    const Files& files = by_manifest.at(named.manifest.digest);
+    const auto found = by_manifest.find(named.manifest.digest);
+    if (found == by_manifest.end()) continue;  // it came after the look at the roots
+    const Files& files = found->second;
     const std::uint64_t unique = unique_size(files, users);
     usage.images.push_back({.name = named.name,
                             .manifest = named.manifest.digest,

@@ -32,7 +32,8 @@ class Worker(threading.Thread):
                               stderr=subprocess.PIPE, timeout=120)
         key = (words[0], "good" if done.returncode == 0 else "refused")
         self.counts[key] = self.counts.get(key, 0) + 1
-        if done.returncode != 0 and not kAllowed.search(done.stderr):
+        may_fail = words[0] != "prune" and kAllowed.search(done.stderr)
+        if done.returncode != 0 and not may_fail:
             self.wrongs.append(f"{' '.join(words)}: exit {done.returncode}: {done.stderr.strip()}")
         return done
 
@@ -50,13 +51,13 @@ class Worker(threading.Thread):
         self.lay("pull", "-q", kPulled)
 
     def run_one(self):
-        done = self.lay("run", "--rm", "--network", "none", self.some_name(), "echo", "hello")
+        done = self.lay("run", "--pull", "never", "--rm", "--network", "none", self.some_name(), "echo", "hello")
         if done.returncode == 0 and done.stdout != "hello\n":
             self.wrongs.append(f"run said '{done.stdout}'")
 
     def run_detached(self):
         name = f"c{self.number}"
-        self.lay("run", "-d", "--name", name, "--network", "none", self.some_name(), "sleep", "1000")
+        self.lay("run", "--pull", "never", "-d", "--name", name, "--network", "none", self.some_name(), "sleep", "1000")
         self.lay("commit", "-q", name, f"made{self.number}:1")
         self.lay("rm", "-f", name)
 
@@ -64,7 +65,7 @@ class Worker(threading.Thread):
         self.lay("rmi", "-f", self.random.choice([kPulled] + [f"made{i}:1" for i in range(kWorkers)]))
 
     def prune(self):
-        self.lay("prune", "-f")
+        self.lay("prune", "-f", "--images")
 
     def save(self):
         form = self.random.choice(["docker-archive", "oci-archive"])
