@@ -1,22 +1,54 @@
 #include "base/early_writeback.h"
 
 #include <fcntl.h>
+#include <unistd.h>
+
+#include "base/mount.h"
+#include "base/syscalls.h"
 
 namespace lay {
 
 namespace {
 
-/// Large enough for large writes, small enough for a disk that is never idle.
-constexpr std::uint64_t kStep = 8 * 1024 * 1024;
+/// Enough to be worth a journal commit, little enough to leave no long wait at the end.
+constexpr std::uint64_t kStep = 64 * 1024 * 1024;
 
 }  // namespace
 
-void EarlyWriteback::grown_to(const UniqueFd& file, std::uint64_t size) {
-  const std::uint64_t end = size / kStep * kStep;
-  if (end <= begun_) return;
-  ::sync_file_range(file.get(), static_cast<off64_t>(begun_), static_cast<off64_t>(end - begun_),
-                    SYNC_FILE_RANGE_WRITE);
-  begun_ = end;
+EarlyWriteback::EarlyWriteback(const UniqueFd& file)
+    : file_(sys::open_at(sys::cwd(), fd_path(file), O_RDONLY)), next_(kStep) {}
+
+EarlyWriteback::~EarlyWriteback() {
+  if (!thread_.joinable()) return;
+  {
+    const std::scoped_lock lock(mutex_);
+    is_ending_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void EarlyWriteback::grown_to(std::uint64_t size) {
+  if (size < next_) return;
+  next_ = size + kStep;
+  if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+  {
+    const std::scoped_lock lock(mutex_);
+    is_due_ = true;
+  }
+  changed_.notify_one();
+}
+
+void EarlyWriteback::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return is_due_ || is_ending_; });
+    if (is_ending_) return;
+    is_due_ = false;
+    lock.unlock();
+    ::fdatasync(file_.get());
+    lock.lock();
+  }
 }
 
 }  // namespace lay

@@ -32,13 +32,15 @@ BlobWriter::BlobWriter(const UniqueFd& blobs, Ingest ingest, DigestAlgorithm alg
       ingest_(std::move(ingest)),
       file_(sys::open_at(ingest_.dir(), kPart, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)),
       hasher_(algorithm),
-      durability_(durability) {}
+      durability_(durability) {
+  if (durability == Durability::synced) writeback_ = std::make_unique<EarlyWriteback>(file_);
+}
 
 void BlobWriter::write(std::span<const std::byte> bytes) {
   hasher_.update(bytes);
   with_context("write a blob", [&] { sys::write_all(file_, bytes); });
   size_ += bytes.size();
-  if (durability_ == Durability::synced) writeback_.grown_to(file_, size_);
+  if (writeback_) writeback_->grown_to(size_);
 }
 
 const Digest& BlobWriter::digest() {
@@ -67,6 +69,7 @@ Digest BlobWriter::commit(const Descriptor& expected) {
 Digest BlobWriter::commit() {
   const Digest result = digest();
   sys::fchmod(file_, 0400);
+  writeback_.reset();
   if (durability_ == Durability::synced) with_context("write a blob", [&] { sys::fsync(file_); });
 
   const std::string folder = result.algorithm_name();

@@ -44,7 +44,7 @@ void SparseFileSink::write_data(std::span<const std::byte> bytes) {
     offset_ += count;
     bytes = bytes.subspan(count);
   }
-  if (durability_ == Durability::synced) writeback_.grown_to(file_, offset_);
+  if (writeback_) writeback_->grown_to(offset_);
 }
 
 void SparseFileSink::finish() {

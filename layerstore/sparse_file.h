@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/early_writeback.h"
 #include "base/stream.h"
@@ -14,8 +15,9 @@ namespace lay::layerstore {
 class SparseFileSink final : public ByteSink {
  public:
   /// `durability` says whether the caller is going to sync the file.
-  explicit SparseFileSink(const UniqueFd& file, Durability durability = Durability::unsynced)
-      : file_(file), durability_(durability) {}
+  explicit SparseFileSink(const UniqueFd& file, Durability durability = Durability::unsynced) : file_(file) {
+    if (durability == Durability::synced) writeback_.emplace(file);
+  }
   void write(std::span<const std::byte> bytes) override;
   void finish() override;
 
@@ -23,8 +25,7 @@ class SparseFileSink final : public ByteSink {
   void write_data(std::span<const std::byte> bytes);
 
   const UniqueFd& file_;
-  const Durability durability_;
-  EarlyWriteback writeback_;
+  std::optional<EarlyWriteback> writeback_;
   std::uint64_t offset_ = 0;
 };
 

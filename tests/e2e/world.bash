@@ -38,9 +38,10 @@ host_traces() {
   nft list tables 2>/dev/null | grep -w lay || true
 }
 
-# Bridge and table of lay may stay for the next container; nothing else may.
+# Bridge and table of lay may stay for the next container; nothing else that was not there before may. What others had
+# may have gone meanwhile.
 same_traces() {
-  [[ $(host_traces | grep -v '^table') == "$(grep -v '^table' <<<"$traces_before")" ]]
+  [[ -z $(comm -13 <(sort <<<"$traces_before") <(host_traces | sort) | grep -v '^table') ]]
 }
 
 # debian_image [NAME]: imports the cached Debian base into the world's root.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,7 +43,7 @@ class BlobWriter final : public ByteSink {
   std::optional<Digest> digest_;
   Durability durability_;
   std::uint64_t size_ = 0;
-  EarlyWriteback writeback_;
+  std::unique_ptr<EarlyWriteback> writeback_;  ///< null when the blob is not synced
 };
 
 /// blobs/<algorithm>/<hex> of the OCI image layout (image-spec image-layout.md).
