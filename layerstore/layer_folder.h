@@ -14,13 +14,11 @@
 
 /// What lies in the folder of one layer:
 ///   layer.tar, layer.erofs   the erofs form
-///   tree/                    the tree form; a folder of its own, since it carries the mode that the image
-///   gives
-///                            its "/", while the folder around it stays 0700: nobody reaches a set-user-id
-///                            file of an image through the store
-///   implied                  folders that the tar only implies, each ended by a NUL; absent when there are
-///   none boot                     the boot id of the machine under which the erofs form was written synced
-///   it is on disk
+///   tree/                    the tree form; the folder around it stays 0700, whatever mode the image gives
+///                            its "/", so that nobody reaches a set-user-id file through the store
+///   implied                  folders that the tar only implies, each ended by a NUL; absent without any
+///   boot                     id of the boot under which the erofs form was written
+///   synced                   it is on disk
 ///   from.<compression>.<algorithm>.<hex>
 ///                            empty, for each blob whose bytes were seen to give this layer; both are
 ///                            digests, so it stays true for ever
