@@ -210,10 +210,12 @@ TEST_CASE("what no name reaches is collected, with its unpacked layers, and the 
 
   CHECK(temp.store.images().remove("gone:1"));
   CHECK(temp.store.images().remove("kept:1"));
-  const CollectResult result = test::collect(temp.store);
+  CollectResult result = test::collect(temp.store);
   CHECK(result.blobs == 3);
   CHECK(result.layers == 1);
   CHECK(result.bytes > gone.manifest.layers[0].size);
+  CHECK(test::debris(temp.path()) == 1);  // removed, but its space is not free yet
+  result.trash.reset();
   CHECK_FALSE(temp.store.layers().has(gone.config.diff_ids[0]));
   CHECK(temp.store.layers().has(kept.config.diff_ids[0]));
   CHECK(temp.store.load(kept.descriptor).id() == kept.id());
