@@ -142,7 +142,11 @@ void BlobStore::adopt(const UniqueFd& file, const Digest& digest) const {
   const std::string folder = digest.algorithm_name();
   if (sys::try_mkdir_at(blobs_, folder, 0700)) sys::fsync(blobs_);
   const UniqueFd target = sys::open_dir(blobs_, folder);
-  sys::try_link_fd(file, target, digest.hex());
+  if (!sys::try_link_fd(file, target, digest.hex())) {  // what is there may be damaged
+    const Ingest ingest = Ingest::begin(root_);
+    sys::try_link_fd(file, ingest.dir(), kPart);
+    sys::rename_at(ingest.dir(), kPart, target, digest.hex());
+  }
   sys::fsync(target);
 }
 

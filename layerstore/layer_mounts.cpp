@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "base/mount.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "erofs_mount.h"
 #include "overlay_notation.h"
 #include "parent_folders.h"
@@ -133,11 +135,16 @@ bool recurs_above(std::span<const Digest> diff_ids, std::size_t index) {
   return std::find(above.begin(), above.end(), diff_ids[index]) != above.end();
 }
 
+/// Of the layer's mount. A layer that was made again has another file, and must not be taken for the one that
+/// is still mounted.
+std::string mount_name(const Digest& diff_id, const OpenLayer& layer) {
+  const struct ::stat image = sys::stat_of(layer.image);
+  return fmt::format("{}-{:x}-{:x}", diff_id.hex(), image.st_dev, image.st_ino);
+}
+
 /// The key of what depends on the whole stack.
-std::string stack_key(std::span<const Digest> diff_ids) {
-  std::string text;
-  for (const Digest& diff_id : diff_ids) text += diff_id.to_string() + "\n";
-  return digest_of(text).hex();
+std::string stack_key(const std::vector<std::string>& lowers) {
+  return digest_of(join(lowers, "\n")).hex();
 }
 
 }  // namespace
@@ -153,7 +160,7 @@ Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> di
     if (layer.form == LayerForm::tree) {
       lowers.paths.push_back(layer.tree_path);
     } else {
-      const std::string& name = diff_ids[i].hex();
+      const std::string name = mount_name(diff_ids[i], layer);
       with_context(fmt::format("mount layer {}", diff_ids[i].to_string()),
                    [&] { mount_layer(folder, run_, name, layer); });
       lowers.held.push_back(use(folder, name));
@@ -164,7 +171,7 @@ Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> di
   }
   const std::vector<ParentFolder> parents = plan_parents(lowers.paths, implied);
   if (parents.empty()) return lowers;
-  const std::string name = stack_key(diff_ids) + std::string(kParentsSuffix);
+  const std::string name = stack_key(lowers.paths) + std::string(kParentsSuffix);
   make_parents(folder, name, parents);
   lowers.held.push_back(use(folder, name));
   lowers.paths.insert(lowers.paths.begin(), folder_of(run_) + "/" + name);

@@ -1,7 +1,9 @@
 #include "layerstore/layer_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include <cstdio>
 #include <utility>
 
 #include "base/error.h"
@@ -17,6 +19,18 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kPart = "layer";  // the folder's name while it is under ingest/
+
+UniqueFd open_part(const UniqueFd& dir, const std::string& name) {
+  if (auto file = try_open_regular(dir, name)) return std::move(*file);
+  throw Error::make(Errc::corrupt, "the layer has lost its '{}'", name)
+      .with_hint("'lay fsck --repair' makes it again");
+}
+
+/// Puts the folder `name` of `from` in the place of one in `to`, which comes here instead.
+void exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to, const std::string& there) {
+  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) < 0)
+    throw Error::from_errno("replace '{}'", there);
+}
 
 UniqueFd make_part(const UniqueFd& ingest) {
   sys::mkdir_at(ingest, kPart, 0700);
@@ -72,10 +86,13 @@ Digest LayerWriter::commit() {
     sys::try_unlink_at(dir_, kLayerTar);
     with_context("write a layer", [&] { sys::syncfs(dir_); });
   }
-  if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers_, diff_id_->hex()) &&
-      !find_layer_form(layers_, diff_id_->hex()))
-    throw Error::make(Errc::corrupt, "'layers/{}' in the store is no layer", diff_id_->hex())
-        .with_hint("remove that folder and try again");
+  if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers_, diff_id_->hex())) {
+    if (!find_layer_form(layers_, diff_id_->hex()))
+      throw Error::make(Errc::corrupt, "'layers/{}' in the store is no layer", diff_id_->hex())
+          .with_hint("remove that folder and try again");
+    // What is there may be damaged, and this one was hashed just now.
+    exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
+  }
   if (is_tree) sys::fsync(layers_);
   return *diff_id_;
 }
@@ -107,8 +124,8 @@ OpenLayer LayerStore::open(const Digest& diff_id) const {
   if (*form == LayerForm::tree) {
     layer.tree_path = fmt::format("{}/layers/{}/{}", root_path_, diff_id.hex(), kLayerTree);
   } else {
-    layer.image = sys::open_at(dir, kLayerImage, O_RDONLY | O_NOFOLLOW);
-    layer.tar = sys::open_at(dir, kLayerTar, O_RDONLY | O_NOFOLLOW);
+    layer.image = open_part(dir, kLayerImage);
+    layer.tar = open_part(dir, kLayerTar);
   }
   return layer;
 }
@@ -119,17 +136,28 @@ LayerWriter LayerStore::begin(DigestAlgorithm algorithm) const {
 }
 
 void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
-  if (has(diff_id)) {
-    const UniqueFd dir = sys::open_dir(layers_, diff_id.hex());
-    if (is_trustworthy(dir)) return;
+  while (auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
+    if (!has(diff_id)) break;
+    if (is_trustworthy(*dir)) return;
+    // After a reboot many may start at once: one makes it good, the others wait for that and look again.
+    const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
+    if (!is_folder_of(alone.fd(), diff_id)) continue;
+    if (is_trustworthy(alone.fd())) return;
     try {
-      return recover_layer_folder(dir, diff_id);
+      return recover_layer_folder(alone.fd(), diff_id);
     } catch (const Error& error) {
       if (error.code() != Errc::corrupt && error.code() != Errc::invalid) throw;
     }
     remove(diff_id);
   }
   make(diff_id, blob, blobs);
+}
+
+/// Whether nobody has put another folder in its place.
+bool LayerStore::is_folder_of(const UniqueFd& dir, const Digest& diff_id) const {
+  const auto there = sys::try_stat_at(layers_, diff_id.hex());
+  const struct ::stat here = sys::stat_of(dir);
+  return there && there->st_dev == here.st_dev && there->st_ino == here.st_ino;
 }
 
 void LayerStore::make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {

@@ -16,7 +16,8 @@ namespace lay::layerstore {
 namespace {
 
 Error no_regular_file(const std::string& name) {
-  return Error::make(Errc::corrupt, "'{}' in the store is no regular file", name);
+  return Error::make(Errc::corrupt, "'{}' in the store is no regular file", name)
+      .with_hint("'lay fsck' says what it belongs to, 'lay fsck --repair' mends it");
 }
 
 }  // namespace

@@ -342,8 +342,6 @@ TXT
   wait_until 10 nothing_mounted
 }
 
-nothing_mounted() { [ "$(grep -c "$LAY_RUN/layers/" /proc/self/mountinfo)" = 0 ]; }
-
 @test "diff and export see the same over unpacked layers, and of a running container" {
   export LAY_LAYER_FORM=tree
   small_image
@@ -386,4 +384,41 @@ nothing_half_done() { [ -z "$(ls "$LAY_ROOT/ingest")" ]; }
   "$LAY" fsck -q
   "$LAY" prune -f >/dev/null
   nothing_half_done
+}
+
+layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS.Layers[-1]' | cut -d: -f2)/$2"; }
+
+@test "what is committed again takes the place of a damaged copy" {
+  mkdir upper
+  yes said | head -c 100000 >upper/said
+  local compression
+  for compression in none zstd gzip; do
+    "$LAY" commit -q --compression "$compression" ./upper "app:$compression" >/dev/null
+    chmod u+w "$(layer_file "app:$compression" layer.tar)"
+    flip "$(layer_file "app:$compression" layer.tar)"
+    "$LAY" commit -q --compression "$compression" ./upper "app:$compression" >/dev/null
+    "$LAY" fsck -q
+  done
+}
+
+@test "a layer that was mended is not shown as it was mounted before" {
+  small_image
+  mkdir upper
+  yes said | head -c 100000 >upper/said
+  "$LAY" commit -q ./upper app:1 --base small >/dev/null
+  "$LAY" run -d --name holder --network none app:1 sleep 100 >/dev/null
+  flip "$(layer_file app:1 layer.tar)"
+  "$LAY" fsck -q --repair >/dev/null || true
+  "$LAY" fsck -q
+  [ "$("$LAY" run --rm --network none app:1 cat /said | sha256sum)" = "$(sha256sum <upper/said)" ]
+  "$LAY" rm -f holder >/dev/null
+}
+
+@test "a fifo in the place of a layer's file is told, and nobody waits for it" {
+  small_image
+  rm -f "$(layer_file small layer.tar)"
+  mkfifo "$(layer_file small layer.tar)"
+  refused 125 "layer.tar" timeout 20 "$LAY" run --rm --network none small true
+  run timeout 20 "$LAY" fsck -q
+  [ "$status" -eq 1 ]
 }

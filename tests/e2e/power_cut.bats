@@ -123,3 +123,23 @@ cut_at_random() {
   push_image
   image=$registry/new:1 cut_at_random xfs "$LAY" pull -q "$registry/new:1"
 }
+
+@test "containers that start all at once after a reboot get whole layers" {
+  small_image
+  yes large | head -c 60000000 >upper/large
+  "$LAY" commit -q ./upper app:1 --base small >/dev/null
+  local round pids pid
+  for round in 1 2 3; do
+    wait_until 10 nothing_mounted
+    rm -f "$LAY_ROOT"/layers/*/synced
+    for boot in "$LAY_ROOT"/layers/*/boot; do cat /proc/sys/kernel/random/uuid >"$boot"; done
+    [[ $round != 3 ]] || for image in "$LAY_ROOT"/layers/*/layer.erofs; do truncate -s 100 "$image"; done
+    pids=()
+    for number in 1 2 3 4 5 6 7 8; do
+      "$LAY" run --rm --network none app:1 cat /more >"said.$number" 2>"told.$number" & pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || { cat told.*; return 1; }; done
+    [ "$(cat said.* | sort -u)" = more ]
+  done
+  "$LAY" fsck -q
+}

@@ -44,6 +44,9 @@ same_traces() {
   [[ -z $(comm -13 <(sort <<<"$traces_before") <(host_traces | sort) | grep -v '^table') ]]
 }
 
+# Whether no layer is mounted any more.
+nothing_mounted() { [ "$(grep -c "$LAY_RUN/layers/" /proc/self/mountinfo)" = 0 ]; }
+
 # debian_image [NAME]: imports the cached Debian base into the world's root.
 debian_image() {
   "$LAY" import "$("$here/../inputs/debian-base.sh")/rootfs.tar" "${1:-debian:12}" >/dev/null

@@ -66,7 +66,7 @@ class BlobStore {
   /// Stores a small document; already there is success.
   Descriptor put(std::string_view bytes, std::string_view media_type) const;
   /// Gives a file of the same file system one more name: that of the blob whose bytes it has, which the
-  /// caller has hashed. Durable; already there is success.
+  /// caller has hashed. Durable. It takes the place of one that is there.
   void adopt(const UniqueFd& file, const Digest& digest) const;
   std::vector<Digest> list() const;
   void remove(const Digest& digest) const;

@@ -16,8 +16,9 @@ struct Lowers {
   std::vector<FileLock> held;      ///< shared locks on what is mounted
 };
 
-/// RUN/layers: the layers that are mounted on this machine, each once, shared by all containers of all roots.
-///   <diff_id hex>/        mount point of a layer in the erofs form
+/// RUN/layers: the layers that are mounted on this machine, each once, shared by all containers of a root.
+///   <diff_id hex>-<device>-<inode>/
+///                         mount point of a layer in the erofs form, from that file
 ///   <key>.parents/        folders for one stack of layers, see below
 ///   <name>.lock           held shared by whoever uses <name>
 ///   lock                  held by whoever mounts or unmounts

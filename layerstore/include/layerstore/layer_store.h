@@ -33,9 +33,9 @@ class LayerWriter {
   void note_blob(const Descriptor& blob);
   /// Throws corrupt when the tar's diff_id is not `expected`.
   void verify(const Digest& expected) const;
-  /// Makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another one. A layer
-  /// that somebody else made meanwhile is success. The tree form is synced first; of the erofs form, which
-  /// can be checked, it is only noted that it is not.
+  /// Makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another one. It
+  /// takes the place of one that is there already, and so heals it. The tree form is synced first; of the
+  /// erofs form, which can be checked, it is only noted that it is not.
   Digest commit(const Digest& expected);
   Digest commit();
 
@@ -88,6 +88,7 @@ class LayerStore {
 
  private:
   FormChoice choose_form() const;
+  bool is_folder_of(const UniqueFd& dir, const Digest& diff_id) const;
   void make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
 
   const UniqueFd& root_;

@@ -108,7 +108,7 @@ TEST_CASE("layers are mounted though the last of them is unmounted while somebod
   const TempStore temp;
   const Run run;
   const std::vector<Digest> diff_ids = add(temp, {test::tar_file("a")});
-  run.mounts.acquire(temp.store.layers(), diff_ids);
+  const std::string place = run.mounts.acquire(temp.store.layers(), diff_ids).paths.at(0);
   const std::string layers = run.path + "/layers";
   auto removing = std::make_unique<FileLock>(
       FileLock::acquire(sys::open_dir(sys::cwd(), layers), "lock", LockMode::exclusive));
@@ -116,7 +116,6 @@ TEST_CASE("layers are mounted though the last of them is unmounted while somebod
       std::async(std::launch::async, [&] { return run.mounts.acquire(temp.store.layers(), diff_ids); });
   const std::string is_waiting = "grep -q -- \"-> FLOCK .*:$(stat -c %i " + layers + "/lock) \" /proc/locks";
   CHECK(test::poll_until([&] { return shell(is_waiting).status == 0; }));
-  const std::string place = layers + "/" + diff_ids[0].hex();
   CHECK(shell("umount " + place + " && rmdir " + place + " && umount -l " + layers).status == 0);
   removing.reset();
   Lowers lowers = waiting.get();
