@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <system_error>
+
 #include "base/mount.h"
 #include "base/syscalls.h"
 
@@ -31,7 +33,11 @@ EarlyWriteback::~EarlyWriteback() {
 void EarlyWriteback::grown_to(std::uint64_t size) {
   if (size < next_) return;
   next_ = size + kStep;
-  if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+  try {
+    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+  } catch (const std::system_error&) {
+    return;  // the fsync at the end does it all
+  }
   {
     const std::scoped_lock lock(mutex_);
     is_due_ = true;

@@ -3,14 +3,25 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <system_error>
 #include <thread>
 #include <utility>
+
+#include "base/error.h"
 
 namespace lay {
 
 namespace {
 
 constexpr std::uint64_t kLeft = std::numeric_limits<std::uint64_t>::max();
+
+void add_thread(std::vector<std::jthread>& threads, std::function<void()> work) {
+  try {
+    threads.emplace_back(std::move(work));
+  } catch (const std::system_error& error) {
+    throw Error::from_number(error.code().value(), "start a thread");
+  }
+}
 
 }  // namespace
 
@@ -166,13 +177,15 @@ void run_pipeline(const std::function<void(ByteSink&)>& produce,
   };
   {
     std::vector<std::jthread> threads;
-    threads.emplace_back([&] {
-      guarded([&] {
-        produce(pipe);
-        pipe.finish();
+    guarded([&] {
+      add_thread(threads, [&] {
+        guarded([&] {
+          produce(pipe);
+          pipe.finish();
+        });
       });
+      for (std::size_t i = 0; i + 1 < consumers.size(); ++i) add_thread(threads, [&, i] { consume(i); });
     });
-    for (std::size_t i = 0; i + 1 < consumers.size(); ++i) threads.emplace_back([&, i] { consume(i); });
     consume(consumers.size() - 1);
   }
   if (const auto reason = pipe.abort_reason()) std::rethrow_exception(reason);

@@ -15,7 +15,9 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/unique_fd.h"
@@ -74,6 +76,9 @@ Sockets make_sockets() {
 
 /// The child. Other threads of lay were cut off wherever they were, so nothing here takes a lock or memory.
 [[noreturn]] void serve(RawInflater& inner, Exchange& exchange, int socket) noexcept {
+  ::sigset_t all{};  // lay's own handlers make system calls
+  ::sigfillset(&all);
+  if (::sigprocmask(SIG_SETMASK, &all, nullptr) < 0) leave();
   constexpr ::rlimit kCpu{.rlim_cur = 3600, .rlim_max = 3600};  // seconds: should lay die and it not end
   if (::setrlimit(RLIMIT_CPU, &kCpu) < 0 || ::dup2(socket, 0) < 0) leave();
   if (::syscall(SYS_close_range, 1U, ~0U, 0) < 0) leave();
@@ -164,12 +169,28 @@ class SandboxedInflater final : public Inflater {
   void hand_over() {
     char turn = 0;
     const auto sent = sys::retry_eintr([&] { return ::send(socket_.get(), &turn, 1, MSG_NOSIGNAL); });
+    if (sent == 1) await_reply();
+    if (sys::retry_eintr([&] { return ::read(socket_.get(), &turn, 1); }) == 1) return;
+    throw_if_cancelled();
+    throw Error(Errc::corrupt, "gzip data is damaged: the inflater crashed on it");
+  }
+
+  /// Patience counts the child's own time: it may have been stopped, or the machine may be busy.
+  void await_reply() {
     ::pollfd reply{.fd = socket_.get(), .events = POLLIN};
-    const int timeout = sent == 1 ? static_cast<int>(patience_.count()) : 0;
-    if (sys::retry_eintr([&] { return ::poll(&reply, 1, timeout); }) == 0 && sent == 1)
-      throw Error(Errc::corrupt, "gzip data is damaged: inflating it does not end");
-    if (sys::retry_eintr([&] { return ::read(socket_.get(), &turn, 1); }) != 1)
-      throw Error(Errc::corrupt, "gzip data is damaged: the inflater crashed on it");
+    const auto begun = cpu_time();
+    while (sys::retry_eintr([&] { return ::poll(&reply, 1, static_cast<int>(patience_.count())); }) == 0) {
+      throw_if_cancelled();
+      if (cpu_time() - begun >= patience_ / 2)
+        throw Error(Errc::corrupt, "gzip data is damaged: inflating it does not end");
+    }
+  }
+
+  std::chrono::nanoseconds cpu_time() const {
+    ::clockid_t clock{};
+    ::timespec time{};
+    if (::clock_getcpuclockid(child_, &clock) != 0 || ::clock_gettime(clock, &time) < 0) return {};
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
   }
 
   const std::chrono::milliseconds patience_;

@@ -81,3 +81,36 @@ YAML
   [ "$(sort <<<"$output")" = $'lay\nlay.1' ]
   "$(find "$world/installed" -name lay)" --version | grep -q '^lay '
 }
+
+@test "where no thread can be had, a commit says so and ends" {
+  mkdir upper
+  echo x >upper/x
+  local thread
+  for thread in 1 2 3; do
+    refused_thread "$thread"
+  done
+  "$LAY" commit -q ./upper app:1 >/dev/null
+  "$LAY" fsck -q
+}
+
+# refused_thread N: the N-th thread of a commit cannot be made; it may do without, but neither hang nor crash.
+refused_thread() {
+  local status=0
+  timeout 20 strace -f -qq -o /dev/null -e trace=clone3 -e "inject=clone3:error=EAGAIN:when=$1" \
+    "$LAY" commit -q ./upper app:1 >said 2>told || status=$?
+  ((status == 0)) || { ((status == 1)) && grep -q "start a thread: Resource temporarily unavailable" told; } ||
+    { echo "thread $1: $status"; cat told; return 1; }
+}
+
+@test "an import that is interrupted while it inflates says that, and not that the file is damaged" {
+  mkdir -p random
+  head -c 150M /dev/urandom | base64 >random/file
+  tar -C random -czf random.tar.gz .
+  local round status
+  for round in 1 2 3 4; do
+    status=0
+    # Signals the whole group, as Ctrl-C does.
+    timeout --preserve-status -s INT "0.$((round * 2))" "$LAY" import random.tar.gz random:1 >said 2>told || status=$?
+    ((status == 0 || status == 130)) || { echo "$status"; cat told; return 1; }
+  done
+}

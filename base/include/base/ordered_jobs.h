@@ -6,9 +6,12 @@
 #include <deque>
 #include <future>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/error.h"
 
 namespace lay {
 
@@ -42,7 +45,7 @@ class OrderedJobs {
   void start(Job&& job) {
     std::packaged_task<Result()> task(std::forward<Job>(job));
     results_.push_back(task.get_future());
-    if (workers_.size() < std::min(threads_, results_.size())) workers_.emplace_back([this] { work(); });
+    if (workers_.size() < std::min(threads_, results_.size())) add_worker();
     {
       const std::scoped_lock lock(mutex_);
       queued_.push_back(std::move(task));
@@ -59,6 +62,15 @@ class OrderedJobs {
 
  private:
   static constexpr std::size_t kAhead = 1;
+
+  /// The first one is needed.
+  void add_worker() {
+    try {
+      workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error& error) {
+      if (workers_.empty()) throw Error::from_number(error.code().value(), "start a thread");
+    }
+  }
 
   void work() {
     std::unique_lock lock(mutex_);
