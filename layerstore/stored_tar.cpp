@@ -1,6 +1,7 @@
 #include "stored_tar.h"
 
 #include <array>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -71,14 +72,21 @@ StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm
   BlobWriter blob = store.blobs().begin();
   std::optional<CompressedLayer> compressed;
   ApplyStats stats;
+  std::exception_ptr broken;
   std::vector<Consumer> consumers{[&](ByteSource& tar) {
     ProgressSource counted(tar, task);
-    compressed = compress_layer(counted, options, blob);
+    try {
+      compressed = compress_layer(counted, options, blob);
+    } catch (const Error& error) {
+      if (!layer || error.code() != Errc::invalid) throw;
+      broken = std::current_exception();  // the layer's reader says in which entry
+    }
   }};
   if (layer)
     consumers.emplace_back(
         [&](ByteSource& tar) { stats = layer->apply_unhashed(tar, Durability::unsynced); });
   run_pipeline(produce, consumers);
+  if (broken) std::rethrow_exception(broken);
   if (layer) layer->set_diff_id(compressed->diff_id);
   StoredTar stored{
       .blob = Descriptor{.media_type = std::string(media_type::layer_type_of(options.compression)),

@@ -165,6 +165,8 @@ def try_step(scenario, digests, call, step, effect):
             raise Wrong(f"it crashed: {injected.stderr.strip()}")
         if effect.startswith("error") and call != "write" and hit and "lay: " not in injected.stderr:
             raise Wrong(f"it exits with {injected.returncode} and does not say why: '{injected.stderr.strip()}'")
+        if call in ("fsync", "syncfs") and effect in ("error=EIO", "error=ENOSPC") and not hit:
+            raise Wrong("it says nothing, though it cannot know what is on disk")
         check_state(root, scenario, digests)
         again = lay(root, scenario, *scenario["command"])
         gone = scenario.get("removes") and digest(root, scenario, scenario["removes"]) is None
