@@ -18,8 +18,7 @@ namespace lay::layerstore {
 /// given twice, sizes that disagree, changed names (libarchive converts them by locale). Memory is bounded by
 /// its buffer and kMaxTarExtension.
 ///   policy   the first zero block ends the tar; a second one has to follow if anything does. What comes
-///   after
-///            is read, so that the caller's hash covers it, and not looked at. A tar without end is
+///            then is read, so that the caller's hash covers it, and not looked at. A tar without end is
 ///            truncated.
 ///   sparse   files of the pax format 1.0 and of GNU's older one
 ///   throws   invalid, naming what is wrong; unsupported for sparse files of pax formats before 1.0
