@@ -63,9 +63,10 @@ make_image() {
     LAY_LAYER_FORM=$form "$LAY" --root "$root" pull "$registry/team/changed:1" >/dev/null
     [ "$("$LAY" --root "$root" inspect -f '{{.Digest}}' "$registry/team/changed:1")" = "$(cat "$world/pushed")" ]
     "$LAY" --root "$root" run -d --network none "$registry/team/changed:1" sleep 60  # keeps the layers mounted
-    [ $form = tree ] && place="$root/layers/@/tree" || place="$LAY_RUN/layers/@"
+    [ $form = tree ] && place="$root/layers/@/tree" || place="$LAY_RUN/layers/@-*[!k]"  # not their locks
     layers=$("$LAY" --root "$root" inspect "$registry/team/changed:1" |
-      jq -r --arg place "$place" '.[0].RootFS.Layers | reverse | map(ltrimstr("sha256:") as $d | $place | sub("@"; $d)) | join(":")')
+      jq -r --arg place "$place" '.[0].RootFS.Layers | reverse[] | ltrimstr("sha256:") as $d | $place | sub("@"; $d)')
+    layers=$(printf '%s\n' $layers | paste -sd:)
     mkdir "$world/empty-$form"
     merged "$layers" "$world/empty-$form" "$world/pulled-$form" python3 "$here/tree_of.py" "$world/pulled-$form" >"$world/got-$form"
     diff "$world/expected" "$world/got-$form"
