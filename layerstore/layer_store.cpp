@@ -87,11 +87,13 @@ Digest LayerWriter::commit() {
     with_context("write a layer", [&] { sys::syncfs(dir_); });
   }
   if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers_, diff_id_->hex())) {
-    if (!find_layer_form(layers_, diff_id_->hex()))
+    const auto there = find_layer_form(layers_, diff_id_->hex());
+    if (!there)
       throw Error::make(Errc::corrupt, "'layers/{}' in the store is no layer", diff_id_->hex())
           .with_hint("remove that folder and try again");
-    // What is there may be damaged, and this one was hashed just now.
-    exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
+    // What is there may be damaged, and this one was hashed just now. A mount keeps the files that it began
+    // with; a tree is a lower of running containers by its path, and stays.
+    if (*there == LayerForm::erofs) exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
   }
   if (is_tree) sys::fsync(layers_);
   return *diff_id_;

@@ -422,3 +422,14 @@ layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS
   run timeout 20 "$LAY" fsck -q
   [ "$status" -eq 1 ]
 }
+
+@test "a tree that a container stands on stays when its image is made again" {
+  export LAY_LAYER_FORM=tree
+  small_image
+  tar -C small -cf small.tar .
+  "$LAY" import small.tar first --cmd '["/bin/sh"]' >/dev/null
+  "$LAY" run -d --name holder --network none first sleep 100 >/dev/null
+  "$LAY" import small.tar again >/dev/null
+  "$LAY" exec holder ls /bin/busybox
+  "$LAY" rm -f holder >/dev/null
+}
