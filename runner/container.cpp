@@ -72,6 +72,7 @@ void Container::save_state(const ContainerState& state) const {
 }
 
 std::optional<FileLock> Container::try_lock() const {
+  if (first_lock_) return std::exchange(first_lock_, std::nullopt);
   return take_run_lock(dir_);
 }
 

@@ -210,6 +210,7 @@ Container ContainerStore::create(ContainerConfig config) const {
     write_document(dir, "container.json", to_json(config), config.auto_remove);
     const std::string path = root_ + "/containers/" + config.id;
     Container container(std::move(config), path, std::move(dir));
+    container.first_lock_ = container.try_lock();
     for (int attempt = 0;; ++attempt) {
       try {
         publish(folders.containers, folders.names, container);

@@ -181,6 +181,7 @@ void run_detached(const ContainerStore& store, const Container& container,
   Handshake handshake = make_handshake();
   if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
   { const ChildEnd unused = std::move(handshake.child); }
+  container.leave_lock_to_other();
   handshake.parent.wait_for_exec();
 }
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "../context.h"
+#include "base/interruptible_stream.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
@@ -45,7 +46,7 @@ layerstore::Image import_source(const layerstore::Store& store, const ImportOpti
   if (type != S_IFREG && options.source != "-")
     throw Error::make(Errc::invalid, "'{}' is neither a folder nor a file", options.source)
         .with_hint("lay import takes a folder, a tar, or - for a tar on stdin");
-  FdSource tar(source);
+  InterruptibleSource tar(source);
   try {
     return layerstore::import_tar(store, tar, name, request, progress);
   } catch (Error& error) {

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/interruptible_stream.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
@@ -97,7 +98,7 @@ int command_load(const Context& context, const Arguments& arguments) {
     const layerstore::Store store = open_store(context);
     const FileLock adding = store.begin_adding();
     const UniqueFd file = open_input(input);
-    FdSource archive(file);
+    InterruptibleSource archive(file);
     const auto progress = quiet ? nullptr : make_progress_display();
     for (const auto& [name, manifest] : take_in(store, archive, progress ? *progress : no_progress())) {
       store.images().put(name, manifest);

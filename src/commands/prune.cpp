@@ -33,6 +33,7 @@ void remove_ended_containers(const runner::ContainerStore& containers) {
       containers.remove(container);
       fmt::print("Removed container: {}\n", container.config().name);
     } catch (const Error& error) {
+      if (error.code() == Errc::busy) continue;  // it was started just now
       print_error("prune: " + container.config().name + ": " + error.message(), error.hint());
     }
   }

@@ -37,8 +37,12 @@ UniqueFd open_folder(const std::filesystem::path& path) {
 
 }  // namespace
 
-OutputFile::OutputFile(const std::string& path) : direct_(open_direct(path)), sink_(direct_) {
-  if (direct_) return;
+OutputFile::OutputFile(const std::string& path) : direct_(open_direct(path)) {
+  if (!direct_) open_file(path);
+  sink_.emplace(direct_);
+}
+
+void OutputFile::open_file(const std::string& path) {
   folder_ = open_folder(path);
   file_.emplace(folder_, std::filesystem::path(path).filename().string(), kMode);
   direct_ = sys::dup_fd(file_->fd());

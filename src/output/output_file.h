@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/atomic_file.h"
-#include "base/stream.h"
+#include "base/interruptible_stream.h"
 
 namespace lay::cli {
 
@@ -15,15 +15,17 @@ class OutputFile {
   /// `path` is empty for stdout. Throws invalid, with a hint, when that is a terminal.
   explicit OutputFile(const std::string& path);
 
-  ByteSink& sink() { return sink_; }
+  ByteSink& sink() { return *sink_; }
   /// Throws io when the last bytes could not be written.
   void commit();
 
  private:
+  void open_file(const std::string& path);
+
   UniqueFd folder_;
   std::optional<AtomicFile> file_;
   UniqueFd direct_;  ///< stdout, a pipe or a device
-  FdSink sink_;
+  std::optional<InterruptibleSink> sink_;
 };
 
 }  // namespace lay::cli

@@ -114,3 +114,22 @@ refused_thread() {
     ((status == 0 || status == 130)) || { echo "$status"; cat told; return 1; }
   done
 }
+
+# interrupted COMMAND...: SIGINT ends it at once, though nobody gives it anything or takes anything from it.
+interrupted() {
+  local status=0 begin=$SECONDS
+  timeout --preserve-status -k 5 -s INT 1 "$@" 2>told || status=$?
+  ((status == 130 && SECONDS - begin < 4)) || { echo "$*: $status after $((SECONDS - begin)) s"; cat told; return 1; }
+  grep -q ': interrupted$' told
+}
+
+@test "waiting for a pipe ends when the user asks for it" {
+  small_image
+  mkfifo silent full
+  exec {silent}<>silent {full}<>full
+  interrupted "$LAY" import - x:1 <&"$silent"
+  interrupted "$LAY" load <&"$silent"
+  interrupted "$LAY" save small >&"$full"
+  exec {silent}>&- {full}>&-
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+}

@@ -65,7 +65,7 @@ class Worker(threading.Thread):
         self.lay("rmi", "-f", self.random.choice([kPulled] + [f"made{i}:1" for i in range(kWorkers)]))
 
     def prune(self):
-        self.lay("prune", "-f", "--images")
+        self.lay("prune", "-f", *self.random.choice([[], ["--images"]]))
 
     def save(self):
         form = self.random.choice(["docker-archive", "oci-archive"])

@@ -74,8 +74,11 @@ class Container {
   /// reboot reads as exited.
   ContainerState state() const;
   void save_state(const ContainerState& state) const;
-  /// Held by the supervisor while the container lives: it is the truth about "running".
+  /// Held by the supervisor while the container lives: it is the truth about "running". A container that was
+  /// made just now is locked already, and gives that lock away once: nobody removes it before its first run.
   std::optional<FileLock> try_lock() const;
+  /// A process that was forked from this one has the lock of the first run.
+  void leave_lock_to_other() const { first_lock_.reset(); }
 
  private:
   friend class ContainerStore;
@@ -83,6 +86,7 @@ class Container {
   ContainerConfig config_;
   std::string path_;
   UniqueFd dir_;
+  mutable std::optional<FileLock> first_lock_;
   std::string damage_;
 };
 

@@ -1,10 +1,12 @@
 #include <sys/xattr.h>
 
 #include <catch2/catch.hpp>
+#include <tuple>
 
 #include "container_fixture.h"
 #include "error_of.h"
 #include "log_writer.h"
+#include "runner/lifecycle.h"
 
 using namespace lay;
 using lay::test::ContainerFixture;
@@ -45,6 +47,23 @@ TEST_CASE("a container is read back as it was created", "[runner][container]") {
   CHECK(found.config().network.ports == config.network.ports);
   CHECK(runner::to_json(found.config().spec) == runner::to_json(made.config().spec));
   CHECK(found.state().status == runner::Status::created);
+}
+
+TEST_CASE("nobody removes a container that is about to be started for the first time",
+          "[runner][container]") {
+  const ContainerFixture fixture;
+  {
+    const auto made = fixture.store().create(fixture.config({"true"}));
+    const auto seen = fixture.store().list();
+    REQUIRE(seen.size() == 1);
+    CHECK(error_of([&] { fixture.store().remove(seen.front()); }).code() == Errc::busy);
+    CHECK(runner::run_attached(fixture.store(), made) == 0);
+    fixture.store().remove(seen.front());
+  }
+  std::ignore = fixture.store().create(fixture.config({"true"}));
+  const auto left = fixture.store().list();
+  REQUIRE(left.size() == 1);
+  fixture.store().remove(left.front());
 }
 
 TEST_CASE("a name is given once, and is free again after remove", "[runner][container]") {
