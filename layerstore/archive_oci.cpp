@@ -146,12 +146,12 @@ class Loading {
     FdSource stored(file);
     ProgressSource counted(stored, *task);
     if (layers_.contains(diff_id) || store_.layers().has(diff_id)) {
-      verify_diff_id(counted, blob, diff_id);
+      verify_diff_id(counted, blob, diff_id, store_.layers().limits());
       task->done("already there");
       return;
     }
     LayerWriter layer = store_.layers().begin(diff_id.algorithm());
-    unpack_verified(counted, blob, diff_id, layer, [] {});
+    unpack_verified(counted, blob, diff_id, store_.layers().limits(), layer, [] {});
     layer.note_blob(blob);
     layers_.emplace(diff_id, std::move(layer));
     task->done("loaded");

@@ -4,6 +4,7 @@
 #include "foreign_archive.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
+#include "limited_source.h"
 #include "new_image.h"
 #include "stored_tar.h"
 
@@ -18,13 +19,15 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
                              Progress& progress) {
   std::uint64_t bytes = 0;
   StoredTar stored = store_tar(store, options, TreeForm::make, progress, [&](ByteSink& tar) {
-    PeekSource peeked(source, kMagicBytes);
+    CountingSource counted(source);
+    PeekSource peeked(counted, kMagicBytes);
     if (is_foreign_archive(peeked.start())) {
       bytes = rewrite_foreign_archive(peeked, tar);
       return;
     }
     const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
-    bytes = pump(*plain, tar);
+    LimitedSource limited(*plain, store.layers().limits(), [&] { return counted.count(); });
+    bytes = pump(limited, tar);
   });
   return {.blob = std::move(stored.blob),
           .diff_id = std::move(stored.diff_id),

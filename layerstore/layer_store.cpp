@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "erofs_mount.h"
 #include "layer_folder.h"
 #include "layer_stream.h"
+#include "limited_source.h"
 #include "store_file.h"
 
 namespace lay::layerstore {
@@ -26,9 +28,11 @@ UniqueFd open_part(const UniqueFd& dir, const std::string& name) {
       .with_hint("'lay fsck --repair' makes it again");
 }
 
-/// Puts the folder `name` of `from` in the place of one in `to`, which comes here instead.
-void exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to, const std::string& there) {
-  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) < 0)
+/// Puts the folder `name` of `from` in the place of one in `to`, which comes here instead. A file system that
+/// cannot do that keeps the one that it has.
+void try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
+                  const std::string& there) {
+  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) < 0 && errno != EINVAL)
     throw Error::from_errno("replace '{}'", there);
 }
 
@@ -47,7 +51,8 @@ LayerWriter::LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm 
       form_(form) {}
 
 ApplyStats LayerWriter::apply(ByteSource& tar) {
-  HashingSource hashed(tar, algorithm_);
+  ReservingSource kept(tar, dir_);
+  HashingSource hashed(kept, algorithm_);
   ApplyStats stats = apply_unhashed(hashed, Durability::unsynced);
   diff_id_ = hashed.digest();
   return stats;
@@ -93,14 +98,19 @@ Digest LayerWriter::commit() {
           .with_hint("remove that folder and try again");
     // What is there may be damaged, and this one was hashed just now. A mount keeps the files that it began
     // with; a tree is a lower of running containers by its path, and stays.
-    if (*there == LayerForm::erofs) exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
+    if (*there == LayerForm::erofs) try_exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
   }
   if (is_tree) sys::fsync(layers_);
   return *diff_id_;
 }
 
-LayerStore::LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form)
-    : root_(root), root_path_(std::move(root_path)), layers_(sys::open_dir(root, "layers")), wanted_(form) {}
+LayerStore::LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form,
+                       UnpackLimits limits)
+    : root_(root),
+      root_path_(std::move(root_path)),
+      layers_(sys::open_dir(root, "layers")),
+      wanted_(form),
+      limits_(limits) {}
 
 FormChoice LayerStore::choose_form() const {
   if (wanted_) return {*wanted_, "as asked for"};
@@ -178,7 +188,7 @@ void LayerStore::make(const Digest& diff_id, const Descriptor& blob, const BlobS
             .with_hint("pull the image again, which mends it");
     };
     LayerWriter layer = begin(diff_id.algorithm());
-    unpack_verified(stored, blob, diff_id, layer, verify_blob);
+    unpack_verified(stored, blob, diff_id, limits_, layer, verify_blob);
     layer.note_blob(blob);
     layer.commit(diff_id);
   });

@@ -11,6 +11,7 @@
 #include "base/pipeline.h"
 #include "layerstore/codec.h"
 #include "layerstore/media_types.h"
+#include "limited_source.h"
 
 namespace lay::layerstore {
 
@@ -30,13 +31,14 @@ Compression agreed_compression(std::span<const std::byte> start, const std::stri
 }
 
 /// Decompresses in a thread of its own, `take` works on what comes out.
-void decompress(ByteSource& stored, const Descriptor& blob,
+void decompress(ByteSource& stored, const Descriptor& blob, const UnpackLimits& limits,
                 const std::function<void(ByteSource& tar)>& take) {
   const auto produce = [&](ByteSink& tar) {
     PeekSource peeked(stored, kMagicBytes);
     const Compression compression = agreed_compression(peeked.start(), blob.media_type);
     const auto plain = make_decompressor(compression, peeked);
-    pump(*plain, tar);
+    LimitedSource limited(*plain, limits, [&] { return blob.size; });
+    pump(limited, tar);
     drain(peeked);
   };
   run_pipeline(produce, take);
@@ -109,10 +111,12 @@ void drain(ByteSource& source) {
   while (!source.borrow(buffer).empty()) throw_if_cancelled();
 }
 
-void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id) {
+void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
+                    const UnpackLimits& limits) {
   PeekSource peeked(stored, kMagicBytes);
   const auto plain = make_decompressor(agreed_compression(peeked.start(), blob.media_type), peeked);
-  HashingSource hashed(*plain, diff_id.algorithm());
+  LimitedSource limited(*plain, limits, [&] { return blob.size; });
+  HashingSource hashed(limited, diff_id.algorithm());
   drain(hashed);
   drain(peeked);
   if (const Digest got = hashed.digest(); got != diff_id)
@@ -120,19 +124,20 @@ void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& di
                       diff_id.to_string());
 }
 
-void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id, LayerWriter& layer,
+void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
+                     const UnpackLimits& limits, LayerWriter& layer,
                      const std::function<void()>& verify_blob) {
   blame_damage(stored, verify_blob, [&] {
-    decompress(stored, blob, [&](ByteSource& tar) { layer.apply(tar); });
+    decompress(stored, blob, limits, [&](ByteSource& tar) { layer.apply(tar); });
     layer.verify(diff_id);
   });
 }
 
 void hash_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
-                   const std::function<void()>& verify_blob) {
+                   const UnpackLimits& limits, const std::function<void()>& verify_blob) {
   blame_damage(stored, verify_blob, [&] {
     std::optional<Digest> got;
-    decompress(stored, blob, [&](ByteSource& tar) {
+    decompress(stored, blob, limits, [&](ByteSource& tar) {
       HashingSource hashed(tar, diff_id.algorithm());
       drain(hashed);
       got = hashed.digest();

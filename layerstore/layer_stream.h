@@ -55,17 +55,19 @@ void drain(ByteSource& source);
 
 /// Inflates a stored layer and throws corrupt when its diff_id is another one; invalid when its bytes are not
 /// compressed as `blob` says.
-void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id);
+void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
+                    const UnpackLimits& limits);
 
 /// Unpacks a stored layer into `layer` and checks its diff_id; nothing is published.
 ///   stored        exactly the blob's bytes, read to their end
 ///   verify_blob   throws corrupt when the bytes that went through `stored` are not the blob's
-/// A failure that damaged bytes explain is reported as that damage.
-void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id, LayerWriter& layer,
+/// A failure that damaged bytes explain is reported as that damage; what exceeds the limits is unsupported.
+void unpack_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
+                     const UnpackLimits& limits, LayerWriter& layer,
                      const std::function<void()>& verify_blob);
 /// As unpack_verified, for a layer that is unpacked already: a blob may only stand for a diff_id that is its
 /// own.
 void hash_verified(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
-                   const std::function<void()>& verify_blob);
+                   const UnpackLimits& limits, const std::function<void()>& verify_blob);
 
 }  // namespace lay::layerstore

@@ -10,7 +10,7 @@ void require_pair(const Store& store, const Descriptor& blob, const Digest& diff
   with_context(fmt::format("layer {}", blob.digest.to_string()), [&] {
     const UniqueFd file = store.blobs().open(blob.digest);
     FdSource stored(file);
-    verify_diff_id(stored, blob, diff_id);
+    verify_diff_id(stored, blob, diff_id, store.layers().limits());
   });
   if (store.layers().has(diff_id)) store.layers().note_blob(diff_id, blob);
 }
@@ -22,13 +22,13 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
     BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
     TeeSource stored(exact, writer);
     if (store.layers().has(diff_id)) {
-      hash_verified(stored, blob, diff_id, [&] { writer.verify(blob); });
+      hash_verified(stored, blob, diff_id, store.layers().limits(), [&] { writer.verify(blob); });
       writer.commit(blob);
       store.layers().note_blob(diff_id, blob);
       return;
     }
     LayerWriter layer = store.layers().begin(diff_id.algorithm());
-    unpack_verified(stored, blob, diff_id, layer, [&] { writer.verify(blob); });
+    unpack_verified(stored, blob, diff_id, store.layers().limits(), layer, [&] { writer.verify(blob); });
     // Both are verified now. The blob first: a layer can be made again from its
     // blob, not the other way round.
     writer.commit(blob);

@@ -105,23 +105,24 @@ ReadDocument reader_of(const BlobStore& blobs) {
 
 }  // namespace
 
-Store::Store(std::string path, UniqueFd root, std::optional<LayerForm> form)
+Store::Store(std::string path, UniqueFd root, std::optional<LayerForm> form, UnpackLimits limits)
     : path_(std::move(path)),
       root_(std::make_unique<UniqueFd>(std::move(root))),
       blobs_(std::make_unique<BlobStore>(*root_)),
-      layers_(std::make_unique<LayerStore>(*root_, path_, form)),
+      layers_(std::make_unique<LayerStore>(*root_, path_, form, limits)),
       images_(std::make_unique<ImageStore>(*root_)) {}
 
-Store Store::open(const std::string& root, std::optional<LayerForm> form) {
+Store Store::open(const std::string& root, std::optional<LayerForm> form, UnpackLimits limits) {
   UniqueFd fd = open_root(root);
   with_context(fmt::format("store '{}'", root), [&] {
     if (!is_complete(fd)) complete(fd, root);
   });
   std::string path = real_path(fd);
-  return Store(std::move(path), std::move(fd), form);
+  return Store(std::move(path), std::move(fd), form, limits);
 }
 
-std::optional<Store> Store::open_existing(const std::string& root, std::optional<LayerForm> form) {
+std::optional<Store> Store::open_existing(const std::string& root, std::optional<LayerForm> form,
+                                          UnpackLimits limits) {
   const auto fd = try_open_root(root);
   if (!fd) return std::nullopt;
   const bool exists = with_context(fmt::format("store '{}'", root), [&] {
@@ -130,7 +131,7 @@ std::optional<Store> Store::open_existing(const std::string& root, std::optional
     return false;
   });
   if (!exists) return std::nullopt;
-  return open(root, form);
+  return open(root, form, limits);
 }
 
 FileLock Store::share() const {

@@ -23,6 +23,7 @@ constexpr InodeIndex kRoot = 0;
 constexpr mode_t kImpliedMode = 0755;
 constexpr int kMaxSymlinks = 40;                // as the kernel, path_resolution(7)
 constexpr std::size_t kMaxInodes = 10'000'000;  // each takes some 200 bytes of memory
+constexpr std::size_t kMaxHeld = 512 * 1024 * 1024;
 
 LayerInode new_folder(mode_t mode) {
   LayerInode inode{.mode = S_IFDIR | mode};
@@ -59,6 +60,14 @@ void set_metadata(LayerInode& inode, const TarEntry& entry) {
   }
 }
 
+/// What an entry has in memory besides its inode, in bytes.
+std::size_t held_by(const TarEntry& entry) {
+  std::size_t bytes = entry.path.size() + entry.link.size();
+  for (const Xattr& xattr : entry.xattrs) bytes += xattr.name.size() + xattr.value.size();
+  if (entry.regions) bytes += entry.regions->size() * sizeof(DataRegion);
+  return bytes;
+}
+
 /// A map may also say that there are none.
 bool has_holes(const TarEntry& entry) {
   return entry.regions && entry.size > 0 &&
@@ -87,6 +96,11 @@ void TreeBuilder::add(const TarEntry& entry, std::uint64_t data_offset) {
     if (path.is_root() && entry.type != EntryType::directory)
       throw Error(Errc::invalid, "the root of a layer can only be a folder");
     require_storable(entry);
+    held_ += held_by(entry);
+    if (held_ > kMaxHeld)
+      throw Error::make(Errc::unsupported, "names, links and attributes of the layer exceed {} MiB",
+                        kMaxHeld >> 20U)
+          .with_hint("make several layers of it");
     add_named(entry, path, data_offset);
   } catch (Error& error) {
     error.add_context(fmt::format("entry '{}'", shown_path(entry.path)));

@@ -54,6 +54,7 @@ class TreeBuilder {
   LayerTree tree_;
   std::string current_path_;  ///< the folder most entries lie in: that of the one before
   std::optional<InodeIndex> current_;
+  std::size_t held_ = 0;  ///< bytes of names, links, attributes and maps
   bool has_opaque_ = false;
 };
 

@@ -47,9 +47,18 @@ Context default_context() {
   if (context.run.empty()) context.run = is_root ? "/run/lay" : user_run_folder();
   if (const std::string form = environment("LAY_LAYER_FORM"); !form.empty())
     context.layer_form = with_context("LAY_LAYER_FORM", [&] { return layerstore::parse_layer_form(form); });
+  if (const std::string size = environment("LAY_MAX_UNPACKED"); !size.empty())
+    context.unpack_limits = with_context("LAY_MAX_UNPACKED", [&] { return parse_unpack_limits(size); });
   context.root = std::filesystem::absolute(context.root).lexically_normal();
   context.run = std::filesystem::absolute(context.run).lexically_normal();
   return context;
+}
+
+layerstore::UnpackLimits parse_unpack_limits(const std::string& size) {
+  const auto bytes = parse_size(size);
+  if (!bytes || *bytes == 0)
+    throw Error::make(Errc::invalid, "'{}' is not a size such as 20g", printable(size));
+  return {.most_bytes = bytes};
 }
 
 void require_root(const std::string& what) {
@@ -59,11 +68,11 @@ void require_root(const std::string& what) {
 }
 
 layerstore::Store open_store(const Context& context) {
-  return layerstore::Store::open(context.root, context.layer_form);
+  return layerstore::Store::open(context.root, context.layer_form, context.unpack_limits);
 }
 
 std::optional<layerstore::Store> open_existing_store(const Context& context) {
-  return layerstore::Store::open_existing(context.root, context.layer_form);
+  return layerstore::Store::open_existing(context.root, context.layer_form, context.unpack_limits);
 }
 
 runner::ContainerStore open_containers(const Context& context) {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -23,11 +25,14 @@ void print_overview(std::FILE* to) {
   fmt::print(to, "lay {}: take a hand-configured service away as an OCI layer\n\n", LAY_VERSION);
   fmt::print(to, "usage: lay [--root DIR] COMMAND [flags] …\n\n");
   for (const Command& command : all_commands()) fmt::print(to, "  {:<9} {}\n", command.name, command.summary);
-  fmt::print(to, "\nglobal flags\n  --root DIR  where images and containers are kept (or LAY_ROOT); now {}\n",
-             default_context().root);
   fmt::print(
       to,
-      "  --version   print the version\n  -h, --help  this page; lay COMMAND --help explains a command\n");
+      "\nglobal flags\n  --root DIR           where images and containers are kept (or LAY_ROOT); now {}\n",
+      default_context().root);
+  fmt::print(to,
+             "  --max-unpacked SIZE  what a layer of others may grow to (or LAY_MAX_UNPACKED): 20g\n"
+             "  --version            print the version\n  -h, --help           this page; lay COMMAND --help "
+             "explains a command\n");
 }
 
 /// The words of the command line, taken apart.
@@ -49,22 +54,35 @@ const Command* take_command(Arguments& words) {
   return nullptr;
 }
 
+/// The value of a global flag, behind '=' or as the next word; `word` is the flag's name then.
+std::string take_value(std::string& word, Arguments& words) {
+  const std::string whole = word;
+  const std::size_t equals = word.find('=');
+  std::optional<std::string> value;
+  if (equals != std::string::npos) {
+    value = word.substr(equals + 1);
+    word.resize(equals);
+  } else if (!words.empty()) {
+    value = words.front();
+    words.erase(words.begin());
+  }
+  if (!value || (word != "--root" && word != "--max-unpacked"))
+    throw UsageError{fmt::format("unknown or incomplete global flag '{}'", printable(whole))};
+  return *value;
+}
+
 CommandLine parse_command_line(Arguments words) {
   CommandLine line;
   while (!words.empty() && words.front().starts_with("-")) {
-    const std::string word = words.front();
+    std::string word = words.front();
     words.erase(words.begin());
     if (word == "-h" || word == "--help") throw HelpRequested{""};
     if (word == "--version" || word == "-v") throw HelpRequested{fmt::format("lay {}\n", LAY_VERSION)};
-    if (word.starts_with("--root=")) {
-      line.context.root = word.substr(7);
-    } else if (word == "--root" && !words.empty()) {
-      line.context.root = words.front();
-      words.erase(words.begin());
-    } else {
-      throw UsageError{fmt::format("unknown or incomplete global flag '{}'", printable(word))};
-    }
-    line.context.root = std::filesystem::absolute(line.context.root).lexically_normal();
+    const std::string value = take_value(word, words);
+    if (word == "--root")
+      line.context.root = std::filesystem::absolute(value).lexically_normal();
+    else
+      line.context.unpack_limits = parse_unpack_limits(value);
   }
   if (words.empty() || words.front() == "help") throw HelpRequested{""};
   const std::string verb = words.front();

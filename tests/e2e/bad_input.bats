@@ -272,3 +272,31 @@ PY
   echo "$output"
   [ "$status" -eq 0 ]
 }
+
+@test "a decompression bomb" {
+  truncate -s 1200M zeros
+  tar -cf - zeros | zstd -q -o bomb.tar.zst
+  tar -cf - zeros | gzip -1 >bomb.tar.gz
+  refused 1 "decompression bomb" "$LAY" import bomb.tar.zst x:1
+  refused 1 "decompression bomb" "$LAY" import bomb.tar.gz x:1
+  refused 1 "more than 1.05 MB" env LAY_MAX_UNPACKED=1m "$LAY" import bomb.tar.zst x:1
+  refused 125 "LAY_MAX_UNPACKED" env LAY_MAX_UNPACKED=much "$LAY" images
+  "$LAY" --root "$world/root2" --max-unpacked 2g import bomb.tar.zst x:1 >/dev/null
+  "$LAY" --root "$world/root2" save -q --format oci-archive -o bomb.oci x:1
+  refused 1 "decompression bomb" "$LAY" load -q -i bomb.oci
+  refused 1 "decompression bomb" "$LAY" load -q -i <(cat bomb.oci)
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+  "$LAY" --root "$world/root3" --max-unpacked=2g load -q -i bomb.oci
+}
+
+@test "more attributes than memory should hold" {
+  python3 - <<'END' | zstd -q -o attributes.tar.zst
+import sys, tarfile
+with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    for i in range(9000):
+        info = tarfile.TarInfo(f"file{i}")
+        info.pax_headers = {"SCHILY.xattr.user.large": "x" * 64000}
+        tar.addfile(info)
+END
+  refused 1 "exceed 512 MiB" "$LAY" import attributes.tar.zst x:1
+}

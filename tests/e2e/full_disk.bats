@@ -91,3 +91,22 @@ fill_with() {
 
 @test "a full ext4 loses nothing" { fill_with ext4 32m; }
 @test "a full xfs loses nothing" { fill_with xfs 300m; }
+
+@test "a layer of others does not take the last of the disk" {
+  make_sources
+  (
+    export LAY_ROOT=$world/root2
+    mkdir big
+    yes 'many small words' | head -c 140000000 >big/words
+    "$LAY" import --compression zstd ./big big:1 >/dev/null
+    "$LAY" save -q --format oci-archive -o big.oci big:1
+  )
+  open_disk ext4 600m
+  export LAY_ROOT=$world/disk/root
+  "$LAY" load -q -i small.docker
+  leave 145000000
+  refused 1 "would stay free" "$LAY" load -q -i big.oci
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+  leave 190000000
+  "$LAY" load -q -i big.oci
+}

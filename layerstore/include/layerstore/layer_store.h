@@ -13,13 +13,15 @@
 #include "layerstore/ingest.h"
 #include "layerstore/layer_form.h"
 #include "layerstore/trash.h"
+#include "layerstore/unpack_limits.h"
 
 namespace lay::layerstore {
 
 /// One layer being made ready to mount; without commit() it vanishes.
 class LayerWriter {
  public:
-  /// Takes the tar in and hashes every byte of it. Called once.
+  /// Takes a tar from elsewhere in and hashes every byte of it; throws when that would fill the disk. Called
+  /// once.
   ApplyStats apply(ByteSource& tar);
   /// As apply(), of a tar that the caller hashes, and will soon sync if `durability` says so.
   ApplyStats apply_unhashed(ByteSource& tar, Durability durability);
@@ -65,8 +67,8 @@ struct OpenLayer {
 class LayerStore {
  public:
   /// `root` is the store's folder and must outlive it; `root_path` is how others reach it. Without `form` the
-  /// best that this machine can mount is taken for new layers.
-  LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form);
+  /// best that this machine can mount is taken for new layers. `limits` are for those of others.
+  LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form, UnpackLimits limits);
 
   bool has(const Digest& diff_id) const;
   /// Throws not_found.
@@ -85,6 +87,7 @@ class LayerStore {
   void remove(const Digest& diff_id, Trash& trash) const;
   /// Found out at the first call. May be called by several threads.
   const FormChoice& form_of_new() const;
+  const UnpackLimits& limits() const { return limits_; }
 
  private:
   FormChoice choose_form() const;
@@ -95,6 +98,7 @@ class LayerStore {
   std::string root_path_;
   UniqueFd layers_;
   std::optional<LayerForm> wanted_;
+  UnpackLimits limits_;
   mutable std::once_flag chosen_;
   mutable FormChoice choice_;
 };

@@ -48,10 +48,12 @@ class Store {
   /// Opens `root`, making it (0700) when absent. Throws denied with a hint when the user may not write there,
   /// invalid when the folder holds something that is not a store.
   /// New layers take `form`, or without it the best that can be mounted here.
-  static Store open(const std::string& root, std::optional<LayerForm> form = std::nullopt);
+  static Store open(const std::string& root, std::optional<LayerForm> form = std::nullopt,
+                    UnpackLimits limits = {});
   /// As open(), but makes nothing: empty when there is no store yet.
   static std::optional<Store> open_existing(const std::string& root,
-                                            std::optional<LayerForm> form = std::nullopt);
+                                            std::optional<LayerForm> form = std::nullopt,
+                                            UnpackLimits limits = {});
   Store(Store&&) noexcept = default;
 
   const std::string& path() const { return path_; }
@@ -75,7 +77,7 @@ class Store {
   CollectResult collect(const std::function<InUse()>& in_use) const;
 
  private:
-  Store(std::string path, UniqueFd root, std::optional<LayerForm> form);
+  Store(std::string path, UniqueFd root, std::optional<LayerForm> form, UnpackLimits limits);
   std::string path_;
   std::unique_ptr<UniqueFd> root_;  // on the heap: the parts below hold references to it
   std::unique_ptr<BlobStore> blobs_;
