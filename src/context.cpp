@@ -57,7 +57,8 @@ Context default_context() {
 layerstore::UnpackLimits parse_unpack_limits(const std::string& size) {
   const auto bytes = parse_size(size);
   if (!bytes || *bytes == 0)
-    throw Error::make(Errc::invalid, "'{}' is not a size such as 20g", printable(size));
+    throw Error::make(Errc::invalid, "'{}' is not a size", printable(size))
+        .with_hint("a number with k, m, g or t: 20g");
   return {.most_bytes = bytes};
 }
 

@@ -131,6 +131,9 @@ int run_program(const Arguments& words) {
   } catch (const UsageError& error) {
     print_error(error.message, "lay --help");
     return kUsageExit;
+  } catch (const Error& error) {
+    print_error(error.message(), error.hint());
+    return kUsageExit;
   } catch (const std::exception& error) {
     print_error(error.what(), "");
     return kUsageExit;
