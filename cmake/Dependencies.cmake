@@ -28,3 +28,5 @@ pkg_check_modules(lay_mnl REQUIRED IMPORTED_TARGET GLOBAL libmnl)
 target_link_libraries(lay_nftnl INTERFACE PkgConfig::lay_mnl)
 lay_static(lay_seccomp seccomp seccomp.h)   # build time only: compiles the default profile
 find_path(LAY_CURL_INCLUDE curl/curl.h REQUIRED)  # headers only: the library is loaded on first transfer
+find_path(LAY_MICROHTTPD_INCLUDE microhttpd.h REQUIRED)  # headers only: both are loaded when a registry is served
+find_path(LAY_CRYPT_INCLUDE crypt.h REQUIRED)

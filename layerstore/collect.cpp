@@ -12,6 +12,8 @@ Reachable find_reachable(const Store& store, const InUse& in_use) {
   Reachable found{.layers = in_use.layers};
   for (const Digest& manifest : in_use.manifests) mark_reachable_manifest(store.blobs(), manifest, found);
   for (const Descriptor& root : store.images().roots()) mark_reachable(store.blobs(), root, found);
+  // Last: what is noted already is not followed
+  found.blobs.insert(in_use.blobs.begin(), in_use.blobs.end());
   return found;
 }
 

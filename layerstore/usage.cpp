@@ -115,6 +115,7 @@ StoreUsage measure_usage(const Store& store, const InUse& in_use) {
   std::map<FileKey, std::set<Digest>> users;
   Reachable needed{.layers = in_use.layers};
   for (const Digest& manifest : in_use.manifests) mark_reachable_manifest(store.blobs(), manifest, needed);
+  needed.blobs.insert(in_use.blobs.begin(), in_use.blobs.end());
   for (const Descriptor& root : store.images().roots()) {
     Reachable own;
     mark_reachable(store.blobs(), root, own);

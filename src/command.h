@@ -55,6 +55,7 @@ int command_prune(const Context& context, const Arguments& arguments);
 int command_info(const Context& context, const Arguments& arguments);
 int command_run(const Context& context, const Arguments& arguments);
 int command_save(const Context& context, const Arguments& arguments);
+int command_serve(const Context& context, const Arguments& arguments);
 int command_start(const Context& context, const Arguments& arguments);
 int command_stop(const Context& context, const Arguments& arguments);
 int command_tag(const Context& context, const Arguments& arguments);

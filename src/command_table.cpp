@@ -19,6 +19,7 @@ constexpr std::array kCommands{
     Command{"pull", "image pull", "get an image from a registry", 1, command_pull, kUnwind},
     Command{"login", "", "log in to a registry", 1, command_login, kUnwind},
     Command{"logout", "", "forget the credentials of a registry", 1, command_logout, kEnd},
+    Command{"serve", "", "serve this store as a registry", 1, command_serve, kEnd},
     Command{"save", "image save", "write images as an archive", 1, command_save, kUnwind},
     Command{"load", "image load", "take images from an archive", 1, command_load, kUnwind},
     Command{"export", "container export", "write a root file system as a tar", 1, command_export, kUnwind},

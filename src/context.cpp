@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "output/messages.h"
+#include "registry/server.h"
 
 namespace lay::cli {
 
@@ -80,8 +81,8 @@ runner::ContainerStore open_containers(const Context& context) {
   return {context.root, context.run};
 }
 
-layerstore::InUse in_use_by(const runner::ContainerStore& containers) {
-  layerstore::InUse in_use;
+layerstore::InUse in_use_by(const layerstore::Store& store, const runner::ContainerStore& containers) {
+  layerstore::InUse in_use{.blobs = registry::blobs_needed_by_registry(store)};
   std::vector<runner::Container> all = containers.list();
   for (runner::Container& damaged : containers.list_damaged()) all.push_back(std::move(damaged));
   for (const runner::Container& container : all) {
@@ -101,7 +102,7 @@ layerstore::InUse in_use_by(const runner::ContainerStore& containers) {
 void collect(const layerstore::Store& store, const runner::ContainerStore& containers, Freeing freeing) {
   bool is_unknown = false;
   layerstore::CollectResult collected = store.collect([&] {
-    layerstore::InUse in_use = in_use_by(containers);
+    layerstore::InUse in_use = in_use_by(store, containers);
     is_unknown = in_use.everything;
     return in_use;
   });

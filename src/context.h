@@ -34,9 +34,9 @@ layerstore::Store open_store(const Context& context);
 std::optional<layerstore::Store> open_existing_store(const Context& context);
 runner::ContainerStore open_containers(const Context& context);
 
-/// What the containers of this root stand on: collecting must not take it. Everything, when there is one of
-/// which that cannot be read.
-layerstore::InUse in_use_by(const runner::ContainerStore& containers);
+/// What the containers of this root stand on and what its registry serves: collecting must not take it.
+/// Everything, when there is a container of which that cannot be read.
+layerstore::InUse in_use_by(const layerstore::Store& store, const runner::ContainerStore& containers);
 
 /// When the space of what is removed becomes free.
 enum class Freeing {

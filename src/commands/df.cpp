@@ -56,7 +56,7 @@ int command_df(const Context& context, const Arguments& arguments) {
   const auto store = open_existing_store(context);
   const runner::ContainerStore containers = open_containers(context);
   layerstore::StoreUsage usage;
-  if (store) usage = layerstore::measure_usage(*store, in_use_by(containers));
+  if (store) usage = layerstore::measure_usage(*store, in_use_by(*store, containers));
 
   std::vector<Json> rows;
   for (const layerstore::ImageUsage& image : usage.images) rows.push_back(image_row(image));

@@ -69,9 +69,9 @@ int command_prune(const Context& context, const Arguments& arguments) {
   if (all) question += ", and every image without a container";
   if (!force && !is_confirmed(question + "?")) return 1;
 
-  const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(containers)); };
+  const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers);
-  if (all) remove_unused_names(store, in_use_by(containers));
+  if (all) remove_unused_names(store, in_use_by(store, containers));
   const std::uint64_t before = measure().reclaimable;
   collect(store, containers, Freeing::now);
   const std::uint64_t after = measure().reclaimable;

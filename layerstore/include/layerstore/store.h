@@ -35,10 +35,12 @@ struct CollectResult {
   std::optional<Trash> trash{};  ///< they and the layers, until this is destroyed
 };
 
-/// What must not be collected though no name may reach it any more: containers stand on it.
+/// What must not be collected though no name may reach it any more: containers stand on it, or a registry
+/// serves it.
 struct InUse {
   std::set<Digest> manifests;  ///< with all they reach, so that their containers can still be committed
   std::set<Digest> layers;     ///< diff_ids
+  std::set<Digest> blobs;      ///< these alone, without what they reach
   bool everything = false;     ///< it cannot be told what is needed: nothing is collected
 };
 

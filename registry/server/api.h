@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "layerstore/store.h"
+#include "server/access_rules.h"
+#include "server/image_names.h"
+#include "server/repositories.h"
+#include "server/response.h"
+#include "server/uploads.h"
+
+namespace lay::registry::server {
+
+/// What lies on disk, and what its parts share.
+struct Registry {
+  const layerstore::Store& store;
+  const Repositories repositories;
+  ImageNames names;
+  Uploads uploads;
+  /// Held while a manifest or tag changes, and while forgotten links go: a manifest is linked only where all
+  /// it refers to is, and stays so. Taken behind Store::share().
+  std::mutex changing;
+};
+
+/// distribution-spec 1.1, apart from HTTP: what each request does to a registry.
+class Api {
+ public:
+  /// `rules` says who may do what.
+  Api(Registry& registry, AccessRules rules, bool is_read_only);
+
+  /// Judges a request by its headers. Throws Refusal; 401 where credentials could help.
+  Action begin(const Request& request);
+  /// Bytes of manifests that are being received.
+  std::uint64_t manifest_memory() const { return manifest_memory_; }
+
+ private:
+  bool may(const Request& request, const std::string& repository, Right right) const;
+  void require(const Request& request, Right right) const;
+
+  // api_lists.cpp
+  Response list_tags(const Request& request);
+  Response list_repositories(const Request& request);
+  Response list_referrers(const Request& request);
+
+  // api_blobs.cpp
+  bool is_visible(const std::string& repository, const layerstore::Digest& digest);
+  Response get_blob(const Request& request);
+  Response delete_blob(const Request& request);
+
+  // api_uploads.cpp
+  Action begin_upload(const Request& request);
+  std::optional<Response> try_mount(const Request& request);
+  bool can_mount_from(const Request& request, const std::string& repository,
+                      const layerstore::Digest& digest);
+  Action append(const Request& request);
+  Action complete_upload(const Request& request);
+  Action receive_whole(const Request& request, const layerstore::Digest& digest);
+  Response upload_status(const Request& request);
+  Response cancel_upload(const Request& request);
+  Response commit(UploadClaim& claim, const layerstore::Digest& digest);
+  void check_chunk(const Request& request, const Upload& upload) const;
+
+  // api_manifests.cpp
+  std::optional<layerstore::Descriptor> resolve(const std::string& repository, const std::string& reference);
+  Response get_manifest(const Request& request);
+  Action receive_manifest(const Request& request);
+  Response put_manifest(const Request& request, const std::string& bytes);
+  void require_parts(const std::string& repository, const std::string& bytes, ManifestRecord& record);
+  bool is_nameable(const std::string& repository, const ManifestRecord& record, int depth);
+  void set_tag(const std::string& repository, const std::string& tag, const ManifestRecord& record);
+  Response delete_manifest(const Request& request);
+  void delete_tag(const std::string& repository, const std::string& tag);
+
+  Registry& registry_;
+  const AccessRules rules_;
+  const bool is_read_only_;
+  std::atomic<std::uint64_t> manifest_memory_ = 0;
+};
+
+/// "/v2/<repository>/blobs/<digest>" and the like, as a Location.
+std::string location_of(const std::string& repository, const std::string& rest);
+/// A JSON document.
+Response json_response(int status, const std::string& document, const std::string& content_type);
+/// An error document (distribution-spec "Error Codes").
+Response error_response(const Refusal& refusal);
+
+}  // namespace lay::registry::server

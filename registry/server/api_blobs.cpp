@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "server/api.h"
+
+namespace lay::registry::server {
+
+namespace {
+
+using layerstore::Digest;
+
+constexpr const char* kBytes = "application/octet-stream";
+
+/// Whether a client that has `digest` already asks only for another one (RFC 9110 section 13.1.2).
+bool names_etag(const std::string& header, const std::string& etag) {
+  return header == "*" || header.find(etag) != std::string::npos;
+}
+
+std::string content_range(const ByteRange& range, std::uint64_t size) {
+  return fmt::format("bytes {}-{}/{}", range.first, range.last, size);
+}
+
+/// RFC 9110 section 14.6, multipart/byteranges.
+void add_parts(Response& response, const std::vector<ByteRange>& ranges, std::uint64_t size) {
+  const std::string boundary = sys::random_hex(16);
+  for (const ByteRange& range : ranges)
+    response.parts.push_back(
+        {.heading =
+             fmt::format("{}--{}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
+                         response.parts.empty() ? "" : "\r\n", boundary, kBytes, content_range(range, size)),
+         .range = range});
+  response.trailer = fmt::format("\r\n--{}--\r\n", boundary);
+  response.headers.emplace_back("Content-Type", "multipart/byteranges; boundary=" + boundary);
+}
+
+void select_parts(Response& response, const Request& request, const std::string& etag, std::uint64_t size) {
+  const bool is_same = request.if_range.empty() || request.if_range == etag;
+  const auto ranges = request.range.empty() || !is_same ? std::nullopt : parse_range(request.range, size);
+  if (ranges && ranges->empty())
+    throw Refusal(416, error_code::kSizeInvalid, fmt::format("the blob has {} bytes", size),
+                  {{"Content-Range", fmt::format("bytes */{}", size)}});
+  if (ranges) response.status = 206;
+  if (ranges && ranges->size() > 1) return add_parts(response, *ranges, size);
+  response.headers.emplace_back("Content-Type", kBytes);
+  if (ranges) {
+    response.headers.emplace_back("Content-Range", content_range(ranges->front(), size));
+    response.parts.push_back({.heading = "", .range = ranges->front()});
+  } else if (size > 0) {
+    response.parts.push_back({.heading = "", .range = {.first = 0, .last = size - 1}});
+  }
+}
+
+}  // namespace
+
+/// A blob is seen in a repository only where it was pushed or mounted, or where a manifest of the repository
+/// refers to it; what else the store holds is nobody's business.
+bool Api::is_visible(const std::string& repository, const Digest& digest) {
+  return registry_.repositories.has_blob(repository, digest) ||
+         registry_.names.reaches_blob(repository, digest);
+}
+
+Response Api::get_blob(const Request& request) {
+  const Digest digest = Digest::parse(request.target.reference);
+  const std::string& repository = request.target.repository;
+  const auto size = is_visible(repository, digest) ? registry_.store.blobs().size(digest) : std::nullopt;
+  if (!size)
+    throw Refusal(404, error_code::kBlobUnknown,
+                  "blob " + digest.to_string() + " is not in repository '" + repository + "'");
+  const std::string etag = fmt::format("\"{}\"", digest.to_string());
+  Response response{.headers = {{"Docker-Content-Digest", digest.to_string()},
+                                {"ETag", etag},
+                                {"Accept-Ranges", "bytes"},
+                                {"Cache-Control", "max-age=31536000"}}};
+  if (!request.if_none_match.empty() && names_etag(request.if_none_match, etag)) {
+    response.status = 304;
+    return response;
+  }
+  // Whoever asks whether it is there is about to rely on it
+  if (request.method == "HEAD") registry_.repositories.touch_blob(repository, digest);
+  select_parts(response, request, etag, *size);
+  response.is_head = request.method == "HEAD";
+  if (*size > 0) response.file = registry_.store.blobs().open(digest);
+  return response;
+}
+
+Response Api::delete_blob(const Request& request) {
+  const Digest digest = Digest::parse(request.target.reference);
+  const std::string& repository = request.target.repository;
+  const std::lock_guard lock(registry_.changing);
+  if (!registry_.repositories.unlink_blob(repository, digest)) {
+    if (registry_.names.reaches_blob(repository, digest))
+      throw Refusal(403, error_code::kDenied,
+                    "an image that was made on the server needs this blob: remove it there with 'lay rmi'");
+    throw Refusal(404, error_code::kBlobUnknown,
+                  "blob " + digest.to_string() + " is not in repository '" + repository + "'");
+  }
+  return {.status = 202};
+}
+
+}  // namespace lay::registry::server

@@ -1,0 +1,116 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "layerstore/media_types.h"
+#include "server/api.h"
+
+namespace lay::registry::server {
+
+namespace {
+
+using layerstore::Digest;
+
+constexpr std::size_t kCatalogPage = 1000;
+constexpr std::size_t kReferrersPage = 500;
+constexpr std::size_t kMaxPage = 10'000;
+
+/// One page of a sorted list, and how to ask for the next.
+struct Page {
+  std::vector<std::string> entries;
+  std::string link;  ///< value of the Link header; empty on the last page
+};
+
+std::size_t page_size(const Request& request, std::size_t fallback) {
+  const std::string n = request.target.parameter("n");
+  if (n.empty()) return fallback;
+  const auto number = parse_number(n);
+  if (!number) throw Refusal(400, error_code::kUnsupported, "the parameter 'n' is no number");
+  return static_cast<std::size_t>(std::min<std::uint64_t>(*number, kMaxPage));
+}
+
+std::string next_link(const std::string& path, std::size_t n, const std::string& last,
+                      const std::string& more = "") {
+  return fmt::format("<{}?n={}&last={}{}>; rel=\"next\"", path, n, percent_encode(last), more);
+}
+
+/// distribution-spec "Listing Tags": those behind `last`, at most `n`.
+Page page_of(const std::set<std::string>& all, const Request& request, const std::string& path,
+             std::size_t n) {
+  Page page;
+  auto next = all.upper_bound(request.target.parameter("last"));
+  if (request.target.parameter("last").empty()) next = all.begin();
+  for (; next != all.end() && page.entries.size() < n; ++next) page.entries.push_back(*next);
+  if (next != all.end() && n > 0) page.link = next_link(path, n, page.entries.back());
+  return page;
+}
+
+Response list_response(const Json& document, const Page& page) {
+  Response response = json_response(200, dump_json(document), "application/json");
+  if (!page.link.empty()) response.headers.emplace_back("Link", page.link);
+  return response;
+}
+
+Json referrer_descriptor(const ManifestRecord& record) {
+  Json json = layerstore::to_json(record.descriptor);
+  if (!record.artifact_type.empty()) json["artifactType"] = record.artifact_type;
+  return json;
+}
+
+}  // namespace
+
+Response Api::list_tags(const Request& request) {
+  const std::string& repository = request.target.repository;
+  std::set<std::string> tags;
+  for (std::string& tag : registry_.names.tags(repository)) tags.insert(std::move(tag));
+  for (std::string& tag : registry_.repositories.tags(repository)) tags.insert(std::move(tag));
+  if (tags.empty() && !registry_.repositories.exists(repository))
+    throw Refusal(404, error_code::kNameUnknown, "there is no repository '" + repository + "'");
+  const Page page =
+      page_of(tags, request, location_of(repository, "tags/list"), page_size(request, kMaxPage));
+  return list_response(Json{{"name", repository}, {"tags", page.entries}}, page);
+}
+
+Response Api::list_repositories(const Request& request) {
+  std::set<std::string> all;
+  for (std::string& name : registry_.names.repositories()) all.insert(std::move(name));
+  for (std::string& name : registry_.repositories.list()) all.insert(std::move(name));
+  std::erase_if(all, [&](const std::string& name) { return !may(request, name, Right::read); });
+  const Page page = page_of(all, request, "/v2/_catalog", page_size(request, kCatalogPage));
+  return list_response(Json{{"repositories", page.entries}}, page);
+}
+
+Response Api::list_referrers(const Request& request) {
+  const std::string& repository = request.target.repository;
+  const std::string wanted = request.target.parameter("artifactType");
+  const std::string last = request.target.parameter("last");
+  const std::size_t n = std::max<std::size_t>(1, page_size(request, kReferrersPage));
+  Json manifests = Json::array();
+  Page page;
+  std::string last_listed;
+  for (const ManifestRecord& record :
+       registry_.repositories.referrers(repository, Digest::parse(request.target.reference))) {
+    const std::string name = record.descriptor.digest.to_string();
+    if (name <= last || (!wanted.empty() && record.artifact_type != wanted)) continue;
+    if (manifests.size() == n) {
+      page.link = next_link(location_of(repository, "referrers/" + request.target.reference), n, last_listed,
+                            wanted.empty() ? "" : "&artifactType=" + percent_encode(wanted));
+      break;
+    }
+    manifests.push_back(referrer_descriptor(record));
+    last_listed = name;
+  }
+  Response response = json_response(
+      200,
+      dump_json(Json{
+          {"schemaVersion", 2}, {"mediaType", layerstore::media_type::kIndex}, {"manifests", manifests}}),
+      std::string(layerstore::media_type::kIndex));
+  if (!page.link.empty()) response.headers.emplace_back("Link", page.link);
+  if (!wanted.empty()) response.headers.emplace_back("OCI-Filters-Applied", "artifactType");
+  return response;
+}
+
+}  // namespace lay::registry::server

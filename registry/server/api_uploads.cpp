@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "server/api.h"
+
+namespace lay::registry::server {
+
+namespace {
+
+using layerstore::Digest;
+using layerstore::DigestAlgorithm;
+
+std::string upload_location(const std::string& repository, const std::string& id) {
+  return location_of(repository, "blobs/uploads/" + id);
+}
+
+/// Where the session is, and how far: "0-N" counts the last byte, so an empty one is "0-0".
+HeaderList session_headers(const std::string& repository, const std::string& id, std::uint64_t size) {
+  return {{"Location", upload_location(repository, id)},
+          {"Range", fmt::format("0-{}", size == 0 ? 0 : size - 1)},
+          {"Docker-Upload-UUID", id}};
+}
+
+Response accepted(const Upload& upload) {
+  return {.status = 202, .headers = session_headers(upload.repository(), upload.id(), upload.size())};
+}
+
+Response created(const std::string& repository, const Digest& digest) {
+  return {.status = 201,
+          .headers = {{"Location", location_of(repository, "blobs/" + digest.to_string())},
+                      {"Docker-Content-Digest", digest.to_string()}}};
+}
+
+/// The digest parameter of a request; throws Refusal when it is missing or none.
+Digest require_digest(const Request& request) {
+  const std::string text = request.target.parameter("digest");
+  const auto digest = Digest::try_parse(text);
+  if (!digest)
+    throw Refusal(400, error_code::kDigestInvalid,
+                  text.empty() ? "the parameter 'digest' is missing" : "the parameter 'digest' is no digest");
+  return *digest;
+}
+
+/// What the request holds while it writes: shared, since a std::function is copied.
+using SharedClaim = std::shared_ptr<UploadClaim>;
+
+std::function<void(std::span<const std::byte>)> writer_of(const SharedClaim& claim) {
+  return [claim](std::span<const std::byte> bytes) { (*claim)->write(bytes); };
+}
+
+DigestAlgorithm algorithm_for(const Request& request) {
+  if (const auto digest = Digest::try_parse(request.target.parameter("digest"))) return digest->algorithm();
+  return request.target.parameter("digest-algorithm") == "sha512" ? DigestAlgorithm::sha512
+                                                                  : DigestAlgorithm::sha256;
+}
+
+}  // namespace
+
+/// distribution-spec "Post then Put", "Single POST", "Mounting a blob from another repository".
+Action Api::begin_upload(const Request& request) {
+  if (!request.target.parameter("mount").empty())
+    return {.take = {},
+            .finish =
+                [this, request] {
+                  if (auto mounted = try_mount(request)) return std::move(*mounted);
+                  const UploadClaim claim =
+                      registry_.uploads.begin(request.target.repository, DigestAlgorithm::sha256);
+                  return accepted(*claim);
+                },
+            .blocks = true};
+  if (!request.target.parameter("digest").empty()) {
+    const Digest digest = require_digest(request);
+    // Without a body the client means to send it later: an older client's habit.
+    if (request.length != 0) return receive_whole(request, digest);
+  }
+  return {.take = {}, .finish = [this, request] {
+            const UploadClaim claim =
+                registry_.uploads.begin(request.target.repository, algorithm_for(request));
+            return accepted(*claim);
+          }};
+}
+
+bool Api::can_mount_from(const Request& request, const std::string& repository, const Digest& digest) {
+  return repository != request.target.repository && may(request, repository, Right::read) &&
+         is_visible(repository, digest);
+}
+
+/// Empty: the client has to send it. Without "from", any repository will do that this user may read.
+std::optional<Response> Api::try_mount(const Request& request) {
+  const auto digest = Digest::try_parse(request.target.parameter("mount"));
+  if (!digest) throw Refusal(400, error_code::kDigestInvalid, "the parameter 'mount' is no digest");
+  const std::string from = request.target.parameter("from");
+  const FileLock adding = registry_.store.share();
+  if (!registry_.store.blobs().has(*digest)) return std::nullopt;
+  bool found = is_visible(request.target.repository, *digest);
+  if (!found && !from.empty()) found = can_mount_from(request, from, *digest);
+  if (!found && from.empty()) {
+    std::vector<std::string> all = registry_.repositories.list();
+    for (std::string& name : registry_.names.repositories()) all.push_back(std::move(name));
+    for (std::size_t i = 0; i < all.size() && !found; ++i) found = can_mount_from(request, all[i], *digest);
+  }
+  if (!found) return std::nullopt;
+  registry_.repositories.link_blob(request.target.repository, *digest);
+  return created(request.target.repository, *digest);
+}
+
+Action Api::receive_whole(const Request& request, const Digest& digest) {
+  const auto claim =
+      std::make_shared<UploadClaim>(registry_.uploads.begin(request.target.repository, digest.algorithm()));
+  return {.take = writer_of(claim),
+          .finish = [this, claim, digest] { return commit(*claim, digest); },
+          .blocks = true};
+}
+
+/// A chunk has to begin where the last one ended.
+void Api::check_chunk(const Request& request, const Upload& upload) const {
+  if (request.content_range.empty()) return;
+  const auto range = parse_chunk_range(request.content_range);
+  if (!range) throw Refusal(400, error_code::kUploadInvalid, "Content-Range is none: expected FIRST-LAST");
+  if (range->first != upload.size())
+    throw Refusal(416, error_code::kUploadInvalid,
+                  fmt::format("the chunk begins at {}, expected {}", range->first, upload.size()),
+                  session_headers(upload.repository(), upload.id(), upload.size()));
+  if (request.length && *request.length != range->size())
+    throw Refusal(
+        400, error_code::kSizeInvalid,
+        fmt::format("Content-Range means {} bytes, the body has {}", range->size(), *request.length));
+}
+
+Action Api::append(const Request& request) {
+  const auto claim = std::make_shared<UploadClaim>(
+      registry_.uploads.claim(request.target.reference, request.target.repository));
+  check_chunk(request, **claim);
+  return {.take = writer_of(claim), .finish = [claim] { return accepted(**claim); }};
+}
+
+Action Api::complete_upload(const Request& request) {
+  const Digest digest = require_digest(request);
+  const auto claim = std::make_shared<UploadClaim>(
+      registry_.uploads.claim(request.target.reference, request.target.repository));
+  check_chunk(request, **claim);
+  return {.take = writer_of(claim),
+          .finish = [this, claim, digest] { return commit(*claim, digest); },
+          .blocks = true};
+}
+
+/// The blob, then the repository's link to it, then the session goes: whatever is interrupted can be asked
+/// for again.
+Response Api::commit(UploadClaim& claim, const Digest& digest) {
+  const std::string repository = claim->repository();
+  const Digest got = claim->digest(digest.algorithm());
+  if (got != digest) {
+    registry_.uploads.end(claim);
+    throw Refusal(400, error_code::kDigestInvalid,
+                  "the upload is " + got.to_string() + ", expected " + digest.to_string());
+  }
+  {
+    const FileLock adding = registry_.store.share();
+    registry_.store.blobs().adopt(claim->file(), digest);
+    registry_.repositories.link_blob(repository, digest);
+  }
+  registry_.uploads.end(claim);
+  return created(repository, digest);
+}
+
+Response Api::upload_status(const Request& request) {
+  const std::string& id = request.target.reference;
+  const std::uint64_t size = registry_.uploads.size_of(id, request.target.repository);
+  return {.status = 204, .headers = session_headers(request.target.repository, id, size)};
+}
+
+Response Api::cancel_upload(const Request& request) {
+  UploadClaim claim = registry_.uploads.claim(request.target.reference, request.target.repository);
+  registry_.uploads.end(claim);
+  return {.status = 204};
+}
+
+}  // namespace lay::registry::server

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "layerstore/store.h"
+
+namespace lay::registry::server {
+
+enum class LocalNames { served, hidden };
+
+/// The store's image names as a registry's repositories and tags. What was pushed as team/app:1 has the name
+/// that a pull from here gives it, AUTHORITY/team/app:1; a name without a host (myapp:1, as `lay commit`
+/// gives them) is tag 1 of the repository myapp, which clients can read and not change. What was pulled from
+/// elsewhere is not served. Whatever other processes do to names is seen at the next call. May be called by
+/// several threads.
+class ImageNames {
+ public:
+  ImageNames(const layerstore::Store& store, std::string authority, LocalNames local);
+
+  /// Where the tag leads: what was pushed goes before a local name.
+  std::optional<layerstore::Descriptor> find(const std::string& repository, const std::string& tag);
+  bool is_pushed(const std::string& repository, const std::string& tag);
+  std::vector<std::string> tags(const std::string& repository);
+  std::vector<std::string> repositories();
+  /// The manifest, when a name of the repository leads to it (through an index too).
+  std::optional<layerstore::Descriptor> manifest(const std::string& repository,
+                                                 const layerstore::Digest& digest);
+  /// Whether a manifest that a name of the repository leads to refers to the blob.
+  bool reaches_blob(const std::string& repository, const layerstore::Digest& digest);
+
+  void put(const std::string& repository, const std::string& tag, const layerstore::Descriptor& manifest);
+  /// False when it was not there.
+  bool remove(const std::string& repository, const std::string& tag);
+  /// Gives every name that was pushed under another authority this one.
+  void rename_from(const std::string& authority);
+
+ private:
+  struct Tag {
+    layerstore::Descriptor descriptor;
+    bool is_pushed = false;
+  };
+  struct Reach {
+    std::map<layerstore::Digest, layerstore::Descriptor> manifests;
+    std::set<layerstore::Digest> blobs;
+  };
+  struct Repository {
+    std::map<std::string, Tag> tags;
+    std::optional<Reach> reach;  ///< found out when it is asked for
+  };
+
+  std::string name_of(const std::string& repository, const std::string& tag) const;
+  void refresh();
+  void add(const layerstore::NamedImage& named);
+  Repository* repository(const std::string& name);
+  const Reach& reach_of(Repository& repository) const;
+  void walk(const layerstore::Descriptor& descriptor, int depth, Reach& reach) const;
+
+  const layerstore::Store& store_;
+  const std::string authority_;
+  const LocalNames local_;
+  std::mutex mutex_;
+  struct ::stat seen_ {};  ///< of index.json as it was read
+  std::map<std::string, Repository> repositories_;
+};
+
+}  // namespace lay::registry::server

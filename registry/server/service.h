@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "server/access_log.h"
+#include "server/api.h"
+#include "server/authenticator.h"
+#include "server/metrics.h"
+#include "server/worker_pool.h"
+
+namespace lay::registry::server {
+
+/// What every request is served with.
+struct Service {
+  Registry& registry;
+  Api& api;
+  Authenticator& authenticator;
+  Metrics& metrics;
+  const AccessLog& log;
+  WorkerPool& workers;  ///< sync disks
+  WorkerPool& logins;   ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
+  /// Failures of the server itself, for its operator. Called from any thread.
+  std::function<void(const Error&)> report;
+  /// Not empty: a Host header must be a loopback address or this host. A web page could otherwise have a
+  /// browser talk to a registry that trusts everybody on this machine (DNS rebinding).
+  std::string only_host;
+};
+
+}  // namespace lay::registry::server

@@ -1,0 +1,210 @@
+#include "server/uploads.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/remove_tree.h"
+#include "base/syscalls.h"
+#include "server/refusal.h"
+#include "server/request_target.h"
+
+namespace lay::registry::server {
+
+namespace {
+
+using layerstore::Digest;
+using layerstore::DigestAlgorithm;
+using layerstore::Hasher;
+
+constexpr const char* kFolder = "uploads";
+constexpr const char* kData = "data";
+constexpr const char* kRepository = "repository";  ///< holds its name; where it is, the session is whole
+constexpr std::size_t kIdBytes = 16;
+constexpr std::size_t kMaxName = 1024;
+constexpr std::size_t kReadSize = 256 * 1024;
+
+Refusal unknown_upload() {
+  return Refusal(404, error_code::kUploadUnknown, "there is no such upload: it has ended or was never begun");
+}
+
+UniqueFd open_folder(const UniqueFd& root) {
+  if (sys::try_mkdir_at(root, kFolder, 0700)) sys::fsync(root);
+  return sys::open_dir(root, kFolder);
+}
+
+std::vector<std::string> ids_in(const UniqueFd& folder) {
+  const int fd = ::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) throw Error::from_errno("read the folder of uploads");
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), &::closedir);
+  if (!stream) throw Error::from_errno("read the folder of uploads");
+  std::vector<std::string> ids;
+  while (const dirent* entry = ::readdir(stream.get()))
+    if (entry->d_name[0] != '.') ids.emplace_back(entry->d_name);
+  return ids;
+}
+
+Digest hash_file(const UniqueFd& file, DigestAlgorithm algorithm) {
+  Hasher hasher(algorithm);
+  std::vector<std::byte> buffer(kReadSize);
+  std::uint64_t offset = 0;
+  while (const std::size_t got = sys::pread_some(file, buffer, offset)) {
+    hasher.update(std::span(buffer).first(got));
+    offset += got;
+  }
+  return hasher.finish();
+}
+
+/// When somebody last wrote to a session on disk.
+std::chrono::system_clock::time_point last_write(const UniqueFd& folder, const std::string& id) {
+  auto status = sys::try_stat_at(folder, id + "/" + kData);
+  if (!status) status = sys::try_stat_at(folder, id);
+  return std::chrono::system_clock::from_time_t(status ? status->st_mtim.tv_sec : 0);
+}
+
+}  // namespace
+
+Upload::Upload(std::string id, std::string repository, UniqueFd file, std::optional<Hasher> hasher,
+               DigestAlgorithm algorithm)
+    : id_(std::move(id)),
+      repository_(std::move(repository)),
+      file_(std::move(file)),
+      size_(static_cast<std::uint64_t>(sys::stat_of(file_).st_size)),
+      hasher_(std::move(hasher)),
+      algorithm_(algorithm) {}
+
+void Upload::write(std::span<const std::byte> bytes) {
+  if (!writeback_) writeback_ = std::make_unique<EarlyWriteback>(file_);
+  with_context("write an upload", [&] { sys::write_all(file_, bytes); });
+  if (hasher_) hasher_->update(bytes);
+  size_ += bytes.size();
+  writeback_->grown_to(size_);
+}
+
+Digest Upload::digest(DigestAlgorithm algorithm) {
+  writeback_.reset();
+  if (!hasher_ || algorithm != algorithm_) return hash_file(file_, algorithm);
+  const Digest result = hasher_->finish();
+  hasher_.reset();
+  return result;
+}
+
+UploadClaim::~UploadClaim() {
+  if (!upload_) return;
+  const std::lock_guard lock(*mutex_);
+  upload_->is_claimed_ = false;
+  upload_->used_ = std::chrono::steady_clock::now();
+}
+
+Uploads::Uploads(const UniqueFd& root, std::size_t limit)
+    : folder_(open_folder(root)), limit_(limit), count_(ids_in(folder_).size()) {}
+
+std::size_t Uploads::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
+
+UploadClaim Uploads::begin(const std::string& repository, DigestAlgorithm algorithm) {
+  const std::lock_guard lock(mutex_);
+  if (count_ >= limit_)
+    throw Refusal(429, error_code::kTooMany, fmt::format("{} uploads are open already", limit_),
+                  {{"Retry-After", "60"}});
+  std::string id = sys::random_hex(kIdBytes);
+  sys::mkdir_at(folder_, id, 0700);
+  ++count_;
+  const UniqueFd folder = sys::open_dir(folder_, id);
+  UniqueFd file = sys::open_at(folder, kData, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600);
+  AtomicFile name(folder, kRepository);
+  name.write(repository);
+  name.publish();
+  auto upload =
+      std::shared_ptr<Upload>(new Upload(id, repository, std::move(file), Hasher(algorithm), algorithm));
+  upload->is_claimed_ = true;
+  known_[std::move(id)] = upload;
+  return UploadClaim(std::move(upload), mutex_);
+}
+
+/// A session of an earlier server; null when there is none or it was being made.
+std::shared_ptr<Upload> Uploads::load(const std::string& id) const {
+  const auto folder = sys::try_open_at(folder_, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!folder) return nullptr;
+  const auto name = sys::try_open_at(*folder, kRepository, O_RDONLY | O_NOFOLLOW);
+  auto file = sys::try_open_at(*folder, kData, O_RDWR | O_APPEND | O_NOFOLLOW);
+  if (!name || !file) return nullptr;
+  std::string repository = sys::read_all(*name, kMaxName);
+  const bool is_empty = sys::stat_of(*file).st_size == 0;
+  return std::shared_ptr<Upload>(new Upload(id, std::move(repository), std::move(*file),
+                                            is_empty ? std::optional<Hasher>(Hasher()) : std::nullopt,
+                                            DigestAlgorithm::sha256));
+}
+
+/// With the mutex held.
+std::shared_ptr<Upload> Uploads::find(const std::string& id, const std::string& repository) {
+  std::shared_ptr<Upload> upload;
+  if (const auto found = known_.find(id); found != known_.end()) {
+    upload = found->second;
+  } else {
+    upload = load(id);
+    if (upload) known_[id] = upload;
+  }
+  if (!upload || upload->is_over_ || upload->repository_ != repository) throw unknown_upload();
+  return upload;
+}
+
+UploadClaim Uploads::claim(const std::string& id, const std::string& repository) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Upload> upload = find(id, repository);
+  if (upload->is_claimed_)
+    throw Refusal(409, error_code::kUploadInvalid, "another request is writing to this upload",
+                  {{"Retry-After", "1"}});
+  upload->is_claimed_ = true;
+  return UploadClaim(std::move(upload), mutex_);
+}
+
+std::uint64_t Uploads::size_of(const std::string& id, const std::string& repository) {
+  const std::lock_guard lock(mutex_);
+  return find(id, repository)->size_;
+}
+
+/// With the mutex held.
+void Uploads::forget(const std::string& id) {
+  known_.erase(id);
+  if (count_ > 0) --count_;
+}
+
+void Uploads::end(UploadClaim& claim) {
+  {
+    const std::lock_guard lock(mutex_);
+    claim->is_over_ = true;
+    forget(claim->id());
+  }
+  claim->writeback_.reset();
+  remove_tree(folder_, claim->id());
+}
+
+unsigned Uploads::sweep(std::chrono::seconds age) {
+  const auto limit = std::chrono::system_clock::now() - age;
+  unsigned swept = 0;
+  for (const std::string& id : ids_in(folder_)) {
+    if (last_write(folder_, id) > limit) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = known_.find(id);
+      if (found != known_.end()) {
+        if (found->second->is_claimed_) continue;
+        found->second->is_over_ = true;
+      }
+      forget(id);
+    }
+    remove_tree(folder_, id);
+    ++swept;
+  }
+  return swept;
+}
+
+}  // namespace lay::registry::server
