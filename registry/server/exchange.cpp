@@ -166,18 +166,21 @@ MHD_Result Exchange::begin(MHD_Connection* connection) {
     action_ = is_own ? own_endpoint() : service_.api.begin(request_);
     stage_ = Stage::receiving;
   });
-  if (stage_ == Stage::receiving && expects_body()) return MHD_YES;
-  if (stage_ == Stage::receiving) return finish(connection);
-  if (!expects_body() || headers_.length.value_or(kDiscard + 1) > kDiscard) return send(connection);
+  return stage_ == Stage::receiving ? MHD_YES : answer_refused(connection);
+}
+
+/// A response before the end of the request closes the connection (libmicrohttpd), so the end is waited for
+/// unless the body is long.
+MHD_Result Exchange::answer_refused(MHD_Connection* connection) {
+  const bool is_long = headers_.is_chunked || headers_.length.value_or(0) > kDiscard;
+  if (is_long) return send(connection);
   stage_ = Stage::discarding;
   return MHD_YES;
 }
 
 MHD_Result Exchange::refuse(MHD_Connection* connection, const Refusal& refusal) {
   set_response(error_response(refusal));
-  if (!expects_body() || headers_.length.value_or(kDiscard + 1) > kDiscard) return send(connection);
-  stage_ = Stage::discarding;
-  return MHD_YES;
+  return answer_refused(connection);
 }
 
 MHD_Result Exchange::take(std::span<const std::byte> body) {

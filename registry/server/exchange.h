@@ -42,12 +42,12 @@ class Exchange {
 
   void read_headers(MHD_Connection* connection, const char* method);
   void check_host() const;
-  bool expects_body() const { return headers_.is_chunked || headers_.length.value_or(0) > 0; }
   MHD_Result authenticate(MHD_Connection* connection);
   MHD_Result begin(MHD_Connection* connection);
   MHD_Result take(std::span<const std::byte> body);
   MHD_Result finish(MHD_Connection* connection);
   MHD_Result refuse(MHD_Connection* connection, const Refusal& refusal);
+  MHD_Result answer_refused(MHD_Connection* connection);
   MHD_Result send(MHD_Connection* connection);
   template <class Work>
   MHD_Result elsewhere(MHD_Connection* connection, WorkerPool& pool, Work work);

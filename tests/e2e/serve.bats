@@ -1,0 +1,263 @@
+#!/usr/bin/env bats
+# lay serve: the checks of conformance.py, other tools as its clients, logins and TLS, and that nothing is lost.
+
+load world
+
+setup() { open_world; }
+teardown() {
+  stop_served
+  close_world
+}
+
+# serve FLAGS...: serves the world's root on a free port; sets url, served (localhost:PORT) and serve_pid.
+serve() {
+  : >"$world/url"
+  "$LAY" serve --listen "127.0.0.1:${port:-0}" "$@" >"$world/url" 2>>"$world/serve.log" &
+  serve_pid=$!
+  wait_until 10 test -s "$world/url" || { cat "$world/serve.log"; return 1; }
+  url=$(<"$world/url")
+  served=localhost:${url##*:}
+}
+
+stop_served() {
+  [[ -n ${serve_pid-} ]] || return 0
+  kill "$serve_pid" 2>/dev/null || true
+  wait "$serve_pid" || true
+  serve_pid=
+}
+
+# users: makes the password file: ann and ci, both with s3cret:pw.
+users() {
+  htpasswd -Bbn -C 5 ann s3cret:pw >"$world/users"
+  htpasswd -Bbn -C 5 ci s3cret:pw >>"$world/users"
+}
+
+certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$world/key" -out "$world/cert" 2>/dev/null
+}
+
+# status_of CURL-ARGUMENTS...: the status of the answer.
+status_of() { curl -sk -o /dev/null -w '%{http_code}' "$@"; }
+
+# layout: the small image as the OCI layout $world/layout:x.
+layout() {
+  small_image
+  skopeo copy -q "oci:$LAY_ROOT:small:latest" "oci:$world/layout:x"
+}
+
+@test "every check of the conformance suite passes" {
+  serve --access-log none
+  "$here/conformance.py" "$url"
+  "$LAY" fsck -q
+}
+
+@test "docker-registry passes the checks that it supports" {
+  start_registry "$world/registry"
+  "$here/conformance.py" "http://127.0.0.1:${registry##*:}" --lenient "$(paste -sd, <<'LACKING'
+a_mount_without_from_looks_everywhere
+an_empty_page_of_tags
+referrers_are_listed_and_filtered
+a_subject_need_not_be_there
+sha512_blobs
+sha512_manifests
+a_wrong_digest_publishes_nothing
+a_tag_is_deleted_and_its_manifest_stays
+a_blob_of_another_repository_cannot_be_referred_to
+hostile_chunks_are_refused
+hostile_paths_are_refused
+several_ranges_come_as_parts
+a_blob_is_pushed_in_chunks_and_gaps_are_refused
+broken_manifests_are_refused
+LACKING
+)"
+}
+
+@test "what is pushed runs here at once, what is made here is pulled at once" {
+  layout
+  serve
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  has "$("$LAY" images)" "$served/team/app"
+  [ "$("$LAY" run --rm --network none "$served/team/app:1" echo pushed)" = pushed ]
+  skopeo copy -q --src-tls-verify=false "docker://$served/small:latest" "oci:$world/pulled:x"
+  diff -r "$world/layout/blobs" "$world/pulled/blobs"
+  "$LAY" tag small "$served/team/other:2"
+  [ "$(curl -s "$url/v2/team/other/tags/list")" = '{"name":"team/other","tags":["2"]}' ]
+  "$LAY" rmi "$served/team/app:1"
+  [ "$(status_of "$url/v2/team/app/manifests/1")" = 404 ]
+}
+
+@test "podman and buildah push and pull" {
+  layout
+  serve
+  local flags=(--root "$world/storage" --runroot "$world/storage-run" --storage-driver vfs)
+  podman "${flags[@]}" pull -q --tls-verify=false "$served/small:latest"
+  podman "${flags[@]}" push -q --tls-verify=false "$served/small:latest" "$served/by/podman:1"
+  buildah "${flags[@]}" push -q --tls-verify=false "$served/small:latest" "docker://$served/by/buildah:1"
+  for tool in podman buildah; do
+    [ "$("$LAY" run --rm --network none "$served/by/$tool:1" echo good)" = good ]
+  done
+}
+
+@test "lay pushes and pulls with TLS and a password" {
+  small_image
+  users
+  certificate
+  serve --tls-cert "$world/cert" --tls-key "$world/key" --htpasswd "$world/users"
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  [ "$(status_of "$url/v2/")" = 401 ]
+  [ "$(status_of -u ann:wrong "$url/v2/")" = 401 ]
+  "$LAY" login -u ann --password-stdin --tls-verify=false "$served" <<<s3cret:pw
+  "$LAY" push --tls-verify=false small "$served/team/app:1"
+  "$LAY" --root "$world/root2" pull --tls-verify=false "$served/team/app:1"
+  skopeo copy -q --src-tls-verify=false --src-creds ann:s3cret:pw "docker://$served/team/app:1" "oci:$world/pulled:x"
+}
+
+@test "rules say who may do what" {
+  layout
+  users
+  serve --htpasswd "$world/users" --allow 'ci:team/*:write' --allow '*:team/*:read' --allow 'anonymous:public/*:read'
+  local push=(skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x")
+  "${push[@]}" --dest-creds ci:s3cret:pw "docker://$served/team/app:1"
+  run "${push[@]}" --dest-creds ann:s3cret:pw "docker://$served/team/app:2"
+  [ "$status" -ne 0 ]
+  [ "$(status_of -u ann:s3cret:pw "$url/v2/team/app/manifests/1")" = 200 ]
+  [ "$(status_of -u ci:s3cret:pw -X DELETE "$url/v2/team/app/manifests/1")" = 403 ]
+  [ "$(status_of "$url/v2/team/app/manifests/1")" = 401 ]
+  [ "$(status_of "$url/v2/public/x/manifests/1")" = 404 ]
+  [ "$(curl -s -u ci:s3cret:pw "$url/v2/_catalog")" = '{"repositories":["team/app"]}' ]
+}
+
+@test "anonymous pull and read-only" {
+  layout
+  users
+  serve --htpasswd "$world/users" --anonymous-pull
+  skopeo copy -q --src-tls-verify=false "docker://$served/small:latest" "oci:$world/pulled:x"
+  [ "$(status_of -X POST "$url/v2/x/blobs/uploads/")" = 401 ]
+  [ "$(status_of -u ann:s3cret:pw -X POST "$url/v2/x/blobs/uploads/")" = 202 ]
+  stop_served
+  serve --read-only
+  [ "$(status_of -X POST "$url/v2/x/blobs/uploads/")" = 405 ]
+}
+
+@test "other machines are let in only with TLS and login, or when that is said" {
+  users
+  refused 1 "other machines reach that" "$LAY" serve --listen 0.0.0.0:0
+  refused 1 "other machines reach that" "$LAY" serve --listen 0.0.0.0:0 --htpasswd "$world/users"
+  refused 1 "needs --htpasswd" "$LAY" serve --listen 127.0.0.1:0 --allow 'a:b:read'
+  refused 1 "is no address" "$LAY" serve --listen nowhere
+  serve
+  refused 1 "serves this store already" "$LAY" serve --listen 127.0.0.1:0
+}
+
+@test "a web page cannot talk to it by another name" {
+  serve
+  [ "$(status_of -H 'Host: evil.example' "$url/v2/")" = 403 ]
+  [ "$(status_of -H 'Origin: http://evil.example' "$url/v2/")" = 403 ]
+  [ "$(status_of -H 'Host: localhost' "$url/v2/")" = 200 ]
+}
+
+@test "bytes that two readers of HTTP see differently are refused" {
+  serve
+  for request in 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n' \
+    'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd' \
+    'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n' \
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'; do
+    printf "$request" | timeout 10 nc -N -w 5 127.0.0.1 "${url##*:}" >"$world/answer" || true
+    ! grep -q '^HTTP/1.[01] 2' "$world/answer"
+  done
+  [ "$(status_of "$url/healthz")" = 200 ]
+}
+
+@test "an upload goes on after the server was killed" {
+  serve
+  head -c 3000000 /dev/urandom >"$world/blob"
+  local digest place
+  digest=sha256:$(sha256sum "$world/blob" | cut -d' ' -f1)
+  place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
+  head -c 1000000 "$world/blob" | curl -sf -X PATCH --data-binary @- "$url$place"
+  kill -9 "$serve_pid"
+  wait "$serve_pid" || true
+  serve
+  curl -si "$url$place" | grep -q '^Range: 0-999999'
+  tail -c +1000001 "$world/blob" | curl -sf -X PATCH -H 'Content-Range: 1000000-2999999' --data-binary @- "$url$place"
+  curl -sf -X PUT "$url$place?digest=$digest"
+  curl -s "$url/v2/a/blobs/$digest" | cmp - "$world/blob"
+  [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
+}
+
+@test "killed at random during pushes, it loses nothing and the push can be given again" {
+  small_image
+  head -c 20000000 /dev/urandom >"$world/small/large"
+  "$LAY" import "$world/small" large:1 --cmd '["/bin/sh"]' >/dev/null
+  skopeo copy -q "oci:$LAY_ROOT:large:1" "oci:$world/layout:x"
+  serve --access-log none
+  port=${url##*:}
+  local rounds=8
+  [[ -z ${LAY_TESTS_LONG-} ]] || rounds=100
+  for ((round = 0; round < rounds; ++round)); do
+    skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/push/r$round:1" 2>/dev/null &
+    local client=$!
+    sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+    kill -9 "$serve_pid"
+    wait "$serve_pid" || true
+    wait "$client" || true
+    "$LAY" fsck -q
+    serve --access-log none
+    skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/push/r$round:1"
+  done
+  "$LAY" fsck -q
+  [ "$("$LAY" run --rm --network none "$served/push/r0:1" echo good)" = good ]
+}
+
+@test "what nobody needs is collected while it serves, what the registry needs is not" {
+  layout
+  serve --collect-every 1s --keep-untagged 0s --access-log none
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  "$LAY" rmi small
+  "$LAY" prune -f --images
+  sleep 2.5
+  skopeo copy -q --src-tls-verify=false "docker://$served/team/app:1" "oci:$world/again:x"
+  curl -sf -X DELETE "$url/v2/team/app/manifests/1"
+  wait_until 10 bash -c '[ -z "$(ls "$LAY_ROOT/registry/repositories/team+app/manifests")" ]'
+}
+
+@test "names follow when the server gets another one" {
+  layout
+  serve --name one.example
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  has "$("$LAY" images)" one.example/team/app
+  stop_served
+  serve --name two.example
+  has "$("$LAY" images)" two.example/team/app
+  [ "$(status_of "$url/v2/team/app/manifests/1")" = 200 ]
+}
+
+@test "SIGTERM lets a request end" {
+  serve
+  head -c 2000000 /dev/urandom >"$world/blob"
+  local digest
+  digest=sha256:$(sha256sum "$world/blob" | cut -d' ' -f1)
+  curl -sf --limit-rate 1M -X POST --data-binary "@$world/blob" "$url/v2/a/blobs/uploads/?digest=$digest" &
+  local client=$!
+  sleep 0.5
+  kill "$serve_pid"
+  wait "$client"
+  wait "$serve_pid"
+  serve_pid=
+  [ -e "$LAY_ROOT/blobs/sha256/${digest#sha256:}" ]
+}
+
+@test "it tells what it does: access log, metrics, health" {
+  serve --access-log "$world/access"
+  curl -sf "$url/v2/" >/dev/null
+  jq -e 'select(.target == "/v2/") | .status == 200' "$world/access"
+  has "$(curl -s "$url/metrics")" 'lay_requests_total{method="GET",status="2xx"}'
+  [ "$(curl -s "$url/healthz")" = '{"status":"ok"}' ]
+}
+
+@test "running a container does not load what only serving needs" {
+  small_image
+  strace -f -e trace=openat -o "$world/trace" "$LAY" run --rm --network none small true
+  ! grep -E 'libmicrohttpd|libgnutls|libcrypt\.so' "$world/trace"
+}
