@@ -9,7 +9,10 @@ namespace lay::registry::server {
 namespace {
 
 /// What is read of a body that nobody wants, so that the client comes to read the answer.
-constexpr std::uint64_t kDiscard = 1024 * 1024;
+constexpr std::uint64_t kDiscard = 8 * 1024 * 1024;
+
+/// What skopeo and podman send when they are asked for Basic credentials and have none: ":".
+constexpr const char* kNobody = "Basic Og==";
 
 MHD_Result add_header(void* headers, MHD_ValueKind, const char* name, const char* value) {
   static_cast<RequestHeaders*>(headers)->add(name, value == nullptr ? "" : value);
@@ -128,7 +131,7 @@ MHD_Result Exchange::authenticate(MHD_Connection* connection) {
   stage_ = Stage::verified;
   const Endpoint endpoint = request_.target.endpoint;
   if (!service_.authenticator.is_needed() || endpoint == Endpoint::health) return begin(connection);
-  if (headers_.authorization.empty()) {
+  if (headers_.authorization.empty() || headers_.authorization == kNobody) {
     // Clients learn here that they can log in, and use their credentials only then.
     if (endpoint == Endpoint::base || endpoint == Endpoint::metrics)
       return refuse(connection, login_wanted("log in first"));
@@ -191,7 +194,7 @@ MHD_Result Exchange::take(std::span<const std::byte> body) {
   }
   // Nobody wants it: a client that goes on for long is cut off.
   discarded_ += body.size();
-  return discarded_ > 16 * kDiscard ? MHD_NO : MHD_YES;
+  return discarded_ > 2 * kDiscard ? MHD_NO : MHD_YES;
 }
 
 MHD_Result Exchange::finish(MHD_Connection* connection) {

@@ -18,8 +18,6 @@ namespace {
 constexpr std::size_t kMaxFile = 4 * 1024 * 1024;
 constexpr std::size_t kBcryptLength = 60;
 constexpr const char* kHint = "make it with: htpasswd -B -c FILE USER";
-/// What an unknown user is checked against: no password has this hash.
-constexpr const char* kNobody = "$2y$10$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu";
 
 using Crypt = decltype(&::crypt_r);
 
@@ -105,10 +103,12 @@ unsigned Htpasswd::generation() {
 
 bool Htpasswd::verify(const std::string& user, const std::string& password) {
   if (password.find('\0') != std::string::npos) return false;
-  std::string hash = kNobody;
+  std::string hash;
   bool is_known = false;
   {
     const std::lock_guard lock(mutex_);
+    if (hashes_.empty()) return false;
+    hash = hashes_.begin()->second;  // of somebody: an unknown user shall take as long
     if (const auto found = hashes_.find(user); found != hashes_.end()) {
       hash = found->second;
       is_known = true;

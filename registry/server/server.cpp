@@ -76,7 +76,9 @@ std::string read_pem(const std::string& path) {
 
 std::optional<TlsFiles> read_tls(const ServeOptions& options) {
   if (options.tls_certificate.has_value() != options.tls_key.has_value())
-    throw Error(Errc::invalid, "--tls-cert and --tls-key go together");
+    throw Error(Errc::invalid, "--tls-cert and --tls-key go together")
+        .with_hint(
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout KEY -out CERT makes a pair to try with");
   if (!options.tls_certificate) return std::nullopt;
   return TlsFiles{.certificate = read_pem(*options.tls_certificate), .key = read_pem(*options.tls_key)};
 }
@@ -84,7 +86,8 @@ std::optional<TlsFiles> read_tls(const ServeOptions& options) {
 /// Nobody is let in from other machines by accident.
 void require_safe(const ServeOptions& options, const Listener& listener) {
   if (!options.htpasswd && !options.allow.empty())
-    throw Error(Errc::invalid, "--allow needs --htpasswd: without users there is nobody to allow anything");
+    throw Error(Errc::invalid, "--allow needs --htpasswd: without users there is nobody to allow anything")
+        .with_hint("htpasswd -B -c FILE USER makes such a file");
   if (listener.is_loopback || options.insecure_listen) return;
   if (options.tls_certificate && options.htpasswd) return;
   throw Error::make(Errc::denied, "listen on {}: other machines reach that, and there is no {}",

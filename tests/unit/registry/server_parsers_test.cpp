@@ -51,10 +51,10 @@ TEST_CASE("a path that breaks a grammar is refused before it can name a file", "
   for (const char* target :
        {"/v2/../etc/manifests/x", "/v2/%2e%2e/manifests/x", "/v2/a%2fb/manifests/x", "/v2/a//b/manifests/x",
         "/v2/A/manifests/x", "/v2/a\\b/manifests/x", "/v2/a/manifests/%00", "/v2/a/manifests/%zz",
-        "/v2/a/manifests/.x", "/v2/a/blobs/sha256:../x", "/v2/a/blobs/md5:00", "/v2/a+b/manifests/x",
-        "/v2/a/manifests/x%"})
+        "/v2/a/manifests/.x", "/v2/a/blobs/md5:00", "/v2/a+b/manifests/x", "/v2/a/manifests/x%"})
     CHECK(status_of(target) == 400);
-  for (const char* target : {"/", "/v1/", "/v2/a", "/v2/a/blobs/uploads/../x", "/v2/a/b/c", "*", ""})
+  for (const char* target :
+       {"/", "/v1/", "/v2/a", "/v2/a/blobs/uploads/../x", "/v2/a/b/c", "/v2/a/blobs/sha256:../x", "*", ""})
     CHECK(status_of(target) == 404);
   CHECK(status_of("/v2/" + std::string(9000, 'a')) == 414);
 }
@@ -80,7 +80,7 @@ TEST_CASE("a chunk's Content-Range is read in both ways of writing it", "[regist
 }
 
 TEST_CASE("an htpasswd file holds bcrypt hashes and nothing else", "[registry][server]") {
-  const std::string hash = "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+  const std::string hash = "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
   REQUIRE(hash.size() == 60);
   CHECK(parse_htpasswd("# comment\nann:" + hash + "\r\n\nbob:" + hash).size() == 2);
   CHECK(test::error_of([] { parse_htpasswd("ann:{SHA}x"); }).message() ==
