@@ -91,6 +91,8 @@ std::optional<Response> Api::try_mount(const Request& request) {
   if (!digest) throw Refusal(400, error_code::kDigestInvalid, "the parameter 'mount' is no digest");
   const std::string from = request.target.parameter("from");
   const FileLock adding = registry_.store.share();
+  const std::lock_guard lock(
+      registry_.changing);  // a link that is about to be forgotten must not be counted on
   if (!registry_.store.blobs().has(*digest)) return std::nullopt;
   bool found = is_visible(request.target.repository, *digest);
   if (!found && !from.empty()) found = can_mount_from(request, from, *digest);
@@ -157,6 +159,7 @@ Response Api::commit(UploadClaim& claim, const Digest& digest) {
   {
     const FileLock adding = registry_.store.share();
     registry_.store.blobs().adopt(claim->file(), digest);
+    const std::lock_guard lock(registry_.changing);
     registry_.repositories.link_blob(repository, digest);
   }
   registry_.uploads.end(claim);

@@ -80,7 +80,13 @@ Upload::Upload(std::string id, std::string repository, UniqueFd file, std::optio
 
 void Upload::write(std::span<const std::byte> bytes) {
   if (!writeback_) writeback_ = std::make_unique<EarlyWriteback>(file_);
-  with_context("write an upload", [&] { sys::write_all(file_, bytes); });
+  try {
+    with_context("write an upload", [&] { sys::write_all(file_, bytes); });
+  } catch (const Error&) {
+    sys::ftruncate(file_,
+                   size_);  // a full disk took a part of it; the session goes on where the client knows
+    throw;
+  }
   if (hasher_) hasher_->update(bytes);
   size_ += bytes.size();
   writeback_->grown_to(size_);
