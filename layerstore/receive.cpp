@@ -37,6 +37,12 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
   });
 }
 
+void ensure_layer(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  store.layers().ensure(diff_id, blob, store.blobs());
+  if (store.layers().is_from(diff_id, blob) || !store.blobs().is_whole(blob)) return;
+  require_pair(store, blob, diff_id);
+}
+
 bool is_layer_stored(const Store& store, const Descriptor& blob, const Digest& diff_id) {
   if (!store.blobs().is_whole(blob)) return false;
   if (!store.layers().has(diff_id))

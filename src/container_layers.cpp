@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "layerstore/commit.h"
+
 namespace lay::cli {
 
 ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store& store,
@@ -13,7 +15,7 @@ ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store
   std::filesystem::create_directories(std::filesystem::path(context.run).parent_path());
   const std::vector<layerstore::Digest>& diff_ids = image.config.diff_ids;
   for (std::size_t i = 0; i < diff_ids.size(); ++i)
-    store.layers().ensure(diff_ids[i], image.manifest.layers[i], store.blobs());
+    layerstore::ensure_layer(store, image.manifest.layers[i], diff_ids[i]);
   lowers_ = mounts_.acquire(store.layers(), diff_ids);
 }
 

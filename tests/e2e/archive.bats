@@ -188,6 +188,16 @@ add_blob() {
   jq -r '.layers[].digest[7:]' "$manifest" | while read -r hex; do rm "$blobs/$hex"; done
   tar -C layout -cf forged oci-layout index.json blobs
   refused 1 "got diff_id" "$LAY" load -q -i forged
+
+  # As somebody who may push to this store's registry leaves it.
+  cp -n "$blobs"/* "$LAY_ROOT/blobs/sha256/"
+  jq -c --slurpfile forged layout/index.json '.manifests += [$forged[0].manifests[0] |
+    .annotations = {"org.opencontainers.image.ref.name": "forged:1"}]' "$LAY_ROOT/index.json" >index
+  cat index >"$LAY_ROOT/index.json"
+  run "$LAY" run --rm --network none forged:1 true
+  [ "$status" -eq 125 ]
+  has "$output" "got diff_id"
+  [ "$("$LAY" run --rm --network none two:1 cat /more)" = more ]
 }
 
 @test "members may come in any order, and as docker wrote them then and now" {
