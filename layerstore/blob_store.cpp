@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -14,6 +15,8 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kPart = "blob";  // its name while it is under ingest/
+
+constexpr off_t kWorthKeeping = 64 * 1024;  // bytes of a part; less is fetched again as fast
 
 std::string path_of(const Digest& digest) {
   return digest.algorithm_name() + "/" + digest.hex();
@@ -36,11 +39,34 @@ BlobWriter::BlobWriter(const UniqueFd& blobs, Ingest ingest, DigestAlgorithm alg
   if (durability == Durability::synced) writeback_ = std::make_unique<EarlyWriteback>(file_);
 }
 
+BlobWriter::BlobWriter(const UniqueFd& blobs, Ingest ingest, const Descriptor& blob)
+    : blobs_(blobs),
+      ingest_(std::move(ingest)),
+      file_(
+          sys::open_at(ingest_.dir(), kPart, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600)),
+      hasher_(blob.digest.algorithm()),
+      durability_(Durability::synced) {
+  const auto found = sys::stat_of(file_);
+  if (!S_ISREG(found.st_mode)) throw Error::make(Errc::corrupt, "the part of a blob is no regular file");
+  kept_ = static_cast<std::uint64_t>(found.st_size);
+  if (kept_ > blob.size) {
+    sys::ftruncate(file_, 0);
+    kept_ = 0;
+  }
+  writeback_ = std::make_unique<EarlyWriteback>(file_);
+}
+
 void BlobWriter::write(std::span<const std::byte> bytes) {
   hasher_.update(bytes);
-  with_context("write a blob", [&] { sys::write_all(file_, bytes); });
+  const std::uint64_t there = kept_ > size_ ? std::min<std::uint64_t>(kept_ - size_, bytes.size()) : 0;
+  const auto fresh = bytes.subspan(static_cast<std::size_t>(there));
+  with_context("write a blob", [&] { sys::write_all(file_, fresh); });
   size_ += bytes.size();
   if (writeback_) writeback_->grown_to(size_);
+}
+
+void BlobWriter::keep() {
+  if (sys::stat_of(file_).st_size >= kWorthKeeping) ingest_.keep();
 }
 
 const Digest& BlobWriter::digest() {
@@ -124,6 +150,12 @@ std::string BlobStore::read(const Digest& digest) const {
   hasher.update(std::as_bytes(std::span(text)));
   if (const Digest got = hasher.finish(); got != digest) throw damaged(digest, got.to_string());
   return text;
+}
+
+BlobWriter BlobStore::resume(const Descriptor& blob) const {
+  const std::string name = blob.digest.algorithm_name() + "." + blob.digest.hex();
+  if (auto ingest = Ingest::resume(root_, name)) return BlobWriter(blobs_, std::move(*ingest), blob);
+  return begin(blob.digest.algorithm());
 }
 
 BlobWriter BlobStore::begin(DigestAlgorithm algorithm, Durability durability) const {

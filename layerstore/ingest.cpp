@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/remove_tree.h"
@@ -17,6 +19,24 @@ constexpr const char* kFolder = "ingest";
 /// Between mkdir and flock a new folder looks abandoned: makers pass the gate
 /// shared, the sweeper exclusively.
 constexpr const char* kGate = ".gate";
+/// Begins the names of folders that are kept for a resume.
+constexpr const char* kKept = "part.";
+
+bool is_older_than(std::chrono::seconds age, std::time_t changed) {
+  return std::chrono::system_clock::now() - std::chrono::system_clock::from_time_t(changed) >= age;
+}
+
+/// Whether a sweep leaves the folder to whoever resumes it. What it holds is touched last.
+bool is_kept(const UniqueFd& ingest, const std::string& name, std::chrono::seconds kept_for) {
+  if (!name.starts_with(kKept)) return false;
+  const auto folder = sys::try_open_at(ingest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!folder) return true;  // gone just now
+  const std::vector<std::string> files = list_names(*folder);
+  return std::any_of(files.begin(), files.end(), [&](const std::string& file) {
+    const auto info = sys::try_stat_at(*folder, file);
+    return info && !is_older_than(kept_for, info->st_mtime);
+  });
+}
 
 /// The folder's lock when its maker is dead.
 std::optional<FileLock> try_take(const UniqueFd& ingest, const std::string& name) {
@@ -42,6 +62,18 @@ Ingest Ingest::begin(const UniqueFd& root) {
   return Ingest(root, std::move(name), std::move(*lock));
 }
 
+std::optional<Ingest> Ingest::resume(const UniqueFd& root, const std::string& name) {
+  const UniqueFd ingest = sys::open_dir(root, kFolder);
+  const FileLock gate = FileLock::acquire(ingest, kGate, LockMode::shared);
+  std::string folder = kKept + name;
+  sys::try_mkdir_at(ingest, folder, 0700);
+  auto lock = FileLock::try_lock(sys::open_dir(ingest, folder), LockMode::exclusive);
+  // Whoever held it a moment ago may have removed it since it was opened.
+  const auto there = sys::try_stat_at(ingest, folder);
+  if (!lock || !there || there->st_ino != sys::stat_of(lock->fd()).st_ino) return std::nullopt;
+  return Ingest(root, std::move(folder), std::move(*lock));
+}
+
 Ingest::~Ingest() {
   if (!lock_ || !lock_->fd()) return;  // moved from
   try {
@@ -51,13 +83,14 @@ Ingest::~Ingest() {
   }
 }
 
-void Ingest::sweep(const UniqueFd& root) {
+void Ingest::sweep(const UniqueFd& root, std::chrono::seconds kept_for) {
   const UniqueFd ingest = sys::open_dir(root, kFolder);
   std::vector<std::pair<std::string, FileLock>> abandoned;
   {
     const FileLock gate = FileLock::acquire(ingest, kGate, LockMode::exclusive);
     for (const std::string& name : list_names(ingest))
-      if (auto lock = try_take(ingest, name)) abandoned.emplace_back(name, std::move(*lock));
+      if (!is_kept(ingest, name, kept_for))
+        if (auto lock = try_take(ingest, name)) abandoned.emplace_back(name, std::move(*lock));
   }
   // Removing takes time; the locks taken above keep a second sweep away meanwhile.
   for (const auto& [name, lock] : abandoned) remove_tree(ingest, name);

@@ -144,6 +144,10 @@ FileLock Store::begin_adding() const {
   return lock;
 }
 
+void Store::drop_parts() const {
+  Ingest::sweep(*root_, std::chrono::seconds{0});
+}
+
 Image Store::load(const Descriptor& manifest) const {
   return with_context(fmt::format("image {}", manifest.digest.to_string()),
                       [&] { return read_image(reader_of(*blobs_), manifest); });

@@ -73,6 +73,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
   if (!only_images) remove_ended_containers(containers);
   if (all) remove_unused_names(store, in_use_by(store, containers));
   const std::uint64_t before = measure().reclaimable;
+  store.drop_parts();
   collect(store, containers, Freeing::now);
   const std::uint64_t after = measure().reclaimable;
   if (before > 0 && after >= before)

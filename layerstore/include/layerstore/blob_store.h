@@ -27,6 +27,12 @@ class BlobWriter final : public ByteSink {
   /// Already there is success. A synced blob takes the place of the one there, and so heals it.
   Digest commit();
   std::uint64_t size() const { return size_; }
+  /// How many bytes of the blob an earlier writer left. They have to be written like all others, so that they
+  /// are hashed; on disk they stay as they are.
+  std::uint64_t kept() const { return kept_; }
+  /// What was written stays for a later BlobStore::resume(), unless it is too little to be worth it. Nothing
+  /// else may be called afterwards.
+  void keep();
   /// What was written so far, from its start.
   UniqueFd open_written() const;
   /// Of what was written; the hash is ended by the first call, and nothing may be written afterwards.
@@ -35,6 +41,7 @@ class BlobWriter final : public ByteSink {
  private:
   friend class BlobStore;
   BlobWriter(const UniqueFd& blobs, Ingest ingest, DigestAlgorithm algorithm, Durability durability);
+  BlobWriter(const UniqueFd& blobs, Ingest ingest, const Descriptor& blob);
 
   const UniqueFd& blobs_;
   Ingest ingest_;
@@ -43,6 +50,7 @@ class BlobWriter final : public ByteSink {
   std::optional<Digest> digest_;
   Durability durability_;
   std::uint64_t size_ = 0;
+  std::uint64_t kept_ = 0;
   std::unique_ptr<EarlyWriteback> writeback_;  ///< null when the blob is not synced
 };
 
@@ -63,6 +71,9 @@ class BlobStore {
   std::string read(const Digest& digest) const;
   BlobWriter begin(DigestAlgorithm algorithm = DigestAlgorithm::sha256,
                    Durability durability = Durability::synced) const;
+  /// A durable blob that takes up what an earlier writer of it left, see BlobWriter::kept(): one that ended
+  /// in keep(), or whose process was killed. With none, or while another process is at it, it begins anew.
+  BlobWriter resume(const Descriptor& blob) const;
   /// Stores a small document; already there is success.
   Descriptor put(std::string_view bytes, std::string_view media_type) const;
   /// Gives a file of the same file system one more name: that of the blob whose bytes it has, which the

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -51,6 +52,14 @@ Image import_tar(const Store& store, ByteSource& tar, const std::string& name, c
 /// pass: verified against `blob` and `diff_id` before either becomes visible. The caller holds
 /// Store::share().
 void receive_layer(const Store& store, ByteSource& compressed, const Descriptor& blob, const Digest& diff_id);
+
+/// Writes the bytes of a blob from `offset` on to `out`, and may call it from any thread.
+using FetchRest = std::function<void(std::uint64_t offset, ByteSink& out)>;
+
+/// As above, of a blob that `fetch` brings while it is unpacked. What came before a failure that may pass
+/// (unavailable, cancelled, unauthorized, or a kill) is kept, and the next call asks for the rest only. When
+/// what was kept does not fit, it is thrown away and everything fetched.
+void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch);
 
 /// Whether the layer can be had from what the store holds, and makes it ready if so. False when the blob is
 /// absent or damaged: receiving it heals that. Throws corrupt when the blob is another layer. The caller

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,9 @@ class Ingest {
  public:
   /// `root` is the store's folder and must outlive it.
   static Ingest begin(const UniqueFd& root);
+  /// As begin(), of the folder that is kept for `name`: what is in it comes from an earlier call that ended
+  /// in keep() or was killed. Empty when somebody else is at it.
+  static std::optional<Ingest> resume(const UniqueFd& root, const std::string& name);
   Ingest(Ingest&&) noexcept = default;
   Ingest& operator=(Ingest&&) = delete;
   ~Ingest();
@@ -22,8 +26,13 @@ class Ingest {
   /// Another process, forked with this object, removes it: here only the hold on it ends.
   void leave() { lock_.reset(); }
 
-  /// Removes what dead processes left behind, recognised by its lock being free.
-  static void sweep(const UniqueFd& root);
+  /// It stays for a later resume(): here only the hold on it ends.
+  void keep() { lock_.reset(); }
+
+  /// Removes what dead processes left behind, recognised by its lock being free; what is kept for a resume()
+  /// only when it was not touched for `kept_for`.
+  static void sweep(const UniqueFd& root, std::chrono::seconds kept_for = kKeptFor);
+  static constexpr std::chrono::seconds kKeptFor = std::chrono::hours{24 * 7};
 
  private:
   Ingest(const UniqueFd& root, std::string name, FileLock lock);

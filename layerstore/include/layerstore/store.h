@@ -69,6 +69,9 @@ class Store {
   /// As share(), for what takes longer: removes first what killed commits and pulls left behind.
   FileLock begin_adding() const;
 
+  /// Removes what pulls that failed keep for the next try, however young (commit.h, receive_layer).
+  void drop_parts() const;
+
   /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
   Image load(const Descriptor& manifest) const;
 
