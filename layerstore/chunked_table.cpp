@@ -1,0 +1,282 @@
+#include "chunked_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/base64.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "codec_zstd.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr std::uint64_t kSkippableHeader = 8;
+constexpr std::uint64_t kFooterSize = 64;
+constexpr std::string_view kFooterMagic = "GNUlInUx";
+constexpr std::uint64_t kMaxRaw = std::uint64_t{150} * 1024 * 1024;  // as other readers have it
+constexpr std::size_t kMaxLine = 16 * 1024 * 1024;
+
+std::optional<std::vector<std::uint64_t>> parse_numbers(const std::string& text, std::size_t count) {
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& part : split(text, ':')) {
+    const auto number = parse_number(part);
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers.size() == count ? std::optional(std::move(numbers)) : std::nullopt;
+}
+
+/// Both documents lie one after the other before the footer's frame.
+bool is_plausible(const ChunkedPlaces& places, std::uint64_t blob_size) {
+  const auto within = [&](std::uint64_t offset, std::uint64_t size) {
+    return offset >= kSkippableHeader && size > 0 && size <= kMaxRaw && offset <= blob_size &&
+           size <= blob_size - offset;
+  };
+  return within(places.table, places.table_size) && within(places.split, places.split_size) &&
+         places.split >= places.table + places.table_size;
+}
+
+std::string annotation(const Descriptor& blob, const char* key) {
+  const auto found = blob.annotations.find(std::string("io.github.containers.zstd-chunked.") + key);
+  return found == blob.annotations.end() ? "" : found->second;
+}
+
+/// What a compressed document unpacks to, read in pieces and never more than kMaxRaw bytes of it.
+class DocumentSource final : public ByteSource {
+ public:
+  explicit DocumentSource(std::string_view packed)
+      : packed_(packed), plain_(make_zstd_decompressor(packed_)) {}
+  std::size_t read(std::span<std::byte> out) override {
+    const std::size_t count = plain_->read(out);
+    read_ += count;
+    if (read_ > kMaxRaw) throw Error::make(Errc::invalid, "a table of more than {} bytes", kMaxRaw);
+    return count;
+  }
+
+ private:
+  StringSource packed_;
+  std::unique_ptr<ByteSource> plain_;
+  std::uint64_t read_ = 0;
+};
+
+/// An iterator over a source's bytes, as nlohmann's parser wants it.
+class Bytes {
+ public:
+  using difference_type = std::ptrdiff_t;
+  using value_type = char;
+  using pointer = const char*;
+  using reference = const char&;
+  using iterator_category = std::input_iterator_tag;
+
+  Bytes() = default;
+  explicit Bytes(ByteSource& source) : state_(std::make_shared<State>(source)) { fill(); }
+  reference operator*() const { return state_->buffer[state_->at]; }
+  Bytes& operator++() {
+    if (++state_->at == state_->size) fill();
+    return *this;
+  }
+  bool operator==(const Bytes& other) const { return is_end() == other.is_end(); }
+  bool operator!=(const Bytes& other) const { return !(*this == other); }
+
+ private:
+  struct State {
+    explicit State(ByteSource& from) : source(from), buffer(64 * 1024) {}
+    ByteSource& source;
+    std::vector<char> buffer;
+    std::size_t at = 0;
+    std::size_t size = 0;
+  };
+  bool is_end() const { return !state_ || state_->size == 0; }
+  void fill() {
+    state_->size = state_->source.read(std::as_writable_bytes(std::span(state_->buffer)));
+    state_->at = 0;
+  }
+  std::shared_ptr<State> state_;
+};
+
+/// Collects from the table's entries only what says where data are: the whole of it as values would take ten
+/// times its size.
+class TableReader final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit TableReader(std::uint64_t end) : end_(end) {}
+
+  std::vector<PackedData> finish() {
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      const std::uint64_t next = i + 1 < found_.size() ? found_[i + 1].offset : end_;
+      PackedData& data = found_[i];
+      if (data.size == 0) {  // a chunk: it ends where the next one begins, the last where its file does
+        const std::uint64_t file_end = std::min(ends_[i], next);
+        if (file_end <= data.offset) throw Error(Errc::invalid, "the table's data have no end");
+        data.size = file_end - data.offset;
+      }
+      if (data.offset > next || data.size > next - data.offset)
+        throw Error(Errc::invalid, "the table's data overlap or lie beyond it");
+    }
+    return std::move(found_);
+  }
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (depth_ != kEntryDepth) return true;
+    if (key_ == "offset") offset_ = value;
+    if (key_ == "endOffset") end_offset_ = value;
+    return true;
+  }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t& value) override {
+    if (depth_ != kEntryDepth) return true;
+    if (key_ == "digest") digest_ = value;
+    if (key_ == "chunkDigest") chunk_digest_ = value;
+    if (key_ == "chunkType") chunk_type_ = value;
+    return true;
+  }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    if (++depth_ > kMaxDepth) return false;
+    if (depth_ == kEntryDepth) begin_entry();
+    return true;
+  }
+  bool key(string_t& value) override {
+    if (depth_ == kEntryDepth) key_ = value;
+    return true;
+  }
+  bool end_object() override {
+    if (depth_-- == kEntryDepth) end_entry();
+    return true;
+  }
+  bool start_array(std::size_t) override { return ++depth_ <= kMaxDepth; }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  static constexpr int kEntryDepth = 3;  // {"entries":[{
+  static constexpr int kMaxDepth = 16;
+
+  void begin_entry() {
+    offset_.reset();
+    end_offset_.reset();
+    digest_.clear();
+    chunk_digest_.clear();
+    chunk_type_.clear();
+    key_.clear();
+  }
+  void end_entry() {
+    if (end_offset_) file_end_ = *end_offset_;
+    const std::string& name = chunk_digest_.empty() ? digest_ : chunk_digest_;
+    if (!offset_ || name.empty() || chunk_type_ == "zeros") return;
+    const auto digest = Digest::try_parse(name);
+    if (!digest) throw Error(Errc::invalid, "the table has a digest that is none");
+    const bool is_whole = chunk_digest_.empty() && end_offset_;
+    if (is_whole && *end_offset_ <= *offset_) throw Error(Errc::invalid, "the table's data have no end");
+    found_.push_back({.digest = *digest, .offset = *offset_, .size = is_whole ? *end_offset_ - *offset_ : 0});
+    ends_.push_back(file_end_);
+  }
+
+  const std::uint64_t end_;
+  std::vector<PackedData> found_;
+  std::vector<std::uint64_t> ends_;  ///< of the file, for each of them
+  std::uint64_t file_end_ = 0;
+  int depth_ = 0;
+  std::string key_;
+  std::optional<std::uint64_t> offset_;
+  std::optional<std::uint64_t> end_offset_;
+  std::string digest_;
+  std::string chunk_digest_;
+  std::string chunk_type_;
+};
+
+std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t index) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i)
+    value |= std::uint64_t{std::to_integer<std::uint8_t>(bytes[index * 8 + i])} << (8 * i);
+  return value;
+}
+
+}  // namespace
+
+std::uint64_t ChunkedPlaces::tail() const {
+  return table - kSkippableHeader;
+}
+
+std::optional<ChunkedPlaces> find_chunked_places(const Descriptor& blob) {
+  const auto digest = Digest::try_parse(annotation(blob, "manifest-checksum"));
+  const auto table = parse_numbers(annotation(blob, "manifest-position"), 4);
+  const auto split_place = parse_numbers(annotation(blob, "tarsplit-position"), 3);
+  if (!digest || !table || !split_place) return std::nullopt;
+  ChunkedPlaces places{.table_digest = *digest,
+                       .table = (*table)[0],
+                       .table_size = (*table)[1],
+                       .split = (*split_place)[0],
+                       .split_size = (*split_place)[1]};
+  return is_plausible(places, blob.size) ? std::optional(places) : std::nullopt;
+}
+
+std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint64_t size) {
+  if (size < kFooterSize) return std::nullopt;
+  std::array<std::byte, kFooterSize> footer{};
+  if (sys::pread_some(blob, footer, size - kFooterSize) != footer.size()) return std::nullopt;
+  if (std::memcmp(footer.data() + 56, kFooterMagic.data(), kFooterMagic.size()) != 0) return std::nullopt;
+  ChunkedPlaces places{.table_digest = digest_of(""),
+                       .table = number_at(footer, 0),
+                       .table_size = number_at(footer, 1),
+                       .split = number_at(footer, 4),
+                       .split_size = number_at(footer, 5)};
+  return is_plausible(places, size) ? std::optional(places) : std::nullopt;
+}
+
+std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end) {
+  DocumentSource document(packed);
+  TableReader reader(end);
+  if (!nlohmann::json::sax_parse(Bytes(document), Bytes(), &reader))
+    throw Error(Errc::invalid, "the table of contents is not JSON");
+  return reader.finish();
+}
+
+void read_tar_split(std::string_view packed, const TakeFraming& take) {
+  DocumentSource document(packed);
+  std::string framing;
+  std::string line;
+  const auto end_line = [&] {
+    if (line.empty()) return;
+    const Json json = parse_json(line, "tar-split");
+    const bool is_segment = json.value("type", 0) == 2;
+    if (is_segment && json.contains("payload") && json["payload"].is_string()) {
+      const auto bytes = base64_decode(json["payload"].get_ref<const std::string&>());
+      if (!bytes) throw Error(Errc::invalid, "the tar-split is not base64");
+      framing += *bytes;
+    } else if (!is_segment && json.value("size", std::uint64_t{0}) > 0) {
+      take(framing);
+      framing.clear();
+    }
+    line.clear();
+  };
+  std::vector<std::byte> buffer(64 * 1024);
+  for (std::size_t count = document.read(buffer); count > 0; count = document.read(buffer)) {
+    std::string_view text{reinterpret_cast<const char*>(buffer.data()), count};
+    while (!text.empty()) {
+      const std::size_t length = std::min(text.find('\n'), text.size());
+      line += text.substr(0, length);
+      if (line.size() > kMaxLine) throw Error(Errc::invalid, "the tar-split has a line that is too long");
+      if (length == text.size()) break;
+      end_line();
+      text.remove_prefix(length + 1);
+    }
+  }
+  end_line();
+  take(framing);
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/stream.h"
+#include "layerstore/descriptor.h"
+#include "layerstore/digest.h"
+
+/// Reads what chunked_toc.h writes, and podman's: where in a zstd:chunked blob each file's data are.
+namespace lay::layerstore {
+
+/// Where the documents at a blob's end are, as the annotations of its descriptor say. Offsets are those of
+/// the compressed documents, behind the headers of the skippable frames they lie in.
+struct ChunkedPlaces {
+  Digest table_digest;  ///< of the compressed table
+  std::uint64_t table = 0;
+  std::uint64_t table_size = 0;
+  std::uint64_t split = 0;
+  std::uint64_t split_size = 0;
+  /// Where the frames of the tar end and the first skippable one begins.
+  std::uint64_t tail() const;
+};
+
+/// Empty for a blob that is not zstd:chunked, or whose annotations contradict themselves.
+std::optional<ChunkedPlaces> find_chunked_places(const Descriptor& blob);
+/// The same from the blob itself: its last 64 bytes; `table_digest` is of what stands there.
+std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint64_t size);
+
+/// Data of one file, or a chunk of it, as they lie in the blob: one or several whole zstd frames.
+struct PackedData {
+  Digest digest;  ///< of the data
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;  ///< in the blob
+};
+
+/// Of a compressed table of contents, in the order of the blob. Throws invalid on anything that is no table
+/// or whose data overlap, or lie beyond `end`.
+std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end);
+
+/// Hears of all bytes between two files' data: of what stands in front of the first, behind each, …
+using TakeFraming = std::function<void(std::string_view framing)>;
+/// Of a compressed tar-split. Throws invalid.
+void read_tar_split(std::string_view packed, const TakeFraming& take);
+
+}  // namespace lay::layerstore

@@ -1,0 +1,170 @@
+#include "layerstore/layout.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "annotations.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "image_reader.h"
+#include "layer_stream.h"
+#include "layerstore/commit.h"
+#include "layerstore/media_types.h"
+#include "store_file.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr const char* kIndex = "index.json";
+constexpr const char* kLayout = "oci-layout";
+constexpr const char* kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
+
+std::string blob_path(const Digest& digest) {
+  return "blobs/" + digest.algorithm_name() + "/" + digest.hex();
+}
+
+UniqueFd open_part(const UniqueFd& folder, const std::string& path) {
+  auto file = try_open_regular(folder, path);
+  if (!file) throw Error::make(Errc::not_found, "'{}' is missing", path);
+  return std::move(*file);
+}
+
+Index read_index(const UniqueFd& folder) {
+  return with_context(kIndex,
+                      [&] { return parse_index(sys::read_all(open_part(folder, kIndex), kMaxJsonBytes)); });
+}
+
+std::string name_of(const Descriptor& manifest) {
+  const auto found = manifest.annotations.find(kRefName);
+  return found == manifest.annotations.end() ? "" : found->second;
+}
+
+Descriptor choose(const Index& index, const std::string& name) {
+  if (name.empty() && index.manifests.size() == 1) return index.manifests.front();
+  for (const Descriptor& manifest : index.manifests)
+    if (!name.empty() && name_of(manifest) == name) return manifest;
+  if (name.empty())
+    throw Error::make(Errc::invalid, "{} images are in it, and none was chosen", index.manifests.size())
+        .with_hint("append :NAME");
+  throw Error::make(Errc::not_found, "no image '{}' is in it", printable(name));
+}
+
+/// A document of the layout, checked against its digest.
+std::string read_document(const UniqueFd& folder, const Descriptor& descriptor) {
+  std::string text = sys::read_all(open_part(folder, blob_path(descriptor.digest)), kMaxJsonBytes);
+  Hasher hasher(descriptor.digest.algorithm());
+  hasher.update(std::as_bytes(std::span(text)));
+  if (const Digest got = hasher.finish(); got != descriptor.digest)
+    throw Error::make(Errc::corrupt, "blob: got {}, expected {}", got.to_string(),
+                      descriptor.digest.to_string());
+  return text;
+}
+
+/// The manifest itself, or the one for the platform in an index of them.
+Descriptor resolve(const UniqueFd& folder, Descriptor chosen, const Platform& platform) {
+  for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
+    const std::string text = read_document(folder, chosen);
+    if (classify_document(text, chosen.media_type) == DocumentKind::manifest) return chosen;
+    chosen = choose_platform(parse_index(text), platform);
+  }
+  throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep", kMaxIndexDepth);
+}
+
+void take_layer(const Store& store, const UniqueFd& folder, const Descriptor& blob, const Digest& diff_id,
+                Progress& progress) {
+  const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
+  if (is_layer_stored(store, blob, diff_id)) return task->done("already there");
+  const UniqueFd file = open_part(folder, blob_path(blob.digest));
+  FdSource source(file);
+  receive_layer(store, source, blob, diff_id);
+  task->done("copied");
+}
+
+void put_document(const Store& store, const UniqueFd& folder, const Descriptor& descriptor) {
+  BlobWriter writer = store.blobs().begin(descriptor.digest.algorithm());
+  const std::string text = read_document(folder, descriptor);
+  writer.write(std::as_bytes(std::span(text)));
+  writer.commit(descriptor);
+}
+
+/// Copies one blob, hashing it on its way, unless it is there.
+void copy_blob(const Store& store, const UniqueFd& folder, const Descriptor& blob) {
+  const std::string path = blob_path(blob.digest);
+  const auto there = sys::try_stat_at(folder, path);
+  if (there && S_ISREG(there->st_mode) && std::cmp_equal(there->st_size, blob.size)) return;
+  sys::try_mkdir_at(folder, "blobs/" + blob.digest.algorithm_name(), 0755);
+  const std::string part = path + ".part";
+  sys::try_unlink_at(folder, part);
+  const UniqueFd out = sys::open_at(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  const UniqueFd in = store.blobs().open(blob.digest);
+  FdSource source(in);
+  HashingSource hashed(source, blob.digest.algorithm());
+  FdSink sink(out);
+  pump(hashed, sink);
+  if (const Digest got = hashed.digest(); got != blob.digest) {
+    sys::try_unlink_at(folder, part);
+    throw Error::make(Errc::corrupt, "blob {} in the store is damaged: got {}", blob.digest.to_string(),
+                      got.to_string())
+        .with_hint("lay fsck --repair");
+  }
+  sys::fsync(out);
+  sys::rename_at(folder, part, folder, path);
+}
+
+UniqueFd make_layout(const std::string& path) {
+  sys::try_mkdir_at(sys::cwd(), path, 0755);
+  UniqueFd folder = sys::open_dir(sys::cwd(), path);
+  if (try_open_regular(folder, kLayout)) return folder;
+  if (!list_names(folder).empty())
+    throw Error::make(Errc::invalid, "'{}' is neither empty nor an OCI layout", path);
+  sys::try_mkdir_at(folder, "blobs", 0755);
+  replace_file(folder, kIndex, write_index({.media_type = std::string(media_type::kIndex)}), 0644);
+  replace_file(folder, kLayout, kLayoutText, 0644);
+  return folder;
+}
+
+}  // namespace
+
+Image read_layout(const Store& store, const std::string& path, const std::string& name,
+                  const Platform& platform, Progress& progress) {
+  return with_context(fmt::format("layout '{}'", path), [&] {
+    const UniqueFd folder = sys::open_dir(sys::cwd(), path);
+    const Descriptor chosen = resolve(folder, choose(read_index(folder), name), platform);
+    const ReadDocument read = [&](const Descriptor& descriptor) { return read_document(folder, descriptor); };
+    Image image =
+        read_image(read, {.media_type = chosen.media_type, .digest = chosen.digest, .size = chosen.size});
+    for (std::size_t i = 0; i < image.manifest.layers.size(); ++i)
+      take_layer(store, folder, image.manifest.layers[i], image.config.diff_ids.at(i), progress);
+    put_document(store, folder, image.manifest.config);
+    put_document(store, folder, image.descriptor);
+    return image;
+  });
+}
+
+void write_layout(const Store& store, const Image& image, const std::string& path, const std::string& name) {
+  with_context(fmt::format("layout '{}'", path), [&] {
+    const UniqueFd folder = make_layout(path);
+    for (const Descriptor& layer : image.manifest.layers) copy_blob(store, folder, layer);
+    copy_blob(store, folder, image.manifest.config);
+    copy_blob(store, folder, image.descriptor);
+    Index index = read_index(folder);
+    std::erase_if(index.manifests, [&](const Descriptor& old) {
+      return name.empty() ? old.digest == image.descriptor.digest && name_of(old).empty()
+                          : name_of(old) == name;
+    });
+    Descriptor entry{.media_type = image.descriptor.media_type,
+                     .digest = image.descriptor.digest,
+                     .size = image.descriptor.size};
+    if (!name.empty()) entry.annotations[kRefName] = name;
+    index.manifests.push_back(std::move(entry));
+    replace_file(folder, kIndex, write_index(index), 0644);
+  });
+}
+
+}  // namespace lay::layerstore
