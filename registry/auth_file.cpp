@@ -45,13 +45,6 @@ Json to_entry(const Credentials& credentials) {
   return {{"auth", base64_encode(credentials.username + ":" + credentials.password)}};
 }
 
-[[noreturn]] void refuse_helper(const std::string& domain, const std::string& helper) {
-  throw Error::make(Errc::unsupported,
-                    "the login of '{}' lies with credential helper '{}', which lay cannot ask", domain,
-                    printable(helper))
-      .with_hint("give the login with --creds, or another file with --authfile");
-}
-
 }  // namespace
 
 std::string normalise_key(const std::string& key) {
@@ -92,15 +85,13 @@ const Json* AuthFile::auths() const {
 }
 
 std::optional<Credentials> AuthFile::find(const std::string& domain, const std::string& repository) const {
-  check_no_helper_of(domain);
   const Json* entries = auths();
   if (entries == nullptr) return std::nullopt;
   for (const std::string& wanted : plan_lookup(domain, repository))
     for (const auto& [key, entry] : entries->items()) {
       if (normalise_key(key) != wanted) continue;
-      if (auto credentials = with_context(wanted, [&] { return read_entry(entry); })) return credentials;
       // docker keeps an empty entry for each login that its store holds
-      if (const std::string store = creds_store(); !store.empty()) refuse_helper(domain, store);
+      if (auto credentials = with_context(wanted, [&] { return read_entry(entry); })) return credentials;
     }
   return std::nullopt;
 }
@@ -109,13 +100,16 @@ std::string AuthFile::creds_store() const {
   return format_ == Format::legacy ? std::string() : json_string_or(document_, "credsStore", "");
 }
 
-void AuthFile::check_no_helper_of(const std::string& domain) const {
+std::string AuthFile::helper_of(const std::string& domain) const {
   const Json* helpers = format_ == Format::legacy ? nullptr : json_find(document_, "credHelpers");
-  if (helpers == nullptr) return;
+  if (helpers == nullptr) return {};
   if (!helpers->is_object()) throw Error(Errc::invalid, "'credHelpers' is not an object");
-  for (const auto& [key, helper] : helpers->items())
-    if (normalise_key(key) == domain)
-      refuse_helper(domain, helper.is_string() ? helper.get<std::string>() : "?");
+  for (const auto& [key, helper] : helpers->items()) {
+    if (normalise_key(key) != domain) continue;
+    if (!helper.is_string()) throw Error(Errc::invalid, "a member of 'credHelpers' is not a string");
+    return helper.get<std::string>();
+  }
+  return {};
 }
 
 Json& AuthFile::auths_for_change() {
@@ -127,8 +121,6 @@ Json& AuthFile::auths_for_change() {
 }
 
 void AuthFile::set(const std::string& domain, const std::string& key, const Credentials& credentials) {
-  check_no_helper_of(domain);
-  if (const std::string store = creds_store(); !store.empty()) refuse_helper(domain, store);
   erase(domain);
   auths_for_change()[key] = to_entry(credentials);
 }

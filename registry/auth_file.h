@@ -19,11 +19,14 @@ class AuthFile {
   /// Throws invalid; no message quotes the content.
   AuthFile(const std::string& text, Format format);
 
+  /// The credential helper that alone knows the host's login ("credHelpers"); empty: none.
+  std::string helper_of(const std::string& domain) const;
+  /// The one that knows every login which the file does not hold ("credsStore"); empty: none.
+  std::string creds_store() const;
   /// For the most specific key: "host/team/app", "host/team", "host". Throws invalid when its entry cannot be
-  /// read, unsupported when the login lies with a credential helper or is of a kind lay does not use.
+  /// read, unsupported when the login is of a kind lay does not use.
   std::optional<Credentials> find(const std::string& domain, const std::string& repository) const;
-  /// Replaces every entry of the host itself; `key` is how this file names it. Throws unsupported when a
-  /// helper would be asked before the new entry.
+  /// Replaces every entry of the host itself; `key` is how this file names it.
   void set(const std::string& domain, const std::string& key, const Credentials& credentials);
   /// Drops the entries of the host itself; false when there was none.
   bool erase(const std::string& domain);
@@ -32,9 +35,6 @@ class AuthFile {
  private:
   const Json* auths() const;
   Json& auths_for_change();
-  /// Empty when there is none.
-  std::string creds_store() const;
-  void check_no_helper_of(const std::string& domain) const;
 
   Json document_;
   Format format_;

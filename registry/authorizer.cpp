@@ -40,7 +40,8 @@ HttpRequest plan_token_get(const Url& realm, const std::string& service, const s
                            const std::string& basic) {
   HttpRequest request{.url = realm, .authorization = basic};
   if (!service.empty()) request.url = request.url.with_query("service", service);
-  if (!scope.empty()) request.url = request.url.with_query("scope", scope);
+  for (const std::string& part : split(scope, ' '))
+    if (!part.empty()) request.url = request.url.with_query("scope", part);
   return request;
 }
 

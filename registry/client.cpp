@@ -7,10 +7,34 @@
 #include "api_error.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "blob_range.h"
 #include "layerstore/media_types.h"
 #include "redirect.h"
+#include "retry.h"
+#include "upload.h"
 
 namespace lay::registry {
+
+/// Keeps what its target throws, so that a full disk here is not told as the registry's failure.
+class KeepingSink final : public ByteSink {
+ public:
+  explicit KeepingSink(ByteSink& target) : target_(target) {}
+  void write(std::span<const std::byte> bytes) override {
+    try {
+      target_.write(bytes);
+    } catch (...) {
+      failure_ = std::current_exception();
+      throw Error(Errc::cancelled, "given up");
+    }
+  }
+  void rethrow_failure() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  ByteSink& target_;
+  std::exception_ptr failure_;
+};
 
 namespace {
 
@@ -18,9 +42,17 @@ using layerstore::Descriptor;
 using layerstore::Digest;
 namespace media_type = layerstore::media_type;
 
+constexpr int kMaxPages = 10'000;
+constexpr int kMaxRefusals = 3;  // status 401, of one request
+
 std::optional<Credentials> find_credentials(const Reference& reference, const Connection& connection) {
   if (connection.credentials) return connection.credentials;
   return CredentialStore(connection.authfile).find(reference.domain, reference.repository);
+}
+
+const char* actions_of(Access access) {
+  if (access == Access::pull) return "pull";
+  return access == Access::push ? "pull,push" : "pull,delete";
 }
 
 std::string accept_header() {
@@ -53,27 +85,6 @@ Digest verify_document(const std::string& bytes, const std::optional<Digest>& ex
   return got;
 }
 
-/// Keeps what its target throws, so that a full disk here is not told as the registry's failure.
-class KeepingSink final : public ByteSink {
- public:
-  explicit KeepingSink(ByteSink& target) : target_(target) {}
-  void write(std::span<const std::byte> bytes) override {
-    try {
-      target_.write(bytes);
-    } catch (...) {
-      failure_ = std::current_exception();
-      throw Error(Errc::cancelled, "given up");
-    }
-  }
-  void rethrow_failure() const {
-    if (failure_) std::rethrow_exception(failure_);
-  }
-
- private:
-  ByteSink& target_;
-  std::exception_ptr failure_;
-};
-
 std::string without_parameters(std::string content_type) {
   content_type.resize(std::min(content_type.find_first_of("; \t"), content_type.size()));
   return content_type;
@@ -81,9 +92,21 @@ std::string without_parameters(std::string content_type) {
 
 }  // namespace
 
+Connection connection_to(const ImageSource& source, const std::string& domain, Connection connection) {
+  if (source.insecure) connection.tls_verify = TlsVerify::off;
+  if (source.reference.domain != domain) connection.credentials.reset();
+  return connection;
+}
+
 HttpOptions http_options(const std::string& domain, const Connection& connection) {
-  if (connection.tls_verify == TlsVerify::required) return {};
-  return {.unverified_host = plan_endpoints(domain, connection.tls_verify).front().host()};
+  const Url base = plan_endpoints(domain, TlsVerify::required).back();
+  HttpOptions options{
+      .tls = read_tls_files(connection.cert_dir ? std::vector{*connection.cert_dir} : cert_folders(domain)),
+      .tls_origin = fmt::format("{}:{}", base.host(), base.port()),
+      .stall_seconds = connection.patience.stall_seconds};
+  if (connection.tls_verify == TlsVerify::off)
+    options.unverified_host = plan_endpoints(domain, connection.tls_verify).front().host();
+  return options;
 }
 
 /// Puts the registry's name in front of what goes wrong, and says how to log in where that may help.
@@ -101,8 +124,9 @@ decltype(auto) RegistryClient::in_context(Body&& body) const {
 
 RegistryClient::RegistryClient(const Reference& reference, Access access, const Connection& connection)
     : domain_(reference.domain),
+      patience_(connection.patience),
       repository_(reference.repository),
-      scope_(fmt::format("repository:{}:{}", repository_, access == Access::pull ? "pull" : "pull,push")),
+      scope_(fmt::format("repository:{}:{}", repository_, actions_of(access))),
       http_(http_options(domain_, connection)),
       endpoint_(find_endpoint(http_, domain_, connection.tls_verify)),
       authorizer_(http_, endpoint_, domain_, find_credentials(reference, connection)) {
@@ -114,14 +138,28 @@ Url RegistryClient::url_of(const std::string& path) const {
   return endpoint_.base.resolve(fmt::format("/v2/{}/{}", repository_, path));
 }
 
-/// Sends with what the registry is known to want, and once more when it turns out to want something else.
-HttpResponse RegistryClient::exchange(HttpRequest request) const {
+/// Sends with what the registry is known to want, and again when it turns out to want something else. Other
+/// threads may use up a token between our getting and showing it, so one answer may not be enough.
+Answer RegistryClient::try_exchange(HttpRequest request, const std::string& scope) const {
   const bool is_ours = request.url.same_origin(endpoint_.base);
-  if (is_ours) request.authorization = authorizer_.current(scope_);
-  HttpResponse response = http_.follow(request);
-  if (response.status != 401 || !is_ours || !response.url.same_origin(endpoint_.base)) return response;
-  request.authorization = authorizer_.answer(response, scope_, request.authorization, request.stop);
-  return http_.follow(std::move(request));
+  if (is_ours) request.authorization = authorizer_.current(scope);
+  for (int refusals = 0;; ++refusals) {
+    Answer answer = http_.try_follow(request);
+    const auto* response = std::get_if<HttpResponse>(&answer);
+    const bool is_refused = response != nullptr && response->status == 401 && is_ours &&
+                            response->url.same_origin(endpoint_.base);
+    if (!is_refused || refusals == kMaxRefusals) return answer;
+    request.authorization = authorizer_.answer(*response, scope, request.authorization, request.stop);
+  }
+}
+
+/// For requests that may be repeated as a whole.
+HttpResponse RegistryClient::exchange(const HttpRequest& request) const {
+  Retries retries(patience_, request.stop);
+  for (;;) {
+    Answer answer = try_exchange(request);
+    if (!retries.again(answer)) return require_response(std::move(answer));
+  }
 }
 
 Document RegistryClient::get_manifest(const std::string& selector,
@@ -149,19 +187,56 @@ bool RegistryClient::has_blob(const Digest& digest, const std::stop_token& stop)
   });
 }
 
-void RegistryClient::get_blob(const Descriptor& blob, ByteSink& out, const std::stop_token& stop) const {
-  KeepingSink sink(out);
+void RegistryClient::get_blob(const Descriptor& blob, std::uint64_t offset, ByteSink& out,
+                              const std::stop_token& stop) const {
+  KeepingSink keeping(out);
+  BlobRange range(blob, offset, keeping);
+  get_range_into(range, keeping, stop);
+}
+
+void RegistryClient::get_blob_piece(const Descriptor& blob, std::uint64_t offset, std::uint64_t size,
+                                    ByteSink& out, const std::stop_token& stop) const {
+  KeepingSink keeping(out);
+  BlobRange range(blob, offset, size, keeping);
+  get_range_into(range, keeping, stop);
+  if (!range.is_complete())
+    throw Error::make(Errc::unavailable, "blob {}: the part ends at {}, expected {}", blob.digest.to_string(),
+                      range.position(), offset + size);
+}
+
+void RegistryClient::get_range_into(BlobRange& range, const KeepingSink& out,
+                                    const std::stop_token& stop) const {
   try {
-    in_context([&] {
-      const std::string path = "blobs/" + blob.digest.to_string();
-      const HttpResponse response =
-          exchange({.url = url_of(path), .sink = &sink, .limit = blob.size, .stop = stop});
-      if (!response.ok()) throw api_error(response, "blob " + blob.digest.to_string());
-    });
+    in_context([&] { get_range(range, stop); });
   } catch (const Error&) {
-    sink.rethrow_failure();
+    out.rethrow_failure();
     throw;
   }
+}
+
+/// Asks for what is still missing until it is there. A server that sends something else than was asked for is
+/// asked for the whole.
+void RegistryClient::get_range(BlobRange& range, const std::stop_token& stop) const {
+  const Url url = url_of("blobs/" + range.blob().digest.to_string());
+  Retries retries(patience_, stop);
+  do {
+    const std::uint64_t before = range.position();
+    Answer answer;
+    try {
+      answer = try_exchange(range.plan(url, stop));
+    } catch (const Error&) {
+      if (range.ask_for_whole(nullptr)) continue;
+      throw;
+    }
+    if (range.position() > before) retries.progress();
+    const auto* response = std::get_if<HttpResponse>(&answer);
+    if (response != nullptr && response->ok()) {
+      if (range.is_partial() && range.position() > before) continue;
+      return;
+    }
+    if (range.ask_for_whole(response) || retries.again(answer)) continue;
+    throw api_error(require_response(std::move(answer)), "blob " + range.blob().digest.to_string());
+  } while (!range.is_complete());
 }
 
 std::string RegistryClient::read_blob(const Descriptor& blob) const {
@@ -169,7 +244,7 @@ std::string RegistryClient::read_blob(const Descriptor& blob) const {
   if (blob.size > kMaxJsonBytes)
     throw Error::make(Errc::invalid, "{}: {} bytes, expected at most {}", what, blob.size, kMaxJsonBytes);
   StringSink sink;
-  get_blob(blob, sink, {});
+  get_blob(blob, 0, sink, {});
   return in_context([&] {
     if (sink.text().size() != blob.size)
       throw Error::make(Errc::corrupt, "{}: got {} bytes, expected {}", what, sink.text().size(), blob.size);
@@ -181,30 +256,83 @@ std::string RegistryClient::read_blob(const Descriptor& blob) const {
   });
 }
 
-/// distribution-spec "Pushing a blob monolithically", POST then PUT: where the bytes go.
-Url RegistryClient::begin_upload(const Digest& digest, const std::stop_token& stop) const {
-  const HttpResponse response =
-      exchange({.method = "POST", .url = url_of("blobs/uploads/"), .body = text_body("", ""), .stop = stop});
-  if (!response.ok()) throw api_error(response, "begin the upload of blob " + digest.to_string());
+std::optional<Digest> RegistryClient::find_manifest(const std::string& selector) const {
+  return in_context([&]() -> std::optional<Digest> {
+    const HttpResponse response =
+        exchange({.method = "HEAD", .url = url_of("manifests/" + selector), .headers = {accept_header()}});
+    if (response.ok()) return named_digest(response);
+    if (response.status == 404) return std::nullopt;
+    throw api_error(response, fmt::format("manifest of {}:{}", repository_, selector));
+  });
+}
+
+Url RegistryClient::upload_location(const HttpResponse& response) const {
   const std::string location = response.headers.get("location");
   if (location.empty()) throw Error(Errc::unavailable, "accepts an upload, but does not say where it goes");
   const Url url = with_context("upload address", [&] { return response.url.resolve(location); });
   check_not_downgraded(endpoint_.base, url);
-  return url.with_query("digest", digest.to_string());
+  return url;
 }
 
-void RegistryClient::put_blob(const Descriptor& blob,
-                              const std::function<std::unique_ptr<ByteSource>()>& open,
-                              const std::stop_token& stop) const {
-  in_context([&] {
-    HttpRequest request{.method = "PUT",
-                        .url = begin_upload(blob.digest, stop),
-                        .body = RequestBody{open, blob.size, "application/octet-stream"},
+UploadStart RegistryClient::upload_start(const HttpResponse& response) const {
+  return {.url = upload_location(response),
+          .min_chunk = parse_number(response.headers.get("oci-chunk-min-length")).value_or(0)};
+}
+
+UploadStart RegistryClient::begin_upload(const Digest& digest, const std::stop_token& stop) const {
+  return in_context([&] {
+    const HttpResponse response = exchange(
+        {.method = "POST", .url = url_of("blobs/uploads/"), .body = text_body("", ""), .stop = stop});
+    if (!response.ok()) throw api_error(response, "begin the upload of blob " + digest.to_string());
+    return upload_start(response);
+  });
+}
+
+std::optional<UploadStart> RegistryClient::mount_blob(const Digest& digest, const std::string& from,
+                                                      const std::stop_token& stop) const {
+  return in_context([&]() -> std::optional<UploadStart> {
+    const Url url = url_of("blobs/uploads/").with_query("mount", digest.to_string()).with_query("from", from);
+    const HttpRequest request{.method = "POST", .url = url, .body = text_body("", ""), .stop = stop};
+    // A token has to say that we may read there as well.
+    Answer answer = try_exchange(request, fmt::format("{} repository:{}:pull", scope_, from));
+    const HttpResponse response = require_response(std::move(answer));
+    if (response.status == 201) return std::nullopt;
+    if (response.status == 202) return upload_start(response);
+    throw api_error(response, "mount blob " + digest.to_string());
+  });
+}
+
+Answer RegistryClient::send_piece(const UploadPiece& piece,
+                                  const std::function<std::unique_ptr<ByteSource>()>& open,
+                                  const std::stop_token& stop) const {
+  return in_context([&] {
+    HttpRequest request{.method = piece.is_last ? "PUT" : "PATCH",
+                        .url = piece.url,
+                        .body = RequestBody{open, piece.size, "application/octet-stream"},
                         .stop = stop};
+    if (piece.is_last) request.url = piece.url.with_query("digest", piece.digest.to_string());
+    const bool is_whole = piece.is_last && piece.offset == 0;
+    if (!is_whole && piece.size > 0)
+      request.headers.push_back(
+          fmt::format("Content-Range: {}-{}", piece.offset, piece.offset + piece.size - 1));
     if (!request.url.same_origin(endpoint_.base))
       request.nearest = std::max(endpoint_.greeting.peer, AddressClass::internal);
-    const HttpResponse response = exchange(std::move(request));
-    if (!response.ok()) throw api_error(response, "upload of blob " + blob.digest.to_string());
+    return try_exchange(std::move(request));
+  });
+}
+
+std::optional<UploadStatus> RegistryClient::upload_status(const std::string& location,
+                                                          const std::stop_token& stop) const {
+  return in_context([&]() -> std::optional<UploadStatus> {
+    const Url url = Url::parse(location);
+    if (!url.same_origin(endpoint_.base)) return std::nullopt;  // nobody there speaks this protocol
+    Answer answer = try_exchange({.url = url, .stop = stop});
+    const auto* response = std::get_if<HttpResponse>(&answer);
+    if (response == nullptr || !response->ok()) return std::nullopt;
+    const auto held = parse_upload_range(response->headers.get("range"));
+    if (!held) return std::nullopt;
+    const bool is_moved = !response->headers.get("location").empty();
+    return UploadStatus{.url = is_moved ? upload_location(*response) : url, .offset = *held};
   });
 }
 
@@ -219,6 +347,45 @@ void RegistryClient::put_manifest(const std::string& selector, const Descriptor&
     if (stored && stored->algorithm() == manifest.digest.algorithm() && *stored != manifest.digest)
       throw Error::make(Errc::corrupt, "the manifest is stored as {}, expected {}", stored->to_string(),
                         manifest.digest.to_string());
+  });
+}
+
+/// The address in a Link header of rel="next" (RFC 8288), if it stays with the registry.
+std::optional<Url> RegistryClient::next_page(const HttpResponse& response) const {
+  const std::string link = response.headers.get("link");
+  const std::size_t end = link.find('>');
+  if (!link.starts_with('<') || end == std::string::npos || link.find("next", end) == std::string::npos)
+    return std::nullopt;
+  const Url url = with_context("next page", [&] { return response.url.resolve(link.substr(1, end - 1)); });
+  if (!url.same_origin(endpoint_.base))
+    throw Error::make(Errc::invalid, "the next page is at '{}', elsewhere; refused", url.authority());
+  return url;
+}
+
+std::vector<std::string> RegistryClient::list_tags() const {
+  return in_context([&] {
+    std::vector<std::string> tags;
+    std::optional<Url> page = url_of("tags/list");
+    for (int pages = 0; page; ++pages) {
+      if (pages == kMaxPages) throw Error::make(Errc::invalid, "more than {} pages of tags", kMaxPages);
+      const HttpResponse response = exchange({.url = *page});
+      if (!response.ok()) throw api_error(response, "tags of " + repository_);
+      const Json json = parse_json(response.body, "tags");
+      if (const Json* list = json_find(json, "tags"); list != nullptr && !list->is_null())
+        for (std::string& tag : json_strings(json, "tags")) tags.push_back(std::move(tag));
+      page = next_page(response);
+    }
+    return tags;
+  });
+}
+
+void RegistryClient::delete_manifest(const Digest& digest) const {
+  in_context([&] {
+    const HttpResponse response =
+        exchange({.method = "DELETE", .url = url_of("manifests/" + digest.to_string())});
+    if (response.status == 405)
+      throw Error(Errc::unsupported, "does not delete").with_hint("its operator has to allow that");
+    if (!response.ok()) throw api_error(response, fmt::format("{}@{}", repository_, digest.to_string()));
   });
 }
 

@@ -5,15 +5,21 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "authorizer.h"
 #include "endpoint.h"
 #include "http.h"
 #include "layerstore/descriptor.h"
 #include "registry/reference.h"
+#include "registry/registries_conf.h"
 #include "registry/transfer.h"
 
 namespace lay::registry {
+
+class BlobRange;
+class KeepingSink;
 
 /// A manifest or index as it came.
 struct Document {
@@ -22,7 +28,27 @@ struct Document {
   layerstore::Digest digest;
 };
 
-enum class Access { pull, push };
+enum class Access { pull, push, remove };
+
+/// Where an upload's bytes go.
+struct UploadStart {
+  Url url;
+  std::uint64_t min_chunk = 0;  ///< bytes that every chunk but the last has to have (OCI-Chunk-Min-Length)
+};
+
+struct UploadStatus {
+  Url url;
+  std::uint64_t offset = 0;  ///< bytes the registry holds
+};
+
+/// Bytes of a blob that one request sends.
+struct UploadPiece {
+  Url url;
+  layerstore::Digest digest;  ///< of the blob
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  bool is_last = true;  ///< ends the upload
+};
 
 /// One repository of one registry (distribution-spec "API"). May be used from any thread.
 /// Every error names the registry; what `stop` ends is Errc::cancelled.
@@ -35,32 +61,70 @@ class RegistryClient {
   /// digest that the registry names; throws corrupt, not_found.
   Document get_manifest(const std::string& selector, const std::optional<layerstore::Digest>& expected) const;
   bool has_blob(const layerstore::Digest& digest, const std::stop_token& stop) const;
-  /// Writes at most blob.size bytes to `out`, which verifies them and is not finished here.
-  void get_blob(const layerstore::Descriptor& blob, ByteSink& out, const std::stop_token& stop) const;
+  /// Writes the bytes from `offset` on to `out`, which verifies them and is not finished here; never more
+  /// than there should be. A connection that breaks is taken up where it broke.
+  void get_blob(const layerstore::Descriptor& blob, std::uint64_t offset, ByteSink& out,
+                const std::stop_token& stop) const;
+  /// Writes the `size` bytes from `offset` on. Throws unsupported when the registry serves no ranges.
+  void get_blob_piece(const layerstore::Descriptor& blob, std::uint64_t offset, std::uint64_t size,
+                      ByteSink& out, const std::stop_token& stop) const;
   /// A small blob, verified.
   std::string read_blob(const layerstore::Descriptor& blob) const;
 
-  /// Uploads one blob in one piece. `open` gives its blob.size bytes anew for every try.
-  void put_blob(const layerstore::Descriptor& blob, const std::function<std::unique_ptr<ByteSource>()>& open,
-                const std::stop_token& stop) const;
+  /// The digest a manifest is stored under; empty when there is none, or the registry does not say.
+  std::optional<layerstore::Digest> find_manifest(const std::string& selector) const;
+
+  /// Begins an upload (distribution-spec "POST then PUT").
+  UploadStart begin_upload(const layerstore::Digest& digest, const std::stop_token& stop) const;
+  /// Asks for a blob of another repository here ("cross-repository mount"). Empty: done. Otherwise the upload
+  /// that was begun instead.
+  std::optional<UploadStart> mount_blob(const layerstore::Digest& digest, const std::string& from,
+                                        const std::stop_token& stop) const;
+  /// One request with bytes of a blob; `open` gives them anew for every try. Not repeated here.
+  Answer send_piece(const UploadPiece& piece, const std::function<std::unique_ptr<ByteSource>()>& open,
+                    const std::stop_token& stop) const;
+  /// How far an upload is ("GET of the session"); empty when the registry does not know it any more.
+  std::optional<UploadStatus> upload_status(const std::string& location, const std::stop_token& stop) const;
+  /// Where an answer says that the upload goes on. Throws unavailable, or invalid for places to which nothing
+  /// may be sent.
+  Url upload_location(const HttpResponse& response) const;
   /// Throws corrupt when the registry stored it under another digest than manifest.digest.
   void put_manifest(const std::string& selector, const layerstore::Descriptor& manifest,
                     const std::string& bytes) const;
 
+  /// Every tag of the repository, in the registry's order ("Listing tags", page by page).
+  std::vector<std::string> list_tags() const;
+  /// Throws not_found, unsupported when the registry does not delete.
+  void delete_manifest(const layerstore::Digest& digest) const;
+
+  const std::string& domain() const { return domain_; }
+  const std::string& repository() const { return repository_; }
+  const Patience& patience() const { return patience_; }
+
  private:
   Url url_of(const std::string& path) const;
-  HttpResponse exchange(HttpRequest request) const;
-  Url begin_upload(const layerstore::Digest& digest, const std::stop_token& stop) const;
+  Answer try_exchange(HttpRequest request, const std::string& scope) const;
+  Answer try_exchange(HttpRequest request) const { return try_exchange(std::move(request), scope_); }
+  void get_range(BlobRange& range, const std::stop_token& stop) const;
+  void get_range_into(BlobRange& range, const KeepingSink& out, const std::stop_token& stop) const;
+  HttpResponse exchange(const HttpRequest& request) const;
+  std::optional<Url> next_page(const HttpResponse& response) const;
+  UploadStart upload_start(const HttpResponse& response) const;
   template <class Body>
   decltype(auto) in_context(Body&& body) const;
 
   const std::string domain_;
+  const Patience patience_;
   const std::string repository_;
   const std::string scope_;
   const HttpClient http_;
   const Endpoint endpoint_;
   mutable Authorizer authorizer_;  // keeps tokens; locks itself
 };
+
+/// `connection` as it may be used for a place that stands in for `domain`: credentials given for that do not
+/// go elsewhere.
+Connection connection_to(const ImageSource& source, const std::string& domain, Connection connection);
 
 /// What a connection to `domain` needs: whose certificate is not checked.
 HttpOptions http_options(const std::string& domain, const Connection& connection);

@@ -10,6 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "credential_helper.h"
 
 namespace lay::registry {
 
@@ -68,6 +69,23 @@ std::string key_for(const std::string& path, const std::string& domain) {
   return domain == "docker.io" && is_docker_file ? "https://index.docker.io/v1/" : domain;
 }
 
+/// Who keeps the logins of a host instead of the file.
+std::optional<CredentialHelper> helper_for(const AuthFile& file, const std::string& domain) {
+  std::string name = file.helper_of(domain);
+  if (name.empty()) name = file.creds_store();
+  if (name.empty()) return std::nullopt;
+  return CredentialHelper(std::move(name));
+}
+
+/// The helper of the host alone is asked before the file's own entries, the one for all hosts after them.
+std::optional<Credentials> find_in(const AuthFile& file, const std::string& domain,
+                                   const std::string& repository) {
+  if (!file.helper_of(domain).empty()) return helper_for(file, domain)->get(domain);
+  if (auto credentials = file.find(domain, repository)) return credentials;
+  const auto helper = helper_for(file, domain);
+  return helper ? helper->get(domain) : std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> default_auth_files() {
@@ -96,7 +114,7 @@ std::optional<Credentials> CredentialStore::find(const std::string& domain,
     const auto file = read_file(path);
     if (!file) continue;
     const auto found =
-        with_context(fmt::format("auth file '{}'", path), [&] { return file->find(domain, repository); });
+        with_context(fmt::format("auth file '{}'", path), [&] { return find_in(*file, domain, repository); });
     if (found) return found;
   }
   return std::nullopt;
@@ -106,19 +124,28 @@ void CredentialStore::save(const std::string& domain, const Credentials& credent
   const std::string& path = files_.front();
   auto file = read_file(path);
   if (!file) file.emplace("{}", format_of(path));
-  with_context(fmt::format("auth file '{}'", path),
-               [&] { file->set(domain, key_for(path, domain), credentials); });
-  write_file(path, *file);
+  const bool is_kept_elsewhere = with_context(fmt::format("auth file '{}'", path), [&] {
+    if (const auto helper = helper_for(*file, domain)) {
+      helper->store(domain, credentials);
+      return true;
+    }
+    file->set(domain, key_for(path, domain), credentials);
+    return false;
+  });
+  if (!is_kept_elsewhere) write_file(path, *file);
 }
 
 bool CredentialStore::erase(const std::string& domain) const {
   bool found = false;
   for (const std::string& path : files_) {
     auto file = read_file(path);
-    if (!file || !with_context(fmt::format("auth file '{}'", path), [&] { return file->erase(domain); }))
-      continue;
-    write_file(path, *file);
-    found = true;
+    if (!file) continue;
+    with_context(fmt::format("auth file '{}'", path), [&] {
+      if (const auto helper = helper_for(*file, domain)) found = helper->erase(domain) || found;
+      if (!file->erase(domain)) return;
+      write_file(path, *file);
+      found = true;
+    });
   }
   return found;
 }

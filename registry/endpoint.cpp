@@ -12,8 +12,6 @@ namespace lay::registry {
 
 namespace {
 
-using Answer = std::variant<HttpResponse, TransportFailure>;
-
 Url address_of(const char* scheme, const std::string& domain) {
   const std::string host = domain == "docker.io" ? "registry-1.docker.io" : domain;
   return Url::parse(fmt::format("{}://{}", scheme, host));

@@ -125,7 +125,10 @@ bool Exchange::take_body(std::span<const std::byte> bytes) {
     has_enough_ = bytes.size() > room;
     return !has_enough_;
   }
-  if (received_ == 0) check_encoding();
+  if (received_ == 0) {
+    check_encoding();
+    if (request_.on_body) request_.on_body(response_);
+  }
   received_ += bytes.size();
   if (received_ > request_.limit)
     throw Error::make(Errc::corrupt, "got more than {0} bytes, expected {1}{0}", request_.limit,

@@ -87,6 +87,7 @@ struct HttpClient::Handle {
           .with_hint("libcurl 7.85 or newer is needed");
   }
   void set_common(const HttpOptions& options, const HttpRequest& request);
+  void set_tls_files(const HttpOptions& options, const Url& url);
   void set_callbacks(Exchange& exchange);
   void limit_addresses(const HttpRequest& request, Exchange& exchange);
   /// The list must live until the exchange is over.
@@ -118,8 +119,24 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   set(CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L);
   // As the curl program and OpenSSL itself: authorities instead of the system's.
   if (const char* authorities = std::getenv("SSL_CERT_FILE")) set(CURLOPT_CAINFO, authorities);
+  set_tls_files(options, request.url);
   // This machine is never reached through a proxy, whatever the environment says.
   if (is_loopback_host(request.url.host())) set(CURLOPT_NOPROXY, "*");
+}
+
+/// What a person trusts for the registry says nothing about the hosts it sends us to, and the certificate
+/// that tells who we are is shown to nobody else.
+void HttpClient::Handle::set_tls_files(const HttpOptions& options, const Url& url) {
+  if (!url.is_https() || fmt::format("{}:{}", url.host(), url.port()) != options.tls_origin) return;
+  const TlsFiles& files = options.tls;
+  if (!files.authorities.empty()) {
+    std::string all = files.authorities;
+    curl_blob blob{.data = all.data(), .len = all.size(), .flags = CURL_BLOB_COPY};
+    set(CURLOPT_CAINFO_BLOB, &blob);  // in place of the system's file; its folder stays
+  }
+  if (files.certificate.empty()) return;
+  set(CURLOPT_SSLCERT, files.certificate.c_str());
+  set(CURLOPT_SSLKEY, files.key.c_str());
 }
 
 /// Addresses are checked when a socket is made, so a limited request may not take a
@@ -195,7 +212,7 @@ class HttpClient::Lease {
 HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() = default;
 
-std::variant<HttpResponse, TransportFailure> HttpClient::try_send(const HttpRequest& request) const {
+Answer HttpClient::try_send(const HttpRequest& request) const {
   Exchange exchange(request);
   const Lease handle(*this);
   handle->set_common(options_, request);
@@ -212,7 +229,9 @@ std::variant<HttpResponse, TransportFailure> HttpClient::try_send(const HttpRequ
   if (code != CURLE_OK && !exchange.has_enough()) {
     long os_error = 0;
     curl().easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error);
-    return describe_failure(code, handle->detail.data(), os_error, exchange.received());
+    TransportFailure failure = describe_failure(code, handle->detail.data(), os_error, exchange.received());
+    failure.place = request.url.authority();
+    return failure;
   }
   const char* peer = nullptr;
   curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
@@ -221,22 +240,30 @@ std::variant<HttpResponse, TransportFailure> HttpClient::try_send(const HttpRequ
   return response;
 }
 
-HttpResponse HttpClient::send(const HttpRequest& request) const {
-  auto result = try_send(request);
-  if (const auto* failure = std::get_if<TransportFailure>(&result))
-    throw transport_error("'" + request.url.authority() + "'", *failure);
-  return std::get<HttpResponse>(std::move(result));
-}
-
-HttpResponse HttpClient::follow(HttpRequest request) const {
+Answer HttpClient::try_follow(HttpRequest request) const {
   for (int hops = 0;; ++hops) {
-    HttpResponse response = send(request);
-    if (!is_redirect(request, response)) return response;
+    Answer answer = try_send(request);
+    const auto* response = std::get_if<HttpResponse>(&answer);
+    if (response == nullptr || !is_redirect(request, *response)) return answer;
     if (hops == kMaxRedirects)
       throw Error::make(Errc::unavailable, "redirected more than {} times, at last by '{}'", kMaxRedirects,
                         request.url.authority());
-    request = plan_redirect(request, response);
+    request = plan_redirect(request, *response);
   }
+}
+
+HttpResponse HttpClient::send(const HttpRequest& request) const {
+  return require_response(try_send(request));
+}
+
+HttpResponse HttpClient::follow(HttpRequest request) const {
+  return require_response(try_follow(std::move(request)));
+}
+
+HttpResponse require_response(Answer answer) {
+  if (const auto* failure = std::get_if<TransportFailure>(&answer))
+    throw transport_error("'" + failure->place + "'", *failure);
+  return std::get<HttpResponse>(std::move(answer));
 }
 
 Error transport_error(const std::string& where, const TransportFailure& failure) {

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/stream.h"
+#include "tls_files.h"
 #include "url.h"
 
 namespace lay::registry {
@@ -42,16 +43,19 @@ struct RequestBody {
 
 RequestBody text_body(std::string text, std::string media_type);
 
+struct HttpResponse;
+
 struct HttpRequest {
   std::string method = "GET";
   Url url;
   std::vector<std::string> headers = {};  ///< "Name: value", nothing secret
   std::string authorization = {};  ///< the value of that header; sent to `url`'s origin and nowhere else
   std::optional<RequestBody> body = {};
-  ByteSink* sink = nullptr;             ///< receives the body of a 2xx answer as it comes; not finished here
-  std::uint64_t limit = kMaxJsonBytes;  ///< of a 2xx body, in bytes; one more is corrupt
-  AddressClass nearest = AddressClass::link_local;  ///< connections to anything nearer are refused
-  std::stop_token stop = {};                        ///< somebody else failed: give up soon
+  ByteSink* sink = nullptr;  ///< receives the body of a 2xx answer as it comes; not finished here
+  std::function<void(const HttpResponse&)> on_body = {};  ///< sees status and headers before its first byte
+  std::uint64_t limit = kMaxJsonBytes;                    ///< of a 2xx body, in bytes; one more is corrupt
+  AddressClass nearest = AddressClass::link_local;        ///< connections to anything nearer are refused
+  std::stop_token stop = {};                              ///< somebody else failed: give up soon
 };
 
 struct HttpResponse {
@@ -74,12 +78,19 @@ struct TransportFailure {
     interrupted,  ///< the connection broke or stalled in the middle
   };
   Kind kind;
-  std::string reason;  ///< for the end of a message
+  std::string reason;   ///< for the end of a message
+  std::string place{};  ///< "host:port" that was asked
 };
+
+/// An answer, or why there is none.
+using Answer = std::variant<HttpResponse, TransportFailure>;
 
 struct HttpOptions {
   /// Certificates of this host are not checked (--tls-verify=false); empty: of none.
   std::string unverified_host;
+  /// What certs.d has for the registry, used at that origin alone; `tls_origin` is "host:port".
+  TlsFiles tls;
+  std::string tls_origin;
   unsigned connect_seconds = 30;
   unsigned stall_seconds = 60;        ///< without a byte received
   unsigned send_stall_seconds = 300;  ///< for requests with a body: a registry may take long to store it
@@ -98,10 +109,11 @@ class HttpClient {
   /// One exchange. Throws what the request's body or sink throws, cancelled when the user asked to stop or
   /// `stop` did, invalid for answers beyond the limits (headers, content encoding),
   /// corrupt for too long a body.
-  std::variant<HttpResponse, TransportFailure> try_send(const HttpRequest& request) const;
+  Answer try_send(const HttpRequest& request) const;
+  /// try_send(), then where the answer redirects to (redirect.h).
+  Answer try_follow(HttpRequest request) const;
   /// As try_send(); no answer is Errc::unavailable.
   HttpResponse send(const HttpRequest& request) const;
-  /// send(), then where the answer redirects to (redirect.h).
   HttpResponse follow(HttpRequest request) const;
 
  private:
@@ -111,6 +123,9 @@ class HttpClient {
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Handle>> idle_;
 };
+
+/// What an answer holds; throws unavailable when there is none.
+HttpResponse require_response(Answer answer);
 
 /// "cannot reach WHERE: REASON" with a hint where there is one.
 Error transport_error(const std::string& where, const TransportFailure& failure);

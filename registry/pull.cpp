@@ -1,16 +1,19 @@
 #include <functional>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "base/pipeline.h"
 #include "base/text.h"
 #include "client.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
+#include "layerstore/partial.h"
+#include "origin.h"
 #include "parallel.h"
 #include "registry/transfer.h"
+#include "transfer_notes.h"
 
 namespace lay::registry {
 
@@ -18,7 +21,6 @@ namespace {
 
 using layerstore::Descriptor;
 using layerstore::Digest;
-using layerstore::DocumentKind;
 using layerstore::Image;
 using layerstore::ImageConfig;
 using layerstore::Manifest;
@@ -38,22 +40,6 @@ class CountingSink final : public ByteSink {
   ByteSink& next_;
   Progress::Task& task_;
 };
-
-/// The manifest of the one image that is wanted: what the name leads to, or its entry for the platform.
-Document fetch_manifest(const RegistryClient& client, const PullRequest& request) {
-  Document document = client.get_manifest(manifest_selector(request.reference), request.reference.digest);
-  if (layerstore::classify_document(document.bytes, document.content_type) == DocumentKind::manifest)
-    return document;
-  const layerstore::Index index = layerstore::parse_index(document.bytes);
-  const Descriptor chosen = layerstore::choose_platform(index, request.platform);
-  Document manifest = client.get_manifest(chosen.digest.to_string(), chosen.digest);
-  if (manifest.bytes.size() != chosen.size)
-    throw Error::make(Errc::corrupt, "manifest {}: got {} bytes, expected {}", chosen.digest.to_string(),
-                      manifest.bytes.size(), chosen.size);
-  if (layerstore::classify_document(manifest.bytes, manifest.content_type) != DocumentKind::manifest)
-    throw Error(Errc::unsupported, "an index within an index");
-  return manifest;
-}
 
 /// Refuses what could not be run, before any layer is fetched.
 void check_manifest(const Manifest& manifest) {
@@ -77,16 +63,37 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
       .with_hint("ask for it with --platform " + printable(offered));
 }
 
+/// Puts a zstd:chunked layer together from what the store has and what it lacks. Returns how many bytes were
+/// fetched; empty when the whole has to be: whatever went wrong, the whole may still be right.
+std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryClient& client,
+                                           const Descriptor& blob, const Digest& diff_id,
+                                           const std::stop_token& stop) {
+  try {
+    const auto partial = layerstore::PartialBlob::plan(
+        store, blob, [&](std::uint64_t offset, std::uint64_t size, ByteSink& out) {
+          client.get_blob_piece(blob, offset, size, out, stop);
+        });
+    if (!partial) return std::nullopt;
+    layerstore::receive_layer(store, blob, diff_id,
+                              [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); });
+    return partial->fetched();
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled || error.code() == Errc::no_space) throw;
+    return std::nullopt;
+  }
+}
+
 void fetch_layer(const Store& store, const RegistryClient& client, const Descriptor& blob,
                  const Digest& diff_id, Progress& progress, const std::stop_token& stop) {
   const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
   if (layerstore::is_layer_stored(store, blob, diff_id)) return task->done("already there");
-  run_pipeline(
-      [&](ByteSink& pipe) {
-        CountingSink counted(pipe, *task);
-        client.get_blob(blob, counted, stop);
-      },
-      [&](ByteSource& bytes) { layerstore::receive_layer(store, bytes, blob, diff_id); });
+  if (const auto fetched = fetch_changes(store, client, blob, diff_id, stop))
+    return task->done(fmt::format("pulled, {} % of it fetched", *fetched * 100 / blob.size));
+  layerstore::receive_layer(store, blob, diff_id, [&](std::uint64_t offset, ByteSink& out) {
+    task->advance(offset);
+    CountingSink counted(out, *task);
+    client.get_blob(blob, offset, counted, stop);
+  });
   task->done("pulled");
 }
 
@@ -110,11 +117,19 @@ void put_document(const Store& store, const Descriptor& descriptor, const std::s
   writer.commit(descriptor);
 }
 
+/// A later push to the same registry may mount what it has.
+void remember_blobs(const Store& store, const RegistryClient& client, const Manifest& manifest) {
+  std::set<Digest> blobs{manifest.config.digest};
+  for (const Descriptor& layer : manifest.layers) blobs.insert(layer.digest);
+  TransferNotes(store.path(), client.domain()).remember(client.repository(), blobs);
+}
+
 }  // namespace
 
 Image pull(const Store& store, const PullRequest& request, const std::string& name, Progress& progress) {
-  const RegistryClient client(request.reference, Access::pull, request.connection);
-  const Document document = fetch_manifest(client, request);
+  const Origin origin = find_origin(request.reference, request.platform, request.connection);
+  const RegistryClient& client = *origin.client;
+  const Document& document = origin.document;
   const Manifest manifest = layerstore::parse_manifest(document.bytes);
   check_manifest(manifest);
   const std::string config = client.read_blob(manifest.config);
@@ -129,7 +144,8 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   fetch_layers(store, client, image, request.parallel, progress);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);
-  store.images().put(name, image.descriptor);
+  if (!name.empty()) store.images().put(name, image.descriptor);
+  remember_blobs(store, client, manifest);
   return image;
 }
 

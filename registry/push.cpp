@@ -1,6 +1,7 @@
+#include <algorithm>
 #include <atomic>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -9,8 +10,10 @@
 #include "client.h"
 #include "layerstore/manifest.h"
 #include "parallel.h"
+#include "registry/registries_conf.h"
 #include "registry/transfer.h"
-#include "verified_source.h"
+#include "transfer_notes.h"
+#include "upload.h"
 
 namespace lay::registry {
 
@@ -25,20 +28,42 @@ using layerstore::Store;
 struct Push {
   const Store& store;
   const RegistryClient& client;
+  const TransferNotes& notes;
   Progress& progress;
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
 
   void send_blob(const Descriptor& blob, const std::string& label, const std::stop_token& stop) {
     const auto task = progress.begin(label + " " + blob.digest.short_hex(), blob.size);
-    if (client.has_blob(blob.digest, stop)) {
+    const std::vector<std::string> places = notes.repositories_of(blob.digest);
+    const bool is_expected = std::find(places.begin(), places.end(), client.repository()) != places.end();
+    Mounted mounted;
+    if (!is_expected && !places.empty()) mounted = mount(blob, places.back(), stop);
+    if (mounted.is_done || (!mounted.begun && client.has_blob(blob.digest, stop))) {
       ++there;
-      return task->done("already there");
+      return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
     }
-    client.put_blob(
-        blob, [&] { return std::make_unique<VerifiedSource>(store.blobs(), blob, *task); }, stop);
+    BlobReader reader(store.blobs(), blob, *task);
+    BlobUpload(client, notes, blob, stop).send(reader, std::move(mounted.begun));
     ++sent;
     task->done("pushed");
+  }
+
+ private:
+  struct Mounted {
+    bool is_done = false;
+    std::optional<UploadStart> begun{};
+  };
+
+  /// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob.
+  Mounted mount(const Descriptor& blob, const std::string& from, const std::stop_token& stop) const {
+    try {
+      auto begun = client.mount_blob(blob.digest, from, stop);
+      return {.is_done = !begun, .begun = std::move(begun)};
+    } catch (const Error& error) {
+      if (error.code() == Errc::cancelled) throw;
+      return {};
+    }
   }
 };
 
@@ -49,6 +74,12 @@ void send_layers(Push& push, const Manifest& manifest, unsigned parallel) {
     if (seen.insert(layer.digest).second)
       jobs.emplace_back([&](const std::stop_token& stop) { push.send_blob(layer, "layer", stop); });
   run_parallel(jobs, parallel);
+}
+
+std::set<Digest> blobs_of(const Manifest& manifest) {
+  std::set<Digest> blobs{manifest.config.digest};
+  for (const Descriptor& layer : manifest.layers) blobs.insert(layer.digest);
+  return blobs;
 }
 
 /// What the manifest is put under: the tag; the digest when the name has no tag.
@@ -71,12 +102,19 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
     throw Error(Errc::unsupported, "an index of several images can not be pushed, only the manifest of one");
   const Manifest parsed = layerstore::parse_manifest(bytes);
 
-  const RegistryClient client(request.reference, Access::push, request.connection);
-  Push push{.store = store, .client = client, .progress = progress};
+  const ImageSource target = plan_target(read_registries_conf(), request.reference);
+  const RegistryClient client(target.reference, Access::push,
+                              connection_to(target, request.reference.domain, request.connection));
+  const TransferNotes notes(store.path(), client.domain());
+  const std::set<Digest> blobs = blobs_of(parsed);
+  if (client.find_manifest(selector) == manifest.digest)  // and so all it leads to
+    return {.manifest = manifest.digest, .blobs_there = static_cast<unsigned>(blobs.size())};
+  Push push{.store = store, .client = client, .notes = notes, .progress = progress};
   send_layers(push, parsed, request.parallel);
   push.send_blob(parsed.config, "config", {});
   client.put_manifest(
       selector, {.media_type = parsed.media_type, .digest = manifest.digest, .size = bytes.size()}, bytes);
+  notes.remember(client.repository(), blobs);
   return {.manifest = manifest.digest, .blobs_sent = push.sent, .blobs_there = push.there};
 }
 

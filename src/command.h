@@ -32,6 +32,7 @@ std::span<const Command> all_commands();
 
 // One file each under commands/.
 int command_commit(const Context& context, const Arguments& arguments);
+int command_copy(const Context& context, const Arguments& arguments);
 int command_diff(const Context& context, const Arguments& arguments);
 int command_exec(const Context& context, const Arguments& arguments);
 int command_export(const Context& context, const Arguments& arguments);
@@ -59,6 +60,7 @@ int command_serve(const Context& context, const Arguments& arguments);
 int command_start(const Context& context, const Arguments& arguments);
 int command_stop(const Context& context, const Arguments& arguments);
 int command_tag(const Context& context, const Arguments& arguments);
+int command_tags(const Context& context, const Arguments& arguments);
 int command_wait(const Context& context, const Arguments& arguments);
 
 }  // namespace lay::cli

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "registry/reference.h"
+#include "registry/registries_conf.h"
 
 namespace lay::cli {
 
@@ -66,6 +67,25 @@ std::optional<FoundImage> try_find_image(const Store& store, const std::string& 
 FoundImage find_image(const Store& store, const std::string& text) {
   if (auto found = try_find_image(store, text)) return std::move(*found);
   throw no_image(text, store.path());
+}
+
+FoundImage pull_image(const Store& store, const std::string& text, const layerstore::Platform& platform,
+                      const registry::Connection& connection, Progress& progress) {
+  const std::vector<registry::Reference> meant =
+      registry::resolve_name(registry::read_registries_conf(), text);
+  for (std::size_t i = 0;; ++i) {
+    const registry::PullRequest request{
+        .reference = meant[i], .platform = platform, .connection = connection};
+    const std::string whole = registry::to_string(meant[i]);
+    try {
+      return {.name = whole, .image = registry::pull(store, request, whole, progress)};
+    } catch (Error& error) {
+      if (i + 1 == meant.size() || error.code() == Errc::cancelled) {
+        if (meant.size() > 1) error.add_context(whole);
+        throw;
+      }
+    }
+  }
 }
 
 Store open_store_with(const Context& context, const std::string& image) {

@@ -5,6 +5,7 @@
 
 #include "context.h"
 #include "layerstore/store.h"
+#include "registry/transfer.h"
 
 namespace lay::cli {
 
@@ -27,6 +28,12 @@ struct FoundImage {
 std::optional<FoundImage> try_find_image(const layerstore::Store& store, const std::string& text);
 /// As above; throws not_found with a hint.
 FoundImage find_image(const layerstore::Store& store, const std::string& text);
+
+/// Pulls what the user means by `text`: a short name as registries.conf says (docker.io without), from the
+/// first registry that has it. Stored under its whole name.
+FoundImage pull_image(const layerstore::Store& store, const std::string& text,
+                      const layerstore::Platform& platform, const registry::Connection& connection,
+                      Progress& progress);
 
 /// The store of this root, for a command that reads an image of it; throws not_found, as find_image(), when
 /// there is none yet.

@@ -171,6 +171,12 @@ void ConnectionFlags::add_to(CLI::App& parser) {
                   "=false: plain HTTP and unknown certificates are allowed");
   parser.add_option("--creds", creds, "credentials for this call")->type_name("USER[:PASSWORD]");
   parser.add_option("--authfile", authfile, "auth file to read instead of the usual ones")->type_name("FILE");
+  parser.add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
+      ->type_name("DIR");
+  parser.add_option("--retry", retries, "tries after a failure that may pass (5)")->type_name("N");
+  parser.add_option("--retry-delay", retry_delay, "before the first of them, then doubled (0.3)")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->type_name("SECONDS");
 }
 
 registry::Connection ConnectionFlags::connection() const {
@@ -185,6 +191,10 @@ registry::Connection ConnectionFlags::connection() const {
     };
   }
   if (!authfile.empty()) connection.authfile = authfile;
+  if (!cert_dir.empty()) connection.cert_dir = cert_dir;
+  connection.patience.retries = retries;
+  if (retry_delay > 0)
+    connection.patience.first_delay = std::chrono::milliseconds{static_cast<long>(retry_delay * 1000)};
   return connection;
 }
 

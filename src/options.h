@@ -65,11 +65,14 @@ void set_environment(std::vector<std::string>& env, const std::string& setting);
 /// "KEY=value" or "KEY"; throws invalid when the key is empty.
 std::pair<std::string, std::string> parse_label(const std::string& text);
 
-/// --tls-verify, --creds, --authfile.
+/// --tls-verify, --creds, --authfile, --cert-dir, --retry, --retry-delay.
 struct ConnectionFlags {
   bool tls_verify = true;
   std::string creds;
   std::string authfile;
+  std::string cert_dir;
+  unsigned retries = registry::Patience{}.retries;
+  double retry_delay = 0;  ///< seconds; 0: the default
 
   void add_to(CLI::App& parser);
   registry::Connection connection() const;

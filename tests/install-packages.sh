@@ -7,7 +7,7 @@ packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build ccache pkg-config libarchive-dev liblzma-dev libbz2-dev libssl-dev nlohmann-json3-dev \
       libcurl4-openssl-dev libcurl4 libzstd-dev libisal-dev libisal2 zlib1g-dev catch2 libcli11-dev libfmt-dev libseccomp-dev \
-      libmnl-dev libnftnl-dev libmicrohttpd-dev libcrypt-dev ca-certificates ;;
+      libmnl-dev libnftnl-dev libmicrohttpd-dev libcrypt-dev libtomlplusplus-dev ca-certificates ;;
     example) echo debootstrap debian-archive-keyring docker-registry curl tar ;;
     test) echo debootstrap debian-archive-keyring docker-registry curl tar clang-format clang-tidy skopeo umoci \
       podman buildah runc crun conmon netavark bats jq strace libarchive-tools attr acl libcap2-bin nftables \

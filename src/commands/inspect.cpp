@@ -4,9 +4,11 @@
 #include "base/text.h"
 #include "command.h"
 #include "image_lookup.h"
+#include "image_place.h"
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
+#include "registry/remote.h"
 
 namespace lay::cli {
 
@@ -95,6 +97,17 @@ Json describe(const FoundImage& found) {
   };
 }
 
+Json describe_remote(const std::string& name, const std::string& platform,
+                     const ConnectionFlags& connection) {
+  const registry::Reference reference = remote_reference(without_transport(name));
+  const layerstore::Platform wanted =
+      platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
+  return with_context("inspect " + printable(name), [&] {
+    return describe(FoundImage{.name = registry::to_string(reference),
+                               .image = registry::inspect(reference, wanted, connection.connection())});
+  });
+}
+
 /// A container of that name goes before an image of that name, as with docker.
 Json describe_any(const Context& context, const std::string& name) {
   try {
@@ -113,17 +126,25 @@ Json describe_any(const Context& context, const std::string& name) {
 int command_inspect(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::string format;
-  const auto parser = make_parser("inspect", "[flags] CONTAINER|IMAGE …",
-                                  "Shows everything about containers or images as JSON.");
+  std::string platform;
+  ConnectionFlags connection;
+  const auto parser =
+      make_parser("inspect", "[flags] CONTAINER|IMAGE …",
+                  "Shows everything about containers or images as JSON. docker://IMAGE is one "
+                  "in its registry, which is not pulled.");
   parser->add_option("name", names, "containers or images")->required();
   parser->add_option("-f,--format", format, "a template: '{{.State.Pid}}'")->type_name("TEMPLATE");
+  parser->add_option("--platform", platform, "of docker://IMAGE, instead of this machine's")
+      ->type_name("OS/ARCH[/VARIANT]");
+  connection.add_to(*parser);
   parse(*parser, arguments);
 
   Json all = Json::array();
   int code = 0;
   for (const std::string& name : names) {
     try {
-      all.push_back(describe_any(context, name));
+      all.push_back(is_remote(name) ? describe_remote(name, platform, connection)
+                                    : describe_any(context, name));
     } catch (const Error& error) {
       print_error(error.message(), error.hint());
       code = 1;

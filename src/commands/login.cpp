@@ -47,6 +47,14 @@ std::optional<std::string> optional_file(const std::string& path) {
   return path.empty() ? std::nullopt : std::optional(path);
 }
 
+int print_login(const std::string& host, const std::string& authfile) {
+  const auto found = registry::CredentialStore(optional_file(authfile)).find(host, "");
+  if (!found)
+    throw Error::make(Errc::not_found, "not logged in to {}", printable(host)).with_hint("lay login " + host);
+  fmt::print("{}\n", found->username.empty() ? "<token>" : found->username);
+  return 0;
+}
+
 }  // namespace
 
 int command_login(const Context&, const Arguments& arguments) {
@@ -54,7 +62,9 @@ int command_login(const Context&, const Arguments& arguments) {
   std::string authfile;
   registry::Credentials credentials;
   bool from_stdin = false;
+  bool shows_login = false;
   bool tls_verify = true;
+  std::string cert_dir;
   const auto parser =
       make_parser("login", "[flags] [HOST[:PORT]]", "Checks credentials and keeps them for push and pull.");
   parser->add_option("host", host, "registry (docker.io)");
@@ -63,10 +73,14 @@ int command_login(const Context&, const Arguments& arguments) {
                      "visible to others on this machine; better: --password-stdin");
   parser->add_flag("--password-stdin", from_stdin, "read the password from stdin");
   parser->add_option("--authfile", authfile, "auth file to write")->type_name("FILE");
+  parser->add_flag("--get-login", shows_login, "print the user name that is logged in");
+  parser->add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
+      ->type_name("DIR");
   parser->add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
   parse(*parser, arguments);
 
   return with_context("login " + printable(host), [&] {
+    if (shows_login) return print_login(host, authfile);
     if (credentials.username.empty()) {
       if (from_stdin)
         throw Error(Errc::invalid, "--password-stdin needs --username")
@@ -84,6 +98,7 @@ int command_login(const Context&, const Arguments& arguments) {
         .tls_verify = tls_verify ? registry::TlsVerify::required : registry::TlsVerify::off,
         .credentials = std::nullopt,
         .authfile = std::nullopt,
+        .cert_dir = optional_file(cert_dir),
     };
     registry::check_login(host, credentials, connection);
     registry::CredentialStore(optional_file(authfile)).save(host, credentials);

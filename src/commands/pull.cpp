@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "image_lookup.h"
 #include "options.h"
 #include "output/progress_display.h"
 #include "registry/transfer.h"
@@ -22,14 +23,13 @@ int command_pull(const Context& context, const Arguments& arguments) {
   require_root("pull");
 
   return with_context("pull " + printable(name), [&] {
-    registry::PullRequest request{.reference = registry::parse_reference(name),
-                                  .connection = connection.connection()};
-    if (!platform.empty()) request.platform = layerstore::parse_platform(platform);
+    const layerstore::Platform wanted =
+        platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
     const layerstore::Store store = open_store(context);
     const auto progress = quiet ? nullptr : make_progress_display();
-    const layerstore::Image image = registry::pull(store, request, registry::to_string(request.reference),
-                                                   progress ? *progress : no_progress());
-    fmt::print("{}\n", image.id().to_string());
+    const FoundImage found =
+        pull_image(store, name, wanted, connection.connection(), progress ? *progress : no_progress());
+    fmt::print("{}\n", found.image.id().to_string());
     return 0;
   });
 }

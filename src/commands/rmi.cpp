@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "command.h"
 #include "image_lookup.h"
+#include "image_place.h"
 #include "options.h"
 #include "output/messages.h"
+#include "registry/remote.h"
 
 namespace lay::cli {
 
@@ -40,21 +42,45 @@ layerstore::NamedImage find_name(const layerstore::Store& store, const std::stri
   return {.name = found.name, .manifest = found.image.descriptor};
 }
 
+int remove_remote(const std::vector<std::string>& images, const ConnectionFlags& connection, bool force) {
+  int code = 0;
+  for (const std::string& text : images) {
+    try {
+      const registry::Reference reference = remote_reference(without_transport(text));
+      const layerstore::Digest digest = registry::remove(reference, connection.connection());
+      fmt::print("Deleted: {}/{}@{}\n", reference.domain, reference.repository, digest.to_string());
+    } catch (const Error& error) {
+      if (error.code() == Errc::not_found && force) continue;
+      print_error("rmi: " + error.message(), error.hint());
+      code = 1;
+    }
+  }
+  return code;
+}
+
 }  // namespace
 
 int command_rmi(const Context& context, const Arguments& arguments) {
   std::vector<std::string> images;
   bool force = false;
+  ConnectionFlags connection;
   const auto parser =
-      make_parser("rmi", "[flags] IMAGE …", "Removes names, and what no other name or container needs.");
-  parser->add_option("image", images, "images of this store")->required();
+      make_parser("rmi", "[flags] IMAGE …",
+                  "Removes names, and what no other name or container needs. docker://IMAGE is "
+                  "deleted in its registry, with all its tags there.");
+  parser->add_option("image", images, "images of this store, or docker://IMAGE")->required();
   parser->add_flag("-f,--force", force, "even when a container was made from it; not there is no error");
+  connection.add_to(*parser);
   parse(*parser, arguments);
+  const auto local = std::stable_partition(images.begin(), images.end(), is_remote);
+  const int remote_code = remove_remote({images.begin(), local}, connection, force);
+  images.erase(images.begin(), local);
+  if (images.empty()) return remote_code;
   require_root("rmi");
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);
 
-  int code = 0;
+  int code = remote_code;
   for (const std::string& text : images) {
     try {
       const layerstore::NamedImage image = find_name(store, text);

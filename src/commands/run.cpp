@@ -25,6 +25,7 @@ enum class PullPolicy { missing, always, never };
 struct Invocation {
   std::string image;
   std::string id_file;
+  std::string platform;
   PullPolicy pull = PullPolicy::missing;
   bool detached = false;
   RunOptions options;
@@ -79,6 +80,8 @@ Invocation parse_invocation(const Arguments& arguments) {
   add_isolation_flags(*parser, invocation.options);
   parser->add_option("--cidfile", invocation.id_file, "write the container id to this file")
       ->type_name("FILE");
+  parser->add_option("--platform", invocation.platform, "instead of this machine's")
+      ->type_name("OS/ARCH[/VARIANT]");
   parser->add_option("--pull", pull, "missing (default), always, never")->type_name("WHEN");
   std::vector<std::string> words = parse_prefix(*parser, arguments);
   if (words.empty()) throw UsageError{"which image?"};
@@ -88,24 +91,35 @@ Invocation parse_invocation(const Arguments& arguments) {
   return invocation;
 }
 
-FoundImage pull_image(const layerstore::Store& store, const std::string& name) {
-  const registry::PullRequest request{.reference = registry::parse_reference(name)};
-  const std::string whole = registry::to_string(request.reference);
-  print_note("pulling " + whole);
+FoundImage pull_for_run(const layerstore::Store& store, const Invocation& invocation) {
+  const layerstore::Platform platform = invocation.platform.empty()
+                                            ? layerstore::host_platform()
+                                            : layerstore::parse_platform(invocation.platform);
+  print_note("pulling " + printable(invocation.image));
   const auto progress = make_progress_display();
-  return {.name = whole, .image = registry::pull(store, request, whole, *progress)};
+  return pull_image(store, invocation.image, platform, {}, *progress);
+}
+
+/// Whether an image that is here is the one that --platform asks for.
+bool is_for_platform(const layerstore::ImageConfig& config, const std::string& wanted) {
+  if (wanted.empty()) return true;
+  const layerstore::Platform platform = layerstore::parse_platform(wanted);
+  return platform.os == config.os && platform.architecture == config.architecture &&
+         (platform.variant.empty() || platform.variant == config.variant);
 }
 
 FoundImage obtain_image(const layerstore::Store& store, const Invocation& invocation) {
   if (invocation.pull == PullPolicy::never) return find_image(store, invocation.image);
   if (invocation.pull == PullPolicy::missing)
-    if (auto found = try_find_image(store, invocation.image)) return std::move(*found);
+    if (auto found = try_find_image(store, invocation.image);
+        found && is_for_platform(found->image.config, invocation.platform))
+      return std::move(*found);
   const std::string image = printable(invocation.image);
   return with_context(
       invocation.pull == PullPolicy::always
           ? fmt::format("pulling image '{}' failed", image)
           : fmt::format("image '{}' is not in {}, and pulling it failed", image, store.path()),
-      [&] { return pull_image(store, invocation.image); });
+      [&] { return pull_for_run(store, invocation); });
 }
 
 std::string diff_id_note(const layerstore::Image& image) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -15,11 +16,21 @@ enum class TlsVerify {
   off,  ///< --tls-verify=false: certificates are not checked and plain HTTP is tried
 };
 
+/// What a transfer bears before it gives up. Only what may go better later is tried again: connections that
+/// break or stall, status 408, 429 and 5xx; a try that got further than those before begins the count anew.
+struct Patience {
+  unsigned retries = 5;
+  std::chrono::milliseconds first_delay{300};  ///< doubled each time, or what Retry-After says
+  unsigned stall_seconds = 60;                 ///< without a byte: the connection is given up
+};
+
 /// How to reach a registry. localhost and 127.0.0.0/8 may be plain HTTP in either case.
 struct Connection {
   TlsVerify tls_verify = TlsVerify::required;
   std::optional<Credentials> credentials;  ///< --creds; goes before the auth files
   std::optional<std::string> authfile;
+  std::optional<std::string> cert_dir;  ///< --cert-dir, instead of the certs.d folders
+  Patience patience;
 };
 
 struct PullRequest {
@@ -29,9 +40,10 @@ struct PullRequest {
   unsigned parallel = 3;  ///< layers at once
 };
 
-/// Pulls an image and stores it under `name`. Blobs and layers that are here already are not fetched; each
-/// byte is verified while it streams; the name appears last. Returns the image. Throws not_found,
-/// unauthorized, unavailable, corrupt, unsupported; the store is then as it was.
+/// Pulls an image and stores it under `name` (empty: without one; the caller holds Store::share()). Blobs and
+/// layers that are here already are not fetched; each byte is verified while it streams; the name appears
+/// last. Returns the image. Throws not_found, unauthorized, unavailable, corrupt, unsupported; the store is
+/// then as it was.
 layerstore::Image pull(const layerstore::Store& store, const PullRequest& request, const std::string& name,
                        Progress& progress);
 

@@ -19,13 +19,14 @@ using lay::test::TempStore;
 namespace {
 
 const Credentials kAnn{.username = "ann", .password = "s3cret:pw"};
+const Patience kQuick{.retries = 1, .first_delay = std::chrono::milliseconds{10}};
 
 lay::layerstore::Image pull_from(const HostileRegistry& registry, const TempStore& store,
                                  const std::string& tag = "1") {
   const std::string name = registry.host() + "/team/app:" + tag;
   const PullRequest request{.reference = parse_reference(name),
                             .platform = {.os = "linux", .architecture = "amd64"},
-                            .connection = {.credentials = kAnn}};
+                            .connection = {.credentials = kAnn, .patience = kQuick}};
   return pull(store.store, request, name, lay::no_progress());
 }
 

@@ -148,17 +148,93 @@ TEST_CASE("an entry that cannot be used is an error that shows nothing of it", "
     CHECK(error_of([&] { find_in(bad, "h.io", ""); }).message().find("secret") == std::string::npos);
 }
 
-TEST_CASE("a login that a helper keeps is refused by name, and only for its host",
-          "[registry][credentials]") {
-  const std::string helpers = R"({"credHelpers":{"h.io":"pass"},"auths":{"o.io":{"auth":"dTpw"}}})";
-  const lay::Error error = error_of([&] { find_in(helpers, "h.io", "a"); });
-  CHECK(error.code() == Errc::unsupported);
-  CHECK(error.message().find("'pass'") != std::string::npos);
-  CHECK(user_in(helpers, "o.io") == "u");
+namespace {
 
-  const std::string store = R"({"credsStore":"desktop","auths":{"h.io":{}}})";
-  CHECK(error_of([&] { find_in(store, "h.io", "a"); }).code() == Errc::unsupported);
-  CHECK(user_in(store, "o.io").empty());
+/// docker-credential-test in a folder that is the PATH's first: notes what it is asked, answers with
+/// `answer`.
+struct Helper {
+  const Home& home;
+  Variable path;
+
+  Helper(const Home& at, const std::string& script)
+      : home(at), path("PATH", at.folder.path() + "/bin:" + std::string(::getenv("PATH"))) {
+    home.write("bin/docker-credential-test",
+               "#!/bin/sh\ncd " + home.folder.path() + "\necho \"$@\" >>asked\ncat >input\n" + script + "\n");
+    ::chmod((home.folder.path() + "/bin/docker-credential-test").c_str(), 0755);
+  }
+  std::string input() const { return read_text(home.folder.path() + "/input"); }
+  std::string asked() const { return read_text(home.folder.path() + "/asked"); }
+};
+
+constexpr const char* kAnswer = R"(echo '{"ServerURL":"x","Username":"u","Secret":"s3cret"}')";
+
+}  // namespace
+
+TEST_CASE("a helper of one host is asked for that host alone", "[registry][credentials]") {
+  const Home home;
+  const Helper helper(home, kAnswer);
+  home.write("file", R"({"credHelpers":{"h.io":"test"},"auths":{"o.io":{"auth":"dTpw"}}})");
+  const CredentialStore store(home.folder.path() + "/file");
+  CHECK(store.find("o.io", "a")->password == "p");
+  CHECK_FALSE(store.find("evil-h.io", "a").has_value());
+  CHECK(store.find("h.io", "a") == Credentials{.username = "u", .password = "s3cret"});
+  CHECK(helper.input() == "h.io");
+  CHECK(helper.asked() == "get\n");
+}
+
+TEST_CASE("the store of all logins is asked after the file's own entries", "[registry][credentials]") {
+  const Home home;
+  const Helper helper(home, kAnswer);
+  home.write("file", R"({"credsStore":"test","auths":{"h.io":{},"o.io":{"auth":"dTpw"}}})");
+  const CredentialStore store(home.folder.path() + "/file");
+  CHECK(store.find("o.io", "a")->password == "p");
+  CHECK(store.find("h.io", "a")->password == "s3cret");
+  CHECK(store.find("docker.io", "a").has_value());
+  CHECK(helper.input() == "https://index.docker.io/v1/");
+}
+
+TEST_CASE("a helper's identity token and its \"not found\" are understood", "[registry][credentials]") {
+  const Home home;
+  home.write("file", R"({"credsStore":"test"})");
+  const CredentialStore store(home.folder.path() + "/file");
+  {
+    const Helper helper(home, R"(echo '{"Username":"<token>","Secret":"T"}')");
+    CHECK(store.find("h.io", "a") == Credentials{.identity_token = "T"});
+  }
+  const Helper helper(home, "echo 'credentials not found in native keychain'; exit 1");
+  CHECK_FALSE(store.find("h.io", "a").has_value());
+}
+
+TEST_CASE("a helper that is missing, fails or talks nonsense ends the search, and shows no secret",
+          "[registry][credentials]") {
+  const Home home;
+  home.write("file", R"({"credsStore":"test"})");
+  const CredentialStore store(home.folder.path() + "/file");
+  CHECK(error_of([&] { store.find("h.io", "a"); }).code() == lay::Errc::unavailable);
+  for (const char* script :
+       {"echo s3cret; exit 1", "echo s3cret", R"(echo '{"Secret":"s3cret"}')", "kill -9 $$"}) {
+    CAPTURE(script);
+    const Helper helper(home, script);
+    const lay::Error error = error_of([&] { store.find("h.io", "a"); });
+    CHECK(error.code() == lay::Errc::unavailable);
+    CHECK(error.message().find("s3cret") == std::string::npos);
+  }
+  home.write("file", R"({"credsStore":"../../bin/sh"})");
+  CHECK(error_of([&] { store.find("h.io", "a"); }).code() == lay::Errc::invalid);
+}
+
+TEST_CASE("where a helper keeps the logins it is given new ones and told to forget",
+          "[registry][credentials]") {
+  const Home home;
+  const Helper helper(home, "true");
+  home.write("file", R"({"credsStore":"test"})");
+  const CredentialStore store(home.folder.path() + "/file");
+  store.save("h.io", {.username = "u", .password = "p"});
+  CHECK(lay::parse_json(helper.input(), "input") ==
+        lay::Json{{"ServerURL", "h.io"}, {"Username", "u"}, {"Secret", "p"}});
+  CHECK(store.erase("h.io"));
+  CHECK(helper.asked() == "store\nerase\n");
+  CHECK(read_text(home.folder.path() + "/file") == R"({"credsStore":"test"})");
 }
 
 TEST_CASE("the auth files are read in podman's order, docker's after it", "[registry][credentials]") {

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layerstore/store.h"
+#include "registry/transfer.h"
+
+/// Images that stay in their registry.
+namespace lay::registry {
+
+/// Every tag of a repository; the tag of `reference` is not looked at.
+std::vector<std::string> list_tags(const Reference& reference, const Connection& connection);
+
+/// Manifest and config of an image, verified; no layer is fetched. Throws as pull().
+layerstore::Image inspect(const Reference& reference, const layerstore::Platform& platform,
+                          const Connection& connection);
+
+/// Deletes the manifest that `reference` leads to, and with it every tag of it. Returns its digest. Throws
+/// not_found, unsupported when the registry does not delete.
+layerstore::Digest remove(const Reference& reference, const Connection& connection);
+
+}  // namespace lay::registry

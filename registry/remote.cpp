@@ -1,0 +1,48 @@
+#include "registry/remote.h"
+
+#include "base/error.h"
+#include "client.h"
+#include "layerstore/image_config.h"
+#include "origin.h"
+
+namespace lay::registry {
+
+namespace {
+
+/// The registry itself, as registries.conf has it: mirrors may be behind.
+std::unique_ptr<RegistryClient> open_registry(const Reference& reference, Access access,
+                                              const Connection& connection) {
+  const ImageSource target = plan_target(read_registries_conf(), reference);
+  return std::make_unique<RegistryClient>(target.reference, access,
+                                          connection_to(target, reference.domain, connection));
+}
+
+}  // namespace
+
+std::vector<std::string> list_tags(const Reference& reference, const Connection& connection) {
+  return open_registry(reference, Access::pull, connection)->list_tags();
+}
+
+layerstore::Image inspect(const Reference& reference, const layerstore::Platform& platform,
+                          const Connection& connection) {
+  const Origin origin = find_origin(reference, platform, connection);
+  const layerstore::Manifest manifest = layerstore::parse_manifest(origin.document.bytes);
+  const std::string config = origin.client->read_blob(manifest.config);
+  return {.descriptor = layerstore::Descriptor{.media_type = manifest.media_type,
+                                               .digest = origin.document.digest,
+                                               .size = origin.document.bytes.size()},
+          .manifest = manifest,
+          .config = layerstore::parse_image_config(config)};
+}
+
+layerstore::Digest remove(const Reference& reference, const Connection& connection) {
+  const auto client = open_registry(reference, Access::remove, connection);
+  const auto digest = reference.digest ? reference.digest : client->find_manifest(reference.tag);
+  if (!digest)
+    throw Error::make(Errc::not_found, "registry {}: no {}", reference.domain, to_string(reference))
+        .with_hint("lay tags " + reference.domain + "/" + reference.repository);
+  client->delete_manifest(*digest);
+  return *digest;
+}
+
+}  // namespace lay::registry

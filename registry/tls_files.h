@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lay::registry {
+
+/// What a certs.d folder has for one registry (containers-certs.d(5)).
+struct TlsFiles {
+  std::string authorities{};  ///< PEM of every *.crt: trusted for this registry beside the system's
+  std::string certificate{};  ///< path of a *.cert, the client's
+  std::string key{};          ///< path of its *.key
+};
+
+/// The folders that may hold DOMAIN ("host:port"), in the order they are looked at:
+/// ~/.config/containers/certs.d (XDG_CONFIG_HOME), /etc/containers/certs.d, /etc/docker/certs.d.
+std::vector<std::string> cert_folders(const std::string& domain);
+
+/// Reads the first of `folders` that is there. Throws invalid when one half of a client certificate is
+/// missing or a file cannot be read: a registry must not be reached less protected than was asked for.
+TlsFiles read_tls_files(const std::vector<std::string>& folders);
+
+}  // namespace lay::registry

@@ -1,0 +1,111 @@
+#include "upload.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api_error.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace lay::registry {
+
+namespace {
+
+/// Large enough that the registry's sync at the end of each does not show, small enough to send again.
+constexpr std::uint64_t kChunk = std::uint64_t{128} * 1024 * 1024;
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
+  std::string text = value.starts_with("bytes=") ? value.substr(6) : value;
+  if (!text.starts_with("0-")) return std::nullopt;
+  const auto last = parse_number(text.substr(2));
+  if (!last) return std::nullopt;
+  return *last == 0 ? 0 : *last + 1;
+}
+
+BlobUpload::BlobUpload(const RegistryClient& client, const TransferNotes& notes,
+                       const layerstore::Descriptor& blob, std::stop_token stop)
+    : client_(client), notes_(notes), blob_(blob), stop_(std::move(stop)) {}
+
+void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
+  begin(std::move(begun));
+  Retries retries(client_.patience(), stop_);
+  for (bool is_sent = false; !is_sent;) {
+    const std::uint64_t before = offset_;
+    Answer answer = send_chunk(reader);
+    const auto* response = std::get_if<HttpResponse>(&answer);
+    if (response != nullptr && response->ok()) {
+      is_sent = offset_ == blob_.size;
+      if (offset_ > before) retries.progress();
+      continue;
+    }
+    // A registry that has lost the upload, or is elsewhere in it, says so once it is asked.
+    const bool is_lost = response != nullptr && (response->status == 404 || response->status == 416);
+    const bool is_new = before == 0;
+    if (!(is_lost && !is_new) && !retries.again(answer))
+      throw api_error(require_response(std::move(answer)), "upload of blob " + blob_.digest.to_string());
+    recover();
+  }
+  notes_.forget_upload(client_.repository(), blob_.digest);
+}
+
+void BlobUpload::begin(std::optional<UploadStart> begun) {
+  offset_ = 0;
+  if (!begun && take_up()) return;
+  session_ = begun ? *std::move(begun) : client_.begin_upload(blob_.digest, stop_);
+  note();
+}
+
+/// Whether an earlier process' upload goes on.
+bool BlobUpload::take_up() {
+  const auto kept = notes_.upload(client_.repository(), blob_.digest);
+  if (!kept) return false;
+  const auto found = client_.upload_status(kept->location, stop_);
+  if (!found || found->offset > blob_.size) return false;
+  session_ = {.url = found->url, .min_chunk = 0};
+  offset_ = found->offset;
+  return true;
+}
+
+/// The rest of the blob, or the next chunk of it. Sets how far the registry is when it has taken it.
+Answer BlobUpload::send_chunk(BlobReader& reader) {
+  const std::uint64_t chunk = std::max(kChunk, session_.min_chunk);
+  const std::uint64_t size = std::min(chunk, blob_.size - offset_);
+  const bool is_last = offset_ + size == blob_.size;
+  const std::uint64_t from = offset_;
+  Answer answer = client_.send_piece(
+      {.url = session_.url, .digest = blob_.digest, .offset = from, .size = size, .is_last = is_last},
+      [&reader, from, size] { return reader.open(from, size); }, stop_);
+  const auto* response = std::get_if<HttpResponse>(&answer);
+  if (response == nullptr || !response->ok()) return answer;
+  offset_ = from + size;
+  if (is_last) return answer;
+  session_.url = client_.upload_location(*response);
+  // A registry may have taken less than was sent.
+  if (const auto held = parse_upload_range(response->headers.get("range")))
+    offset_ = std::min(offset_, *held);
+  note();
+  return answer;
+}
+
+/// After a piece was lost: how far the registry is, or an upload anew.
+void BlobUpload::recover() {
+  const auto found = client_.upload_status(session_.url.text(), stop_);
+  if (found && found->offset <= blob_.size) {
+    session_.url = found->url;
+    offset_ = found->offset;
+    return note();
+  }
+  offset_ = 0;
+  session_ = client_.begin_upload(blob_.digest, stop_);
+  note();
+}
+
+void BlobUpload::note() const {
+  if (blob_.size > kChunk / 128)  // what is sent in a moment is not worth a file
+    notes_.keep_upload(client_.repository(), blob_.digest,
+                       {.location = session_.url.text(), .offset = offset_});
+}
+
+}  // namespace lay::registry

@@ -1,0 +1,166 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "command.h"
+#include "id_file.h"
+#include "image_lookup.h"
+#include "image_place.h"
+#include "layerstore/archive.h"
+#include "layerstore/layout.h"
+#include "options.h"
+#include "output/output_file.h"
+#include "output/progress_display.h"
+
+namespace lay::cli {
+
+namespace {
+
+using Kind = ImagePlace::Kind;
+using layerstore::Image;
+using layerstore::Store;
+
+struct CopyOptions {
+  ImagePlace source;
+  ImagePlace target;
+  layerstore::Platform platform = layerstore::host_platform();
+  registry::Connection source_connection;
+  registry::Connection target_connection;
+  std::string digest_file;
+  bool quiet = false;
+};
+
+/// --src-X and --dest-X, or both at once without.
+struct SideFlags {
+  bool tls_verify = true;
+  std::string creds;
+  std::string authfile;
+  std::string cert_dir;
+
+  void add_to(CLI::App& parser, const std::string& side) {
+    parser.add_flag("--" + side + "-tls-verify", tls_verify, "as --tls-verify, for one side");
+    parser.add_option("--" + side + "-creds", creds)->type_name("USER[:PASSWORD]");
+    parser.add_option("--" + side + "-authfile", authfile)->type_name("FILE");
+    parser.add_option("--" + side + "-cert-dir", cert_dir)->type_name("DIR");
+  }
+  registry::Connection over(const ConnectionFlags& both) const {
+    ConnectionFlags flags = both;
+    flags.tls_verify = flags.tls_verify && tls_verify;
+    if (!creds.empty()) flags.creds = creds;
+    if (!authfile.empty()) flags.authfile = authfile;
+    if (!cert_dir.empty()) flags.cert_dir = cert_dir;
+    return flags.connection();
+  }
+};
+
+CopyOptions parse_options(const Arguments& arguments) {
+  std::string source;
+  std::string target;
+  std::string platform;
+  CopyOptions options;
+  ConnectionFlags both;
+  SideFlags source_flags;
+  SideFlags target_flags;
+  const auto parser = make_parser(
+      "copy", "[flags] SOURCE TARGET",
+      "Copies an image. SOURCE and TARGET: docker://NAME, oci:FOLDER[:NAME], oci-archive:FILE[:NAME], "
+      "docker-archive:FILE[:NAME], or the NAME of an image in the store.");
+  parser->add_option("source", source)->required();
+  parser->add_option("target", target)->required();
+  parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
+  parser->add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
+      ->type_name("FILE");
+  parser->add_flag("-q,--quiet", options.quiet, "no progress");
+  both.add_to(*parser);
+  source_flags.add_to(*parser, "src");
+  target_flags.add_to(*parser, "dest");
+  parse(*parser, arguments);
+  options.source = parse_image_place(source);
+  options.target = parse_image_place(target);
+  if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
+  options.source_connection = source_flags.over(both);
+  options.target_connection = target_flags.over(both);
+  return options;
+}
+
+/// The one image of an archive, or the one that has the name.
+Image choose(const std::vector<layerstore::ArchivedImage>& images, const std::string& name) {
+  if (name.empty() && images.size() == 1) return images.front().image;
+  for (const layerstore::ArchivedImage& archived : images)
+    for (const layerstore::ArchiveName& has : archived.names)
+      if (has.name == name || has.complete == name) return archived.image;
+  if (name.empty())
+    throw Error::make(Errc::invalid, "{} images are in it, and none was chosen", images.size())
+        .with_hint("append :NAME");
+  throw Error::make(Errc::not_found, "no image '{}' is in it", printable(name));
+}
+
+/// Brings the source into the store, without a name: what it adds stays until a name or a collection.
+Image take_in(const Store& store, const CopyOptions& options, Progress& progress) {
+  const ImagePlace& source = options.source;
+  if (source.kind == Kind::store) return find_image(store, source.name).image;
+  if (source.kind == Kind::registry)
+    return registry::pull(store,
+                          {.reference = remote_reference(source.name),
+                           .platform = options.platform,
+                           .connection = options.source_connection},
+                          "", progress);
+  if (source.kind == Kind::layout)
+    return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
+  const UniqueFd file = sys::open_at(sys::cwd(), source.path, O_RDONLY);
+  FdSource archive(file);
+  std::vector<layerstore::ArchivedImage> images;
+  layerstore::load_archive(
+      store, archive, [&](const auto& found) { images = found; }, progress);
+  return choose(images, source.name);
+}
+
+void write_archive(const Store& store, const Image& image, const ImagePlace& target, Progress& progress) {
+  const auto format =
+      target.kind == Kind::oci_archive ? layerstore::ArchiveFormat::oci : layerstore::ArchiveFormat::docker;
+  layerstore::ArchivedImage archived{.image = image, .names = {}};
+  if (!target.name.empty()) archived.names.push_back({.name = target.name, .complete = ""});
+  OutputFile output(target.path);
+  layerstore::save_archive(store, std::vector{archived}, format, output.sink(), progress);
+  output.commit();
+}
+
+void put_out(const Store& store, const Image& image, const CopyOptions& options, Progress& progress) {
+  const ImagePlace& target = options.target;
+  switch (target.kind) {
+    case Kind::store:
+      return store.images().put(registry::local_name(target.name), image.descriptor);
+    case Kind::registry:
+      registry::push(store, image.descriptor,
+                     {.reference = remote_reference(target.name), .connection = options.target_connection},
+                     progress);
+      return;
+    case Kind::layout:
+      return layerstore::write_layout(store, image, target.path, target.name);
+    case Kind::oci_archive:
+    case Kind::docker_archive:
+      return write_archive(store, image, target, progress);
+  }
+}
+
+}  // namespace
+
+int command_copy(const Context& context, const Arguments& arguments) {
+  const CopyOptions options = parse_options(arguments);
+  require_root("copy");
+  return with_context("copy", [&] {
+    const Store store = open_store(context);
+    const FileLock adding = store.begin_adding();
+    const auto display = options.quiet ? nullptr : make_progress_display();
+    Progress& progress = display ? *display : no_progress();
+    const Image image = take_in(store, options, progress);
+    put_out(store, image, options, progress);
+    if (!options.digest_file.empty()) write_id_file(options.digest_file, image.descriptor.digest.to_string());
+    fmt::print("{}\n", image.descriptor.digest.to_string());
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,27 @@
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "command.h"
+#include "image_place.h"
+#include "options.h"
+#include "registry/remote.h"
+
+namespace lay::cli {
+
+int command_tags(const Context&, const Arguments& arguments) {
+  std::string name;
+  ConnectionFlags connection;
+  const auto parser =
+      make_parser("tags", "[flags] REPOSITORY", "Lists the tags of a repository in a registry.");
+  parser->add_option("repository", name, "[HOST[:PORT]/]REPOSITORY")->required();
+  connection.add_to(*parser);
+  parse(*parser, arguments);
+  return with_context("tags " + printable(name), [&] {
+    const registry::Reference reference = remote_reference(without_transport(name));
+    for (const std::string& tag : registry::list_tags(reference, connection.connection()))
+      fmt::print("{}\n", printable(tag));
+    return 0;
+  });
+}
+
+}  // namespace lay::cli

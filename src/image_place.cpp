@@ -1,0 +1,56 @@
+#include "image_place.h"
+
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "registry/registries_conf.h"
+
+namespace lay::cli {
+
+namespace {
+
+using Kind = ImagePlace::Kind;
+
+constexpr std::array kTransports{
+    std::pair{std::string_view("containers-storage:"), Kind::store},
+    std::pair{kRegistryTransport, Kind::registry},
+    std::pair{std::string_view("oci:"), Kind::layout},
+    std::pair{std::string_view("oci-archive:"), Kind::oci_archive},
+    std::pair{std::string_view("docker-archive:"), Kind::docker_archive},
+};
+
+}  // namespace
+
+ImagePlace parse_image_place(const std::string& text) {
+  for (const auto& [transport, kind] : kTransports) {
+    if (!text.starts_with(transport)) continue;
+    const std::string rest = text.substr(transport.size());
+    if (rest.empty()) throw Error::make(Errc::invalid, "'{}' names nothing", printable(text));
+    if (kind == Kind::store || kind == Kind::registry) return {.kind = kind, .name = rest};
+    const std::size_t colon = rest.find(':');
+    return {.kind = kind,
+            .path = rest.substr(0, colon),
+            .name = colon == std::string::npos ? "" : rest.substr(colon + 1)};
+  }
+  for (const char* other : {"dir:", "docker-daemon:", "ostree:", "sif:", "tarball:"})
+    if (text.starts_with(other))
+      throw Error::make(Errc::unsupported, "'{}': lay does not know this transport", printable(text))
+          .with_hint("docker://, oci:, oci-archive:, docker-archive:, or a name of the store");
+  return {.kind = Kind::store, .name = text};
+}
+
+bool is_remote(const std::string& text) {
+  return text.starts_with(kRegistryTransport);
+}
+
+std::string without_transport(const std::string& text) {
+  return is_remote(text) ? text.substr(kRegistryTransport.size()) : text;
+}
+
+registry::Reference remote_reference(const std::string& name) {
+  return registry::resolve_name(registry::read_registries_conf(), name).front();
+}
+
+}  // namespace lay::cli

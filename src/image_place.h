@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "registry/reference.h"
+
+namespace lay::cli {
+
+/// Where an image is or goes, as `copy` takes it (containers-transports(5)).
+struct ImagePlace {
+  enum class Kind {
+    store,           ///< NAME, or containers-storage:NAME
+    registry,        ///< docker://NAME
+    layout,          ///< oci:FOLDER[:NAME]
+    oci_archive,     ///< oci-archive:FILE[:NAME]
+    docker_archive,  ///< docker-archive:FILE[:NAME]
+  } kind = Kind::store;
+  std::string path{};  ///< of the folder or file
+  std::string name{};  ///< of the image; may be empty where there is a path
+};
+
+/// Throws invalid for transports that lay does not know.
+ImagePlace parse_image_place(const std::string& text);
+
+constexpr std::string_view kRegistryTransport = "docker://";
+bool is_remote(const std::string& text);
+/// The name without "docker://".
+std::string without_transport(const std::string& text);
+/// What a name leads to in a registry: its first meaning as registries.conf has it.
+registry::Reference remote_reference(const std::string& name);
+
+}  // namespace lay::cli

@@ -1,0 +1,156 @@
+#include "layerstore/partial.h"
+
+#include <catch2/catch.hpp>
+
+#include "fault_proxy.h"
+#include "shipped_image.h"
+#include "skip.h"
+
+using namespace lay::registry;
+using lay::Json;
+using lay::layerstore::Image;
+using lay::test::DockerRegistry;
+using lay::test::FaultProxy;
+using lay::test::shell;
+using lay::test::TempFolder;
+using lay::test::TempStore;
+
+namespace {
+
+/// 2000 files of 6 KB and a big one.
+constexpr const char* kManyFiles =
+    "mkdir -p a/b; i=0; head -c 12000000 /dev/urandom >all; split -b 6000 -a 4 -d all a/b/f; rm all\n"
+    "head -c 4000000 /dev/urandom >a/big; ln -s big a/link; mkdir empty";
+
+/// Two versions of one image in a registry: the second has a changed, a new and a removed file.
+struct Versions {
+  DockerRegistry registry;
+  TempStore store;
+  TempFolder scratch;
+  Image first;
+  Image second;
+
+  explicit Versions(const std::string& change) : first(make(kManyFiles, "1")), second(make(change, "2")) {}
+
+  const lay::layerstore::Descriptor& layer() const { return second.manifest.layers.front(); }
+
+ private:
+  Image make(const std::string& script, const std::string& tag) {
+    const std::string tree = scratch.path() + "/tree";
+    REQUIRE(shell("mkdir -p " + tree + " && cd " + tree + " && set -e\n" + script).status == 0);
+    const Image image = lay::layerstore::import_folder(store.store, lay::sys::open_dir(lay::sys::cwd(), tree),
+                                                       "app:" + tag, {}, lay::no_progress());
+    push(store.store, image.descriptor, {.reference = parse_reference(registry.host() + "/team/app:" + tag)},
+         lay::no_progress());
+    return image;
+  }
+};
+
+Image pull_through(const FaultProxy& proxy, const TempStore& store, const std::string& tag) {
+  const std::string name = proxy.host() + "/team/app:" + tag;
+  const Patience quick{.retries = 1, .first_delay = std::chrono::milliseconds{10}};
+  return pull(store.store, {.reference = parse_reference(name), .connection = {.patience = quick}}, name,
+              lay::no_progress());
+}
+
+/// Bytes that the requests for one blob have asked for.
+std::uint64_t asked_for(const FaultProxy& proxy, const lay::layerstore::Descriptor& blob) {
+  std::uint64_t sum = 0;
+  for (const Json& request : proxy.requests("GET", blob.digest.hex())) {
+    const std::string range = request["range"];
+    if (range.empty()) {
+      sum += blob.size;
+      continue;
+    }
+    const std::size_t dash = range.find('-');
+    sum += std::stoull(range.substr(dash + 1)) - std::stoull(range.substr(6, dash - 6)) + 1;
+  }
+  return sum;
+}
+
+constexpr const char* kSmallChange =
+    "for i in 3 500 999 1500; do head -c 6000 /dev/urandom >a/b/f000$i 2>/dev/null || true; done\n"
+    "head -c 6000 /dev/urandom >a/b/f0010; head -c 6000 /dev/urandom >a/b/f0700; echo new >a/new; rm "
+    "a/b/f0003";
+
+}  // namespace
+
+TEST_CASE("after a small change only what changed crosses the wire, and the blob is the same",
+          "[registry][partial]") {
+  const Versions versions(kSmallChange);
+  const FaultProxy proxy(versions.registry.port(), "[]");
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  const Image image = pull_through(proxy, store, "2");
+  CHECK(image.descriptor == versions.second.descriptor);
+  CHECK(store.store.blobs().is_whole(versions.layer()));
+  const std::uint64_t asked = asked_for(proxy, versions.layer());
+  INFO(asked << " of " << versions.layer().size);
+  CHECK(asked < versions.layer().size * 4 / 100);  // 1 % of table for so small files
+  CHECK(lay::test::debris(store.path()) == 0);
+}
+
+TEST_CASE("without anything alike in the store the whole is fetched at once", "[registry][partial]") {
+  const Versions versions(kSmallChange);
+  const FaultProxy proxy(versions.registry.port(), "[]");
+  const TempStore store;
+  pull_through(proxy, store, "2");
+  CHECK(proxy.requests("GET", versions.layer().digest.hex()).size() == 1);
+}
+
+TEST_CASE("whatever goes wrong with the parts, the whole is fetched and right", "[registry][partial]") {
+  const Versions versions(kSmallChange);
+  const std::string hex = versions.layer().digest.hex();
+  for (const char* fault :
+       {R"("do": "ignore-range", "times": 99)", R"("do": "flip")", R"("do": "flip", "after": 1)",
+        R"("do": "wrong-range")", R"("do": "status", "status": 416)",
+        R"("do": "cut", "bytes": 10, "times": 1)", R"("do": "close", "times": 4)"}) {
+    CAPTURE(fault);
+    const FaultProxy proxy(versions.registry.port(),
+                           R"([{"method": "GET", "path": ")" + hex + "\", " + fault + "}]");
+    const TempStore store;
+    pull_through(proxy, store, "1");
+    CHECK_NOTHROW(pull_through(proxy, store, "2"));
+    CHECK(store.store.blobs().is_whole(versions.layer()));
+  }
+}
+
+TEST_CASE("a damaged blob in the store does not get into a new one", "[registry][partial]") {
+  const Versions versions(kSmallChange);
+  const FaultProxy proxy(versions.registry.port(), "[]");
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  const std::string blob =
+      store.path() + "/blobs/sha256/" + versions.first.manifest.layers.front().digest.hex();
+  REQUIRE(shell("chmod u+w " + blob + " && printf XXXX | dd of=" + blob +
+                " bs=1 seek=1000000 conv=notrunc status=none")
+              .status == 0);
+  CHECK_NOTHROW(pull_through(proxy, store, "2"));
+  CHECK(store.store.blobs().is_whole(versions.layer()));
+}
+
+TEST_CASE("what podman pushed as zstd:chunked is pulled in parts too", "[registry][partial]") {
+  const DockerRegistry registry;
+  const TempFolder scratch;
+  const std::string tree = scratch.path() + "/tree";
+  const std::string podman =
+      "podman --root " + scratch.path() + "/root --runroot " + scratch.path() + "/run ";
+  const auto ship = [&](const std::string& script, const std::string& tag) {
+    const std::string name = registry.host() + "/team/app:" + tag;
+    const auto result =
+        shell("mkdir -p " + tree + " && cd " + tree + " && set -e\n" + script + "\ntar -C " + tree +
+              " -cf ../tar . && " + podman + "import ../tar " + name + " && " + podman +
+              "push --tls-verify=false --compression-format zstd:chunked " + name + " 2>&1");
+    return result.status == 0;
+  };
+  if (!ship(kManyFiles, "1") || !ship(kSmallChange, "2")) SKIP_TEST("this podman cannot push zstd:chunked");
+  const FaultProxy proxy(registry.port(), "[]");
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  const Image image = pull_through(proxy, store, "2");
+  const auto& layer = image.manifest.layers.front();
+  REQUIRE_FALSE(layer.annotations.empty());
+  CHECK(store.store.blobs().is_whole(layer));
+  INFO(asked_for(proxy, layer) << " of " << layer.size);
+  CHECK(asked_for(proxy, layer) < layer.size);
+}

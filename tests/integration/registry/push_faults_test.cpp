@@ -1,0 +1,179 @@
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "error_of.h"
+#include "fault_proxy.h"
+#include "shipped_image.h"
+#include "transfer_notes.h"
+#include "upload.h"
+
+using namespace lay::registry;
+using lay::Errc;
+using lay::Json;
+using lay::test::error_of;
+using lay::test::FaultProxy;
+using lay::test::ShippedImage;
+using lay::test::TempStore;
+
+namespace {
+
+const Credentials kAnn{.username = "ann", .password = "s3cret:pw"};
+const Patience kQuick{.retries = 3, .first_delay = std::chrono::milliseconds{10}, .stall_seconds = 1};
+
+PushResult push_through(const FaultProxy& proxy, const ShippedImage& shipped, const std::string& repository) {
+  const std::string name = proxy.host() + "/" + repository;
+  return push(shipped.store.store, shipped.image.descriptor,
+              {.reference = parse_reference(name), .connection = {.credentials = kAnn, .patience = kQuick}},
+              lay::no_progress());
+}
+
+/// What the registry holds under `repository` is the image, every byte of it.
+void check_whole(const ShippedImage& shipped, const std::string& repository) {
+  const TempStore there;
+  const std::string name = shipped.registry.host() + "/" + repository;
+  const auto image = pull(there.store, {.reference = parse_reference(name)}, name, lay::no_progress());
+  CHECK(image.descriptor == shipped.image.descriptor);
+}
+
+}  // namespace
+
+TEST_CASE("how far an upload is, is read strictly", "[registry][faults]") {
+  CHECK(parse_upload_range("0-99") == 100);
+  CHECK(parse_upload_range("bytes=0-99") == 100);
+  CHECK(parse_upload_range("0-0") == 0);
+  for (const char* text : {"", "1-99", "0-", "0--1", "99", "0-99999999999999999999999"})
+    CHECK(parse_upload_range(text) == std::nullopt);
+}
+
+TEST_CASE("an upload is tried again after lost connections and server errors", "[registry][faults]") {
+  const ShippedImage shipped;
+  unsigned number = 0;
+  for (const char* fault :
+       {R"("method": "PUT", "path": "uploads", "do": "cut-request", "bytes": 100000)",
+        R"("method": "POST", "do": "status", "status": 503, "times": 2)",
+        R"("method": "PUT", "path": "uploads", "do": "status", "status": 500, "times": 2)",
+        R"("method": "PUT", "path": "manifests", "do": "close")",
+        R"("method": "HEAD", "do": "status", "status": 429, "headers": {"Retry-After": "0"})",
+        R"("method": "PUT", "path": "uploads", "do": "status", "status": 404)"}) {
+    CAPTURE(fault);
+    const FaultProxy proxy(shipped.registry.port(), "[{" + std::string(fault) + "}]");
+    const std::string repository = "fresh/app" + std::to_string(++number) + ":1";
+    CAPTURE(proxy.output());
+    if (std::string(fault).ends_with("404")) {
+      CHECK(error_of([&] { push_through(proxy, shipped, repository); }).code() == Errc::not_found);
+      continue;
+    }
+    CHECK_NOTHROW(push_through(proxy, shipped, repository));
+    check_whole(shipped, repository);
+  }
+}
+
+TEST_CASE("an upload that will not be taken is not tried again", "[registry][faults]") {
+  const ShippedImage shipped;
+  for (const int status : {400, 403, 413}) {
+    const FaultProxy proxy(shipped.registry.port(),
+                           R"([{"method": "PUT", "path": "uploads", "do": "status", "times": 9, "status": )" +
+                               std::to_string(status) + "}]");
+    CAPTURE(status);
+    error_of([&] { push_through(proxy, shipped, "refused/app:1"); });
+    std::set<std::string> paths;
+    for (const Json& request : proxy.requests("PUT", "uploads")) CHECK(paths.insert(request["path"]).second);
+  }
+}
+
+TEST_CASE("a push with nothing new takes two requests", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), "[]");
+  const PushResult result = push_through(proxy, shipped, "team/app:1");
+  CHECK(result.blobs_sent == 0);
+  CHECK(result.blobs_there == 3);
+  CHECK(proxy.requests().size() == 2);
+}
+
+TEST_CASE("what another repository of the registry has is mounted, not sent", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), "[]");
+  push_through(proxy, shipped, "first/app:1");
+  const std::size_t sent = proxy.requests("PUT", "uploads").size();
+  const PushResult result = push_through(proxy, shipped, "second/app:1");
+  CHECK(result.blobs_sent == 0);
+  CHECK(proxy.requests("PUT", "uploads").size() == sent);
+  CHECK(proxy.requests("POST", "mount=sha256").size() == 3);
+  check_whole(shipped, "second/app:1");
+}
+
+TEST_CASE("a mount that is refused or forgotten becomes an upload", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(
+      shipped.registry.port(),
+      R"([{"method": "POST", "path": "mount=", "do": "status", "status": 403, "times": 99}])");
+  push_through(proxy, shipped, "first/app:1");
+  lay::layerstore::Digest gone = shipped.big().digest;
+  const TransferNotes notes(shipped.store.path(), proxy.host());
+  CHECK(notes.repositories_of(gone) == std::vector<std::string>{"first/app"});
+  push_through(proxy, shipped, "third/app:1");
+  check_whole(shipped, "third/app:1");
+  notes.remember("nowhere/app", {gone});
+  const FaultProxy fresh(shipped.registry.port(), "[]");
+  TransferNotes(shipped.store.path(), fresh.host()).remember("nowhere/app", {gone});
+  push_through(fresh, shipped, "fourth/app:1");
+  check_whole(shipped, "fourth/app:1");
+}
+
+TEST_CASE("tokens are asked for what is done, and renewed when they expire", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), R"([{"tokens": {"uses": 2, "user": "ann:s3cret:pw"}}])");
+  push_through(proxy, shipped, "tokens/app:1");
+  check_whole(shipped, "tokens/app:1");
+  bool is_push_asked = false;
+  for (const Json& request : proxy.requests()) {
+    const std::string path = request["path"];
+    if (path.starts_with("/token")) {
+      is_push_asked = is_push_asked || path.find("pull%2Cpush") != std::string::npos;
+    } else {
+      CHECK_FALSE(request["authorization"].get<std::string>().starts_with("Basic "));
+    }
+  }
+  CHECK(is_push_asked);
+}
+
+TEST_CASE("an identity token is exchanged for tokens by POST, and goes nowhere else", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), R"([{"tokens": {"uses": 50, "user": "ann:s3cret:pw"}}])");
+  const TempStore there;
+  const std::string name = proxy.host() + "/team/app:1";
+  pull(there.store,
+       {.reference = parse_reference(name),
+        .connection = {.credentials = Credentials{.identity_token = "refresh-of-ann"}}},
+       name, lay::no_progress());
+  CHECK(proxy.requests("POST", "/token").size() == 1);
+  for (const Json& request : proxy.requests())
+    CHECK(request.dump().find("refresh-of-ann") == std::string::npos);
+}
+
+TEST_CASE("what is remembered of a registry is bounded, and survives nonsense", "[registry][notes]") {
+  const TempStore store;
+  const TransferNotes notes(store.path(), "h.io");
+  const auto digest = lay::layerstore::digest_of("x");
+  CHECK(notes.repositories_of(digest).empty());
+  notes.remember("a", {digest});
+  notes.remember("b", {digest});
+  notes.remember("a", {digest});
+  CHECK(notes.repositories_of(digest) == std::vector<std::string>{"a", "b"});
+  CHECK(TransferNotes(store.path(), "h.io:5000").repositories_of(digest).empty());
+  for (int i = 0; i < 5000; i += 500) {
+    std::set<lay::layerstore::Digest> many;
+    for (int j = i; j < i + 500; ++j) many.insert(lay::layerstore::digest_of(std::to_string(j)));
+    notes.remember("c", many);
+  }
+  CHECK(notes.repositories_of(digest).empty());
+  const UploadSession session{.location = "http://h.io/v2/a/blobs/uploads/1?s=2", .offset = 7};
+  notes.keep_upload("a", digest, session);
+  CHECK(notes.upload("a", digest) == session);
+  CHECK_FALSE(notes.upload("b", digest).has_value());
+  REQUIRE(lay::test::shell("for f in " + store.path() + "/registry/*; do echo nonsense >$f; done").status ==
+          0);
+  CHECK_FALSE(notes.upload("a", digest).has_value());
+  notes.forget_upload("a", digest);
+  CHECK(TransferNotes("/nonexistent", "h.io").repositories_of(digest).empty());
+}

@@ -1,0 +1,123 @@
+#include "registry/registries_conf.h"
+
+#include <catch2/catch.hpp>
+
+#include "error_of.h"
+
+using namespace lay::registry;
+using lay::Errc;
+using lay::test::error_of;
+
+namespace {
+
+RegistriesConf conf_of(const std::string& text) {
+  RegistriesConf conf;
+  merge_registries_conf(conf, text);
+  return conf;
+}
+
+std::vector<std::string> sources_of(const RegistriesConf& conf, const std::string& name) {
+  std::vector<std::string> names;
+  for (const ImageSource& source : plan_sources(conf, parse_reference(name)))
+    names.push_back(to_string(source.reference) + (source.insecure ? " insecure" : ""));
+  return names;
+}
+
+std::vector<std::string> meant_by(const RegistriesConf& conf, const std::string& name) {
+  std::vector<std::string> names;
+  for (const Reference& reference : resolve_name(conf, name)) names.push_back(to_string(reference));
+  return names;
+}
+
+using Names = std::vector<std::string>;
+const std::string kDigest = "sha256:" + std::string(64, 'a');
+
+}  // namespace
+
+TEST_CASE("without settings a name is asked for where it says", "[registry][conf]") {
+  CHECK(sources_of({}, "h.io/a/b:1") == Names{"h.io/a/b:1"});
+  CHECK(meant_by({}, "debian") == Names{"docker.io/library/debian:latest"});
+}
+
+TEST_CASE("mirrors come in order before the registry, which pushes alone reach", "[registry][conf]") {
+  const RegistriesConf conf = conf_of(R"(
+[[registry]]
+prefix = "docker.io"
+location = "hub.example.com"
+[[registry.mirror]]
+location = "mirror.example.com:5000/hub"
+insecure = true
+[[registry.mirror]]
+location = "digests.example.com"
+pull-from-mirror = "digest-only"
+[[registry.mirror]]
+location = "tags.example.com"
+pull-from-mirror = "tag-only"
+)");
+  CHECK(sources_of(conf, "debian:12") == Names{"mirror.example.com:5000/hub/library/debian:12 insecure",
+                                               "tags.example.com/library/debian:12",
+                                               "hub.example.com/library/debian:12"});
+  CHECK(sources_of(conf, "debian@" + kDigest) ==
+        Names{"mirror.example.com:5000/hub/library/debian@" + kDigest + " insecure",
+              "digests.example.com/library/debian@" + kDigest, "hub.example.com/library/debian@" + kDigest});
+  CHECK(to_string(plan_target(conf, parse_reference("debian:12")).reference) ==
+        "hub.example.com/library/debian:12");
+  CHECK(sources_of(conf, "h.io/a:1") == Names{"h.io/a:1"});
+}
+
+TEST_CASE("the longest prefix wins, and prefixes end where names do", "[registry][conf]") {
+  const RegistriesConf conf = conf_of(R"(
+[[registry]]
+location = "h.io"
+insecure = true
+[[registry]]
+prefix = "h.io/team"
+location = "other.io/moved"
+[[registry]]
+prefix = "*.sub.io"
+blocked = true
+)");
+  CHECK(sources_of(conf, "h.io/a:1") == Names{"h.io/a:1 insecure"});
+  CHECK(sources_of(conf, "h.io/team/a:1") == Names{"other.io/moved/a:1"});
+  CHECK(sources_of(conf, "h.io/teams/a:1") == Names{"h.io/teams/a:1 insecure"});
+  CHECK(sources_of(conf, "h.io:5000/a:1") == Names{"h.io:5000/a:1"});
+  CHECK(sources_of(conf, "evil-h.io/a:1") == Names{"evil-h.io/a:1"});
+  CHECK(error_of([&] { sources_of(conf, "a.b.sub.io/a"); }).code() == Errc::denied);
+  CHECK(sources_of(conf, "sub.io/a:1") == Names{"sub.io/a:1"});
+}
+
+TEST_CASE("short names lead to their alias, or to the search registries", "[registry][conf]") {
+  RegistriesConf conf = conf_of(R"(
+unqualified-search-registries = ["one.io", "two.io:5000"]
+[aliases]
+"fedora" = "registry.example.com/fedora"
+"team/app" = "h.io/team/app"
+)");
+  CHECK(meant_by(conf, "fedora:40") == Names{"registry.example.com/fedora:40"});
+  CHECK(meant_by(conf, "team/app@" + kDigest) == Names{"h.io/team/app@" + kDigest});
+  CHECK(meant_by(conf, "debian") == Names{"one.io/debian:latest", "two.io:5000/debian:latest"});
+  CHECK(meant_by(conf, "localhost/debian") == Names{"localhost/debian:latest"});
+  merge_registries_conf(conf, "short-name-mode = \"enforcing\"");
+  CHECK(error_of([&] { meant_by(conf, "debian"); }).hint() == "give the whole name: one.io/debian");
+  merge_registries_conf(conf, "unqualified-search-registries = [\"one.io\"]\n[aliases]\n\"fedora\" = \"\"");
+  CHECK(meant_by(conf, "debian") == Names{"one.io/debian:latest"});
+  CHECK(meant_by(conf, "fedora") == Names{"one.io/fedora:latest"});
+}
+
+TEST_CASE("settings that cannot be understood are an error that names the line or the key",
+          "[registry][conf]") {
+  for (const auto& [text, named] : std::vector<std::pair<std::string, std::string>>{
+           {"a = ", "line 1"},
+           {"unqualified-search-registries = \"x\"", "unqualified-search-registries"},
+           {"short-name-mode = \"x\"", "short-name-mode"},
+           {"[registry]\nlocation = \"x\"", "[[registry]]"},
+           {"[[registry]]\nblocked = true", "neither prefix nor location"},
+           {"[[registry]]\nlocation = \"http://h.io\"", "host[:port]"},
+           {"[[registry]]\nlocation = \"h.io/../x\"", "h.io/../x"},
+           {"[[registry]]\nlocation = \"h.io\"\ninsecure = \"yes\"", "insecure"}}) {
+    CAPTURE(text);
+    const lay::Error error = error_of([&, &text = text] { conf_of(text); });
+    CHECK(error.code() == Errc::invalid);
+    CHECK(error.message().find(named) != std::string::npos);
+  }
+}
