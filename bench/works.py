@@ -224,6 +224,59 @@ def push(peers):
         contender("skopeo", "skopeo", skopeo)])
 
 
+def push_again(peers):
+    """A push to a registry that has everything."""
+    registry = peers.registry("registry-again")
+    target = f"{registry.address}/bench/image:1"
+
+    def lay():
+        name = "bench-again:zstd"
+        peers.lay.do(peers.lay.command("commit", peers.sandbox.upper, name, "--base", "debian:12"))
+        peers.lay.do(peers.lay.command("push", name, target))
+        return {"command": peers.lay.command("push", name, target), "env": peers.lay.env}
+
+    def podman():
+        peers.podman.take("image")
+        there = f"{registry.address}/bench/podman:1"
+        command = peers.podman.command("push", "--quiet", kInsecure, "localhost/image", there)
+        peers.podman.do(command)
+        return {"command": command, "env": peers.podman.env}
+
+    def skopeo():
+        there = f"docker://{registry.address}/bench/skopeo:1"
+        command = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{peers.sandbox.image_layout}:image",
+                   there]
+        measure.run(command, peers.sandbox.log)
+        return {"command": command}
+
+    registry.start_empty()
+    return Work("push-again", "push 1.1 GB, nothing new", [
+        contender("lay", "lay", lay), contender("podman", "podman", podman), contender("skopeo", "skopeo", skopeo)])
+
+
+def pull_change(peers):
+    """A pull after one file in a hundred has changed."""
+    sandbox = peers.sandbox
+    registry = peers.registry("registry-change")
+    registry.start_empty()
+    source = f"{registry.address}/bench/change"
+
+    def lay():
+        changed = sandbox.fresh_folder("changed")
+        measure.run(["cp", "-a", f"{sandbox.upper}/.", changed], sandbox.log)
+        measure.run(["sh", "-c", 'find "$1" -type f -size +0 | sort | awk "NR % 100 == 0" | '
+                     'while read -r file; do echo changed >>"$file"; done', "sh", changed], sandbox.log)
+        for number, folder in enumerate((sandbox.upper, changed)):
+            peers.lay.do(peers.lay.command("commit", folder, f"bench-change:{number}", "--base", "debian:12"))
+            peers.lay.do(peers.lay.command("push", f"bench-change:{number}", f"{source}:{number}"))
+        tool = Lay(sandbox, peers.program, "lay-change")
+        tool.do(tool.command("pull", f"{source}:0"))
+        return {"command": tool.command("pull", f"{source}:1"), "env": tool.env,
+                "undo": tool.command("rmi", f"{source}:1"), "note": "fetches the changed files only"}
+
+    return Work("pull-change", "pull 1.1 GB, 1 % of the files changed", [contender("lay", "lay", lay)])
+
+
 def pull(peers):
     sandbox = peers.sandbox
     source = f"{peers.full_registry.address}/bench/image:1"
@@ -336,4 +389,4 @@ def execute(peers):
 
 
 kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "commit": commit, "files": files,
-          "layer": layer, "push": push, "pull": pull}
+          "layer": layer, "push": push, "push-again": push_again, "pull": pull, "pull-change": pull_change}
