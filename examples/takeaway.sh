@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # The whole story without a terminal: configure Apache by hand in a container, commit it, push it to a registry, pull
 # it on "another machine" (a second root), run it there with limits, and print the page it serves.
+#
+#     examples/takeaway.sh [--docker-registry]
+#
+# The registry is `lay serve` on a third root, or Debian's docker-registry.
 # Needs root; installs the Debian packages that are missing and builds lay first. Leaves nothing behind.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,6 +21,14 @@ quietly() {
 
 here() { "$lay" --root "$work/here" "$@"; }
 there() { "$lay" --root "$work/there" "$@"; }
+
+# Sets registry, as start_registry does.
+serve() {
+  "$lay" --root "$work/served" serve --listen 127.0.0.1:0 >"$work/url" 2>"$work/serve.log" &
+  registry_pid=$!
+  wait_until 10 test -s "$work/url" || { tail -n 5 "$work/serve.log" >&2; return 1; }
+  registry=localhost:$(sed 's/.*://' "$work/url")
+}
 
 clean_up() {
   local status=$?
@@ -52,6 +64,11 @@ make_upper_by_hand() {
     rm "$2/merged/etc/issue"' sh "$base/rootfs" "$work"
 }
 
+case $*:$# in
+  :0) start=serve ;;
+  --docker-registry:1) start=start_registry ;;
+  *) echo "usage: examples/takeaway.sh [--docker-registry]" >&2; exit 1 ;;
+esac
 ((EUID == 0)) || { echo "takeaway: run this as root: it makes mounts, cgroups and network links" >&2; exit 1; }
 work=$(mktemp -d /var/tmp/lay-takeaway.XXXXXX)
 trap clean_up EXIT
@@ -62,7 +79,7 @@ build_lay
 
 say "Making the Debian base (debootstrap, kept in build/cache) and starting a registry on loopback"
 base=$(tests/inputs/debian-base.sh)
-start_registry "$work/registry"
+"$start" "$work/registry"
 echo "registry: $registry"
 
 say "lay import: the base becomes an image"

@@ -3,11 +3,16 @@
 
 load world
 
-@test "configured by hand, committed, pushed, pulled and served on another root" {
-  open_world
-  run "$here/../../examples/takeaway.sh"
+setup() { open_world; }
+teardown() { close_world; }
+
+# takes_away [FLAG]
+takes_away() {
+  run "$here/../../examples/takeaway.sh" "$@"
   echo "$output"
   [ "$status" -eq 0 ]
   [ "${lines[-1]}" = '<h1>Configured by hand, taken away with lay</h1>' ]
-  close_world
 }
+
+@test "configured by hand, committed, pushed, pulled and served on another root" { takes_away; }
+@test "the same through docker-registry" { takes_away --docker-registry; }
