@@ -66,8 +66,9 @@ void receive_layer(const Store& store, const Descriptor& blob, const Digest& dif
 /// holds Store::share().
 bool is_layer_stored(const Store& store, const Descriptor& blob, const Digest& diff_id);
 
-/// Makes a layer of a stored image ready to mount. Throws corrupt when its blob, where it is there, is another
-/// layer: whoever pushed the image here only said that they belong together. The caller holds Store::share().
+/// Makes a layer of a stored image ready to mount. Throws corrupt when its blob, where it is there, is
+/// another layer: whoever pushed the image here only said that they belong together. The caller holds
+/// Store::share().
 void ensure_layer(const Store& store, const Descriptor& blob, const Digest& diff_id);
 
 }  // namespace lay::layerstore
