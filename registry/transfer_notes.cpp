@@ -14,7 +14,7 @@ namespace lay::registry {
 
 namespace {
 
-constexpr const char* kFolder = "registry";
+constexpr const char* kFolder = "transfers";
 constexpr std::size_t kMaxPlaces = 4096;  // lines for one registry
 constexpr std::size_t kMaxText = 1024 * 1024;
 
