@@ -129,12 +129,18 @@ TEST_CASE("a damaged blob in the store does not get into a new one", "[registry]
   CHECK(store.store.blobs().is_whole(versions.layer()));
 }
 
+/// podman leaves its storage mounted on itself.
+struct PodmanRoot {
+  std::string path;
+  ~PodmanRoot() { shell("while umount " + path + "/overlay 2>/dev/null; do :; done"); }
+};
+
 TEST_CASE("what podman pushed as zstd:chunked is pulled in parts too", "[registry][partial]") {
   const DockerRegistry registry;
   const TempFolder scratch;
   const std::string tree = scratch.path() + "/tree";
-  const std::string podman =
-      "podman --root " + scratch.path() + "/root --runroot " + scratch.path() + "/run ";
+  const PodmanRoot root{scratch.path() + "/root"};
+  const std::string podman = "podman --root " + root.path + " --runroot " + scratch.path() + "/run ";
   const auto ship = [&](const std::string& script, const std::string& tag) {
     const std::string name = registry.host() + "/team/app:" + tag;
     const auto result =
