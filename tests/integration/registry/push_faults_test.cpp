@@ -171,7 +171,7 @@ TEST_CASE("what is remembered of a registry is bounded, and survives nonsense", 
   notes.keep_upload("a", digest, session);
   CHECK(notes.upload("a", digest) == session);
   CHECK_FALSE(notes.upload("b", digest).has_value());
-  REQUIRE(lay::test::shell("for f in " + store.path() + "/registry/*; do echo nonsense >$f; done").status ==
+  REQUIRE(lay::test::shell("for f in " + store.path() + "/transfers/*; do echo nonsense >$f; done").status ==
           0);
   CHECK_FALSE(notes.upload("a", digest).has_value());
   notes.forget_upload("a", digest);
