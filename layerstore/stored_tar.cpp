@@ -28,6 +28,14 @@ Digest hash(ByteSource& tar) {
   return hashed.digest();
 }
 
+/// As compress_layer(), while another thread hashes and writes what comes out.
+CompressedLayer compress_beside(ByteSource& tar, const CompressOptions& options, BlobWriter& blob) {
+  std::optional<CompressedLayer> compressed;
+  run_pipeline([&](ByteSink& packed) { compressed = compress_layer(tar, options, packed); },
+               [&](ByteSource& packed) { pump(packed, blob); });
+  return std::move(*compressed);
+}
+
 /// The blob of an uncompressed layer is the tar of its mounted form: one file with two names.
 StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& task,
                       const std::function<void(ByteSink& tar)>& produce) {
@@ -76,7 +84,7 @@ StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm
   std::vector<Consumer> consumers{[&](ByteSource& tar) {
     ProgressSource counted(tar, task);
     try {
-      compressed = compress_layer(counted, options, blob);
+      compressed = compress_beside(counted, options, blob);
     } catch (const Error& error) {
       if (!layer || error.code() != Errc::invalid) throw;
       broken = std::current_exception();  // the layer's reader says in which entry

@@ -61,7 +61,7 @@ class OrderedJobs {
   }
 
  private:
-  static constexpr std::size_t kAhead = 1;
+  static constexpr std::size_t kAhead = 2;
 
   /// The first one is needed.
   void add_worker() {
