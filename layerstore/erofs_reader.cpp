@@ -103,7 +103,8 @@ class ImageReader {
     LayerInode inode{.mode = disk.mode, .uid = disk.uid, .gid = disk.gid};
     inode.mtime = {.tv_sec = disk.mtime, .tv_nsec = disk.mtime_nsec};
     require(disk.mtime_nsec < 1'000'000'000, "a time has too many nanoseconds");
-    inode.xattrs = read_xattrs(number, disk);
+    if (auto xattrs = read_xattrs(number, disk); !xattrs.empty())
+      inode.edit_extras().xattrs = std::move(xattrs);
     stored_links_.push_back(disk.links);
     read_content(inode, number, disk);
     tree_.inodes.push_back(std::move(inode));
@@ -155,11 +156,12 @@ class ImageReader {
       return;
     }
     if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode)) {
-      inode.device = gnu_dev_makedev(erofs::device_major(disk.place), erofs::device_minor(disk.place));
+      inode.edit_extras().device =
+          gnu_dev_makedev(erofs::device_major(disk.place), erofs::device_minor(disk.place));
     } else if (S_ISLNK(inode.mode)) {
-      inode.link = content_of(number, disk);
-      require(!inode.link.empty() && inode.link.find('\0') == std::string::npos,
-              "a symlink has no good target");
+      std::string& link = inode.edit_extras().link;
+      link = content_of(number, disk);
+      require(!link.empty() && link.find('\0') == std::string::npos, "a symlink has no good target");
     } else if (S_ISDIR(inode.mode)) {
       inode.names = std::make_unique<FolderNames>();
       return;
@@ -199,7 +201,8 @@ class ImageReader {
         regions.push_back({i << bits, size});
       }
     }
-    if (regions.empty() || regions.front() != DataRegion{0, disk.size}) file.regions = std::move(regions);
+    if (regions.empty() || regions.front() != DataRegion{0, disk.size})
+      file.edit_extras().regions = std::move(regions);
   }
 
   std::string content_of(std::uint64_t number, const erofs::Inode& disk) const {

@@ -67,9 +67,9 @@ std::uint64_t entry_size(const Xattr& xattr) {
 }
 
 std::uint64_t xattrs_size(const LayerInode& inode) {
-  if (inode.xattrs.empty()) return 0;
+  if (inode.extras().xattrs.empty()) return 0;
   std::uint64_t size = sizeof(erofs::XattrHeader);
-  for (const Xattr& xattr : inode.xattrs) size += entry_size(xattr);
+  for (const Xattr& xattr : inode.extras().xattrs) size += entry_size(xattr);
   return size;
 }
 
@@ -109,8 +109,8 @@ unsigned chunk_bits(const LayerInode& file) {
     if (border > 0 && border < file.size)
       bits = std::min(bits, static_cast<unsigned>(std::countr_zero(border)));
   };
-  if (file.regions) {
-    for (const DataRegion& region : *file.regions) {
+  if (file.extras().regions) {
+    for (const DataRegion& region : *file.extras().regions) {
       divide(region.offset);
       divide(region.offset + region.size);
     }
@@ -191,7 +191,12 @@ class ImageWriter {
   template <class Visit>
   void each_inode(Visit&& visit) const {
     walk_tree(tree_, [&](InodeIndex inode, InodeIndex parent, const std::string& path) {
-      with_context(fmt::format("'{}'", printable(path)), [&] { visit(inode, parent); });
+      try {
+        visit(inode, parent);
+      } catch (Error& error) {
+        error.add_context(fmt::format("'{}'", printable(path)));
+        throw;
+      }
     });
   }
 
@@ -216,7 +221,7 @@ class ImageWriter {
         place.layout = erofs::DataLayout::chunks;
         place.chunk_bits = chunk_bits(inode);
         const std::uint64_t count = chunk_count(inode, place.chunk_bits);
-        chunks += inode.regions ? count : 0;
+        chunks += inode.extras().regions ? count : 0;
         if (count > kMaxChunks || chunks > kMaxChunks)
           throw Error::make(Errc::unsupported, "sparse files take {} chunks, more than {}", chunks,
                             kMaxChunks);
@@ -254,7 +259,7 @@ class ImageWriter {
   /// Bytes of a folder or a symlink; of nodes, none.
   std::uint64_t content_size(InodeIndex index, InodeIndex parent) const {
     const LayerInode& inode = tree_.inodes[index];
-    if (!inode.names) return inode.link.size();
+    if (!inode.names) return inode.extras().link.size();
     const std::vector<DirectoryName> names = directory_names(inode, index, parent);
     std::uint64_t size = 0;
     for (std::size_t begin = 0; begin < names.size();) {
@@ -269,7 +274,7 @@ class ImageWriter {
 
   std::string content(InodeIndex index, InodeIndex parent) const {
     const LayerInode& inode = tree_.inodes[index];
-    return inode.names ? directory_content(directory_names(inode, index, parent)) : inode.link;
+    return inode.names ? directory_content(directory_names(inode, index, parent)) : inode.extras().link;
   }
 
   std::string directory_content(const std::vector<DirectoryName>& names) const {
@@ -315,7 +320,8 @@ class ImageWriter {
   void write_inode(InodeIndex index, InodeIndex parent) {
     const LayerInode& inode = tree_.inodes[index];
     const Place& place = places_[index];
-    const std::string bytes = inode.names || !inode.link.empty() ? content(index, parent) : std::string();
+    const std::string bytes =
+        inode.names || !inode.extras().link.empty() ? content(index, parent) : std::string();
     out_.pad_to(place.offset);
     out_.append(bytes_of(make_inode(index, bytes.size())));
     write_xattrs(inode);
@@ -332,7 +338,7 @@ class ImageWriter {
     static constexpr erofs::ChunkIndex kHole{
         .block_high = 0xffff, .device = 0xffff, .block = erofs::kNoBlock};
     const std::vector<DataRegion> whole{{0, file.size}};
-    const std::vector<DataRegion>& regions = file.regions ? *file.regions : whole;
+    const std::vector<DataRegion>& regions = file.extras().regions ? *file.extras().regions : whole;
     std::uint64_t chunk = 0;
     std::uint64_t data = file.data_offset;  // of the region's first byte, in the tar
     const auto fill_holes = [&](std::uint64_t until) {
@@ -371,7 +377,7 @@ class ImageWriter {
 
   std::uint32_t place_field(const LayerInode& inode, const Place& place) const {
     if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode))
-      return erofs::encode_device(gnu_dev_major(inode.device), gnu_dev_minor(inode.device));
+      return erofs::encode_device(gnu_dev_major(inode.extras().device), gnu_dev_minor(inode.extras().device));
     if (place.layout == erofs::DataLayout::chunks)
       return erofs::kChunkIndexes | (place.chunk_bits - erofs::kBlockBits);
     return static_cast<std::uint32_t>(data_block_) + place.block;
@@ -385,9 +391,9 @@ class ImageWriter {
   }
 
   void write_xattrs(const LayerInode& inode) {
-    if (inode.xattrs.empty()) return;
+    if (inode.extras().xattrs.empty()) return;
     out_.append(bytes_of(erofs::XattrHeader{}));
-    for (const Xattr& xattr : inode.xattrs) {
+    for (const Xattr& xattr : inode.extras().xattrs) {
       const erofs::XattrPrefix& prefix = prefix_of(xattr.name);
       const std::string_view name = std::string_view(xattr.name).substr(prefix.text.size());
       std::string entry(
@@ -403,7 +409,7 @@ class ImageWriter {
 
   void write_blocks(InodeIndex index, InodeIndex parent) {
     const LayerInode& inode = tree_.inodes[index];
-    if (!inode.names && inode.link.empty()) return;
+    if (!inode.names && inode.extras().link.empty()) return;
     const Place& place = places_[index];
     std::string bytes = content(index, parent);
     if (place.layout == erofs::DataLayout::inline_tail)

@@ -7,22 +7,34 @@
 
 namespace lay::layerstore {
 
+const InodeExtras& LayerInode::extras() const {
+  static const InodeExtras kNone;
+  return rare ? *rare : kNone;
+}
+
+InodeExtras& LayerInode::edit_extras() {
+  if (!rare) rare = std::make_unique<InodeExtras>();
+  return *rare;
+}
+
 bool is_whiteout(const LayerInode& inode) {
-  return S_ISCHR(inode.mode) && inode.device == 0;
+  return S_ISCHR(inode.mode) && inode.extras().device == 0;
 }
 
 bool is_opaque(const LayerInode& inode) {
-  return std::any_of(inode.xattrs.begin(), inode.xattrs.end(),
+  const std::vector<Xattr>& xattrs = inode.extras().xattrs;
+  return std::any_of(xattrs.begin(), xattrs.end(),
                      [](const Xattr& xattr) { return xattr.name == kOpaqueXattr && xattr.value == "y"; });
 }
 
 void set_xattr(LayerInode& inode, Xattr xattr) {
-  const auto place = std::lower_bound(inode.xattrs.begin(), inode.xattrs.end(), xattr,
+  std::vector<Xattr>& xattrs = inode.edit_extras().xattrs;
+  const auto place = std::lower_bound(xattrs.begin(), xattrs.end(), xattr,
                                       [](const Xattr& a, const Xattr& b) { return a.name < b.name; });
-  if (place != inode.xattrs.end() && place->name == xattr.name) {
+  if (place != xattrs.end() && place->name == xattr.name) {
     place->value = std::move(xattr.value);
   } else {
-    inode.xattrs.insert(place, std::move(xattr));
+    xattrs.insert(place, std::move(xattr));
   }
 }
 

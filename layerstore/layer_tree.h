@@ -22,6 +22,15 @@ using InodeIndex = std::uint32_t;
 /// Names of a folder in byte order, "." and ".." left out.
 using FolderNames = std::map<std::string, InodeIndex, std::less<>>;
 
+/// What few inodes have; of millions of files, what each takes is what counts.
+struct InodeExtras {
+  /// Of a sparse file, ascending and apart; their bytes lie back to back from data_offset on.
+  std::optional<std::vector<DataRegion>> regions;
+  dev_t device = 0;
+  std::string link;           ///< target of a symlink
+  std::vector<Xattr> xattrs;  ///< by name
+};
+
 /// One inode of a layer in overlay's notation: a whiteout is a char 0:0 node, an opaque folder has the
 /// attribute "trusted.overlay.opaque".
 struct LayerInode {
@@ -30,15 +39,15 @@ struct LayerInode {
   gid_t gid = 0;
   std::uint32_t links = 0;  ///< names that lead here; 0: removed by a later entry
   timespec mtime{};
-  std::uint64_t size = 0;         ///< of a regular file, bytes
-  std::uint64_t data_offset = 0;  ///< where its data begin in the tar; a multiple of 512
-  /// Of a sparse file, ascending and apart; their bytes lie back to back from data_offset on.
-  std::optional<std::vector<DataRegion>> regions;
-  dev_t device = 0;
-  std::string link;                    ///< target of a symlink
-  std::vector<Xattr> xattrs;           ///< by name
+  std::uint64_t size = 0;              ///< of a regular file, bytes
+  std::uint64_t data_offset = 0;       ///< where its data begin in the tar; a multiple of 512
   std::unique_ptr<FolderNames> names;  ///< of a folder, empty for all others
+  std::unique_ptr<InodeExtras> rare;   ///< empty when nothing of it is set
   bool is_implied = false;             ///< a folder without an entry of its own
+
+  const InodeExtras& extras() const;
+  /// Makes them when there are none yet.
+  InodeExtras& edit_extras();
 };
 
 /// What a layer's tar describes, without the files' data.

@@ -114,10 +114,10 @@ void TreeBuilder::add_named(const TarEntry& entry, const EntryPath& path, std::u
   if (entry.type == EntryType::character && entry.device == 0)
     throw Error(Errc::invalid, "a char 0:0 node would be taken for a removal that no other tool sees");
   LayerInode inode{.mode = file_type(entry.type), .size = entry.size};
-  inode.device = entry.device;
-  if (entry.type == EntryType::symlink) inode.link = entry.link;
+  if (entry.device != 0) inode.edit_extras().device = entry.device;
+  if (entry.type == EntryType::symlink) inode.edit_extras().link = entry.link;
   if (entry.type == EntryType::regular) inode.data_offset = data_offset;
-  if (has_holes(entry)) inode.regions = entry.regions;
+  if (has_holes(entry)) inode.edit_extras().regions = entry.regions;
   set_metadata(inode, entry);
   const InodeIndex folder = folder_at(path.parent);
   unlink(folder, path.name);
@@ -205,8 +205,8 @@ std::optional<InodeIndex> TreeBuilder::resolve(const std::string& path, Missing 
     auto child = find(passed.back().folder, name);
     if (child && S_ISLNK(at(*child).mode)) {
       if (++symlinks > kMaxSymlinks) throw Error(Errc::invalid, "its folder leads through too many symlinks");
-      if (at(*child).link.starts_with('/')) passed.resize(1);
-      prepend_components(rest, at(*child).link);
+      if (at(*child).extras().link.starts_with('/')) passed.resize(1);
+      prepend_components(rest, at(*child).extras().link);
       continue;
     }
     const std::size_t path_size = passed.back().path_size + 1 + name.size();

@@ -30,10 +30,11 @@ inline TreeDescription describe_layer_tree(const layerstore::LayerTree& tree) {
     std::string text =
         fmt::format("mode {:o} owner {}:{} mtime {}", inode.mode, inode.uid, inode.gid, inode.mtime.tv_sec);
     if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode))
-      text += fmt::format(" device {}:{}", gnu_dev_major(inode.device), gnu_dev_minor(inode.device));
-    if (S_ISLNK(inode.mode)) text += " -> " + printable(inode.link);
+      text += fmt::format(" device {}:{}", gnu_dev_major(inode.extras().device),
+                          gnu_dev_minor(inode.extras().device));
+    if (S_ISLNK(inode.mode)) text += " -> " + printable(inode.extras().link);
     if (S_ISREG(inode.mode)) text += fmt::format(" size {}", inode.size);
-    for (const layerstore::Xattr& xattr : inode.xattrs)
+    for (const layerstore::Xattr& xattr : inode.extras().xattrs)
       if (!layerstore::overlay_xattr(xattr.name)) text += " " + xattr.name + "=" + printable(xattr.value);
     if (layerstore::is_opaque(inode)) text += " opaque";
     if (!inode.names && inode.links > 1)
@@ -59,7 +60,8 @@ inline std::map<std::string, std::vector<layerstore::DataRegion>> regions_of(
   std::map<std::string, std::vector<layerstore::DataRegion>> result;
   layerstore::walk_tree(tree,
                         [&](layerstore::InodeIndex inode, layerstore::InodeIndex, const std::string& path) {
-                          if (tree.inodes[inode].regions) result[path] = *tree.inodes[inode].regions;
+                          if (tree.inodes[inode].extras().regions)
+                            result[path] = *tree.inodes[inode].extras().regions;
                         });
   return result;
 }
