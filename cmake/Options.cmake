@@ -20,6 +20,9 @@ if(LAY_SANITIZE)
   target_compile_options(lay_options INTERFACE -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
     -fno-omit-frame-pointer -Wno-error)  # so warnings are errors in the other builds only
   target_link_options(lay_options INTERFACE -fsanitize=address,undefined)
+  if(LAY_FUZZER)  # what libFuzzer learns from its input's way through the code
+    target_compile_options(lay_options INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(lay_options INTERFACE _FORTIFY_SOURCE=2)
 endif()

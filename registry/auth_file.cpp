@@ -91,7 +91,8 @@ std::optional<Credentials> AuthFile::find(const std::string& domain, const std::
     for (const auto& [key, entry] : entries->items()) {
       if (normalise_key(key) != wanted) continue;
       // docker keeps an empty entry for each login that its store holds
-      if (auto credentials = with_context(wanted, [&] { return read_entry(entry); })) return credentials;
+      if (auto credentials = with_context(wanted, [&, found = &entry] { return read_entry(*found); }))
+        return credentials;
     }
   return std::nullopt;
 }

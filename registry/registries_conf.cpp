@@ -104,7 +104,8 @@ std::vector<Reference> resolve_name(const RegistriesConf& conf, std::string_view
   if (has_domain(text)) return {plain};
   const auto [name, rest] = cut_name(text);
   if (const auto alias = conf.aliases.find(name); alias != conf.aliases.end() && !alias->second.empty())
-    return {with_context("alias '" + name + "'", [&] { return parse_reference(alias->second + rest); })};
+    return {with_context("alias '" + name + "'",
+                         [&, whole = alias->second + rest] { return parse_reference(whole); })};
   if (conf.search.empty()) return {plain};
   if (conf.short_names == Conf::ShortNames::enforcing && conf.search.size() > 1)
     throw Error::make(Errc::invalid, "'{}' is a short name, and several registries may be meant: {}",

@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, and runs every test through ctest: the release build with all of them, the
 # sanitizer build without the end-to-end ones, whose limits and times a sanitizer changes.
 #   tests/run.sh [--long] [--tidy] [-- CTEST-ARGUMENTS...]
-#     --long   also the cases that take minutes (LAY_TESTS_LONG=1)
+#     --long   also the cases that take minutes (LAY_TESTS_LONG=1), and libFuzzer with every fuzz target
 #     --tidy   also clang-tidy over every source (slow)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -82,6 +82,7 @@ main() {
   wait "$inputs" || { cat build/inputs.log; exit 1; }
   run_tests release "$@" || failed+=("tests release")
   run_tests asan --label-exclude e2e "$@" || failed+=("tests asan")
+  [[ -z ${LAY_TESTS_LONG-} ]] || { say "fuzz" && tests/fuzz/run.sh; } || failed+=(fuzz)
   summarize
   ((${#failed[@]} == 0)) || { printf 'failed: %s\n' "${failed[@]}"; exit 1; }
 }
