@@ -30,4 +30,5 @@ lay_static(lay_seccomp seccomp seccomp.h)   # build time only: compiles the defa
 find_path(LAY_CURL_INCLUDE curl/curl.h REQUIRED)  # headers only: the library is loaded on first transfer
 find_path(LAY_MICROHTTPD_INCLUDE microhttpd.h REQUIRED)  # headers only: both are loaded when a registry is served
 find_path(LAY_CRYPT_INCLUDE crypt.h REQUIRED)
+find_path(LAY_PSL_INCLUDE libpsl.h REQUIRED)  # header only: loaded when a token server is another host
 find_path(LAY_TOML_INCLUDE toml++/toml.h REQUIRED)  # headers only: registries.conf

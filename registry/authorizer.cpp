@@ -1,6 +1,7 @@
 #include "authorizer.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -10,12 +11,15 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "redirect.h"
+#include "retry.h"
+#include "same_site.h"
 
 namespace lay::registry {
 
 namespace {
 
 constexpr std::uint64_t kMaxTokenAnswer = 1024 * 1024;
+constexpr const char* kTrustedServers = "LAY_TOKEN_SERVERS";
 
 std::vector<Challenge> challenges_of(const HttpResponse& response) {
   std::vector<Challenge> all;
@@ -76,6 +80,17 @@ Url check_realm(const Challenge& challenge, const Url& registry, AddressClass pe
   return realm;
 }
 
+void check_realm_is_ours(const Url& realm, const Url& registry, std::string_view trusted) {
+  if (is_same_site(realm.host(), registry.host())) return;
+  for (const std::string& host : split(std::string(trusted), ','))
+    if (host == realm.host()) return;
+  throw Error::make(
+      Errc::denied,
+      "token server '{}' is not of the registry's own domain: the credentials are not sent there",
+      realm.authority())
+      .with_hint(fmt::format("if both belong together, say so: {}={}", kTrustedServers, realm.host()));
+}
+
 std::string parse_token(const std::string& body) {
   std::string token;
   try {
@@ -92,8 +107,12 @@ std::string parse_token(const std::string& body) {
 }
 
 Authorizer::Authorizer(const HttpClient& http, const Endpoint& endpoint, std::string domain,
-                       std::optional<Credentials> credentials)
-    : http_(http), endpoint_(endpoint), domain_(std::move(domain)), credentials_(std::move(credentials)) {}
+                       std::optional<Credentials> credentials, const Patience& patience)
+    : http_(http),
+      endpoint_(endpoint),
+      domain_(std::move(domain)),
+      credentials_(std::move(credentials)),
+      patience_(patience) {}
 
 std::string Authorizer::current(const std::string& scope) const {
   const std::scoped_lock lock(mutex_);
@@ -113,6 +132,8 @@ std::string Authorizer::basic_header() const {
 std::string Authorizer::fetch_token(const Challenge& challenge, const std::string& scope,
                                     const std::stop_token& stop) const {
   const Url realm = check_realm(challenge, endpoint_.base, endpoint_.greeting.peer);
+  const char* trusted = std::getenv(kTrustedServers);
+  if (credentials_) check_realm_is_ours(realm, endpoint_.base, trusted != nullptr ? trusted : "");
   const std::string service = parameter(challenge, "service");
   const bool has_identity = credentials_ && !credentials_->identity_token.empty();
   HttpRequest request = has_identity ? plan_token_post(realm, service, scope, credentials_->identity_token)
@@ -121,7 +142,11 @@ std::string Authorizer::fetch_token(const Challenge& challenge, const std::strin
   request.stop = stop;
   if (realm.host() != endpoint_.base.host()) request.nearest = endpoint_.greeting.peer;
   // A refresh token is in the body, which a redirect would carry elsewhere.
-  const HttpResponse response = has_identity ? http_.send(request) : http_.follow(request);
+  const auto ask = [&] { return has_identity ? http_.try_send(request) : http_.try_follow(request); };
+  Retries retries(patience_, stop);
+  Answer given = ask();
+  while (retries.again(given)) given = ask();
+  const HttpResponse response = require_response(std::move(given));
   const bool is_refusal = response.status == 400 || response.status == 401 || response.status == 403;
   if (is_refusal && credentials_) refuse("the credentials were refused");
   if (is_refusal) refuse("authentication required");

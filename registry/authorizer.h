@@ -5,11 +5,13 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "challenge.h"
 #include "endpoint.h"
 #include "http.h"
 #include "registry/credentials.h"
+#include "registry/transfer.h"
 
 namespace lay::registry {
 
@@ -20,7 +22,7 @@ class Authorizer {
  public:
   /// `http` and `endpoint` must outlive it; `domain` is the name the user wrote.
   Authorizer(const HttpClient& http, const Endpoint& endpoint, std::string domain,
-             std::optional<Credentials> credentials);
+             std::optional<Credentials> credentials, const Patience& patience);
 
   /// What to send as Authorization for `scope`; empty while nothing was asked for.
   std::string current(const std::string& scope) const;
@@ -43,6 +45,7 @@ class Authorizer {
   const Endpoint& endpoint_;
   const std::string domain_;
   const std::optional<Credentials> credentials_;
+  const Patience patience_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> headers_;  ///< by scope
 };
@@ -50,6 +53,10 @@ class Authorizer {
 /// The address of a challenge's token server. Throws invalid: no realm, none that is a URL, plain http for an
 /// https registry, or a literal address nearer than the registry's (`peer`).
 Url check_realm(const Challenge& challenge, const Url& registry, AddressClass peer);
+
+/// Throws denied when credentials for `registry` may not be sent to the token server at `realm`: it is
+/// neither of the same site (same_site.h) nor one of `trusted`, hosts separated by commas.
+void check_realm_is_ours(const Url& realm, const Url& registry, std::string_view trusted);
 
 /// The token of a token server's answer; throws unavailable when it is none, or
 /// holds characters no header may.

@@ -128,8 +128,8 @@ RegistryClient::RegistryClient(const Reference& reference, Access access, const 
       repository_(reference.repository),
       scope_(fmt::format("repository:{}:{}", repository_, actions_of(access))),
       http_(http_options(domain_, connection)),
-      endpoint_(find_endpoint(http_, domain_, connection.tls_verify)),
-      authorizer_(http_, endpoint_, domain_, find_credentials(reference, connection)) {
+      endpoint_(find_endpoint(http_, domain_, connection.tls_verify, patience_)),
+      authorizer_(http_, endpoint_, domain_, find_credentials(reference, connection), patience_) {
   if (endpoint_.greeting.status != 401) return;
   in_context([&] { authorizer_.prepare(endpoint_.greeting, scope_); });
 }

@@ -39,6 +39,15 @@ std::pair<UniqueFd, UniqueFd> make_pipe() {
   return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }
 
+using Deadline = std::chrono::steady_clock::time_point;
+constexpr int kStep = 20;  // milliseconds between two looks
+
+void throw_if_late(Deadline end) {
+  throw_if_cancelled();
+  if (std::chrono::steady_clock::now() > end)
+    throw Error::make(Errc::unavailable, "no answer within {} s", kHelperSeconds);
+}
+
 /// A child that is killed and reaped when it is not waited for.
 class Child {
  public:
@@ -64,9 +73,15 @@ class Child {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
-  int wait() {
+  /// Its exit status; throws when it has none by `end`, and is killed then.
+  int wait(Deadline end) {
     int status = 0;
-    sys::retry_eintr([&] { return ::waitpid(pid_, &status, 0); });
+    for (;;) {
+      const pid_t ended = sys::retry_eintr([&] { return ::waitpid(pid_, &status, WNOHANG); });
+      if (ended == pid_) break;
+      throw_if_late(end);
+      ::poll(nullptr, 0, kStep);
+    }
     pid_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
   }
@@ -76,8 +91,7 @@ class Child {
 };
 
 /// All of `out`, while `input` goes to `in`; throws at the deadline.
-std::string converse(UniqueFd in, const UniqueFd& out, std::string_view input) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{kHelperSeconds};
+std::string converse(UniqueFd in, const UniqueFd& out, std::string_view input, Deadline end) {
   const std::jthread writer([&] {  // a helper that reads nothing must not hold us up
     while (!input.empty()) {
       const ssize_t count = ::write(in.get(), input.data(), input.size());
@@ -89,9 +103,7 @@ std::string converse(UniqueFd in, const UniqueFd& out, std::string_view input) {
   std::string answer;
   std::array<std::byte, 4096> buffer;
   for (;;) {
-    throw_if_cancelled();
-    if (std::chrono::steady_clock::now() > end)
-      throw Error::make(Errc::unavailable, "no answer within {} s", kHelperSeconds);
+    throw_if_late(end);
     pollfd ready{.fd = out.get(), .events = POLLIN, .revents = 0};
     if (::poll(&ready, 1, 100) <= 0) continue;
     const std::size_t count = sys::read_some(out, buffer);
@@ -124,8 +136,9 @@ CredentialHelper::Result CredentialHelper::run(const std::string& verb, const st
     Child child("docker-credential-" + name_, verb, child_in, child_out);
     child_in.reset();
     child_out.reset();
-    std::string output = converse(std::move(in), out, input);
-    return {.status = child.wait(), .output = std::move(output)};
+    const Deadline end = std::chrono::steady_clock::now() + std::chrono::seconds{kHelperSeconds};
+    std::string output = converse(std::move(in), out, input, end);
+    return {.status = child.wait(end), .output = std::move(output)};
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled) throw;
     fail(error.code() == Errc::not_found ? "there is no such program in the PATH" : error.message());

@@ -7,6 +7,7 @@
 #include "api_error.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "retry.h"
 
 namespace lay::registry {
 
@@ -38,12 +39,41 @@ bool is_registry(const HttpResponse& response) {
          (response.status == 401 && !response.headers.get("www-authenticate").empty());
 }
 
-Endpoint check_greeting(const Url& base, HttpResponse response, const std::string& domain) {
-  if (is_registry(response)) return {base, std::move(response)};
+/// What came of asking, and where.
+struct Greeting {
+  Url base;
+  Answer answer;
+};
+
+/// A connection that cannot be made at once is told at once: names and ports are mistyped often.
+bool may_pass(const Answer& answer) {
+  const auto* failure = std::get_if<TransportFailure>(&answer);
+  return failure == nullptr || failure->kind == TransportFailure::Kind::interrupted;
+}
+
+[[noreturn]] void fail(const HttpResponse& response, const std::string& domain) {
   if (response.status == 429 || response.status >= 500) throw api_error(response, "registry " + domain);
   throw Error::make(Errc::unavailable, "registry {}: answers GET /v2/ with status {}, expected 200 or 401",
                     domain, response.status)
       .with_hint("something else than a registry may listen there");
+}
+
+/// Asks each in turn, until one speaks its protocol.
+Greeting greet(const HttpClient& http, const std::vector<Url>& candidates, const std::string& domain) {
+  std::optional<TransportFailure> first;
+  for (const Url& base : candidates) {
+    const HttpRequest request{.url = base.resolve("/v2/")};
+    Answer answer = http.try_send(request);
+    const auto* failure = std::get_if<TransportFailure>(&answer);
+    if (&base != &candidates.back() && is_other_protocol(answer, base, domain)) {
+      if (failure != nullptr) first = *failure;
+      continue;
+    }
+    // A certificate is worth more words than what the other protocol said before.
+    if (failure != nullptr && first && failure->kind != TransportFailure::Kind::certificate) answer = *first;
+    return {base, std::move(answer)};
+  }
+  throw Error::make(Errc::unavailable, "registry {}: no address to try", domain);
 }
 
 }  // namespace
@@ -59,24 +89,18 @@ std::vector<Url> plan_endpoints(const std::string& domain, TlsVerify tls_verify)
   return {secure};
 }
 
-Endpoint find_endpoint(const HttpClient& http, const std::string& domain, TlsVerify tls_verify) {
-  std::optional<TransportFailure> first;
+Endpoint find_endpoint(const HttpClient& http, const std::string& domain, TlsVerify tls_verify,
+                       const Patience& patience) {
   const std::vector<Url> candidates = plan_endpoints(domain, tls_verify);
-  for (const Url& base : candidates) {
-    HttpRequest request{.url = base.resolve("/v2/")};
-    Answer answer = http.try_send(request);
-    if (&base != &candidates.back() && is_other_protocol(answer, base, domain)) {
-      if (const auto* failure = std::get_if<TransportFailure>(&answer)) first = *failure;
-      continue;
-    }
-    if (auto* response = std::get_if<HttpResponse>(&answer))
-      return check_greeting(base, std::move(*response), domain);
-    const TransportFailure& failure = std::get<TransportFailure>(answer);
-    // A certificate is worth more words than what the other protocol said before.
-    const bool is_clearer = !first || failure.kind == TransportFailure::Kind::certificate;
-    throw transport_error("registry " + domain, is_clearer ? failure : *first);
+  Retries retries(patience, {});
+  for (;;) {
+    Greeting greeting = greet(http, candidates, domain);
+    auto* response = std::get_if<HttpResponse>(&greeting.answer);
+    if (response != nullptr && is_registry(*response)) return {greeting.base, std::move(*response)};
+    if (may_pass(greeting.answer) && retries.again(greeting.answer)) continue;
+    if (response != nullptr) fail(*response, domain);
+    throw transport_error("registry " + domain, std::get<TransportFailure>(greeting.answer));
   }
-  throw Error::make(Errc::unavailable, "registry {}: no address to try", domain);
 }
 
 }  // namespace lay::registry

@@ -26,6 +26,8 @@ std::vector<Url> plan_endpoints(const std::string& domain, TlsVerify tls_verify)
 /// Asks them in turn. The next is tried only when the one before does not speak that protocol; a certificate
 /// that is not trusted ends it, so nothing falls back to plain http because somebody is in the middle. Throws
 /// unavailable ("cannot reach registry …", or it answers, but not as a registry does).
-Endpoint find_endpoint(const HttpClient& http, const std::string& domain, TlsVerify tls_verify);
+/// A registry that is there but busy, or breaks the connection, is asked again.
+Endpoint find_endpoint(const HttpClient& http, const std::string& domain, TlsVerify tls_verify,
+                       const Patience& patience);
 
 }  // namespace lay::registry

@@ -38,8 +38,9 @@ class OwnedTextSource final : public ByteSource {
   StringSource source_;
 };
 
-/// Whether the environment names a proxy for `url`'s scheme: then the connected address is the proxy's.
+/// Whether the environment names a proxy for `url`: then the connected address may be the proxy's.
 bool is_proxy_set(const Url& url) {
+  if (is_loopback_host(url.host())) return false;
   std::vector<const char*> names{"all_proxy", "ALL_PROXY"};
   if (url.is_https()) names.insert(names.end(), {"https_proxy", "HTTPS_PROXY"});
   if (!url.is_https()) names.push_back("http_proxy");  // upper case is not read: CGI sets it from a header
@@ -198,15 +199,20 @@ class HttpClient::Lease {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
   ~Lease() {
+    if (!is_good_) return;
     curl().easy_reset(handle_->easy);  // nothing of this exchange, its secrets included, stays set
     const std::scoped_lock lock(client_.mutex_);
     client_.idle_.push_back(std::move(handle_));
   }
   Handle* operator->() const { return handle_.get(); }
+  /// libcurl keeps a failed connection's buffer, and then refuses to set its size: the handle is not used
+  /// again.
+  void discard() { is_good_ = false; }
 
  private:
   const HttpClient& client_;
   std::unique_ptr<Handle> handle_;
+  bool is_good_ = true;
 };
 
 HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
@@ -214,12 +220,13 @@ HttpClient::~HttpClient() = default;
 
 Answer HttpClient::try_send(const HttpRequest& request) const {
   Exchange exchange(request);
-  const Lease handle(*this);
+  Lease handle(*this);
   handle->set_common(options_, request);
   handle->set_callbacks(exchange);
   handle->limit_addresses(request, exchange);
   const HeaderList headers = handle->set_request(request);
   const CURLcode code = curl().easy_perform(handle->easy);
+  if (code != CURLE_OK) handle.discard();
 
   exchange.rethrow_failure();
   if (code == CURLE_ABORTED_BY_CALLBACK) throw Error(Errc::cancelled, "interrupted");
@@ -234,9 +241,13 @@ Answer HttpClient::try_send(const HttpRequest& request) const {
     return failure;
   }
   const char* peer = nullptr;
+  long port = 0;
   curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
+  curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_PORT, &port);
   HttpResponse response = exchange.take_response();
-  if (peer != nullptr) response.peer = classify_literal(peer);
+  // The proxy's address says nothing of the registry's, which then may lead to nothing near.
+  const bool is_direct = !is_proxy_set(request.url) || std::cmp_equal(port, request.url.port());
+  if (peer != nullptr && is_direct) response.peer = classify_literal(peer);
   return response;
 }
 

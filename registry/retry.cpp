@@ -43,7 +43,10 @@ double chance() {
 bool is_worth_retrying(const Answer& answer) {
   using Kind = TransportFailure::Kind;
   if (const auto* failure = std::get_if<TransportFailure>(&answer)) return failure->kind != Kind::certificate;
-  const int status = std::get<HttpResponse>(answer).status;
+  const auto& response = std::get<HttpResponse>(answer);
+  const int status = response.status;
+  // Another request is at the same upload: one of a connection that is dead already, mostly.
+  if (status == 409) return !response.headers.get("retry-after").empty();
   return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 

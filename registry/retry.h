@@ -12,7 +12,7 @@
 namespace lay::registry {
 
 /// Whether the same request may have a better answer later: no answer (but for a certificate that is not
-/// trusted), 408, 429, and 5xx but for those that say "never" (501, 505).
+/// trusted), 408, 429, 409 that says when to come back, and 5xx but for those that say "never" (501, 505).
 bool is_worth_retrying(const Answer& answer);
 
 /// The seconds that a Retry-After header asks for (RFC 9110 section 10.2.3: a number, or a date seen from

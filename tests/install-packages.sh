@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a purpose needs and the machine lacks; at once done when none is missing.
-#   tests/install-packages.sh build|example|test|bench...
+#   tests/install-packages.sh build|example|test|fuzz|bench...
 set -euo pipefail
 
 packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build ccache pkg-config libarchive-dev liblzma-dev libbz2-dev libssl-dev nlohmann-json3-dev \
       libcurl4-openssl-dev libcurl4 libzstd-dev libisal-dev libisal2 zlib1g-dev catch2 libcli11-dev libfmt-dev libseccomp-dev \
-      libmnl-dev libnftnl-dev libmicrohttpd-dev libcrypt-dev libtomlplusplus-dev ca-certificates ;;
+      libmnl-dev libnftnl-dev libmicrohttpd-dev libcrypt-dev libtomlplusplus-dev libpsl-dev libpsl5 ca-certificates ;;
     example) echo debootstrap debian-archive-keyring docker-registry curl tar ;;
     test) echo debootstrap debian-archive-keyring docker-registry curl tar clang-format clang-tidy skopeo umoci \
       podman buildah runc crun conmon netavark bats jq strace libarchive-tools attr acl libcap2-bin nftables \
       iproute2 iptables apache2-utils hyperfine busybox-static procps psmisc util-linux python3 zstd gzip openssl \
       time git golang-1.19-src libpython3.11-testsuite docker.io containerd e2fsprogs xfsprogs ;;
+    fuzz) echo clang-14 libclang-rt-14-dev ;;
     bench) packages_for test && echo bubblewrap pigz isal ;;
-    *) echo "install-packages: unknown purpose '$1', expected build, example, test or bench" >&2; return 2 ;;
+    *) echo "install-packages: unknown purpose '$1', expected build, example, test, fuzz or bench" >&2; return 2 ;;
   esac
 }
 
@@ -37,7 +38,7 @@ apt_install() {
 }
 
 main() {
-  (($# > 0)) || { echo "usage: $0 build|example|test|bench..." >&2; exit 2; }
+  (($# > 0)) || { echo "usage: $0 build|example|test|fuzz|bench..." >&2; exit 2; }
   local purpose wanted=() names
   for purpose in "$@"; do
     names=$(packages_for "$purpose")
