@@ -123,7 +123,8 @@ void ImageNames::walk(const Descriptor& descriptor, int depth, Reach& reach) con
   }
   const layerstore::Manifest manifest = layerstore::parse_manifest(text);
   reach.blobs.insert(manifest.config.digest);
-  for (const Descriptor& layer : manifest.layers) reach.blobs.insert(layer.digest);
+  for (const Descriptor& layer : manifest.layers)  // whoever names a foreign one does not show that he has it
+    if (!layerstore::media_type::is_foreign(layer.media_type)) reach.blobs.insert(layer.digest);
 }
 
 const ImageNames::Reach& ImageNames::reach_of(Repository& repository) const {

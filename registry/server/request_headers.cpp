@@ -1,5 +1,6 @@
 #include "server/request_headers.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -8,7 +9,26 @@
 
 namespace lay::registry::server {
 
+namespace {
+
+/// RFC 9110 section 5.6.2.
+bool is_token(std::string_view name) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+/// A line folded into the one before, or one that ends without a carriage return.
+bool has_line_end(std::string_view value) {
+  return value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+}
+
+}  // namespace
+
 void RequestHeaders::add(std::string_view name, std::string_view value) {
+  if (!is_token(name) || has_line_end(value)) is_malformed_ = true;
   const std::string key = to_lower(name);
   const std::array<std::pair<std::string_view, std::string*>, 11> known{{
       {"host", &host},
@@ -31,6 +51,7 @@ void RequestHeaders::add(std::string_view name, std::string_view value) {
 }
 
 void RequestHeaders::check() {
+  if (is_malformed_) throw Refusal(400, error_code::kUnsupported, "a header line is malformed");
   if (is_repeated_) throw Refusal(400, error_code::kUnsupported, "a header is there twice");
   if (!length_text_.empty()) {
     length = parse_number(length_text_);

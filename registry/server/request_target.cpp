@@ -51,6 +51,8 @@ std::string percent_decode(std::string_view text) {
       c = static_cast<char>(*high * 16 + *low);
       i += 2;
     }
+    // A NUL would end the name for every system call that is given it.
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) refuse_target("a control character");
     result.push_back(c);
   }
   return result;

@@ -19,13 +19,15 @@ namespace {
 std::chrono::seconds parse_duration(const std::string& flag, const std::string& text) {
   const std::string_view units = "smhd";
   const std::size_t unit = text.empty() ? std::string::npos : units.find(text.back());
+  constexpr std::uint64_t kLongest =
+      std::uint64_t{36'500} * 86400;  // a time that far off can still be counted
   static constexpr std::array<std::int64_t, 4> kSeconds{1, 60, 3600, 86400};
   const auto number = parse_number(unit == std::string::npos ? text : text.substr(0, text.size() - 1));
-  if (!number || *number > 100'000'000)
+  const std::int64_t seconds = unit == std::string::npos ? 1 : kSeconds.at(unit);
+  if (!number || *number > kLongest / static_cast<std::uint64_t>(seconds))
     throw Error::make(Errc::invalid, "{}: '{}' is no duration", flag, printable(text))
-        .with_hint("write 90s, 15m, 24h or 7d");
-  return std::chrono::seconds(static_cast<std::int64_t>(*number) *
-                              (unit == std::string::npos ? 1 : kSeconds.at(unit)));
+        .with_hint("write 90s, 15m, 24h or 7d, and at most 36500d");
+  return std::chrono::seconds(static_cast<std::int64_t>(*number) * seconds);
 }
 
 /// Flags whose text has to be read before they are options.
@@ -66,8 +68,12 @@ struct ServeFlags {
     parser.add_option("--idle-timeout", idle, "of a connection (60s)")->type_name("DURATION");
     parser.add_option("--stop-timeout", stop_timeout, "for requests under way at SIGTERM (10s)")
         ->type_name("DURATION");
-    parser.add_option("--max-connections", options.max_connections, "at once (4096)")->type_name("N");
-    parser.add_option("--max-uploads", options.max_uploads, "open at once (1024)")->type_name("N");
+    parser.add_option("--max-connections", options.max_connections, "at once (4096)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    parser.add_option("--max-uploads", options.max_uploads, "open at once (1024)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
   }
 
   registry::ServeOptions read() {
@@ -79,6 +85,8 @@ struct ServeFlags {
                                 : std::optional(parse_duration("--keep-untagged", keep_untagged));
     options.keep_uploads = parse_duration("--keep-uploads", keep_uploads);
     options.collect_interval = parse_duration("--collect-every", collect_every);
+    if (options.collect_interval.count() == 0)
+      throw Error(Errc::invalid, "--collect-every: 0 would collect without a pause");
     options.idle = parse_duration("--idle-timeout", idle);
     options.stop_timeout = parse_duration("--stop-timeout", stop_timeout);
     return std::move(options);

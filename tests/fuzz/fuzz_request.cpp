@@ -19,6 +19,8 @@ void check_target(std::string_view text) {
     for (const std::string& name : {target.repository, target.reference})
       if (name.find("..") == 0 || name.find('\0') != std::string::npos || name.starts_with('/')) std::abort();
     if (target.reference.find('/') != std::string::npos) std::abort();
+    for (const auto& [key, value] : target.query)
+      if ((key + value).find('\0') != std::string::npos) std::abort();
   } catch (const server::Refusal& refusal) {
     if (refusal.status() < 400 || refusal.status() > 499) std::abort();
   }

@@ -23,6 +23,9 @@ constexpr std::string_view kDockerLayerGzip = "application/vnd.docker.image.root
 bool is_manifest(std::string_view type);
 bool is_index(std::string_view type);
 bool is_config(std::string_view type);
+/// Whether layers of that type are fetched by their "urls" and need not be in a registry (image-spec layer.md
+/// "Non-Distributable Layers").
+bool is_foreign(std::string_view layer_type);
 /// Throws unsupported when it is no layer lay can read (foreign and encrypted layers, other compressions).
 Compression compression_of(std::string_view layer_type);
 std::string_view layer_type_of(Compression compression);
