@@ -194,23 +194,45 @@ std::vector<Stretch> bridged(const std::vector<Stretch>& stretches) {
   return result;
 }
 
+/// How much of a stretch at `at` lies before `offset`.
+std::uint64_t skipped(std::uint64_t offset, std::uint64_t at, std::uint64_t size) {
+  return offset > at ? std::min(offset - at, size) : 0;
+}
+
 }  // namespace
 
 struct PartialBlob::Plan {
-  FetchRange fetch;
+  explicit Plan(PartSource& from) : source(from) {}
+
+  PartSource& source;
   std::vector<Stretch> stretches;  ///< up to the tail
   std::string tail;                ///< the blob's end, table and all
   std::string made;                ///< frames of headers
   std::vector<UniqueFd> files;
   std::uint64_t fetched = 0;
 
+  std::vector<BlobPart> parts_from(std::uint64_t offset) const;
   void write_stretch(const Stretch& stretch, std::uint64_t at, std::uint64_t skip, ByteSink& out) const;
   void write_local(const Stretch& stretch, std::uint64_t skip, ByteSink& out) const;
 };
 
+/// What has to be fetched of the blob from `offset` on.
+std::vector<BlobPart> PartialBlob::Plan::parts_from(std::uint64_t offset) const {
+  std::vector<BlobPart> parts;
+  std::uint64_t at = 0;
+  for (const Stretch& stretch : stretches) {
+    const std::uint64_t skip = skipped(offset, at, stretch.size);
+    if (stretch.kind == Stretch::Kind::fetch && skip < stretch.size)
+      parts.push_back({.offset = at + skip, .size = stretch.size - skip});
+    at += stretch.size;
+  }
+  return parts;
+}
+
 void PartialBlob::Plan::write_stretch(const Stretch& stretch, std::uint64_t at, std::uint64_t skip,
                                       ByteSink& out) const {
-  if (stretch.kind == Stretch::Kind::fetch) return fetch(at + skip, stretch.size - skip, out);
+  if (stretch.kind == Stretch::Kind::fetch)
+    return source.fetch({.offset = at + skip, .size = stretch.size - skip}, out);
   if (stretch.kind == Stretch::Kind::local) return write_local(stretch, skip, out);
   const auto bytes = std::as_bytes(std::span(made));
   out.write(bytes.subspan(static_cast<std::size_t>(stretch.from + skip),
@@ -238,10 +260,9 @@ struct Tail {
   std::string_view split;  ///< of `bytes`
 };
 
-std::unique_ptr<Tail> fetch_tail(const Descriptor& blob, const ChunkedPlaces& places,
-                                 const FetchRange& fetch) {
+std::unique_ptr<Tail> fetch_tail(const Descriptor& blob, const ChunkedPlaces& places, PartSource& source) {
   StringSink sink;
-  fetch(places.tail(), blob.size - places.tail(), sink);
+  source.fetch({.offset = places.tail(), .size = blob.size - places.tail()}, sink);
   auto tail = std::make_unique<Tail>();
   tail->bytes = sink.text();
   if (tail->bytes.size() != blob.size - places.tail())
@@ -293,21 +314,20 @@ std::uint64_t PartialBlob::fetched() const {
   return plan_->fetched;
 }
 
-std::optional<PartialBlob> PartialBlob::plan(const Store& store, const Descriptor& blob, FetchRange fetch) {
+std::optional<PartialBlob> PartialBlob::plan(const Store& store, const Descriptor& blob, PartSource& source) {
   const auto places = find_chunked_places(blob);
   if (!places || blob.size < kWorthIt) return std::nullopt;
   LocalFrames local(store);
   local.add_all();
   if (local.is_empty()) return std::nullopt;
 
-  const std::unique_ptr<Tail> tail = fetch_tail(blob, *places, fetch);
+  const std::unique_ptr<Tail> tail = fetch_tail(blob, *places, source);
   const std::vector<std::uint64_t> gaps = gaps_of(tail->table, places->tail());
   MadeFrames made(gaps);
   read_tar_split(tail->split, [&](std::string_view piece) { made.add(piece); });
   made.finish();
 
-  auto plan = std::make_unique<Plan>();
-  plan->fetch = std::move(fetch);
+  auto plan = std::make_unique<Plan>(source);
   plan->stretches = plan_stretches(tail->table, gaps, made, local);
   plan->made = made.take_bytes();
   plan->tail = std::move(tail->bytes);
@@ -320,10 +340,11 @@ std::optional<PartialBlob> PartialBlob::plan(const Store& store, const Descripto
 }
 
 void PartialBlob::write(std::uint64_t offset, ByteSink& out) const {
+  plan_->source.expect(plan_->parts_from(offset));
   std::uint64_t at = 0;
   for (const Stretch& stretch : plan_->stretches) {
     throw_if_cancelled();
-    const std::uint64_t skip = offset > at ? std::min(offset - at, stretch.size) : 0;
+    const std::uint64_t skip = skipped(offset, at, stretch.size);
     if (skip < stretch.size) plan_->write_stretch(stretch, at, skip, out);
     at += stretch.size;
   }

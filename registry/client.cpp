@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "blob_range.h"
 #include "layerstore/media_types.h"
+#include "multipart.h"
 #include "redirect.h"
 #include "retry.h"
 #include "upload.h"
@@ -43,7 +44,8 @@ using layerstore::Digest;
 namespace media_type = layerstore::media_type;
 
 constexpr int kMaxPages = 10'000;
-constexpr int kMaxRefusals = 3;  // status 401, of one request
+constexpr std::uint64_t kMaxPartHeading = 1024;  // of multipart/byteranges
+constexpr int kMaxRefusals = 3;                  // status 401, of one request
 
 std::optional<Credentials> find_credentials(const Reference& reference, const Connection& connection) {
   if (connection.credentials) return connection.credentials;
@@ -202,6 +204,32 @@ void RegistryClient::get_blob_piece(const Descriptor& blob, std::uint64_t offset
   if (!range.is_complete())
     throw Error::make(Errc::unavailable, "blob {}: the part ends at {}, expected {}", blob.digest.to_string(),
                       range.position(), offset + size);
+}
+
+std::optional<std::vector<std::string>> RegistryClient::get_blob_pieces(
+    const Descriptor& blob, std::span<const layerstore::BlobPart> parts, const std::stop_token& stop) const {
+  std::uint64_t limit = 0;
+  for (const layerstore::BlobPart& part : parts) limit += part.size + kMaxPartHeading;
+  HttpRequest request{.url = url_of("blobs/" + blob.digest.to_string()),
+                      .headers = {"Range: " + range_header(parts)},
+                      .on_body =
+                          [](const HttpResponse& answer) {
+                            if (answer.status != 206)
+                              throw Error(Errc::unsupported, "serves no parts of blobs");
+                          },
+                      .limit = limit,
+                      .stop = stop};
+  try {
+    const HttpResponse response = in_context([&] { return exchange(request); });
+    const auto found = response.status == 206 ? parse_multipart(response.headers.get("content-type"),
+                                                                response.body, parts, blob.size)
+                                              : std::nullopt;
+    if (!found) return std::nullopt;
+    return std::vector<std::string>(found->begin(), found->end());
+  } catch (const Error& error) {
+    if (error.code() != Errc::unsupported && error.code() != Errc::corrupt) throw;
+    return std::nullopt;
+  }
 }
 
 void RegistryClient::get_range_into(BlobRange& range, const KeepingSink& out,

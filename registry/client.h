@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "endpoint.h"
 #include "http.h"
 #include "layerstore/descriptor.h"
+#include "layerstore/partial.h"
 #include "registry/reference.h"
 #include "registry/registries_conf.h"
 #include "registry/transfer.h"
@@ -68,6 +70,11 @@ class RegistryClient {
   /// Writes the `size` bytes from `offset` on. Throws unsupported when the registry serves no ranges.
   void get_blob_piece(const layerstore::Descriptor& blob, std::uint64_t offset, std::uint64_t size,
                       ByteSink& out, const std::stop_token& stop) const;
+  /// The bytes of several parts, by one request. Empty when the registry does not answer that with those
+  /// parts: not every one does, nor every store behind one.
+  std::optional<std::vector<std::string>> get_blob_pieces(const layerstore::Descriptor& blob,
+                                                          std::span<const layerstore::BlobPart> parts,
+                                                          const std::stop_token& stop) const;
   /// A small blob, verified.
   std::string read_blob(const layerstore::Descriptor& blob) const;
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "blob_pieces.h"
 #include "client.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
@@ -69,10 +70,8 @@ std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryCli
                                            const Descriptor& blob, const Digest& diff_id,
                                            const std::stop_token& stop) {
   try {
-    const auto partial = layerstore::PartialBlob::plan(
-        store, blob, [&](std::uint64_t offset, std::uint64_t size, ByteSink& out) {
-          client.get_blob_piece(blob, offset, size, out, stop);
-        });
+    BlobPieces pieces(client, blob, stop);
+    const auto partial = layerstore::PartialBlob::plan(store, blob, pieces);
     if (!partial) return std::nullopt;
     layerstore::receive_layer(store, blob, diff_id,
                               [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); });

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "base/text.h"
+#include "request_log.h"
 #include "server_process.h"
 #include "temp_folder.h"
 
@@ -28,14 +28,7 @@ class FaultProxy {
   std::string output() const { return process_.output(); }
 
   /// What it was asked so far: objects with port, method, path, authorization, range, length …
-  std::vector<Json> requests() const {
-    std::vector<Json> result;
-    const auto log = sys::try_open_at(folder_.fd(), "requests", O_RDONLY);
-    if (!log) return result;
-    for (const std::string& line : split(sys::read_all(*log, std::size_t{1} << 24), '\n'))
-      if (!line.empty()) result.push_back(parse_json(line, "request"));
-    return result;
-  }
+  std::vector<Json> requests() const { return read_requests(folder_.fd()); }
   /// Those of one method whose path contains `part`.
   std::vector<Json> requests(const std::string& method, const std::string& part) const {
     std::vector<Json> result;

@@ -12,6 +12,7 @@ said; "after": so many fitting requests pass first). What a rule does:
   {"do": "slow", "bytes": N}          pauses between blocks of N bytes
   {"do": "status", "status": S, "headers": {...}, "body": "..."}
   {"do": "ignore-range"}              asks the registry for the whole
+  {"do": "one-range"}                 of several ranges the registry is asked for the first
   {"do": "wrong-range"}               a 206 whose Content-Range begins elsewhere
   {"do": "length", "add": N}          Content-Length off by N
   {"do": "flip"}                      one bit of the body is another
@@ -154,6 +155,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         dropped = {"authorization", "connection"} | ({"range"} if rule["do"] == "ignore-range" else set())
         for name, value in self.headers.items():
+            if name.lower() == "range" and rule["do"] == "one-range":
+                value = value.partition(",")[0]
             if name.lower() not in dropped:
                 upstream.putheader(name, value)
         upstream.endheaders()

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "base/text.h"
+#include "request_log.h"
 #include "server_process.h"
 #include "temp_folder.h"
 
@@ -23,14 +23,7 @@ class HostileRegistry {
   std::uint16_t port() const { return port_; }
   std::uint16_t other_port() const { return other_port_; }
   /// What it was asked so far: objects with port, method, path, authorization.
-  std::vector<Json> requests() const {
-    std::vector<Json> result;
-    const auto log = sys::try_open_at(folder_.fd(), "requests", O_RDONLY);
-    if (!log) return result;
-    for (const std::string& line : split(sys::read_all(*log, std::size_t{1} << 24), '\n'))
-      if (!line.empty()) result.push_back(parse_json(line, "request"));
-    return result;
-  }
+  std::vector<Json> requests() const { return read_requests(folder_.fd()); }
 
  private:
   std::vector<std::string> command(const std::string& mode) const {

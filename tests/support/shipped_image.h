@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "docker_registry.h"
@@ -7,6 +8,12 @@
 #include "store_support.h"
 
 namespace lay::test {
+
+/// Who the fault proxy gives tokens to.
+inline const registry::Credentials kAnn{.username = "ann", .password = "s3cret:pw"};
+/// Tries as often as users' transfers, without their waits.
+inline const registry::Patience kQuick{
+    .retries = 3, .first_delay = std::chrono::milliseconds{10}, .stall_seconds = 1};
 
 /// An image of one small and one large layer in a registry, and in the store it was pushed from.
 struct ShippedImage {

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/stream.h"
 #include "layerstore/descriptor.h"
@@ -11,8 +11,23 @@
 
 namespace lay::layerstore {
 
-/// Writes the `size` bytes of a blob from `offset` on to `out`, which is not finished; throws when it cannot.
-using FetchRange = std::function<void(std::uint64_t offset, std::uint64_t size, ByteSink& out)>;
+/// Some bytes of a blob.
+struct BlobPart {
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+
+  bool operator==(const BlobPart&) const = default;
+};
+
+/// Where parts of a blob that is elsewhere come from. For one thread.
+class PartSource {
+ public:
+  virtual ~PartSource() = default;
+  /// Writes that part to `out`, which is not finished; throws when it cannot.
+  virtual void fetch(const BlobPart& part, ByteSink& out) = 0;
+  /// What will be asked for from now on, in that order: it may be fetched ahead.
+  virtual void expect(std::vector<BlobPart> parts) = 0;
+};
 
 /// How the bytes of a zstd:chunked blob that is elsewhere come together here: frames of files that blobs of
 /// the store have too are copied from those, frames of headers are compressed again, the rest is fetched. The
@@ -20,9 +35,9 @@ using FetchRange = std::function<void(std::uint64_t offset, std::uint64_t size, 
 class PartialBlob {
  public:
   /// Fetches the table at the blob's end and makes the plan. Empty when there is no table, or so little would
-  /// be saved that fetching the whole is faster. Throws what `fetch` throws; corrupt when the table is not
-  /// the one that the descriptor's annotation names.
-  static std::optional<PartialBlob> plan(const Store& store, const Descriptor& blob, FetchRange fetch);
+  /// be saved that fetching the whole is faster. Throws what `source` throws; corrupt when the table is not
+  /// the one that the descriptor's annotation names. `source` must outlive the result.
+  static std::optional<PartialBlob> plan(const Store& store, const Descriptor& blob, PartSource& source);
   PartialBlob(PartialBlob&&) noexcept;
   ~PartialBlob();
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/text.h"
 #include "fault_proxy.h"
 #include "shipped_image.h"
 #include "skip.h"
@@ -62,8 +63,10 @@ std::uint64_t asked_for(const FaultProxy& proxy, const lay::layerstore::Descript
       sum += blob.size;
       continue;
     }
-    const std::size_t dash = range.find('-');
-    sum += std::stoull(range.substr(dash + 1)) - std::stoull(range.substr(6, dash - 6)) + 1;
+    for (const std::string& part : lay::split(range.substr(range.find('=') + 1), ',')) {
+      const std::size_t dash = part.find('-');
+      sum += std::stoull(part.substr(dash + 1)) - std::stoull(part.substr(0, dash)) + 1;
+    }
   }
   return sum;
 }
@@ -86,8 +89,28 @@ TEST_CASE("after a small change only what changed crosses the wire, and the blob
   CHECK(store.store.blobs().is_whole(versions.layer()));
   const std::uint64_t asked = asked_for(proxy, versions.layer());
   INFO(asked << " of " << versions.layer().size);
-  CHECK(asked < versions.layer().size * 4 / 100);  // 1 % of table for so small files
+  CHECK(asked < versions.layer().size * 4 / 100);                           // 1 % of table for so small files
+  CHECK(proxy.requests("GET", versions.layer().digest.hex()).size() == 2);  // the table, and all the parts
   CHECK(lay::test::debris(store.path()) == 0);
+}
+
+TEST_CASE("a registry that serves one range at a time is asked for each part", "[registry][partial]") {
+  const Versions versions(kSmallChange);
+  const std::string hex = versions.layer().digest.hex();
+  for (const char* fault : {R"("do": "one-range")", R"("do": "status", "status": 416)",
+                            R"("do": "status", "status": 501)", R"("do": "ignore-range")"}) {
+    CAPTURE(fault);
+    const FaultProxy proxy(versions.registry.port(),
+                           R"([{"method": "GET", "path": ")" + hex + R"(", "after": 1, )" + fault + "}]");
+    const TempStore store;
+    pull_through(proxy, store, "1");
+    pull_through(proxy, store, "2");
+    CHECK(store.store.blobs().is_whole(versions.layer()));
+    CHECK(asked_for(proxy, versions.layer()) < versions.layer().size * 6 / 100);  // the parts twice
+    const std::size_t requests = proxy.requests("GET", hex).size();
+    CHECK(requests > 4);
+    CHECK(requests < 12);
+  }
 }
 
 TEST_CASE("without anything alike in the store the whole is fetched at once", "[registry][partial]") {

@@ -10,13 +10,12 @@ using lay::Errc;
 using lay::Json;
 using lay::test::error_of;
 using lay::test::FaultProxy;
+using lay::test::kAnn;
+using lay::test::kQuick;
 using lay::test::ShippedImage;
 using lay::test::TempStore;
 
 namespace {
-
-const Credentials kAnn{.username = "ann", .password = "s3cret:pw"};
-const Patience kQuick{.retries = 3, .first_delay = std::chrono::milliseconds{10}, .stall_seconds = 1};
 
 lay::layerstore::Image pull_through(const FaultProxy& proxy, const TempStore& store,
                                     const Patience& patience = kQuick) {

@@ -12,13 +12,12 @@ using lay::Errc;
 using lay::Json;
 using lay::test::error_of;
 using lay::test::FaultProxy;
+using lay::test::kAnn;
+using lay::test::kQuick;
 using lay::test::ShippedImage;
 using lay::test::TempStore;
 
 namespace {
-
-const Credentials kAnn{.username = "ann", .password = "s3cret:pw"};
-const Patience kQuick{.retries = 3, .first_delay = std::chrono::milliseconds{10}, .stall_seconds = 1};
 
 PushResult push_through(const FaultProxy& proxy, const ShippedImage& shipped, const std::string& repository) {
   const std::string name = proxy.host() + "/" + repository;
