@@ -17,8 +17,18 @@ namespace lay::layerstore {
 namespace {
 
 constexpr std::uint64_t kSkippableHeader = 8;
-constexpr std::uint64_t kFooterSize = 64;
-constexpr std::string_view kFooterMagic = "GNUlInUx";
+constexpr std::size_t kMagicSize = 8;
+
+/// What stands in front of the magic at a blob's very end: 64-bit numbers, little-endian.
+struct FooterForm {
+  std::string_view magic;
+  std::size_t numbers;
+  bool has_split;
+};
+constexpr std::array<FooterForm, 2> kFooterForms{{
+    {.magic = "GNUlInUx", .numbers = 7, .has_split = true},
+    {.magic = "GnUlInUx", .numbers = 4, .has_split = false},  // containers/storage up to 1.43, so Debian 12's
+}};
 constexpr std::uint64_t kMaxRaw = std::uint64_t{150} * 1024 * 1024;  // as other readers have it
 constexpr std::size_t kMaxLine = 16 * 1024 * 1024;
 
@@ -32,19 +42,23 @@ std::optional<std::vector<std::uint64_t>> parse_numbers(const std::string& text,
   return numbers.size() == count ? std::optional(std::move(numbers)) : std::nullopt;
 }
 
-/// Both documents lie one after the other before the footer's frame.
+/// The documents lie one after the other before the footer's frame.
 bool is_plausible(const ChunkedPlaces& places, std::uint64_t blob_size) {
   const auto within = [&](std::uint64_t offset, std::uint64_t size) {
     return offset >= kSkippableHeader && size > 0 && size <= kMaxRaw && offset <= blob_size &&
            size <= blob_size - offset;
   };
-  return within(places.table, places.table_size) && within(places.split, places.split_size) &&
-         places.split >= places.table + places.table_size;
+  if (!within(places.table, places.table_size)) return false;
+  return !places.has_split() ||
+         (within(places.split, places.split_size) && places.split >= places.table + places.table_size);
 }
 
+/// Under today's name or the one of containers/storage before 1.44.
 std::string annotation(const Descriptor& blob, const char* key) {
-  const auto found = blob.annotations.find(std::string("io.github.containers.zstd-chunked.") + key);
-  return found == blob.annotations.end() ? "" : found->second;
+  for (const char* prefix : {"io.github.containers.zstd-chunked.", "io.containers.zstd-chunked."})
+    if (const auto found = blob.annotations.find(std::string(prefix) + key); found != blob.annotations.end())
+      return found->second;
+  return "";
 }
 
 /// What a compressed document unpacks to, read in pieces and never more than kMaxRaw bytes of it.
@@ -214,27 +228,31 @@ std::uint64_t ChunkedPlaces::tail() const {
 std::optional<ChunkedPlaces> find_chunked_places(const Descriptor& blob) {
   const auto digest = Digest::try_parse(annotation(blob, "manifest-checksum"));
   const auto table = parse_numbers(annotation(blob, "manifest-position"), 4);
-  const auto split_place = parse_numbers(annotation(blob, "tarsplit-position"), 3);
-  if (!digest || !table || !split_place) return std::nullopt;
-  ChunkedPlaces places{.table_digest = *digest,
-                       .table = (*table)[0],
-                       .table_size = (*table)[1],
-                       .split = (*split_place)[0],
-                       .split_size = (*split_place)[1]};
+  if (!digest || !table) return std::nullopt;
+  ChunkedPlaces places{.table_digest = *digest, .table = (*table)[0], .table_size = (*table)[1]};
+  if (const auto place = parse_numbers(annotation(blob, "tarsplit-position"), 3)) {
+    places.split = (*place)[0];
+    places.split_size = (*place)[1];
+  }
   return is_plausible(places, blob.size) ? std::optional(places) : std::nullopt;
 }
 
 std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint64_t size) {
-  if (size < kFooterSize) return std::nullopt;
-  std::array<std::byte, kFooterSize> footer{};
-  if (sys::pread_some(blob, footer, size - kFooterSize) != footer.size()) return std::nullopt;
-  if (std::memcmp(footer.data() + 56, kFooterMagic.data(), kFooterMagic.size()) != 0) return std::nullopt;
-  ChunkedPlaces places{.table_digest = digest_of(""),
-                       .table = number_at(footer, 0),
-                       .table_size = number_at(footer, 1),
-                       .split = number_at(footer, 4),
-                       .split_size = number_at(footer, 5)};
-  return is_plausible(places, size) ? std::optional(places) : std::nullopt;
+  std::array<std::byte, 64> end{};
+  if (size < end.size() || sys::pread_some(blob, end, size - end.size()) != end.size()) return std::nullopt;
+  const auto magic = std::span(end).last(kMagicSize);
+  for (const FooterForm& form : kFooterForms) {
+    if (std::memcmp(magic.data(), form.magic.data(), kMagicSize) != 0) continue;
+    const auto footer = std::span(end).last(form.numbers * 8 + kMagicSize);
+    ChunkedPlaces places{
+        .table_digest = digest_of(""), .table = number_at(footer, 0), .table_size = number_at(footer, 1)};
+    if (form.has_split) {
+      places.split = number_at(footer, 4);
+      places.split_size = number_at(footer, 5);
+    }
+    return is_plausible(places, size) ? std::optional(places) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end) {

@@ -21,14 +21,15 @@ struct ChunkedPlaces {
   std::uint64_t table = 0;
   std::uint64_t table_size = 0;
   std::uint64_t split = 0;
-  std::uint64_t split_size = 0;
+  std::uint64_t split_size = 0;  ///< 0: there is none, as older writers leave it out
+  bool has_split() const { return split_size > 0; }
   /// Where the frames of the tar end and the first skippable one begins.
   std::uint64_t tail() const;
 };
 
 /// Empty for a blob that is not zstd:chunked, or whose annotations contradict themselves.
 std::optional<ChunkedPlaces> find_chunked_places(const Descriptor& blob);
-/// The same from the blob itself: its last 64 bytes; `table_digest` is of what stands there.
+/// The same from the blob itself: its footer; `table_digest` is of what stands there.
 std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint64_t size);
 
 /// Data of one file, or a chunk of it, as they lie in the blob: one or several whole zstd frames.

@@ -257,7 +257,7 @@ namespace {
 struct Tail {
   std::string bytes;
   std::vector<PackedData> table;
-  std::string_view split;  ///< of `bytes`
+  std::string_view split;  ///< of `bytes`; empty where there is none
 };
 
 std::unique_ptr<Tail> fetch_tail(const Descriptor& blob, const ChunkedPlaces& places, PartSource& source) {
@@ -275,7 +275,7 @@ std::unique_ptr<Tail> fetch_tail(const Descriptor& blob, const ChunkedPlaces& pl
   if (digest_of(table) != places.table_digest)
     throw Error(Errc::corrupt, "the table of contents is not the one that the manifest names");
   tail->table = read_chunked_table(table, places.tail());
-  tail->split = part(places.split, places.split_size);
+  if (places.has_split()) tail->split = part(places.split, places.split_size);
   return tail;
 }
 
@@ -324,7 +324,7 @@ std::optional<PartialBlob> PartialBlob::plan(const Store& store, const Descripto
   const std::unique_ptr<Tail> tail = fetch_tail(blob, *places, source);
   const std::vector<std::uint64_t> gaps = gaps_of(tail->table, places->tail());
   MadeFrames made(gaps);
-  read_tar_split(tail->split, [&](std::string_view piece) { made.add(piece); });
+  if (places->has_split()) read_tar_split(tail->split, [&](std::string_view piece) { made.add(piece); });
   made.finish();
 
   auto plan = std::make_unique<Plan>(source);

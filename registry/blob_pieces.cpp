@@ -12,8 +12,9 @@ namespace {
 
 using layerstore::BlobPart;
 
-constexpr std::size_t kWorkers = 6;              // as many connections as browsers use to one host
-constexpr std::size_t kMaxRun = 64;              // parts of one request: 2 KB of header
+constexpr std::size_t kWorkers = 6;       // as many connections as browsers use to one host
+constexpr std::size_t kMaxRun = 128;      // parts of one request: 3 KB of header, which proxies let pass
+constexpr std::size_t kMaxSingly = 1000;  // with more round trips the whole layer comes faster
 constexpr std::uint64_t kMaxRunBytes = 1 << 20;  // larger parts are worth a request of their own
 constexpr std::uint64_t kMaxHeld = 8 << 20;
 
@@ -120,6 +121,8 @@ void BlobPieces::get_several(std::size_t first, std::size_t last, const std::sto
   std::vector<BlobPart> parts;
   for (std::size_t i = first; i < last; ++i) parts.push_back(pieces_[i].part);
   auto bytes = client_.get_blob_pieces(blob_, parts, stop);
+  if (!bytes && pieces_.size() > kMaxSingly)
+    throw Error(Errc::unsupported, "serves only one part of a blob at a time");
   bool is_given_back = false;
   {
     const std::scoped_lock lock(mutex_);

@@ -1,11 +1,11 @@
 #include "layerstore/partial.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "base/text.h"
 #include "fault_proxy.h"
 #include "shipped_image.h"
-#include "skip.h"
 
 using namespace lay::registry;
 using lay::Json;
@@ -152,34 +152,72 @@ TEST_CASE("a damaged blob in the store does not get into a new one", "[registry]
   CHECK(store.store.blobs().is_whole(versions.layer()));
 }
 
+namespace {
+
+/// 300 files of 20 KB; made by others, all that is between two files has to be fetched.
+constexpr const char* kLargerFiles =
+    "mkdir -p a/b; head -c 6000000 /dev/urandom >all; split -b 20000 -a 3 -d all a/b/f; rm all\n"
+    "head -c 3000000 /dev/urandom >a/big; head -c 3000000 /dev/zero >a/zeros; ln -s big a/link; mkdir empty";
+constexpr const char* kLargerChange =
+    "head -c 20000 /dev/urandom >a/b/f007; head -c 20000 /dev/urandom >a/b/f200; echo new >a/new; rm "
+    "a/b/f100";
+
 /// podman leaves its storage mounted on itself.
 struct PodmanRoot {
   std::string path;
   ~PodmanRoot() { shell("while umount " + path + "/overlay 2>/dev/null; do :; done"); }
 };
 
-TEST_CASE("what podman pushed as zstd:chunked is pulled in parts too", "[registry][partial]") {
-  const DockerRegistry registry;
-  const TempFolder scratch;
-  const std::string tree = scratch.path() + "/tree";
-  const PodmanRoot root{scratch.path() + "/root"};
-  const std::string podman = "podman --root " + root.path + " --runroot " + scratch.path() + "/run ";
-  const auto ship = [&](const std::string& script, const std::string& tag) {
-    const std::string name = registry.host() + "/team/app:" + tag;
-    const auto result =
-        shell("mkdir -p " + tree + " && cd " + tree + " && set -e\n" + script + "\ntar -C " + tree +
-              " -cf ../tar . && " + podman + "import ../tar " + name + " && " + podman +
-              "push --tls-verify=false --compression-format zstd:chunked " + name + " 2>&1");
-    return result.status == 0;
-  };
-  if (!ship(kManyFiles, "1") || !ship(kSmallChange, "2")) SKIP_TEST("this podman cannot push zstd:chunked");
-  const FaultProxy proxy(registry.port(), "[]");
+/// A folder whose states are shipped by other tools, as zstd:chunked. Its tar has no blocks behind its end
+/// mark
+/// (-b 1): podman 4.3 leaves them out of the blob, which then is not what its diff_id says.
+struct ForeignVersions {
+  DockerRegistry registry;
+  TempFolder scratch;
+  PodmanRoot root{scratch.path() + "/root"};
+
+  /// `pack` makes the OCI layout "oci" of "tree.tar"; both lie in its working folder.
+  void ship(const std::string& change, const std::string& pack, const std::string& tag) const {
+    const std::string at = scratch.path();
+    const auto result = shell("set -e; mkdir -p " + at + "/tree && cd " + at + "/tree\n" + change +
+                              "\ntar -b 1 -C " + at + "/tree -cf ../tree.tar . && cd .. && rm -rf oci\n" +
+                              pack + "\nskopeo copy -q --dest-tls-verify=false oci:oci:x docker://" +
+                              registry.host() + "/team/app:" + tag + " 2>&1");
+    INFO(result.output);
+    REQUIRE(result.status == 0);
+  }
+};
+
+void check_parts_are_pulled(const std::string& pack, const std::string& annotation) {
+  const ForeignVersions versions;
+  const std::string filled = "root=" + versions.scratch.path() + "/root\n" + pack;
+  versions.ship(kLargerFiles, filled, "1");
+  versions.ship(kLargerChange, filled, "2");
+  const FaultProxy proxy(versions.registry.port(), "[]");
   const TempStore store;
   pull_through(proxy, store, "1");
   const Image image = pull_through(proxy, store, "2");
   const auto& layer = image.manifest.layers.front();
-  REQUIRE_FALSE(layer.annotations.empty());
+  REQUIRE(layer.annotations.contains(annotation));
   CHECK(store.store.blobs().is_whole(layer));
   INFO(asked_for(proxy, layer) << " of " << layer.size);
-  CHECK(asked_for(proxy, layer) < layer.size);
+  CHECK(asked_for(proxy, layer) < layer.size * 3 / 100);
+}
+
+}  // namespace
+
+TEST_CASE("what podman made as zstd:chunked is pulled in parts too", "[registry][partial]") {
+  check_parts_are_pulled(
+      "podman='podman --root '$root' --runroot '$root.run\n"
+      "id=$($podman import -q tree.tar)\n"
+      "$podman push -q --compression-format zstd:chunked $id oci:oci:x",
+      "io.containers.zstd-chunked.manifest-position");
+}
+
+TEST_CASE("zstd:chunked with a tar-split, as newer podmans write it, is pulled in parts too",
+          "[registry][partial]") {
+  const std::string script = std::filesystem::absolute(std::filesystem::path(__FILE__).parent_path() /
+                                                       "../../support/chunked_image.py");
+  check_parts_are_pulled("python3 " + script + " tree.tar oci x",
+                         "io.github.containers.zstd-chunked.tarsplit-position");
 }
