@@ -7,6 +7,7 @@ the first rule applies whose "method" and "path" (regular expressions) fit and t
 said; "after": so many fitting requests pass first). What a rule does:
   {"do": "cut", "bytes": N}           ends the answer's connection after N bytes of the body
   {"do": "cut-request", "bytes": N}   passes N bytes of the request's body on, then drops both connections
+  {"do": "swallow-request", "bytes": N}  passes N bytes on, and the connection's end when the client ends it
   {"do": "close"}                     no answer at all
   {"do": "stall", "bytes": N}         sends N bytes of the body and then nothing
   {"do": "slow", "bytes": N}          pauses between blocks of N bytes
@@ -17,8 +18,11 @@ said; "after": so many fitting requests pass first). What a rule does:
   {"do": "length", "add": N}          Content-Length off by N
   {"do": "flip"}                      one bit of the body is another
   {"do": "redirect", "to": "http://…", "status": 307}   {path}, {other} are filled in
+Any rule may have "pause": seconds that its request waits before anything is done. Rules whose "path" has "token" are
+for the token server. {"tls": {"cert": FILE, "key": FILE, "version": "TLSv1"}} makes PORT speak TLS, of that version at
+most. It is a plain http proxy too: requests for "http://HOST/…" go to the registry.
 A rule {"tokens": {"uses": N, "user": "ann:s3cret:pw"}} makes it ask for Bearer tokens, given at /token and good for N
-requests each; a refresh token given to POST /token is "refresh-of-ann". Upstream never sees an Authorization.
+requests each; a refresh token given to POST /token is "refresh-of-ann". Upstream sees an Authorization without it alone.
 """
 import base64
 import http.client
@@ -26,6 +30,7 @@ import http.server
 import json
 import re
 import secrets
+import ssl
 import sys
 import threading
 import time
@@ -34,7 +39,8 @@ import urllib.parse
 PORT, OTHER, UPSTREAM, LOG = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 RULES = json.loads(sys.argv[5])
 TOKENS = next((rule["tokens"] for rule in RULES if "tokens" in rule), None)
-RULES = [{"seen": 0, **rule} for rule in RULES if "tokens" not in rule]
+TLS = next((rule["tls"] for rule in RULES if "tls" in rule), None)
+RULES = [{"seen": 0, **rule} for rule in RULES if "do" in rule]
 BLOCK = 65536
 lock = threading.Lock()
 tokens = {}  # token: [uses left, scopes]
@@ -60,9 +66,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def note(self):
+        self.proxied = ""
+        if self.path.startswith("http://"):
+            self.proxied, _, rest = self.path[len("http://"):].partition("/")
+            self.path = "/" + rest
         with lock, open(LOG, "a") as log:
             log.write(json.dumps({
-                "port": self.server.server_port, "method": self.command, "path": self.path,
+                "port": self.server.server_port, "proxied": self.proxied, "method": self.command, "path": self.path,
                 "authorization": self.headers.get("Authorization", ""), "cookie": self.headers.get("Cookie", ""),
                 "range": self.headers.get("Range", ""), "content_range": self.headers.get("Content-Range", ""),
                 "length": self.headers.get("Content-Length", "")}) + "\n")
@@ -120,6 +130,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     # -- requests ---------------------------------------------------------------------------------------------
 
+    def do_CONNECT(self):
+        self.left = 0
+        self.note()
+        self.answer(502)
+
     def handle_any(self):
         self.left = int(self.headers.get("Content-Length", 0) or 0)
         self.note()
@@ -133,18 +148,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def route(self):
         if self.server.server_port == OTHER:
             return self.forward({"do": "pass"})
-        if self.path.startswith("/token"):
+        is_token = self.path.startswith("/token")
+        has_rule = not is_token or any("token" in rule.get("path", "") for rule in RULES)
+        rule = pick(self.command, self.path) if has_rule else {"do": "pass"}
+        time.sleep(rule.get("pause", 0))
+        if is_token and rule["do"] == "pass":
             return self.token()
-        rule = pick(self.command, self.path)
         if rule["do"] == "status" and rule.get("before-auth"):
             return self.answer(rule["status"], rule.get("body", "").encode(), rule.get("headers", {}))
-        if not self.allowed():
+        if not is_token and not self.allowed():
             return None
         if rule["do"] == "close":
             self.close_connection = True
             return self.connection.shutdown(2)
         if rule["do"] == "status":
-            return self.answer(rule["status"], rule.get("body", "").encode(), rule.get("headers", {}))
+            body = rule.get("body", "").encode() + b" " * rule.get("fill", 0)
+            return self.answer(rule["status"], body, rule.get("headers", {}))
         if rule["do"] == "redirect":
             target = rule["to"].format(path=self.path, other=f"http://127.0.0.1:{OTHER}")
             return self.answer(rule.get("status", 307), b"", {"Location": target})
@@ -153,23 +172,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def forward(self, rule):
         upstream = http.client.HTTPConnection("127.0.0.1", UPSTREAM, timeout=60)
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        dropped = {"authorization", "connection"} | ({"range"} if rule["do"] == "ignore-range" else set())
+        dropped = ({"authorization"} if TOKENS else set()) | {"connection", "proxy-connection"} | ({"range"} if rule["do"] == "ignore-range" else set())
         for name, value in self.headers.items():
             if name.lower() == "range" and rule["do"] == "one-range":
                 value = value.partition(",")[0]
             if name.lower() not in dropped:
                 upstream.putheader(name, value)
         upstream.endheaders()
-        limit = rule["bytes"] if rule["do"] == "cut-request" else None
+        limit = rule["bytes"] if rule["do"] in ("cut-request", "swallow-request") else None
         while self.left > 0:
-            data = self.rfile.read(min(self.left, BLOCK if limit is None else max(1, min(BLOCK, limit))))
+            data = self.rfile.read(min(self.left, BLOCK))
             if not data:
                 raise OSError("client went away")
-            upstream.send(data)
             self.left -= len(data)
+            data = data[:limit]
+            upstream.send(data)
             if limit is not None:
                 limit -= len(data)
                 if limit <= 0:
+                    if rule["do"] == "swallow-request":
+                        self.drain()
+                        self.connection.recv(1)
                     upstream.sock.close()
                     self.close_connection = True
                     return self.connection.shutdown(2)
@@ -220,6 +243,17 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 64
 
 
+def tls_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS["cert"], TLS["key"])
+    if "version" in TLS:
+        context.set_ciphers("DEFAULT@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, TLS["version"])
+    return context
+
+
 servers = [Server(("127.0.0.1", port), Handler) for port in (OTHER, PORT)]
+if TLS:
+    servers[1].socket = tls_context().wrap_socket(servers[1].socket, server_side=True, do_handshake_on_connect=False)
 threading.Thread(target=servers[0].serve_forever, daemon=True).start()
 servers[1].serve_forever()
