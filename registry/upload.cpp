@@ -1,6 +1,7 @@
 #include "upload.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "api_error.h"
@@ -14,6 +15,16 @@ namespace {
 /// Large enough that the registry's sync at the end of each does not show, small enough to send again.
 constexpr std::uint64_t kChunk = std::uint64_t{128} * 1024 * 1024;
 
+std::uint64_t chunk_of_environment() {
+  const char* text = std::getenv("LAY_UPLOAD_CHUNK");
+  if (text == nullptr) return kChunk;
+  const auto size = parse_size(text);
+  if (!size || *size == 0)
+    throw Error::make(Errc::invalid, "LAY_UPLOAD_CHUNK: '{}' is not a size", printable(text))
+        .with_hint("a number with k, m or g: 64m");
+  return *size;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
@@ -26,11 +37,12 @@ std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
 
 BlobUpload::BlobUpload(const RegistryClient& client, const TransferNotes& notes,
                        const layerstore::Descriptor& blob, std::stop_token stop)
-    : client_(client), notes_(notes), blob_(blob), stop_(std::move(stop)) {}
+    : client_(client), notes_(notes), blob_(blob), stop_(std::move(stop)), chunk_(chunk_of_environment()) {}
 
 void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
   begin(std::move(begun));
   Retries retries(client_.patience(), stop_);
+  unsigned losses = 0;
   for (bool is_sent = false; !is_sent;) {
     const std::uint64_t before = offset_;
     Answer answer = send_chunk(reader);
@@ -41,18 +53,19 @@ void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
       continue;
     }
     // A registry that has lost the upload, or is elsewhere in it, says so once it is asked.
-    const bool is_lost = response != nullptr && (response->status == 404 || response->status == 416);
-    const bool is_new = before == 0;
-    if (!(is_lost && !is_new) && !retries.again(answer))
+    const bool is_lost =
+        is_begun_ && response != nullptr && (response->status == 404 || response->status == 416);
+    if (is_lost ? losses++ == client_.patience().retries : !retries.again(answer))
       throw api_error(require_response(std::move(answer)), "upload of blob " + blob_.digest.to_string());
-    recover();
+    recover(is_lost);
   }
   notes_.forget_upload(client_.repository(), blob_.digest);
 }
 
 void BlobUpload::begin(std::optional<UploadStart> begun) {
   offset_ = 0;
-  if (!begun && take_up()) return;
+  is_begun_ = !begun && take_up();
+  if (is_begun_) return;
   session_ = begun ? *std::move(begun) : client_.begin_upload(blob_.digest, stop_);
   note();
 }
@@ -70,7 +83,7 @@ bool BlobUpload::take_up() {
 
 /// The rest of the blob, or the next chunk of it. Sets how far the registry is when it has taken it.
 Answer BlobUpload::send_chunk(BlobReader& reader) {
-  const std::uint64_t chunk = std::max(kChunk, session_.min_chunk);
+  const std::uint64_t chunk = std::max(chunk_, session_.min_chunk);
   const std::uint64_t size = std::min(chunk, blob_.size - offset_);
   const bool is_last = offset_ + size == blob_.size;
   const std::uint64_t from = offset_;
@@ -80,6 +93,7 @@ Answer BlobUpload::send_chunk(BlobReader& reader) {
   const auto* response = std::get_if<HttpResponse>(&answer);
   if (response == nullptr || !response->ok()) return answer;
   offset_ = from + size;
+  is_begun_ = true;
   if (is_last) return answer;
   session_.url = client_.upload_location(*response);
   // A registry may have taken less than was sent.
@@ -89,21 +103,23 @@ Answer BlobUpload::send_chunk(BlobReader& reader) {
   return answer;
 }
 
-/// After a piece was lost: how far the registry is, or an upload anew.
-void BlobUpload::recover() {
+/// After a piece was lost: how far the registry is, or an upload anew. One that `is_lost` and yet said to be
+/// where we are would be lost again.
+void BlobUpload::recover(bool is_lost) {
   const auto found = client_.upload_status(session_.url.text(), stop_);
-  if (found && found->offset <= blob_.size) {
+  if (found && found->offset <= blob_.size && !(is_lost && found->offset == offset_)) {
     session_.url = found->url;
     offset_ = found->offset;
     return note();
   }
   offset_ = 0;
+  is_begun_ = false;
   session_ = client_.begin_upload(blob_.digest, stop_);
   note();
 }
 
 void BlobUpload::note() const {
-  if (blob_.size > kChunk / 128)  // what is sent in a moment is not worth a file
+  if (blob_.size > chunk_ / 128)  // what is sent in a moment is not worth a file
     notes_.keep_upload(client_.repository(), blob_.digest,
                        {.location = session_.url.text(), .offset = offset_});
 }

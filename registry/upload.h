@@ -27,15 +27,17 @@ class BlobUpload {
   void begin(std::optional<UploadStart> begun);
   bool take_up();
   Answer send_chunk(BlobReader& reader);
-  void recover();
+  void recover(bool is_lost);
   void note() const;
 
   const RegistryClient& client_;
   const TransferNotes& notes_;
   const layerstore::Descriptor& blob_;
   const std::stop_token stop_;
+  const std::uint64_t chunk_;  ///< bytes that one request sends (LAY_UPLOAD_CHUNK)
   UploadStart session_;
   std::uint64_t offset_ = 0;  ///< what the registry has
+  bool is_begun_ = false;     ///< it has taken something in this upload, now or for an earlier process
 };
 
 /// "0-99" is 100 bytes (distribution-spec "Pushing a blob in chunks"; the unit "bytes=" is let pass). "0-0"

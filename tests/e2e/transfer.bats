@@ -14,19 +14,20 @@ setup() {
   "$LAY" push -q app:1 "$registry/team/app:1"
 }
 teardown() {
-  [[ -z ${proxy_pid-} ]] || kill "$proxy_pid" 2>/dev/null || true
+  local pid
+  for pid in ${proxy_pid-} ${served_pid-}; do kill "$pid" 2>/dev/null || true; done
   close_world
 }
 
-# start_proxy RULES: the fault proxy in front of the registry; sets proxy (host:port).
+# start_proxy RULES [UPSTREAM_PORT]: the fault proxy in front of the registry; sets proxy (host:port).
 start_proxy() {
   local port
   port=$(free_port)
-  python3 "$here/../support/fault_proxy.py" "$port" "$(free_port)" "${registry#*:}" "$world/requests" "$1" \
+  python3 "$here/../support/fault_proxy.py" "$port" "$(free_port)" "${2:-${registry#*:}}" "$world/requests" "$1" \
     >"$world/proxy.log" 2>&1 3>&- &
   proxy_pid=$!
   proxy=localhost:$port
-  wait_until 10 curl -fsS "http://127.0.0.1:$port/v2/"
+  wait_until 20 curl -fsS "http://127.0.0.1:$port/v2/"
 }
 
 @test "an image keeps its digest on every way that copy knows" {
@@ -77,6 +78,64 @@ start_proxy() {
   "$LAY" push -q app:1 "$proxy/killed/app:1"
   [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/killed/app:1")" = "$digest" ]
   "$LAY" fsck >/dev/null
+}
+
+# sent_bytes: of blobs, by the proxy's list.
+sent_bytes() { jq -s '[.[] | select(.path | contains("/uploads/")) | .length | tonumber? // 0] | add' requests; }
+
+# push_killed REPOSITORY: a push that ends in its third chunk with kill -9; 8 MiB are confirmed then.
+push_killed() {
+  local pid
+  "$LAY" push -q app:1 "$proxy/$1" >/dev/null 2>&1 3>&- &
+  pid=$!
+  wait_until 20 eval '[ "$(grep -c PATCH requests)" = 3 ]'
+  kill -KILL "$pid"
+  wait "$pid" || true
+  rm requests
+}
+
+# swallow BYTES: rules with which so much of the third chunk arrives, and the client waits.
+swallow() { printf '[{"method": "PATCH", "after": 2, "do": "swallow-request", "bytes": %s}]' "$1"; }
+
+# resumes UPSTREAM_PORT BYTES: what a killed push had sent in whole chunks is not sent again.
+resumes() {
+  start_proxy "$(swallow "$2")" "$1"
+  export LAY_UPLOAD_CHUNK=4m
+  push_killed killed/app:1
+  "$LAY" push -q app:1 "$proxy/killed/app:1" >/dev/null
+  echo "sent $(sent_bytes) of 20000000"
+  (($(sent_bytes) < 20100000 - 8388608)) || return 1
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://localhost:$1/killed/app:1")" = "$digest" ]
+  "$LAY" --root "$world/root2" pull -q "localhost:$1/killed/app:1" >/dev/null
+}
+
+@test "a push that is killed in the middle of a chunk sends docker-registry only the rest" {
+  resumes "${registry#*:}" 0
+}
+
+@test "docker-registry, which gives up an upload that broke within a chunk, gets all of it anew" {
+  start_proxy "$(swallow 1000000)"
+  export LAY_UPLOAD_CHUNK=4m
+  push_killed broken/app:1
+  "$LAY" push -q app:1 "$proxy/broken/app:1" >/dev/null
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/broken/app:1")" = "$digest" ]
+}
+
+@test "a push that is killed in the middle of a chunk sends lay serve only the rest" {
+  "$LAY" --root "$world/served" serve --listen 127.0.0.1:0 --access-log none >url 2>serve.log 3>&- &
+  served_pid=$!
+  wait_until 10 test -s url
+  resumes "$(grep -o '[0-9]*$' url)" 1000000
+}
+
+@test "an upload that the registry has lost meanwhile is begun anew" {
+  start_proxy "$(swallow 0)"
+  export LAY_UPLOAD_CHUNK=4m
+  push_killed lost/app:1
+  rm -rf --one-file-system "$world"/registry/data/docker/registry/v2/repositories/lost/app/_uploads
+  "$LAY" push -q app:1 "$proxy/lost/app:1" >/dev/null
+  (($(sent_bytes) > 20000000))
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/lost/app:1")" = "$digest" ]
 }
 
 @test "a client certificate of certs.d is shown to its registry, whose authority is trusted" {

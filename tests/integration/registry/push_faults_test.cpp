@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <set>
 
 #include "error_of.h"
@@ -25,6 +26,12 @@ PushResult push_through(const FaultProxy& proxy, const ShippedImage& shipped, co
               {.reference = parse_reference(name), .connection = {.credentials = kAnn, .patience = kQuick}},
               lay::no_progress());
 }
+
+/// Pushes go in chunks of 1 MiB meanwhile.
+struct SmallChunks {
+  SmallChunks() { ::setenv("LAY_UPLOAD_CHUNK", "1m", 1); }
+  ~SmallChunks() { ::unsetenv("LAY_UPLOAD_CHUNK"); }
+};
 
 /// What the registry holds under `repository` is the image, every byte of it.
 void check_whole(const ShippedImage& shipped, const std::string& repository) {
@@ -77,6 +84,42 @@ TEST_CASE("an upload that will not be taken is not tried again", "[registry][fau
     error_of([&] { push_through(proxy, shipped, "refused/app:1"); });
     std::set<std::string> paths;
     for (const Json& request : proxy.requests("PUT", "uploads")) CHECK(paths.insert(request["path"]).second);
+  }
+}
+
+TEST_CASE("a registry that loses an upload in the middle is asked where it is, or gets all of it anew",
+          "[registry][faults]") {
+  const SmallChunks small;
+  const ShippedImage shipped;
+  const std::string second = R"([{"method": "PATCH", "path": "uploads", "after": 1, )";
+  unsigned number = 0;
+  for (const std::string& rules :
+       {second + R"("do": "status", "status": 404}])", second + R"("do": "status", "status": 416}])",
+        second + R"("do": "status", "status": 500, "times": 2}])", second + R"("do": "close"}])",
+        second + R"("do": "cut-request", "bytes": 300000}])",
+        second + R"("do": "cut-request", "bytes": 300000},
+            {"method": "GET", "path": "uploads", "do": "status", "status": 404}])",
+        second + R"("do": "cut-request", "bytes": 300000},
+            {"method": "PATCH", "path": "uploads", "after": 2, "do": "status", "status": 416}])"}) {
+    CAPTURE(rules);
+    const FaultProxy proxy(shipped.registry.port(), rules);
+    const std::string repository = "chunks/app" + std::to_string(++number) + ":1";
+    push_through(proxy, shipped, repository);
+    check_whole(shipped, repository);
+  }
+}
+
+TEST_CASE("a registry that loses every upload is given up", "[registry][faults]") {
+  const SmallChunks small;
+  const ShippedImage shipped;
+  for (const char* status : {"404", "416"}) {
+    const FaultProxy proxy(shipped.registry.port(),
+                           R"([{"method": "PATCH", "path": "uploads", "do": "pass"},
+                               {"method": "PATCH", "path": "uploads", "times": 99, "do": "status", "status": )" +
+                               std::string(status) + "}]");
+    CAPTURE(status);
+    error_of([&] { push_through(proxy, shipped, "never/app:1"); });
+    CHECK(proxy.requests("PATCH", "uploads").size() <= 2 + kQuick.retries);
   }
 }
 
