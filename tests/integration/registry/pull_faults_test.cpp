@@ -206,6 +206,38 @@ TEST_CASE("tokens that expire in the middle of a pull are renewed", "[registry][
   for (const std::string& token : tokens) CHECK_FALSE(token.starts_with("Basic "));
 }
 
+TEST_CASE(
+    "a token server's answer that is none ends the pull, whatever else it says of a token's life does not",
+    "[registry][faults]") {
+  const ShippedImage shipped;
+  const auto rules = [](const std::string& body) {
+    return R"([{"tokens": {"uses": 9, "user": "ann:s3cret:pw"}},
+               {"path": "/token", "times": 9, "do": "status", "status": 200, )" +
+           body + "}]";
+  };
+  for (const char* body : {R"("body": "<html>sign in</html>")", R"("body": "{}")",
+                           R"("body": "{\"token\": 5}")", R"("body": "{\"token\": \"a\\r\\nX: 1\"}")",
+                           R"("body": "[]")", R"("body": "{\"token\": \"a\"}", "fill": 1048576)"}) {
+    CAPTURE(body);
+    const FaultProxy proxy(shipped.registry.port(), rules(body));
+    const TempStore store;
+    error_of([&] { pull_through(proxy, store); });
+    CHECK(proxy.requests("GET", "/blobs/").empty());
+    for (const Json& request : proxy.requests("GET", "/manifests/")) CHECK(request["authorization"] == "");
+  }
+  for (const char* life : {"-1", "0", "1e300", "99999999999999999999", "\\\"x\\\""}) {
+    CAPTURE(life);
+    const FaultProxy proxy(shipped.registry.port(), rules(R"("body": "{\"token\": \"t\", \"expires_in\": )" +
+                                                          std::string(life) + "}\""));
+    const TempStore store;
+    error_of([&] { pull_through(proxy, store); });  // no such token, but it was shown
+    bool is_shown = false;
+    for (const Json& request : proxy.requests())
+      is_shown = is_shown || request["authorization"] == "Bearer t";
+    CHECK(is_shown);
+  }
+}
+
 TEST_CASE("no redirect takes credentials to another port, host or scheme", "[registry][faults]") {
   const ShippedImage shipped;
   const FaultProxy proxy(shipped.registry.port(),
