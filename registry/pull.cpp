@@ -96,6 +96,9 @@ void fetch_layer(const Store& store, const RegistryClient& client, const Descrip
   task->done("pulled");
 }
 
+/// A few at a time: each layer on its way takes 10 MiB (blocks between its threads, the window of zstd), and
+/// two cores that hash and inflate have work enough from three. Nine layers of 60 MB at once came 9 % sooner
+/// and took 114 MiB instead of 53.
 void fetch_layers(const Store& store, const RegistryClient& client, const Image& image, unsigned parallel,
                   Progress& progress) {
   std::vector<std::function<void(const std::stop_token&)>> jobs;
