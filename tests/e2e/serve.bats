@@ -2,43 +2,13 @@
 # lay serve: the checks of conformance.py, other tools as its clients, logins and TLS, and that nothing is lost.
 
 load world
+load served
 
 setup() { open_world; }
 teardown() {
   stop_served
   close_world
 }
-
-# serve FLAGS...: serves the world's root on a free port; sets url, served (localhost:PORT) and serve_pid.
-serve() {
-  : >"$world/url"
-  "$LAY" serve --listen "127.0.0.1:${port:-0}" "$@" >"$world/url" 2>>"$world/serve.log" &
-  serve_pid=$!
-  wait_until 10 test -s "$world/url" || { cat "$world/serve.log"; return 1; }
-  url=$(<"$world/url")
-  served=localhost:${url##*:}
-}
-
-stop_served() {
-  [[ -n ${serve_pid-} ]] || return 0
-  kill "$serve_pid" 2>/dev/null || true
-  wait "$serve_pid" || true
-  serve_pid=
-}
-
-# users: makes the password file: ann and ci, both with s3cret:pw.
-users() {
-  htpasswd -Bbn -C 5 ann s3cret:pw >"$world/users"
-  htpasswd -Bbn -C 5 ci s3cret:pw >>"$world/users"
-}
-
-certificate() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$world/key" -out "$world/cert" 2>/dev/null
-}
-
-# status_of CURL-ARGUMENTS...: the status of the answer.
-status_of() { curl -sk -o /dev/null -w '%{http_code}' "$@"; }
 
 # layout: the small image as the OCI layout $world/layout:x.
 layout() {
@@ -165,8 +135,8 @@ LACKING
     'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd' \
     'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n' \
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'; do
-    printf "$request" | timeout 10 nc -N -w 5 127.0.0.1 "${url##*:}" >"$world/answer" || true
-    ! grep -q '^HTTP/1.[01] 2' "$world/answer"
+    printf "$request" | timeout 5 busybox nc 127.0.0.1 "${url##*:}" >"$world/answer" || [ $? = 124 ]
+    [[ $(head -n 1 "$world/answer") =~ ^(HTTP/1\.[01] [45].*)?$ ]]
   done
   [ "$(status_of "$url/healthz")" = 200 ]
 }

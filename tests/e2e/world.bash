@@ -81,8 +81,8 @@ store_state() {
     find . -maxdepth 1 -type f -print0 | sort -z | xargs -0 -r sha256sum) || echo "no store"
 }
 
-# small_image [NAME]: imports a root file system of little more than a static busybox, for tests that need no Debian.
-small_image() {
+# make_small_root: $world/small, a root file system of little more than a static busybox.
+make_small_root() {
   mkdir -p "$world/small"/{bin,etc,tmp,root}
   cp /bin/busybox "$world/small/bin/busybox"
   local applet
@@ -91,6 +91,11 @@ small_image() {
   done
   printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:100:User:/home/user:/bin/sh\n' >"$world/small/etc/passwd"
   printf 'root:x:0:\nusers:x:100:\nextra:x:200:user\n' >"$world/small/etc/group"
+}
+
+# small_image [NAME]: imports it, for tests that need no Debian.
+small_image() {
+  make_small_root
   "$LAY" import "$world/small" "${1:-small}" --cmd '["/bin/sh"]' >/dev/null
 }
 
