@@ -6,7 +6,7 @@ import subprocess
 kVersions = {"lay": ["build/release/lay", "--version"], "podman": ["podman", "--version"],
              "buildah": ["buildah", "--version"], "skopeo": ["skopeo", "--version"], "umoci": ["umoci", "--version"],
              "docker": ["/usr/sbin/dockerd", "--version"], "runc": ["runc", "--version"],
-             "crun": ["crun", "--version"], "bwrap": ["bwrap", "--version"]}
+             "docker-registry": ["docker-registry", "--version"], "crun": ["crun", "--version"], "bwrap": ["bwrap", "--version"]}
 
 
 def duration(seconds):

@@ -49,6 +49,8 @@ class Registry:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.address = f"localhost:{self.port}"
+        self.repository = f"http://127.0.0.1:{self.port}/v2/bench"
+        self.env = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
 
     def answers(self):
         try:
@@ -60,14 +62,27 @@ class Registry:
         """Stops the running one, drops all it holds, and starts anew on the same port."""
         self.stop()
         folder = self.sandbox.fresh_folder(self.name)
+        with open(os.path.join(folder, "log"), "wb") as log:
+            self.process = subprocess.Popen(self.command(folder), stdout=log, stderr=log, env=self.env)
+        wait_until(self.name, self.answers)
+
+    def command(self, folder):
         config = os.path.join(folder, "config.yml")
         with open(config, "w") as out:
             out.write(f"version: 0.1\nlog: {{level: error}}\n"
                       f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
                       f"http: {{addr: '127.0.0.1:{self.port}'}}\n")
-        with open(os.path.join(folder, "log"), "wb") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
-        wait_until("docker-registry", self.answers)
+        return ["docker-registry", "serve", config]
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_kib(self):
+        """The most it ever had."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
     def stop(self):
         if self.process:

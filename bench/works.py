@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Callable
 
 import measure
+import serve
 from sandbox import Registry
 from tools import Buildah, Bundle, Docker, Lay, Podman, Unavailable
 
@@ -91,6 +92,14 @@ class Peers:
         registry = Registry(self.sandbox, name)
         self.registries.append(registry)
         return registry
+
+    @cached_property
+    def servers(self):
+        """lay serve and docker-registry, by name."""
+        servers = {"lay": serve.LayServe(self.sandbox, "lay-serve", self.program),
+                   "docker-registry": Registry(self.sandbox, "served")}
+        self.registries += servers.values()
+        return servers
 
     def stop(self):
         if self.docker_daemon:
@@ -388,5 +397,44 @@ def execute(peers):
                                         contender("docker", "docker", docker)], short=True, finish=finish)
 
 
+def serve_work(peers, name, title, load_of, short=False):
+    """load_of(server) makes the server ready and returns its serve.Load."""
+    loads = {}
+
+    def make(tool):
+        if tool == "lay" and not peers.program:
+            raise Unavailable("left out")
+        loads[tool] = load = load_of(peers.servers[tool])
+        return {"command": load.command, "before": load.before, "after": load.after}
+    contenders = [contender(tool, f"{tool} ({name})", lambda tool=tool: make(tool)) for tool in peers.servers]
+
+    def finish():
+        for one in contenders:
+            if one.tool in loads and loads[one.tool].rounds:
+                one.note = loads[one.tool].note()
+                one.samples.peak_kib = peers.servers[one.tool].memory_kib()
+    return Work(name, title, contenders, short=short, finish=finish)
+
+
+def serve_put(peers):
+    folder = peers.sandbox.fresh_folder("blobs-put")
+    blobs = [serve.make_blob(folder, 256) for _ in range(4)]
+    return serve_work(peers, "serve-put", "serve: 4 clients push 256 MiB each", lambda server: serve.Load(
+        server, ["put", server.repository, *blobs], 4 * 256 * serve.kMiB, is_new=True))
+
+
+def serve_get(peers):
+    blob = serve.make_blob(peers.sandbox.fresh_folder("blobs-get"), 64)
+    return serve_work(peers, "serve-get", "serve: 64 clients pull 256 MiB each", lambda server: serve.Load(
+        server, ["get", serve.push(server, blob, peers.sandbox.log), "64", "4"], 64 * 4 * 64 * serve.kMiB))
+
+
+def serve_hold(peers):
+    blob = serve.make_blob(peers.sandbox.fresh_folder("blobs-hold"), 64)
+    return serve_work(peers, "serve-hold", "serve: 2,000 idle and 500 active connections", lambda server: serve.Load(
+        server, ["hold", serve.push(server, blob, peers.sandbox.log), "2000", "500"], 0))
+
+
 kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "commit": commit, "files": files,
-          "layer": layer, "push": push, "push-again": push_again, "pull": pull, "pull-change": pull_change}
+          "layer": layer, "push": push, "push-again": push_again, "pull": pull, "pull-change": pull_change, "serve-put": serve_put,
+          "serve-get": serve_get, "serve-hold": serve_hold}
