@@ -44,8 +44,33 @@ Digest require_digest(const Request& request) {
 /// What the request holds while it writes: shared, since a std::function is copied.
 using SharedClaim = std::shared_ptr<UploadClaim>;
 
-std::function<void(std::span<const std::byte>)> writer_of(const SharedClaim& claim) {
-  return [claim](std::span<const std::byte> bytes) { (*claim)->write(bytes); };
+/// Does `work` for an upload. A full disk ends the upload: what half of a blob takes is what others lack.
+template <class Work>
+auto on_disk(Uploads& uploads, UploadClaim& claim, Work work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    if (error.code() == Errc::no_space) uploads.end(claim);
+    throw;
+  }
+}
+
+std::function<void(std::span<const std::byte>)> writer_of(Uploads& uploads, const SharedClaim& claim) {
+  return [&uploads, claim](std::span<const std::byte> bytes) {
+    on_disk(uploads, *claim, [&] { (*claim)->write(bytes); });
+  };
+}
+
+/// Ends an upload whose address the client never gets when its one request fails.
+SharedClaim claim_of_one_request(Uploads& uploads, UploadClaim begun) {
+  return {new UploadClaim(std::move(begun)), [&uploads](UploadClaim* raw) {
+            const std::unique_ptr<UploadClaim> claim(raw);
+            try {
+              if (!uploads.has_ended(*claim)) uploads.end(*claim);
+            } catch (const Error&) {
+              // Swept with the abandoned ones
+            }
+          }};
 }
 
 DigestAlgorithm algorithm_for(const Request& request) {
@@ -107,9 +132,9 @@ std::optional<Response> Api::try_mount(const Request& request) {
 }
 
 Action Api::receive_whole(const Request& request, const Digest& digest) {
-  const auto claim =
-      std::make_shared<UploadClaim>(registry_.uploads.begin(request.target.repository, digest.algorithm()));
-  return {.take = writer_of(claim),
+  const SharedClaim claim = claim_of_one_request(
+      registry_.uploads, registry_.uploads.begin(request.target.repository, digest.algorithm()));
+  return {.take = writer_of(registry_.uploads, claim),
           .finish = [this, claim, digest] { return commit(*claim, digest); },
           .blocks = true};
 }
@@ -133,7 +158,12 @@ Action Api::append(const Request& request) {
   const auto claim = std::make_shared<UploadClaim>(
       registry_.uploads.claim(request.target.reference, request.target.repository));
   check_chunk(request, **claim);
-  return {.take = writer_of(claim), .finish = [claim] { return accepted(**claim); }};
+  return {.take = writer_of(registry_.uploads, claim), .finish = [this, claim] {
+            return on_disk(registry_.uploads, *claim, [&] {
+              (*claim)->flush();
+              return accepted(**claim);
+            });
+          }};
 }
 
 Action Api::complete_upload(const Request& request) {
@@ -141,7 +171,7 @@ Action Api::complete_upload(const Request& request) {
   const auto claim = std::make_shared<UploadClaim>(
       registry_.uploads.claim(request.target.reference, request.target.repository));
   check_chunk(request, **claim);
-  return {.take = writer_of(claim),
+  return {.take = writer_of(registry_.uploads, claim),
           .finish = [this, claim, digest] { return commit(*claim, digest); },
           .blocks = true};
 }
@@ -150,7 +180,7 @@ Action Api::complete_upload(const Request& request) {
 /// for again.
 Response Api::commit(UploadClaim& claim, const Digest& digest) {
   const std::string repository = claim->repository();
-  const Digest got = claim->digest(digest.algorithm());
+  const Digest got = on_disk(registry_.uploads, claim, [&] { return claim->digest(digest.algorithm()); });
   if (got != digest) {
     registry_.uploads.end(claim);
     throw Refusal(400, error_code::kDigestInvalid,

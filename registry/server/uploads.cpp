@@ -70,15 +70,38 @@ std::chrono::system_clock::time_point last_write(const UniqueFd& folder, const s
 }  // namespace
 
 Upload::Upload(std::string id, std::string repository, UniqueFd file, std::optional<Hasher> hasher,
-               DigestAlgorithm algorithm)
+               DigestAlgorithm algorithm, std::atomic<unsigned>& buffers)
     : id_(std::move(id)),
       repository_(std::move(repository)),
       file_(std::move(file)),
       size_(static_cast<std::uint64_t>(sys::stat_of(file_).st_size)),
       hasher_(std::move(hasher)),
-      algorithm_(algorithm) {}
+      algorithm_(algorithm),
+      buffers_(buffers) {}
 
 void Upload::write(std::span<const std::byte> bytes) {
+  if (!buffer_) buffer_ = WriteBuffer::try_take(buffers_);
+  if (!buffer_) return append(bytes);
+  while (!bytes.empty()) {
+    const std::size_t until_aligned = WriteBuffer::kSize - size_ % WriteBuffer::kSize;
+    bytes = buffer_->keep(bytes, until_aligned);
+    if (buffer_->bytes().size() == until_aligned) flush();
+  }
+}
+
+void Upload::flush() {
+  if (!buffer_) return;
+  try {
+    append(buffer_->bytes());
+  } catch (const Error&) {
+    buffer_->clear();
+    throw;
+  }
+  buffer_->clear();
+}
+
+void Upload::append(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
   if (!writeback_) writeback_ = std::make_unique<EarlyWriteback>(file_);
   try {
     with_context("write an upload", [&] { sys::write_all(file_, bytes); });
@@ -93,6 +116,7 @@ void Upload::write(std::span<const std::byte> bytes) {
 }
 
 Digest Upload::digest(DigestAlgorithm algorithm) {
+  flush();
   writeback_.reset();
   if (!hasher_ || algorithm != algorithm_) return hash_file(file_, algorithm);
   const Digest result = hasher_->finish();
@@ -102,6 +126,12 @@ Digest Upload::digest(DigestAlgorithm algorithm) {
 
 UploadClaim::~UploadClaim() {
   if (!upload_) return;
+  try {
+    upload_->flush();  // of a client that went away: it can go on behind these
+  } catch (const Error&) {
+    // It asks how far it got, and sends them again
+  }
+  upload_->buffer_.reset();
   const std::lock_guard lock(*mutex_);
   upload_->is_claimed_ = false;
   upload_->used_ = std::chrono::steady_clock::now();
@@ -128,15 +158,15 @@ UploadClaim Uploads::begin(const std::string& repository, DigestAlgorithm algori
   AtomicFile name(folder, kRepository);
   name.write(repository);
   name.publish();
-  auto upload =
-      std::shared_ptr<Upload>(new Upload(id, repository, std::move(file), Hasher(algorithm), algorithm));
+  auto upload = std::shared_ptr<Upload>(
+      new Upload(id, repository, std::move(file), Hasher(algorithm), algorithm, buffers_));
   upload->is_claimed_ = true;
   known_[std::move(id)] = upload;
   return UploadClaim(std::move(upload), mutex_);
 }
 
 /// A session of an earlier server; null when there is none or it was being made.
-std::shared_ptr<Upload> Uploads::load(const std::string& id) const {
+std::shared_ptr<Upload> Uploads::load(const std::string& id) {
   const auto folder = sys::try_open_at(folder_, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!folder) return nullptr;
   const auto name = sys::try_open_at(*folder, kRepository, O_RDONLY | O_NOFOLLOW);
@@ -146,7 +176,7 @@ std::shared_ptr<Upload> Uploads::load(const std::string& id) const {
   const bool is_empty = sys::stat_of(*file).st_size == 0;
   return std::shared_ptr<Upload>(new Upload(id, std::move(repository), std::move(*file),
                                             is_empty ? std::optional<Hasher>(Hasher()) : std::nullopt,
-                                            DigestAlgorithm::sha256));
+                                            DigestAlgorithm::sha256, buffers_));
 }
 
 /// With the mutex held.
@@ -191,6 +221,11 @@ void Uploads::end(UploadClaim& claim) {
   }
   claim->writeback_.reset();
   remove_tree(folder_, claim->id());
+}
+
+bool Uploads::has_ended(const UploadClaim& claim) const {
+  const std::lock_guard lock(mutex_);
+  return claim->is_over_;
 }
 
 unsigned Uploads::sweep(std::chrono::seconds age) {

@@ -12,6 +12,7 @@
 #include "base/stream.h"
 #include "base/unique_fd.h"
 #include "layerstore/digest.h"
+#include "server/write_buffer.h"
 
 namespace lay::registry::server {
 
@@ -21,9 +22,13 @@ class Upload final : public ByteSink {
  public:
   const std::string& id() const { return id_; }
   const std::string& repository() const { return repository_; }
+  /// What is in the file: up to the last flush().
   std::uint64_t size() const { return size_; }
   /// Adds at the end. Only by whoever holds the claim.
   void write(std::span<const std::byte> bytes) override;
+  /// Brings to the file what write() put together. When that fails the bytes are gone, and size() says where
+  /// to go on. The end of a claim does it too.
+  void flush();
   /// Of all that was written. Reads it again when it was written by an earlier server or is to be hashed by
   /// another algorithm. Only by whoever holds the claim; nothing may be written afterwards.
   layerstore::Digest digest(layerstore::DigestAlgorithm algorithm);
@@ -33,7 +38,8 @@ class Upload final : public ByteSink {
   friend class Uploads;
   friend class UploadClaim;
   Upload(std::string id, std::string repository, UniqueFd file, std::optional<layerstore::Hasher> hasher,
-         layerstore::DigestAlgorithm algorithm);
+         layerstore::DigestAlgorithm algorithm, std::atomic<unsigned>& buffers);
+  void append(std::span<const std::byte> bytes);
 
   const std::string id_;
   const std::string repository_;
@@ -42,6 +48,8 @@ class Upload final : public ByteSink {
   std::optional<layerstore::Hasher> hasher_;  ///< of what was written so far; none when that is not known
   layerstore::DigestAlgorithm algorithm_;
   std::unique_ptr<EarlyWriteback> writeback_;
+  std::atomic<unsigned>& buffers_;  ///< of Uploads
+  std::unique_ptr<WriteBuffer> buffer_;
   bool is_claimed_ = false;  ///< these three under the mutex of Uploads
   bool is_over_ = false;     ///< committed or cancelled
   std::chrono::steady_clock::time_point used_ = std::chrono::steady_clock::now();
@@ -78,17 +86,19 @@ class Uploads {
   std::uint64_t size_of(const std::string& id, const std::string& repository);
   /// Ends the session; its file goes.
   void end(UploadClaim& claim);
+  bool has_ended(const UploadClaim& claim) const;
   /// Removes sessions that nobody has written to for `age`; returns how many.
   unsigned sweep(std::chrono::seconds age);
   std::size_t count() const;
 
  private:
   std::shared_ptr<Upload> find(const std::string& id, const std::string& repository);
-  std::shared_ptr<Upload> load(const std::string& id) const;
+  std::shared_ptr<Upload> load(const std::string& id);
   void forget(const std::string& id);
 
   UniqueFd folder_;
   const std::size_t limit_;
+  std::atomic<unsigned> buffers_ = WriteBuffer::kCount;  ///< that no upload has
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Upload>> known_;  ///< by id; those on disk are read when asked for
   std::size_t count_ = 0;                                 ///< on disk

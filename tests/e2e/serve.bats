@@ -7,6 +7,7 @@ load served
 setup() { open_world; }
 teardown() {
   stop_served
+  close_disk
   close_world
 }
 
@@ -232,4 +233,36 @@ LACKING
   small_image
   strace -f -e trace=openat -o "$world/trace" "$LAY" run --rm --network none small true
   ! grep -E 'libmicrohttpd|libgnutls|libcrypt\.so' "$world/trace"
+}
+
+@test "a full disk is told to the client, and takes nothing" {
+  open_disk ext4 64M
+  export LAY_ROOT=$world/disk/root
+  serve --access-log none
+  head -c 90000000 /dev/urandom >"$world/large"
+  head -c 1000000 /dev/urandom >"$world/blob"
+  local digest place answer
+  digest=sha256:$(sha256sum "$world/large" | cut -d' ' -f1)
+  # With one request, in a session, in chunks
+  answer=$(curl -s -w '\n%{http_code}' -X POST --data-binary "@$world/large" "$url/v2/a/blobs/uploads/?digest=$digest")
+  [ "${answer##*$'\n'}" = 507 ]
+  has "$answer" "disk is full"
+  [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
+  for method in PUT PATCH; do
+    place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
+    [ "$(status_of -X "$method" -T "$world/large" "$url$place?digest=$digest")" = 507 ]
+    [ "$(status_of "$url$place")" = 404 ]
+    [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
+  done
+  [ "$(status_of -I "$url/v2/a/blobs/$digest")" = 404 ]
+  digest=sha256:$(sha256sum "$world/blob" | cut -d' ' -f1)
+  [ "$(status_of -X POST --data-binary "@$world/blob" "$url/v2/a/blobs/uploads/?digest=$digest")" = 201 ]
+  "$LAY" fsck -q
+}
+
+@test "an upload of one request whose client went away leaves nothing" {
+  serve --access-log none --idle-timeout 2s
+  printf 'POST /v2/a/blobs/uploads/?digest=sha256:%064d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\nabc' 0 |
+    timeout 1 busybox nc 127.0.0.1 "${url##*:}" || [ $? = 124 ]
+  wait_until 10 bash -c '[ -z "$(ls "$LAY_ROOT/registry/uploads")" ]'
 }
