@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,15 +16,27 @@
 
 namespace lay::registry::server {
 
+/// A lock for each repository: manifests of several are pushed side by side, each waiting for the disk. Two
+/// repositories may share one, so nobody holds two.
+class RepositoryLocks {
+ public:
+  std::unique_lock<std::mutex> hold(const std::string& repository) {
+    return std::unique_lock(locks_[std::hash<std::string>{}(repository) % locks_.size()]);
+  }
+
+ private:
+  std::array<std::mutex, 64> locks_;
+};
+
 /// What lies on disk, and what its parts share.
 struct Registry {
   const layerstore::Store& store;
   const Repositories repositories;
   ImageNames names;
   Uploads uploads;
-  /// Held while a manifest or tag changes, and while forgotten links go: a manifest is linked only where all
-  /// it refers to is, and stays so. Taken behind Store::share().
-  std::mutex changing;
+  /// Held while a manifest or tag of a repository changes, and while its forgotten links go: a manifest is
+  /// linked only where all it refers to is, and stays so. Taken behind Store::share().
+  RepositoryLocks changing;
 };
 
 /// distribution-spec 1.1, apart from HTTP: what each request does to a registry.

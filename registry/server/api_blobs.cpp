@@ -87,7 +87,7 @@ Response Api::get_blob(const Request& request) {
 Response Api::delete_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
   const std::string& repository = request.target.repository;
-  const std::lock_guard lock(registry_.changing);
+  const auto lock = registry_.changing.hold(repository);
   if (!registry_.repositories.unlink_blob(repository, digest)) {
     if (registry_.names.reaches_blob(repository, digest))
       throw Refusal(403, error_code::kDenied,

@@ -125,6 +125,17 @@ bool can_read_config(const layerstore::BlobStore& blobs, const Descriptor& confi
   }
 }
 
+/// The list of names is one document of 4 MiB: room for some 15,000.
+void put_name(ImageNames& names, const std::string& repository, const std::string& tag,
+              const Descriptor& manifest) {
+  try {
+    names.put(repository, tag, manifest);
+  } catch (const Error& error) {
+    if (error.code() != Errc::invalid) throw;
+    throw Refusal(507, error_code::kUnknown, "the registry holds as many tags as it can: delete some");
+  }
+}
+
 }  // namespace
 
 std::optional<Descriptor> Api::resolve(const std::string& repository, const std::string& reference) {
@@ -226,7 +237,7 @@ void Api::set_tag(const std::string& repository, const std::string& tag, const M
   if (const auto old = resolve(repository, tag); old && old->digest != plain.digest)
     registry_.repositories.touch_manifest(repository, old->digest);
   if (is_nameable(repository, record, 0)) {
-    registry_.names.put(repository, tag, plain);
+    put_name(registry_.names, repository, tag, plain);
     registry_.repositories.remove_tag(repository, tag);
   } else {
     registry_.repositories.put_tag(repository, tag, {.digest = plain.digest, .media_type = plain.media_type});
@@ -246,11 +257,15 @@ Response Api::put_manifest(const Request& request, const std::string& bytes) {
   ManifestRecord record = parse_document(bytes, request.content_type, digest).record;
 
   const FileLock adding = registry_.store.share();
-  const std::lock_guard lock(registry_.changing);
-  require_parts(repository, bytes, record);
+  {
+    const auto lock = registry_.changing.hold(repository);
+    require_parts(repository, bytes, record);  // nothing is stored of what is refused
+  }
   layerstore::BlobWriter writer = registry_.store.blobs().begin(digest.algorithm());
   writer.write(std::as_bytes(std::span(bytes)));
   writer.commit();
+  const auto lock = registry_.changing.hold(repository);
+  require_parts(repository, bytes, record);  // again: a part may have been deleted while the disk was synced
   registry_.repositories.put_manifest(repository, record);
   if (!by_digest) set_tag(repository, reference, record);
 
@@ -277,7 +292,7 @@ void Api::delete_tag(const std::string& repository, const std::string& tag) {
 Response Api::delete_manifest(const Request& request) {
   const std::string& repository = request.target.repository;
   const std::string& reference = request.target.reference;
-  const std::lock_guard lock(registry_.changing);
+  const auto lock = registry_.changing.hold(repository);
   if (!is_digest(reference)) {
     delete_tag(repository, reference);
     return {.status = 202};

@@ -116,8 +116,8 @@ std::optional<Response> Api::try_mount(const Request& request) {
   if (!digest) throw Refusal(400, error_code::kDigestInvalid, "the parameter 'mount' is no digest");
   const std::string from = request.target.parameter("from");
   const FileLock adding = registry_.store.share();
-  const std::lock_guard lock(
-      registry_.changing);  // a link that is about to be forgotten must not be counted on
+  // The link made here must not be forgotten with an older one; the blob stays as long as `adding` is held
+  const auto lock = registry_.changing.hold(request.target.repository);
   if (!registry_.store.blobs().has(*digest)) return std::nullopt;
   bool found = is_visible(request.target.repository, *digest);
   if (!found && !from.empty()) found = can_mount_from(request, from, *digest);
@@ -189,7 +189,7 @@ Response Api::commit(UploadClaim& claim, const Digest& digest) {
   {
     const FileLock adding = registry_.store.share();
     registry_.store.blobs().adopt(claim->file(), digest);
-    const std::lock_guard lock(registry_.changing);
+    const auto lock = registry_.changing.hold(repository);
     registry_.repositories.link_blob(repository, digest);
   }
   registry_.uploads.end(claim);

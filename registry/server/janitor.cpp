@@ -54,7 +54,7 @@ void keep_referrers(const Records& records, std::set<Digest>& kept) {
 
 void expire_links(Registry& registry, const std::string& repository, const Retention& retention,
                   std::chrono::system_clock::time_point now) {
-  const std::lock_guard lock(registry.changing);
+  const auto lock = registry.changing.hold(repository);
   Records records = records_of(registry, repository);
   std::set<Digest> kept = tagged(registry, repository, records);
   for (const Link& link : registry.repositories.manifests(repository))

@@ -266,3 +266,23 @@ LACKING
     timeout 1 busybox nc 127.0.0.1 "${url##*:}" || [ $? = 124 ]
   wait_until 10 bash -c '[ -z "$(ls "$LAY_ROOT/registry/uploads")" ]'
 }
+
+@test "a tag too many is refused in words, and the registry goes on" {
+  layout
+  serve --access-log none
+  jq -c '.manifests as [$first] | .manifests += [range(20000) | . as $number | $first |
+    .annotations["org.opencontainers.image.ref.name"] = "many:\($number)"]' "$LAY_ROOT/index.json" >"$world/index"
+  jq -c '.manifests |= .[:((4194000 / ((tostring | length) / length)) | floor)]' "$world/index" >"$LAY_ROOT/index.json"
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  local manifest tag answer=
+  manifest=$(jq -r '.manifests[0].digest' "$world/layout/index.json")
+  for tag in 2 3 4 5; do
+    answer=$(curl -s -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary \
+      "@$world/layout/blobs/${manifest/://}" "$url/v2/team/app/manifests/$tag")
+    [[ -z $answer ]] || break
+  done
+  has "$answer" "as many tags as it can"
+  [ "$(status_of "$url/v2/team/app/manifests/$tag")" = 404 ]
+  [ "$(status_of "$url/v2/team/app/manifests/1")" = 200 ]
+  [ "$(status_of "$url/v2/many/tags/list")" = 200 ]
+}
