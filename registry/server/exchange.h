@@ -26,6 +26,8 @@ class Exchange {
   /// MHD_AccessHandlerCallback.
   MHD_Result step(MHD_Connection* connection, const char* method, std::span<const std::byte> body,
                   std::size_t* unread);
+  /// Whether step() was not called yet.
+  bool is_fresh() const { return stage_ == Stage::fresh; }
   /// MHD_RequestCompletedCallback.
   void completed(bool is_whole);
 

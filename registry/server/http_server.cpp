@@ -23,25 +23,30 @@ void* begin_exchange(void* service, const char* target, MHD_Connection*) {
   return std::make_unique<Exchange>(*static_cast<Service*>(service), target).release();
 }
 
-MHD_Result step(void*, MHD_Connection* connection, const char*, const char* method, const char*,
+MHD_Result step(void* service, MHD_Connection* connection, const char*, const char* method, const char*,
                 const char* body, std::size_t* size, void** state) {
   auto* exchange = static_cast<Exchange*>(*state);
   if (exchange == nullptr) return MHD_NO;
+  if (exchange->is_fresh()) static_cast<Service*>(service)->clients.request_begun(connection);
   return exchange->step(connection, method, std::as_bytes(std::span(body, *size)), size);
 }
 
-void end_exchange(void*, MHD_Connection*, void** state, MHD_RequestTerminationCode how) {
+void end_exchange(void* service, MHD_Connection* connection, void** state, MHD_RequestTerminationCode how) {
+  static_cast<Service*>(service)->clients.request_ended(connection);
   const std::unique_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
   *state = nullptr;
   if (exchange) exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
-void note_connection(void* service, MHD_Connection*, void**, MHD_ConnectionNotificationCode what) {
-  Metrics& metrics = static_cast<Service*>(service)->metrics;
-  if (what == MHD_CONNECTION_NOTIFY_STARTED)
-    metrics.connection_opened();
-  else
-    metrics.connection_closed();
+void note_connection(void* shared, MHD_Connection* connection, void**, MHD_ConnectionNotificationCode what) {
+  const Service& service = *static_cast<Service*>(shared);
+  if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+    service.metrics.connection_opened();
+    service.clients.opened(connection);
+  } else {
+    service.clients.closed(connection);
+    service.metrics.connection_closed();
+  }
 }
 
 /// Each connection needs a descriptor, and the file it is sent one more.
@@ -80,7 +85,7 @@ HttpServer::HttpServer(Service& service, UniqueFd socket, const std::optional<Tl
   daemon_ = microhttpd().start_daemon(flags, 0, nullptr, nullptr, &step, &service_,                  //
                                       MHD_OPTION_LISTEN_SOCKET, socket.get(),                        //
                                       MHD_OPTION_URI_LOG_CALLBACK, &begin_exchange, &service_,       //
-                                      MHD_OPTION_NOTIFY_COMPLETED, &end_exchange, nullptr,           //
+                                      MHD_OPTION_NOTIFY_COMPLETED, &end_exchange, &service_,         //
                                       MHD_OPTION_NOTIFY_CONNECTION, &note_connection, &service_,     //
                                       MHD_OPTION_THREAD_POOL_SIZE, thread_count(),                   //
                                       MHD_OPTION_CONNECTION_LIMIT, limits.connections,               //

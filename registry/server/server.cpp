@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 
@@ -28,6 +29,7 @@ constexpr const char* kName = "name";
 constexpr std::size_t kMaxPem = 1024 * 1024;
 constexpr unsigned kWorkers = 8;  // most of them wait for the disk
 constexpr unsigned kLogins = 2;   // bcrypt keeps a processor busy
+constexpr std::chrono::milliseconds kHeader{5000};
 
 sigset_t stop_signals() {
   sigset_t set;
@@ -146,6 +148,8 @@ struct Server::Parts {
             .changing = {}},
         api(registry, rules_of(options), options.read_only),
         authenticator(options.htpasswd),
+        clients(
+            {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),
         log(options.access_log),
         workers(kWorkers),
         logins(kLogins),
@@ -153,6 +157,7 @@ struct Server::Parts {
                 .api = api,
                 .authenticator = authenticator,
                 .metrics = metrics,
+                .clients = clients,
                 .log = log,
                 .workers = workers,
                 .logins = logins,
@@ -175,6 +180,7 @@ struct Server::Parts {
   Api api;
   Authenticator authenticator;
   Metrics metrics;
+  SlowClients clients;
   AccessLog log;
   WorkerPool workers;
   WorkerPool logins;

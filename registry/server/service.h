@@ -8,6 +8,7 @@
 #include "server/api.h"
 #include "server/authenticator.h"
 #include "server/metrics.h"
+#include "server/slow_clients.h"
 #include "server/worker_pool.h"
 
 namespace lay::registry::server {
@@ -18,6 +19,7 @@ struct Service {
   Api& api;
   Authenticator& authenticator;
   Metrics& metrics;
+  SlowClients& clients;
   const AccessLog& log;
   WorkerPool& workers;  ///< sync disks
   WorkerPool& logins;   ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload

@@ -235,6 +235,29 @@ LACKING
   ! grep -E 'libmicrohttpd|libgnutls|libcrypt\.so' "$world/trace"
 }
 
+@test "a header or a body that trickles in is cut off, a slow one is not" {
+  serve --idle-timeout 2s --access-log none
+  local host='Host: localhost\r\n' place
+  place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
+  [ "$("$here/trickle.py" "${url##*:}" 'GET /v2/ HTTP/1.1\r\nX-Long: ' 1 75)" = cut ]
+  [ "$("$here/trickle.py" "${url##*:}" 'GE' 1 75)" = cut ]
+  [ "$("$here/trickle.py" "${url##*:}" "PATCH $place HTTP/1.1\r\n${host}Content-Length: 100000\r\n\r\n" 1 75)" = cut ]
+  # The upload is free again, and where it was
+  [ "$(status_of "$url$place")" = 204 ]
+  place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
+  [ "$("$here/trickle.py" "${url##*:}" "PATCH $place HTTP/1.1\r\n${host}Content-Length: 3000\r\n\r\n" 100 30)" = 202 ]
+}
+
+@test "a connection that waits for its next request is not taken for a slow one" {
+  serve --idle-timeout 20s --access-log none
+  {
+    printf 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    sleep 12
+    printf 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+  } | timeout 30 busybox nc 127.0.0.1 "${url##*:}" >"$world/answers"
+  [ "$(grep -o 'HTTP/1.1 200' "$world/answers" | wc -l)" = 2 ]
+}
+
 @test "a full disk is told to the client, and takes nothing" {
   open_disk ext4 64M
   export LAY_ROOT=$world/disk/root

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "server/microhttpd_library.h"
+
+namespace lay::registry::server {
+
+/// Cuts connections whose clients hold them by a byte now and then, which an idle timeout never sees. What
+/// has arrived and what was taken the kernel says (tcp(7), TCP_INFO), so that bodies, sendfile(2) and TLS
+/// count alike.
+class SlowClients {
+ public:
+  struct Limits {
+    std::chrono::milliseconds
+        header;  ///< for a whole header once it began, a TLS handshake included; up to twice
+    std::chrono::milliseconds window;  ///< in which a request moves 64 bytes for each second
+  };
+
+  explicit SlowClients(Limits limits);
+  ~SlowClients();
+  SlowClients(const SlowClients&) = delete;
+  SlowClients& operator=(const SlowClients&) = delete;
+
+  // Each from the thread of the connection; closed() before its socket is.
+  void opened(MHD_Connection* connection);
+  void closed(MHD_Connection* connection);
+  void request_begun(MHD_Connection* connection);  ///< its header is whole
+  void request_ended(MHD_Connection* connection);
+  /// Whether the client is waiting for the server. From any thread.
+  void set_working(MHD_Connection* connection, bool is_working);
+
+ private:
+  struct Client {
+    int socket = -1;
+    bool in_request = false;
+    bool is_working = false;
+    bool has_begun = false;   ///< a part of a header was there at the last look
+    std::uint64_t moved = 0;  ///< at the last look; without a request: what had arrived when that began
+    std::chrono::steady_clock::time_point looked = std::chrono::steady_clock::now();
+  };
+
+  void work();
+  bool is_slow(Client& client) const;
+
+  const Limits limits_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<MHD_Connection*, Client> clients_;
+  bool is_ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace lay::registry::server
