@@ -10,6 +10,7 @@
 #include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
+#include "registry/server.h"
 #include "registry/transfer.h"
 
 namespace lay::cli {
@@ -39,6 +40,17 @@ void print_report(const layerstore::FsckReport& report) {
   }
   fmt::print("{} blobs, {} layers, {} names: {} read, {} damaged\n", report.blobs, report.layers,
              report.images, format_size(report.bytes), report.damages.size());
+}
+
+/// Exit code 0 when the records of `lay serve` are good. Only a client that has it can push again what is
+/// lost.
+int check_records_of_registry(const layerstore::Store& store) {
+  const std::vector<std::string> problems = registry::check_records(store);
+  for (const std::string& problem : problems) fmt::print("damaged record: {}\n", printable(problem));
+  if (problems.empty()) return 0;
+  print_error(fmt::format("fsck: {} records of the registry damaged", problems.size()),
+              "push again what they name, or delete it from the repository");
+  return 1;
 }
 
 /// What came from a registry is stored under its whole name; others were made here.
@@ -108,14 +120,15 @@ int command_fsck(const Context& context, const Arguments& arguments) {
 
   layerstore::FsckReport report = layerstore::check_store(store, progress);
   print_report(report);
-  if (report.damages.empty()) return 0;
+  const int status = check_records_of_registry(store);
+  if (report.damages.empty()) return status;
   if (!mend) {
     print_error("fsck: " + std::to_string(report.damages.size()) + " damaged", "lay fsck --repair");
     return 1;
   }
   report = repair(store, std::move(report), connection.connection(), progress);
   print_report(report);
-  if (report.damages.empty()) return 0;
+  if (report.damages.empty()) return check_records_of_registry(store);
   print_error("fsck: what is named last could not be mended",
               "make it again from its source (commit, import, push from another machine), or remove it with "
               "'lay rmi'");

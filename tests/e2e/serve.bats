@@ -309,3 +309,17 @@ LACKING
   [ "$(status_of "$url/v2/team/app/manifests/1")" = 200 ]
   [ "$(status_of "$url/v2/many/tags/list")" = 200 ]
 }
+
+@test "fsck finds damaged records of the registry" {
+  layout
+  serve --access-log none
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  "$LAY" fsck -q
+  local record
+  for record in "$LAY_ROOT/registry/repositories/team+app/manifests/"*; do echo '{' >"$record"; done
+  touch "$LAY_ROOT/registry/repositories/team+app/blobs/sha256:$(printf '%064d' 1)"
+  run "$LAY" fsck -q
+  [ "$status" = 1 ]
+  has "$output" "2 records of the registry damaged"
+  has "$output" "blob sha256:$(printf '%064d' 1) is not in the store"
+}

@@ -69,4 +69,8 @@ class Server {
 /// Throws corrupt when a record of it cannot be read.
 std::set<layerstore::Digest> blobs_needed_by_registry(const layerstore::Store& store);
 
+/// What is wrong with the records of the store's registry, a sentence each: one cannot be read, or leads to a
+/// blob or manifest that is gone. What the blobs hold is not looked at. The caller holds Store::share().
+std::vector<std::string> check_records(const layerstore::Store& store);
+
 }  // namespace lay::registry
