@@ -12,7 +12,7 @@ namespace lay::registry::server {
 struct HttpLimits {
   unsigned connections = 4096;
   unsigned idle_seconds = 60;                 ///< without a byte in either direction
-  std::size_t connection_memory = 32 * 1024;  ///< for the headers of a request, and what is read at once
+  std::size_t connection_memory = 28 * 1024;  ///< for the headers of a request, and what is read at once
 };
 
 /// Certificate and key, PEM.

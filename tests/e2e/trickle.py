@@ -19,7 +19,7 @@ def main(port, first, piece, count):
                 break
             connection.sendall(b"x" * int(piece))
             time.sleep(0.2)
-        connection.settimeout(5)
+        connection.settimeout(1.5)  # less than the idle timeout of the test
         answer = connection.recv(100)
     except (ConnectionError, socket.timeout) as error:
         return "cut" if isinstance(error, ConnectionError) else "open"
