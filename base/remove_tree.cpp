@@ -16,6 +16,8 @@ namespace lay {
 
 namespace {
 
+constexpr unsigned kMaxLate = 1000;  // folders that were not empty after all
+
 struct DirCloser {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
@@ -61,6 +63,14 @@ std::string next_folder(const Level& level) {
   }
 }
 
+/// rmdir(2); false when something came in since it was listed: whoever works in a folder that is removed may
+/// not know it yet.
+bool try_remove_folder(int parent, const std::string& name) {
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
+  if (errno != ENOTEMPTY) throw Error::from_errno("remove folder '{}'", name);
+  return false;
+}
+
 }  // namespace
 
 void remove_tree(const UniqueFd& dir, const std::string& name) {
@@ -69,6 +79,7 @@ void remove_tree(const UniqueFd& dir, const std::string& name) {
   if (!S_ISDIR(info->st_mode)) return sys::unlink_at(dir, name);
 
   const std::uint64_t mount = mount_id(dir);
+  unsigned late = 0;
   std::vector<Level> levels;
   levels.push_back({open_stream(dir, name, mount), name});
   while (!levels.empty()) {
@@ -81,8 +92,10 @@ void remove_tree(const UniqueFd& dir, const std::string& name) {
     const std::string done = std::move(levels.back().name);
     levels.pop_back();
     const int parent = levels.empty() ? dir.get() : ::dirfd(levels.back().stream.get());
-    if (::unlinkat(parent, done.c_str(), AT_REMOVEDIR) < 0)
-      throw Error::from_errno("remove folder '{}'", done);
+    if (try_remove_folder(parent, done)) continue;
+    if (++late > kMaxLate) throw Error::from_number(ENOTEMPTY, fmt::format("remove folder '{}'", done));
+    const UniqueFd above{::fcntl(parent, F_DUPFD_CLOEXEC, 3)};
+    levels.push_back({open_stream(above, done, mount), done});
   }
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -70,6 +71,24 @@ TEST_CASE("removing a tree takes every kind of entry and follows no symlink", "[
   CHECK_FALSE(sys::try_stat_at(folder.fd(), "tree"));
   CHECK(content(canary, "precious") == "x");
   CHECK_NOTHROW(remove_tree(folder.fd(), "never was"));
+}
+
+TEST_CASE("a folder that somebody still works in is removed all the same", "[base]") {
+  const TempFolder folder;
+  for (int round = 0; round < 50; ++round) {
+    lay::sys::mkdir_at(folder.fd(), "tree", 0700);
+    const lay::UniqueFd tree = lay::sys::open_dir(folder.fd(), "tree");
+    const std::jthread worker([&] {
+      for (int i = 0; i < 200; ++i) {
+        const std::string name = "f" + std::to_string(i);
+        if (!lay::sys::try_stat_at(folder.fd(), "tree")) return;
+        if (const int fd = ::openat(tree.get(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600); fd >= 0)
+          ::close(fd);
+      }
+    });
+    remove_tree(folder.fd(), "tree");
+    CHECK_FALSE(lay::sys::try_stat_at(folder.fd(), "tree"));
+  }
 }
 
 TEST_CASE("removing a tree stops before what is mounted inside it", "[base][files]") {
