@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "layerstore/store.h"
@@ -83,7 +84,9 @@ class Api {
   Action receive_manifest(const Request& request);
   Response put_manifest(const Request& request, const std::string& bytes);
   void require_parts(const std::string& repository, const std::string& bytes, ManifestRecord& record);
-  bool is_nameable(const std::string& repository, const ManifestRecord& record, int depth);
+  bool is_nameable(const std::string& repository, const ManifestRecord& record);
+  bool is_sound(const std::string& repository, const ManifestRecord& record, int depth,
+                std::set<layerstore::Digest>& seen);
   void set_tag(const std::string& repository, const std::string& tag, const ManifestRecord& record);
   Response delete_manifest(const Request& request);
   void delete_tag(const std::string& repository, const std::string& tag);

@@ -36,7 +36,8 @@ void add_parts(Response& response, const std::vector<ByteRange>& ranges, std::ui
 
 void select_parts(Response& response, const Request& request, const std::string& etag, std::uint64_t size) {
   const bool is_same = request.if_range.empty() || request.if_range == etag;
-  const auto ranges = request.range.empty() || !is_same ? std::nullopt : parse_range(request.range, size);
+  const bool has_range = request.method != "HEAD" && !request.range.empty();  // RFC 9110 section 14.2
+  const auto ranges = !has_range || !is_same ? std::nullopt : parse_range(request.range, size);
   if (ranges && ranges->empty())
     throw Refusal(416, error_code::kSizeInvalid, fmt::format("the blob has {} bytes", size),
                   {{"Content-Range", fmt::format("bytes */{}", size)}});
@@ -88,10 +89,9 @@ Response Api::delete_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
   const std::string& repository = request.target.repository;
   const auto lock = registry_.changing.hold(repository);
+  if (registry_.names.reaches_blob(repository, digest))
+    throw Refusal(403, error_code::kDenied, "a tagged image needs this blob: delete its tags first");
   if (!registry_.repositories.unlink_blob(repository, digest)) {
-    if (registry_.names.reaches_blob(repository, digest))
-      throw Refusal(403, error_code::kDenied,
-                    "an image that was made on the server needs this blob: remove it there with 'lay rmi'");
     throw Refusal(404, error_code::kBlobUnknown,
                   "blob " + digest.to_string() + " is not in repository '" + repository + "'");
   }

@@ -17,6 +17,7 @@ using layerstore::Digest;
 constexpr std::size_t kCatalogPage = 1000;
 constexpr std::size_t kReferrersPage = 500;
 constexpr std::size_t kMaxPage = 10'000;
+constexpr std::size_t kMaxReferrers = 4 * 1024 * 1024;  // bytes after which a page ends
 
 /// One page of a sorted list, and how to ask for the next.
 struct Page {
@@ -91,16 +92,21 @@ Response Api::list_referrers(const Request& request) {
   Json manifests = Json::array();
   Page page;
   std::string last_listed;
-  for (const ManifestRecord& record :
-       registry_.repositories.referrers(repository, Digest::parse(request.target.reference))) {
-    const std::string name = record.descriptor.digest.to_string();
-    if (name <= last || (!wanted.empty() && record.artifact_type != wanted)) continue;
-    if (manifests.size() == n) {
+  std::size_t bytes = 0;  // read one by one: annotations may make each as long as a manifest can be
+  const Digest subject = Digest::parse(request.target.reference);
+  for (const Link& link : registry_.repositories.referrers(repository, subject)) {
+    const std::string name = link.digest.to_string();
+    if (name <= last) continue;
+    const auto record = registry_.repositories.manifest(repository, link.digest);
+    if (!record || record->subject != subject || (!wanted.empty() && record->artifact_type != wanted))
+      continue;
+    if (manifests.size() == n || bytes > kMaxReferrers) {
       page.link = next_link(location_of(repository, "referrers/" + request.target.reference), n, last_listed,
                             wanted.empty() ? "" : "&artifactType=" + percent_encode(wanted));
       break;
     }
-    manifests.push_back(referrer_descriptor(record));
+    manifests.push_back(referrer_descriptor(*record));
+    bytes += dump_json(manifests.back()).size();
     last_listed = name;
   }
   Response response = json_response(

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "layerstore/image_config.h"
@@ -25,12 +28,6 @@ bool is_digest(const std::string& reference) {
 Refusal unknown_manifest(const std::string& repository, const std::string& reference) {
   return Refusal(404, error_code::kManifestUnknown,
                  "there is no '" + reference + "' in repository '" + repository + "'");
-}
-
-/// Layers that are fetched from elsewhere by their "urls" need not be here.
-bool is_foreign(const std::string& media_type) {
-  return media_type.find("nondistributable") != std::string::npos ||
-         media_type.find("foreign") != std::string::npos;
 }
 
 /// The bytes of one manifest as they arrive, counted against what all of them may take.
@@ -125,6 +122,17 @@ bool can_read_config(const layerstore::BlobStore& blobs, const Descriptor& confi
   }
 }
 
+/// Of a large one the file is sent: hundreds of readers at once may each take their time.
+Response manifest_response(const layerstore::BlobStore& blobs, const Descriptor& manifest) {
+  constexpr std::uint64_t kSmall = 64 * 1024;
+  const std::uint64_t size = blobs.size(manifest.digest).value_or(0);
+  if (size <= kSmall) return json_response(200, blobs.read(manifest.digest), manifest.media_type);
+  Response response{.headers = {{"Content-Type", manifest.media_type}}};
+  response.file = blobs.open(manifest.digest);
+  response.parts.push_back({.heading = "", .range = {.first = 0, .last = size - 1}});
+  return response;
+}
+
 /// The list of names is one document of 4 MiB: room for some 15,000.
 void put_name(ImageNames& names, const std::string& repository, const std::string& tag,
               const Descriptor& manifest) {
@@ -159,7 +167,8 @@ Response Api::get_manifest(const Request& request) {
   if (!request.if_none_match.empty() && request.if_none_match.find(etag) != std::string::npos)
     response.status = 304;
   else
-    response = json_response(200, registry_.store.blobs().read(manifest->digest), manifest->media_type);
+    response = manifest_response(registry_.store.blobs(), *manifest);
+  response.is_head = request.method == "HEAD";
   response.headers.emplace_back("Docker-Content-Digest", manifest->digest.to_string());
   response.headers.emplace_back("ETag", etag);
   return response;
@@ -185,9 +194,10 @@ void Api::require_parts(const std::string& repository, const std::string& bytes,
   };
   if (parsed.kind == DocumentKind::manifest) {
     std::vector<Descriptor> blobs = parsed.parts;
+    std::erase_if(
+        blobs, [](const Descriptor& layer) { return layerstore::media_type::is_foreign(layer.media_type); });
     blobs.push_back(*parsed.config);
     for (const Descriptor& blob : blobs) {
-      if (is_foreign(blob.media_type)) continue;
       const auto size = registry_.store.blobs().size(blob.digest);
       if (!size || !is_visible(repository, blob.digest)) throw missing(blob.digest);
       require_size(blob, size);
@@ -206,16 +216,23 @@ void Api::require_parts(const std::string& repository, const std::string& bytes,
   record = std::move(parsed.record);
 }
 
-/// Whether the store may give it a name: an image for this machine of which all can be read, or a collection
-/// of the store would stop at what cannot.
-bool Api::is_nameable(const std::string& repository, const ManifestRecord& record, int depth) {
+/// Whether all of an index can be read, whatever it is of: a collection of the store would stop at what
+/// cannot. `seen` are those that were looked at: an index may name one many times.
+bool Api::is_sound(const std::string& repository, const ManifestRecord& record, int depth,
+                   std::set<Digest>& seen) {
   if (!record.has_sound_config || depth > layerstore::kMaxIndexDepth) return false;
-  if (layerstore::media_type::is_index(record.descriptor.media_type))
-    for (const Digest& entry : record.refers_to) {
-      const auto inner = registry_.repositories.manifest(repository, entry);
-      if (!inner || !is_nameable(repository, *inner, depth + 1)) return false;
-    }
-  if (depth > 0) return true;
+  if (!layerstore::media_type::is_index(record.descriptor.media_type)) return true;
+  return std::all_of(record.refers_to.begin(), record.refers_to.end(), [&](const Digest& entry) {
+    if (!seen.insert(entry).second) return true;
+    const auto inner = registry_.repositories.manifest(repository, entry);
+    return inner && is_sound(repository, *inner, depth + 1, seen);
+  });
+}
+
+/// Whether the store may give it a name: an image for this machine of which all can be read.
+bool Api::is_nameable(const std::string& repository, const ManifestRecord& record) {
+  std::set<Digest> seen;
+  if (!is_sound(repository, record, 0, seen)) return false;
   try {
     const layerstore::Image image = registry_.store.load(record.descriptor);
     for (const Descriptor& layer : image.manifest.layers)
@@ -236,7 +253,7 @@ void Api::set_tag(const std::string& repository, const std::string& tag, const M
                          .size = record.descriptor.size};
   if (const auto old = resolve(repository, tag); old && old->digest != plain.digest)
     registry_.repositories.touch_manifest(repository, old->digest);
-  if (is_nameable(repository, record, 0)) {
+  if (is_nameable(repository, record)) {
     put_name(registry_.names, repository, tag, plain);
     registry_.repositories.remove_tag(repository, tag);
   } else {

@@ -115,6 +115,8 @@ std::optional<Response> Api::try_mount(const Request& request) {
   const auto digest = Digest::try_parse(request.target.parameter("mount"));
   if (!digest) throw Refusal(400, error_code::kDigestInvalid, "the parameter 'mount' is no digest");
   const std::string from = request.target.parameter("from");
+  if (!from.empty() && !is_repository_name(from))
+    throw Refusal(400, error_code::kNameInvalid, "the parameter 'from' is no repository name");
   const FileLock adding = registry_.store.share();
   // The link made here must not be forgotten with an older one; the blob stays as long as `adding` is held
   const auto lock = registry_.changing.hold(request.target.repository);
@@ -188,6 +190,7 @@ Response Api::commit(UploadClaim& claim, const Digest& digest) {
   }
   {
     const FileLock adding = registry_.store.share();
+    claim->seal();
     registry_.store.blobs().adopt(claim->file(), digest);
     const auto lock = registry_.changing.hold(repository);
     registry_.repositories.link_blob(repository, digest);

@@ -58,7 +58,7 @@ void expire_links(Registry& registry, const std::string& repository, const Reten
   Records records = records_of(registry, repository);
   std::set<Digest> kept = tagged(registry, repository, records);
   for (const Link& link : registry.repositories.manifests(repository))
-    if (retention.keeps_untagged || link.used + retention.untagged > now) keep(records, link.digest, kept);
+    if (retention.keeps_untagged || now - link.used < retention.untagged) keep(records, link.digest, kept);
   keep_referrers(records, kept);
   for (const auto& [digest, record] : records)
     if (!kept.contains(digest)) registry.repositories.remove_manifest(repository, digest);
@@ -69,7 +69,7 @@ void expire_links(Registry& registry, const std::string& repository, const Reten
     needed.insert(parts.begin(), parts.end());
   }
   for (const Link& link : registry.repositories.blobs(repository))
-    if (!needed.contains(link.digest) && link.used + retention.unused_blobs <= now)
+    if (!needed.contains(link.digest) && now - link.used >= retention.unused_blobs)
       registry.repositories.unlink_blob(repository, link.digest);
 }
 
@@ -99,6 +99,8 @@ void Janitor::work() {
       clean();
     } catch (const Error& error) {
       report_(error);
+    } catch (const std::exception& error) {
+      report_(Error::make(Errc::io, "clean the registry: {}", error.what()));
     }
     lock.lock();
   }
@@ -106,8 +108,13 @@ void Janitor::work() {
 
 void Janitor::clean() {
   registry_.uploads.sweep(retention_.uploads);
-  for (const std::string& repository : registry_.repositories.list())
-    expire_links(registry_, repository, retention_, std::chrono::system_clock::now());
+  for (const std::string& repository : registry_.repositories.list()) {
+    try {
+      expire_links(registry_, repository, retention_, std::chrono::system_clock::now());
+    } catch (const Error& error) {
+      report_(error);  // the others are none the worse
+    }
+  }
   const layerstore::CollectResult result = registry_.store.collect(in_use_);
   metrics_.collected(result.bytes);
 }

@@ -216,16 +216,10 @@ std::vector<Link> Repositories::manifests(const std::string& repository) const {
   return folder ? links_in(*folder) : std::vector<Link>{};
 }
 
-std::vector<ManifestRecord> Repositories::referrers(const std::string& repository,
-                                                    const Digest& digest) const {
-  std::vector<ManifestRecord> result;
+std::vector<Link> Repositories::referrers(const std::string& repository, const Digest& digest) const {
   const auto part = try_open_part(repository, kReferrers);
   const auto folder = part ? try_open_dir(*part, digest.to_string()) : std::nullopt;
-  if (!folder) return result;
-  for (const Link& link : links_in(*folder))
-    if (auto record = manifest(repository, link.digest); record && record->subject == digest)
-      result.push_back(std::move(*record));
-  return result;
+  return folder ? links_in(*folder) : std::vector<Link>{};
 }
 
 std::optional<TagRecord> Repositories::tag(const std::string& repository, const std::string& tag) const {

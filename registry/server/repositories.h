@@ -61,8 +61,7 @@ class Repositories {
   bool remove_manifest(const std::string& repository, const layerstore::Digest& digest) const;
   std::vector<Link> manifests(const std::string& repository) const;
   /// Manifests of the repository whose subject is `digest`, sorted by digest.
-  std::vector<ManifestRecord> referrers(const std::string& repository,
-                                        const layerstore::Digest& digest) const;
+  std::vector<Link> referrers(const std::string& repository, const layerstore::Digest& digest) const;
 
   std::optional<TagRecord> tag(const std::string& repository, const std::string& tag) const;
   void put_tag(const std::string& repository, const std::string& tag, const TagRecord& record) const;

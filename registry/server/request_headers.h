@@ -13,7 +13,8 @@ class RequestHeaders {
  public:
   /// Adds one line. A name that is not known here is ignored.
   void add(std::string_view name, std::string_view value);
-  /// Throws Refusal 400: a name that is no token (RFC 9110), a folded line, several lengths or hosts, a length beside a transfer coding, another coding.
+  /// Throws Refusal 400: a name that is no token (RFC 9110), a folded line, several lengths or hosts, a
+  /// length beside a transfer coding, another coding.
   void check();
 
   std::string host;

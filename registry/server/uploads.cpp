@@ -28,6 +28,7 @@ constexpr const char* kRepository = "repository";  ///< holds its name; where it
 constexpr std::size_t kIdBytes = 16;
 constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kReadSize = 256 * 1024;
+constexpr std::chrono::seconds kIdle{60};
 
 Refusal unknown_upload() {
   return Refusal(404, error_code::kUploadUnknown, "there is no such upload: it has ended or was never begun");
@@ -49,6 +50,16 @@ std::vector<std::string> ids_in(const UniqueFd& folder) {
   return ids;
 }
 
+/// The file that a session writes to. The repository's name comes last: with it the session is whole.
+UniqueFd make_session(const UniqueFd& uploads, const std::string& id, const std::string& repository) {
+  const UniqueFd folder = sys::open_dir(uploads, id);
+  UniqueFd file = sys::open_at(folder, kData, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600);
+  AtomicFile name(folder, kRepository);
+  name.write(repository);
+  name.publish();
+  return file;
+}
+
 Digest hash_file(const UniqueFd& file, DigestAlgorithm algorithm) {
   Hasher hasher(algorithm);
   std::vector<std::byte> buffer(kReadSize);
@@ -60,11 +71,11 @@ Digest hash_file(const UniqueFd& file, DigestAlgorithm algorithm) {
   return hasher.finish();
 }
 
-/// When somebody last wrote to a session on disk.
-std::chrono::system_clock::time_point last_write(const UniqueFd& folder, const std::string& id) {
+/// Whether a session is on disk and nobody has written to it since `limit`.
+bool is_older(const UniqueFd& folder, const std::string& id, std::chrono::system_clock::time_point limit) {
   auto status = sys::try_stat_at(folder, id + "/" + kData);
   if (!status) status = sys::try_stat_at(folder, id);
-  return std::chrono::system_clock::from_time_t(status ? status->st_mtim.tv_sec : 0);
+  return status && std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec) <= limit;
 }
 
 }  // namespace
@@ -77,9 +88,12 @@ Upload::Upload(std::string id, std::string repository, UniqueFd file, std::optio
       size_(static_cast<std::uint64_t>(sys::stat_of(file_).st_size)),
       hasher_(std::move(hasher)),
       algorithm_(algorithm),
-      buffers_(buffers) {}
+      buffers_(buffers),
+      is_sealed_(sys::stat_of(file_).st_nlink > 1) {}  // its server ended before the session did
 
 void Upload::write(std::span<const std::byte> bytes) {
+  if (is_sealed_ && !bytes.empty())
+    throw Refusal(400, error_code::kUploadInvalid, "the upload is complete: nothing can be added");
   if (!buffer_) buffer_ = WriteBuffer::try_take(buffers_);
   if (!buffer_) return append(bytes);
   while (!bytes.empty()) {
@@ -132,6 +146,7 @@ UploadClaim::~UploadClaim() {
     // It asks how far it got, and sends them again
   }
   upload_->buffer_.reset();
+  upload_->writeback_.reset();
   const std::lock_guard lock(*mutex_);
   upload_->is_claimed_ = false;
   upload_->used_ = std::chrono::steady_clock::now();
@@ -147,22 +162,37 @@ std::size_t Uploads::count() const {
 
 UploadClaim Uploads::begin(const std::string& repository, DigestAlgorithm algorithm) {
   const std::lock_guard lock(mutex_);
-  if (count_ >= limit_)
+  if (count_ >= limit_ && !drop_idle())
     throw Refusal(429, error_code::kTooMany, fmt::format("{} uploads are open already", limit_),
                   {{"Retry-After", "60"}});
   std::string id = sys::random_hex(kIdBytes);
   sys::mkdir_at(folder_, id, 0700);
-  ++count_;
-  const UniqueFd folder = sys::open_dir(folder_, id);
-  UniqueFd file = sys::open_at(folder, kData, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0600);
-  AtomicFile name(folder, kRepository);
-  name.write(repository);
-  name.publish();
-  auto upload = std::shared_ptr<Upload>(
-      new Upload(id, repository, std::move(file), Hasher(algorithm), algorithm, buffers_));
-  upload->is_claimed_ = true;
-  known_[std::move(id)] = upload;
-  return UploadClaim(std::move(upload), mutex_);
+  try {
+    auto upload = std::shared_ptr<Upload>(new Upload(id, repository, make_session(folder_, id, repository),
+                                                     Hasher(algorithm), algorithm, buffers_));
+    upload->is_claimed_ = true;
+    known_[id] = upload;
+    ++count_;
+    return UploadClaim(std::move(upload), mutex_);
+  } catch (const Error&) {
+    remove_tree(folder_, id);
+    throw;
+  }
+}
+
+/// With the mutex held: removes the session that was begun longest ago and holds nothing, so that sessions
+/// that are only begun cannot keep everybody else out. False when there is none.
+bool Uploads::drop_idle() {
+  const auto limit = std::chrono::steady_clock::now() - kIdle;
+  std::shared_ptr<Upload> oldest;
+  for (const auto& [id, upload] : known_)
+    if (!upload->is_claimed_ && !upload->is_over_ && upload->size_ == 0 && upload->used_ < limit &&
+        (!oldest || upload->used_ < oldest->used_))
+      oldest = upload;
+  if (!oldest) return false;
+  oldest->is_over_ = true;
+  remove(oldest->id_);
+  return true;
 }
 
 /// A session of an earlier server; null when there is none or it was being made.
@@ -207,20 +237,19 @@ std::uint64_t Uploads::size_of(const std::string& id, const std::string& reposit
   return find(id, repository)->size_;
 }
 
-/// With the mutex held.
-void Uploads::forget(const std::string& id) {
+/// With the mutex held. It is forgotten when it is gone: until then find() would load it again.
+void Uploads::remove(const std::string& id) {
+  remove_tree(folder_, id);
   known_.erase(id);
-  if (count_ > 0) --count_;
+  --count_;
 }
 
 void Uploads::end(UploadClaim& claim) {
-  {
-    const std::lock_guard lock(mutex_);
-    claim->is_over_ = true;
-    forget(claim->id());
-  }
   claim->writeback_.reset();
-  remove_tree(folder_, claim->id());
+  const std::lock_guard lock(mutex_);
+  if (claim->is_over_) return;
+  claim->is_over_ = true;
+  remove(claim->id());
 }
 
 bool Uploads::has_ended(const UploadClaim& claim) const {
@@ -232,17 +261,13 @@ unsigned Uploads::sweep(std::chrono::seconds age) {
   const auto limit = std::chrono::system_clock::now() - age;
   unsigned swept = 0;
   for (const std::string& id : ids_in(folder_)) {
-    if (last_write(folder_, id) > limit) continue;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto found = known_.find(id);
-      if (found != known_.end()) {
-        if (found->second->is_claimed_) continue;
-        found->second->is_over_ = true;
-      }
-      forget(id);
+    const std::lock_guard lock(mutex_);
+    if (!is_older(folder_, id, limit)) continue;
+    if (const auto found = known_.find(id); found != known_.end()) {
+      if (found->second->is_claimed_) continue;
+      found->second->is_over_ = true;
     }
-    remove_tree(folder_, id);
+    remove(id);
     ++swept;
   }
   return swept;

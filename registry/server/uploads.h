@@ -29,6 +29,8 @@ class Upload final : public ByteSink {
   /// Brings to the file what write() put together. When that fails the bytes are gone, and size() says where
   /// to go on. The end of a claim does it too.
   void flush();
+  /// From here on the file may be a blob of the store: nothing more is written to it.
+  void seal() { is_sealed_ = true; }
   /// Of all that was written. Reads it again when it was written by an earlier server or is to be hashed by
   /// another algorithm. Only by whoever holds the claim; nothing may be written afterwards.
   layerstore::Digest digest(layerstore::DigestAlgorithm algorithm);
@@ -50,6 +52,7 @@ class Upload final : public ByteSink {
   std::unique_ptr<EarlyWriteback> writeback_;
   std::atomic<unsigned>& buffers_;  ///< of Uploads
   std::unique_ptr<WriteBuffer> buffer_;
+  bool is_sealed_ = false;
   bool is_claimed_ = false;  ///< these three under the mutex of Uploads
   bool is_over_ = false;     ///< committed or cancelled
   std::chrono::steady_clock::time_point used_ = std::chrono::steady_clock::now();
@@ -94,7 +97,8 @@ class Uploads {
  private:
   std::shared_ptr<Upload> find(const std::string& id, const std::string& repository);
   std::shared_ptr<Upload> load(const std::string& id);
-  void forget(const std::string& id);
+  bool drop_idle();
+  void remove(const std::string& id);
 
   UniqueFd folder_;
   const std::size_t limit_;

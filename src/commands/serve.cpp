@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -116,8 +117,11 @@ int command_serve(const Context& context, const Arguments& arguments) {
     fmt::print("{}\n", server.url());
     std::fflush(stdout);
     print_note("what is pushed here is named " + server.name() + "/REPOSITORY:TAG");
-    if (!server.run_until_stopped()) print_note("some requests were cut off: uploads can be resumed");
-    return 0;
+    if (server.run_until_stopped()) return 0;
+    print_note("some requests were cut off: uploads can be resumed");
+    // Their threads wait for a disk or a lock and cannot be ended; being killed is safe at any moment.
+    std::fflush(nullptr);
+    std::_Exit(0);
   });
 }
 
