@@ -354,13 +354,13 @@ std::optional<UploadStatus> RegistryClient::upload_status(const std::string& loc
   return in_context([&]() -> std::optional<UploadStatus> {
     const Url url = Url::parse(location);
     if (!url.same_origin(endpoint_.base)) return std::nullopt;  // nobody there speaks this protocol
-    Answer answer = try_exchange({.url = url, .stop = stop});
-    const auto* response = std::get_if<HttpResponse>(&answer);
-    if (response == nullptr || !response->ok()) return std::nullopt;
-    const auto held = parse_upload_range(response->headers.get("range"));
+    // A registry that does not answer now may hold all of it all the same.
+    const HttpResponse response = exchange({.url = url, .stop = stop});
+    if (response.status == 429 || response.status >= 500) throw api_error(response, "state of an upload");
+    const auto held = response.ok() ? parse_upload_range(response.headers.get("range")) : std::nullopt;
     if (!held) return std::nullopt;
-    const bool is_moved = !response->headers.get("location").empty();
-    return UploadStatus{.url = is_moved ? upload_location(*response) : url, .offset = *held};
+    const bool is_moved = !response.headers.get("location").empty();
+    return UploadStatus{.url = is_moved ? upload_location(response) : url, .offset = *held};
   });
 }
 

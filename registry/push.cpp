@@ -37,8 +37,9 @@ struct Push {
     const auto task = progress.begin(label + " " + blob.digest.short_hex(), blob.size);
     const std::vector<std::string> places = notes.repositories_of(blob.digest);
     const bool is_expected = std::find(places.begin(), places.end(), client.repository()) != places.end();
+    const bool is_under_way = notes.upload(client.repository(), blob.digest).has_value();
     Mounted mounted;
-    if (!is_expected && !places.empty()) mounted = mount(blob, places.back(), stop);
+    if (!is_expected && !is_under_way && !places.empty()) mounted = mount(blob, places.back(), stop);
     if (mounted.is_done || (!mounted.begun && client.has_blob(blob.digest, stop))) {
       ++there;
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");

@@ -38,7 +38,7 @@ bool is_address(const std::string& host) {
 }  // namespace
 
 bool is_same_site(const std::string& a, const std::string& b) {
-  if (a == b) return true;
+  if (a == b || (is_loopback_host(a) && is_loopback_host(b))) return true;
   if (a.empty() || b.empty() || is_address(a) || is_address(b)) return false;
   const std::string domain = registrable_domain(a);
   return !domain.empty() && domain == registrable_domain(b);

@@ -57,7 +57,7 @@ void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
         is_begun_ && response != nullptr && (response->status == 404 || response->status == 416);
     if (is_lost ? losses++ == client_.patience().retries : !retries.again(answer))
       throw api_error(require_response(std::move(answer)), "upload of blob " + blob_.digest.to_string());
-    recover(is_lost);
+    is_sent = recover(is_lost);
   }
   notes_.forget_upload(client_.repository(), blob_.digest);
 }
@@ -104,18 +104,21 @@ Answer BlobUpload::send_chunk(BlobReader& reader) {
 }
 
 /// After a piece was lost: how far the registry is, or an upload anew. One that `is_lost` and yet said to be
-/// where we are would be lost again.
-void BlobUpload::recover(bool is_lost) {
+/// where we are would be lost again. True when the blob is there: only the answer to its last piece was lost.
+bool BlobUpload::recover(bool is_lost) {
   const auto found = client_.upload_status(session_.url.text(), stop_);
   if (found && found->offset <= blob_.size && !(is_lost && found->offset == offset_)) {
     session_.url = found->url;
     offset_ = found->offset;
-    return note();
+    note();
+    return false;
   }
+  if (!found && client_.has_blob(blob_.digest, stop_)) return true;
   offset_ = 0;
   is_begun_ = false;
   session_ = client_.begin_upload(blob_.digest, stop_);
   note();
+  return false;
 }
 
 void BlobUpload::note() const {

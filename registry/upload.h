@@ -27,7 +27,7 @@ class BlobUpload {
   void begin(std::optional<UploadStart> begun);
   bool take_up();
   Answer send_chunk(BlobReader& reader);
-  void recover(bool is_lost);
+  bool recover(bool is_lost);
   void note() const;
 
   const RegistryClient& client_;

@@ -9,6 +9,7 @@ said; "after": so many fitting requests pass first). What a rule does:
   {"do": "cut-request", "bytes": N}   passes N bytes of the request's body on, then drops both connections
   {"do": "swallow-request", "bytes": N}  passes N bytes on, and the connection's end when the client ends it
   {"do": "close"}                     no answer at all
+  {"do": "lose-answer"}               the registry does what is asked, and nobody hears of it
   {"do": "stall", "bytes": N}         sends N bytes of the body and then nothing
   {"do": "slow", "bytes": N}          pauses between blocks of N bytes
   {"do": "status", "status": S, "headers": {...}, "body": "..."}
@@ -197,6 +198,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.close_connection = True
                     return self.connection.shutdown(2)
         response = upstream.getresponse()
+        if rule["do"] == "lose-answer":
+            response.read()
+            self.close_connection = True
+            return self.connection.shutdown(2)
         self.pass_answer(rule, response)
         upstream.close()
 

@@ -70,6 +70,22 @@ TEST_CASE("stalls, server errors, limits and lost answers are tried again", "[re
   }
 }
 
+TEST_CASE("the first question and the token server's answer are tried again too", "[registry][faults]") {
+  const ShippedImage shipped;
+  const std::string tokens = R"({"tokens": {"uses": 50, "user": "ann:s3cret:pw"}})";
+  for (const std::string& rules :
+       {std::string(R"([{"path": "/v2/$", "do": "status", "status": 503, "times": 2}])"),
+        std::string(R"([{"path": "/v2/$", "do": "status", "status": 429, "headers": {"Retry-After": "0"}}])"),
+        std::string(R"([{"path": "/v2/$", "do": "close"}])"),
+        R"([{"path": "/token", "do": "status", "status": 503, "times": 2}, )" + tokens + "]",
+        R"([{"path": "/token", "do": "close"}, )" + tokens + "]"}) {
+    CAPTURE(rules);
+    const FaultProxy proxy(shipped.registry.port(), rules);
+    const TempStore store;
+    CHECK_NOTHROW(pull_through(proxy, store));
+  }
+}
+
 TEST_CASE("the wait that Retry-After asks for is kept", "[registry][faults]") {
   const ShippedImage shipped;
   const FaultProxy proxy(shipped.registry.port(),

@@ -74,6 +74,24 @@ TEST_CASE("an upload is tried again after lost connections and server errors", "
   }
 }
 
+TEST_CASE("what the registry holds of an upload is not sent again because it was busy for a moment",
+          "[registry][faults]") {
+  const ShippedImage shipped;
+  const std::string big = shipped.big().digest.hex();
+  const FaultProxy broken(shipped.registry.port(), R"([{"method": "PUT", "path": ")" + big +
+                                                       R"(", "do": "cut-request", "bytes": 100000},
+                              {"method": "GET", "path": "uploads", "do": "status", "status": 503, "times": 2}])");
+  push_through(broken, shipped, "busy/app:1");
+  check_whole(shipped, "busy/app:1");
+  CHECK(broken.requests("GET", "uploads").size() == 3);
+
+  const FaultProxy silent(shipped.registry.port(),
+                          R"([{"method": "PUT", "path": ")" + big + R"(", "do": "lose-answer"}])");
+  push_through(silent, shipped, "silent/app:1");
+  check_whole(shipped, "silent/app:1");
+  CHECK(silent.requests("PUT", big).size() == 1);
+}
+
 TEST_CASE("an upload that will not be taken is not tried again", "[registry][faults]") {
   const ShippedImage shipped;
   for (const int status : {400, 403, 413}) {

@@ -16,6 +16,8 @@ TEST_CASE("hosts are of one site by the public suffix list, and addresses only b
   CHECK(is_same_site("a.example.co.uk", "b.example.co.uk"));
   CHECK(is_same_site("10.0.0.5", "10.0.0.5"));
   CHECK(is_same_site("registry", "registry"));
+  CHECK(is_same_site("localhost", "127.0.0.1"));
+  CHECK(is_same_site("[::1]", "127.0.0.2"));
   CHECK_FALSE(is_same_site("a.co.uk", "b.co.uk"));
   CHECK_FALSE(is_same_site("a.github.io", "b.github.io"));
   CHECK_FALSE(is_same_site("docker.io.evil.net", "registry-1.docker.io"));
@@ -23,6 +25,7 @@ TEST_CASE("hosts are of one site by the public suffix list, and addresses only b
   CHECK_FALSE(is_same_site("10.0.0.5", "11.0.0.5"));
   CHECK_FALSE(is_same_site("[fd00::1]", "[fd00::2]"));
   CHECK_FALSE(is_same_site("auth", "registry"));
+  CHECK_FALSE(is_same_site("127.0.0.1.evil.net", "localhost"));
   CHECK_FALSE(is_same_site("", "registry"));
 }
 
