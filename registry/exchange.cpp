@@ -162,12 +162,13 @@ TransportFailure describe_failure(CURLcode code, const char* detail, long os_err
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
       return {Kind::certificate, reason};
-    case CURLE_GOT_NOTHING:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9: anything that is no HTTP
       return {Kind::not_http, reason};
     case CURLE_OPERATION_TIMEDOUT:
       return {Kind::interrupted, fmt::format("stalled after {} bytes", received)};
+    case CURLE_GOT_NOTHING:
+      return {Kind::interrupted, reason};
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:

@@ -9,9 +9,18 @@
 #include "base/text.h"
 #include "registry/registries_conf.h"
 
+// toml++ takes some malformed keys for impossible, and with NDEBUG has the compiler rely on that: they are
+// refused.
+[[noreturn]] static void refuse_toml() {
+  throw lay::Error(lay::Errc::invalid, "it is no TOML: a key is malformed");
+}
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : refuse_toml())
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 // The files of containers-registries.conf(5), and where they lie.
 namespace lay::registry {
