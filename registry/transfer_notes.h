@@ -19,7 +19,7 @@ struct UploadSession {
   bool operator==(const UploadSession&) const = default;
 };
 
-/// What lay remembers of one registry between two calls, below ROOT/registry/: uploads that were broken off,
+/// What lay remembers of one registry between two calls, below ROOT/transfers/: uploads that were broken off,
 /// and in which repositories a blob is known to be. Memory, not truth: what is missing or unreadable is
 /// unknown, what cannot be written is forgotten, and the registry is asked before anything is believed. May
 /// be used from any thread and by several processes.

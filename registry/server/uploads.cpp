@@ -28,7 +28,7 @@ constexpr const char* kRepository = "repository";  ///< holds its name; where it
 constexpr std::size_t kIdBytes = 16;
 constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kReadSize = 256 * 1024;
-constexpr std::chrono::seconds kIdle{60};
+constexpr std::chrono::seconds kIdle{60};  // after which a session that holds nothing gives way to another
 
 Refusal unknown_upload() {
   return Refusal(404, error_code::kUploadUnknown, "there is no such upload: it has ended or was never begun");
