@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "congestion_control.h"
 #include "curl_library.h"
 
 namespace lay::registry {
@@ -96,7 +97,9 @@ curl_socket_t Exchange::on_socket(void* self, curlsocktype, curl_sockaddr* addre
     exchange.refused_address_ = true;
     return CURL_SOCKET_BAD;
   }
-  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  const int made = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  choose_congestion_control(made, address->addr);
+  return made;
 }
 
 void Exchange::take_header(std::string_view line) {

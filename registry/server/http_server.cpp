@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "congestion_control.h"
 #include "server/exchange.h"
 
 namespace lay::registry::server {
@@ -38,11 +39,19 @@ void end_exchange(void* service, MHD_Connection* connection, void** state, MHD_R
   if (exchange) exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
+void speed_up(MHD_Connection* connection) {
+  const auto& library = microhttpd();
+  const auto* peer = library.get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  const auto* socket = library.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  if (peer != nullptr && socket != nullptr) choose_congestion_control(socket->connect_fd, *peer->client_addr);
+}
+
 void note_connection(void* shared, MHD_Connection* connection, void**, MHD_ConnectionNotificationCode what) {
   const Service& service = *static_cast<Service*>(shared);
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
     service.metrics.connection_opened();
     service.clients.opened(connection);
+    speed_up(connection);
   } else {
     service.clients.closed(connection);
     service.metrics.connection_closed();

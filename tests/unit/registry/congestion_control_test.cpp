@@ -1,0 +1,41 @@
+#include "congestion_control.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "base/unique_fd.h"
+
+using lay::UniqueFd;
+
+namespace {
+
+std::string congestion_control_of(const UniqueFd& socket) {
+  std::array<char, 16> name{};
+  socklen_t size = name.size();
+  REQUIRE(::getsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) == 0);
+  return name.data();
+}
+
+/// What a new connection to `address` is sent by, where the system's choice is not Reno.
+std::string chosen_for(const char* address) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in peer{.sin_family = AF_INET, .sin_port = htons(80)};
+  REQUIRE(::inet_pton(AF_INET, address, &peer.sin_addr) == 1);
+  lay::registry::choose_congestion_control(socket.get(), reinterpret_cast<const sockaddr&>(peer));
+  return congestion_control_of(socket);
+}
+
+}  // namespace
+
+TEST_CASE("connections within the machine are not paced, others are left as they are", "[congestion]") {
+  const std::string before =
+      congestion_control_of(UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  CHECK(chosen_for("127.0.0.1") == "reno");
+  CHECK(chosen_for("127.9.9.9") == "reno");
+  CHECK(chosen_for("192.0.2.1") == before);
+}
