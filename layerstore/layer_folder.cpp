@@ -67,7 +67,7 @@ void unpack_instead(const UniqueFd& dir, const UniqueFd& tar) {
   unpack(dir, source);
 }
 
-ApplyStats store_tar(const UniqueFd& dir, ByteSource& source, Durability durability) {
+ApplyStats write_mounted_form(const UniqueFd& dir, ByteSource& source, Durability durability) {
   const UniqueFd tar = create(dir, kLayerTar);
   SparseFileSink file(tar, durability);
   TeeSource teed(source, file);
@@ -87,7 +87,7 @@ ApplyStats store_tar(const UniqueFd& dir, ByteSource& source, Durability durabil
 }  // namespace
 
 ApplyStats write_layer_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form, Durability durability) {
-  return form == LayerForm::erofs ? store_tar(dir, tar, durability) : unpack(dir, tar);
+  return form == LayerForm::erofs ? write_mounted_form(dir, tar, durability) : unpack(dir, tar);
 }
 
 std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name) {

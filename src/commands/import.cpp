@@ -20,6 +20,7 @@ namespace {
 struct ImportOptions {
   std::string source;
   std::string name;
+  bool quiet = false;
   ImageFlags image;
 };
 
@@ -27,10 +28,11 @@ ImportOptions parse_options(const Arguments& arguments) {
   ImportOptions options;
   const auto parser =
       make_parser("import", "[flags] FOLDER|TAR|- NAME[:TAG]",
-                  "Makes a base image of a root file system: a folder, a tar (plain, gzip, zstd), or "
-                  "a tar on stdin.");
+                  "Makes a base image of a root file system: a folder, a tar (plain, gzip, zstd, xz, "
+                  "bzip2), or a tar on stdin.");
   parser->add_option("source", options.source, "folder, tar file, or - for stdin")->required();
   parser->add_option("name", options.name, "name of the new image")->required();
+  parser->add_flag("-q,--quiet", options.quiet, "no progress");
   options.image.add_to(*parser);
   parse(*parser, arguments);
   return options;
@@ -70,8 +72,9 @@ int command_import(const Context& context, const Arguments& arguments) {
     request.history.author = options.image.author;
     request.history.comment = options.image.message;
     request.compression = options.image.compress_options();
-    const auto progress = make_progress_display();
-    const layerstore::Image image = import_source(store, options, request, *progress);
+    const auto progress = options.quiet ? nullptr : make_progress_display();
+    const layerstore::Image image =
+        import_source(store, options, request, progress ? *progress : no_progress());
     fmt::print("{}\n", image.id().to_string());
     return 0;
   });

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -27,7 +28,13 @@ void raise_file_limit() {
 }
 
 UniqueFd open_input(const std::string& path) {
-  if (!path.empty()) return sys::open_at(sys::cwd(), path, O_RDONLY);
+  if (!path.empty()) {
+    UniqueFd file = sys::open_at(sys::cwd(), path, O_RDONLY);
+    if (S_ISDIR(sys::stat_of(file).st_mode))
+      throw Error(Errc::invalid, "is a folder, expected an archive")
+          .with_hint(fmt::format("an OCI layout is taken by: lay copy oci:{} NAME", printable(path)));
+    return file;
+  }
   if (::isatty(STDIN_FILENO) != 0)
     throw Error(Errc::invalid, "an archive does not come from a terminal")
         .with_hint("give a file with -i FILE");

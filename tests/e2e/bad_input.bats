@@ -36,6 +36,11 @@ teardown() {
   grep -q '^hint: ' refused.err
 }
 
+@test "a folder where an archive is expected" {
+  refused 1 "load ./small: is a folder, expected an archive" "$LAY" load -i ./small
+  grep -q '^hint: .*lay copy oci:./small NAME' refused.err
+}
+
 @test "a malformed name" {
   for name in 'UPPER:1' 'a//b' 'x:' 'x:tag with space' '-x/y' 'a/../b' 'http://host/x' "$(printf 'a%0.s' {1..300})" $'new\nline'; do
     refused 1 "" "$LAY" import ./small "$name"

@@ -109,11 +109,14 @@ open_disk() {
   mount -o loop "$world/disk.img" "$world/disk"
 }
 
-# close_disk: also when there is none. What lay has mounted lingers for a moment.
+# close_disk: also when there is none. What lay has mounted lingers for a moment, and so do mount namespaces of its
+# processes, whose copies of the mount keep the file system: a new mount would get the same one.
 close_disk() {
   grep -qF " $world/disk " /proc/self/mountinfo || return 0
   wait_until 10 umount "$world/disk"
+  wait_until 20 disk_is_free
 }
+disk_is_free() { [[ -z $(losetup --associated "$world/disk.img") ]]; }
 
 # merged LOWER UPPER FOLDER COMMAND...: runs COMMAND in a mount namespace of its own in which FOLDER is the kernel's
 # merged view of the two.
