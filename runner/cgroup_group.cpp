@@ -24,6 +24,7 @@ namespace {
 constexpr const char* kParent = "lay";
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr std::size_t kMaxGroupFile = 16 * 1024 * 1024;  // cgroup.procs of four million processes
+constexpr int kMakeRounds = 1000;
 constexpr int kKillRounds = 1000;
 
 using Clock = std::chrono::steady_clock;
@@ -79,20 +80,25 @@ UniqueFd open_root(const CgroupHierarchy& hierarchy) {
   return sys::open_at(sys::cwd(), hierarchy.mount_point, O_RDONLY | O_DIRECTORY);
 }
 
-/// "lay", opened; somebody else may remove it between making and opening, or before a group is made in it.
+/// "lay", opened.
 UniqueFd make_parent(const CgroupHierarchy& hierarchy) {
   const UniqueFd root = open_root(hierarchy);
-  for (;;) {
-    sys::try_mkdir_at(root, kParent, 0755);
-    std::optional<UniqueFd> parent = sys::try_open_at(root, kParent, kFolder);
-    if (!parent) continue;
-    if (hierarchy.version == CgroupVersion::v2) {
-      enable_v2_controllers(root);
-      enable_v2_controllers(*parent);
-    }
-    if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(root, *parent);
-    return std::move(*parent);
+  sys::try_mkdir_at(root, kParent, 0755);
+  UniqueFd parent = sys::open_at(root, kParent, kFolder);
+  if (hierarchy.version == CgroupVersion::v2) {
+    enable_v2_controllers(root);
+    enable_v2_controllers(parent);
   }
+  if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(root, parent);
+  return parent;
+}
+
+CgroupGroup make_group_in_parent(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+  const UniqueFd parent = make_parent(hierarchy);
+  sys::mkdir_at(parent, container_id, 0755);
+  CgroupGroup group{.hierarchy = hierarchy, .dir = sys::open_at(parent, container_id, kFolder)};
+  if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(parent, group.dir);
+  return group;
 }
 
 std::vector<pid_t> processes_of(const UniqueFd& dir) {
@@ -137,17 +143,14 @@ void write_group_file(const UniqueFd& dir, const std::string& name, const std::s
 }
 
 CgroupGroup make_group(const CgroupHierarchy& hierarchy, const std::string& container_id) {
-  for (;;) {
-    const UniqueFd parent = make_parent(hierarchy);
+  for (int round = 0;; ++round) {
     try {
-      sys::mkdir_at(parent, container_id, 0755);
+      return make_group_in_parent(hierarchy, container_id);
     } catch (const Error& error) {
-      if (error.error_number() == ENOENT) continue;  // "lay" was removed under us
-      throw;
+      // The last container of others took "lay" away, whose files then answer ENODEV.
+      const bool is_parent_gone = error.error_number() == ENOENT || error.error_number() == ENODEV;
+      if (!is_parent_gone || round == kMakeRounds) throw;
     }
-    CgroupGroup group{.hierarchy = hierarchy, .dir = sys::open_at(parent, container_id, kFolder)};
-    if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(parent, group.dir);
-    return group;
   }
 }
 

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <filesystem>
+#include <future>
+#include <vector>
 
 #include "base/text.h"
 #include "cgroup.h"
@@ -91,6 +93,16 @@ TEST_CASE("another lay finds the groups, and its going leaves them", "[runner][c
   CHECK_FALSE(find_groups(id).empty());
   CgroupGuard::open(id).kill_all();
   CHECK(waiter.wait_signal() == SIGKILL);
+}
+
+TEST_CASE("containers that start just as the last one of others ends get their groups", "[runner][cgroup]") {
+  constexpr int kRounds = 100;
+  const auto come_and_go = [] {
+    for (int round = 0; round < kRounds; ++round) CgroupGuard::create(new_id(), {});
+  };
+  std::vector<std::future<void>> others;
+  for (int i = 0; i < 3; ++i) others.push_back(std::async(std::launch::async, come_and_go));
+  for (std::future<void>& other : others) CHECK_NOTHROW(other.get());
 }
 
 TEST_CASE("what a killed supervisor left is removed, with groups inside the groups", "[runner][cgroup]") {
