@@ -81,7 +81,7 @@ std::uint64_t mask_of(const std::vector<std::string>& names) {
 std::string names_of(std::uint64_t mask) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < kNames.size(); ++i)
-    if ((mask & bit_of(static_cast<int>(i))) != 0) names.push_back(fmt::format("CAP_{}", kNames[i]));
+    if ((mask & bit_of(static_cast<int>(i))) != 0) names.push_back(capability_name(static_cast<int>(i)));
   return join(names, ", ");
 }
 
@@ -129,6 +129,18 @@ int capability_number(std::string_view name) {
     throw Error::make(Errc::invalid, "unknown capability '{}'", printable(name))
         .with_hint("see capabilities(7)");
   return static_cast<int>(found - kNames.begin());
+}
+
+std::string capability_name(int number) {
+  return fmt::format("CAP_{}", kNames.at(static_cast<std::size_t>(number)));
+}
+
+std::set<int> available_capabilities() {
+  const std::uint64_t mask = current_bounding_set();
+  std::set<int> numbers;
+  for (int capability = 0; capability <= CAP_LAST_CAP; ++capability)
+    if ((mask & bit_of(capability)) != 0) numbers.insert(capability);
+  return numbers;
 }
 
 Capabilities default_capabilities() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,10 @@ namespace lay::runner {
 
 /// "CAP_CHOWN", "chown" or "Chown" to its number; throws invalid. linux/capability.h.
 int capability_number(std::string_view name);
+/// The reverse: "CAP_CHOWN".
+std::string capability_name(int number);
+/// What lay may hand on: its own bounding set, as far as the kernel and lay know the capabilities.
+std::set<int> available_capabilities();
 /// The default set of design "Defaults of a container": podman's eleven, in all but inheritable and ambient.
 Capabilities default_capabilities();
 

@@ -1,6 +1,5 @@
 #include "leases.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 
@@ -11,6 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/list_names.h"
 #include "base/syscalls.h"
 #include "network_names.h"
 
@@ -36,18 +36,6 @@ UniqueFd open_run(const std::string& run) {
 UniqueFd open_subfolder(const UniqueFd& dir, const std::string& name) {
   sys::try_mkdir_at(dir, name, 0700);
   return sys::open_dir(dir, name);
-}
-
-std::vector<std::string> names_in(const UniqueFd& dir) {
-  UniqueFd copy = sys::open_dir(dir, ".");
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(copy.get()), ::closedir);
-  if (!stream) throw Error::from_errno("list the leases");
-  static_cast<void>(copy.release());  // the stream closes it
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) names.emplace_back(entry->d_name);
-  if (errno != 0) throw Error::from_errno("list the leases");
-  return names;
 }
 
 Json port_to_json(const PortMapping& port) {
@@ -123,7 +111,7 @@ void LeaseBook::drop(Lease lease) const {
 
 std::vector<Ipv4> LeaseBook::addresses() const {
   std::vector<Ipv4> found;
-  for (const std::string& name : names_in(folder_))
+  for (const std::string& name : list_names(folder_))
     if (const std::optional<Ipv4> address = parse_ipv4(name)) found.push_back(*address);
   return found;
 }

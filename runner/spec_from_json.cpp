@@ -58,7 +58,8 @@ User parse_user(const Json& json) {
   User user{.uid = number<std::uint32_t>(json, "uid").value_or(0),
             .gid = number<std::uint32_t>(json, "gid").value_or(0),
             .umask = number<std::uint32_t>(json, "umask"),
-            .username = json_string_or(json, "username", {})};
+            .username = json_string_or(json, "username", {}),
+            .group_names = json_strings(json, "groupNames")};
   for (const Json& gid : json_array(json, "additionalGids"))
     user.additional_gids.push_back(as_number<std::uint32_t>(gid, "additionalGids"));
   return user;

@@ -10,6 +10,7 @@ Json to_json(const User& user) {
   if (!user.additional_gids.empty()) json["additionalGids"] = user.additional_gids;
   if (user.umask) json["umask"] = *user.umask;
   if (!user.username.empty()) json["username"] = user.username;
+  if (!user.group_names.empty()) json["groupNames"] = user.group_names;
   return json;
 }
 

@@ -104,24 +104,10 @@ Account resolve_numbers(const User& user, std::string_view passwd) {
   Account account{.uid = user.uid, .gid = user.gid, .groups = user.additional_gids};
   const auto entry = find_entry(passwd, parse_passwd_line, [&](const auto& e) { return e.uid == user.uid; });
   if (entry && !entry->home.empty()) account.home = entry->home;
-  put_primary_first(account);
   return account;
 }
 
-std::string read_account_file(const std::string& path) {
-  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
-  const auto fd = sys::try_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!fd) return {};
-  if (!S_ISREG(sys::stat_of(*fd).st_mode))
-    throw Error::make(Errc::invalid, "the container's '{}' is not a regular file", path);
-  return with_context("read the container's " + path, [&] { return sys::read_all(*fd, kMaxFileSize); });
-}
-
-}  // namespace
-
-Account resolve_user(const User& user, std::string_view passwd, std::string_view group) {
-  if (user.username.empty()) return resolve_numbers(user, passwd);
-
+Account resolve_name(const User& user, std::string_view passwd, std::string_view group) {
   const std::size_t colon = user.username.find(':');
   const std::string name = user.username.substr(0, colon);
   Account account{.groups = user.additional_gids};
@@ -141,6 +127,23 @@ Account resolve_user(const User& user, std::string_view passwd, std::string_view
   } else if (entry) {
     for (const std::uint32_t gid : memberships(group, entry->name)) account.groups.push_back(gid);
   }
+  return account;
+}
+
+std::string read_account_file(const std::string& path) {
+  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+  const auto fd = sys::try_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!fd) return {};
+  if (!S_ISREG(sys::stat_of(*fd).st_mode))
+    throw Error::make(Errc::invalid, "the container's '{}' is not a regular file", path);
+  return with_context("read the container's " + path, [&] { return sys::read_all(*fd, kMaxFileSize); });
+}
+
+}  // namespace
+
+Account resolve_user(const User& user, std::string_view passwd, std::string_view group) {
+  Account account = user.username.empty() ? resolve_numbers(user, passwd) : resolve_name(user, passwd, group);
+  for (const std::string& name : user.group_names) account.groups.push_back(group_id(group, name));
   put_primary_first(account);
   return account;
 }

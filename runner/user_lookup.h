@@ -19,7 +19,8 @@ struct Account {
 
 /// Finds `user` in the texts of the container's own /etc/passwd and /etc/group, never through NSS, whose
 /// modules would be the image's. A name wins over a number; a number needs no entry. Lines that are malformed
-/// are passed over. Without an explicit group the memberships of the user are its supplementary groups.
+/// are passed over. Without an explicit group the memberships of the user are its supplementary groups;
+/// user.group_names come on top.
 /// Throws not_found when a name has no entry, invalid when a number is out of range.
 Account resolve_user(const User& user, std::string_view passwd, std::string_view group);
 

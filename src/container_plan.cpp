@@ -153,7 +153,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   if (spec.process.cwd.front() != '/')
     throw Error::make(Errc::invalid, "working folder '{}' is not absolute", printable(spec.process.cwd))
         .with_hint("-w /path");
-  spec.root.readonly = options.read_only;
+  options.isolation.apply(spec);
   for (const std::string& volume : options.volumes) spec.mounts.push_back(parse_volume(volume));
   plan_resources(options, spec.linux_.resources);
   return config;

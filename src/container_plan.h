@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "isolation_flags.h"
 #include "layerstore/image_config.h"
 #include "runner/container.h"
 
@@ -27,7 +28,7 @@ struct RunOptions {
   std::optional<std::int64_t> pids_limit;
   std::optional<std::string> stop_signal;
   std::optional<unsigned> stop_timeout;
-  bool read_only = false;
+  IsolationFlags isolation;
   bool terminal = false;
   bool interactive = false;
   bool auto_remove = false;

@@ -31,7 +31,7 @@ struct Invocation {
   RunOptions options;
 };
 
-void add_isolation_flags(CLI::App& parser, RunOptions& options) {
+void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   add_list(parser, "-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
   add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
            "[IP:][HOST:]PORT[/udp]");
@@ -42,7 +42,7 @@ void add_isolation_flags(CLI::App& parser, RunOptions& options) {
   parser.add_option("--cpus", options.cpus, "most processors: 1.5")->type_name("N");
   parser.add_option("--pids-limit", options.pids_limit, "most processes (2048); -1: no limit")
       ->type_name("N");
-  parser.add_flag("--read-only", options.read_only, "the root file system cannot be written");
+  options.isolation.add_to(parser);
 }
 
 void add_process_flags(CLI::App& parser, RunOptions& options) {
@@ -77,7 +77,7 @@ Invocation parse_invocation(const Arguments& arguments) {
   parser->set_help_flag("--help", "this page");  // -h is the host name, as docker has it
   parser->add_flag("-d,--detach", invocation.detached, "in the background; prints the id");
   add_process_flags(*parser, invocation.options);
-  add_isolation_flags(*parser, invocation.options);
+  add_surrounding_flags(*parser, invocation.options);
   parser->add_option("--cidfile", invocation.id_file, "write the container id to this file")
       ->type_name("FILE");
   parser->add_option("--platform", invocation.platform, "instead of this machine's")

@@ -20,6 +20,8 @@ struct User {
   /// "user", "user:group", "uid", "uid:gid": when set it is looked up in the container's own /etc/passwd and
   /// /etc/group at start, and the numbers above are ignored.
   std::string username;
+  /// More supplementary groups: names of the container's own /etc/group, or numbers. Not in the runtime-spec.
+  std::vector<std::string> group_names;
 };
 
 struct Rlimit {

@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# What a container may do: the defaults, and each flag that changes them, seen from inside.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+# inside FLAG... -- COMMAND: what a shell command says in a container of small, without a network.
+inside() {
+  local flags=()
+  while [[ $1 != -- ]]; do
+    flags+=("$1")
+    shift
+  done
+  "$LAY" run --rm --network none "${flags[@]}" small sh -c "$2"
+}
+
+# capabilities FLAG...: the effective ones, as the kernel says it.
+capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2}'; }
+
+@test "E07 capabilities: eleven, with and without some, none, all that lay has" {
+  [ "$(capabilities)" = 00000000800405fb ]
+  [ "$(capabilities --cap-drop chown)" = 00000000800405fa ]
+  [ "$(capabilities --cap-add NET_RAW --cap-add cap_mknod)" = 00000000880425fb ]
+  [ "$(capabilities --cap-drop ALL)" = 0000000000000000 ]
+  [ "$(capabilities --cap-drop ALL --cap-add CAP_CHOWN)" = 0000000000000001 ]
+  [ "$(capabilities --cap-add ALL)" = "$(awk '/CapBnd/ {print $2}' /proc/self/status)" ]
+  refused 125 "unknown capability 'fly'" "$LAY" run --rm --cap-add fly small true
+  refused 125 "CAP_CHOWN is both added and dropped" "$LAY" run --rm --cap-add chown --cap-drop CHOWN small true
+  for set in CapInh CapAmb; do
+    [ "$(inside --cap-add ALL -- "grep $set /proc/self/status" | awk '{print $2}')" = 0000000000000000 ]
+  done
+}
+
+@test "U06 a capability, a profile or a label that cannot be had is an error" {
+  grep -q 'CapBnd.*1ffffffffff' /proc/self/status ||
+    refused 125 "lay itself lacks CAP_" "$LAY" run --rm --cap-add SYS_RESOURCE small true
+  refused 125 "lay sets no apparmor labels" "$LAY" run --rm --security-opt apparmor=mine small true
+  refused 125 "lay sets no label labels" "$LAY" run --rm --security-opt label=type:x small true
+  refused 125 "seccomp profiles of files" "$LAY" run --rm --security-opt seccomp=/tmp/profile.json small true
+  refused 125 "'be-safe' is not known" "$LAY" run --rm --security-opt be-safe small true
+  inside --security-opt apparmor=unconfined --security-opt label=disable -- true
+}
+
+@test "--privileged: every capability and device, nothing masked, nothing read-only but what the kernel keeps" {
+  run inside --privileged -- 'grep -E "^(CapEff|Seccomp):" /proc/self/status; ls /dev; mount -t tmpfs x /tmp && echo mounted
+    echo 1 >/proc/sys/net/ipv4/ip_forward && echo written'
+  [ "$status" -eq 0 ]
+  has "$output" "$(awk '/CapBnd/ {print $2}' /proc/self/status)"
+  [[ $output =~ Seccomp:[[:space:]]+0 ]]
+  has "$output" loop-control
+  has "$output" mounted
+  has "$output" written
+  run inside -- 'mount -t tmpfs x /tmp'
+  [ "$status" -ne 0 ]
+}
+
+@test "no new privileges: a setuid program gives none" {
+  [ "$(inside -- 'grep NoNewPrivs /proc/self/status' | awk '{print $2}')" = 0 ]
+  for option in no-new-privileges no-new-privileges=true no-new-privileges:true; do
+    [ "$(inside --security-opt "$option" -- 'grep NoNewPrivs /proc/self/status' | awk '{print $2}')" = 1 ]
+  done
+  [ "$(inside --security-opt no-new-privileges=false -- 'grep NoNewPrivs /proc/self/status' | awk '{print $2}')" = 0 ]
+  refused 125 "neither true nor false" "$LAY" run --rm --security-opt no-new-privileges=maybe small true
+}
+
+@test "K07 paths are masked and read-only, more of them or fewer as asked" {
+  [ "$(inside -- 'cat /proc/interrupts | wc -c; ls /sys/firmware | wc -l')" = $'0\n0' ]
+  run inside -- 'echo 1 >/proc/sys/vm/swappiness'
+  [ "$status" -ne 0 ]
+  [ "$(inside --security-opt mask=/etc/hosts:/proc/version -- 'cat /etc/hosts /proc/version | wc -c')" = 0 ]
+  [ "$(inside --security-opt unmask=/proc/interrupts -- 'cat /proc/interrupts | wc -c; cat /proc/timer_list | wc -c')" != $'0\n0' ]
+  [ "$(inside --security-opt 'unmask=/proc/t*:/proc/interrupts' -- 'cat /proc/interrupts | wc -c')" != 0 ]
+  [ "$(inside --security-opt unmask=ALL -- 'cat /proc/timer_list | wc -c')" != 0 ]
+}
+
+@test "--read-only with a --tmpfs to write to, of the size and mode asked for" {
+  run inside --read-only -- 'touch /x'
+  [ "$status" -ne 0 ]
+  run inside --read-only --tmpfs /mnt:size=1m,mode=700 -- 'stat -c %a /mnt; dd if=/dev/zero of=/mnt/x bs=1024k count=2; true'
+  has "$output" 700
+  has "$output" "No space left"
+  run inside --tmpfs /mnt -- 'cp /bin/busybox /mnt && /mnt/busybox true'
+  [ "$status" -ne 0 ]
+  inside --tmpfs /mnt:exec -- 'cp /bin/busybox /mnt && /mnt/busybox true'
+  refused 125 "not an absolute path" "$LAY" run --rm --tmpfs mnt small true
+}
+
+@test "--shm-size" {
+  [ "$(inside -- 'df -k /dev/shm' | awk 'END {print $2}')" = 65536 ]
+  [ "$(inside --shm-size 10m -- 'df -k /dev/shm' | awk 'END {print $2}')" = 10240 ]
+  refused 125 "--shm-size 'much' is no size" "$LAY" run --rm --shm-size much small true
+}
+
+@test "K10 --device: the node, and no more than the access asked for" {
+  run inside -- 'mknod /tmp/loop b 7 0'
+  [ "$status" -ne 0 ]
+  inside --device /dev/loop-control -- 'test -c /dev/loop-control && : </dev/loop-control'
+  inside --device /dev/loop-control:/dev/sub/other:r -- ': </dev/sub/other'
+  run inside --device /dev/loop-control:/dev/other:r -- ': >/dev/other'
+  [ "$status" -ne 0 ]
+  has "$output" "not permitted"
+  inside --device /dev/net -- 'test -c /dev/net/tun'
+  refused 125 "No such file" "$LAY" run --rm --device /dev/nosuch small true
+  refused 125 "is no device" "$LAY" run --rm --device /etc/passwd small true
+  refused 125 "other than r, w and m" "$LAY" run --rm --device /dev/null:rx small true
+  refused 125 "is not HOST" "$LAY" run --rm --device null small true
+}
+
+@test "--ulimit, with -1 and with what lay may not raise" {
+  [ "$(inside --ulimit nofile=100:200 --ulimit core=0 -- 'ulimit -Sn; ulimit -Hn; ulimit -c')" = $'100\n200\n0' ]
+  refused 125 "there is no limit 'wings'" "$LAY" run --rm --ulimit wings=2 small true
+  refused 125 "soft limit is above" "$LAY" run --rm --ulimit nofile=9:8 small true
+  refused 125 "'x' is no number" "$LAY" run --rm --ulimit nofile=x small true
+}
+
+@test "U03 --group-add by name and number, beside the user's own" {
+  echo 'wheel:x:10:' >>small/etc/group
+  "$LAY" import -q ./small grouped >/dev/null
+  run "$LAY" run --rm --network none -u 33:33 --group-add wheel --group-add 777 grouped id -G
+  [ "$output" = "33 10 777" ]
+  refused 125 "group 'nosuch'" "$LAY" run --rm --network none --group-add nosuch small true
+}
+
+@test "K12 --sysctl of the container's namespaces, and none of the host's" {
+  [ "$(inside --sysctl kernel.shmmax=4096 -- 'cat /proc/sys/kernel/shmmax')" = 4096 ]
+  refused 125 "would change the host" "$LAY" run --rm --network none --sysctl kernel.core_pattern=x small true
+  refused 125 "would change the host" "$LAY" run --rm --network none --sysctl net.../x=1 small true
+  refused 125 "would change the host" "$LAY" run --rm --network host --sysctl net.core.somaxconn=9 small true
+  refused 125 "is not KEY=VALUE" "$LAY" run --rm --sysctl vm small true
+}
+
+@test "what was asked for holds after stop and start, and in exec" {
+  "$LAY" run -d --name kept --network none --cap-drop ALL --cap-add chown --security-opt no-new-privileges --tmpfs /mnt \
+    --ulimit nofile=100:200 --device /dev/loop-control --group-add 777 small sleep 1000 >/dev/null
+  seen='grep -E "CapEff|NoNewPrivs" /proc/self/status; ulimit -n; id -G; test -c /dev/loop-control && grep -c " /mnt tmpfs" /proc/mounts'
+  "$LAY" exec kept sh -c "$seen" >before
+  "$LAY" stop -t 0 kept >/dev/null
+  "$LAY" start kept >/dev/null
+  "$LAY" exec kept sh -c "$seen" >after
+  diff before after
+  grep -q 'CapEff.*0000000000000001' before
+  grep -q 'NoNewPrivs.*1' before
+  grep -qx 100 before
+  grep -q 777 before
+}
