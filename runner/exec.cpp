@@ -67,6 +67,9 @@ ChildProcess clone_inside(const ExecPlan& plan, Handshake& handshake) {
 int exec_in(const ContainerStore&, const Container& container, const ExecRequest& request) {
   const ContainerConfig& config = container.config();
   if (request.args.empty()) throw Error(Errc::invalid, "there is no command to execute");
+  if (is_paused(container))  // what is started in it would not move either
+    throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
+        .with_hint(fmt::format("lay unpause {}", config.name));
   const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
   ExecPlan plan{.process = plan_process(config, request),
                 .seccomp = config.spec.linux_.seccomp,

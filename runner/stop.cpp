@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cgroup_freezer.h"
 #include "first_process.h"
 #include "process.h"
 #include "run_lock.h"
@@ -22,12 +23,19 @@ int stop_signal_of(const Container& container) {
   return name.empty() ? SIGTERM : parse_signal(name);
 }
 
+/// What is frozen receives no signal.
+void let_go_on(const Container& container) {
+  const auto groups = find_groups(container.config().id);
+  if (are_frozen(groups)) thaw_groups(groups);
+}
+
 }  // namespace
 
 void signal_container(const Container& container, int signal) {
   const FirstProcess process = open_first_process(container);
   if (!send_signal(process.pidfd, signal))
     throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
+  let_go_on(container);
 }
 
 void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
@@ -41,6 +49,7 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
   const std::chrono::seconds patience =
       timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
   send_signal(process->pidfd, stop_signal_of(container));
+  let_go_on(container);
   if (!wait_for_end(process->pidfd, patience)) {
     send_signal(process->pidfd, SIGKILL);
     wait_for_end(process->pidfd, std::nullopt);

@@ -9,6 +9,7 @@
 #include "output/listing.h"
 #include "output/messages.h"
 #include "registry/remote.h"
+#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
@@ -35,6 +36,8 @@ Json describe(const runner::Container& container) {
   const runner::ContainerConfig& config = container.config();
   const runner::ContainerState state = container.state();
   const runner::Process& process = config.spec.process;
+  const bool is_running = state.status == runner::Status::running;
+  const bool is_paused = is_running && runner::is_paused(container);
   const Json spec = runner::to_json(config.spec);
   return Json{
       {"Id", config.id},
@@ -45,8 +48,9 @@ Json describe(const runner::Container& container) {
       {"Image", note_of(config, note::kImageId)},
       {"ImageName", note_of(config, note::kImage)},
       {"State",
-       {{"Status", runner::to_string(state.status)},
-        {"Running", state.status == runner::Status::running},
+       {{"Status", is_paused ? "paused" : runner::to_string(state.status)},
+        {"Running", is_running},
+        {"Paused", is_paused},
         {"Pid", state.pid},
         {"ExitCode", state.exit_code},
         {"Error", state.error},

@@ -6,12 +6,19 @@
 #include "command.h"
 #include "options.h"
 #include "output/listing.h"
+#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
 namespace {
 
 constexpr std::size_t kShownCommand = 24;
+
+/// docker's word for what state.json has as running.
+std::string_view state_name(const runner::Container& container, const runner::ContainerState& state) {
+  const bool is_running = state.status == runner::Status::running;
+  return is_running && runner::is_paused(container) ? "paused" : runner::to_string(state.status);
+}
 
 std::string describe_status(const runner::ContainerState& state) {
   const auto now = std::chrono::system_clock::now();
@@ -37,6 +44,7 @@ Json row_of(const runner::Container& container, const runner::ContainerState& st
   const runner::ContainerConfig& config = container.config();
   const std::string command = join(config.spec.process.args, " ");
   const auto image = config.notes.find(note::kImage);
+  const std::string_view name = state_name(container, state);
   return Json{
       {"ID", whole ? config.id : config.id.substr(0, 12)},
       {"Image", image == config.notes.end() ? "" : image->second},
@@ -44,8 +52,8 @@ Json row_of(const runner::Container& container, const runner::ContainerState& st
        whole || command.size() <= kShownCommand ? command : command.substr(0, kShownCommand - 3) + "..."},
       {"CreatedAt", format_time(config.created)},
       {"RunningFor", format_age(config.created, std::chrono::system_clock::now())},
-      {"State", runner::to_string(state.status)},
-      {"Status", describe_status(state)},
+      {"State", name},
+      {"Status", describe_status(state) + (name == "paused" ? " (Paused)" : "")},
       {"ExitCode", state.exit_code},
       {"Ports", describe_ports(config.network.ports)},
       {"Names", config.name},

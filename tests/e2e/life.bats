@@ -213,3 +213,44 @@ teardown() { close_world; }
   "$LAY" prune -f >/dev/null
   [ "$(ls "$LAY_ROOT/layers" | wc -l)" -eq 0 ]
 }
+
+# counted: how far the container named kept has counted.
+counted() { "$LAY" logs kept | tail -n 1; }
+
+@test "pause lets everything stand still, unpause go on" {
+  "$LAY" run -d --name kept --network none small sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done' >/dev/null
+  wait_until 10 counted
+  refused 1 "is not paused" "$LAY" unpause kept
+  [ "$("$LAY" pause kept)" = kept ]
+  before=$(counted)
+  sleep 0.3
+  [ "$(counted)" = "$before" ]
+  [ "$("$LAY" ps --format '{{.State}}')" = paused ]
+  has "$("$LAY" ps)" "(Paused)"
+  [ "$("$LAY" inspect -f '{{.State.Status}} {{.State.Running}} {{.State.Paused}}' kept)" = "paused true true" ]
+  refused 1 "is paused already" "$LAY" pause kept
+  refused 125 "is paused" "$LAY" exec kept true
+  "$LAY" unpause kept
+  sleep 0.3
+  (($(counted) > before))
+  "$LAY" exec kept true
+  [ "$("$LAY" inspect -f '{{.State.Status}}' kept)" = running ]
+}
+
+@test "a paused container can be stopped, killed and removed, and one that does not run is not paused" {
+  "$LAY" run -d --name kept --network none small sh -c 'trap "echo told; exit 3" TERM; while :; do sleep 0.01; done' >/dev/null
+  sleep 0.2
+  "$LAY" pause kept
+  "$LAY" stop kept
+  [ "$("$LAY" wait kept)" = 3 ]
+  [ "$("$LAY" logs kept)" = told ]
+  refused 1 "is not running" "$LAY" pause kept
+  "$LAY" start kept
+  "$LAY" pause kept
+  "$LAY" kill kept
+  [ "$("$LAY" wait kept)" = 137 ]
+  "$LAY" start kept
+  "$LAY" pause kept
+  "$LAY" rm -f kept
+  [ -z "$("$LAY" ps -aq)" ]
+}

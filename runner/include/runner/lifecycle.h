@@ -42,7 +42,15 @@ struct ExecRequest {
 /// its first process has; returns the exit code.
 int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
 
-/// Sends a signal to the first process. Throws invalid when it is not running.
+/// Freezes every process of a running container (cgroups(7)); returns when all stand still. Throws invalid
+/// when it is not running or paused already, busy when a process does not stand still.
+void pause_container(const Container& container);
+/// Throws invalid when it is not paused.
+void unpause_container(const Container& container);
+bool is_paused(const Container& container);
+
+/// Sends a signal to the first process, and lets a paused container go on to receive it. Throws invalid when
+/// it is not running.
 void signal_container(const Container& container, int signal);
 /// Stop signal, then SIGKILL after `timeout` (the container's own when empty); waits until it has ended.
 /// Not running is success.

@@ -1,7 +1,9 @@
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <filesystem>
@@ -10,11 +12,13 @@
 
 #include "base/text.h"
 #include "cgroup.h"
+#include "cgroup_freezer.h"
 #include "cgroup_group.h"
 #include "cgroup_layout.h"
 #include "error_of.h"
 #include "in_child.h"
 #include "rootfs_fixture.h"
+#include "skip.h"
 
 using namespace lay;
 using namespace lay::runner;
@@ -54,6 +58,36 @@ class Waiter {
 
  private:
   pid_t pid_;
+};
+
+/// A process that counts, killed and reaped at the end.
+class Counter {
+ public:
+  Counter()
+      : count_(static_cast<std::atomic<unsigned>*>(
+            ::mmap(nullptr, sizeof(*count_), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))),
+        pid_(::fork()) {
+    if (pid_ == 0)
+      for (;; ++*count_) ::usleep(100);
+  }
+  Counter(const Counter&) = delete;
+  Counter& operator=(const Counter&) = delete;
+  ~Counter() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    ::munmap(count_, sizeof(*count_));
+  }
+
+  pid_t pid() const { return pid_; }
+  bool goes_on() const {
+    const unsigned before = *count_;
+    ::usleep(100'000);
+    return *count_ != before;
+  }
+
+ private:
+  std::atomic<unsigned>* const count_;
+  const pid_t pid_;
 };
 
 }  // namespace
@@ -144,6 +178,26 @@ TEST_CASE("without cgroup.kill processes are killed one by one, those in inner g
   CHECK(killer.text == "killed");
   CHECK(outer.wait_signal() == SIGKILL);
   CHECK(inner.wait_signal() == SIGKILL);
+}
+
+TEST_CASE("a frozen process stands still until it is thawed, by each freezer that there is",
+          "[runner][cgroup]") {
+  const auto version = GENERATE(CgroupVersion::v1, CgroupVersion::v2);
+  const std::string id = new_id();
+  const CgroupGuard guard = CgroupGuard::create(id, {});
+  const Counter counter;
+  guard.attach(counter.pid());
+  std::vector<CgroupGroup> groups = find_groups(id);
+  std::erase_if(groups, [&](const CgroupGroup& group) { return group.hierarchy.version != version; });
+  if (groups.empty()) SKIP_TEST("no cgroups of this version");
+  CHECK(counter.goes_on());
+  CHECK_FALSE(are_frozen(groups));
+  freeze_groups(groups);
+  CHECK(are_frozen(groups));
+  CHECK_FALSE(counter.goes_on());
+  thaw_groups(groups);
+  CHECK_FALSE(are_frozen(groups));
+  CHECK(counter.goes_on());
 }
 
 TEST_CASE("a container without groups is not running", "[runner][cgroup]") {
