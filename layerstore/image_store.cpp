@@ -67,19 +67,29 @@ void require_name(const std::string& name) {
                       printable(std::string_view(name).substr(0, 80)), kMaxName);
 }
 
-/// Unnamed entries first as they are, then the names in order: the same names give the same bytes.
-Json sorted_entries(const Json& entries) {
-  std::vector<Json> list(entries.begin(), entries.end());
-  std::stable_sort(list.begin(), list.end(),
-                   [](const Json& left, const Json& right) { return name_of(left) < name_of(right); });
-  return Json(list);
+struct Entry {
+  std::string name;
+  Json json;
+};
+
+/// The entries of the document, taken out of it: they are copied nowhere.
+std::vector<Entry> take_entries(Json& json) {
+  std::vector<Entry> entries;
+  if (json_array(json, "manifests").empty()) return entries;  // absent or null too
+  for (Json& entry : json["manifests"]) {
+    std::string name = name_of(entry);
+    entries.push_back({.name = std::move(name), .json = std::move(entry)});
+  }
+  return entries;
 }
 
-Json without(const Json& entries, const std::string& name) {
-  Json rest = Json::array();
-  for (const Json& entry : entries)
-    if (name_of(entry) != name) rest.push_back(entry);
-  return rest;
+/// Unnamed entries first as they are, then the names in order: the same names give the same bytes.
+void put_entries(Json& json, std::vector<Entry> entries) {
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& left, const Entry& right) { return left.name < right.name; });
+  Json::array_t list;
+  for (Entry& entry : entries) list.push_back(std::move(entry.json));
+  json["manifests"] = std::move(list);
 }
 
 }  // namespace
@@ -117,19 +127,20 @@ void ImageStore::put(const std::string& name, const Descriptor& manifest) const 
   named.annotations[kRefName] = name;
   const FileLock lock = FileLock::acquire(root_, kLockFile, LockMode::exclusive);
   Json json = read_index(root_);
-  Json entries = without(json_array(json, "manifests"), name);
-  entries.push_back(to_json(named));
-  json["manifests"] = sorted_entries(entries);
+  std::vector<Entry> entries = take_entries(json);
+  std::erase_if(entries, [&](const Entry& entry) { return entry.name == name; });
+  entries.push_back({.name = name, .json = to_json(named)});
+  put_entries(json, std::move(entries));
   write_index(root_, json);
 }
 
 bool ImageStore::remove(const std::string& name) const {
   const FileLock lock = FileLock::acquire(root_, kLockFile, LockMode::exclusive);
   Json json = read_index(root_);
-  const Json& entries = json_array(json, "manifests");
-  Json rest = without(entries, name);
-  if (name.empty() || rest.size() == entries.size()) return false;
-  json["manifests"] = sorted_entries(rest);
+  std::vector<Entry> entries = take_entries(json);
+  const std::size_t removed = std::erase_if(entries, [&](const Entry& entry) { return entry.name == name; });
+  if (name.empty() || removed == 0) return false;
+  put_entries(json, std::move(entries));
   write_index(root_, json);
   return true;
 }

@@ -133,17 +133,6 @@ Response manifest_response(const layerstore::BlobStore& blobs, const Descriptor&
   return response;
 }
 
-/// The list of names is one document of 4 MiB: room for some 15,000.
-void put_name(ImageNames& names, const std::string& repository, const std::string& tag,
-              const Descriptor& manifest) {
-  try {
-    names.put(repository, tag, manifest);
-  } catch (const Error& error) {
-    if (error.code() != Errc::invalid) throw;
-    throw Refusal(507, error_code::kUnknown, "the registry holds as many tags as it can: delete some");
-  }
-}
-
 }  // namespace
 
 std::optional<Descriptor> Api::resolve(const std::string& repository, const std::string& reference) {
@@ -245,16 +234,15 @@ bool Api::is_nameable(const std::string& repository, const ManifestRecord& recor
   }
 }
 
-/// A runnable image's tag is a name of the store; another manifest's is a record of the registry, which goes
-/// before a name. The order leaves the old or the new after a crash.
+/// A runnable image's tag is a name of the store as long as there is room; another's is a record of the
+/// registry, which goes before a name. The order leaves the old or the new after a crash.
 void Api::set_tag(const std::string& repository, const std::string& tag, const ManifestRecord& record) {
   const Descriptor plain{.media_type = record.descriptor.media_type,
                          .digest = record.descriptor.digest,
                          .size = record.descriptor.size};
   if (const auto old = resolve(repository, tag); old && old->digest != plain.digest)
     registry_.repositories.touch_manifest(repository, old->digest);
-  if (is_nameable(repository, record)) {
-    put_name(registry_.names, repository, tag, plain);
+  if (is_nameable(repository, record) && registry_.names.put(repository, tag, plain)) {
     registry_.repositories.remove_tag(repository, tag);
   } else {
     registry_.repositories.put_tag(repository, tag, {.digest = plain.digest, .media_type = plain.media_type});

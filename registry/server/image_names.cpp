@@ -73,7 +73,9 @@ void ImageNames::refresh() {
   if (is_same_file(now, seen_)) return;
   repositories_.clear();
   seen_ = {};
-  for (const layerstore::NamedImage& named : store_.images().list()) add(named);
+  const std::vector<layerstore::NamedImage> all = store_.images().list();
+  for (const layerstore::NamedImage& named : all) add(named);
+  count_ = all.size();
   seen_ = now;  // when it changed since, the next call sees that
 }
 
@@ -157,8 +159,22 @@ bool ImageNames::reaches_blob(const std::string& name, const Digest& digest) {
   return found != nullptr && reach_of(*found).blobs.contains(digest);
 }
 
-void ImageNames::put(const std::string& repository, const std::string& tag, const Descriptor& manifest) {
-  store_.images().put(name_of(repository, tag), manifest);
+bool ImageNames::has_room(const std::string& name, const std::string& tag) {
+  const std::lock_guard lock(mutex_);
+  const Repository* found = repository(name);
+  if (found != nullptr && found->tags.contains(tag) && found->tags.at(tag).is_pushed) return true;
+  return count_ < kMaxStoreNames;
+}
+
+bool ImageNames::put(const std::string& repository, const std::string& tag, const Descriptor& manifest) {
+  if (!has_room(repository, tag)) return false;
+  try {
+    store_.images().put(name_of(repository, tag), manifest);
+  } catch (const Error& error) {
+    if (error.code() != Errc::invalid) throw;
+    return false;  // few names, but long entries of others
+  }
+  return true;
 }
 
 bool ImageNames::remove(const std::string& repository, const std::string& tag) {
@@ -171,7 +187,7 @@ void ImageNames::rename_from(const std::string& authority) {
     if (!named.name.starts_with(authority + "/")) continue;
     const auto name = split_name(std::string_view(named.name).substr(authority.size() + 1));
     if (!name) continue;
-    put(name->repository, name->tag, named.manifest);
+    store_.images().put(name_of(name->repository, name->tag), named.manifest);  // full or not: one goes
     store_.images().remove(named.name);
   }
 }

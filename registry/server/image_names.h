@@ -16,6 +16,11 @@ namespace lay::registry::server {
 
 enum class LocalNames { served, hidden };
 
+/// How many names the store may have when another is added. Every change writes all of them, so there is a
+/// number beyond which a push would wait for that; tags that come later are records of Repositories, which
+/// cost the same however many there are.
+constexpr std::size_t kMaxStoreNames = 2000;
+
 /// The store's image names as a registry's repositories and tags. What was pushed as team/app:1 has the name
 /// that a pull from here gives it, AUTHORITY/team/app:1; a name without a host (myapp:1, as `lay commit`
 /// gives them) is tag 1 of the repository myapp, which clients can read and not change. What was pulled from
@@ -36,7 +41,9 @@ class ImageNames {
   /// Whether a manifest that a name of the repository leads to refers to the blob.
   bool reaches_blob(const std::string& repository, const layerstore::Digest& digest);
 
-  void put(const std::string& repository, const std::string& tag, const layerstore::Descriptor& manifest);
+  /// False when there is no room for another name (kMaxStoreNames, or what index.json may hold): it has none
+  /// then. One that is there already can always be moved.
+  bool put(const std::string& repository, const std::string& tag, const layerstore::Descriptor& manifest);
   /// False when it was not there.
   bool remove(const std::string& repository, const std::string& tag);
   /// Gives every name that was pushed under another authority this one.
@@ -60,6 +67,7 @@ class ImageNames {
   void refresh();
   void add(const layerstore::NamedImage& named);
   Repository* repository(const std::string& name);
+  bool has_room(const std::string& repository, const std::string& tag);
   const Reach& reach_of(Repository& repository) const;
   void walk(const layerstore::Descriptor& descriptor, int depth, Reach& reach) const;
 
@@ -68,6 +76,7 @@ class ImageNames {
   const LocalNames local_;
   std::mutex mutex_;
   struct ::stat seen_ {};  ///< of index.json as it was read
+  std::size_t count_ = 0;  ///< of all names in it, those that are not served included
   std::map<std::string, Repository> repositories_;
 };
 

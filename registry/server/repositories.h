@@ -22,7 +22,7 @@ struct ManifestRecord {
   bool operator==(const ManifestRecord&) const = default;
 };
 
-/// A tag of something that lay itself cannot run, and so is no name of an image.
+/// A tag that is no name of the store: lay cannot run what it leads to, or the store has names enough.
 struct TagRecord {
   layerstore::Digest digest;
   std::string media_type;

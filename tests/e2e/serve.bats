@@ -290,24 +290,22 @@ LACKING
   wait_until 10 bash -c '[ -z "$(ls "$LAY_ROOT/registry/uploads")" ]'
 }
 
-@test "a tag too many is refused in words, and the registry goes on" {
+@test "tags for which the store has no names left are served all the same" {
   layout
   serve --access-log none
-  jq -c '.manifests as [$first] | .manifests += [range(20000) | . as $number | $first |
+  jq -c '.manifests as [$first] | .manifests += [range(2000) | . as $number | $first |
     .annotations["org.opencontainers.image.ref.name"] = "many:\($number)"]' "$LAY_ROOT/index.json" >"$world/index"
-  jq -c '.manifests |= .[:((4194000 / ((tostring | length) / length)) | floor)]' "$world/index" >"$LAY_ROOT/index.json"
+  mv "$world/index" "$LAY_ROOT/index.json"
   skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
-  local manifest tag answer=
-  manifest=$(jq -r '.manifests[0].digest' "$world/layout/index.json")
-  for tag in 2 3 4 5; do
-    answer=$(curl -s -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary \
-      "@$world/layout/blobs/${manifest/://}" "$url/v2/team/app/manifests/$tag")
-    [[ -z $answer ]] || break
-  done
-  has "$answer" "as many tags as it can"
-  [ "$(status_of "$url/v2/team/app/manifests/$tag")" = 404 ]
-  [ "$(status_of "$url/v2/team/app/manifests/1")" = 200 ]
-  [ "$(status_of "$url/v2/many/tags/list")" = 200 ]
+  skopeo copy -q --src-tls-verify=false "docker://$served/team/app:1" "oci:$world/pulled:x"
+  diff -r "$world/layout/blobs" "$world/pulled/blobs"
+  [ "$(curl -s "$url/v2/team/app/tags/list")" = '{"name":"team/app","tags":["1"]}' ]
+  ! has "$("$LAY" images)" "$served/team/app"
+  [ "$("$LAY" run --rm --network none "$served/team/app:1" echo pulled)" = pulled ]
+  has "$("$LAY" images)" "$served/team/app"
+  "$LAY" fsck -q
+  [ "$(status_of -X DELETE "$url/v2/team/app/manifests/1")" = 202 ]
+  [ "$(status_of "$url/v2/team/app/manifests/1")" = 404 ]
 }
 
 @test "fsck finds damaged records of the registry" {

@@ -1,0 +1,57 @@
+#include <fstream>
+
+#include "registry_api.h"
+#include "store_support.h"
+
+namespace lay::registry {
+
+namespace {
+
+using server::Response;
+
+/// Fills the list of names up to `count`, all of them the manifest's.
+void fill_names(const layerstore::Store& store, const layerstore::Descriptor& manifest, std::size_t count) {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < count; ++i) {
+    layerstore::Descriptor named = manifest;
+    named.annotations["org.opencontainers.image.ref.name"] = fmt::format("other:{:06}", i);
+    list.push_back(layerstore::to_json(named));
+  }
+  std::ofstream(store.path() + "/index.json")
+      << dump_json(Json{{"schemaVersion", 2}, {"manifests", std::move(list)}});
+}
+
+}  // namespace
+
+TEST_CASE("a repository takes more tags than the store has room for names", "[registry][server]") {
+  const test::SmallDisk disk("1g");  // syncing a disk 100,000 times would take an hour
+  const auto store = layerstore::Store::open(disk.path() + "/root");
+  test::RegistryApi api(store);
+  const std::string manifest = api.push_parts("team/app");
+  const layerstore::Descriptor descriptor{.media_type = std::string(layerstore::media_type::kManifest),
+                                          .digest = layerstore::digest_of(manifest),
+                                          .size = manifest.size()};
+  fill_names(store, descriptor, server::kMaxStoreNames - 10);
+  constexpr int kTags = 16'000;
+  for (int i = 0; i < kTags; ++i)
+    REQUIRE(api.put_manifest("team/app", fmt::format("t{:05}", i), manifest).status == 201);
+
+  CHECK(store.images().list().size() == server::kMaxStoreNames);
+  CHECK(api.registry.names.is_pushed("team/app", "t00009"));
+  CHECK(!api.registry.names.is_pushed("team/app", "t00010"));
+  for (const char* tag : {"t00000", "t00010", "t15999"})
+    CHECK(api.request("GET", fmt::format("/v2/team/app/manifests/{}", tag)).status == 200);
+  const Response page = api.request("GET", "/v2/team/app/tags/list?n=3&last=t15997");
+  CHECK(page.body == R"({"name":"team/app","tags":["t15998","t15999"]})");
+
+  // A tag moves where it is
+  const std::string other = api.push_parts("team/app", "other");
+  for (const char* tag : {"t00000", "t15999"}) {
+    CHECK(api.put_manifest("team/app", tag, other).status == 201);
+    CHECK(api.request("GET", fmt::format("/v2/team/app/manifests/{}", tag)).body == other);
+    CHECK(api.request("DELETE", fmt::format("/v2/team/app/manifests/{}", tag)).status == 202);
+    CHECK(api.request("GET", fmt::format("/v2/team/app/manifests/{}", tag)).status == 404);
+  }
+}
+
+}  // namespace lay::registry
