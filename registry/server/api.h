@@ -76,7 +76,6 @@ class Api {
   Response upload_status(const Request& request);
   Response cancel_upload(const Request& request);
   Response commit(UploadClaim& claim, const layerstore::Digest& digest);
-  void check_chunk(const Request& request, const Upload& upload) const;
 
   // api_manifests.cpp
   std::optional<layerstore::Descriptor> resolve(const std::string& repository, const std::string& reference);

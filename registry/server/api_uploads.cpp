@@ -61,6 +61,58 @@ std::function<void(std::span<const std::byte>)> writer_of(Uploads& uploads, cons
   };
 }
 
+Refusal wrong_chunk(const Upload& upload, const std::string& reason) {
+  return Refusal(416, error_code::kUploadInvalid, reason,
+                 session_headers(upload.repository(), upload.id(), upload.size()));
+}
+
+/// The Content-Range of a chunk (distribution-spec "Pushing a blob in chunks"): it has to begin where the
+/// last one ended, and to have as many bytes as the body. Empty when there is none.
+std::optional<ByteRange> require_next(const Request& request, const Upload& upload) {
+  if (request.content_range.empty()) return std::nullopt;
+  const auto range = parse_chunk_range(request.content_range);
+  if (!range) throw Refusal(400, error_code::kUploadInvalid, "Content-Range is none: expected FIRST-LAST");
+  if (range->first != upload.size())
+    throw wrong_chunk(upload,
+                      fmt::format("the chunk begins at {}, expected {}", range->first, upload.size()));
+  if (request.length && *request.length != range->size())
+    throw wrong_chunk(
+        upload, fmt::format("Content-Range means {} bytes, the body has {}", range->size(), *request.length));
+  return range;
+}
+
+/// The body of a request that adds to an upload. One without Content-Length is held to its Content-Range as
+/// it arrives; what came of it stays, and the client is told how far that is.
+class Chunk {
+ public:
+  Chunk(Uploads& uploads, UploadClaim claim, const Request& request)
+      : uploads_(uploads), claim_(std::move(claim)), range_(require_next(request, *claim_)) {}
+
+  void write(std::span<const std::byte> bytes) {
+    taken_ += bytes.size();
+    if (range_ && taken_ > range_->size()) throw wrong_size("more");
+    on_disk(uploads_, claim_, [&] { claim_->write(bytes); });
+  }
+  /// What a finished chunk leaves in the file is all of it.
+  UploadClaim& finish() {
+    on_disk(uploads_, claim_, [&] { claim_->flush(); });
+    if (range_ && taken_ < range_->size()) throw wrong_size("fewer");
+    return claim_;
+  }
+
+ private:
+  Refusal wrong_size(const std::string& how) {
+    on_disk(uploads_, claim_, [&] { claim_->flush(); });
+    return wrong_chunk(
+        *claim_, fmt::format("the body has {} bytes than the {} of its Content-Range", how, range_->size()));
+  }
+
+  Uploads& uploads_;
+  UploadClaim claim_;
+  const std::optional<ByteRange> range_;
+  std::uint64_t taken_ = 0;
+};
+
 /// Ends an upload whose address the client never gets when its one request fails.
 SharedClaim claim_of_one_request(Uploads& uploads, UploadClaim begun) {
   return {new UploadClaim(std::move(begun)), [&uploads](UploadClaim* raw) {
@@ -141,40 +193,21 @@ Action Api::receive_whole(const Request& request, const Digest& digest) {
           .blocks = true};
 }
 
-/// A chunk has to begin where the last one ended.
-void Api::check_chunk(const Request& request, const Upload& upload) const {
-  if (request.content_range.empty()) return;
-  const auto range = parse_chunk_range(request.content_range);
-  if (!range) throw Refusal(400, error_code::kUploadInvalid, "Content-Range is none: expected FIRST-LAST");
-  if (range->first != upload.size())
-    throw Refusal(416, error_code::kUploadInvalid,
-                  fmt::format("the chunk begins at {}, expected {}", range->first, upload.size()),
-                  session_headers(upload.repository(), upload.id(), upload.size()));
-  if (request.length && *request.length != range->size())
-    throw Refusal(
-        400, error_code::kSizeInvalid,
-        fmt::format("Content-Range means {} bytes, the body has {}", range->size(), *request.length));
-}
-
 Action Api::append(const Request& request) {
-  const auto claim = std::make_shared<UploadClaim>(
-      registry_.uploads.claim(request.target.reference, request.target.repository));
-  check_chunk(request, **claim);
-  return {.take = writer_of(registry_.uploads, claim), .finish = [this, claim] {
-            return on_disk(registry_.uploads, *claim, [&] {
-              (*claim)->flush();
-              return accepted(**claim);
-            });
-          }};
+  const auto chunk = std::make_shared<Chunk>(
+      registry_.uploads, registry_.uploads.claim(request.target.reference, request.target.repository),
+      request);
+  return {.take = [chunk](std::span<const std::byte> bytes) { chunk->write(bytes); },
+          .finish = [chunk] { return accepted(*chunk->finish()); }};
 }
 
 Action Api::complete_upload(const Request& request) {
   const Digest digest = require_digest(request);
-  const auto claim = std::make_shared<UploadClaim>(
-      registry_.uploads.claim(request.target.reference, request.target.repository));
-  check_chunk(request, **claim);
-  return {.take = writer_of(registry_.uploads, claim),
-          .finish = [this, claim, digest] { return commit(*claim, digest); },
+  const auto chunk = std::make_shared<Chunk>(
+      registry_.uploads, registry_.uploads.claim(request.target.reference, request.target.repository),
+      request);
+  return {.take = [chunk](std::span<const std::byte> bytes) { chunk->write(bytes); },
+          .finish = [this, chunk, digest] { return commit(chunk->finish(), digest); },
           .blocks = true};
 }
 

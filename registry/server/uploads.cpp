@@ -28,7 +28,6 @@ constexpr const char* kRepository = "repository";  ///< holds its name; where it
 constexpr std::size_t kIdBytes = 16;
 constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kReadSize = 256 * 1024;
-constexpr std::chrono::seconds kIdle{60};  // after which a session that holds nothing gives way to another
 
 Refusal unknown_upload() {
   return Refusal(404, error_code::kUploadUnknown, "there is no such upload: it has ended or was never begun");
@@ -152,8 +151,8 @@ UploadClaim::~UploadClaim() {
   upload_->used_ = std::chrono::steady_clock::now();
 }
 
-Uploads::Uploads(const UniqueFd& root, std::size_t limit)
-    : folder_(open_folder(root)), limit_(limit), count_(ids_in(folder_).size()) {}
+Uploads::Uploads(const UniqueFd& root, std::size_t limit, std::chrono::seconds idle)
+    : folder_(open_folder(root)), limit_(limit), idle_(idle), count_(ids_in(folder_).size()) {}
 
 std::size_t Uploads::count() const {
   const std::lock_guard lock(mutex_);
@@ -183,7 +182,7 @@ UploadClaim Uploads::begin(const std::string& repository, DigestAlgorithm algori
 /// With the mutex held: removes the session that was begun longest ago and holds nothing, so that sessions
 /// that are only begun cannot keep everybody else out. False when there is none.
 bool Uploads::drop_idle() {
-  const auto limit = std::chrono::steady_clock::now() - kIdle;
+  const auto limit = std::chrono::steady_clock::now() - idle_;
   std::shared_ptr<Upload> oldest;
   for (const auto& [id, upload] : known_)
     if (!upload->is_claimed_ && !upload->is_over_ && upload->size_ == 0 && upload->used_ < limit &&

@@ -78,8 +78,9 @@ class UploadClaim {
 /// ROOT/registry/uploads: the sessions, one folder each, named by 128 random bits.
 class Uploads {
  public:
-  /// `limit` is how many may be open at once.
-  Uploads(const UniqueFd& root, std::size_t limit);
+  /// `limit` is how many may be open at once; when they are, one that holds nothing and was not used for
+  /// `idle` gives way to another.
+  Uploads(const UniqueFd& root, std::size_t limit, std::chrono::seconds idle = std::chrono::seconds(60));
 
   /// Throws Refusal 429 when too many are open.
   UploadClaim begin(const std::string& repository, layerstore::DigestAlgorithm algorithm);
@@ -102,6 +103,7 @@ class Uploads {
 
   UniqueFd folder_;
   const std::size_t limit_;
+  const std::chrono::seconds idle_;
   std::atomic<unsigned> buffers_ = WriteBuffer::kCount;  ///< that no upload has
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Upload>> known_;  ///< by id; those on disk are read when asked for
