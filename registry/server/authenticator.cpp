@@ -25,9 +25,10 @@ std::optional<Credentials> parse_basic(std::string_view authorization) {
   return Credentials{.username = text->substr(0, colon), .password = text->substr(colon + 1)};
 }
 
-Authenticator::Authenticator(const std::optional<std::string>& htpasswd_file)
+Authenticator::Authenticator(const std::optional<std::string>& htpasswd_file,
+                             std::function<void(const Error&)> report)
     : cache_(kCachedLogins, kCachedFor) {
-  if (htpasswd_file) htpasswd_.emplace(*htpasswd_file);
+  if (htpasswd_file) htpasswd_.emplace(*htpasswd_file, std::move(report));
 }
 
 bool Authenticator::knows(const Credentials& credentials) {

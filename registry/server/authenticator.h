@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,8 +17,8 @@ std::optional<Credentials> parse_basic(std::string_view authorization);
 /// Who sends a request.
 class Authenticator {
  public:
-  /// Without a file nobody has to log in.
-  explicit Authenticator(const std::optional<std::string>& htpasswd_file);
+  /// Without a file nobody has to log in. `report` is told when the file becomes unusable (Htpasswd).
+  Authenticator(const std::optional<std::string>& htpasswd_file, std::function<void(const Error&)> report);
 
   bool is_needed() const { return htpasswd_.has_value(); }
   /// Whether these were verified lately; fast.

@@ -74,30 +74,46 @@ std::map<std::string, std::string> parse_htpasswd(std::string_view text) {
   return result;
 }
 
-Htpasswd::Htpasswd(std::string path) : path_(std::move(path)) {
+Htpasswd::Htpasswd(std::string path, std::function<void(const Error&)> report)
+    : path_(std::move(path)), report_(std::move(report)) {
   crypt_function();
-  refresh();
+  read(sys::open_at(sys::cwd(), path_, O_RDONLY));
 }
 
-/// Reads the file again when it is another one. One that is broken or gone leaves what was read before.
-void Htpasswd::refresh() {
-  const UniqueFd file = sys::open_at(sys::cwd(), path_, O_RDONLY);
+Htpasswd::Version Htpasswd::version_of(const UniqueFd& file) {
   const struct ::stat status = sys::stat_of(file);
-  const bool same = status.st_mtim.tv_sec == changed_.tv_sec && status.st_mtim.tv_nsec == changed_.tv_nsec;
-  if (same && generation_ > 0) return;
+  return {.inode = status.st_ino,
+          .size = status.st_size,
+          .seconds = status.st_mtim.tv_sec,
+          .nanoseconds = status.st_mtim.tv_nsec};
+}
+
+void Htpasswd::read(const UniqueFd& file) {
+  const Version version = version_of(file);
   hashes_ = with_context(fmt::format("password file '{}'", path_),
                          [&] { return parse_htpasswd(sys::read_all(file, kMaxFile)); });
-  changed_ = status.st_mtim;
+  read_ = version;
+  reported_.reset();
   ++generation_;
+}
+
+/// Reads the file when it is another one than was read.
+void Htpasswd::refresh() {
+  Version now;
+  try {
+    const UniqueFd file = sys::open_at(sys::cwd(), path_, O_RDONLY);
+    now = version_of(file);
+    if (now != read_) read(file);
+  } catch (Error& error) {
+    if (reported_ == now) return;
+    reported_ = now;
+    report_(error.with_hint("mend the file; until then the users that were read before stay in force"));
+  }
 }
 
 unsigned Htpasswd::generation() {
   const std::lock_guard lock(mutex_);
-  try {
-    refresh();
-  } catch (const Error&) {
-    // Being edited: what was read before counts until it can be read
-  }
+  refresh();
   return generation_;
 }
 

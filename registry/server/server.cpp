@@ -147,7 +147,7 @@ struct Server::Parts {
             .uploads = Uploads(folder, options.max_uploads),
             .changing = {}},
         api(registry, rules_of(options), options.read_only),
-        authenticator(options.htpasswd),
+        authenticator(options.htpasswd, options.report),
         clients(
             {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),
         log(options.access_log),
