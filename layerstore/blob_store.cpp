@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "layer_stream.h"
 #include "store_file.h"

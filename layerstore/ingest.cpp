@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "store_file.h"

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/linger.h"
 #include "base/mount.h"
 #include "base/remove_tree.h"

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "erofs_mount.h"

@@ -9,6 +9,7 @@
 #include "annotations.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "image_reader.h"

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "image_reader.h"
 #include "layerstore/media_types.h"

@@ -1,11 +1,6 @@
 #include "store_file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <memory>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -40,26 +35,6 @@ void publish_file(const UniqueFd& root, const std::string& name, std::string_vie
   });
   sys::rename_at(ingest.dir(), name, root, name);
   sys::fsync(root);
-}
-
-std::vector<std::string> list_names(const UniqueFd& dir) {
-  struct Close {
-    void operator()(DIR* stream) const { ::closedir(stream); }
-  };
-  UniqueFd fd = sys::open_dir(dir, ".");  // the stream moves the offset and closes its descriptor
-  const std::unique_ptr<DIR, Close> stream(::fdopendir(fd.get()));
-  if (!stream) throw Error::from_errno("list a folder");
-  fd.release();
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-    errno = 0;
-  }
-  if (errno != 0) throw Error::from_errno("list a folder");
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 }  // namespace lay::layerstore

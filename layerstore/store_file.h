@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/unique_fd.h"
 
@@ -19,8 +18,5 @@ std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string&
 /// Replaces `root`/`name` as a whole and durably. The new file grows under ingest/, so that what a killed
 /// process leaves behind is swept with everything else.
 void publish_file(const UniqueFd& root, const std::string& name, std::string_view text);
-
-/// The names in a folder without "." and "..", sorted.
-std::vector<std::string> list_names(const UniqueFd& dir);
 
 }  // namespace lay::layerstore

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "layer_folder.h"
 #include "store_file.h"

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "inode.h"
 #include "reachable.h"

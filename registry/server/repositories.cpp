@@ -1,14 +1,13 @@
 #include "server/repositories.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "server/record_json.h"
 #include "server/request_target.h"
@@ -37,22 +36,9 @@ std::string repository_of(std::string folder) {
   return folder;
 }
 
-/// Names that begin with '.' are half-written files, or what a killed server left of them.
-std::vector<std::string> names_in(const UniqueFd& folder) {
-  const int fd = ::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) throw Error::from_errno("read a folder of the registry");
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), &::closedir);
-  if (!stream) throw Error::from_errno("read a folder of the registry");
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream.get()))
-    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 std::vector<Link> links_in(const UniqueFd& folder) {
   std::vector<Link> result;
-  for (const std::string& name : names_in(folder)) {
+  for (const std::string& name : list_visible_names(folder)) {
     const auto digest = Digest::try_parse(name);
     const auto status = digest ? sys::try_stat_at(folder, name) : std::nullopt;
     if (status) result.push_back({*digest, std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec)});
@@ -122,7 +108,7 @@ Repositories::Repositories(const UniqueFd& root) : folder_(make_folder(root, kRe
 
 std::vector<std::string> Repositories::list() const {
   std::vector<std::string> result;
-  for (const std::string& name : names_in(folder_))
+  for (const std::string& name : list_visible_names(folder_))
     if (std::string repository = repository_of(name); is_repository_name(repository))
       result.push_back(std::move(repository));
   std::sort(result.begin(), result.end());
@@ -241,14 +227,14 @@ bool Repositories::remove_tag(const std::string& repository, const std::string& 
 
 std::vector<std::string> Repositories::tags(const std::string& repository) const {
   const auto folder = try_open_part(repository, kTags);
-  return folder ? names_in(*folder) : std::vector<std::string>{};
+  return folder ? list_visible_names(*folder) : std::vector<std::string>{};
 }
 
 std::set<Digest> blobs_needed_by(const UniqueFd& registry_folder) {
   std::set<Digest> needed;
   const auto repositories = try_open_dir(registry_folder, kRepositories);
   if (!repositories) return needed;
-  for (const std::string& name : names_in(*repositories))
+  for (const std::string& name : list_visible_names(*repositories))
     if (const auto repository = try_open_dir(*repositories, name)) note_needed(*repository, needed);
   return needed;
 }

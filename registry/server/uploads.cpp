@@ -1,6 +1,5 @@
 #include "server/uploads.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -9,6 +8,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "server/refusal.h"
@@ -36,17 +36,6 @@ Refusal unknown_upload() {
 UniqueFd open_folder(const UniqueFd& root) {
   if (sys::try_mkdir_at(root, kFolder, 0700)) sys::fsync(root);
   return sys::open_dir(root, kFolder);
-}
-
-std::vector<std::string> ids_in(const UniqueFd& folder) {
-  const int fd = ::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) throw Error::from_errno("read the folder of uploads");
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), &::closedir);
-  if (!stream) throw Error::from_errno("read the folder of uploads");
-  std::vector<std::string> ids;
-  while (const dirent* entry = ::readdir(stream.get()))
-    if (entry->d_name[0] != '.') ids.emplace_back(entry->d_name);
-  return ids;
 }
 
 /// The file that a session writes to. The repository's name comes last: with it the session is whole.
@@ -152,7 +141,7 @@ UploadClaim::~UploadClaim() {
 }
 
 Uploads::Uploads(const UniqueFd& root, std::size_t limit, std::chrono::seconds idle)
-    : folder_(open_folder(root)), limit_(limit), idle_(idle), count_(ids_in(folder_).size()) {}
+    : folder_(open_folder(root)), limit_(limit), idle_(idle), count_(list_visible_names(folder_).size()) {}
 
 std::size_t Uploads::count() const {
   const std::lock_guard lock(mutex_);
@@ -259,7 +248,7 @@ bool Uploads::has_ended(const UploadClaim& claim) const {
 unsigned Uploads::sweep(std::chrono::seconds age) {
   const auto limit = std::chrono::system_clock::now() - age;
   unsigned swept = 0;
-  for (const std::string& id : ids_in(folder_)) {
+  for (const std::string& id : list_visible_names(folder_)) {
     const std::lock_guard lock(mutex_);
     if (!is_older(folder_, id, limit)) continue;
     if (const auto found = known_.find(id); found != known_.end()) {
