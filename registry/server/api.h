@@ -70,6 +70,7 @@ class Api {
   std::optional<Response> try_mount(const Request& request);
   bool can_mount_from(const Request& request, const std::string& repository,
                       const layerstore::Digest& digest);
+  bool is_linked_somewhere(const Request& request, const layerstore::Digest& digest);
   Action append(const Request& request);
   Action complete_upload(const Request& request);
   Action receive_whole(const Request& request, const layerstore::Digest& digest);

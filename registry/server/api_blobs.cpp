@@ -95,6 +95,7 @@ Response Api::delete_blob(const Request& request) {
     throw Refusal(404, error_code::kBlobUnknown,
                   "blob " + digest.to_string() + " is not in repository '" + repository + "'");
   }
+  registry_.repositories.remove_if_empty(repository);
   return {.status = 202};
 }
 

@@ -300,6 +300,7 @@ Response Api::delete_manifest(const Request& request) {
   const auto lock = registry_.changing.hold(repository);
   if (!is_digest(reference)) {
     delete_tag(repository, reference);
+    registry_.repositories.remove_if_empty(repository);
     return {.status = 202};
   }
   const Digest digest = Digest::parse(reference);
@@ -311,7 +312,10 @@ Response Api::delete_manifest(const Request& request) {
     if (leads_here(tag)) delete_tag(repository, tag);
   for (const std::string& tag : registry_.names.tags(repository))
     if (registry_.names.is_pushed(repository, tag) && leads_here(tag)) delete_tag(repository, tag);
-  if (registry_.repositories.remove_manifest(repository, digest)) return {.status = 202};
+  if (registry_.repositories.remove_manifest(repository, digest)) {
+    registry_.repositories.remove_if_empty(repository);
+    return {.status = 202};
+  }
   if (registry_.names.manifest(repository, digest))
     throw Refusal(403, error_code::kDenied,
                   "the image has a name on the server: remove that there with 'lay rmi'");

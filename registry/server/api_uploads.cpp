@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "server/api.h"
 
@@ -162,25 +164,31 @@ bool Api::can_mount_from(const Request& request, const std::string& repository, 
          is_visible(repository, digest);
 }
 
-/// Empty: the client has to send it. Without "from", any repository will do that this user may read.
+/// Without "from" some repository that this user may read will do: one of so many that the search takes a few
+/// milliseconds, and only by its links, since to follow the names means to read their manifests.
+bool Api::is_linked_somewhere(const Request& request, const Digest& digest) {
+  constexpr std::size_t kSearched = 1000;
+  const std::vector<std::string> some = registry_.repositories.list_some(kSearched);
+  return std::any_of(some.begin(), some.end(), [&](const std::string& name) {
+    return may(request, name, Right::read) && registry_.repositories.has_blob(name, digest);
+  });
+}
+
+/// Empty: the client has to send it.
 std::optional<Response> Api::try_mount(const Request& request) {
   const auto digest = Digest::try_parse(request.target.parameter("mount"));
   if (!digest) throw Refusal(400, error_code::kDigestInvalid, "the parameter 'mount' is no digest");
   const std::string from = request.target.parameter("from");
   if (!from.empty() && !is_repository_name(from))
     throw Refusal(400, error_code::kNameInvalid, "the parameter 'from' is no repository name");
-  const FileLock adding = registry_.store.share();
-  // The link made here must not be forgotten with an older one; the blob stays as long as `adding` is held
-  const auto lock = registry_.changing.hold(request.target.repository);
+  const FileLock adding = registry_.store.share();  // the blob stays as long as this is held
   if (!registry_.store.blobs().has(*digest)) return std::nullopt;
-  bool found = is_visible(request.target.repository, *digest);
-  if (!found && !from.empty()) found = can_mount_from(request, from, *digest);
-  if (!found && from.empty()) {
-    std::vector<std::string> all = registry_.repositories.list();
-    for (std::string& name : registry_.names.repositories()) all.push_back(std::move(name));
-    for (std::size_t i = 0; i < all.size() && !found; ++i) found = can_mount_from(request, all[i], *digest);
-  }
+  const bool found =
+      is_visible(request.target.repository, *digest) ||
+      (from.empty() ? is_linked_somewhere(request, *digest) : can_mount_from(request, from, *digest));
   if (!found) return std::nullopt;
+  // The link made here must not be forgotten with an older one
+  const auto lock = registry_.changing.hold(request.target.repository);
   registry_.repositories.link_blob(request.target.repository, *digest);
   return created(request.target.repository, *digest);
 }

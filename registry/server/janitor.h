@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -8,23 +7,10 @@
 
 #include "base/error.h"
 #include "server/api.h"
+#include "server/expiry.h"
 #include "server/metrics.h"
 
 namespace lay::registry::server {
-
-/// When what is no longer needed goes.
-struct Retention {
-  std::chrono::seconds interval{3600};
-  std::chrono::seconds uploads{24 * 3600};       ///< since somebody last wrote to one
-  std::chrono::seconds unused_blobs{24 * 3600};  ///< links that no manifest of the repository needs
-  std::chrono::seconds untagged{7 * 24 * 3600};  ///< since they were pushed or lost their last tag
-  bool keeps_untagged = false;                   ///< for ever
-};
-
-/// Takes back what the repository's tags no longer lead to. What a tag leads to stays, through indexes and
-/// through subjects: a signature stays as long as what it signs.
-void expire_links(Registry& registry, const std::string& repository, const Retention& retention,
-                  std::chrono::system_clock::time_point now);
 
 /// A thread that cleans up while the registry serves: abandoned uploads, forgotten links, then whatever the
 /// store holds and nobody needs.
@@ -43,6 +29,7 @@ class Janitor {
   Registry& registry_;
   Metrics& metrics_;
   const Retention retention_;
+  Expiry expiry_;
   const std::function<layerstore::InUse()> in_use_;
   const std::function<void(const Error&)> report_;
   std::mutex mutex_;

@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/folder_names.h"
+#include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "server/record_json.h"
 #include "server/request_target.h"
@@ -78,6 +79,13 @@ std::optional<UniqueFd> try_open_dir(const UniqueFd& parent, const std::string& 
   return sys::try_open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
+/// Half-written files are nothing.
+bool is_empty(const UniqueFd& folder) {
+  bool result = true;
+  visit_names(folder, [&](std::string_view name) { return result = name.starts_with('.'); });
+  return result;
+}
+
 ManifestRecord parse_stored(const std::string& name, const std::string& text) {
   try {
     return parse_manifest_record(text);
@@ -115,8 +123,37 @@ std::vector<std::string> Repositories::list() const {
   return result;
 }
 
+std::vector<std::string> Repositories::list_some(std::size_t limit) const {
+  std::vector<std::string> result;
+  visit_names(folder_, [&](std::string_view name) {
+    if (std::string repository = repository_of(std::string(name)); is_repository_name(repository))
+      result.push_back(std::move(repository));
+    return result.size() < limit;
+  });
+  return result;
+}
+
 bool Repositories::exists(const std::string& repository) const {
   return sys::try_stat_at(folder_, folder_name(repository)).has_value();
+}
+
+std::array<std::chrono::system_clock::time_point, 3> Repositories::change_times(
+    const std::string& repository) const {
+  const auto time_of = [&](const char* part) {
+    const auto status = sys::try_stat_at(folder_, folder_name(repository) + "/" + part);
+    if (!status) return std::chrono::system_clock::time_point{};
+    return std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec) +
+           std::chrono::nanoseconds(status->st_mtim.tv_nsec);
+  };
+  return {time_of(kBlobs), time_of(kManifests), time_of(kTags)};
+}
+
+/// What is left in referrers/ counts for nothing without the manifests.
+void Repositories::remove_if_empty(const std::string& repository) const {
+  for (const char* part : {kBlobs, kManifests, kTags})
+    if (const auto folder = try_open_part(repository, part); folder && !is_empty(*folder)) return;
+  remove_tree(folder_, folder_name(repository));
+  sys::fsync(folder_);
 }
 
 void Repositories::make(const std::string& repository) const {

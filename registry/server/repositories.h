@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <set>
@@ -42,9 +43,16 @@ class Repositories {
   /// Opens `root`/repositories, making it when absent. `root` is ROOT/registry.
   explicit Repositories(const UniqueFd& root);
 
-  /// Names of all repositories that were ever pushed to, sorted.
+  /// Names of all repositories that hold something, sorted.
   std::vector<std::string> list() const;
+  /// Names of `limit` of them at most, in no order.
+  std::vector<std::string> list_some(std::size_t limit) const;
   bool exists(const std::string& repository) const;
+  /// When links, records and tags last came or went, each: as long as these times stay the same, so do they.
+  /// The use of a link is no such change.
+  std::array<std::chrono::system_clock::time_point, 3> change_times(const std::string& repository) const;
+  /// Forgets a repository without a link, record or tag. Nobody else may change it meanwhile.
+  void remove_if_empty(const std::string& repository) const;
 
   bool has_blob(const std::string& repository, const layerstore::Digest& digest) const;
   void link_blob(const std::string& repository, const layerstore::Digest& digest) const;
