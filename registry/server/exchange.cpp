@@ -86,6 +86,10 @@ MHD_Result Exchange::step(MHD_Connection* connection, const char* method, std::s
     case Stage::fresh:
       try {
         read_headers(connection, method);
+      } catch (const Refusal& refusal) {
+        return refuse_for_good(connection, refusal);
+      }
+      try {
         request_.target = parse_request_target(raw_target_);
         check_host();
       } catch (const Refusal& refusal) {
@@ -187,6 +191,14 @@ MHD_Result Exchange::answer_refused(MHD_Connection* connection) {
 MHD_Result Exchange::refuse(MHD_Connection* connection, const Refusal& refusal) {
   set_response(error_response(refusal));
   return answer_refused(connection);
+}
+
+/// Where such a request ends is in doubt, and so whose the next bytes are: nothing more of the connection is
+/// read.
+MHD_Result Exchange::refuse_for_good(MHD_Connection* connection, const Refusal& refusal) {
+  set_response(error_response(refusal));
+  response_.headers.emplace_back("Connection", "close");
+  return send(connection);
 }
 
 MHD_Result Exchange::take(std::span<const std::byte> body) {

@@ -49,6 +49,7 @@ class Exchange {
   MHD_Result take(std::span<const std::byte> body);
   MHD_Result finish(MHD_Connection* connection);
   MHD_Result refuse(MHD_Connection* connection, const Refusal& refusal);
+  MHD_Result refuse_for_good(MHD_Connection* connection, const Refusal& refusal);
   MHD_Result answer_refused(MHD_Connection* connection);
   MHD_Result send(MHD_Connection* connection);
   template <class Work>
