@@ -175,8 +175,8 @@ MHD_Result Exchange::begin(MHD_Connection* connection) {
     action_ = is_own ? own_endpoint() : service_.api.begin(request_);
     stage_ = Stage::receiving;
   });
-  was_accepted_ = stage_ == Stage::receiving;
-  return was_accepted_ ? MHD_YES : answer_refused(connection);
+  was_welcome_ = stage_ == Stage::receiving && action_.take;
+  return stage_ == Stage::receiving ? MHD_YES : answer_refused(connection);
 }
 
 /// A response before the end of the request closes the connection (libmicrohttpd), so the end is waited for
@@ -207,9 +207,10 @@ MHD_Result Exchange::take(std::span<const std::byte> body) {
     if (stage_ == Stage::ready) stage_ = Stage::discarding;
     return MHD_YES;
   }
-  // Nobody wants it: a client that goes on for long is cut off. Not one whose body was welcome: it reads why
-  // it failed (a full disk) only behind its last byte, libmicrohttpd has no answer in the midst of a body.
-  if (was_accepted_ && request_.length) return MHD_YES;
+  // Nobody wants it: a client that goes on for long is cut off. Not one whose body was welcome and has an
+  // end, or failed by no fault of the client's: it reads why (a full disk) only behind its last byte,
+  // libmicrohttpd has no answer in the midst of a body.
+  if (was_welcome_ && (request_.length || response_.status >= 500)) return MHD_YES;
   discarded_ += body.size();
   return discarded_ > 2 * kDiscard ? MHD_NO : MHD_YES;
 }

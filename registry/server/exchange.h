@@ -69,7 +69,7 @@ class Exchange {
   std::string remote_;
   std::uint64_t received_ = 0;
   std::uint64_t discarded_ = 0;
-  bool was_accepted_ = false;  ///< by its headers
+  bool was_welcome_ = false;  ///< the body, by the headers in front of it
   std::uint64_t to_send_ = 0;
   std::chrono::system_clock::time_point begun_ = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point clock_ = std::chrono::steady_clock::now();

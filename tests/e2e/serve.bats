@@ -252,7 +252,7 @@ LACKING
   [ "$(grep -o 'HTTP/1.1 200' "$world/answers" | wc -l)" = 2 ]
 }
 
-@test "a full disk is told to the client, and takes nothing" {
+@test "G05: a full disk is told to the client, and takes nothing" {
   open_disk ext4 64M
   export LAY_ROOT=$world/disk/root
   serve --access-log none
@@ -265,9 +265,10 @@ LACKING
   [ "${answer##*$'\n'}" = 507 ]
   has "$answer" "disk is full"
   [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
-  for method in PUT PATCH; do
+  local flags
+  for flags in '-X PUT' '-X PATCH' '-X PUT -H Transfer-Encoding:chunked' '-X PATCH -H Transfer-Encoding:chunked'; do
     place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
-    [ "$(status_of -X "$method" -T "$world/large" "$url$place?digest=$digest")" = 507 ]
+    [ "$(status_of $flags -T "$world/large" "$url$place?digest=$digest")" = 507 ]
     [ "$(status_of "$url$place")" = 404 ]
     [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
   done
