@@ -86,6 +86,17 @@ LACKING
   skopeo copy -q --src-tls-verify=false --src-creds ann:s3cret:pw "docker://$served/team/app:1" "oci:$world/pulled:x"
 }
 
+@test "a password file that breaks is told once, and who could log in still can" {
+  users
+  serve --htpasswd "$world/users" --access-log none
+  echo bob >>"$world/users"
+  for _ in 1 2 3; do [ "$(status_of -u ann:s3cret:pw "$url/v2/")" = 200 ]; done
+  [ "$(grep -c "password file '$world/users': line [0-9]*: expected USER:HASH" "$world/serve.log")" = 1 ]
+  sed -i '$d' "$world/users"
+  htpasswd -Bb -C 5 "$world/users" bob other
+  [ "$(status_of -u bob:other "$url/v2/")" = 200 ]
+}
+
 @test "rules say who may do what" {
   layout
   users

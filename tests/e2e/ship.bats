@@ -182,6 +182,7 @@ docker_ships() {
 @test "skopeo, podman and buildah push to lay serve and pull from it" { clients_ship plain; }
 @test "skopeo, podman and buildah push to lay serve and pull from it, with TLS" { clients_ship tls; }
 @test "skopeo, podman and buildah push to lay serve and pull from it, with passwords" { clients_ship htpasswd; }
+@test "skopeo, podman and buildah push to lay serve and pull from it, with TLS and passwords" { clients_ship tls+htpasswd; }
 
 @test "docker pushes to lay serve and pulls from it: plain, with TLS, with passwords" {
   "$LAY" save -o "$world/small.tar" small:latest

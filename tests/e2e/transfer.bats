@@ -121,11 +121,39 @@ resumes() {
   [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/broken/app:1")" = "$digest" ]
 }
 
-@test "a push that is killed in the middle of a chunk sends lay serve only the rest" {
-  "$LAY" --root "$world/served" serve --listen 127.0.0.1:0 --access-log none >url 2>serve.log 3>&- &
+# serve_other PORT: lay serve on a root of its own; sets served_pid and served_port.
+serve_other() {
+  : >url
+  "$LAY" --root "$world/served" serve --listen "127.0.0.1:$1" --access-log none >url 2>serve.log 3>&- &
   served_pid=$!
   wait_until 10 test -s url
-  resumes "$(grep -o '[0-9]*$' url)" 1000000
+  served_port=$(grep -o '[0-9]*$' url)
+}
+
+@test "a push that is killed in the middle of a chunk sends lay serve only the rest" {
+  serve_other 0
+  resumes "$served_port" 1000000
+}
+
+@test "a push whose lay serve is killed sends the next one only the rest" {
+  serve_other 0
+  start_proxy "$(swallow 1000000)" "$served_port"
+  export LAY_UPLOAD_CHUNK=4m
+  "$LAY" push -q --retry 0 app:1 "$proxy/killed/app:1" >/dev/null 2>&1 3>&- &
+  local push=$!
+  wait_until 20 eval '[ "$(grep -c PATCH requests)" = 3 ]'
+  kill -KILL "$served_pid"
+  wait "$served_pid" || true
+  kill -KILL "$push"  # it waits for the answer that the proxy withholds
+  wait "$push" || true
+  rm requests
+  serve_other "$served_port"
+  "$LAY" push -q app:1 "$proxy/killed/app:1" >/dev/null
+  echo "sent $(sent_bytes) of 20000000"
+  (($(sent_bytes) < 20100000 - 8388608))
+  "$LAY" --root "$world/served" fsck -q
+  [ -z "$(ls "$world/served/registry/uploads")" ]
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://localhost:$served_port/killed/app:1")" = "$digest" ]
 }
 
 @test "an upload that the registry has lost meanwhile is begun anew" {
