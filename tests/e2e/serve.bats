@@ -97,7 +97,7 @@ LACKING
   [ "$(status_of -u bob:other "$url/v2/")" = 200 ]
 }
 
-@test "rules say who may do what" {
+@test "G08: rules say who may do what" {
   layout
   users
   serve --htpasswd "$world/users" --allow 'ci:team/*:write' --allow '*:team/*:read' --allow 'anonymous:public/*:read'
@@ -112,7 +112,7 @@ LACKING
   [ "$(curl -s -u ci:s3cret:pw "$url/v2/_catalog")" = '{"repositories":["team/app"]}' ]
 }
 
-@test "anonymous pull and read-only" {
+@test "G08: anonymous pull and read-only" {
   layout
   users
   serve --htpasswd "$world/users" --anonymous-pull
@@ -124,7 +124,7 @@ LACKING
   [ "$(status_of -X POST "$url/v2/x/blobs/uploads/")" = 405 ]
 }
 
-@test "other machines are let in only with TLS and login, or when that is said" {
+@test "G07: other machines are let in only with TLS and login, or when that is said" {
   users
   refused 1 "other machines reach that" "$LAY" serve --listen 0.0.0.0:0
   refused 1 "other machines reach that" "$LAY" serve --listen 0.0.0.0:0 --htpasswd "$world/users"
@@ -134,7 +134,7 @@ LACKING
   refused 1 "serves this store already" "$LAY" serve --listen 127.0.0.1:0
 }
 
-@test "a web page cannot talk to it by another name" {
+@test "G07: a web page cannot talk to it by another name" {
   serve
   [ "$(status_of -H 'Host: evil.example' "$url/v2/")" = 403 ]
   [ "$(status_of -H 'Origin: http://evil.example' "$url/v2/")" = 403 ]
@@ -147,7 +147,35 @@ LACKING
   [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
 }
 
-@test "an upload goes on after the server was killed" {
+@test "G06: requests that come at once are answered in their order, an upload waits to be let in" {
+  serve --access-log none
+  local request='HTTP/1.1\r\nHost: localhost\r\n'
+  printf "GET /v2/ $request\r\nGET /v2/x/tags/list $request\r\nGET /healthz ${request}Connection: close\r\n\r\n" |
+    timeout 5 busybox nc 127.0.0.1 "${url##*:}" >"$world/answers"
+  [ "$(grep -ao 'HTTP/1.1 [0-9]*' "$world/answers" | cut -d' ' -f2 | paste -sd' ')" = '200 404 200' ]
+  [ "$(status_of -H 'Expect: 100-continue' -X POST --data-binary x "$url/v2/a/blobs/uploads/?digest=sha256:$(printf x |
+    sha256sum | cut -d' ' -f1)")" = 201 ]
+}
+
+@test "G06: more connections than there may be are turned away, and the others served" {
+  serve --access-log none --max-connections 8
+  local fd descriptors=()
+  for _ in {1..20}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/${url##*:}" && descriptors+=("$fd")
+  done
+  ! curl -sf -m 2 "$url/healthz" || return 1
+  for fd in "${descriptors[@]}"; do exec {fd}>&-; done
+  wait_until 10 curl -sf -m 2 "$url/healthz"
+}
+
+@test "G07: it listens on this machine alone unless it is told otherwise" {
+  has "$("$LAY" serve --help)" '127.0.0.1:5000'
+  serve --access-log none
+  curl -si "$url/v2/" | grep -qi '^X-Content-Type-Options: nosniff'
+  ! curl -si -X OPTIONS -H 'Access-Control-Request-Method: PUT' "$url/v2/" | grep -qi '^Access-Control-Allow' || return 1
+}
+
+@test "G05: an upload goes on after the server was killed" {
   serve
   head -c 3000000 /dev/urandom >"$world/blob"
   local digest place
@@ -240,7 +268,7 @@ LACKING
   ! grep -E 'libmicrohttpd|libgnutls|libcrypt\.so' "$world/trace"
 }
 
-@test "a header or a body that trickles in is cut off, a slow one is not" {
+@test "G06: a header or a body that trickles in is cut off, a slow one is not" {
   serve --idle-timeout 2s --access-log none
   local host='Host: localhost\r\n' place
   place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
@@ -253,7 +281,7 @@ LACKING
   [ "$("$here/trickle.py" "${url##*:}" "PATCH $place HTTP/1.1\r\n${host}Content-Length: 3000\r\n\r\n" 100 30)" = 202 ]
 }
 
-@test "a connection that waits for its next request is not taken for a slow one" {
+@test "G06: a connection that waits for its next request is not taken for a slow one" {
   serve --idle-timeout 20s --access-log none
   {
     printf 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n'
@@ -289,7 +317,7 @@ LACKING
   "$LAY" fsck -q
 }
 
-@test "an upload of one request whose client went away leaves nothing" {
+@test "G05: an upload of one request whose client went away leaves nothing" {
   serve --access-log none --idle-timeout 2s
   printf 'POST /v2/a/blobs/uploads/?digest=sha256:%064d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\nabc' 0 |
     timeout 1 busybox nc 127.0.0.1 "${url##*:}" || [ $? = 124 ]

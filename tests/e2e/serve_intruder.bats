@@ -24,11 +24,11 @@ intrude() {
 # With the one that asks.
 two_in_flight() { curl -s "$url/metrics" | grep -q 'in_flight [2-9]'; }
 
-@test "no name in from= leads to a blob of a repository that may not be read" { intrude mount; }
-@test "saying that a layer is elsewhere shows nobody's blob" { intrude foreign; }
-@test "nothing is added to an upload that has become a blob" { intrude append; }
+@test "G01: no name in from= leads to a blob of a repository that may not be read" { intrude mount; }
+@test "G03: saying that a layer is elsewhere shows nobody's blob" { intrude foreign; }
+@test "G05: nothing is added to an upload that has become a blob" { intrude append; }
 @test "indexes that name each other many times keep nobody waiting" { intrude maze; }
-@test "uploads that are only begun have a limit" { intrude starve --max-uploads 8; }
+@test "G05: uploads that are only begun have a limit" { intrude starve --max-uploads 8; }
 
 @test "durations that no clock can count, and limits of nothing, are refused" {
   for flags in "--keep-untagged 99999d" "--keep-uploads 99999999999999999999s" "--collect-every 0" \

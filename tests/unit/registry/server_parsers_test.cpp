@@ -47,7 +47,7 @@ TEST_CASE("a request's path is read from its end, so that a repository may have 
   CHECK(parse_request_target("/v2/a/blobs/uploads/?digest=sha256%3Aaa").parameter("digest") == "sha256:aa");
 }
 
-TEST_CASE("a path that breaks a grammar is refused before it can name a file", "[registry][server]") {
+TEST_CASE("G01: a path that breaks a grammar is refused before it can name a file", "[registry][server]") {
   for (const char* target :
        {"/v2/../etc/manifests/x", "/v2/%2e%2e/manifests/x", "/v2/a%2fb/manifests/x", "/v2/a//b/manifests/x",
         "/v2/A/manifests/x", "/v2/a\\b/manifests/x", "/v2/a/manifests/%00", "/v2/a/manifests/%zz",
@@ -88,7 +88,7 @@ TEST_CASE("an htpasswd file holds bcrypt hashes and nothing else", "[registry][s
   CHECK(test::error_of([] { parse_htpasswd("\nann"); }).message() == "line 2: expected USER:HASH");
 }
 
-TEST_CASE("a rule allows what it says and no more", "[registry][server]") {
+TEST_CASE("G08: a rule allows what it says and no more", "[registry][server]") {
   const AccessRules rules({parse_access_rule("ci:team/*:write"), parse_access_rule("*:team/*:read"),
                            parse_access_rule("anonymous:public/*:read")},
                           Right::none);
@@ -126,7 +126,7 @@ TEST_CASE("Basic credentials are taken apart at the first colon", "[registry][se
     CHECK(!parse_basic(header));
 }
 
-TEST_CASE("headers about which two readers could disagree are refused", "[registry][server]") {
+TEST_CASE("G06: headers about which two readers could disagree are refused", "[registry][server]") {
   using Lines = std::vector<std::pair<std::string, std::string>>;
   for (const Lines& lines : {Lines{{"Content-Length", "1"}, {"content-length", "2"}},
                              Lines{{"Content-Length", "1"}, {"Transfer-Encoding", "chunked"}},
