@@ -39,6 +39,14 @@ std::string location_of(const std::string& repository, const std::string& rest) 
   return "/v2/" + repository + "/" + rest;
 }
 
+std::string etag_of(const layerstore::Digest& digest) {
+  return '"' + digest.to_string() + '"';
+}
+
+bool is_known(const Request& request, const std::string& etag) {
+  return request.if_none_match == "*" || request.if_none_match.find(etag) != std::string::npos;
+}
+
 Response json_response(int status, const std::string& document, const std::string& content_type) {
   return {.status = status, .headers = {{"Content-Type", content_type}}, .body = document};
 }
@@ -52,8 +60,8 @@ Response error_response(const Refusal& refusal) {
   return response;
 }
 
-Api::Api(Registry& registry, AccessRules rules, bool is_read_only)
-    : registry_(registry), rules_(std::move(rules)), is_read_only_(is_read_only) {}
+Api::Api(Registry& registry, AccessRules rules, Writes writes)
+    : registry_(registry), rules_(std::move(rules)), writes_(writes) {}
 
 bool Api::may(const Request& request, const std::string& repository, Right right) const {
   return rules_.allows(request.user, repository, right);
@@ -66,7 +74,7 @@ void Api::require(const Request& request, Right right) const {
     throw Refusal(403, error_code::kDenied,
                   "user '" + *request.user + "' may not do this in repository '" + repository + "'");
   }
-  if (is_read_only_ && right > Right::read)
+  if (writes_ == Writes::refused && right > Right::read)
     throw Refusal(405, error_code::kUnsupported, "this registry is read-only");
 }
 

@@ -40,11 +40,14 @@ struct Registry {
   RepositoryLocks changing;
 };
 
+struct ParsedManifest;
+enum class Writes { accepted, refused };
+
 /// distribution-spec 1.1, apart from HTTP: what each request does to a registry.
 class Api {
  public:
-  /// `rules` says who may do what.
-  Api(Registry& registry, AccessRules rules, bool is_read_only);
+  /// `rules` says who may do what; with Writes::refused nobody may more than read.
+  Api(Registry& registry, AccessRules rules, Writes writes);
 
   /// Judges a request by its headers. Throws Refusal; 401 where credentials could help.
   Action begin(const Request& request);
@@ -83,7 +86,7 @@ class Api {
   Response get_manifest(const Request& request);
   Action receive_manifest(const Request& request);
   Response put_manifest(const Request& request, const std::string& bytes);
-  void require_parts(const std::string& repository, const std::string& bytes, ManifestRecord& record);
+  void require_parts(const std::string& repository, const ParsedManifest& parsed);
   bool is_nameable(const std::string& repository, const ManifestRecord& record);
   bool is_sound(const std::string& repository, const ManifestRecord& record, int depth,
                 std::set<layerstore::Digest>& seen);
@@ -93,12 +96,16 @@ class Api {
 
   Registry& registry_;
   const AccessRules rules_;
-  const bool is_read_only_;
+  const Writes writes_;
   std::atomic<std::uint64_t> manifest_memory_ = 0;
 };
 
 /// "/v2/<repository>/blobs/<digest>" and the like, as a Location.
 std::string location_of(const std::string& repository, const std::string& rest);
+/// The ETag of what has that digest.
+std::string etag_of(const layerstore::Digest& digest);
+/// Whether the client has it already, and asks only for another one (RFC 9110 section 13.1.2): 304.
+bool is_known(const Request& request, const std::string& etag);
 /// A JSON document.
 Response json_response(int status, const std::string& document, const std::string& content_type);
 /// An error document (distribution-spec "Error Codes").

@@ -12,11 +12,6 @@ using layerstore::Digest;
 
 constexpr const char* kBytes = "application/octet-stream";
 
-/// Whether a client that has `digest` already asks only for another one (RFC 9110 section 13.1.2).
-bool names_etag(const std::string& header, const std::string& etag) {
-  return header == "*" || header.find(etag) != std::string::npos;
-}
-
 std::string content_range(const ByteRange& range, std::uint64_t size) {
   return fmt::format("bytes {}-{}/{}", range.first, range.last, size);
 }
@@ -68,12 +63,12 @@ Response Api::get_blob(const Request& request) {
   if (!size)
     throw Refusal(404, error_code::kBlobUnknown,
                   "blob " + digest.to_string() + " is not in repository '" + repository + "'");
-  const std::string etag = fmt::format("\"{}\"", digest.to_string());
+  const std::string etag = etag_of(digest);
   Response response{.headers = {{"Docker-Content-Digest", digest.to_string()},
                                 {"ETag", etag},
                                 {"Accept-Ranges", "bytes"},
                                 {"Cache-Control", "max-age=31536000"}}};
-  if (!request.if_none_match.empty() && names_etag(request.if_none_match, etag)) {
+  if (is_known(request, etag)) {
     response.status = 304;
     return response;
   }

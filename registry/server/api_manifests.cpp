@@ -12,11 +12,19 @@
 
 namespace lay::registry::server {
 
-namespace {
-
 using layerstore::Descriptor;
 using layerstore::Digest;
 using layerstore::DocumentKind;
+
+/// What the document of a manifest is and refers to.
+struct ParsedManifest {
+  ManifestRecord record;
+  DocumentKind kind = DocumentKind::manifest;
+  std::optional<Descriptor> config;
+  std::vector<Descriptor> parts;  ///< layers, or the entries of an index
+};
+
+namespace {
 
 /// All that clients may have under way as manifests at once: 500 of 4 MiB would be 2 GB.
 constexpr std::uint64_t kManifestMemory = 32 * 1024 * 1024;
@@ -53,14 +61,6 @@ class ManifestBody {
   std::string bytes_;
 };
 
-/// What the document is and refers to; throws Refusal when it is no manifest.
-struct ParsedManifest {
-  ManifestRecord record;
-  DocumentKind kind = DocumentKind::manifest;
-  std::optional<Descriptor> config;
-  std::vector<Descriptor> parts;  ///< layers, or the entries of an index
-};
-
 void read_referrer(const std::string& bytes, ParsedManifest& parsed) {
   const Json json = parse_json(bytes, "manifest");
   if (const Json* subject = json_find(json, "subject"))
@@ -71,6 +71,7 @@ void read_referrer(const std::string& bytes, ParsedManifest& parsed) {
     parsed.record.artifact_type = parsed.config->media_type;
 }
 
+/// Throws Refusal when it is no manifest.
 ParsedManifest parse_document(const std::string& bytes, const std::string& content_type,
                               const Digest& digest) {
   ParsedManifest parsed{
@@ -151,9 +152,9 @@ Response Api::get_manifest(const Request& request) {
   const auto manifest = resolve(request.target.repository, reference);
   if (!manifest || !registry_.store.blobs().has(manifest->digest))
     throw unknown_manifest(request.target.repository, reference);
-  const std::string etag = fmt::format("\"{}\"", manifest->digest.to_string());
+  const std::string etag = etag_of(manifest->digest);
   Response response;
-  if (!request.if_none_match.empty() && request.if_none_match.find(etag) != std::string::npos)
+  if (is_known(request, etag))
     response.status = 304;
   else
     response = manifest_response(registry_.store.blobs(), *manifest);
@@ -174,35 +175,32 @@ Action Api::receive_manifest(const Request& request) {
 
 /// Everything the manifest refers to has to be in the repository, with the size that it says. `changing` is
 /// held. What only a local name leads to gets a link of its own, since that name may go.
-void Api::require_parts(const std::string& repository, const std::string& bytes, ManifestRecord& record) {
-  ParsedManifest parsed = parse_document(bytes, record.descriptor.media_type, record.descriptor.digest);
+void Api::require_parts(const std::string& repository, const ParsedManifest& parsed) {
   const auto missing = [&](const Digest& digest) {
     return Refusal(
         404, error_code::kManifestBlobUnknown,
         "the manifest refers to " + digest.to_string() + ", which is not in repository '" + repository + "'");
   };
-  if (parsed.kind == DocumentKind::manifest) {
-    std::vector<Descriptor> blobs = parsed.parts;
-    std::erase_if(
-        blobs, [](const Descriptor& layer) { return layerstore::media_type::is_foreign(layer.media_type); });
-    blobs.push_back(*parsed.config);
-    for (const Descriptor& blob : blobs) {
-      const auto size = registry_.store.blobs().size(blob.digest);
-      if (!size || !is_visible(repository, blob.digest)) throw missing(blob.digest);
-      require_size(blob, size);
-      if (!registry_.repositories.has_blob(repository, blob.digest))
-        registry_.repositories.link_blob(repository, blob.digest);
-    }
-    parsed.record.has_sound_config = can_read_config(registry_.store.blobs(), *parsed.config);
-  } else {
+  if (parsed.kind == DocumentKind::index) {
     for (const Descriptor& entry : parsed.parts) {
       const auto found = resolve(repository, entry.digest.to_string());
       const auto size = found ? registry_.store.blobs().size(entry.digest) : std::nullopt;
       if (!size) throw missing(entry.digest);
       require_size(entry, size);
     }
+    return;
   }
-  record = std::move(parsed.record);
+  std::vector<Descriptor> blobs = parsed.parts;
+  std::erase_if(blobs,
+                [](const Descriptor& layer) { return layerstore::media_type::is_foreign(layer.media_type); });
+  blobs.push_back(*parsed.config);
+  for (const Descriptor& blob : blobs) {
+    const auto size = registry_.store.blobs().size(blob.digest);
+    if (!size || !is_visible(repository, blob.digest)) throw missing(blob.digest);
+    require_size(blob, size);
+    if (!registry_.repositories.has_blob(repository, blob.digest))
+      registry_.repositories.link_blob(repository, blob.digest);
+  }
 }
 
 /// Whether all of an index can be read, whatever it is of: a collection of the store would stop at what
@@ -259,18 +257,20 @@ Response Api::put_manifest(const Request& request, const std::string& bytes) {
   if (wanted && *wanted != digest)
     throw Refusal(400, error_code::kDigestInvalid,
                   "the manifest is " + digest.to_string() + ", expected " + wanted->to_string());
-  ManifestRecord record = parse_document(bytes, request.content_type, digest).record;
+  ParsedManifest parsed = parse_document(bytes, request.content_type, digest);
 
   const FileLock adding = registry_.store.share();
   {
     const auto lock = registry_.changing.hold(repository);
-    require_parts(repository, bytes, record);  // nothing is stored of what is refused
+    require_parts(repository, parsed);  // nothing is stored of what is refused
   }
   layerstore::BlobWriter writer = registry_.store.blobs().begin(digest.algorithm());
   writer.write(std::as_bytes(std::span(bytes)));
   writer.commit();
   const auto lock = registry_.changing.hold(repository);
-  require_parts(repository, bytes, record);  // again: a part may have been deleted while the disk was synced
+  require_parts(repository, parsed);  // again: a part may have been deleted while the disk was synced
+  ManifestRecord& record = parsed.record;
+  if (parsed.config) record.has_sound_config = can_read_config(registry_.store.blobs(), *parsed.config);
   registry_.repositories.put_manifest(repository, record);
   if (!by_digest) set_tag(repository, reference, record);
 

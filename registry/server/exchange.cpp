@@ -42,11 +42,11 @@ Exchange::~Exchange() = default;
 template <class Work>
 MHD_Result Exchange::elsewhere(MHD_Connection* connection, WorkerPool& pool, Work work) {
   stage_ = Stage::working;
-  service_.clients.set_working(connection, true);
+  service_.clients.work_begun(connection);
   microhttpd().suspend_connection(connection);
   pool.add([&clients = service_.clients, connection, work = std::move(work)] {
     work();
-    clients.set_working(connection, false);
+    clients.work_ended(connection);
     microhttpd().resume_connection(connection);
   });
   return MHD_YES;

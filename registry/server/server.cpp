@@ -146,7 +146,7 @@ struct Server::Parts {
             .names = ImageNames(store, name, options.only_pushed ? LocalNames::hidden : LocalNames::served),
             .uploads = Uploads(folder, options.max_uploads),
             .changing = {}},
-        api(registry, rules_of(options), options.read_only),
+        api(registry, rules_of(options), options.read_only ? Writes::refused : Writes::accepted),
         authenticator(options.htpasswd, options.report),
         clients(
             {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace lay::registry::server {
 
@@ -75,22 +76,28 @@ void SlowClients::set_working(MHD_Connection* connection, bool is_working) {
   found->second.looked = steady_clock::now();
 }
 
-/// Called again and again; looks once in each window. A connection that waits for a request without a byte of
-/// it is not slow but idle, which libmicrohttpd sees.
-bool SlowClients::is_slow(Client& client) const {
+void SlowClients::work_begun(MHD_Connection* connection) {
+  set_working(connection, true);
+}
+
+void SlowClients::work_ended(MHD_Connection* connection) {
+  set_working(connection, false);
+}
+
+/// Looks at a client once in each window, and says then whether it is to be cut. A connection that waits for
+/// a request without a byte of it is not slow but idle, which libmicrohttpd sees.
+bool SlowClients::judge(Client& client) const {
   const auto now = steady_clock::now();
   const milliseconds window = client.in_request ? limits_.window : limits_.header;
   if (client.is_working || now - client.looked < window) return false;
   client.looked = now;
   const Moved moved = moved_on(client.socket);
   if (!client.in_request) {
-    const bool had_begun = client.has_begun;
-    client.has_begun = moved.in > client.moved;
+    const bool had_begun = std::exchange(client.has_begun, moved.in > client.moved);
     return had_begun;
   }
-  const std::uint64_t gained = moved.in + moved.out - client.moved;
-  client.moved += gained;
-  return gained * 1000 < kBytesPerSecond * static_cast<std::uint64_t>(window.count());
+  const std::uint64_t before = std::exchange(client.moved, moved.in + moved.out);
+  return (client.moved - before) * 1000 < kBytesPerSecond * static_cast<std::uint64_t>(window.count());
 }
 
 void SlowClients::work() {
@@ -98,7 +105,7 @@ void SlowClients::work() {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, pause, [this] { return is_ending_; }))
     for (auto& [connection, client] : clients_)
-      if (is_slow(client)) ::shutdown(client.socket, SHUT_RDWR);  // its thread sees the end, and closes it
+      if (judge(client)) ::shutdown(client.socket, SHUT_RDWR);  // its thread sees the end, and closes it
 }
 
 }  // namespace lay::registry::server

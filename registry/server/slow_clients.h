@@ -32,8 +32,9 @@ class SlowClients {
   void closed(MHD_Connection* connection);
   void request_begun(MHD_Connection* connection);  ///< its header is whole
   void request_ended(MHD_Connection* connection);
-  /// Whether the client is waiting for the server. From any thread.
-  void set_working(MHD_Connection* connection, bool is_working);
+  // The client is waiting for the server. From any thread.
+  void work_begun(MHD_Connection* connection);
+  void work_ended(MHD_Connection* connection);
 
  private:
   struct Client {
@@ -45,8 +46,9 @@ class SlowClients {
     std::chrono::steady_clock::time_point looked = std::chrono::steady_clock::now();
   };
 
+  void set_working(MHD_Connection* connection, bool is_working);
   void work();
-  bool is_slow(Client& client) const;
+  bool judge(Client& client) const;
 
   const Limits limits_;
   std::mutex mutex_;

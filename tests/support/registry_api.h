@@ -26,7 +26,8 @@ class RegistryApi {
                                                        registry::server::LocalNames::served),
                  .uploads = registry::server::Uploads(folder_, max_uploads),
                  .changing = {}},
-        api_(registry, registry::server::AccessRules({}, registry::server::Right::remove), false) {}
+        api_(registry, registry::server::AccessRules({}, registry::server::Right::remove),
+             registry::server::Writes::accepted) {}
 
   registry::server::Response request(const std::string& method, const std::string& target,
                                      const std::string& body = "", const std::string& content_type = "",
