@@ -177,10 +177,23 @@ bool Uploads::drop_idle() {
     if (!upload->is_claimed_ && !upload->is_over_ && upload->size_ == 0 && upload->used_ < limit &&
         (!oldest || upload->used_ < oldest->used_))
       oldest = upload;
-  if (!oldest) return false;
+  if (!oldest) return drop_forgotten();
   oldest->is_over_ = true;
   remove(oldest->id_);
   return true;
+}
+
+/// As drop_idle(), of an earlier server's sessions: any of those will do.
+bool Uploads::drop_forgotten() {
+  const auto limit = std::chrono::system_clock::now() - idle_;
+  for (const std::string& id : list_visible_names(folder_)) {
+    if (known_.contains(id)) continue;
+    const auto data = sys::try_stat_at(folder_, id + "/" + kData);
+    if ((data && data->st_size > 0) || !is_older(folder_, id, limit)) continue;
+    remove(id);
+    return true;
+  }
+  return false;
 }
 
 /// A session of an earlier server; null when there is none or it was being made.

@@ -99,6 +99,7 @@ class Uploads {
   std::shared_ptr<Upload> find(const std::string& id, const std::string& repository);
   std::shared_ptr<Upload> load(const std::string& id);
   bool drop_idle();
+  bool drop_forgotten();
   void remove(const std::string& id);
 
   UniqueFd folder_;

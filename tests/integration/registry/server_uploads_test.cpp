@@ -102,4 +102,25 @@ TEST_CASE("when too many uploads are open, the one that holds nothing and was id
   CHECK_THROWS_AS(uploads.begin("a", algorithm), server::Refusal);
 }
 
+TEST_CASE("uploads that were only begun when the server ended give way to others too", "[registry][server]") {
+  const test::TempFolder folder;
+  const auto algorithm = layerstore::DigestAlgorithm::sha256;
+  const std::string text = "x";
+  std::string holding;
+  {
+    server::Uploads before(folder.fd(), 3, std::chrono::seconds(0));
+    const server::UploadClaim claim = before.begin("a", algorithm);
+    claim->write(std::as_bytes(std::span(text)));
+    holding = claim->id();
+    before.begin("a", algorithm);
+    before.begin("a", algorithm);
+  }
+  server::Uploads uploads(folder.fd(), 3, std::chrono::seconds(0));
+  const server::UploadClaim first = uploads.begin("b", algorithm);
+  const server::UploadClaim second = uploads.begin("b", algorithm);
+  CHECK_THROWS_AS(uploads.begin("b", algorithm), server::Refusal);
+  CHECK(uploads.count() == 3);
+  CHECK(uploads.size_of(holding, "a") == 1);
+}
+
 }  // namespace lay::registry
