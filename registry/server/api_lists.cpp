@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <vector>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -38,14 +38,19 @@ std::string next_link(const std::string& path, std::size_t n, const std::string&
   return fmt::format("<{}?n={}&last={}{}>; rel=\"next\"", path, n, percent_encode(last), more);
 }
 
-/// distribution-spec "Listing Tags": those behind `last`, at most `n`.
-Page page_of(const std::set<std::string>& all, const Request& request, const std::string& path,
-             std::size_t n) {
-  Page page;
-  auto next = all.upper_bound(request.target.parameter("last"));
-  if (request.target.parameter("last").empty()) next = all.begin();
-  for (; next != all.end() && page.entries.size() < n; ++next) page.entries.push_back(*next);
-  if (next != all.end() && n > 0) page.link = next_link(path, n, page.entries.back());
+/// distribution-spec "Listing Tags": of `all`, in any order and some twice, those behind `last`, at most `n`.
+Page page_of(std::vector<std::string> all, const Request& request, const std::string& path, std::size_t n) {
+  const std::string last = request.target.parameter("last");
+  std::erase_if(all, [&](const std::string& name) { return name <= last; });
+  // One more tells whether there is another page; only what may be on this one is put in order
+  const auto sorted = std::min<std::size_t>(all.size(), 2 * (n + 1));
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(sorted), all.end());
+  all.resize(sorted);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  Page page{.entries = std::move(all)};
+  const bool has_more = page.entries.size() > n;
+  page.entries.resize(std::min(n, page.entries.size()));
+  if (has_more && n > 0) page.link = next_link(path, n, page.entries.back());
   return page;
 }
 
@@ -65,22 +70,21 @@ Json referrer_descriptor(const ManifestRecord& record) {
 
 Response Api::list_tags(const Request& request) {
   const std::string& repository = request.target.repository;
-  std::set<std::string> tags;
-  for (std::string& tag : registry_.names.tags(repository)) tags.insert(std::move(tag));
-  for (std::string& tag : registry_.repositories.tags(repository)) tags.insert(std::move(tag));
+  std::vector<std::string> tags = registry_.names.tags(repository);
   if (tags.empty() && !registry_.repositories.exists(repository))
     throw Refusal(404, error_code::kNameUnknown, "there is no repository '" + repository + "'");
+  for (std::string& tag : registry_.repositories.tags_behind(repository, request.target.parameter("last")))
+    tags.push_back(std::move(tag));
   const Page page =
-      page_of(tags, request, location_of(repository, "tags/list"), page_size(request, kMaxPage));
+      page_of(std::move(tags), request, location_of(repository, "tags/list"), page_size(request, kMaxPage));
   return list_response(Json{{"name", repository}, {"tags", page.entries}}, page);
 }
 
 Response Api::list_repositories(const Request& request) {
-  std::set<std::string> all;
-  for (std::string& name : registry_.names.repositories()) all.insert(std::move(name));
-  for (std::string& name : registry_.repositories.list()) all.insert(std::move(name));
+  std::vector<std::string> all = registry_.names.repositories();
+  for (std::string& name : registry_.repositories.list()) all.push_back(std::move(name));
   std::erase_if(all, [&](const std::string& name) { return !may(request, name, Right::read); });
-  const Page page = page_of(all, request, "/v2/_catalog", page_size(request, kCatalogPage));
+  const Page page = page_of(std::move(all), request, "/v2/_catalog", page_size(request, kCatalogPage));
   return list_response(Json{{"repositories", page.entries}}, page);
 }
 

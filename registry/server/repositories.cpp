@@ -267,6 +267,17 @@ std::vector<std::string> Repositories::tags(const std::string& repository) const
   return folder ? list_visible_names(*folder) : std::vector<std::string>{};
 }
 
+std::vector<std::string> Repositories::tags_behind(const std::string& repository,
+                                                   const std::string& last) const {
+  std::vector<std::string> result;
+  if (const auto folder = try_open_part(repository, kTags))
+    visit_names(*folder, [&](std::string_view name) {
+      if (name > last && !name.starts_with('.')) result.emplace_back(name);
+      return true;
+    });
+  return result;
+}
+
 std::set<Digest> blobs_needed_by(const UniqueFd& registry_folder) {
   std::set<Digest> needed;
   const auto repositories = try_open_dir(registry_folder, kRepositories);

@@ -75,6 +75,8 @@ class Repositories {
   void put_tag(const std::string& repository, const std::string& tag, const TagRecord& record) const;
   bool remove_tag(const std::string& repository, const std::string& tag) const;
   std::vector<std::string> tags(const std::string& repository) const;
+  /// Those behind `last`, in no order: of very many tags a page needs few.
+  std::vector<std::string> tags_behind(const std::string& repository, const std::string& last) const;
 
  private:
   UniqueFd open_part(const std::string& repository, const std::string& part) const;
