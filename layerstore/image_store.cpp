@@ -1,12 +1,15 @@
 #include "layerstore/image_store.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "annotations.h"
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "layerstore/rename_images.h"
 #include "store_file.h"
 
 namespace lay::layerstore {
@@ -143,6 +146,32 @@ bool ImageStore::remove(const std::string& name) const {
   put_entries(json, std::move(entries));
   write_index(root_, json);
   return true;
+}
+
+void rename_images(const Store& store,
+                   const std::function<std::optional<std::string>(const std::string& name)>& new_name) {
+  const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
+  const FileLock lock = FileLock::acquire(root, kLockFile, LockMode::exclusive);
+  Json json = read_index(root);
+  std::vector<Entry> renamed;
+  std::vector<Entry> others;
+  std::set<std::string> taken;
+  for (Entry& entry : take_entries(json)) {
+    const auto name = entry.name.empty() ? std::nullopt : new_name(entry.name);
+    if (!name) {
+      others.push_back(std::move(entry));
+      continue;
+    }
+    require_name(*name);
+    entry.json["annotations"][kRefName] = *name;
+    entry.name = *name;
+    if (taken.insert(*name).second) renamed.push_back(std::move(entry));
+  }
+  if (renamed.empty()) return;
+  std::erase_if(others, [&](const Entry& entry) { return taken.contains(entry.name); });
+  std::move(others.begin(), others.end(), std::back_inserter(renamed));
+  put_entries(json, std::move(renamed));
+  write_index(root, json);
 }
 
 }  // namespace lay::layerstore

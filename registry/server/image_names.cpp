@@ -6,6 +6,7 @@
 #include "base/syscalls.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
+#include "layerstore/rename_images.h"
 #include "registry/reference.h"
 #include "server/request_target.h"
 
@@ -183,13 +184,11 @@ bool ImageNames::remove(const std::string& repository, const std::string& tag) {
 
 void ImageNames::rename_from(const std::string& authority) {
   if (authority == authority_) return;
-  for (const layerstore::NamedImage& named : store_.images().list()) {
-    if (!named.name.starts_with(authority + "/")) continue;
-    const auto name = split_name(std::string_view(named.name).substr(authority.size() + 1));
-    if (!name) continue;
-    store_.images().put(name_of(name->repository, name->tag), named.manifest);  // full or not: one goes
-    store_.images().remove(named.name);
-  }
+  layerstore::rename_images(store_, [&](const std::string& old) -> std::optional<std::string> {
+    if (!old.starts_with(authority + "/")) return std::nullopt;
+    const auto name = split_name(std::string_view(old).substr(authority.size() + 1));
+    return name ? std::optional(name_of(name->repository, name->tag)) : std::nullopt;
+  });
 }
 
 }  // namespace lay::registry::server

@@ -54,4 +54,24 @@ TEST_CASE("a repository takes more tags than the store has room for names", "[re
   }
 }
 
+TEST_CASE("the names follow a registry that gets another one, in one change", "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const std::string manifest = api.push_parts("team/app");
+  for (const char* tag : {"1", "2"}) REQUIRE(api.put_manifest("team/app", tag, manifest).status == 201);
+  const auto descriptor = *temp.store.images().find("localhost:5000/team/app:1");
+  for (const char* name : {"localhost:5000/team/app:1:x", "localhost:50001/team/app:1", "mine:1"})
+    temp.store.images().put(name, descriptor);
+  temp.store.images().put(
+      "new.example/team/app:2",
+      {.media_type = descriptor.media_type, .digest = layerstore::digest_of("old"), .size = 3});
+  server::ImageNames names(temp.store, "new.example", server::LocalNames::served);
+  names.rename_from("localhost:5000");
+  std::vector<std::string> found;
+  for (const auto& named : temp.store.images().list()) found.push_back(named.name);
+  CHECK(found == std::vector<std::string>{"localhost:5000/team/app:1:x", "localhost:50001/team/app:1",
+                                          "mine:1", "new.example/team/app:1", "new.example/team/app:2"});
+  CHECK(names.find("team/app", "2")->digest == layerstore::digest_of(manifest));
+}
+
 }  // namespace lay::registry
