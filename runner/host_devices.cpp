@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/list_names.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 

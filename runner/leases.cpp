@@ -9,8 +9,8 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/json.h"
-#include "base/list_names.h"
 #include "base/syscalls.h"
 #include "network_names.h"
 
