@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <functional>
 #include <memory>
@@ -67,7 +68,8 @@ void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
 /// naming its flag.
 void enable_v2_controllers(const UniqueFd& dir) {
   for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' ')) {
-    if (controller != "memory" && controller != "cpu" && controller != "pids") continue;
+    constexpr std::array kUsed{"memory", "cpu", "cpuset", "pids"};
+    if (std::find(kUsed.begin(), kUsed.end(), controller) == kUsed.end()) continue;
     try {
       write_group_file(dir, "cgroup.subtree_control", fmt::format("+{}", controller));
     } catch (const Error&) {

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -59,19 +61,66 @@ std::string swap_text(std::int64_t total, std::optional<std::int64_t> memory, Cg
   return std::to_string(swap);
 }
 
+/// Writes each, in the other order when the kernel refuses the first: v1 wants a sum of memory and swap that
+/// is never less than the memory, before and after each write.
+void write_both(const UniqueFd& dir, const std::pair<const char*, std::string>& memory,
+                const std::pair<const char*, std::string>& swap) {
+  try {
+    write_group_file(dir, memory.first, memory.second);
+  } catch (const Error& error) {
+    if (error.error_number() != EINVAL) throw;
+    write_group_file(dir, swap.first, swap.second);
+    return write_group_file(dir, memory.first, memory.second);
+  }
+  write_group_file(dir, swap.first, swap.second);
+}
+
 void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   constexpr const char* kV1Swap = "memory.memsw.limit_in_bytes";
-  if (resources.memory_limit) {
-    const Place place = require_place(groups, "memory", "--memory", "memory.limit_in_bytes", "memory.max");
-    write_group_file(place.dir, place.version == CgroupVersion::v1 ? "memory.limit_in_bytes" : "memory.max",
-                     limit_text(*resources.memory_limit, place.version));
+  if (!resources.memory_limit && !resources.memory_swap) return;
+  const Place place = require_place(groups, "memory", "--memory", "memory.limit_in_bytes", "memory.max");
+  const bool is_v1 = place.version == CgroupVersion::v1;
+  const char* const memory_file = is_v1 ? "memory.limit_in_bytes" : "memory.max";
+  const std::string memory = limit_text(resources.memory_limit.value_or(-1), place.version);
+  const std::optional<Place> swap_place = find_place(groups, "memory", kV1Swap, "memory.swap.max");
+  if (!resources.memory_swap || !swap_place) return write_group_file(place.dir, memory_file, memory);
+  const std::string swap = swap_text(*resources.memory_swap, resources.memory_limit, place.version);
+  write_both(place.dir, {memory_file, memory}, {is_v1 ? kV1Swap : "memory.swap.max", swap});
+}
+
+void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+  if (!resources.memory_reservation) return;
+  const Place place =
+      require_place(groups, "memory", "--memory-reservation", "memory.soft_limit_in_bytes", "memory.low");
+  write_group_file(place.dir,
+                   place.version == CgroupVersion::v1 ? "memory.soft_limit_in_bytes" : "memory.low",
+                   std::to_string(*resources.memory_reservation));
+}
+
+/// v1's 2 to 262144 in v2's 1 to 10000, as runc's and crun's users know it.
+std::uint64_t weight_of(std::uint64_t shares) {
+  return 1 + (shares - 2) * 9999 / 262142;
+}
+
+void set_cpu_shares(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+  if (!resources.cpu_shares) return;
+  const Place place = require_place(groups, "cpu", "--cpu-shares", "cpu.shares", "cpu.weight");
+  if (place.version == CgroupVersion::v1)
+    return write_group_file(place.dir, "cpu.shares", std::to_string(*resources.cpu_shares));
+  write_group_file(place.dir, "cpu.weight", std::to_string(weight_of(*resources.cpu_shares)));
+}
+
+void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const char* file,
+                const std::string& list) {
+  if (list.empty()) return;
+  const Place place = require_place(groups, "cpuset", flag, file, file);
+  try {
+    write_group_file(place.dir, file, list);
+  } catch (Error& error) {
+    error.add_context(fmt::format("{} '{}'", flag, printable(list)));
+    error.with_hint("lscpu shows the processors and memory nodes of this machine");
+    throw;
   }
-  if (!resources.memory_swap) return;
-  // After the memory limit: v1 refuses a sum smaller than it.
-  const std::optional<Place> place = find_place(groups, "memory", kV1Swap, "memory.swap.max");
-  if (!place) return;
-  write_group_file(place->dir, place->version == CgroupVersion::v1 ? kV1Swap : "memory.swap.max",
-                   swap_text(*resources.memory_swap, resources.memory_limit, place->version));
 }
 
 void set_cpu(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -113,7 +162,11 @@ std::string format_device_rule(const DeviceRule& rule) {
 
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   set_memory(groups, resources);
+  set_memory_reservation(groups, resources);
   set_cpu(groups, resources);
+  set_cpu_shares(groups, resources);
+  set_cpuset(groups, "--cpuset-cpus", "cpuset.cpus", resources.cpus);
+  set_cpuset(groups, "--cpuset-mems", "cpuset.mems", resources.mems);
   set_pids(groups, resources);
   set_devices(groups, resources);
 }

@@ -71,6 +71,15 @@ void Container::save_state(const ContainerState& state) const {
   });
 }
 
+void Container::save_resources(const Resources& resources) {
+  Spec spec = config_.spec;
+  spec.linux_.resources = resources;
+  AtomicFile file(dir_, "config.json");
+  file.write(dump_json(to_json(spec)));
+  is_ephemeral() ? file.publish() : file.commit();
+  config_.spec = std::move(spec);
+}
+
 std::optional<FileLock> Container::try_lock() const {
   if (first_lock_) return std::exchange(first_lock_, std::nullopt);
   return take_run_lock(dir_);

@@ -69,6 +69,7 @@ class Run {
                      .terminal = container_.config().spec.process.terminal,
                      .log = log_ ? &*log_ : nullptr});
     state_.exit_code = launched_->process.wait();
+    state_.oom_killed = launched_->cgroup.oom_kills() > 0;
     launched_.reset();
     if (log_) state_.error = log_->failure();
     save_end();

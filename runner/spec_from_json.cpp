@@ -146,8 +146,12 @@ std::vector<DeviceRule> parse_device_rules(const Json& resources) {
 Resources parse_resources(const Json& json) {
   return {.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
           .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
+          .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
           .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
           .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
+          .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
+          .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
+          .mems = json_string_or(part(json, "cpu"), "mems", {}),
           .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
           .devices = parse_device_rules(json)};
 }

@@ -75,6 +75,10 @@ Json to_json(const Resources& resources) {
   Json json{{"devices", list_of(resources.devices)}};
   if (resources.memory_limit) json["memory"]["limit"] = *resources.memory_limit;
   if (resources.memory_swap) json["memory"]["swap"] = *resources.memory_swap;
+  if (resources.memory_reservation) json["memory"]["reservation"] = *resources.memory_reservation;
+  if (resources.cpu_shares) json["cpu"]["shares"] = *resources.cpu_shares;
+  if (!resources.cpus.empty()) json["cpu"]["cpus"] = resources.cpus;
+  if (!resources.mems.empty()) json["cpu"]["mems"] = resources.mems;
   if (resources.cpu_quota) json["cpu"]["quota"] = *resources.cpu_quota;
   if (resources.cpu_period) json["cpu"]["period"] = *resources.cpu_period;
   if (resources.pids_limit) json["pids"]["limit"] = *resources.pids_limit;

@@ -59,6 +59,7 @@ int command_save(const Context& context, const Arguments& arguments);
 int command_serve(const Context& context, const Arguments& arguments);
 int command_start(const Context& context, const Arguments& arguments);
 int command_stop(const Context& context, const Arguments& arguments);
+int command_update(const Context& context, const Arguments& arguments);
 int command_pause(const Context& context, const Arguments& arguments);
 int command_unpause(const Context& context, const Arguments& arguments);
 int command_tag(const Context& context, const Arguments& arguments);

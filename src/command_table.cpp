@@ -42,6 +42,7 @@ constexpr std::array kCommands{
     Command{"start", "container start", "start stopped containers again", 125, command_start, kUnwind},
     Command{"stop", "container stop", "stop containers", 1, command_stop, kEnd},
     Command{"kill", "container kill", "send a signal to containers", 1, command_kill, kEnd},
+    Command{"update", "container update", "change the limits of containers", 1, command_update, kEnd},
     Command{"pause", "container pause", "let containers stand still", 1, command_pause, kEnd},
     Command{"unpause", "container unpause", "let paused containers go on", 1, command_unpause, kEnd},
     Command{"wait", "container wait", "wait until containers end and print their exit codes", 1, command_wait,

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cmath>
 #include <filesystem>
 
 #include "base/error.h"
@@ -15,9 +14,7 @@ namespace lay::cli {
 
 namespace {
 
-constexpr std::uint64_t kCpuPeriod = 100'000;    // microseconds, the kernel's and the peers' default
-constexpr std::int64_t kDefaultPids = 2048;      // podman's default: a fork bomb stays inside
-constexpr std::uint64_t kLeastMemory = 6 << 20;  // docker's minimum: less cannot start a process
+constexpr std::int64_t kDefaultPids = 2048;  // podman's default: a fork bomb stays inside
 constexpr std::size_t kIdBytes = 32;
 
 const std::string kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -45,26 +42,6 @@ std::vector<std::string> plan_environment(const layerstore::RunDefaults& image, 
     if (entry.find('=') != std::string::npos) set_environment(env, entry);
   for (const std::string& setting : options.env) set_environment(env, setting);
   return env;
-}
-
-void plan_resources(const RunOptions& options, runner::Resources& resources) {
-  if (options.memory) {
-    const auto bytes = parse_size(*options.memory);
-    if (!bytes || *bytes < kLeastMemory)
-      throw Error::make(Errc::invalid, "--memory '{}' is no size of at least 6m", printable(*options.memory))
-          .with_hint("--memory 256m");
-    resources.memory_limit = static_cast<std::int64_t>(*bytes);
-    resources.memory_swap = *resources.memory_limit * 2;  // as docker: as much swap as memory
-  }
-  if (options.cpus) {
-    if (!(*options.cpus >= 0.01) || *options.cpus > 10'000)
-      throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", *options.cpus)
-          .with_hint("--cpus 1.5");
-    resources.cpu_period = kCpuPeriod;
-    resources.cpu_quota = std::llround(*options.cpus * static_cast<double>(kCpuPeriod));
-  }
-  const std::int64_t pids = options.pids_limit.value_or(kDefaultPids);
-  if (pids > 0) resources.pids_limit = pids;  // 0 and -1: no limit, as docker
 }
 
 std::string host_name() {
@@ -155,7 +132,8 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
         .with_hint("-w /path");
   options.isolation.apply(spec);
   for (const std::string& volume : options.volumes) spec.mounts.push_back(parse_volume(volume));
-  plan_resources(options, spec.linux_.resources);
+  spec.linux_.resources.pids_limit = kDefaultPids;
+  options.resources.apply(spec.linux_.resources);
   return config;
 }
 

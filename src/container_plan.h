@@ -6,6 +6,7 @@
 
 #include "isolation_flags.h"
 #include "layerstore/image_config.h"
+#include "resource_flags.h"
 #include "runner/container.h"
 
 namespace lay::cli {
@@ -23,9 +24,7 @@ struct RunOptions {
   std::optional<std::string> user;
   std::string hostname;
   std::string network = "bridge";
-  std::optional<std::string> memory;
-  std::optional<double> cpus;
-  std::optional<std::int64_t> pids_limit;
+  ResourceFlags resources;
   std::optional<std::string> stop_signal;
   std::optional<unsigned> stop_timeout;
   IsolationFlags isolation;

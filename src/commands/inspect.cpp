@@ -53,6 +53,7 @@ Json describe(const runner::Container& container) {
         {"Paused", is_paused},
         {"Pid", state.pid},
         {"ExitCode", state.exit_code},
+        {"OOMKilled", state.oom_killed},
         {"Error", state.error},
         {"StartedAt", state.started ? format_time(*state.started) : ""},
         {"FinishedAt", state.finished ? format_time(*state.finished) : ""}}},

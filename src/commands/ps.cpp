@@ -26,7 +26,7 @@ std::string describe_status(const runner::ContainerState& state) {
     case runner::Status::running:
       return state.started ? "Up since " + format_age(*state.started, now) : "Up";
     case runner::Status::exited:
-      return fmt::format("Exited ({}) {}", state.exit_code,
+      return fmt::format("Exited ({}{}) {}", state.exit_code, state.oom_killed ? ", out of memory" : "",
                          state.finished ? format_age(*state.finished, now) : "");
     case runner::Status::created:
       return state.error.empty() ? "Created" : "Created (" + printable(state.error) + ")";

@@ -38,10 +38,7 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   parser.add_option("--network,--net", options.network, "bridge (default), none, host, container:NAME")
       ->type_name("MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
-  parser.add_option("-m,--memory", options.memory, "most memory: 256m, 1g")->type_name("SIZE");
-  parser.add_option("--cpus", options.cpus, "most processors: 1.5")->type_name("N");
-  parser.add_option("--pids-limit", options.pids_limit, "most processes (2048); -1: no limit")
-      ->type_name("N");
+  options.resources.add_to(parser);
   options.isolation.add_to(parser);
 }
 

@@ -254,3 +254,53 @@ counted() { "$LAY" logs kept | tail -n 1; }
   "$LAY" rm -f kept
   [ -z "$("$LAY" ps -aq)" ]
 }
+
+# group_file NAME...: what the first of these files says in a cgroup of the container named kept.
+group_file() {
+  local id name
+  id=$("$LAY" inspect -f '{{.Id}}' kept)
+  for name in "$@"; do
+    find /sys/fs/cgroup -path "*/lay/$id/$name" -exec cat {} + -quit
+  done | head -n 1
+}
+
+# processors: those that the container named kept may use.
+processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/ {print $2}'; }
+
+@test "limits of a running container change at once, and stay after start" {
+  "$LAY" run -d --name kept --network none -m 64m --cpuset-cpus 0 --cpu-shares 512 --memory-reservation 32m small sleep 1000 >/dev/null
+  [ "$(processors)" = 0 ]
+  [ "$(group_file memory.limit_in_bytes memory.max)" = 67108864 ]
+  [ "$(group_file memory.soft_limit_in_bytes memory.low)" = 33554432 ]
+  [[ $(group_file cpu.shares cpu.weight) =~ ^(512|20)$ ]]
+  [ "$("$LAY" update -m 256m --cpuset-cpus 0-1 --cpus 0.5 --pids-limit 7 --cpu-shares 2048 kept)" = kept ]
+  check() {
+    [ "$(processors)" = 0-1 ]
+    [ "$(group_file memory.limit_in_bytes memory.max)" = 268435456 ]
+    [[ $(group_file cpu.cfs_quota_us cpu.max) =~ ^50000 ]]
+    [ "$(group_file pids.max)" = 7 ]
+    [[ $(group_file cpu.shares cpu.weight) =~ ^(2048|79)$ ]]
+  }
+  check
+  "$LAY" update -m 32m kept
+  [ "$(group_file memory.limit_in_bytes memory.max)" = 33554432 ]
+  "$LAY" update -m 256m kept
+  "$LAY" stop -t 0 kept
+  "$LAY" start kept
+  check
+  refused 1 "--cpuset-cpus '0-99'" "$LAY" update -m 128m --cpuset-cpus 0-99 kept
+  check # the old ones stay, the memory too
+  refused 1 "is less than --memory" "$LAY" update -m 128m --memory-swap 64m kept
+  refused 1 "no list of numbers" "$LAY" update --cpuset-cpus all kept
+  refused 125 "not between 2 and" "$LAY" run --rm --cpu-shares 1 small true
+}
+
+@test "who is killed for want of memory is shown as such" {
+  run "$LAY" run --name kept --network none -m 16m --memory-swap 16m small sh -c 'x=$(yes | head -c 100000000); echo had it'
+  [ "$status" -eq 137 ] || [ "$status" -eq 2 ] || [ "$status" -eq 1 ] # the shell, or a child of it
+  ! has "$output" "had it"
+  [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' kept)" = true ]
+  has "$("$LAY" ps -a)" "out of memory"
+  "$LAY" run --name other --network none -m 16m small true
+  [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' other)" = false ]
+}

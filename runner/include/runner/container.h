@@ -45,8 +45,9 @@ struct ContainerState {
   std::string boot_id;
   std::optional<Time> started;
   std::optional<Time> finished;
-  int exit_code = 0;    ///< 128 + N after signal N
-  std::string address;  ///< on lay's bridge, such as "10.99.0.2"; empty without one
+  int exit_code = 0;        ///< 128 + N after signal N
+  bool oom_killed = false;  ///< the kernel killed a process of it for want of memory
+  std::string address;      ///< on lay's bridge, such as "10.99.0.2"; empty without one
   std::string gateway;
   std::string mac_address;
   std::string error;  ///< why it could not be started
@@ -60,6 +61,8 @@ class Container {
   const ContainerConfig& config() const { return config_; }
   /// Other lowers for a start from here; container.json keeps those it was created with.
   void use_lowers(std::vector<std::string> lowers) { config_.lowers = std::move(lowers); }
+  /// Other limits from the next start on; config.json is written at once.
+  void save_resources(const Resources& resources);
   const UniqueFd& dir() const { return dir_; }
   /// Absolute path of the folder.
   const std::string& path() const { return path_; }

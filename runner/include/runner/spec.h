@@ -94,11 +94,15 @@ struct DeviceRule {
 };
 
 struct Resources {
-  std::optional<std::int64_t> memory_limit;  ///< bytes
-  std::optional<std::int64_t> memory_swap;   ///< bytes of memory and swap together; -1 unlimited
-  std::optional<std::int64_t> cpu_quota;     ///< microseconds in each period
+  std::optional<std::int64_t> memory_limit;        ///< bytes
+  std::optional<std::int64_t> memory_swap;         ///< bytes of memory and swap together; -1 unlimited
+  std::optional<std::int64_t> memory_reservation;  ///< bytes that are taken from it last
+  std::optional<std::int64_t> cpu_quota;           ///< microseconds in each period
   std::optional<std::uint64_t> cpu_period;
-  std::optional<std::int64_t> pids_limit;
+  std::optional<std::uint64_t> cpu_shares;  ///< weight among others, 1024 by default (v1's scale)
+  std::string cpus;                         ///< cpuset(7) list; empty: any
+  std::string mems;
+  std::optional<std::int64_t> pids_limit;  ///< -1 unlimited
   std::vector<DeviceRule> devices;
 };
 

@@ -71,17 +71,19 @@ TEST_CASE("user, folder, labels and stop signal come from the image unless a fla
 
 TEST_CASE("limits become numbers of the runtime spec", "[cli][plan]") {
   const auto resources =
-      plan_container(image(), {.memory = "256m", .cpus = 1.5, .pids_limit = 100}).spec.linux_.resources;
+      plan_container(image(), {.resources = {.memory = "256m", .cpus = 1.5, .pids_limit = 100}})
+          .spec.linux_.resources;
   CHECK(resources.memory_limit == 256 << 20);
   CHECK(resources.memory_swap == 512 << 20);
   CHECK(resources.cpu_quota == 150'000);
   CHECK(resources.cpu_period == 100'000);
   CHECK(resources.pids_limit == 100);
   CHECK(plan_container(image(), {}).spec.linux_.resources.pids_limit == 2048);
-  CHECK_FALSE(plan_container(image(), {.pids_limit = -1}).spec.linux_.resources.pids_limit);
+  CHECK(plan_container(image(), {.resources = {.pids_limit = -1}}).spec.linux_.resources.pids_limit == -1);
   for (const char* bad : {"", "lots", "1m", "-1"})
-    CHECK_THROWS_AS(plan_container(image(), {.memory = bad}), Error);
-  for (const double bad : {0.0, -1.0, 1e9}) CHECK_THROWS_AS(plan_container(image(), {.cpus = bad}), Error);
+    CHECK_THROWS_AS(plan_container(image(), {.resources = {.memory = bad}}), Error);
+  for (const double bad : {0.0, -1.0, 1e9})
+    CHECK_THROWS_AS(plan_container(image(), {.resources = {.cpus = bad}}), Error);
 }
 
 TEST_CASE("ports need a network of their own", "[cli][plan]") {

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+
+#include "command.h"
+#include "each.h"
+#include "options.h"
+#include "resource_flags.h"
+#include "runner/lifecycle.h"
+
+namespace lay::cli {
+
+int command_update(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  ResourceFlags flags;
+  const auto parser = make_parser("update", "[flags] CONTAINER …",
+                                  "Changes the limits of containers, at once where they run.");
+  parser->add_option("container", names, "names or ids")->required();
+  flags.add_to(*parser);
+  parse(*parser, arguments);
+  require_root("update");
+  const runner::ContainerStore containers = open_containers(context);
+  return for_each_name("update", names, [&](const std::string& name) {
+    runner::Container container = containers.find(name);
+    runner::Resources resources = container.config().spec.linux_.resources;
+    flags.apply(resources);
+    runner::update_container(container, resources);
+    fmt::print("{}\n", name);
+  });
+}
+
+}  // namespace lay::cli

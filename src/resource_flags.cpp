@@ -1,0 +1,85 @@
+#include "resource_flags.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace lay::cli {
+
+namespace {
+
+constexpr std::uint64_t kCpuPeriod = 100'000;    // microseconds, the kernel's and the peers' default
+constexpr std::uint64_t kLeastMemory = 6 << 20;  // docker's minimum: less cannot start a process
+
+std::int64_t parse_memory(const char* flag, const std::string& text, std::uint64_t least) {
+  const auto bytes = parse_size(text);
+  if (!bytes || *bytes < least)
+    throw Error::make(Errc::invalid, "{} '{}' is no size of at least {}", flag, printable(text),
+                      format_size(least))
+        .with_hint(fmt::format("{} 256m", flag));
+  return static_cast<std::int64_t>(*bytes);
+}
+
+/// docker's rule: without --memory-swap as much swap as memory; -1 is no limit.
+std::int64_t parse_swap(const std::string& text, std::int64_t memory) {
+  if (text == "-1") return -1;
+  const std::int64_t total = parse_memory("--memory-swap", text, kLeastMemory);
+  if (total < memory)
+    throw Error::make(Errc::invalid, "--memory-swap '{}' is less than --memory: it counts both",
+                      printable(text))
+        .with_hint("--memory 256m --memory-swap 512m leaves 256 MiB of swap");
+  return total;
+}
+
+/// A list as cpuset(7) has it: "0-2,7".
+std::string checked_list(const char* flag, const std::string& text) {
+  if (text.find_first_not_of("0123456789,-") != std::string::npos)
+    throw Error::make(Errc::invalid, "{} '{}' is no list of numbers", flag, printable(text))
+        .with_hint(fmt::format("{} 0-1,3", flag));
+  return text;
+}
+
+}  // namespace
+
+void ResourceFlags::add_to(CLI::App& parser) {
+  parser.add_option("-m,--memory", memory, "most memory: 256m, 1g")->type_name("SIZE");
+  parser.add_option("--memory-swap", memory_swap, "most memory and swap (twice the memory); -1: no limit")
+      ->type_name("SIZE");
+  parser
+      .add_option("--memory-reservation", memory_reservation, "memory it keeps when the machine runs short")
+      ->type_name("SIZE");
+  parser.add_option("--cpus", cpus, "most processors: 1.5")->type_name("N");
+  parser.add_option("--cpu-shares", cpu_shares, "its weight when processors are short (1024)")
+      ->type_name("N");
+  parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3")->type_name("LIST");
+  parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use")->type_name("LIST");
+  parser.add_option("--pids-limit", pids_limit, "most processes (2048); -1: no limit")->type_name("N");
+}
+
+void ResourceFlags::apply(runner::Resources& resources) const {
+  if (memory) {
+    resources.memory_limit = parse_memory("--memory", *memory, kLeastMemory);
+    resources.memory_swap = *resources.memory_limit * 2;
+  }
+  if (memory_swap) resources.memory_swap = parse_swap(*memory_swap, resources.memory_limit.value_or(0));
+  if (memory_reservation)
+    resources.memory_reservation = parse_memory("--memory-reservation", *memory_reservation, 1);
+  if (cpus) {
+    if (!(*cpus >= 0.01) || *cpus > 10'000)
+      throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", *cpus).with_hint("--cpus 1.5");
+    resources.cpu_period = kCpuPeriod;
+    resources.cpu_quota = std::llround(*cpus * static_cast<double>(kCpuPeriod));
+  }
+  if (cpu_shares) {
+    if (*cpu_shares < 2 || *cpu_shares > 262'144)
+      throw Error::make(Errc::invalid, "--cpu-shares {} is not between 2 and 262144", *cpu_shares)
+          .with_hint("1024 is the weight of every other; 512 is half of it");
+    resources.cpu_shares = cpu_shares;
+  }
+  if (!cpuset_cpus.empty()) resources.cpus = checked_list("--cpuset-cpus", cpuset_cpus);
+  if (!cpuset_mems.empty()) resources.mems = checked_list("--cpuset-mems", cpuset_mems);
+  if (pids_limit) resources.pids_limit = *pids_limit > 0 ? *pids_limit : -1;  // 0 and -1: no limit, as docker
+}
+
+}  // namespace lay::cli
