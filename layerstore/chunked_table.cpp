@@ -29,7 +29,10 @@ constexpr std::array<FooterForm, 2> kFooterForms{{
     {.magic = "GNUlInUx", .numbers = 7, .has_split = true},
     {.magic = "GnUlInUx", .numbers = 4, .has_split = false},  // containers/storage up to 1.43, so Debian 12's
 }};
-constexpr std::uint64_t kMaxRaw = std::uint64_t{150} * 1024 * 1024;  // as other readers have it
+constexpr std::uint64_t kMaxRaw = std::uint64_t{150} * 1024 * 1024;    // as other readers have it
+constexpr std::uint64_t kMaxPacked = std::uint64_t{32} * 1024 * 1024;  // held in memory: 500,000 files
+constexpr std::uint64_t kMaxBetween =
+    4 * 1024;  // headers of frames, the footer, and what a later format adds
 constexpr std::size_t kMaxLine = 16 * 1024 * 1024;
 
 std::optional<std::vector<std::uint64_t>> parse_numbers(const std::string& text, std::size_t count) {
@@ -42,15 +45,21 @@ std::optional<std::vector<std::uint64_t>> parse_numbers(const std::string& text,
   return numbers.size() == count ? std::optional(std::move(numbers)) : std::nullopt;
 }
 
-/// The documents lie one after the other before the footer's frame.
+/// The documents lie one right after the other before the footer's frame: a reader holds all from the first
+/// to the blob's end.
 bool is_plausible(const ChunkedPlaces& places, std::uint64_t blob_size) {
   const auto within = [&](std::uint64_t offset, std::uint64_t size) {
-    return offset >= kSkippableHeader && size > 0 && size <= kMaxRaw && offset <= blob_size &&
+    return offset >= kSkippableHeader && size > 0 && size <= kMaxPacked && offset <= blob_size &&
            size <= blob_size - offset;
   };
   if (!within(places.table, places.table_size)) return false;
-  return !places.has_split() ||
-         (within(places.split, places.split_size) && places.split >= places.table + places.table_size);
+  std::uint64_t end = places.table + places.table_size;
+  if (places.has_split()) {
+    if (!within(places.split, places.split_size) || places.split < end || places.split - end > kMaxBetween)
+      return false;
+    end = places.split + places.split_size;
+  }
+  return blob_size - end <= kMaxBetween;
 }
 
 /// Under today's name or the one of containers/storage before 1.44.

@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "chunked_table.h"
 #include "chunked_writer.h"
 #include "crc64.h"
 #include "layerstore/codec.h"
@@ -231,6 +232,35 @@ TEST_CASE("what others would read differently gets no table, and is plain zstd",
   const Chunked blob = chunked(tar);
   CHECK(blob.annotations.empty());
   CHECK(unpacked(blob.blob) == tar);
+}
+
+namespace {
+
+/// A descriptor whose annotations put a table of 1000 bytes and a tar-split (none when `split` is 0) there.
+Descriptor placed(std::uint64_t table, std::uint64_t split, std::uint64_t blob_size) {
+  Descriptor blob{.digest = digest_of(""), .size = blob_size};
+  const std::string prefix = kPrefix;
+  blob.annotations[prefix + "manifest-checksum"] = digest_of("table").to_string();
+  blob.annotations[prefix + "manifest-position"] = std::to_string(table) + ":1000:5000:1";
+  if (split > 0) blob.annotations[prefix + "tarsplit-position"] = std::to_string(split) + ":1000:5000";
+  return blob;
+}
+
+}  // namespace
+
+TEST_CASE("table, tar-split and the end of a chunked blob lie close together, or it is read as plain zstd",
+          "[layerstore][chunked]") {
+  constexpr std::uint64_t kGigabyte = 1'000'000'000;
+  constexpr std::uint64_t kFooter = 72;
+  CHECK(find_chunked_places(placed(kGigabyte, kGigabyte + 1008, kGigabyte + 2008 + kFooter)));
+  CHECK(find_chunked_places(placed(kGigabyte, 0, kGigabyte + 1000 + kFooter)));
+  // Whoever believed these would hold a gigabyte in memory.
+  CHECK_FALSE(find_chunked_places(placed(8, kGigabyte, kGigabyte + 1000 + kFooter)));
+  CHECK_FALSE(find_chunked_places(placed(8, 1016, kGigabyte)));
+  CHECK_FALSE(find_chunked_places(placed(8, 0, kGigabyte)));
+  Descriptor blob = placed(8, 0, kGigabyte);
+  blob.annotations[std::string(kPrefix) + "manifest-position"] = "8:999999900:999999900:1";
+  CHECK_FALSE(find_chunked_places(blob));
 }
 
 }  // namespace lay::layerstore
