@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
 #include <utility>
 
 #include "api_error.h"
@@ -44,6 +45,8 @@ using layerstore::Digest;
 namespace media_type = layerstore::media_type;
 
 constexpr int kMaxPages = 10'000;
+constexpr std::size_t kMaxTagBytes =
+    std::size_t{64} * 1024 * 1024;               // of all pages, and of what is kept of them
 constexpr std::uint64_t kMaxPartHeading = 1024;  // of multipart/byteranges
 constexpr int kMaxRefusals = 3;                  // status 401, of one request
 
@@ -85,6 +88,12 @@ Digest verify_document(const std::string& bytes, const std::optional<Digest>& ex
   if (wanted && got != *wanted)
     throw Error::make(Errc::corrupt, "got {}, expected {}", got.to_string(), wanted->to_string());
   return got;
+}
+
+void add_tags(std::vector<std::string>& tags, const std::string& page) {
+  const Json json = parse_json(page, "tags");
+  if (const Json* list = json_find(json, "tags"); list != nullptr && !list->is_null())
+    for (std::string& tag : json_strings(json, "tags")) tags.push_back(std::move(tag));
 }
 
 std::string without_parameters(std::string content_type) {
@@ -393,24 +402,36 @@ std::optional<Url> RegistryClient::next_page(const HttpResponse& response) const
 std::vector<std::string> RegistryClient::list_tags() const {
   return in_context([&] {
     std::vector<std::string> tags;
+    std::set<std::string> seen;
+    std::size_t taken = 0;
     std::optional<Url> page = url_of("tags/list");
-    for (int pages = 0; page; ++pages) {
-      if (pages == kMaxPages) throw Error::make(Errc::invalid, "more than {} pages of tags", kMaxPages);
+    while (page) {
+      if (seen.size() == kMaxPages) throw Error::make(Errc::invalid, "more than {} pages of tags", kMaxPages);
+      if (!seen.insert(page->text()).second)
+        throw Error::make(Errc::invalid, "the pages of the tags of {} lead in a circle", repository_);
       const HttpResponse response = exchange({.url = *page});
       if (!response.ok()) throw api_error(response, "tags of " + repository_);
-      const Json json = parse_json(response.body, "tags");
-      if (const Json* list = json_find(json, "tags"); list != nullptr && !list->is_null())
-        for (std::string& tag : json_strings(json, "tags")) tags.push_back(std::move(tag));
+      const std::size_t before = tags.size();
+      add_tags(tags, response.body);
+      taken += response.body.size() + (tags.size() - before) * sizeof(std::string);
+      if (taken > kMaxTagBytes)
+        throw Error::make(Errc::invalid, "the tags of {} take more than {} bytes", repository_, kMaxTagBytes);
       page = next_page(response);
     }
     return tags;
   });
 }
 
+/// One whose answer was lost may have deleted it: then the next try finds nothing.
 void RegistryClient::delete_manifest(const Digest& digest) const {
   in_context([&] {
-    const HttpResponse response =
-        exchange({.method = "DELETE", .url = url_of("manifests/" + digest.to_string())});
+    const HttpRequest request{.method = "DELETE", .url = url_of("manifests/" + digest.to_string())};
+    Retries retries(patience_, request.stop);
+    Answer answer = try_exchange(request);
+    bool is_repeated = false;
+    for (; retries.again(answer); answer = try_exchange(request)) is_repeated = true;
+    const HttpResponse response = require_response(std::move(answer));
+    if (response.status == 404 && is_repeated) return;
     if (response.status == 405)
       throw Error(Errc::unsupported, "does not delete").with_hint("its operator has to allow that");
     if (!response.ok()) throw api_error(response, fmt::format("{}@{}", repository_, digest.to_string()));

@@ -78,7 +78,8 @@ class RegistryClient {
   /// A small blob, verified.
   std::string read_blob(const layerstore::Descriptor& blob) const;
 
-  /// The digest a manifest is stored under; empty when there is none, or the registry does not say.
+  /// The digest a manifest is stored under, as the registry says; empty when there is none, or it does not
+  /// say.
   std::optional<layerstore::Digest> find_manifest(const std::string& selector) const;
 
   /// Begins an upload (distribution-spec "POST then PUT").
@@ -99,7 +100,8 @@ class RegistryClient {
   void put_manifest(const std::string& selector, const layerstore::Descriptor& manifest,
                     const std::string& bytes) const;
 
-  /// Every tag of the repository, in the registry's order ("Listing tags", page by page).
+  /// Every tag of the repository, in the registry's order ("Listing tags", page by page). Throws invalid when
+  /// the pages do not end, or hold more than 64 MiB.
   std::vector<std::string> list_tags() const;
   /// Throws not_found, unsupported when the registry does not delete.
   void delete_manifest(const layerstore::Digest& digest) const;

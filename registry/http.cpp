@@ -178,6 +178,8 @@ HeaderList HttpClient::Handle::set_request(const HttpRequest& request) {
     set(CURLOPT_NOBODY, 1L);
   }
   set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  // On a kept connection that breaks, libcurl sends a request again by itself; whoever deletes has to know.
+  if (request.method == "DELETE") set(CURLOPT_FRESH_CONNECT, 1L);
   if (headers) set(CURLOPT_HTTPHEADER, headers.get());
   return headers;
 }

@@ -17,6 +17,19 @@ std::unique_ptr<RegistryClient> open_registry(const Reference& reference, Access
                                           connection_to(target, reference.domain, connection));
 }
 
+/// What the tag leads to. Not every registry says so of itself: then the manifest is hashed.
+layerstore::Digest find_digest(const RegistryClient& client, const Reference& reference) {
+  if (reference.digest) return *reference.digest;
+  if (const auto named = client.find_manifest(reference.tag)) return *named;
+  try {
+    return client.get_manifest(reference.tag, std::nullopt).digest;
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    throw Error::make(Errc::not_found, "registry {}: no {}", reference.domain, to_string(reference))
+        .with_hint("lay tags " + reference.domain + "/" + reference.repository);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> list_tags(const Reference& reference, const Connection& connection) {
@@ -37,12 +50,9 @@ layerstore::Image inspect(const Reference& reference, const layerstore::Platform
 
 layerstore::Digest remove(const Reference& reference, const Connection& connection) {
   const auto client = open_registry(reference, Access::remove, connection);
-  const auto digest = reference.digest ? reference.digest : client->find_manifest(reference.tag);
-  if (!digest)
-    throw Error::make(Errc::not_found, "registry {}: no {}", reference.domain, to_string(reference))
-        .with_hint("lay tags " + reference.domain + "/" + reference.repository);
-  client->delete_manifest(*digest);
-  return *digest;
+  const layerstore::Digest digest = find_digest(*client, reference);
+  client->delete_manifest(digest);
+  return digest;
 }
 
 }  // namespace lay::registry

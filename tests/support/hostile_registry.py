@@ -66,6 +66,7 @@ def make_image():
 
 IMAGE, BLOBS, BIG = make_image()
 tokens = {}
+deleted = set()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -156,6 +157,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         if self.path == "/v2/":
             return self.send(200, b"{}")
+        if "/tags/list" in self.path:
+            return self.tags()
         if "/manifests/" in self.path:
             return self.manifest()
         return self.blob(self.path.rsplit("/", 1)[1])
@@ -196,6 +199,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 {**descriptor(INDEX, b"x"), "platform": {"os": "linux", "architecture": "amd64"}}]}
             body, kind = json.dumps(index).encode(), INDEX
         return self.send(200, body, {"Content-Type": kind, **extra})
+
+    def tags(self):
+        names, link = ["1"], None
+        page = int(urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("page", ["0"])[0])
+        if MODE == "tags-circle":
+            link = f"/v2/team/app/tags/list?page={(page + 1) % 2}"
+        if MODE == "tags-endless":
+            names, link = [f"{page}-{'x' * 100}-{i}" for i in range(30000)], f"/v2/team/app/tags/list?page={page + 1}"
+        extra = {"Link": f'<{link}>; rel="next"'} if link else {}
+        return self.send(200, json.dumps({"name": "team/app", "tags": names}).encode(), extra)
 
     def pour(self, block):
         try:
@@ -245,6 +258,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if MODE == "redirect-back" and self.server.server_port == OTHER:
             return self.send(302, b"", {"Location": f"http://localhost:{PORT}/elsewhere/{name}"})
         return self.send(200, BLOBS[name])
+
+    def do_DELETE(self):
+        self.note()
+        name = self.path.rsplit("/", 1)[1]
+        is_there = name == digest(IMAGE) and name not in deleted
+        deleted.add(name)
+        if MODE == "delete-answer-lost" and is_there:
+            return self.close_after()
+        if not is_there:
+            return self.send(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+        return self.send(202, b"")
 
     # -- what is sent -----------------------------------------------------------------------------------------
 

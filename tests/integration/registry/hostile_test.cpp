@@ -5,6 +5,7 @@
 #include "error_of.h"
 #include "hostile_registry.h"
 #include "http.h"
+#include "registry/remote.h"
 #include "registry/transfer.h"
 #include "store_support.h"
 
@@ -243,4 +244,44 @@ TEST_CASE("one layer's failure ends the others that still wait", "[registry][hos
   const auto begin = std::chrono::steady_clock::now();
   CHECK(error_of([&] { pull_from(registry, store); }).code() == Errc::unavailable);
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+}
+
+namespace {
+
+Connection quick_connection() {
+  return {.credentials = kAnn, .patience = kQuick};
+}
+
+Reference team_app(const HostileRegistry& registry, const std::string& selector = ":1") {
+  return parse_reference(registry.host() + "/team/app" + selector);
+}
+
+}  // namespace
+
+TEST_CASE("a list of tags that does not end is given up", "[registry][hostile]") {
+  CHECK(list_tags(team_app(HostileRegistry("good")), quick_connection()) == std::vector<std::string>{"1"});
+  const HostileRegistry circle("tags-circle");
+  const lay::Error turning = error_of([&] { list_tags(team_app(circle), quick_connection()); });
+  CHECK(turning.code() == Errc::invalid);
+  CHECK(has(turning, "lead in a circle"));
+  CHECK(circle.requests().size() < 5);
+  const HostileRegistry endless("tags-endless");
+  const lay::Error much = error_of([&] { list_tags(team_app(endless), quick_connection()); });
+  CHECK(much.code() == Errc::invalid);
+  CHECK(has(much, "more than 67108864 bytes"));
+}
+
+TEST_CASE("a registry that does not name digests is deleted from by the manifest's own",
+          "[registry][hostile]") {
+  const HostileRegistry registry("good");
+  const auto deleted = remove(team_app(registry), quick_connection());
+  CHECK(registry.requests().back()["path"] == "/v2/team/app/manifests/" + deleted.to_string());
+  CHECK(error_of([&] { remove(team_app(registry, ":absent"), quick_connection()); }).code() ==
+        Errc::not_found);
+}
+
+TEST_CASE("a manifest whose deletion's answer was lost is deleted, not missing", "[registry][hostile]") {
+  const HostileRegistry registry("delete-answer-lost");
+  CHECK_NOTHROW(remove(team_app(registry), quick_connection()));
+  CHECK(error_of([&] { remove(team_app(registry), quick_connection()); }).code() == Errc::not_found);
 }
