@@ -9,6 +9,7 @@
 #include "annotations.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -94,40 +95,53 @@ void put_document(const Store& store, const UniqueFd& folder, const Descriptor& 
   writer.commit(descriptor);
 }
 
-/// Copies one blob, hashing it on its way, unless it is there.
+/// Copies one blob, hashing it on its way, unless it is there. The folder it gets a name in is not synced.
 void copy_blob(const Store& store, const UniqueFd& folder, const Descriptor& blob) {
   const std::string path = blob_path(blob.digest);
   const auto there = sys::try_stat_at(folder, path);
   if (there && S_ISREG(there->st_mode) && std::cmp_equal(there->st_size, blob.size)) return;
-  sys::try_mkdir_at(folder, "blobs/" + blob.digest.algorithm_name(), 0755);
-  const std::string part = path + ".part";
-  sys::try_unlink_at(folder, part);
-  const UniqueFd out = sys::open_at(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  const UniqueFd blobs = sys::open_dir(folder, "blobs");
+  if (sys::try_mkdir_at(blobs, blob.digest.algorithm_name(), 0755)) sys::fsync(blobs);
   const UniqueFd in = store.blobs().open(blob.digest);
   FdSource source(in);
   HashingSource hashed(source, blob.digest.algorithm());
-  FdSink sink(out);
-  pump(hashed, sink);
-  if (const Digest got = hashed.digest(); got != blob.digest) {
+  const std::string part = path + ".part";  // of a copy that was killed, when there is one already
+  sys::try_unlink_at(folder, part);
+  const UniqueFd out = sys::open_at(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  try {
+    FdSink sink(out);
+    pump(hashed, sink);
+    if (const Digest got = hashed.digest(); got != blob.digest)
+      throw Error::make(Errc::corrupt, "blob {} in the store is damaged: got {}", blob.digest.to_string(),
+                        got.to_string())
+          .with_hint("lay fsck --repair");
+    sys::fsync(out);
+  } catch (...) {
     sys::try_unlink_at(folder, part);
-    throw Error::make(Errc::corrupt, "blob {} in the store is damaged: got {}", blob.digest.to_string(),
-                      got.to_string())
-        .with_hint("lay fsck --repair");
+    throw;
   }
-  sys::fsync(out);
   sys::rename_at(folder, part, folder, path);
 }
 
-UniqueFd make_layout(const std::string& path) {
+void sync_blobs(const UniqueFd& folder, const Image& image) {
+  std::set<std::string> algorithms{image.descriptor.digest.algorithm_name(),
+                                   image.manifest.config.digest.algorithm_name()};
+  for (const Descriptor& layer : image.manifest.layers) algorithms.insert(layer.digest.algorithm_name());
+  for (const std::string& algorithm : algorithms) sys::fsync(sys::open_dir(folder, "blobs/" + algorithm));
+}
+
+UniqueFd open_layout(const std::string& path) {
   sys::try_mkdir_at(sys::cwd(), path, 0755);
-  UniqueFd folder = sys::open_dir(sys::cwd(), path);
-  if (try_open_regular(folder, kLayout)) return folder;
+  return sys::open_dir(sys::cwd(), path);
+}
+
+void ensure_layout(const UniqueFd& folder, const std::string& path) {
+  if (try_open_regular(folder, kLayout)) return;
   if (!list_names(folder).empty())
     throw Error::make(Errc::invalid, "'{}' is neither empty nor an OCI layout", path);
   sys::try_mkdir_at(folder, "blobs", 0755);
   replace_file(folder, kIndex, write_index({.media_type = std::string(media_type::kIndex)}), 0644);
   replace_file(folder, kLayout, kLayoutText, 0644);
-  return folder;
 }
 
 }  // namespace
@@ -150,10 +164,14 @@ Image read_layout(const Store& store, const std::string& path, const std::string
 
 void write_layout(const Store& store, const Image& image, const std::string& path, const std::string& name) {
   with_context(fmt::format("layout '{}'", path), [&] {
-    const UniqueFd folder = make_layout(path);
+    // One writer after the other: index.json and the parts of blobs are the same for all of them.
+    const FileLock alone = FileLock::lock(open_layout(path), LockMode::exclusive);
+    const UniqueFd& folder = alone.fd();
+    ensure_layout(folder, path);
     for (const Descriptor& layer : image.manifest.layers) copy_blob(store, folder, layer);
     copy_blob(store, folder, image.manifest.config);
     copy_blob(store, folder, image.descriptor);
+    sync_blobs(folder, image);
     Index index = read_index(folder);
     std::erase_if(index.manifests, [&](const Descriptor& old) {
       return name.empty() ? old.digest == image.descriptor.digest && name_of(old).empty()

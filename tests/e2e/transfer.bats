@@ -43,6 +43,29 @@ start_proxy() {
   refused 1 "does not know this transport" "$LAY" copy dir:x "docker://$registry/x"
 }
 
+@test "two copies into one layout at once are both whole, and one image there has both names" {
+  local round pid
+  for round in 1 2 3 4 5; do
+    rm -rf --one-file-system both
+    "$LAY" copy -q app:1 oci:both:one >/dev/null 3>&- &
+    pid=$!
+    "$LAY" copy -q app:1 oci:both:two >/dev/null
+    wait "$pid"
+    [ "$(skopeo inspect --format '{{.Digest}}' oci:both:one)" = "$digest" ]
+    [ "$(skopeo inspect --format '{{.Digest}}' oci:both:two)" = "$digest" ]
+    [ "$(ls both/blobs/sha256 | wc -l)" = 3 ]
+  done
+}
+
+@test "a layout is on its disk before its index names the image" {
+  strace -f -y -qq -e trace=fsync,renameat,renameat2 -o calls "$LAY" copy -q app:1 oci:synced:one >/dev/null
+  local folder index
+  folder=$(grep -n 'fsync([0-9]*<.*/synced/blobs/sha256>)' calls | tail -n 1 | cut -d: -f1)
+  index=$(grep -n '"index.json"' calls | tail -n 1 | cut -d: -f1)
+  [ -n "$folder" ]
+  ((folder < index))
+}
+
 @test "tags, inspect and rmi look at a registry and pull nothing" {
   "$LAY" push -q app:1 "$registry/team/app:2"
   "$LAY" rmi app:1 >/dev/null

@@ -16,7 +16,8 @@ Image read_layout(const Store& store, const std::string& folder, const std::stri
                   const Platform& platform, Progress& progress);
 
 /// Adds an image to a layout, which is made when there is none; `name` moves there when it had another image.
-/// Digests stay. Throws corrupt when a stored blob is damaged.
+/// Digests stay; everything is durable when this returns. Waits while another lay writes to the same layout.
+/// Throws corrupt when a stored blob is damaged.
 void write_layout(const Store& store, const Image& image, const std::string& folder, const std::string& name);
 
 }  // namespace lay::layerstore
