@@ -126,12 +126,28 @@ void remember_blobs(const Store& store, const RegistryClient& client, const Mani
   TransferNotes(store.path(), client.domain()).remember(client.repository(), blobs);
 }
 
+/// Of "name:tag@digest" the digest decides.
+void warn_of_moved_tag(const RegistryClient& client, const PullRequest& request) {
+  const Reference& reference = request.reference;
+  if (!request.warn || !reference.digest || reference.tag.empty()) return;
+  std::optional<Digest> now;
+  try {
+    now = client.find_manifest(reference.tag);
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+  }
+  if (now && now != reference.digest)
+    request.warn(fmt::format("tag '{}' leads to {} now; {} was asked for and is taken", reference.tag,
+                             now->to_string(), reference.digest->to_string()));
+}
+
 }  // namespace
 
 Image pull(const Store& store, const PullRequest& request, const std::string& name, Progress& progress) {
   const Origin origin = find_origin(request.reference, request.platform, request.connection);
   const RegistryClient& client = *origin.client;
   const Document& document = origin.document;
+  warn_of_moved_tag(client, request);
   const Manifest manifest = layerstore::parse_manifest(document.bytes);
   check_manifest(manifest);
   const std::string config = client.read_blob(manifest.config);

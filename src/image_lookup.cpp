@@ -4,8 +4,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "image_place.h"
+#include "output/messages.h"
 #include "registry/reference.h"
-#include "registry/registries_conf.h"
 
 namespace lay::cli {
 
@@ -71,11 +72,10 @@ FoundImage find_image(const Store& store, const std::string& text) {
 
 FoundImage pull_image(const Store& store, const std::string& text, const layerstore::Platform& platform,
                       const registry::Connection& connection, Progress& progress) {
-  const std::vector<registry::Reference> meant =
-      registry::resolve_name(registry::read_registries_conf(), text);
+  const std::vector<registry::Reference> meant = remote_references(text);
   for (std::size_t i = 0;; ++i) {
     const registry::PullRequest request{
-        .reference = meant[i], .platform = platform, .connection = connection};
+        .reference = meant[i], .platform = platform, .connection = connection, .warn = print_note};
     const std::string whole = registry::to_string(meant[i]);
     try {
       return {.name = whole, .image = registry::pull(store, request, whole, progress)};

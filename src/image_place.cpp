@@ -49,8 +49,13 @@ std::string without_transport(const std::string& text) {
   return is_remote(text) ? text.substr(kRegistryTransport.size()) : text;
 }
 
+std::vector<registry::Reference> remote_references(const std::string& name) {
+  if (is_remote(name)) return {registry::parse_reference(without_transport(name))};
+  return registry::resolve_name(registry::read_registries_conf(), name);
+}
+
 registry::Reference remote_reference(const std::string& name) {
-  return registry::resolve_name(registry::read_registries_conf(), name).front();
+  return remote_references(name).front();
 }
 
 }  // namespace lay::cli

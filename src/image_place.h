@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "registry/reference.h"
 
@@ -27,7 +28,10 @@ constexpr std::string_view kRegistryTransport = "docker://";
 bool is_remote(const std::string& text);
 /// The name without "docker://".
 std::string without_transport(const std::string& text);
-/// What a name leads to in a registry: its first meaning as registries.conf has it.
+/// What a name may stand for in registries, in the order to try. Behind docker:// a short name is one of
+/// docker.io, as with skopeo; else it means what registries.conf says. Never empty.
+std::vector<registry::Reference> remote_references(const std::string& name);
+/// The first of them.
 registry::Reference remote_reference(const std::string& name);
 
 }  // namespace lay::cli

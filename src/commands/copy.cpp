@@ -11,6 +11,7 @@
 #include "layerstore/archive.h"
 #include "layerstore/layout.h"
 #include "options.h"
+#include "output/messages.h"
 #include "output/output_file.h"
 #include "output/progress_display.h"
 
@@ -103,9 +104,10 @@ Image take_in(const Store& store, const CopyOptions& options, Progress& progress
   if (source.kind == Kind::store) return find_image(store, source.name).image;
   if (source.kind == Kind::registry)
     return registry::pull(store,
-                          {.reference = remote_reference(source.name),
+                          {.reference = registry::parse_reference(source.name),
                            .platform = options.platform,
-                           .connection = options.source_connection},
+                           .connection = options.source_connection,
+                           .warn = print_note},
                           "", progress);
   if (source.kind == Kind::layout)
     return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
@@ -133,9 +135,10 @@ void put_out(const Store& store, const Image& image, const CopyOptions& options,
     case Kind::store:
       return store.images().put(registry::local_name(target.name), image.descriptor);
     case Kind::registry:
-      registry::push(store, image.descriptor,
-                     {.reference = remote_reference(target.name), .connection = options.target_connection},
-                     progress);
+      registry::push(
+          store, image.descriptor,
+          {.reference = registry::parse_reference(target.name), .connection = options.target_connection},
+          progress);
       return;
     case Kind::layout:
       return layerstore::write_layout(store, image, target.path, target.name);

@@ -104,7 +104,7 @@ Json describe(const FoundImage& found) {
 
 Json describe_remote(const std::string& name, const std::string& platform,
                      const ConnectionFlags& connection) {
-  const registry::Reference reference = remote_reference(without_transport(name));
+  const registry::Reference reference = remote_reference(name);
   const layerstore::Platform wanted =
       platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
   return with_context("inspect " + printable(name), [&] {

@@ -15,7 +15,7 @@ int command_pull(const Context& context, const Arguments& arguments) {
   bool quiet = false;
   ConnectionFlags connection;
   const auto parser = make_parser("pull", "[flags] IMAGE", "Gets an image from a registry.");
-  parser->add_option("image", name, "[HOST[:PORT]/]REPOSITORY[:TAG|@DIGEST]")->required();
+  parser->add_option("image", name, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]")->required();
   parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
   parser->add_flag("-q,--quiet", quiet, "no progress");
   connection.add_to(*parser);

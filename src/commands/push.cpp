@@ -4,6 +4,7 @@
 #include "command.h"
 #include "id_file.h"
 #include "image_lookup.h"
+#include "image_place.h"
 #include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
@@ -21,7 +22,7 @@ int command_push(const Context& context, const Arguments& arguments) {
       make_parser("push", "[flags] IMAGE [TARGET]",
                   "Sends an image to a registry. Without TARGET the image's own name says where.");
   parser->add_option("image", source, "image of this store")->required();
-  parser->add_option("target", target, "[HOST[:PORT]/]REPOSITORY[:TAG]");
+  parser->add_option("target", target, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG]");
   parser->add_option("--digestfile", digest_file, "write the manifest's digest to this file")
       ->type_name("FILE");
   parser->add_flag("-q,--quiet", quiet, "no progress");
@@ -30,7 +31,7 @@ int command_push(const Context& context, const Arguments& arguments) {
 
   return with_context("push " + printable(source), [&] {
     const registry::PushRequest request{
-        .reference = registry::parse_reference(target.empty() ? source : target),
+        .reference = registry::parse_reference(target.empty() ? source : without_transport(target)),
         .connection = connection.connection(),
     };
     const layerstore::Store store = open_store_with(context, source);

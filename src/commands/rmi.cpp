@@ -46,7 +46,7 @@ int remove_remote(const std::vector<std::string>& images, const ConnectionFlags&
   int code = 0;
   for (const std::string& text : images) {
     try {
-      const registry::Reference reference = remote_reference(without_transport(text));
+      const registry::Reference reference = remote_reference(text);
       const layerstore::Digest digest = registry::remove(reference, connection.connection());
       fmt::print("Deleted: {}/{}@{}\n", reference.domain, reference.repository, digest.to_string());
     } catch (const Error& error) {

@@ -17,7 +17,7 @@ int command_tags(const Context&, const Arguments& arguments) {
   connection.add_to(*parser);
   parse(*parser, arguments);
   return with_context("tags " + printable(name), [&] {
-    const registry::Reference reference = remote_reference(without_transport(name));
+    const registry::Reference reference = remote_reference(name);
     for (const std::string& tag : registry::list_tags(reference, connection.connection()))
       fmt::print("{}\n", printable(tag));
     return 0;

@@ -66,6 +66,43 @@ start_proxy() {
   ((folder < index))
 }
 
+@test "a short name behind docker:// is one of docker.io, and a plain one what registries.conf says" {
+  local other
+  echo other >tree/etc/small
+  "$LAY" import tree other:1 >/dev/null
+  other=$("$LAY" inspect -f '{{.Digest}}' other:1)
+  "$LAY" push -q other:1 "$registry/library/short:1"
+  cat >conf <<TOML
+unqualified-search-registries = ["nowhere.invalid"]
+[aliases]
+short = "$registry/team/app"
+[[registry]]
+prefix = "docker.io"
+location = "$registry"
+insecure = true
+TOML
+  export CONTAINERS_REGISTRIES_CONF=$world/conf
+  [ "$("$LAY" inspect -f '{{.Digest}}' docker://short:1)" = "$other" ]
+  [ "$("$LAY" copy -q docker://short:1 oci:copied:x)" = "$other" ]
+  [ "$("$LAY" tags docker://short)" = 1 ]
+  has "$("$LAY" rmi docker://short:1)" "docker.io/library/short@$other"
+  "$LAY" push -q other:1 docker://short:2
+  "$LAY" --root "$world/root2" pull -q docker://short:2
+  "$LAY" --root "$world/root2" pull -q short:1
+  [ "$("$LAY" --root "$world/root2" inspect -f '{{.Digest}}' "$registry/team/app:1")" = "$digest" ]
+}
+
+@test "J04: of a tag and a digest the digest decides, and a tag that has moved is told" {
+  echo other >tree/etc/small
+  "$LAY" import tree app:2 >/dev/null
+  "$LAY" --root "$world/root2" pull -q "$registry/team/app:1@$digest" 2>err
+  [ ! -s err ]
+  "$LAY" push -q app:2 "$registry/team/app:1"
+  "$LAY" --root "$world/root3" pull -q "$registry/team/app:1@$digest" 2>err
+  has "$(<err)" "tag '1' leads to $("$LAY" inspect -f '{{.Digest}}' app:2) now"
+  [ "$("$LAY" --root "$world/root3" inspect -f '{{.Digest}}' "$registry/team/app:1@$digest")" = "$digest" ]
+}
+
 @test "tags, inspect and rmi look at a registry and pull nothing" {
   "$LAY" push -q app:1 "$registry/team/app:2"
   "$LAY" rmi app:1 >/dev/null

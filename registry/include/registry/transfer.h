@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -38,11 +39,14 @@ struct PullRequest {
   layerstore::Platform platform = layerstore::host_platform();
   Connection connection;
   unsigned parallel = 3;  ///< layers at once
+  /// Hears, as one line, what the user should know though all is well.
+  std::function<void(const std::string& message)> warn = {};
 };
 
 /// Pulls an image and stores it under `name` (empty: without one; the caller holds Store::share()). Blobs and
 /// layers that are here already are not fetched; each byte is verified while it streams; the name appears
-/// last. Returns the image. Throws not_found, unauthorized, unavailable, corrupt, unsupported; the store is
+/// last. Of "name:tag@digest" the digest decides; a tag that leads elsewhere by now is warned of. Returns the
+/// image. Throws not_found, unauthorized, unavailable, corrupt, unsupported; the store is
 /// then as it was.
 layerstore::Image pull(const layerstore::Store& store, const PullRequest& request, const std::string& name,
                        Progress& progress);
