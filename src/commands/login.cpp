@@ -1,15 +1,12 @@
 #include <fmt/format.h>
-#include <termios.h>
 #include <unistd.h>
-
-#include <iostream>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
 #include "options.h"
-#include "output/messages.h"
+#include "prompt.h"
 #include "registry/credentials.h"
 #include "registry/transfer.h"
 
@@ -19,23 +16,6 @@ namespace {
 
 constexpr const char* kHub = "docker.io";
 constexpr std::size_t kLongestPassword = 65536;
-
-/// Reads one line from the terminal without showing it.
-std::string ask_secret(const std::string& prompt) {
-  print_diagnostic(prompt);
-  termios shown{};
-  const bool is_terminal = ::tcgetattr(STDIN_FILENO, &shown) == 0;
-  if (is_terminal) {
-    termios hidden = shown;
-    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-  }
-  std::string line;
-  std::getline(std::cin, line);
-  if (is_terminal) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-  print_diagnostic("\n");
-  return line;
-}
 
 std::string read_password_from_stdin() {
   std::string password = sys::read_all(UniqueFd{::dup(STDIN_FILENO)}, kLongestPassword);
@@ -85,13 +65,12 @@ int command_login(const Context&, const Arguments& arguments) {
       if (from_stdin)
         throw Error(Errc::invalid, "--password-stdin needs --username")
             .with_hint("lay login -u NAME --password-stdin HOST");
-      print_diagnostic("Username: ");
-      std::getline(std::cin, credentials.username);
+      credentials.username = ask("Username: ", Echo::shown);
     }
     if (from_stdin)
       credentials.password = read_password_from_stdin();
     else if (credentials.password.empty())
-      credentials.password = ask_secret("Password: ");
+      credentials.password = ask("Password: ", Echo::hidden);
     if (credentials.username.empty() || credentials.password.empty())
       throw Error(Errc::invalid, "user name or password is empty");
     const registry::Connection connection{

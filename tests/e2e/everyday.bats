@@ -23,6 +23,36 @@ teardown() { close_world; }
   has "$("$LAY" history fourth:1)" "CREATED BY"
 }
 
+@test "Ctrl-C at the password prompt ends login with 130, and the terminal shows what is typed again" {
+  python3 - "$LAY" <<'PY'
+import os, signal, sys, termios
+signal.alarm(20)
+terminal, slave = os.openpty()
+pid = os.fork()
+if pid == 0:
+    os.login_tty(slave)
+    os.execv(sys.argv[1], [sys.argv[1], "login", "-u", "ann", "localhost:1"])
+shown = b""
+while b"Password: " not in shown:
+    shown += os.read(terminal, 1024)
+while termios.tcgetattr(slave)[3] & termios.ECHO:  # the prompt is there before the echo goes
+    pass
+os.write(terminal, b"half a s3cret\x03")
+_, status = os.waitpid(pid, 0)
+shown += os.read(terminal, 1024)
+assert os.waitstatus_to_exitcode(status) == 130, (status, shown)
+assert termios.tcgetattr(slave)[3] & termios.ECHO, "the terminal stays dark"
+assert b"s3cret" not in shown, shown
+PY
+}
+
+@test "login takes user and password from the lines of a pipe" {
+  local status=0
+  "$LAY" login localhost:1 <<<$'ann\ns3cret' 2>err || status=$?
+  [ "$status" = 1 ]
+  has "$(<err)" "cannot reach"
+}
+
 @test "logout forgets what login kept" {
   export REGISTRY_AUTH_FILE=$world/auth.json
   printf '{"auths":{"localhost:1":{"auth":"YW5uOnB3"},"other.example":{"auth":"Ym9iOnB3"}}}' >auth.json
