@@ -1,7 +1,6 @@
 #include "authorizer.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -19,7 +18,6 @@ namespace lay::registry {
 namespace {
 
 constexpr std::uint64_t kMaxTokenAnswer = 1024 * 1024;
-constexpr const char* kTrustedServers = "LAY_TOKEN_SERVERS";
 
 std::vector<Challenge> challenges_of(const HttpResponse& response) {
   std::vector<Challenge> all;
@@ -80,15 +78,14 @@ Url check_realm(const Challenge& challenge, const Url& registry, AddressClass pe
   return realm;
 }
 
-void check_realm_is_ours(const Url& realm, const Url& registry, std::string_view trusted) {
+void check_realm_is_ours(const Url& realm, const Url& registry, const std::vector<std::string>& trusted) {
   if (is_same_site(realm.host(), registry.host())) return;
-  for (const std::string& host : split(std::string(trusted), ','))
-    if (host == realm.host()) return;
+  if (std::find(trusted.begin(), trusted.end(), realm.host()) != trusted.end()) return;
   throw Error::make(
       Errc::denied,
       "token server '{}' is not of the registry's own domain: the credentials are not sent there",
       realm.authority())
-      .with_hint(fmt::format("if both belong together, say so: {}={}", kTrustedServers, realm.host()));
+      .with_hint(fmt::format("if both belong together, say so: LAY_TOKEN_SERVERS={}", realm.host()));
 }
 
 std::string parse_token(const std::string& body) {
@@ -107,12 +104,13 @@ std::string parse_token(const std::string& body) {
 }
 
 Authorizer::Authorizer(const HttpClient& http, const Endpoint& endpoint, std::string domain,
-                       std::optional<Credentials> credentials, const Patience& patience)
+                       std::optional<Credentials> credentials, const Connection& connection)
     : http_(http),
       endpoint_(endpoint),
       domain_(std::move(domain)),
       credentials_(std::move(credentials)),
-      patience_(patience) {}
+      trusted_(connection.token_servers),
+      patience_(connection.patience) {}
 
 std::string Authorizer::current(const std::string& scope) const {
   const std::scoped_lock lock(mutex_);
@@ -132,8 +130,7 @@ std::string Authorizer::basic_header() const {
 std::string Authorizer::fetch_token(const Challenge& challenge, const std::string& scope,
                                     const std::stop_token& stop) const {
   const Url realm = check_realm(challenge, endpoint_.base, endpoint_.greeting.peer);
-  const char* trusted = std::getenv(kTrustedServers);
-  if (credentials_) check_realm_is_ours(realm, endpoint_.base, trusted != nullptr ? trusted : "");
+  if (credentials_) check_realm_is_ours(realm, endpoint_.base, trusted_);
   const std::string service = parameter(challenge, "service");
   const bool has_identity = credentials_ && !credentials_->identity_token.empty();
   HttpRequest request = has_identity ? plan_token_post(realm, service, scope, credentials_->identity_token)

@@ -5,7 +5,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "challenge.h"
 #include "endpoint.h"
@@ -20,9 +20,10 @@ namespace lay::registry {
 /// password or token.
 class Authorizer {
  public:
-  /// `http` and `endpoint` must outlive it; `domain` is the name the user wrote.
+  /// `http` and `endpoint` must outlive it; `domain` is the name the user wrote. `credentials` go before
+  /// those of `connection`.
   Authorizer(const HttpClient& http, const Endpoint& endpoint, std::string domain,
-             std::optional<Credentials> credentials, const Patience& patience);
+             std::optional<Credentials> credentials, const Connection& connection);
 
   /// What to send as Authorization for `scope`; empty while nothing was asked for.
   std::string current(const std::string& scope) const;
@@ -45,6 +46,7 @@ class Authorizer {
   const Endpoint& endpoint_;
   const std::string domain_;
   const std::optional<Credentials> credentials_;
+  const std::vector<std::string> trusted_;  ///< token servers of other sites
   const Patience patience_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> headers_;  ///< by scope
@@ -55,8 +57,8 @@ class Authorizer {
 Url check_realm(const Challenge& challenge, const Url& registry, AddressClass peer);
 
 /// Throws denied when credentials for `registry` may not be sent to the token server at `realm`: it is
-/// neither of the same site (same_site.h) nor one of `trusted`, hosts separated by commas.
-void check_realm_is_ours(const Url& realm, const Url& registry, std::string_view trusted);
+/// neither of the same site (same_site.h) nor one of the hosts `trusted`.
+void check_realm_is_ours(const Url& realm, const Url& registry, const std::vector<std::string>& trusted);
 
 /// The token of a token server's answer; throws unavailable when it is none, or
 /// holds characters no header may.

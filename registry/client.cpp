@@ -140,7 +140,7 @@ RegistryClient::RegistryClient(const Reference& reference, Access access, const 
       scope_(fmt::format("repository:{}:{}", repository_, actions_of(access))),
       http_(http_options(domain_, connection)),
       endpoint_(find_endpoint(http_, domain_, connection.tls_verify, patience_)),
-      authorizer_(http_, endpoint_, domain_, find_credentials(reference, connection), patience_) {
+      authorizer_(http_, endpoint_, domain_, find_credentials(reference, connection), connection) {
   if (endpoint_.greeting.status != 401) return;
   in_context([&] { authorizer_.prepare(endpoint_.greeting, scope_); });
 }

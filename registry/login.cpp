@@ -12,7 +12,7 @@ void check_login(const std::string& domain, const Credentials& credentials, cons
   const Endpoint endpoint = find_endpoint(http, domain, connection.tls_verify, connection.patience);
   if (endpoint.greeting.status != 401) return;  // open to everybody: there is nothing to check
   with_context("registry " + domain, [&] {
-    Authorizer authorizer(http, endpoint, domain, credentials, connection.patience);
+    Authorizer authorizer(http, endpoint, domain, credentials, connection);
     HttpRequest request{.url = endpoint.greeting.url};
     request.authorization = authorizer.answer(endpoint.greeting, "", "", {});
     const HttpResponse response = http.follow(request);

@@ -30,6 +30,7 @@ struct Push {
   const RegistryClient& client;
   const TransferNotes& notes;
   Progress& progress;
+  const std::uint64_t chunk;
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
 
@@ -45,7 +46,7 @@ struct Push {
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
     }
     BlobReader reader(store.blobs(), blob, *task);
-    BlobUpload(client, notes, blob, stop).send(reader, std::move(mounted.begun));
+    BlobUpload(client, notes, blob, chunk, stop).send(reader, std::move(mounted.begun));
     ++sent;
     task->done("pushed");
   }
@@ -110,7 +111,7 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
   const std::set<Digest> blobs = blobs_of(parsed);
   if (client.find_manifest(selector) == manifest.digest)  // and so all it leads to
     return {.manifest = manifest.digest, .blobs_there = static_cast<unsigned>(blobs.size())};
-  Push push{.store = store, .client = client, .notes = notes, .progress = progress};
+  Push push{.store = store, .client = client, .notes = notes, .progress = progress, .chunk = request.chunk};
   send_layers(push, parsed, request.parallel);
   push.send_blob(parsed.config, "config", {});
   client.put_manifest(

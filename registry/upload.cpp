@@ -1,7 +1,6 @@
 #include "upload.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "api_error.h"
@@ -9,23 +8,6 @@
 #include "base/text.h"
 
 namespace lay::registry {
-
-namespace {
-
-/// Large enough that the registry's sync at the end of each does not show, small enough to send again.
-constexpr std::uint64_t kChunk = std::uint64_t{128} * 1024 * 1024;
-
-std::uint64_t chunk_of_environment() {
-  const char* text = std::getenv("LAY_UPLOAD_CHUNK");
-  if (text == nullptr) return kChunk;
-  const auto size = parse_size(text);
-  if (!size || *size == 0)
-    throw Error::make(Errc::invalid, "LAY_UPLOAD_CHUNK: '{}' is not a size", printable(text))
-        .with_hint("a number with k, m or g: 64m");
-  return *size;
-}
-
-}  // namespace
 
 std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
   std::string text = value.starts_with("bytes=") ? value.substr(6) : value;
@@ -36,8 +18,8 @@ std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
 }
 
 BlobUpload::BlobUpload(const RegistryClient& client, const TransferNotes& notes,
-                       const layerstore::Descriptor& blob, std::stop_token stop)
-    : client_(client), notes_(notes), blob_(blob), stop_(std::move(stop)), chunk_(chunk_of_environment()) {}
+                       const layerstore::Descriptor& blob, std::uint64_t chunk, std::stop_token stop)
+    : client_(client), notes_(notes), blob_(blob), stop_(std::move(stop)), chunk_(chunk) {}
 
 void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
   begin(std::move(begun));

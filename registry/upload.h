@@ -17,7 +17,7 @@ namespace lay::registry {
 class BlobUpload {
  public:
   BlobUpload(const RegistryClient& client, const TransferNotes& notes, const layerstore::Descriptor& blob,
-             std::stop_token stop);
+             std::uint64_t chunk, std::stop_token stop);
 
   /// Goes on in `begun` (where a refused mount has begun an upload), else where the last process was, else
   /// anew. Throws unavailable when it cannot be finished; what was reached is noted then.
@@ -34,7 +34,7 @@ class BlobUpload {
   const TransferNotes& notes_;
   const layerstore::Descriptor& blob_;
   const std::stop_token stop_;
-  const std::uint64_t chunk_;  ///< bytes that one request sends (LAY_UPLOAD_CHUNK)
+  const std::uint64_t chunk_;  ///< bytes that one request sends
   UploadStart session_;
   std::uint64_t offset_ = 0;  ///< what the registry has
   bool is_begun_ = false;     ///< it has taken something in this upload, now or for an earlier process

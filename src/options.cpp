@@ -190,12 +190,28 @@ registry::Connection ConnectionFlags::connection() const {
         .identity_token = "",
     };
   }
+  connection.token_servers = trusted_token_servers();
   if (!authfile.empty()) connection.authfile = authfile;
   if (!cert_dir.empty()) connection.cert_dir = cert_dir;
   connection.patience.retries = retries;
   if (retry_delay > 0)
     connection.patience.first_delay = std::chrono::milliseconds{static_cast<long>(retry_delay * 1000)};
   return connection;
+}
+
+std::vector<std::string> trusted_token_servers() {
+  const char* hosts = std::getenv("LAY_TOKEN_SERVERS");
+  return hosts == nullptr ? std::vector<std::string>{} : split(hosts, ',');
+}
+
+std::uint64_t upload_chunk() {
+  const char* text = std::getenv("LAY_UPLOAD_CHUNK");
+  if (text == nullptr) return registry::PushRequest{}.chunk;
+  const auto size = parse_size(text);
+  if (!size || *size == 0)
+    throw Error::make(Errc::invalid, "LAY_UPLOAD_CHUNK: '{}' is not a size", printable(text))
+        .with_hint("a number with k, m or g: 64m");
+  return *size;
 }
 
 }  // namespace lay::cli

@@ -78,4 +78,9 @@ struct ConnectionFlags {
   registry::Connection connection() const;
 };
 
+/// LAY_TOKEN_SERVERS: hosts, separated by commas.
+std::vector<std::string> trusted_token_servers();
+/// LAY_UPLOAD_CHUNK, or else what PushRequest has; throws invalid when it is no size.
+std::uint64_t upload_chunk();
+
 }  // namespace lay::cli

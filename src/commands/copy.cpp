@@ -135,10 +135,11 @@ void put_out(const Store& store, const Image& image, const CopyOptions& options,
     case Kind::store:
       return store.images().put(registry::local_name(target.name), image.descriptor);
     case Kind::registry:
-      registry::push(
-          store, image.descriptor,
-          {.reference = registry::parse_reference(target.name), .connection = options.target_connection},
-          progress);
+      registry::push(store, image.descriptor,
+                     {.reference = registry::parse_reference(target.name),
+                      .connection = options.target_connection,
+                      .chunk = upload_chunk()},
+                     progress);
       return;
     case Kind::layout:
       return layerstore::write_layout(store, image, target.path, target.name);

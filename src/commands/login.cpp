@@ -78,6 +78,7 @@ int command_login(const Context&, const Arguments& arguments) {
         .credentials = std::nullopt,
         .authfile = std::nullopt,
         .cert_dir = optional_file(cert_dir),
+        .token_servers = trusted_token_servers(),
     };
     registry::check_login(host, credentials, connection);
     registry::CredentialStore(optional_file(authfile)).save(host, credentials);

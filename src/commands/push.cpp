@@ -33,6 +33,7 @@ int command_push(const Context& context, const Arguments& arguments) {
     const registry::PushRequest request{
         .reference = registry::parse_reference(target.empty() ? source : without_transport(target)),
         .connection = connection.connection(),
+        .chunk = upload_chunk(),
     };
     const layerstore::Store store = open_store_with(context, source);
     const FoundImage found = find_image(store, source);

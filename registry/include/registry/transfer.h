@@ -1,9 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "layerstore/store.h"
@@ -31,7 +33,9 @@ struct Connection {
   std::optional<Credentials> credentials;  ///< --creds; goes before the auth files
   std::optional<std::string> authfile;
   std::optional<std::string> cert_dir;  ///< --cert-dir, instead of the certs.d folders
-  Patience patience;
+  Patience patience = {};
+  /// Hosts whose token servers may have the credentials of registries of other domains.
+  std::vector<std::string> token_servers = {};
 };
 
 struct PullRequest {
@@ -55,6 +59,9 @@ struct PushRequest {
   Reference reference;
   Connection connection;
   unsigned parallel = 3;
+  /// Bytes of a blob that one request sends: large enough that the registry's sync at the end of each does
+  /// not show, small enough to send again.
+  std::uint64_t chunk = std::uint64_t{128} * 1024 * 1024;
 };
 
 struct PushResult {

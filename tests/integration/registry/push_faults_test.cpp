@@ -20,18 +20,17 @@ using lay::test::TempStore;
 
 namespace {
 
-PushResult push_through(const FaultProxy& proxy, const ShippedImage& shipped, const std::string& repository) {
+PushResult push_through(const FaultProxy& proxy, const ShippedImage& shipped, const std::string& repository,
+                        std::uint64_t chunk = PushRequest{}.chunk) {
   const std::string name = proxy.host() + "/" + repository;
   return push(shipped.store.store, shipped.image.descriptor,
-              {.reference = parse_reference(name), .connection = {.credentials = kAnn, .patience = kQuick}},
+              {.reference = parse_reference(name),
+               .connection = {.credentials = kAnn, .patience = kQuick},
+               .chunk = chunk},
               lay::no_progress());
 }
 
-/// Pushes go in chunks of 1 MiB meanwhile.
-struct SmallChunks {
-  SmallChunks() { ::setenv("LAY_UPLOAD_CHUNK", "1m", 1); }
-  ~SmallChunks() { ::unsetenv("LAY_UPLOAD_CHUNK"); }
-};
+constexpr std::uint64_t kSmallChunk = 1024 * 1024;
 
 /// What the registry holds under `repository` is the image, every byte of it.
 void check_whole(const ShippedImage& shipped, const std::string& repository) {
@@ -107,7 +106,6 @@ TEST_CASE("an upload that will not be taken is not tried again", "[registry][fau
 
 TEST_CASE("a registry that loses an upload in the middle is asked where it is, or gets all of it anew",
           "[registry][faults]") {
-  const SmallChunks small;
   const ShippedImage shipped;
   const std::string second = R"([{"method": "PATCH", "path": "uploads", "after": 1, )";
   unsigned number = 0;
@@ -122,13 +120,12 @@ TEST_CASE("a registry that loses an upload in the middle is asked where it is, o
     CAPTURE(rules);
     const FaultProxy proxy(shipped.registry.port(), rules);
     const std::string repository = "chunks/app" + std::to_string(++number) + ":1";
-    push_through(proxy, shipped, repository);
+    push_through(proxy, shipped, repository, kSmallChunk);
     check_whole(shipped, repository);
   }
 }
 
 TEST_CASE("a registry that loses every upload is given up", "[registry][faults]") {
-  const SmallChunks small;
   const ShippedImage shipped;
   for (const char* status : {"404", "416"}) {
     const FaultProxy proxy(shipped.registry.port(),
@@ -136,7 +133,7 @@ TEST_CASE("a registry that loses every upload is given up", "[registry][faults]"
                                {"method": "PATCH", "path": "uploads", "times": 99, "do": "status", "status": )" +
                                std::string(status) + "}]");
     CAPTURE(status);
-    error_of([&] { push_through(proxy, shipped, "never/app:1"); });
+    error_of([&] { push_through(proxy, shipped, "never/app:1", kSmallChunk); });
     CHECK(proxy.requests("PATCH", "uploads").size() <= 2 + kQuick.retries);
   }
 }

@@ -32,13 +32,13 @@ TEST_CASE("hosts are of one site by the public suffix list, and addresses only b
 TEST_CASE("credentials go to a token server of another site only when the user says so", "[registry][auth]") {
   const Url registry = Url::parse("https://reg.example.com");
   const Url foreign = Url::parse("https://sso.other.net/token");
-  const auto check = [&](const Url& realm, std::string_view trusted) {
+  const auto check = [&](const Url& realm, const std::vector<std::string>& trusted) {
     return error_of([&] { check_realm_is_ours(realm, registry, trusted); });
   };
-  CHECK_NOTHROW(check_realm_is_ours(Url::parse("https://auth.example.com/token"), registry, ""));
-  CHECK_NOTHROW(check_realm_is_ours(foreign, registry, "a.net,sso.other.net"));
-  const lay::Error refused = check(foreign, "");
+  CHECK_NOTHROW(check_realm_is_ours(Url::parse("https://auth.example.com/token"), registry, {}));
+  CHECK_NOTHROW(check_realm_is_ours(foreign, registry, {"a.net", "sso.other.net"}));
+  const lay::Error refused = check(foreign, {});
   CHECK(refused.code() == lay::Errc::denied);
   CHECK(refused.hint().find("LAY_TOKEN_SERVERS=sso.other.net") != std::string::npos);
-  CHECK(check(foreign, "other.net,sso.other.net.evil").code() == lay::Errc::denied);
+  CHECK(check(foreign, {"other.net", "sso.other.net.evil"}).code() == lay::Errc::denied);
 }
