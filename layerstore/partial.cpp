@@ -85,10 +85,8 @@ class LocalFrames {
 struct Stretch {
   enum class Kind { fetch, local, made } kind = Kind::fetch;
   std::uint64_t size = 0;
-  std::size_t blob = 0;     ///< local: which,
-  std::uint64_t from = 0;   ///< and where in it
-  std::size_t framing = 0;  ///< made: where its bytes begin in the framing
-  std::size_t framing_size = 0;
+  std::size_t blob = 0;    ///< local: which,
+  std::uint64_t from = 0;  ///< and where in it; made: where in the bytes that were made
 };
 
 std::string compress(ZstdFrames& frames, std::string_view bytes) {
