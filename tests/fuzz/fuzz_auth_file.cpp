@@ -2,6 +2,7 @@
 #include <string>
 
 #include "auth_file.h"
+#include "base/base64.h"
 #include "base/error.h"
 #include "fuzz_target.h"
 
@@ -21,9 +22,11 @@ void check_change(AuthFile file, AuthFile::Format format) {
 
 }  // namespace
 
-/// What an auth file may hold, in both of its forms.
+/// What an auth file may hold, in both of its forms, and the base64 in it.
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
+  if (lay::base64_decode(lay::base64_encode(text)) != text) std::abort();
+  lay::base64_decode(text);
   for (const auto format : {AuthFile::Format::config, AuthFile::Format::legacy}) try {
       const AuthFile file(text, format);
       file.find("host.example:5000", "team/app");
