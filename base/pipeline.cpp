@@ -160,8 +160,8 @@ std::exception_ptr BytePipe::abort_reason() {
 }
 
 void run_pipeline(const std::function<void(ByteSink&)>& produce,
-                  std::span<const std::function<void(ByteSource&)>> consumers) {
-  BytePipe pipe(consumers.size());
+                  std::span<const std::function<void(ByteSource&)>> consumers, std::size_t blocks) {
+  BytePipe pipe(consumers.size(), blocks);
   const auto guarded = [&](const std::function<void()>& work) {
     try {
       work();
@@ -192,8 +192,8 @@ void run_pipeline(const std::function<void(ByteSink&)>& produce,
 }
 
 void run_pipeline(const std::function<void(ByteSink&)>& produce,
-                  const std::function<void(ByteSource&)>& consume) {
-  run_pipeline(produce, std::span(&consume, 1));
+                  const std::function<void(ByteSource&)>& consume, std::size_t blocks) {
+  run_pipeline(produce, std::span(&consume, 1), blocks);
 }
 
 }  // namespace lay

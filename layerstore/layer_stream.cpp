@@ -19,6 +19,7 @@ namespace {
 
 /// Enough for every magic number, the tar's own at byte 257 included.
 constexpr std::size_t kMagicBytes = 512;
+constexpr std::size_t kBlocks = 4;  // of 512 KiB, between the two threads: several layers may be on their way
 
 /// The compression that the media type announces; throws invalid when the first bytes say otherwise.
 Compression agreed_compression(std::span<const std::byte> start, const std::string& media_type) {
@@ -41,7 +42,7 @@ void decompress(ByteSource& stored, const Descriptor& blob, const UnpackLimits& 
     pump(limited, tar);
     drain(peeked);
   };
-  run_pipeline(produce, take);
+  run_pipeline(produce, take, kBlocks);
 }
 
 /// Broken compression, a broken tar or a wrong diff_id may only be what a damaged blob looks like.

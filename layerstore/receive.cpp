@@ -1,9 +1,9 @@
-#include <algorithm>
-#include <utility>
+#include <exception>
+#include <system_error>
+#include <thread>
 
 #include "base/error.h"
-#include "base/pipeline.h"
-#include "base/syscalls.h"
+#include "followed_part.h"
 #include "layer_pair.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
@@ -22,11 +22,9 @@ void require_pair(const Store& store, const Descriptor& blob, const Digest& diff
 
 namespace {
 
-/// `compressed` gives all bytes of the blob, those that `writer` has kept included.
-void take_in(const Store& store, BlobWriter& writer, ByteSource& compressed, const Descriptor& blob,
+/// `stored` gives all bytes of the blob as they go through `writer`.
+void take_in(const Store& store, BlobWriter& writer, ByteSource& stored, const Descriptor& blob,
              const Digest& diff_id) {
-  ExactSource exact(compressed, blob.size);
-  TeeSource stored(exact, writer);
   if (store.layers().has(diff_id)) {
     hash_verified(stored, blob, diff_id, store.layers().limits(), [&] { writer.verify(blob); });
     writer.commit(blob);
@@ -42,25 +40,29 @@ void take_in(const Store& store, BlobWriter& writer, ByteSource& compressed, con
   layer.commit(diff_id);
 }
 
-/// The first `size` bytes of a file, then another source.
-class KeptSource final : public ByteSource {
- public:
-  KeptSource(UniqueFd kept, std::uint64_t size, ByteSource& rest)
-      : kept_(std::move(kept)), left_(size), rest_(rest) {}
-  std::size_t read(std::span<std::byte> out) override {
-    if (left_ == 0) return rest_.read(out);
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left_, out.size()));
-    const std::size_t count = sys::read_some(kept_, out.first(wanted));
-    if (count == 0) throw Error(Errc::corrupt, "the kept part of the blob has shrunk");
-    left_ -= count;
-    return count;
+/// Writes on a thread of its own what `take` reads here. Both have ended when this returns; the first failure
+/// is rethrown.
+void fetch_while(FollowedPart& part, const std::function<void()>& write, const std::function<void()>& take) {
+  const auto guarded = [&](const std::function<void()>& work) {
+    try {
+      work();
+    } catch (...) {
+      part.abort(std::current_exception());
+    }
+  };
+  {
+    std::jthread writing;
+    guarded([&] {
+      try {
+        writing = std::jthread([&] { guarded(write); });
+      } catch (const std::system_error& error) {
+        throw Error::from_number(error.code().value(), "start a thread");
+      }
+      take();
+    });
   }
-
- private:
-  UniqueFd kept_;
-  std::uint64_t left_;
-  ByteSource& rest_;
-};
+  part.throw_if_aborted();
+}
 
 bool may_pass(const Error& error) {
   return error.code() == Errc::unavailable || error.code() == Errc::cancelled ||
@@ -72,15 +74,25 @@ bool is_damage(const Error& error) {
 }
 
 /// False when what an earlier call had kept may be at fault; it is thrown away then.
-bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch) {
+bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
+                 Slots& makers) {
   BlobWriter writer = store.blobs().resume(blob);
   try {
-    const auto produce = [&](ByteSink& pipe) {
-      if (writer.kept() < blob.size) fetch(writer.kept(), pipe);
+    FollowedPart part(writer, blob.size);
+    const auto write = [&] {
+      part.write_kept();
+      try {
+        if (writer.kept() < blob.size) fetch(writer.kept(), part);
+      } catch (...) {
+        part.flush();  // so that it is kept
+        throw;
+      }
+      part.finish();
     };
-    run_pipeline(produce, [&](ByteSource& rest) {
-      KeptSource all(writer.open_written(), writer.kept(), rest);
-      take_in(store, writer, all, blob, diff_id);
+    fetch_while(part, write, [&] {
+      const Slots::Taken turn = makers.take([&] { part.throw_if_aborted(); });
+      ExactSource stored(part.reader(), blob.size);
+      take_in(store, writer, stored, blob, diff_id);
     });
     return true;
   } catch (const Error& error) {
@@ -96,14 +108,16 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
                    const Digest& diff_id) {
   with_context(fmt::format("layer {}", blob.digest.to_string()), [&] {
     BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
-    take_in(store, writer, compressed, blob, diff_id);
+    ExactSource exact(compressed, blob.size);
+    TeeSource stored(exact, writer);
+    take_in(store, writer, stored, blob, diff_id);
   });
 }
 
-void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id,
-                   const FetchRest& fetch) {
+void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
+                   Slots& makers) {
   with_context(fmt::format("layer {}", blob.digest.to_string()), [&] {
-    while (!try_receive(store, blob, diff_id, fetch)) {
+    while (!try_receive(store, blob, diff_id, fetch, makers)) {
     }
   });
 }

@@ -13,7 +13,8 @@ namespace lay::registry {
 
 namespace {
 
-constexpr long kBufferBytes = 512 * 1024;  // libcurl's largest receive buffer
+constexpr long kReceiveBytes = 256 * 1024;  // sixteen layers may come at once
+constexpr long kSendBytes = 512 * 1024;
 
 struct ListFreer {
   void operator()(curl_slist* list) const { curl().slist_free_all(list); }
@@ -108,8 +109,8 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   set(CURLOPT_USERAGENT, "lay/" LAY_VERSION);
-  set(CURLOPT_BUFFERSIZE, kBufferBytes);
-  set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
+  set(CURLOPT_BUFFERSIZE, kReceiveBytes);
+  set(CURLOPT_UPLOAD_BUFFERSIZE, kSendBytes);
   set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_seconds));
   set(CURLOPT_LOW_SPEED_LIMIT, 10L);
   set(CURLOPT_LOW_SPEED_TIME,

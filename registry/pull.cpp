@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <functional>
 #include <optional>
 #include <set>
@@ -5,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/slots.h"
 #include "base/text.h"
 #include "blob_pieces.h"
 #include "client.h"
@@ -64,17 +67,31 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
       .with_hint("ask for it with --platform " + printable(offered));
 }
 
+/// What takes memory: up to 14 MiB for each layer that is made (blocks between its threads, the window of
+/// zstd), and two cores that hash and inflate have work enough from three; the tables of all the store's
+/// blobs for each one that is put together. A layer that only comes in lies on disk.
+struct LayerSlots {
+  Slots makers{3};
+  Slots puzzlers{2};
+};
+
+void throw_if_stopped(const std::stop_token& stop) {
+  if (stop.stop_requested()) throw Error(Errc::cancelled, "interrupted");
+}
+
 /// Puts a zstd:chunked layer together from what the store has and what it lacks. Returns how many bytes were
 /// fetched; empty when the whole has to be: whatever went wrong, the whole may still be right.
 std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryClient& client,
-                                           const Descriptor& blob, const Digest& diff_id,
+                                           const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
                                            const std::stop_token& stop) {
   try {
+    const Slots::Taken turn = slots.puzzlers.take([&] { throw_if_stopped(stop); });
     BlobPieces pieces(client, blob, stop);
     const auto partial = layerstore::PartialBlob::plan(store, blob, pieces);
     if (!partial) return std::nullopt;
-    layerstore::receive_layer(store, blob, diff_id,
-                              [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); });
+    layerstore::receive_layer(
+        store, blob, diff_id, [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); },
+        slots.makers);
     return partial->fetched();
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled || error.code() == Errc::no_space) throw;
@@ -82,35 +99,50 @@ std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryCli
   }
 }
 
+/// To look through it takes as much as to make it.
+bool is_there(const Store& store, const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
+              const std::stop_token& stop) {
+  if (store.blobs().size(blob.digest) != blob.size) return false;
+  const Slots::Taken turn = slots.makers.take([&] { throw_if_stopped(stop); });
+  return layerstore::is_layer_stored(store, blob, diff_id);
+}
+
 void fetch_layer(const Store& store, const RegistryClient& client, const Descriptor& blob,
-                 const Digest& diff_id, Progress& progress, const std::stop_token& stop) {
+                 const Digest& diff_id, LayerSlots& slots, Progress& progress, const std::stop_token& stop) {
   const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
-  if (layerstore::is_layer_stored(store, blob, diff_id)) return task->done("already there");
-  if (const auto fetched = fetch_changes(store, client, blob, diff_id, stop))
+  if (is_there(store, blob, diff_id, slots, stop)) return task->done("already there");
+  if (const auto fetched = fetch_changes(store, client, blob, diff_id, slots, stop))
     return task->done(fmt::format("pulled, {} % of it fetched", *fetched * 100 / blob.size));
-  layerstore::receive_layer(store, blob, diff_id, [&](std::uint64_t offset, ByteSink& out) {
+  const auto fetch = [&](std::uint64_t offset, ByteSink& out) {
     task->advance(offset);
     CountingSink counted(out, *task);
     client.get_blob(blob, offset, counted, stop);
-  });
+  };
+  layerstore::receive_layer(store, blob, diff_id, fetch, slots.makers);
   task->done("pulled");
 }
 
-/// A few at a time: each layer on its way takes 10 MiB (blocks between its threads, the window of zstd), and
-/// two cores that hash and inflate have work enough from three. Nine layers of 60 MB at once came 9 % sooner
-/// and took 114 MiB instead of 53.
+/// All of them come at once, and are made a few at a time (LayerSlots).
 void fetch_layers(const Store& store, const RegistryClient& client, const Image& image, unsigned parallel,
                   Progress& progress) {
   std::vector<std::function<void(const std::stop_token&)>> jobs;
   std::set<std::pair<Digest, Digest>> seen;  // one layer may occur twice in a stack
+  LayerSlots slots;
   for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
     const Descriptor& blob = image.manifest.layers[i];
     const Digest& diff_id = image.config.diff_ids[i];
     if (!seen.emplace(blob.digest, diff_id).second) continue;
-    jobs.emplace_back(
-        [&](const std::stop_token& stop) { fetch_layer(store, client, blob, diff_id, progress, stop); });
+    jobs.emplace_back([&](const std::stop_token& stop) {
+      fetch_layer(store, client, blob, diff_id, slots, progress, stop);
+    });
   }
   run_parallel(jobs, parallel);
+}
+
+/// The buffers of a layer that is done go back to the system. Otherwise glibc raises, with the first of them,
+/// the size from which it does that, and keeps 8 MiB for each thread that has inflated zstd: 144 MiB in all.
+void give_memory_back() {
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
 void put_document(const Store& store, const Descriptor& descriptor, const std::string& bytes) {
@@ -159,6 +191,7 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   check_config(image.config, manifest, request.platform);
 
   const FileLock writing = store.begin_adding();
+  give_memory_back();
   fetch_layers(store, client, image, request.parallel, progress);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);

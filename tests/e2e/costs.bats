@@ -65,6 +65,31 @@ between() { (($1 <= $2 && $2 <= $3)) || { echo "$2 is not between $1 and $3"; re
   between 12 "$syncs" 15
 }
 
+@test "sixteen layers come at once in less than 64 MiB" {
+  start_registry "$world/registry"
+  local compression number peak
+  for compression in zstd gzip; do
+    for ((number = 0; number < 16; number++)); do
+      rm -rf --one-file-system upper
+      mkdir upper
+      head -c 9M /dev/urandom | base64 >"upper/file-$number"
+      if ((number == 0)); then
+        "$LAY" import upper "$compression" --compression "$compression" >/dev/null
+      else
+        "$LAY" commit -q ./upper "$compression" --base "$compression" --compression "$compression" >/dev/null
+      fi
+    done
+    "$LAY" push -q "$compression" "$registry/$compression:1" >/dev/null
+    peak=$(command time -f %M "$LAY" --root "$world/root2" pull -q "$registry/$compression:1" 2>&1 >/dev/null)
+    between 1 "$peak" 65536
+  done
+  # As others compress with zstd: for each layer a window of 8 MiB.
+  skopeo copy -q --src-tls-verify=false --dest-tls-verify=false --dest-compress-format zstd \
+    "docker://$registry/gzip:1" "docker://$registry/windows:1"
+  peak=$(command time -f %M "$LAY" --root "$world/root3" pull -q "$registry/windows:1" 2>&1 >/dev/null)
+  between 1 "$peak" 65536
+}
+
 @test "memory does not grow with the size of files" {
   mkdir large
   head -c 400M /dev/urandom >large/file

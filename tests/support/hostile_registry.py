@@ -20,7 +20,9 @@ MODE, PORT, OTHER, LOG = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.ar
 CREDENTIALS = "Basic " + base64.b64encode(b"ann:s3cret:pw").decode()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+COUNT = 16  # layers of "waits-for-all"
 log_lock = threading.Lock()
+everybody = threading.Barrier(COUNT, timeout=10)
 
 
 def digest(data):
@@ -43,9 +45,11 @@ def descriptor(media_type, data):
 
 def make_image():
     layers = [make_layer("first", 1 << 20), make_layer("second", 1 << 16)]
+    if MODE == "waits-for-all":
+        layers += [make_layer(f"layer{i}", 4096) for i in range(COUNT - 2)]
     architecture = "s390x" if MODE == "other-platform" else "amd64"
     config = json.dumps({"architecture": architecture, "os": "linux", "config": {}, "rootfs": {
-        "type": "layers", "diff_ids": [digest(tar) for tar, _ in layers][: 1 if MODE == "diff-id-count" else 2]}})
+        "type": "layers", "diff_ids": [digest(tar) for tar, _ in layers][: 1 if MODE == "diff-id-count" else None]}})
     if MODE == "swapped-layers":
         first, second = digest(layers[0][0]), digest(layers[1][0])
         config = config.replace(first, "@").replace(second, first).replace("@", second)
@@ -221,6 +225,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = BLOBS.get(name)
         if data is None:
             return self.send(404, b'{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}')
+        if MODE == "waits-for-all" and not data.startswith(b"{"):  # a layer
+            try:
+                everybody.wait()
+            except threading.BrokenBarrierError:
+                return self.send(400, b"one at a time")
         if name != BIG:
             return self.send(200, data)
         if MODE in ("redirect-port", "redirect-back"):

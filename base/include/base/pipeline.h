@@ -64,10 +64,10 @@ class BytePipe final : public ByteSink {
 
 /// Runs `produce` on a thread of its own, writing into a pipe that each of `consumers` reads: the last of
 /// them here, the others on threads of their own. All have ended when this returns; the first failure is
-/// rethrown.
+/// rethrown. The pipe holds at most `blocks` blocks of 512 KiB.
 void run_pipeline(const std::function<void(ByteSink&)>& produce,
-                  std::span<const std::function<void(ByteSource&)>> consumers);
+                  std::span<const std::function<void(ByteSource&)>> consumers, std::size_t blocks = 8);
 void run_pipeline(const std::function<void(ByteSink&)>& produce,
-                  const std::function<void(ByteSource&)>& consume);
+                  const std::function<void(ByteSource&)>& consume, std::size_t blocks = 8);
 
 }  // namespace lay

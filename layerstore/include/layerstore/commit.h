@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/progress.h"
+#include "base/slots.h"
 #include "base/unique_fd.h"
 #include "layerstore/codec.h"
 #include "layerstore/diff.h"
@@ -56,10 +57,12 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
 /// Writes the bytes of a blob from `offset` on to `out`, and may call it from any thread.
 using FetchRest = std::function<void(std::uint64_t offset, ByteSink& out)>;
 
-/// As above, of a blob that `fetch` brings while it is unpacked. What came before a failure that may pass
+/// As above, of a blob that `fetch` brings while it is unpacked, which begins when there is a place among
+/// `makers`: until then, the blob only grows on disk. What came before a failure that may pass
 /// (unavailable, cancelled, unauthorized, or a kill) is kept, and the next call asks for the rest only. When
 /// what was kept does not fit, it is thrown away and everything fetched.
-void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch);
+void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
+                   Slots& makers);
 
 /// Whether the layer can be had from what the store holds, and makes it ready if so. False when the blob is
 /// absent or damaged: receiving it heals that. Throws corrupt when the blob is another layer. The caller

@@ -42,7 +42,7 @@ struct PullRequest {
   Reference reference;
   layerstore::Platform platform = layerstore::host_platform();
   Connection connection;
-  unsigned parallel = 3;  ///< layers at once
+  unsigned parallel = 16;  ///< layers at once; each takes half a MiB of memory while it only comes in
   /// Hears, as one line, what the user should know though all is well.
   std::function<void(const std::string& message)> warn = {};
 };

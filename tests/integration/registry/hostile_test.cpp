@@ -80,6 +80,12 @@ TEST_CASE("a blob that is not what its digest says never becomes visible", "[reg
   CHECK(failure_of_pull("wrong-diff-id").code() == Errc::corrupt);
 }
 
+TEST_CASE("all layers of a usual image are fetched at once", "[registry][hostile]") {
+  const HostileRegistry registry("waits-for-all");
+  const TempStore store;
+  CHECK(pull_from(registry, store).manifest.layers.size() == 16);
+}
+
 TEST_CASE("a stored blob cannot be passed off as another stored layer", "[registry][hostile]") {
   const TempStore store;
   pull_from(HostileRegistry("good"), store);
