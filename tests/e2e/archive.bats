@@ -148,7 +148,7 @@ start_docker() {
   [ "$("$LAY" --root "$world/root2" load -q -i nameless)" = "Loaded image: loaded:${id:7:12}" ]
 }
 
-@test "hostile archives are refused, and nothing of them stays" {
+@test "J01, J11: hostile archives are refused, and nothing of them stays" {
   python3 "$here/hostile_archives.py" "$world/archives"
   small_image
   before=$(store_state)
@@ -169,7 +169,7 @@ add_blob() {
   echo "sha256:$hex"
 }
 
-@test "an archive cannot pass a stored blob off as another stored layer" {
+@test "J07: an archive cannot pass a stored blob off as another stored layer" {
   small_image
   mkdir upper layout
   echo more >upper/more

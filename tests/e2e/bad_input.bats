@@ -10,6 +10,7 @@ setup() {
 }
 teardown() {
   local status=0
+  [[ -z ${hostile_pid-} ]] || kill "$hostile_pid" 2>/dev/null || true
   [[ ${keeps_state-yes} == no || $(store_state) == "$state" ]] || { diff <(echo "$state") <(store_state); status=1; }
   close_world && return "$status"
 }
@@ -92,6 +93,24 @@ teardown() {
   wait_until 5 curl -sS "http://127.0.0.1:$port/"
   refused 1 "localhost:$port" "$LAY" pull "localhost:$port/x:1"
   kill "$server"
+}
+
+@test "R14, J11: tags and labels of a registry cannot control the terminal, and name nothing here" {
+  local port
+  keeps_state=no
+  port=$(free_port)
+  python3 "$here/../support/hostile_registry.py" tags-escape "$port" "$(free_port)" "$world/requests" 3>&- &
+  hostile_pid=$!
+  wait_until 20 curl -s -o /dev/null "http://127.0.0.1:$port/v2/"
+  "$LAY" tags "localhost:$port/team/app" >shown
+  "$LAY" pull -q "localhost:$port/team/app:1" >>shown
+  "$LAY" inspect "localhost:$port/team/app:1" >>shown
+  "$LAY" inspect "docker://localhost:$port/team/app:1" >>shown
+  "$LAY" images >>shown
+  "$LAY" history "localhost:$port/team/app:1" >>shown
+  "$LAY" rmi "localhost:$port/team/app:1" >>shown
+  [ "$(tr -d '\n[:print:]' <shown | LC_ALL=C tr -d '\200-\377' | wc -c)" = 0 ]
+  ! grep -q $'\u202e' shown
 }
 
 @test "an image that the registry does not have" {

@@ -23,9 +23,10 @@ users() {
   htpasswd -Bbn -C 5 ci s3cret:pw >>"$world/users"
 }
 
+# certificate [NAME]: makes a certificate that signs itself, for this machine's names and for NAME (IP:ADDRESS).
 certificate() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$world/key" -out "$world/cert" 2>/dev/null
+    -addext "subjectAltName=DNS:localhost,IP:127.0.0.1${1:+,$1}" -keyout "$world/key" -out "$world/cert" 2>/dev/null
 }
 
 # status_of CURL-ARGUMENTS...: the status of the answer.

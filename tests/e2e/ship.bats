@@ -16,6 +16,7 @@ setup() {
 teardown() {
   stop_docker
   stop_served
+  [[ -z ${network_pid-} ]] || kill "$network_pid" 2>/dev/null || true
   close_world
 }
 
@@ -139,13 +140,16 @@ refused_without_flags() {
   [ "$status" = 1 ]
 }
 
-# start_docker: a daemon of the test's own, without a bridge or rules, that sees no other settings.
+# start_docker [PREFIX...]: a daemon of the test's own, without a bridge or rules, that sees no other settings than
+# those of $world/docker/etc; run by PREFIX.
 start_docker() {
-  mkdir -p "$world/docker"
+  mkdir -p "$world/docker/etc"
   echo '{}' >"$world/docker/daemon.json"
   docker=(docker --config "$world/docker/client" --host "unix://$world/docker/socket")
-  unshare --mount --pid --fork --kill-child --mount-proc sh -ec '
+  "$@" unshare --mount --pid --fork --kill-child --mount-proc sh -ec '
     mount -t tmpfs tmpfs /run
+    mkdir -p /etc/docker
+    mount --bind "$1/etc" /etc/docker
     exec dockerd --host "unix://$1/socket" --data-root "$1/data" --exec-root /run/docker --pidfile "$1/pid" \
       --config-file "$1/daemon.json" --bridge none --iptables=false --ip6tables=false --storage-driver vfs' \
     sh "$world/docker" >"$world/docker/log" 2>&1 &
@@ -196,3 +200,60 @@ docker_ships() {
 @test "lay pushes to docker-registry and pulls from it, with TLS" { lay_ships tls; }
 @test "lay pushes to docker-registry and pulls from it, with passwords" { lay_ships htpasswd; }
 @test "lay pushes to docker-registry and pulls from it, with TLS and passwords" { lay_ships tls+htpasswd; }
+
+# trusts_nobody COMMAND...: it fails, and the reason is the certificate.
+trusts_nobody() {
+  local status=0
+  "$@" >"$world/untrusted" 2>&1 || status=$?
+  [ "$status" != 0 ]
+  grep -qi 'certificate' "$world/untrusted" || { cat "$world/untrusted"; return 1; }
+}
+
+@test "R10: a certificate of an authority that a client does not trust ends every push and pull of it" {
+  choose tls
+  serve --access-log none "${serve_flags[@]}"
+  skopeo copy -q "${target_flags[@]}" "oci:$world/layout:x" "docker://$served/by/skopeo:1"
+  certificate  # another one, for the same names
+  mkdir "$world/wrong"
+  mv "$world/cert" "$world/wrong/ca.crt"
+  local tool wrong=(--cert-dir "$world/wrong")
+  local storage=(--root "$world/storage" --runroot "$world/storage-run" --storage-driver vfs)
+  for tool in podman buildah; do
+    trusts_nobody "$tool" "${storage[@]}" pull -q "${wrong[@]}" "$served/by/skopeo:1"
+    "$tool" "${storage[@]}" pull -q "${tool_flags[@]}" "$served/by/skopeo:1"
+    trusts_nobody "$tool" "${storage[@]}" push -q "${wrong[@]}" "$served/by/skopeo:1" "docker://$served/by/$tool:1"
+    "$tool" "${storage[@]}" rmi -af >/dev/null
+  done
+  trusts_nobody skopeo copy -q --dest-cert-dir "$world/wrong" "oci:$world/layout:x" "docker://$served/by/wrong:1"
+  trusts_nobody skopeo copy -q --src-cert-dir "$world/wrong" "docker://$served/by/skopeo:1" "oci:$world/pulled:x"
+  trusts_nobody "$LAY" push -q --retry 0 "${wrong[@]}" small "$served/by/lay:1"
+  trusts_nobody "$LAY" --root "$world/root2" pull -q --retry 0 "${wrong[@]}" "$served/by/skopeo:1"
+  [ "$(curl -sf "${curl_flags[@]/#"$world/cert"/"$world/trusted/ca.crt"}" "https://$served/v2/_catalog" |
+    jq -c '[.repositories[] | select(startswith("by/"))]')" = '["by/skopeo"]' ]
+}
+
+@test "R10: docker pushes only where its certs.d trusts the authority" {
+  # In a network of its own: docker checks no certificate of a loopback address.
+  unshare --net sleep 600 3>&- &
+  network_pid=$!
+  local there=(nsenter "--net=/proc/$network_pid/ns/net") address=10.99.0.1
+  wait_until 10 eval '[ "$(readlink /proc/$network_pid/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
+  "${there[@]}" ip link set lo up
+  "${there[@]}" ip address add "$address/32" dev lo
+  certificate "IP:$address"
+  "${there[@]}" "$LAY" serve --listen "$address:5000" --insecure-listen --access-log none \
+    --tls-cert "$world/cert" --tls-key "$world/key" >"$world/url" 2>>"$world/serve.log" 3>&- &
+  serve_pid=$!
+  wait_until 10 test -s "$world/url" || { cat "$world/serve.log"; return 1; }
+  mkdir -p "$world/docker/etc/certs.d/$address:5000"
+  start_docker "${there[@]}"
+  "$LAY" save -o "$world/small.tar" small:latest
+  "${docker[@]}" load -qi "$world/small.tar"
+  "${docker[@]}" tag small:latest "$address:5000/by/docker:1"
+  trusts_nobody "${docker[@]}" push "$address:5000/by/docker:1"
+  cp "$world/cert" "$world/docker/etc/certs.d/$address:5000/ca.crt"
+  "${docker[@]}" push -q "$address:5000/by/docker:1"
+  certificate "IP:$address"
+  mv "$world/cert" "$world/docker/etc/certs.d/$address:5000/ca.crt"
+  trusts_nobody "${docker[@]}" pull -q "$address:5000/by/docker:1"
+}

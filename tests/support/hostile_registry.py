@@ -26,6 +26,8 @@ everybody = threading.Barrier(COUNT, timeout=10)
 
 
 def digest(data):
+    if MODE == "sha512":
+        return "sha512:" + hashlib.sha512(data).hexdigest()
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
@@ -48,7 +50,8 @@ def make_image():
     if MODE == "waits-for-all":
         layers += [make_layer(f"layer{i}", 4096) for i in range(COUNT - 2)]
     architecture = "s390x" if MODE == "other-platform" else "amd64"
-    config = json.dumps({"architecture": architecture, "os": "linux", "config": {}, "rootfs": {
+    labels = {"\x1b[2Jkey": "\x1b]52;c;aGk=\x07", "manifest": "../../x"} if MODE == "tags-escape" else None
+    config = json.dumps({"architecture": architecture, "os": "linux", "config": {"Labels": labels}, "rootfs": {
         "type": "layers", "diff_ids": [digest(tar) for tar, _ in layers][: 1 if MODE == "diff-id-count" else None]}})
     if MODE == "swapped-layers":
         first, second = digest(layers[0][0]), digest(layers[1][0])
@@ -104,7 +107,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         scope = "repository:team/app:pull"
         realms = {"bearer": f"http://localhost:{PORT}/token", "token-expires": f"http://127.0.0.1:{OTHER}/token",
                   "near-realm": "https://169.254.169.254/token", "realm-redirects": f"http://localhost:{PORT}/token-away",
-                  "bad-token": f"http://localhost:{PORT}/token"}
+                  "bad-token": f"http://localhost:{PORT}/token", "token-endless": f"http://localhost:{PORT}/token"}
         if MODE in realms:
             return f'Bearer realm="{realms[MODE]}",service="test",scope="{scope}"'
         if MODE in ("basic", "redirect-port", "redirect-back", "upload-elsewhere"):
@@ -127,6 +130,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         if MODE == "bad-token":
             return self.send(200, json.dumps({"token": "a\r\nX-Injected: 1"}).encode())
+        if MODE == "token-endless":
+            self.send_response(200)
+            self.end_headers()
+            self.close_after()
+            return self.pour(b" " * 65536)
         if self.headers.get("Authorization", "") != CREDENTIALS or query.get("service") != ["test"]:
             return self.send(401, b"{}")
         name = f"token{len(tokens)}." + query.get("scope", ["none"])[0].replace(":", ".").replace("/", ".")
@@ -146,6 +154,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(200, b"<html><body>Welcome to the router</body></html>", {"Content-Type": "text/html"})
         if MODE == "html-404":
             return self.send(404, b"<html><body>Not here</body></html>", {"Content-Type": "text/html"})
+        if MODE == "interim-flood":
+            for _ in range(1000):
+                self.wfile.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            return self.send(200, b"{}")
         if MODE == "header-flood":
             self.send_response(200)
             for i in range(1000):
@@ -185,6 +197,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.close_after()
             return self.pour(b" " * 65536)
+        if MODE == "sha512":
+            extra = {"Docker-Content-Digest": digest(body)}
         if MODE == "manifest-type":
             kind = INDEX
         if MODE == "schema1":
@@ -207,6 +221,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def tags(self):
         names, link = ["1"], None
         page = int(urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("page", ["0"])[0])
+        if MODE == "tags-escape":
+            names = ["1", "\x1b]52;c;aGk=\x07", "\u202e1"]
         if MODE == "tags-circle":
             link = f"/v2/team/app/tags/list?page={(page + 1) % 2}"
         if MODE == "tags-endless":

@@ -80,7 +80,7 @@ TEST_CASE("a received layer becomes a blob and a folder ready to mount", "[layer
   }
 }
 
-TEST_CASE("sha512 names a layer and its blob as well as sha256 does", "[layerstore][layer]") {
+TEST_CASE("J02: sha512 names a layer and its blob as well as sha256 does", "[layerstore][layer]") {
   const TempStore temp;
   SentLayer layer = sent_layer(temp.folder, Compression::gzip);
   layer.blob.digest = sha512_of(layer.stored);

@@ -67,7 +67,7 @@ TEST_CASE("a registry that behaves is pulled from", "[registry][hostile]") {
   }
 }
 
-TEST_CASE("a blob that is not what its digest says never becomes visible", "[registry][hostile]") {
+TEST_CASE("J03: a blob that is not what its digest says never becomes visible", "[registry][hostile]") {
   const lay::Error flipped = failure_of_pull("flipped");
   CHECK(flipped.code() == Errc::corrupt);
   const lay::Error shorter = failure_of_pull("short");
@@ -86,7 +86,7 @@ TEST_CASE("all layers of a usual image are fetched at once", "[registry][hostile
   CHECK(pull_from(registry, store).manifest.layers.size() == 16);
 }
 
-TEST_CASE("a stored blob cannot be passed off as another stored layer", "[registry][hostile]") {
+TEST_CASE("J07: a stored blob cannot be passed off as another stored layer", "[registry][hostile]") {
   const TempStore store;
   pull_from(HostileRegistry("good"), store);
   const HostileRegistry liar("swapped-layers");
@@ -102,7 +102,7 @@ TEST_CASE("a connection that breaks in a layer is told as that", "[registry][hos
   CHECK(has(error, "broken after 1000 bytes"));
 }
 
-TEST_CASE("a content encoding nobody asked for is refused", "[registry][hostile]") {
+TEST_CASE("R08: a content encoding nobody asked for is refused", "[registry][hostile]") {
   CHECK(has(failure_of_pull("encoded"), "content encoding 'gzip'"));
 }
 
@@ -118,7 +118,7 @@ TEST_CASE("a server that is no registry is told as that", "[registry][hostile]")
   CHECK(has(failure_of_pull("header-flood"), "too many header lines"));
 }
 
-TEST_CASE("a manifest that lies about itself is refused", "[registry][hostile]") {
+TEST_CASE("J04: a manifest that lies about itself is refused", "[registry][hostile]") {
   CHECK(failure_of_pull("manifest-junk").code() == Errc::invalid);
   const lay::Error header = failure_of_pull("manifest-header");
   CHECK(header.code() == Errc::corrupt);
@@ -135,11 +135,12 @@ TEST_CASE("a manifest that lies about itself is refused", "[registry][hostile]")
   CHECK(failure_of_pull("index-cycle").code() == Errc::corrupt);
 }
 
-TEST_CASE("an image config that cannot be understood is refused", "[registry][hostile]") {
+TEST_CASE("J12: an image config that cannot be understood is refused", "[registry][hostile]") {
   CHECK(failure_of_pull("config-junk").code() == Errc::invalid);
 }
 
-TEST_CASE("a registry's error text is bounded and cannot reach the terminal raw", "[registry][hostile]") {
+TEST_CASE("R14: a registry's error text is bounded and cannot reach the terminal raw",
+          "[registry][hostile]") {
   CHECK(failure_of_pull("error-endless").message().size() < 1000);
   const lay::Error escape = failure_of_pull("error-escape");
   CHECK(escape.code() == Errc::not_found);
@@ -148,7 +149,7 @@ TEST_CASE("a registry's error text is bounded and cannot reach the terminal raw"
   CHECK(has(failure_of_pull("blob-error"), "status 503 'no'"));
 }
 
-TEST_CASE("a redirect to another port does not take the credentials along", "[registry][hostile]") {
+TEST_CASE("R01: a redirect to another port does not take the credentials along", "[registry][hostile]") {
   const HostileRegistry registry("redirect-port");
   const TempStore store;
   CHECK_NOTHROW(pull_from(registry, store));
@@ -156,7 +157,7 @@ TEST_CASE("a redirect to another port does not take the credentials along", "[re
   CHECK(secrets_at(registry, registry.port()).size() == 2);  // the greeting went without
 }
 
-TEST_CASE("credentials that a redirect dropped do not come back with the next", "[registry][hostile]") {
+TEST_CASE("R01: credentials that a redirect dropped do not come back with the next", "[registry][hostile]") {
   const HostileRegistry registry("redirect-back");
   const TempStore store;
   CHECK_NOTHROW(pull_from(registry, store));
@@ -169,13 +170,13 @@ TEST_CASE("credentials that a redirect dropped do not come back with the next", 
   CHECK(returned == 1);
 }
 
-TEST_CASE("redirects are bounded and stay with http", "[registry][hostile]") {
+TEST_CASE("R09: redirects are bounded and stay with http", "[registry][hostile]") {
   CHECK(has(failure_of_pull("redirect-loop"), "redirected more than 5 times"));
   CHECK(has(failure_of_pull("redirect-file"), "neither http nor https"));
   CHECK(has(failure_of_pull("redirect-nowhere"), "without a location"));
 }
 
-TEST_CASE("a token is asked for the one repository, and the password goes to the token server alone",
+TEST_CASE("R05: a token is asked for the one repository, and the password goes to the token server alone",
           "[registry][hostile]") {
   const HostileRegistry registry("bearer");
   const TempStore store;
@@ -195,7 +196,7 @@ TEST_CASE("a token is asked for the one repository, and the password goes to the
   CHECK(tokens == 1);
 }
 
-TEST_CASE("a token server that cannot be trusted gets nothing", "[registry][hostile]") {
+TEST_CASE("R05: a token server that cannot be trusted gets nothing", "[registry][hostile]") {
   CHECK(has(failure_of_pull("near-realm"), "nearer than the registry itself"));
   CHECK(has(failure_of_pull("bad-token"), "characters that no header may have"));
   const HostileRegistry registry("realm-redirects");
@@ -231,7 +232,7 @@ TEST_CASE("a registry that stores something else than was sent is found out", "[
   CHECK(error_of([&] { push_to(silent, store); }).message().find("does not say where") != std::string::npos);
 }
 
-TEST_CASE("a server that stalls is given up", "[registry][hostile]") {
+TEST_CASE("R09: a server that stalls is given up", "[registry][hostile]") {
   const HostileRegistry registry("stall");
   const HttpClient http({.stall_seconds = 1});
   const auto manifest =
@@ -290,4 +291,24 @@ TEST_CASE("a manifest whose deletion's answer was lost is deleted, not missing",
   const HostileRegistry registry("delete-answer-lost");
   CHECK_NOTHROW(remove(team_app(registry), quick_connection()));
   CHECK(error_of([&] { remove(team_app(registry), quick_connection()); }).code() == Errc::not_found);
+}
+
+TEST_CASE("R05: a token server's answer has an end", "[registry][hostile]") {
+  CHECK(has(failure_of_pull("token-endless"), "expected at most 1048576"));
+}
+
+TEST_CASE("R09: answers before the answer are bounded", "[registry][hostile]") {
+  CHECK(has(failure_of_pull("interim-flood"), "too many header lines"));
+}
+
+TEST_CASE("J02: an image whose every digest is of sha512 is pulled and verified", "[registry][hostile]") {
+  const HostileRegistry registry("sha512");
+  const TempStore store;
+  const auto image = pull_from(registry, store);
+  using lay::layerstore::DigestAlgorithm;
+  CHECK(image.descriptor.digest.algorithm() == DigestAlgorithm::sha512);
+  for (const auto& layer : image.manifest.layers) {
+    CHECK(layer.digest.algorithm() == DigestAlgorithm::sha512);
+    CHECK(store.store.blobs().is_whole(layer));
+  }
 }

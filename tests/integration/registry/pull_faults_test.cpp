@@ -128,7 +128,7 @@ TEST_CASE("a registry that stays broken is given up after the tries there are", 
   CHECK(ranges_of(proxy, shipped.big()).size() == 4);
 }
 
-TEST_CASE("a server that knows no ranges, or sends wrong ones, is asked for the whole",
+TEST_CASE("R09: a server that knows no ranges, or sends wrong ones, is asked for the whole",
           "[registry][faults]") {
   const ShippedImage shipped;
   const std::string cut =
@@ -144,7 +144,7 @@ TEST_CASE("a server that knows no ranges, or sends wrong ones, is asked for the 
   }
 }
 
-TEST_CASE("lengths that lie do not get a blob past its digest", "[registry][faults]") {
+TEST_CASE("R09: lengths that lie do not get a blob past its digest", "[registry][faults]") {
   const ShippedImage shipped;
   const TempStore store;
   const FaultProxy shorter(shipped.registry.port(), rule_of(shipped, R"("do": "length", "add": -1000)"));
@@ -175,7 +175,7 @@ TEST_CASE("a pull that was given up is taken up by the next one", "[registry][fa
   CHECK(lay::test::debris(store.path()) == 0);
 }
 
-TEST_CASE("a kept part that is damaged is thrown away and everything fetched", "[registry][faults]") {
+TEST_CASE("R09: a kept part that is damaged is thrown away and everything fetched", "[registry][faults]") {
   const ShippedImage shipped;
   const TempStore store;
   const std::string part = store.path() + "/ingest/part.sha256." + shipped.big().digest.hex();
@@ -254,7 +254,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("no redirect takes credentials to another port, host or scheme", "[registry][faults]") {
+TEST_CASE("R01: no redirect takes credentials to another port, host or scheme", "[registry][faults]") {
   const ShippedImage shipped;
   const FaultProxy proxy(shipped.registry.port(),
                          R"([{"tokens": {"uses": 1000, "user": "ann:s3cret:pw"}},)" +

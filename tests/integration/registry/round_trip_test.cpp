@@ -309,7 +309,7 @@ TEST_CASE("a login is checked against the registry before it is kept", "[registr
   CHECK_NOTHROW(check_login(DockerRegistry().host(), kAnn, {}));
 }
 
-TEST_CASE("a self-signed certificate is refused, unless verification is turned off", "[registry][tls]") {
+TEST_CASE("R10: a self-signed certificate is refused, unless verification is turned off", "[registry][tls]") {
   const DockerRegistry registry(RegistryTls::self_signed, RegistryLogin::htpasswd);
   const std::string name = registry.host() + "/team/app:1";
   const Pushed here;

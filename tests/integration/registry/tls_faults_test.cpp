@@ -72,7 +72,8 @@ TEST_CASE("a registry whose certificate is right is pulled from", "[registry][tl
 }
 
 TEST_CASE(
-    "a certificate that has expired or is another host's, and old TLS, are refused before anything is sent",
+    "R10: a certificate that has expired or is another host's, and old TLS, are refused before anything is "
+    "sent",
     "[registry][tls]") {
   const ShippedImage shipped;
   const Certificate good;
@@ -91,7 +92,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("an https registry leads nobody to plain http", "[registry][tls][faults]") {
+TEST_CASE("R02: an https registry leads nobody to plain http", "[registry][tls][faults]") {
   const ShippedImage shipped;
   const Certificate good;
   for (

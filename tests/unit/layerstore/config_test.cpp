@@ -103,7 +103,7 @@ TEST_CASE("a config whose required members are missing is refused", "[layerstore
   }
 }
 
-TEST_CASE("a config member of the wrong type is refused", "[layerstore][config]") {
+TEST_CASE("J12: a config member of the wrong type is refused", "[layerstore][config]") {
   const std::vector<std::pair<const char*, Json>> wrong{{"/config", "text"},
                                                         {"/config", Json::array()},
                                                         {"/config/Env", Json::object()},
@@ -152,7 +152,7 @@ TEST_CASE("a NUL in what reaches execve or a path is refused", "[layerstore][con
   CHECK(failure("/config/Volumes", Json{{nul, Json::object()}}) == Errc::invalid);
 }
 
-TEST_CASE("absurdly long lists are refused", "[layerstore][config]") {
+TEST_CASE("J12: absurdly long lists are refused", "[layerstore][config]") {
   CHECK(failure("/config/Env", Json(std::vector<std::string>(100'000, "A=b"))) == Errc::invalid);
   CHECK(failure("/rootfs/diff_ids", Json(std::vector<std::string>(1001, kDiffId))) == Errc::invalid);
 }

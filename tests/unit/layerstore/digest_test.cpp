@@ -67,7 +67,7 @@ TEST_CASE("a digest is an algorithm and exactly its lower-case hexadecimal digit
   CHECK(Digest::parse("sha512:" + kEmpty + kEmpty).algorithm() == DigestAlgorithm::sha512);
 }
 
-TEST_CASE("every other text is refused before it could become a path", "[layerstore][digest]") {
+TEST_CASE("J01: every other text is refused before it could become a path", "[layerstore][digest]") {
   for (const std::string& text : broken_digests()) {
     CAPTURE(text.substr(0, 100));
     CHECK_FALSE(Digest::try_parse(text).has_value());
@@ -78,7 +78,7 @@ TEST_CASE("every other text is refused before it could become a path", "[layerst
   }
 }
 
-TEST_CASE("a digest of another algorithm is said to be unsupported, never left unverified",
+TEST_CASE("J02: a digest of another algorithm is said to be unsupported, never left unverified",
           "[layerstore][digest]") {
   for (const char* text :
        {"md5:d41d8cd98f00b204e9800998ecf8427e", "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709",
@@ -90,7 +90,8 @@ TEST_CASE("a digest of another algorithm is said to be unsupported, never left u
   }
 }
 
-TEST_CASE("random changes of a digest are a digest only when they keep the grammar", "[layerstore][digest]") {
+TEST_CASE("J01: random changes of a digest are a digest only when they keep the grammar",
+          "[layerstore][digest]") {
   std::mt19937 random(7);
   const std::string alphabet = "0123456789abcdefABCDEFgz:+-_./\\\n%=" + std::string(1, '\0');
   for (int round = 0; round < 20'000; ++round) {

@@ -87,7 +87,8 @@ TEST_CASE("a manifest that breaks the specification is refused", "[layerstore][m
   CHECK(manifest_failure(Json::array()) == Errc::invalid);
 }
 
-TEST_CASE("a document that could be read as manifest and as index is neither", "[layerstore][manifest]") {
+TEST_CASE("J05: a document that could be read as manifest and as index is neither",
+          "[layerstore][manifest]") {
   const Json both = changed(manifest_json(), "/manifests", index_json()["manifests"]);
   CHECK(manifest_failure(both) == Errc::invalid);
   CHECK(error_of([&] { parse_index(both.dump()); }).code() == Errc::invalid);
@@ -99,7 +100,7 @@ TEST_CASE("a document that could be read as manifest and as index is neither", "
         Errc::invalid);
 }
 
-TEST_CASE("the announced media type and the document must agree", "[layerstore][manifest]") {
+TEST_CASE("J05: the announced media type and the document must agree", "[layerstore][manifest]") {
   const std::string manifest = manifest_json().dump();
   const std::string index = index_json().dump();
   CHECK(classify_document(manifest, media_type::kManifest) == DocumentKind::manifest);
@@ -118,14 +119,14 @@ TEST_CASE("the announced media type and the document must agree", "[layerstore][
   CHECK(error_of([&] { classify_document(untyped, media_type::kIndex); }).code() == Errc::invalid);
 }
 
-TEST_CASE("a schema 1 manifest is refused by name", "[layerstore][manifest]") {
+TEST_CASE("J05: a schema 1 manifest is refused by name", "[layerstore][manifest]") {
   const char* schema1 =
       R"({"schemaVersion":1,"name":"a","tag":"b","fsLayers":[{"blobSum":"x"}],"history":[]})";
   const Error error = error_of([&] { classify_document(schema1, ""); });
   CHECK(error.message().find("schema 1") != std::string::npos);
 }
 
-TEST_CASE("what is no JSON document of a sane shape is refused", "[layerstore][manifest]") {
+TEST_CASE("J08: what is no JSON document of a sane shape is refused", "[layerstore][manifest]") {
   const std::string good = manifest_json().dump();
   for (const std::string& text :
        {std::string(), std::string("null"), std::string("[]"), "\xef\xbb\xbf" + good, good + "{}", good + "x",
@@ -140,7 +141,7 @@ TEST_CASE("what is no JSON document of a sane shape is refused", "[layerstore][m
   }
 }
 
-TEST_CASE("a descriptor's size is a whole number that every JSON reader keeps exactly",
+TEST_CASE("J08: a descriptor's size is a whole number that every JSON reader keeps exactly",
           "[layerstore][manifest]") {
   const auto parse = [](const std::string& size) {
     const std::string text = R"({"mediaType":"a/b","digest":")" + kDigest + R"(","size":)" + size + "}";
@@ -173,7 +174,7 @@ TEST_CASE("a descriptor with a malformed media type, digest or platform is refus
   CHECK(error_of([] { parse_descriptor(Json::array()); }).code() == Errc::invalid);
 }
 
-TEST_CASE("layers and index entries have a limit", "[layerstore][manifest]") {
+TEST_CASE("J10: layers and index entries have a limit", "[layerstore][manifest]") {
   Json many = manifest_json();
   many["layers"] = Json(std::vector<Json>(kMaxLayers, descriptor_json(media_type::kLayer)));
   CHECK(parse_manifest(many.dump()).layers.size() == kMaxLayers);
@@ -185,7 +186,7 @@ TEST_CASE("layers and index entries have a limit", "[layerstore][manifest]") {
   CHECK(error_of([&] { parse_index(index.dump()); }).code() == Errc::invalid);
 }
 
-TEST_CASE("one digest cannot be listed as two things", "[layerstore][manifest]") {
+TEST_CASE("J05: one digest cannot be listed as two things", "[layerstore][manifest]") {
   Json index = index_json();
   index["manifests"].push_back(descriptor_json(media_type::kIndex));
   CHECK(error_of([&] { parse_index(index.dump()); }).code() == Errc::invalid);
@@ -194,7 +195,7 @@ TEST_CASE("one digest cannot be listed as two things", "[layerstore][manifest]")
   CHECK(manifest_failure(manifest) == Errc::invalid);
 }
 
-TEST_CASE("the first entry that fits the platform is chosen, never one of another machine",
+TEST_CASE("J10: the first entry that fits the platform is chosen, never one of another machine",
           "[layerstore][manifest]") {
   const auto entry = [](const std::string& digest, const char* platform) {
     Descriptor result = parse_descriptor(descriptor_json(media_type::kManifest, digest));

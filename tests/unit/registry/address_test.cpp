@@ -6,7 +6,7 @@ using lay::registry::AddressClass;
 using lay::registry::classify_literal;
 using lay::registry::is_loopback_host;
 
-TEST_CASE("addresses are told apart by how near they are", "[registry][address]") {
+TEST_CASE("R04: addresses are told apart by how near they are", "[registry][address]") {
   for (const char* ip :
        {"1.1.1.1", "172.15.0.1", "172.32.0.1", "100.128.0.1", "2606:4700::1", "::ffff:8.8.8.8"})
     CHECK(classify_literal(ip) == AddressClass::global);

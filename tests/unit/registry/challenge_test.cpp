@@ -19,7 +19,7 @@ TEST_CASE("tokens, escapes, and schemes without parameters are read", "[registry
   CHECK(parse_challenges("Negotiate") == List{{"negotiate", {}}});
 }
 
-TEST_CASE("several challenges in one field are told apart", "[registry][challenge]") {
+TEST_CASE("R06: several challenges in one field are told apart", "[registry][challenge]") {
   CHECK(parse_challenges(R"(Negotiate, Bearer realm="a",service=b, Basic realm="c")") ==
         List{{"negotiate", {}}, {"bearer", {{"realm", "a"}, {"service", "b"}}}, {"basic", {{"realm", "c"}}}});
 }
@@ -28,7 +28,8 @@ TEST_CASE("the first parameter of a name counts", "[registry][challenge]") {
   CHECK(parse_challenges("Bearer realm=a,realm=b") == List{{"bearer", {{"realm", "a"}}}});
 }
 
-TEST_CASE("what cannot be understood ends the reading and keeps what came before", "[registry][challenge]") {
+TEST_CASE("R06: what cannot be understood ends the reading and keeps what came before",
+          "[registry][challenge]") {
   CHECK(parse_challenges("").empty());
   CHECK(parse_challenges(" ,, ").empty());
   CHECK(parse_challenges("=").empty());
@@ -40,7 +41,7 @@ TEST_CASE("what cannot be understood ends the reading and keeps what came before
   CHECK(parse_challenges("\"Bearer\" realm=a").empty());
 }
 
-TEST_CASE("a field of absurd size is bounded", "[registry][challenge]") {
+TEST_CASE("R06: a field of absurd size is bounded", "[registry][challenge]") {
   std::string many = "Bearer ";
   for (int i = 0; i < 1000; ++i) many += "p" + std::to_string(i) + "=1,";
   CHECK(parse_challenges(many).empty());

@@ -113,7 +113,7 @@ TEST_CASE("the most specific key of a host is taken", "[registry][credentials]")
   CHECK(user_in(file, "h.io", "") == "host");
 }
 
-TEST_CASE("credentials are found for exactly the host they were given to", "[registry][credentials]") {
+TEST_CASE("R11: credentials are found for exactly the host they were given to", "[registry][credentials]") {
   const std::string file = auths("\"reg.io\":" + entry("u", "p"));
   CHECK(user_in(file, "reg.io") == "u");
   for (const char* other : {"evil-reg.io", "reg.io.evil", "reg.io:5000", "sub.reg.io", "reg.i", "REG.io"})
@@ -137,7 +137,8 @@ TEST_CASE("passwords keep their colons, identity tokens are read", "[registry][c
   CHECK(token == Credentials{.identity_token = "T"});
 }
 
-TEST_CASE("an entry that cannot be used is an error that shows nothing of it", "[registry][credentials]") {
+TEST_CASE("R12: an entry that cannot be used is an error that shows nothing of it",
+          "[registry][credentials]") {
   for (const char* bad : {R"({"auth":"secret!"})", R"({"auth":"c2VjcmV0"})", R"({"auth":5})", R"("secret")",
                           R"({"registrytoken":"secret"})"}) {
     CAPTURE(bad);
@@ -170,7 +171,7 @@ constexpr const char* kAnswer = R"(echo '{"ServerURL":"x","Username":"u","Secret
 
 }  // namespace
 
-TEST_CASE("a helper of one host is asked for that host alone", "[registry][credentials]") {
+TEST_CASE("R11: a helper of one host is asked for that host alone", "[registry][credentials]") {
   const Home home;
   const Helper helper(home, kAnswer);
   home.write("file", R"({"credHelpers":{"h.io":"test"},"auths":{"o.io":{"auth":"dTpw"}}})");
@@ -205,7 +206,7 @@ TEST_CASE("a helper's identity token and its \"not found\" are understood", "[re
   CHECK_FALSE(store.find("h.io", "a").has_value());
 }
 
-TEST_CASE("a helper that is missing, fails or talks nonsense ends the search, and shows no secret",
+TEST_CASE("R11: a helper that is missing, fails or talks nonsense ends the search, and shows no secret",
           "[registry][credentials]") {
   const Home home;
   home.write("file", R"({"credsStore":"test"})");
@@ -274,7 +275,8 @@ TEST_CASE("DOCKER_CONFIG, XDG_CONFIG_HOME and the user's run folder move the fil
                                  home.folder.path() + "/.dockercfg"});
 }
 
-TEST_CASE("an unreadable auth file stops the search instead of falling back", "[registry][credentials]") {
+TEST_CASE("R11: an unreadable auth file stops the search instead of falling back",
+          "[registry][credentials]") {
   const Home home;
   home.write(".docker/config.json", auths("\"h.io\":" + entry("docker", "p")));
   home.write("run/containers/auth.json", "{ not json");
@@ -283,7 +285,7 @@ TEST_CASE("an unreadable auth file stops the search instead of falling back", "[
   CHECK(error.message().find("run/containers/auth.json") != std::string::npos);
 }
 
-TEST_CASE("saved credentials are found again and only the user can read the file",
+TEST_CASE("R12: saved credentials are found again and only the user can read the file",
           "[registry][credentials]") {
   const Home home;
   const std::string path = home.folder.path() + "/run/containers/auth.json";
@@ -318,7 +320,7 @@ TEST_CASE("saving keeps what else is in the file and replaces other spellings of
   CHECK(store.find("h.io", "b")->username == "u");
 }
 
-TEST_CASE("saving replaces a symlink instead of writing through it", "[registry][credentials]") {
+TEST_CASE("R12: saving replaces a symlink instead of writing through it", "[registry][credentials]") {
   const Home home;
   home.write("victim", "{}");
   lay::sys::symlink_at("victim", home.folder.fd(), "link");

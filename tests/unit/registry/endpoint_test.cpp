@@ -31,7 +31,7 @@ HttpResponse refusal(int status, const std::string& body, const std::string& typ
 
 }  // namespace
 
-TEST_CASE("a registry elsewhere is spoken to in https alone unless the user says otherwise",
+TEST_CASE("R02: a registry elsewhere is spoken to in https alone unless the user says otherwise",
           "[registry][endpoint]") {
   CHECK(plan("quay.io", TlsVerify::required) == List{"https://quay.io/"});
   CHECK(plan("10.0.0.5:5000", TlsVerify::required) == List{"https://10.0.0.5:5000/"});
@@ -47,7 +47,7 @@ TEST_CASE("a registry on this machine may be plain http", "[registry][endpoint]"
   CHECK(plan("localhost:443", TlsVerify::required) == List{"https://localhost:443/"});
 }
 
-TEST_CASE("a token server may be elsewhere, but not nearer than the registry", "[registry][auth]") {
+TEST_CASE("R04: a token server may be elsewhere, but not nearer than the registry", "[registry][auth]") {
   const auto ask = [](const std::string& realm) {
     return realm_of(realm, "https://reg.io", AddressClass::global);
   };
@@ -63,14 +63,14 @@ TEST_CASE("a token server may be elsewhere, but not nearer than the registry", "
   CHECK_NOTHROW(realm_of("http://127.0.0.1:5001/t", "http://localhost:5000", AddressClass::loopback));
 }
 
-TEST_CASE("a token server without https is refused for a registry with https", "[registry][auth]") {
+TEST_CASE("R02: a token server without https is refused for a registry with https", "[registry][auth]") {
   for (const char* realm :
        {"http://reg.io/t", "http://auth.io/t", "ftp://x/", "token", "", "https://u:p@auth.io/t"})
     CHECK(error_of([&] { realm_of(realm, "https://reg.io", AddressClass::global); }).code() ==
           lay::Errc::invalid);
 }
 
-TEST_CASE("a token is taken from either member and must fit into a header", "[registry][auth]") {
+TEST_CASE("R05: a token is taken from either member and must fit into a header", "[registry][auth]") {
   CHECK(parse_token(R"({"token":"abc.def"})") == "abc.def");
   CHECK(parse_token(R"({"access_token":"xyz","expires_in":-5})") == "xyz");
   for (const char* bad :
@@ -97,7 +97,7 @@ TEST_CASE("a registry's refusal becomes one line", "[registry][api]") {
     CHECK(line(refusal(400, odd)).starts_with("app:1: status 400"));
 }
 
-TEST_CASE("a refusal's text cannot control the terminal or fill it", "[registry][api]") {
+TEST_CASE("R14: a refusal's text cannot control the terminal or fill it", "[registry][api]") {
   const std::string hostile =
       R"({"errors":[{"message":"\u001b]52;c;aGk=\u0007)" + std::string(9000, 'x') + "\"}]}";
   const std::string message = api_error(refusal(400, hostile), "a").message();

@@ -25,7 +25,8 @@ std::string authorization_at(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-TEST_CASE("the authorization goes along only to the same scheme, host and port", "[registry][redirect]") {
+TEST_CASE("R01: the authorization goes along only to the same scheme, host and port",
+          "[registry][redirect]") {
   CHECK(authorization_at("https://reg.io/v2/a", "https://reg.io/other") == "Basic c2VjcmV0");
   CHECK(authorization_at("https://reg.io/v2/a", "/relative") == "Basic c2VjcmV0");
   CHECK(authorization_at("https://reg.io/v2/a", "https://REG.io:443/x") == "Basic c2VjcmV0");
@@ -35,19 +36,20 @@ TEST_CASE("the authorization goes along only to the same scheme, host and port",
   CHECK(authorization_at("http://localhost:5000/v2/a", "https://localhost:5000/x").empty());
 }
 
-TEST_CASE("a dropped authorization does not come back when a later hop returns", "[registry][redirect]") {
+TEST_CASE("R01: a dropped authorization does not come back when a later hop returns",
+          "[registry][redirect]") {
   const HttpRequest away = plan_redirect(request_to("https://reg.io/a"), answer_with("https://evil.io/"));
   CHECK(plan_redirect(away, answer_with("https://reg.io/a")).authorization.empty());
 }
 
-TEST_CASE("https never leads to plain http", "[registry][redirect]") {
+TEST_CASE("R02: https never leads to plain http", "[registry][redirect]") {
   for (const char* plain : {"http://reg.io/x", "http://localhost/x", "HTTP://cdn.io"})
     CHECK(error_of([&] { authorization_at("https://reg.io/a", plain); }).code() == lay::Errc::invalid);
   CHECK_THROWS(authorization_at("http://localhost:5000/a", "http://other.host/x"));
   CHECK_NOTHROW(authorization_at("http://localhost:5000/a", "http://127.0.0.1:9000/x"));
 }
 
-TEST_CASE("a location that is no http address is refused without being shown in full",
+TEST_CASE("R12: a location that is no http address is refused without being shown in full",
           "[registry][redirect]") {
   for (const char* bad :
        {"", "file:///etc/passwd", "ftp://host/x", "gopher://x", "https://user:secret@reg.io/x",
@@ -62,7 +64,7 @@ TEST_CASE("a location that is no http address is refused without being shown in 
         std::string::npos);
 }
 
-TEST_CASE("a stranger's registry may not send us to what only this machine can reach",
+TEST_CASE("R04: a stranger's registry may not send us to what only this machine can reach",
           "[registry][redirect]") {
   HttpResponse response = answer_with("https://metadata.example/x");
   response.peer = AddressClass::global;
@@ -71,7 +73,7 @@ TEST_CASE("a stranger's registry may not send us to what only this machine can r
   CHECK(plan_redirect(request_to("https://localhost/a"), response).nearest == AddressClass::loopback);
 }
 
-TEST_CASE("a request with a body follows only redirects that keep its method", "[registry][redirect]") {
+TEST_CASE("R01: a request with a body follows only redirects that keep its method", "[registry][redirect]") {
   const HttpRequest get = request_to("https://reg.io/a");
   HttpRequest put = get;
   put.method = "PUT";
@@ -83,7 +85,8 @@ TEST_CASE("a request with a body follows only redirects that keep its method", "
   for (const int status : {200, 300, 304, 305, 404}) CHECK_FALSE(is_redirect(get, answer_with("/x", status)));
 }
 
-TEST_CASE("an address with a number for a host is read as the address it stands for", "[registry][url]") {
+TEST_CASE("R04: an address with a number for a host is read as the address it stands for",
+          "[registry][url]") {
   CHECK(Url::parse("http://0x7f.1:5000/").host() == "127.0.0.1");
   CHECK(Url::parse("http://2130706433/").host() == "127.0.0.1");
   CHECK(Url::parse("HTTPS://Reg.IO/x").host() == "reg.io");

@@ -64,7 +64,7 @@ TEST_CASE("repository parts may have single separators inside", "[registry][refe
     CHECK(parse_reference("host.x/"s + good).repository == good);
 }
 
-TEST_CASE("what the grammar does not allow is refused", "[registry][reference]") {
+TEST_CASE("R13: what the grammar does not allow is refused", "[registry][reference]") {
   const std::string bad = GENERATE_COPY(
       // nothing, or nothing where something is needed
       ""s, " "s, "/"s, "/a"s, "a/"s, "a//b"s, ":"s, ":1"s, "a:"s, "a@"s, "host.x/"s, "host.x/:1"s,
@@ -93,7 +93,7 @@ TEST_CASE("what the grammar does not allow is refused", "[registry][reference]")
   CHECK(error_of([&] { parse_reference(bad); }).code() == lay::Errc::invalid);
 }
 
-TEST_CASE("a refused name is shown shortened and without control characters", "[registry][reference]") {
+TEST_CASE("R14: a refused name is shown shortened and without control characters", "[registry][reference]") {
   const std::string message =
       error_of([] { parse_reference("a\x1b]52;c;aGk=\x07" + std::string(5000, 'x')); }).message();
   CHECK(message.size() < 300);
@@ -105,7 +105,7 @@ TEST_CASE("the hint says what to write instead", "[registry][reference]") {
   CHECK(error_of([] { parse_reference("https://quay.io/a"); }).hint() == "leave 'https://' out");
 }
 
-TEST_CASE("a tag has at most 128 characters and a name at most 255", "[registry][reference]") {
+TEST_CASE("R13: a tag has at most 128 characters and a name at most 255", "[registry][reference]") {
   CHECK_NOTHROW(parse_reference("a:" + std::string(128, 'x')));
   const std::string repository(255 - "host.x/"s.size(), 'a');
   CHECK_NOTHROW(parse_reference("host.x/" + repository));

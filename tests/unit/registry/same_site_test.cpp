@@ -8,7 +8,7 @@
 using namespace lay::registry;
 using lay::test::error_of;
 
-TEST_CASE("hosts are of one site by the public suffix list, and addresses only by themselves",
+TEST_CASE("R04: hosts are of one site by the public suffix list, and addresses only by themselves",
           "[registry][auth]") {
   CHECK(is_same_site("ghcr.io", "ghcr.io"));
   CHECK(is_same_site("auth.docker.io", "registry-1.docker.io"));
@@ -29,7 +29,8 @@ TEST_CASE("hosts are of one site by the public suffix list, and addresses only b
   CHECK_FALSE(is_same_site("", "registry"));
 }
 
-TEST_CASE("credentials go to a token server of another site only when the user says so", "[registry][auth]") {
+TEST_CASE("R04: credentials go to a token server of another site only when the user says so",
+          "[registry][auth]") {
   const Url registry = Url::parse("https://reg.example.com");
   const Url foreign = Url::parse("https://sso.other.net/token");
   const auto check = [&](const Url& realm, const std::vector<std::string>& trusted) {
