@@ -72,7 +72,7 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
 /// blobs for each one that is put together. A layer that only comes in lies on disk.
 struct LayerSlots {
   Slots makers{3};
-  Slots puzzlers{2};
+  Slots partials{2};
 };
 
 void throw_if_stopped(const std::stop_token& stop) {
@@ -85,7 +85,7 @@ std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryCli
                                            const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
                                            const std::stop_token& stop) {
   try {
-    const Slots::Taken turn = slots.puzzlers.take([&] { throw_if_stopped(stop); });
+    const Slots::Taken turn = slots.partials.take([&] { throw_if_stopped(stop); });
     BlobPieces pieces(client, blob, stop);
     const auto partial = layerstore::PartialBlob::plan(store, blob, pieces);
     if (!partial) return std::nullopt;
