@@ -147,9 +147,8 @@ std::string BlobStore::read(const Digest& digest) const {
   const UniqueFd fd = open(digest);
   std::string text = with_context(fmt::format("blob {}", digest.to_string()),
                                   [&] { return sys::read_all(fd, kMaxJsonBytes); });
-  Hasher hasher(digest.algorithm());
-  hasher.update(std::as_bytes(std::span(text)));
-  if (const Digest got = hasher.finish(); got != digest) throw damaged(digest, got.to_string());
+  if (const Digest got = digest_of(text, digest.algorithm()); got != digest)
+    throw damaged(digest, got.to_string());
   return text;
 }
 

@@ -181,8 +181,8 @@ Digest Hasher::finish() {
   return Digest(state_->algorithm, to_hex(std::span(raw).first(info_of(state_->algorithm).hex_digits / 2)));
 }
 
-Digest digest_of(std::string_view bytes) {
-  Hasher hasher;
+Digest digest_of(std::string_view bytes, DigestAlgorithm algorithm) {
+  Hasher hasher(algorithm);
   hasher.update(std::as_bytes(std::span(bytes)));
   return hasher.finish();
 }

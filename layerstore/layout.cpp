@@ -60,9 +60,7 @@ Descriptor choose(const Index& index, const std::string& name) {
 /// A document of the layout, checked against its digest.
 std::string read_document(const UniqueFd& folder, const Descriptor& descriptor) {
   std::string text = sys::read_all(open_part(folder, blob_path(descriptor.digest)), kMaxJsonBytes);
-  Hasher hasher(descriptor.digest.algorithm());
-  hasher.update(std::as_bytes(std::span(text)));
-  if (const Digest got = hasher.finish(); got != descriptor.digest)
+  if (const Digest got = digest_of(text, descriptor.digest.algorithm()); got != descriptor.digest)
     throw Error::make(Errc::corrupt, "blob: got {}, expected {}", got.to_string(),
                       descriptor.digest.to_string());
   return text;

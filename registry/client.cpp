@@ -65,12 +65,6 @@ std::string accept_header() {
                      media_type::kDockerManifest, media_type::kDockerIndex);
 }
 
-Digest hash_of(const std::string& bytes, layerstore::DigestAlgorithm algorithm) {
-  layerstore::Hasher hasher(algorithm);
-  hasher.update(std::as_bytes(std::span(bytes)));
-  return hasher.finish();
-}
-
 /// The digest a registry says a document has; empty when it says nothing.
 std::optional<Digest> named_digest(const HttpResponse& response) {
   const std::string text = response.headers.get("docker-content-digest");
@@ -84,7 +78,8 @@ Digest verify_document(const std::string& bytes, const std::optional<Digest>& ex
                        const HttpResponse& response) {
   const std::optional<Digest> named = named_digest(response);
   const std::optional<Digest>& wanted = expected ? expected : named;
-  const Digest got = hash_of(bytes, wanted ? wanted->algorithm() : layerstore::DigestAlgorithm::sha256);
+  const Digest got =
+      layerstore::digest_of(bytes, wanted ? wanted->algorithm() : layerstore::DigestAlgorithm::sha256);
   if (wanted && got != *wanted)
     throw Error::make(Errc::corrupt, "got {}, expected {}", got.to_string(), wanted->to_string());
   return got;
@@ -285,7 +280,7 @@ std::string RegistryClient::read_blob(const Descriptor& blob) const {
   return in_context([&] {
     if (sink.text().size() != blob.size)
       throw Error::make(Errc::corrupt, "{}: got {} bytes, expected {}", what, sink.text().size(), blob.size);
-    const Digest got = hash_of(sink.text(), blob.digest.algorithm());
+    const Digest got = layerstore::digest_of(sink.text(), blob.digest.algorithm());
     if (got != blob.digest)
       throw Error::make(Errc::corrupt, "{}: got {}, expected {}", what, got.to_string(),
                         blob.digest.to_string());

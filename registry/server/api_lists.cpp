@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "layerstore/media_types.h"
 #include "server/api.h"
+#include "url.h"
 
 namespace lay::registry::server {
 

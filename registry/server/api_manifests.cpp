@@ -100,12 +100,6 @@ ParsedManifest parse_document(const std::string& bytes, const std::string& conte
   return parsed;
 }
 
-Digest hash_of(const std::string& bytes, layerstore::DigestAlgorithm algorithm) {
-  layerstore::Hasher hasher(algorithm);
-  hasher.update(std::as_bytes(std::span(bytes)));
-  return hasher.finish();
-}
-
 void require_size(const Descriptor& part, std::optional<std::uint64_t> size) {
   if (size && *size != part.size)
     throw Refusal(
@@ -253,7 +247,8 @@ Response Api::put_manifest(const Request& request, const std::string& bytes) {
   const std::string& reference = request.target.reference;
   const bool by_digest = is_digest(reference);
   const auto wanted = by_digest ? std::optional(Digest::parse(reference)) : std::nullopt;
-  const Digest digest = hash_of(bytes, wanted ? wanted->algorithm() : layerstore::DigestAlgorithm::sha256);
+  const Digest digest =
+      layerstore::digest_of(bytes, wanted ? wanted->algorithm() : layerstore::DigestAlgorithm::sha256);
   if (wanted && *wanted != digest)
     throw Refusal(400, error_code::kDigestInvalid,
                   "the manifest is " + digest.to_string() + ", expected " + wanted->to_string());

@@ -205,20 +205,4 @@ RequestTarget parse_request_target(std::string_view target) {
   return result;
 }
 
-std::string percent_encode(std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string result;
-  for (const char c : text) {
-    if (is_word(c) || c == '-' || c == '.' || c == '~' || c == '/') {
-      result.push_back(c);
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    result.push_back('%');
-    result.push_back(kHex[byte >> 4U]);
-    result.push_back(kHex[byte & 15U]);
-  }
-  return result;
-}
-
 }  // namespace lay::registry::server

@@ -39,7 +39,4 @@ RequestTarget parse_request_target(std::string_view target);
 bool is_repository_name(std::string_view text);
 bool is_tag(std::string_view text);
 
-/// Percent-encodes all that is not unreserved (RFC 3986 section 2.3) but '/', for paths and query values.
-std::string percent_encode(std::string_view text);
-
 }  // namespace lay::registry::server

@@ -59,7 +59,7 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-Digest digest_of(std::string_view bytes);
+Digest digest_of(std::string_view bytes, DigestAlgorithm algorithm = DigestAlgorithm::sha256);
 
 /// Hashes and counts what passes through to `next`.
 class HashingSink final : public ByteSink {
