@@ -41,15 +41,20 @@ class Lay(Tool):
     def import_base(self):
         self.do(self.command("import", self.sandbox.base_tar, "debian:12"))
 
-    def top_layer(self, image):
-        """The path of its blob, and the name of its folder below layers/."""
+    def inspect(self, image):
+        return json.loads(subprocess.run(self.command("inspect", image), env=self.env, check=True, text=True,
+                                         stdout=subprocess.PIPE).stdout)[0]
+
+    def layer_blobs(self, image):
+        """The paths of its layers' blobs."""
         def blob(digest):
             return self.path("blobs", *digest.split(":"))
-        shown = json.loads(subprocess.run(self.command("inspect", image), env=self.env, check=True, text=True,
-                                          stdout=subprocess.PIPE).stdout)[0]
-        with open(blob(shown["Digest"])) as manifest:
-            digest = json.load(manifest)["layers"][-1]["digest"]
-        return blob(digest), shown["RootFS"]["Layers"][-1].split(":")[1]
+        with open(blob(self.inspect(image)["Digest"])) as manifest:
+            return [blob(layer["digest"]) for layer in json.load(manifest)["layers"]]
+
+    def top_layer(self, image):
+        """The path of its blob, and the name of its folder below layers/."""
+        return self.layer_blobs(image)[-1], self.inspect(image)["RootFS"]["Layers"][-1].split(":")[1]
 
 
 class Podman(Tool):

@@ -216,6 +216,11 @@ def push(peers):
         return {"command": peers.lay.command("push", name, target), "env": peers.lay.env,
                 "before": registry.start_empty}
 
+    def curl():
+        blobs = peers.lay.layer_blobs("bench-push:zstd")
+        return {"command": ["bench/curl_push.sh", f"http://{registry.address}/v2/bench/curl", *blobs],
+                "before": registry.start_empty, "note": "sends the blobs of lay (zstd) and does nothing else"}
+
     def podman():
         peers.podman.take("image")
         return {"command": peers.podman.command("push", "--quiet", kInsecure, "localhost/image", target),
@@ -229,6 +234,7 @@ def push(peers):
     return Work("push", "push 1.1 GB to an empty registry", [
         contender("lay", "lay (zstd)", lambda: lay("zstd")),
         contender("lay", "lay (gzip)", lambda: lay("gzip")),
+        contender("curl", "curl -T", curl),
         contender("podman", "podman", podman),
         contender("skopeo", "skopeo", skopeo)])
 

@@ -96,6 +96,12 @@ std::string without_parameters(std::string content_type) {
   return content_type;
 }
 
+/// Whether the registry may have done what was asked although it, or a gateway before it, did not say so.
+bool may_be_done(const Answer& answer) {
+  const auto* response = std::get_if<HttpResponse>(&answer);
+  return response == nullptr || response->status == 502 || response->status == 504;
+}
+
 }  // namespace
 
 Connection connection_to(const ImageSource& source, const std::string& domain, Connection connection) {
@@ -408,7 +414,7 @@ std::vector<std::string> RegistryClient::list_tags() const {
       if (!response.ok()) throw api_error(response, "tags of " + repository_);
       const std::size_t before = tags.size();
       add_tags(tags, response.body);
-      taken += response.body.size() + (tags.size() - before) * sizeof(std::string);
+      taken += page->text().size() + response.body.size() + (tags.size() - before) * sizeof(std::string);
       if (taken > kMaxTagBytes)
         throw Error::make(Errc::invalid, "the tags of {} take more than {} bytes", repository_, kMaxTagBytes);
       page = next_page(response);
@@ -423,10 +429,10 @@ void RegistryClient::delete_manifest(const Digest& digest) const {
     const HttpRequest request{.method = "DELETE", .url = url_of("manifests/" + digest.to_string())};
     Retries retries(patience_, request.stop);
     Answer answer = try_exchange(request);
-    bool is_repeated = false;
-    for (; retries.again(answer); answer = try_exchange(request)) is_repeated = true;
+    bool may_be_deleted = false;
+    for (; retries.again(answer); answer = try_exchange(request)) may_be_deleted |= may_be_done(answer);
     const HttpResponse response = require_response(std::move(answer));
-    if (response.status == 404 && is_repeated) return;
+    if (response.status == 404 && may_be_deleted) return;
     if (response.status == 405)
       throw Error(Errc::unsupported, "does not delete").with_hint("its operator has to allow that");
     if (!response.ok()) throw api_error(response, fmt::format("{}@{}", repository_, digest.to_string()));

@@ -14,8 +14,7 @@ namespace lay::runner {
 /// controller is used in the hierarchy that has it. Always lay/<id> beneath the root of the hierarchy as this
 /// machine shows it, not beneath the cgroup of the lay that started it: so every later lay finds it again
 /// whatever session it runs in, and v2's rule against processes in inner groups is kept. Device rules are set
-/// by v1's devices controller. Where there is only v2 they are not (that takes a BPF program); what keeps a
-/// container from devices there is a root mounted nodev and the lack of CAP_MKNOD.
+/// by v1's devices controller, elsewhere by a program in v2.
 class CgroupGuard {
  public:
   /// Makes the groups and sets the limits. Throws unsupported, naming the controller and the flag, when a

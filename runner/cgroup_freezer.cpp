@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -31,6 +32,11 @@ struct Freezer {
     return sys::read_all(sys::open_at(dir, name, O_RDONLY), kMaxFile).find(text) != std::string::npos;
   }
 };
+
+/// Files of a group that is removed meanwhile answer so.
+bool is_gone(const Error& error) {
+  return error.error_number() == ENOENT || error.error_number() == ENODEV;
+}
 
 std::optional<Freezer> find_freezer(const std::vector<CgroupGroup>& groups) {
   for (const CgroupGroup& group : groups)
@@ -64,13 +70,24 @@ void freeze_groups(const std::vector<CgroupGroup>& groups) {
 }
 
 void thaw_groups(const std::vector<CgroupGroup>& groups) {
-  const Freezer freezer = require_freezer(groups);
-  write_group_file(freezer.dir, freezer.file, freezer.thawed);
+  const auto freezer = find_freezer(groups);
+  if (!freezer) return;
+  try {
+    write_group_file(freezer->dir, freezer->file, freezer->thawed);
+  } catch (const Error& error) {
+    if (!is_gone(error)) throw;
+  }
 }
 
 bool are_frozen(const std::vector<CgroupGroup>& groups) {
   const auto freezer = find_freezer(groups);
-  return freezer && !freezer->has(freezer->file, freezer->thawed);
+  if (!freezer) return false;
+  try {
+    return !freezer->has(freezer->file, freezer->thawed);
+  } catch (const Error& error) {
+    if (!is_gone(error)) throw;
+    return false;
+  }
 }
 
 }  // namespace lay::runner

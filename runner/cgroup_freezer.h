@@ -11,11 +11,11 @@ namespace lay::runner {
 // unsupported where there is neither.
 
 /// Returns when every process in the groups stands still. One that does not within 5 s (it waits for a disk)
-/// leaves all running and throws busy.
+/// leaves all running and throws busy; where there is no freezer, unsupported.
 void freeze_groups(const std::vector<CgroupGroup>& groups);
-/// Also when they are not frozen.
+/// Also when they are not frozen, or are gone.
 void thaw_groups(const std::vector<CgroupGroup>& groups);
-/// False where there is no freezer.
+/// False where there is no freezer, or no group any more.
 bool are_frozen(const std::vector<CgroupGroup>& groups);
 
 }  // namespace lay::runner

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "cgroup_device_filter.h"
 
 namespace lay::runner {
 
@@ -97,9 +98,9 @@ void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resour
                    std::to_string(*resources.memory_reservation));
 }
 
-/// v1's 2 to 262144 in v2's 1 to 10000, as runc's and crun's users know it.
+/// v1's 2 to 262144, of which 1024 is what every other group has, in v2's 1 to 10000 with its 100.
 std::uint64_t weight_of(std::uint64_t shares) {
-  return 1 + (shares - 2) * 9999 / 262142;
+  return std::clamp<std::uint64_t>(shares * 100 / kDefaultShares, 1, 10'000);
 }
 
 void set_cpu_shares(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -141,9 +142,18 @@ void set_pids(const std::vector<CgroupGroup>& groups, const Resources& resources
                    limit_text(*resources.pids_limit > 0 ? *resources.pids_limit : -1, CgroupVersion::v2));
 }
 
+/// In v2 all groups of a container are one. Without any group nothing can be kept from devices.
+void filter_devices(const std::vector<CgroupGroup>& groups, const std::vector<DeviceRule>& rules) {
+  if (rules.empty()) return;
+  for (const CgroupGroup& group : groups)
+    if (group.hierarchy.version == CgroupVersion::v2) return attach_device_filter(group.dir, rules);
+  throw Error(Errc::unsupported, "this machine cannot hold containers to device rules")
+      .with_hint("that takes cgroup v2, or the devices controller of v1 (see cgroups(7))");
+}
+
 void set_devices(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   const std::optional<Place> place = find_place(groups, "devices", "devices.allow", "devices.allow");
-  if (!place) return;
+  if (!place) return filter_devices(groups, resources.devices);
   for (const DeviceRule& rule : resources.devices)
     write_group_file(place->dir, rule.allow ? "devices.allow" : "devices.deny", format_device_rule(rule));
 }

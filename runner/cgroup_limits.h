@@ -7,9 +7,13 @@
 
 namespace lay::runner {
 
+/// The weight of a group that was given none (cgroup-v1, "cpu.shares").
+constexpr std::uint64_t kDefaultShares = 1024;
+
 /// Writes the limits of `resources` into the groups, each where its controller is.
 /// Throws unsupported, naming controller and flag, when no group has the controller a limit needs. Swap is
-/// limited where the kernel accounts for it, and device rules where there is v1's devices controller.
+/// limited where the kernel accounts for it. Device rules are v1's devices controller's or, without it, a
+/// program's.
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources);
 
 /// How many processes the kernel killed for want of memory, as the groups' memory

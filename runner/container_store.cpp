@@ -128,9 +128,12 @@ Error no_container(const std::string& name) {
 
 /// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
 void fit_to_network(ContainerConfig& config) {
-  if (config.network.mode != NetworkMode::host) return;
+  const bool is_host = config.network.mode == NetworkMode::host;
+  if (!is_host && config.network.mode != NetworkMode::container) return;
   Linux& part = config.spec.linux_;
-  std::erase_if(part.namespaces, [](const Namespace& entry) { return entry.type == NamespaceType::network; });
+  if (is_host)
+    std::erase_if(part.namespaces,
+                  [](const Namespace& entry) { return entry.type == NamespaceType::network; });
   const auto defaults = default_spec().linux_.sysctl;
   std::erase_if(part.sysctl, [&](const auto& entry) {
     const auto match = defaults.find(entry.first);

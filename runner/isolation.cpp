@@ -35,6 +35,9 @@ std::set<int> numbers_of(const std::vector<std::string>& names) {
 }
 
 void require_apart(const CapabilitySet& add, const CapabilitySet& drop) {
+  if (add.is_all && drop.is_all)
+    throw Error(Errc::invalid, "ALL capabilities are both added and dropped")
+        .with_hint("leave out one of --cap-add and --cap-drop");
   for (const int number : add.numbers)
     if (drop.numbers.contains(number))
       throw Error::make(Errc::invalid, "{} is both added and dropped", capability_name(number))

@@ -97,14 +97,20 @@ std::uint64_t clone_flags(const ContainerConfig& config) {
   return flags;
 }
 
+void check_no_network_sysctl(const Spec& spec) {
+  for (const auto& [key, value] : spec.linux_.sysctl)
+    if (key.starts_with("net."))
+      throw Error::make(Errc::invalid, "sysctl '{}' would change the container whose network is joined", key)
+          .with_hint("give it to that container");
+}
+
 /// The spec as it is executed: what only this start knows is filled in.
 Spec final_spec(const ContainerConfig& config) {
   Spec spec = config.spec;
   if (spec.process.args.empty())
     throw Error(Errc::invalid, "there is no command to run").with_hint("name one, or set one in the image");
-  if (config.network.mode == NetworkMode::container)  // they belong to the container that is joined
-    std::erase_if(spec.linux_.sysctl, [](const auto& entry) { return entry.first.starts_with("net."); });
   check_sysctls(spec);
+  if (config.network.mode == NetworkMode::container) check_no_network_sysctl(spec);
   add_default(spec.process.env, "HOSTNAME", spec.hostname);
   if (spec.process.terminal) add_default(spec.process.env, "TERM", "xterm");
   return spec;

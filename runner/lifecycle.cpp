@@ -9,6 +9,7 @@
 #include "base/detach.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "cgroup_freezer.h"
 #include "first_process.h"
 #include "handshake.h"
 #include "launch.h"
@@ -69,7 +70,7 @@ class Run {
                      .terminal = container_.config().spec.process.terminal,
                      .log = log_ ? &*log_ : nullptr});
     state_.exit_code = launched_->process.wait();
-    state_.oom_killed = launched_->cgroup.oom_kills() > 0;
+    keep([&] { state_.oom_killed = launched_->cgroup.oom_kills() > 0; });
     launched_.reset();
     if (log_) state_.error = log_->failure();
     save_end();
@@ -84,6 +85,7 @@ class Run {
   void clear_leftovers() {
     if (const auto process = try_open_first_process(container_)) {
       send_signal(process->pidfd, SIGKILL);
+      thaw_groups(find_groups(container_.config().id));
       wait_for_end(process->pidfd, std::nullopt);
     }
     remove_cgroups(container_.config().id);

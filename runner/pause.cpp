@@ -11,6 +11,9 @@ void pause_container(const Container& container) {
   if (are_frozen(groups))
     throw Error::make(Errc::invalid, "container '{}' is paused already", container.config().name)
         .with_hint(fmt::format("lay unpause {}", container.config().name));
+  if (groups.empty())
+    throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name)
+        .with_hint(fmt::format("lay start {}", container.config().name));
   freeze_groups(groups);
 }
 

@@ -23,19 +23,13 @@ int stop_signal_of(const Container& container) {
   return name.empty() ? SIGTERM : parse_signal(name);
 }
 
-/// What is frozen receives no signal.
-void let_go_on(const Container& container) {
-  const auto groups = find_groups(container.config().id);
-  if (are_frozen(groups)) thaw_groups(groups);
-}
-
 }  // namespace
 
 void signal_container(const Container& container, int signal) {
   const FirstProcess process = open_first_process(container);
   if (!send_signal(process.pidfd, signal))
     throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
-  let_go_on(container);
+  thaw_groups(find_groups(container.config().id));  // what is frozen receives no signal
 }
 
 void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
@@ -49,9 +43,10 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
   const std::chrono::seconds patience =
       timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
   send_signal(process->pidfd, stop_signal_of(container));
-  let_go_on(container);
+  thaw_groups(find_groups(container.config().id));
   if (!wait_for_end(process->pidfd, patience)) {
     send_signal(process->pidfd, SIGKILL);
+    thaw_groups(find_groups(container.config().id));  // somebody may have paused it meanwhile
     wait_for_end(process->pidfd, std::nullopt);
   }
   wait_for_run_lock(container.dir());  // until its supervisor has cleared up

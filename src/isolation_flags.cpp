@@ -27,7 +27,7 @@ struct Setting {
   std::string value;
 };
 
-/// "KEY=VALUE"; with docker's old "KEY:VALUE" where `also_colon`.
+/// "KEY=VALUE".
 Setting parse_setting(const std::string& flag, const std::string& text, const char* example) {
   const std::size_t end = text.find('=');
   if (end == 0 || end == std::string::npos)
@@ -176,9 +176,12 @@ void IsolationFlags::add_to(CLI::App& parser) {
 void IsolationFlags::apply(runner::Spec& spec) const {
   spec.root.readonly = read_only;
   if (privileged) runner::make_privileged(spec);
-  if (!privileged || !cap_drop.empty()) {
+  if (!privileged || !cap_add.empty() || !cap_drop.empty()) {
     std::vector<std::string> add = cap_add;
-    if (privileged) add.emplace_back("ALL");
+    const bool drops_all = std::any_of(cap_drop.begin(), cap_drop.end(), [](const std::string& name) {
+      return name == "ALL" || name == "all";
+    });
+    if (privileged && !drops_all) add.emplace_back("ALL");
     spec.process.capabilities = runner::choose_capabilities(add, cap_drop);
   }
   for (const std::string& option : security_options) apply_security_option(spec, option);

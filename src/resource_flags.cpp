@@ -22,10 +22,13 @@ std::int64_t parse_memory(const char* flag, const std::string& text, std::uint64
 }
 
 /// docker's rule: without --memory-swap as much swap as memory; -1 is no limit.
-std::int64_t parse_swap(const std::string& text, std::int64_t memory) {
+std::int64_t parse_swap(const std::string& text, std::optional<std::int64_t> memory) {
   if (text == "-1") return -1;
+  if (!memory)
+    throw Error::make(Errc::invalid, "--memory-swap '{}' needs --memory: it counts both", printable(text))
+        .with_hint("--memory 256m --memory-swap 512m leaves 256 MiB of swap");
   const std::int64_t total = parse_memory("--memory-swap", text, kLeastMemory);
-  if (total < memory)
+  if (total < *memory)
     throw Error::make(Errc::invalid, "--memory-swap '{}' is less than --memory: it counts both",
                       printable(text))
         .with_hint("--memory 256m --memory-swap 512m leaves 256 MiB of swap");
@@ -59,10 +62,16 @@ void ResourceFlags::add_to(CLI::App& parser) {
 
 void ResourceFlags::apply(runner::Resources& resources) const {
   if (memory) {
+    const bool is_swap_by_default =
+        !resources.memory_swap || resources.memory_swap == resources.memory_limit.value_or(0) * 2;
     resources.memory_limit = parse_memory("--memory", *memory, kLeastMemory);
-    resources.memory_swap = *resources.memory_limit * 2;
+    if (is_swap_by_default) resources.memory_swap = *resources.memory_limit * 2;
   }
-  if (memory_swap) resources.memory_swap = parse_swap(*memory_swap, resources.memory_limit.value_or(0));
+  if (memory_swap) resources.memory_swap = parse_swap(*memory_swap, resources.memory_limit);
+  if (resources.memory_swap.value_or(-1) >= 0 && *resources.memory_swap < resources.memory_limit.value_or(0))
+    throw Error::make(Errc::invalid, "--memory is more than the memory and swap of {} together that it has",
+                      format_size(static_cast<std::uint64_t>(*resources.memory_swap)))
+        .with_hint("give --memory-swap, too");
   if (memory_reservation)
     resources.memory_reservation = parse_memory("--memory-reservation", *memory_reservation, 1);
   if (cpus) {

@@ -103,7 +103,7 @@ void Htpasswd::refresh() {
   try {
     const UniqueFd file = sys::open_at(sys::cwd(), path_, O_RDONLY);
     now = version_of(file);
-    if (now != read_) read(file);
+    if (now != read_ && now != reported_) read(file);
   } catch (Error& error) {
     if (reported_ == now) return;
     reported_ = now;

@@ -1,5 +1,6 @@
 #include "server/http_server.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -70,6 +71,12 @@ unsigned thread_count() {
   return std::clamp(2 * std::thread::hardware_concurrency(), 4U, 32U);
 }
 
+/// The memory of connections is mapped one by one, and so goes with them: pieces of a heap stay between those
+/// of connections that live longer, and after some waves of thousands take half as much again.
+void map_connections() {
+  ::mallopt(M_MMAP_THRESHOLD, 16 * 1024);
+}
+
 std::vector<MHD_OptionItem> tls_options(const TlsFiles& tls) {
   const auto text = [](const std::string& value) { return const_cast<char*>(value.c_str()); };
   return {{MHD_OPTION_HTTPS_MEM_CERT, 0, text(tls.certificate)},
@@ -84,6 +91,7 @@ HttpServer::HttpServer(Service& service, UniqueFd socket, const std::optional<Tl
     : service_(service) {
   std::signal(SIGPIPE, SIG_IGN);  // clients that go away while sendfile(2) writes
   raise_descriptor_limit();
+  map_connections();
   unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
   std::vector<MHD_OptionItem> more;
   if (tls) {

@@ -19,10 +19,7 @@ int command_update(const Context& context, const Arguments& arguments) {
   require_root("update");
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("update", names, [&](const std::string& name) {
-    runner::Container container = containers.find(name);
-    runner::Resources resources = container.config().spec.linux_.resources;
-    flags.apply(resources);
-    runner::update_container(container, resources);
+    runner::update_container(containers, name, [&](runner::Resources& limits) { flags.apply(limits); });
     fmt::print("{}\n", name);
   });
 }

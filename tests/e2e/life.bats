@@ -272,14 +272,14 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   [ "$(processors)" = 0 ]
   [ "$(group_file memory.limit_in_bytes memory.max)" = 67108864 ]
   [ "$(group_file memory.soft_limit_in_bytes memory.low)" = 33554432 ]
-  [[ $(group_file cpu.shares cpu.weight) =~ ^(512|20)$ ]]
+  [[ $(group_file cpu.shares cpu.weight) =~ ^(512|50)$ ]]
   [ "$("$LAY" update -m 256m --cpuset-cpus 0-1 --cpus 0.5 --pids-limit 7 --cpu-shares 2048 kept)" = kept ]
   check() {
     [ "$(processors)" = 0-1 ]
     [ "$(group_file memory.limit_in_bytes memory.max)" = 268435456 ]
     [[ $(group_file cpu.cfs_quota_us cpu.max) =~ ^50000 ]]
     [ "$(group_file pids.max)" = 7 ]
-    [[ $(group_file cpu.shares cpu.weight) =~ ^(2048|79)$ ]]
+    [[ $(group_file cpu.shares cpu.weight) =~ ^(2048|200)$ ]]
   }
   check
   "$LAY" update -m 32m kept

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cgroup.h"
+#include "cgroup_device_filter.h"
 #include "cgroup_group.h"
 #include "cgroup_layout.h"
 #include "error_of.h"
@@ -149,4 +150,30 @@ TEST_CASE("devices outside the rules cannot be opened, even when their node can 
   });
   CHECK(result.error == "");
   CHECK(result.text == "0 1 1 1 1 1 1");
+}
+
+TEST_CASE("K10: in cgroup v2 a program holds processes to the device rules", "[runner][cgroup]") {
+  const std::string id = new_id();
+  const CgroupGuard guard = CgroupGuard::create(id, {});
+  std::vector<CgroupGroup> groups = find_groups(id);
+  std::erase_if(groups, [](const CgroupGroup& g) { return g.hierarchy.version != CgroupVersion::v2; });
+  if (groups.empty()) SKIP_TEST("no cgroup v2");
+  attach_device_filter(groups.front().dir,
+                       {{.allow = false},
+                        {.allow = true, .type = "c", .major = 1, .minor = 3, .access = "rw"},
+                        {.allow = true, .type = "c", .major = 1, .minor = 5, .access = "r"},
+                        {.allow = true, .type = "b", .major = 7, .access = "m"}});
+  const test::TempFolder folder;
+  const ChildResult result = in_child(0, [&] {
+    guard.attach(::getpid());
+    const auto opens = [](const char* path, int flags) { return ::open(path, flags) >= 0 ? "+" : "-"; };
+    const auto makes = [&](const char* name, mode_t type, unsigned major) {
+      const std::string path = folder.path() + "/" + name;
+      return ::mknod(path.c_str(), type | 0600, ::makedev(major, 3)) == 0 ? "+" : "-";
+    };
+    return std::string(opens("/dev/null", O_RDWR)) + opens("/dev/zero", O_RDONLY) +
+           opens("/dev/zero", O_WRONLY) + opens("/dev/zero", O_RDWR) + opens("/dev/full", O_RDONLY) +
+           makes("null", S_IFCHR, 1) + makes("loop", S_IFBLK, 7) + makes("other", S_IFBLK, 8);
+  });
+  CHECK(result.text == "++----+-");
 }
