@@ -3,11 +3,14 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "annotations.h"
 #include "base/atomic_file.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/folder_names.h"
@@ -129,8 +132,19 @@ void sync_blobs(const UniqueFd& folder, const Image& image) {
 }
 
 UniqueFd open_layout(const std::string& path) {
-  sys::try_mkdir_at(sys::cwd(), path, 0755);
-  return sys::open_dir(sys::cwd(), path);
+  const bool is_new = sys::try_mkdir_at(sys::cwd(), path, 0755);
+  UniqueFd folder = sys::open_dir(sys::cwd(), path);
+  if (is_new) sys::fsync(sys::open_dir(folder, ".."));  // that it is there has to last, too
+  return folder;
+}
+
+/// May wait as long as another copy takes; Ctrl-C ends that.
+FileLock lock_layout(const std::string& path) {
+  constexpr std::chrono::milliseconds kLook{50};
+  for (;; std::this_thread::sleep_for(kLook)) {
+    throw_if_cancelled();
+    if (auto lock = FileLock::try_lock(open_layout(path), LockMode::exclusive)) return std::move(*lock);
+  }
 }
 
 void ensure_layout(const UniqueFd& folder, const std::string& path) {
@@ -163,7 +177,7 @@ Image read_layout(const Store& store, const std::string& path, const std::string
 void write_layout(const Store& store, const Image& image, const std::string& path, const std::string& name) {
   with_context(fmt::format("layout '{}'", path), [&] {
     // One writer after the other: index.json and the parts of blobs are the same for all of them.
-    const FileLock alone = FileLock::lock(open_layout(path), LockMode::exclusive);
+    const FileLock alone = lock_layout(path);
     const UniqueFd& folder = alone.fd();
     ensure_layout(folder, path);
     for (const Descriptor& layer : image.manifest.layers) copy_blob(store, folder, layer);

@@ -312,6 +312,10 @@ std::uint64_t PartialBlob::fetched() const {
   return plan_->fetched;
 }
 
+bool PartialBlob::may_have_table(const Descriptor& blob) {
+  return blob.size >= kWorthIt && find_chunked_places(blob).has_value();
+}
+
 std::optional<PartialBlob> PartialBlob::plan(const Store& store, const Descriptor& blob, PartSource& source) {
   const auto places = find_chunked_places(blob);
   if (!places || blob.size < kWorthIt) return std::nullopt;

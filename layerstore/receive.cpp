@@ -75,7 +75,7 @@ bool is_damage(const Error& error) {
 
 /// False when what an earlier call had kept may be at fault; it is thrown away then.
 bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
-                 Slots& makers) {
+                 Slots& makers, const std::function<void()>& check) {
   BlobWriter writer = store.blobs().resume(blob);
   try {
     FollowedPart part(writer, blob.size);
@@ -90,7 +90,10 @@ bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_
       part.finish();
     };
     fetch_while(part, write, [&] {
-      const Slots::Taken turn = makers.take([&] { part.throw_if_aborted(); });
+      const Slots::Taken turn = makers.take([&] {
+        part.throw_if_aborted();
+        check();
+      });
       ExactSource stored(part.reader(), blob.size);
       take_in(store, writer, stored, blob, diff_id);
     });
@@ -115,9 +118,9 @@ void receive_layer(const Store& store, ByteSource& compressed, const Descriptor&
 }
 
 void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
-                   Slots& makers) {
+                   Slots& makers, const std::function<void()>& check) {
   with_context(fmt::format("layer {}", blob.digest.to_string()), [&] {
-    while (!try_receive(store, blob, diff_id, fetch, makers)) {
+    while (!try_receive(store, blob, diff_id, fetch, makers, check)) {
     }
   });
 }

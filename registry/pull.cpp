@@ -84,6 +84,7 @@ void throw_if_stopped(const std::stop_token& stop) {
 std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryClient& client,
                                            const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
                                            const std::stop_token& stop) {
+  if (!layerstore::PartialBlob::may_have_table(blob)) return std::nullopt;
   try {
     const Slots::Taken turn = slots.partials.take([&] { throw_if_stopped(stop); });
     BlobPieces pieces(client, blob, stop);
@@ -91,7 +92,7 @@ std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryCli
     if (!partial) return std::nullopt;
     layerstore::receive_layer(
         store, blob, diff_id, [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); },
-        slots.makers);
+        slots.makers, [&] { throw_if_stopped(stop); });
     return partial->fetched();
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled || error.code() == Errc::no_space) throw;
@@ -118,7 +119,7 @@ void fetch_layer(const Store& store, const RegistryClient& client, const Descrip
     CountingSink counted(out, *task);
     client.get_blob(blob, offset, counted, stop);
   };
-  layerstore::receive_layer(store, blob, diff_id, fetch, slots.makers);
+  layerstore::receive_layer(store, blob, diff_id, fetch, slots.makers, [&] { throw_if_stopped(stop); });
   task->done("pulled");
 }
 
@@ -139,9 +140,10 @@ void fetch_layers(const Store& store, const RegistryClient& client, const Image&
   run_parallel(jobs, parallel);
 }
 
-/// The buffers of a layer that is done go back to the system. Otherwise glibc raises, with the first of them,
-/// the size from which it does that, and keeps 8 MiB for each thread that has inflated zstd: 144 MiB in all.
-void give_memory_back() {
+/// For the whole process: the buffers of a layer that is done go back to the system. Otherwise glibc raises,
+/// with the first of them, the size from which it does that, and keeps 8 MiB for each thread that has
+/// inflated zstd: 144 MiB in all.
+void map_large_buffers() {
   ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
@@ -191,7 +193,7 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   check_config(image.config, manifest, request.platform);
 
   const FileLock writing = store.begin_adding();
-  give_memory_back();
+  map_large_buffers();
   fetch_layers(store, client, image, request.parallel, progress);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);

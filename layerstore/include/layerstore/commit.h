@@ -60,9 +60,10 @@ using FetchRest = std::function<void(std::uint64_t offset, ByteSink& out)>;
 /// As above, of a blob that `fetch` brings while it is unpacked, which begins when there is a place among
 /// `makers`: until then, the blob only grows on disk. What came before a failure that may pass
 /// (unavailable, cancelled, unauthorized, or a kill) is kept, and the next call asks for the rest only. When
-/// what was kept does not fit, it is thrown away and everything fetched.
+/// what was kept does not fit, it is thrown away and everything fetched. `check` is called while it waits for
+/// a place, and throws when there is nothing to wait for any more.
 void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
-                   Slots& makers);
+                   Slots& makers, const std::function<void()>& check);
 
 /// Whether the layer can be had from what the store holds, and makes it ready if so. False when the blob is
 /// absent or damaged: receiving it heals that. Throws corrupt when the blob is another layer. The caller

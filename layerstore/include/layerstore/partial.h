@@ -34,6 +34,8 @@ class PartSource {
 /// result is the blob, byte for byte, or its digest says that it is not: nothing here needs to be trusted.
 class PartialBlob {
  public:
+  /// Whether the blob's descriptor speaks of a table, and it is large enough to be worth a plan().
+  static bool may_have_table(const Descriptor& blob);
   /// Fetches the table at the blob's end and makes the plan. Empty when there is no table, or so little would
   /// be saved that fetching the whole is faster. Throws what `source` throws; corrupt when the table is not
   /// the one that the descriptor's annotation names. `source` must outlive the result.
