@@ -31,6 +31,10 @@ capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2
   [ "$(capabilities --cap-add ALL)" = "$(awk '/CapBnd/ {print $2}' /proc/self/status)" ]
   refused 125 "unknown capability 'fly'" "$LAY" run --rm --cap-add fly small true
   refused 125 "CAP_CHOWN is both added and dropped" "$LAY" run --rm --cap-add chown --cap-drop CHOWN small true
+  refused 125 "ALL capabilities are both added and dropped" "$LAY" run --rm --cap-add all --cap-drop ALL small true
+  [ "$(capabilities --privileged --cap-drop ALL)" = 0000000000000000 ]
+  [ "$(capabilities --privileged --cap-drop ALL --cap-add chown)" = 0000000000000001 ]
+  refused 125 "unknown capability 'fly'" "$LAY" run --rm --privileged --cap-add fly small true
   for set in CapInh CapAmb; do
     [ "$(inside --cap-add ALL -- "grep $set /proc/self/status" | awk '{print $2}')" = 0000000000000000 ]
   done
@@ -131,6 +135,9 @@ capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2
   refused 125 "would change the host" "$LAY" run --rm --network none --sysctl kernel.core_pattern=x small true
   refused 125 "would change the host" "$LAY" run --rm --network none --sysctl net.../x=1 small true
   refused 125 "would change the host" "$LAY" run --rm --network host --sysctl net.core.somaxconn=9 small true
+  "$LAY" run -d --name joined --network none small sleep 1000 >/dev/null
+  refused 125 "whose network is joined" "$LAY" run --rm --network container:joined --sysctl net.core.somaxconn=9 small true
+  "$LAY" run --rm --network container:joined small true
   refused 125 "is not KEY=VALUE" "$LAY" run --rm --sysctl vm small true
 }
 

@@ -304,3 +304,26 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   "$LAY" run --name other --network none -m 16m small true
   [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' other)" = false ]
 }
+
+@test "an update that is refused takes back all it had set, and a chosen swap stays" {
+  "$LAY" run -d --name kept --network none -m 64m --memory-swap -1 small sleep 1000 >/dev/null
+  refused 1 "--cpuset-cpus '0-99'" "$LAY" update --cpu-shares 10 --pids-limit 5 --cpuset-cpus 0-99 kept
+  [[ $(group_file cpu.shares cpu.weight) =~ ^(1024|100)$ ]]
+  [ "$(group_file pids.max)" = 2048 ]
+  before=$(group_file memory.memsw.limit_in_bytes memory.swap.max)
+  "$LAY" update -m 128m kept
+  [ "$(group_file memory.memsw.limit_in_bytes memory.swap.max)" = "$before" ]
+  refused 125 "needs --memory" "$LAY" run --rm --memory-swap 64m small true
+}
+
+@test "containers that end are removed and listed without a fault" {
+  for ((i = 0; i < 200; i++)); do "$LAY" ps >/dev/null 2>>faults || echo "ps failed" >>faults; done &
+  local lister=$! i
+  for ((i = 0; i < 25; i++)); do
+    "$LAY" run -d --name kept --network none small sleep 0.0$i >/dev/null
+    "$LAY" rm -f kept
+    [ -z "$("$LAY" ps -aq)" ]
+  done
+  wait "$lister"
+  [ ! -s faults ] || { cat faults; return 1; }
+}
