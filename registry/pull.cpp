@@ -1,5 +1,6 @@
 #include <malloc.h>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
@@ -160,19 +161,29 @@ void remember_blobs(const Store& store, const RegistryClient& client, const Mani
   TransferNotes(store.path(), client.domain()).remember(client.repository(), blobs);
 }
 
-/// Of "name:tag@digest" the digest decides.
+/// Whether a tag leads to `digest`: as such, or as one of the platforms of its index.
+bool leads_to(const Document& tagged, const Digest& digest) {
+  if (tagged.digest == digest) return true;
+  if (layerstore::classify_document(tagged.bytes, tagged.content_type) != layerstore::DocumentKind::index)
+    return false;
+  const std::vector<Descriptor> manifests = layerstore::parse_index(tagged.bytes).manifests;
+  return std::any_of(manifests.begin(), manifests.end(),
+                     [&](const Descriptor& manifest) { return manifest.digest == digest; });
+}
+
+/// Of "name:tag@digest" the digest decides. A mirror need not know where a tag leads by now.
 void warn_of_moved_tag(const RegistryClient& client, const PullRequest& request) {
   const Reference& reference = request.reference;
-  if (!request.warn || !reference.digest || reference.tag.empty()) return;
-  std::optional<Digest> now;
+  const bool has_both = reference.digest && !reference.tag.empty();
+  if (!request.warn || !has_both || client.domain() != reference.domain) return;
   try {
-    now = client.find_manifest(reference.tag);
+    const Document tagged = client.get_manifest(reference.tag, std::nullopt);
+    if (!leads_to(tagged, *reference.digest))
+      request.warn(fmt::format("tag '{}' leads to {} now; {} was asked for and is taken", reference.tag,
+                               tagged.digest.to_string(), reference.digest->to_string()));
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled) throw;
   }
-  if (now && now != reference.digest)
-    request.warn(fmt::format("tag '{}' leads to {} now; {} was asked for and is taken", reference.tag,
-                             now->to_string(), reference.digest->to_string()));
 }
 
 }  // namespace
@@ -181,7 +192,6 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   const Origin origin = find_origin(request.reference, request.platform, request.connection);
   const RegistryClient& client = *origin.client;
   const Document& document = origin.document;
-  warn_of_moved_tag(client, request);
   const Manifest manifest = layerstore::parse_manifest(document.bytes);
   check_manifest(manifest);
   const std::string config = client.read_blob(manifest.config);
@@ -199,6 +209,7 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   put_document(store, image.descriptor, document.bytes);
   if (!name.empty()) store.images().put(name, image.descriptor);
   remember_blobs(store, client, manifest);
+  warn_of_moved_tag(client, request);  // last: it may wait for a registry that is busy
   return image;
 }
 

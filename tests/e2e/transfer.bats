@@ -101,6 +101,13 @@ TOML
   "$LAY" --root "$world/root3" pull -q "$registry/team/app:1@$digest" 2>err
   has "$(<err)" "tag '1' leads to $("$LAY" inspect -f '{{.Digest}}' app:2) now"
   [ "$("$LAY" --root "$world/root3" inspect -f '{{.Digest}}' "$registry/team/app:1@$digest")" = "$digest" ]
+  # a tag of several platforms leads to each of them
+  local manifests=http://$registry/v2/team/app/manifests type=application/vnd.oci.image
+  size=$(curl -sS --fail -H "Accept: $type.manifest.v1+json" "$manifests/$digest" | wc -c)
+  printf '{"schemaVersion":2,"mediaType":"%s.index.v1+json","manifests":[{"mediaType":"%s.manifest.v1+json","digest":"%s","size":%d}]}' \
+    "$type" "$type" "$digest" "$size" | curl -sS --fail -X PUT -H "Content-Type: $type.index.v1+json" --data-binary @- "$manifests/many"
+  "$LAY" --root "$world/root4" pull -q "$registry/team/app:many@$digest" 2>err
+  [ ! -s err ]
 }
 
 @test "tags, inspect and rmi look at a registry and pull nothing" {
