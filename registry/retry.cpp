@@ -59,8 +59,10 @@ std::optional<seconds> parse_retry_after(std::string_view value, std::chrono::sy
   std::tm parts{};
   const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
-  const auto at = std::chrono::system_clock::from_time_t(::timegm(&parts));
-  return std::max(seconds{0}, std::chrono::ceil<seconds>(at - now));
+  // In seconds: system_clock holds no date before 1677 or after 2262.
+  const seconds at{::timegm(&parts)};
+  const auto since_epoch = std::chrono::floor<seconds>(now.time_since_epoch());
+  return std::max(seconds{0}, at - since_epoch);
 }
 
 std::optional<milliseconds> plan_wait(const Patience& patience, unsigned attempt,

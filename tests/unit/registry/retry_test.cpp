@@ -18,6 +18,13 @@ Answer status(int value) {
 
 }  // namespace
 
+TEST_CASE("a date that no clock holds is long ago, or far away", "[registry][retry]") {
+  const auto now = std::chrono::system_clock::now();
+  CHECK(lay::registry::parse_retry_after("Sun, 06 Nov 994 08:49:37 GMT", now) == std::chrono::seconds{0});
+  CHECK(lay::registry::parse_retry_after("Fri, 01 Jan 9999 00:00:00 GMT", now) >
+        std::chrono::hours{24 * 365});
+}
+
 TEST_CASE("only what may go better later is tried again", "[registry][retry]") {
   for (const int value : {408, 429, 500, 502, 503, 504, 599}) CHECK(is_worth_retrying(status(value)));
   for (const int value : {200, 301, 400, 401, 403, 404, 416, 501, 505})
