@@ -7,8 +7,7 @@
 namespace lay::runner {
 
 // By v2's cgroup.freeze where a group has it, whose frozen processes can still be killed; else by v1's
-// freezer controller (cgroup-v2.rst "Core Interface Files", cgroup-v1/freezer-subsystem.rst). Throw
-// unsupported where there is neither.
+// freezer controller (cgroup-v2.rst "Core Interface Files", cgroup-v1/freezer-subsystem.rst).
 
 /// Returns when every process in the groups stands still. One that does not within 5 s (it waits for a disk)
 /// leaves all running and throws busy; where there is no freezer, unsupported.

@@ -30,10 +30,6 @@ CapabilitySet parse_capabilities(const std::vector<std::string>& names) {
   return set;
 }
 
-std::set<int> numbers_of(const std::vector<std::string>& names) {
-  return parse_capabilities(names).numbers;
-}
-
 void require_apart(const CapabilitySet& add, const CapabilitySet& drop) {
   if (add.is_all && drop.is_all)
     throw Error(Errc::invalid, "ALL capabilities are both added and dropped")
@@ -44,8 +40,7 @@ void require_apart(const CapabilitySet& add, const CapabilitySet& drop) {
           .with_hint("leave out one of --cap-add and --cap-drop");
 }
 
-/// What programs inside could do with a path that was hidden or read-only: all paths that match leave
-/// `paths`.
+/// Takes the paths that match from `paths`.
 void erase_matching(std::vector<std::string>& paths, const std::string& pattern) {
   std::erase_if(paths, [&](const std::string& path) {
     return pattern == "ALL" || ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME) == 0;
@@ -71,7 +66,7 @@ Capabilities choose_capabilities(const std::vector<std::string>& add, const std:
   if (added.is_all)
     chosen = available_capabilities();
   else if (!dropped.is_all)
-    chosen = numbers_of(default_capabilities().bounding);
+    chosen = parse_capabilities(default_capabilities().bounding).numbers;
   for (const int number : dropped.numbers) chosen.erase(number);
   chosen.insert(added.numbers.begin(), added.numbers.end());
   std::vector<std::string> names;

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
-#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -37,12 +35,11 @@ Setting parse_setting(const std::string& flag, const std::string& text, const ch
 
 std::uint64_t parse_limit(const std::string& text, const std::string& whole) {
   if (text == "-1" || text == "unlimited") return RLIM_INFINITY;
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
+  const auto value = parse_number(text);
+  if (!value)
     throw Error::make(Errc::invalid, "--ulimit '{}': '{}' is no number", printable(whole), printable(text))
         .with_hint("--ulimit nofile=1024:4096; -1 is unlimited");
-  return value;
+  return *value;
 }
 
 /// "nofile=1024" or "nofile=1024:4096".
