@@ -11,7 +11,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "in_child.h"
-#include "rootfs.h"
+#include "rootfs/rootfs.h"
 #include "runner/spec.h"
 #include "temp_folder.h"
 

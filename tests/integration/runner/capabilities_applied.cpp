@@ -6,9 +6,9 @@
 #include <memory>
 
 #include "base/text.h"
-#include "capabilities.h"
 #include "error_of.h"
 #include "in_child.h"
+#include "security/capabilities.h"
 
 using namespace lay;
 using namespace lay::runner;

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/text.h"
-#include "cgroup.h"
-#include "cgroup_freezer.h"
-#include "cgroup_group.h"
-#include "cgroup_layout.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/freezer.h"
+#include "cgroup/group.h"
+#include "cgroup/layout.h"
 #include "error_of.h"
 #include "in_child.h"
 #include "rootfs_fixture.h"

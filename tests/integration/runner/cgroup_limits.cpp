@@ -10,10 +10,10 @@
 #include <thread>
 
 #include "base/text.h"
-#include "cgroup.h"
-#include "cgroup_device_filter.h"
-#include "cgroup_group.h"
-#include "cgroup_layout.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/device_filter.h"
+#include "cgroup/group.h"
+#include "cgroup/layout.h"
 #include "error_of.h"
 #include "in_child.h"
 #include "skip.h"

@@ -3,9 +3,9 @@
 #include <catch2/catch.hpp>
 #include <tuple>
 
+#include "container/log_writer.h"
 #include "container_fixture.h"
 #include "error_of.h"
-#include "log_writer.h"
 #include "runner/lifecycle.h"
 
 using namespace lay;

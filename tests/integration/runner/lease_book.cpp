@@ -2,7 +2,7 @@
 #include <set>
 
 #include "error_of.h"
-#include "leases.h"
+#include "network/leases.h"
 #include "network_fixture.h"
 
 using namespace lay;

@@ -1,10 +1,10 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 
+#include "container/run_lock.h"
 #include "container_fixture.h"
 #include "error_of.h"
-#include "process.h"
-#include "run_lock.h"
+#include "process/process.h"
 
 using namespace lay;
 using lay::test::ContainerFixture;

@@ -2,8 +2,8 @@
 #include <csignal>
 
 #include "container_fixture.h"
+#include "network/names.h"
 #include "network_fixture.h"
-#include "network_names.h"
 
 using namespace lay;
 using lay::test::ContainerFixture;

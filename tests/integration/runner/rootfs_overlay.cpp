@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "in_child.h"
-#include "overlay.h"
+#include "rootfs/overlay.h"
 #include "rootfs_fixture.h"
 #include "temp_folder.h"
 

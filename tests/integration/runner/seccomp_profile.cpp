@@ -13,7 +13,7 @@
 #include <cstring>
 
 #include "in_child.h"
-#include "seccomp.h"
+#include "security/seccomp.h"
 #include "skip.h"
 
 using namespace lay;

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
-#include "capabilities.h"
 #include "error_of.h"
+#include "security/capabilities.h"
 
 using namespace lay;
 using namespace lay::runner;

@@ -1,9 +1,8 @@
-#include "cgroup_layout.h"
-
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
-#include "cgroup_limits.h"
+#include "cgroup/layout.h"
+#include "cgroup/limits.h"
 #include "error_of.h"
 
 using namespace lay;

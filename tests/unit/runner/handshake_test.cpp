@@ -1,4 +1,4 @@
-#include "handshake.h"
+#include "process/handshake.h"
 
 #include <catch2/catch.hpp>
 #include <optional>

@@ -1,14 +1,14 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 
-#include "command.h"
-#include "container_json.h"
+#include "container/container_json.h"
+#include "container/log_format.h"
+#include "container/names.h"
 #include "error_of.h"
-#include "etc_files.h"
-#include "log_format.h"
-#include "names.h"
+#include "process/command.h"
+#include "rootfs/etc_files.h"
 #include "runner/lifecycle.h"
-#include "sysctl.h"
+#include "security/sysctl.h"
 
 using namespace lay;
 using namespace lay::runner;

@@ -1,6 +1,6 @@
-#include "network_address.h"
-
 #include <catch2/catch.hpp>
+
+#include "network/address.h"
 
 using namespace lay::runner;
 

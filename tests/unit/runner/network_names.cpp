@@ -1,8 +1,7 @@
-#include "network_names.h"
-
 #include <catch2/catch.hpp>
 
-#include "leases.h"
+#include "network/leases.h"
+#include "network/names.h"
 
 using namespace lay::runner;
 

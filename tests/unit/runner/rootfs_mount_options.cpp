@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "error_of.h"
-#include "mount_options.h"
+#include "rootfs/mount_options.h"
 
 using namespace lay;
 using namespace lay::runner;

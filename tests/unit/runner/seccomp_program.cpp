@@ -1,4 +1,4 @@
-#include "seccomp_program.h"
+#include "security/seccomp_program.h"
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>

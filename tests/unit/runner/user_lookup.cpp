@@ -1,4 +1,4 @@
-#include "user_lookup.h"
+#include "security/user_lookup.h"
 
 #include <catch2/catch.hpp>
 

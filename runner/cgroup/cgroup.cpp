@@ -1,0 +1,101 @@
+#include "cgroup/cgroup.h"
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "cgroup/group.h"
+#include "cgroup/layout.h"
+#include "cgroup/limits.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// How long the processes of a container may take to be gone after SIGKILL: one that waits for a slow disk
+/// dies late.
+constexpr std::chrono::milliseconds kRemovalLimit{5000};
+
+/// In a container whose cgroup file system is read-only every start would fail with
+/// "read-only file system" alone.
+CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+  try {
+    return make_group(hierarchy, container_id);
+  } catch (Error& error) {
+    error.add_context(fmt::format("cgroup hierarchy '{}'", cgroup_folder_name(hierarchy)));
+    if (error.error_number() == EROFS || error.error_number() == EACCES)
+      error.with_hint("lay needs a writable cgroup file system; a container that runs lay must be given one");
+    throw;
+  }
+}
+
+void kill_and_remove(const std::vector<CgroupGroup>& groups, const std::string& container_id) {
+  kill_groups(groups);
+  for (const CgroupGroup& group : groups) remove_group(group.hierarchy, container_id, kRemovalLimit);
+}
+
+}  // namespace
+
+enum class CgroupOwnership { borrowed, owned };
+
+struct CgroupGuard::State {
+  std::string id;
+  std::vector<CgroupGroup> groups;
+  CgroupOwnership ownership = CgroupOwnership::borrowed;
+
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (ownership == CgroupOwnership::borrowed) return;
+    try {
+      kill_and_remove(groups, id);
+    } catch (const Error&) {
+      // A process that cannot die keeps its groups; remove_cgroups finds them later.
+    }
+  }
+};
+
+CgroupGuard::CgroupGuard(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CgroupGuard::CgroupGuard(CgroupGuard&&) noexcept = default;
+CgroupGuard::~CgroupGuard() = default;
+
+CgroupGuard CgroupGuard::create(const std::string& container_id, const Resources& resources) {
+  auto state = std::make_unique<State>();
+  state->id = container_id;
+  for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
+    state->groups.push_back(make_group_with_hint(hierarchy, container_id));
+    state->ownership = CgroupOwnership::owned;  // of the groups made so far, also when the next one fails
+  }
+  set_limits(state->groups, resources);
+  return CgroupGuard(std::move(state));
+}
+
+CgroupGuard CgroupGuard::open(const std::string& container_id) {
+  auto state = std::make_unique<State>();
+  state->id = container_id;
+  state->groups = find_groups(container_id);
+  if (state->groups.empty())
+    throw Error::make(Errc::not_found, "container '{}' has no cgroup: it is not running", container_id);
+  return CgroupGuard(std::move(state));
+}
+
+void CgroupGuard::attach(pid_t pid) const {
+  for (const CgroupGroup& group : state_->groups)
+    write_group_file(group.dir, "cgroup.procs", std::to_string(pid));
+}
+
+void CgroupGuard::kill_all() const {
+  kill_groups(state_->groups);
+}
+
+std::uint64_t CgroupGuard::oom_kills() const {
+  return count_oom_kills(state_->groups);
+}
+
+void remove_cgroups(const std::string& container_id) {
+  kill_and_remove(find_groups(container_id), container_id);
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,212 @@
+#include "cgroup/group.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kParent = "lay";
+constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+constexpr std::size_t kMaxGroupFile = 16 * 1024 * 1024;  // cgroup.procs of four million processes
+constexpr int kMakeRounds = 1000;
+constexpr int kKillRounds = 1000;
+
+using Clock = std::chrono::steady_clock;
+
+std::string read_group_file(const UniqueFd& dir, const std::string& name) {
+  std::string text = sys::read_all(sys::open_at(dir, name, O_RDONLY), kMaxGroupFile);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+/// The subgroups of a group: every folder in it.
+std::vector<std::string> subgroups_of(const UniqueFd& dir) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(sys::open_dir(dir, ".").release()),
+                                                   &::closedir);
+  if (!stream) throw Error::from_errno("list a cgroup");
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string name = entry->d_name;
+    if (entry->d_type == DT_DIR && name != "." && name != "..") names.push_back(name);
+  }
+  return names;
+}
+
+/// The group and all beneath it, deepest first.
+void for_each_group(const UniqueFd& dir, const std::function<void(const UniqueFd&)>& visit) {
+  for (const std::string& name : subgroups_of(dir))
+    if (const std::optional<UniqueFd> child = sys::try_open_at(dir, name, kFolder))
+      for_each_group(*child, visit);
+  visit(dir);
+}
+
+/// Copies cpuset.cpus and cpuset.mems down from `parent` where `dir` has none yet.
+void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
+  for (const char* file : {"cpuset.cpus", "cpuset.mems"})
+    if (read_group_file(dir, file).empty()) write_group_file(dir, file, read_group_file(parent, file));
+}
+
+/// Lets the children of `dir` use what this group may use. A controller that cannot be passed on (processes
+/// of others in the group, real-time processes) matters only to a limit that needs it: that one then fails,
+/// naming its flag.
+void enable_v2_controllers(const UniqueFd& dir) {
+  for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' ')) {
+    constexpr std::array kUsed{"memory", "cpu", "cpuset", "pids"};
+    if (std::find(kUsed.begin(), kUsed.end(), controller) == kUsed.end()) continue;
+    try {
+      write_group_file(dir, "cgroup.subtree_control", fmt::format("+{}", controller));
+    } catch (const Error&) {
+      continue;
+    }
+  }
+}
+
+UniqueFd open_root(const CgroupHierarchy& hierarchy) {
+  return sys::open_at(sys::cwd(), hierarchy.mount_point, O_RDONLY | O_DIRECTORY);
+}
+
+/// "lay", opened.
+UniqueFd make_parent(const CgroupHierarchy& hierarchy) {
+  const UniqueFd root = open_root(hierarchy);
+  sys::try_mkdir_at(root, kParent, 0755);
+  UniqueFd parent = sys::open_at(root, kParent, kFolder);
+  if (hierarchy.version == CgroupVersion::v2) {
+    enable_v2_controllers(root);
+    enable_v2_controllers(parent);
+  }
+  if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(root, parent);
+  return parent;
+}
+
+CgroupGroup make_group_in_parent(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+  const UniqueFd parent = make_parent(hierarchy);
+  sys::mkdir_at(parent, container_id, 0755);
+  CgroupGroup group{.hierarchy = hierarchy, .dir = sys::open_at(parent, container_id, kFolder)};
+  if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(parent, group.dir);
+  return group;
+}
+
+std::vector<pid_t> processes_of(const UniqueFd& dir) {
+  std::vector<pid_t> pids;
+  for (const std::string& line : split(read_group_file(dir, "cgroup.procs"), '\n'))
+    if (const std::optional<std::uint64_t> pid = parse_number(line); pid && *pid != 0)
+      pids.push_back(static_cast<pid_t>(*pid));
+  return pids;
+}
+
+void kill_listed(const std::vector<pid_t>& pids) {
+  for (const pid_t pid : pids)
+    if (::kill(pid, SIGKILL) < 0 && errno != ESRCH) throw Error::from_errno("kill process {}", pid);
+}
+
+/// A frozen process cannot fork while the list is read; SIGKILL takes effect when it is thawed.
+void kill_in_group(const CgroupGroup& group, const UniqueFd& dir) {
+  const bool has_freezer = group.hierarchy.version == CgroupVersion::v1 && group.hierarchy.has("freezer");
+  if (has_freezer) write_group_file(dir, "freezer.state", "FROZEN");
+  kill_listed(processes_of(dir));
+  if (has_freezer) write_group_file(dir, "freezer.state", "THAWED");
+}
+
+bool try_remove_tree(const UniqueFd& parent, const std::string& name) {
+  const std::optional<UniqueFd> dir = sys::try_open_at(parent, name, kFolder);
+  if (!dir) return true;
+  for (const std::string& child : subgroups_of(*dir))
+    if (!try_remove_tree(*dir, child)) return false;
+  if (::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
+  if (errno == EBUSY || errno == ENOTEMPTY) return false;
+  throw Error::from_errno("remove cgroup '{}'", name);
+}
+
+}  // namespace
+
+void write_group_file(const UniqueFd& dir, const std::string& name, const std::string& text) {
+  with_context(fmt::format("cgroup file '{}'", name), [&] {
+    const UniqueFd file = sys::open_at(dir, name, O_WRONLY);
+    if (sys::retry_eintr([&] { return ::write(file.get(), text.data(), text.size()); }) < 0)
+      throw Error::from_errno("write '{}'", printable(text));
+  });
+}
+
+CgroupGroup make_group(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+  for (int round = 0;; ++round) {
+    try {
+      return make_group_in_parent(hierarchy, container_id);
+    } catch (const Error& error) {
+      // The last container of others took "lay" away, whose files then answer ENODEV.
+      const bool is_parent_gone = error.error_number() == ENOENT || error.error_number() == ENODEV;
+      if (!is_parent_gone || round == kMakeRounds) throw;
+    }
+  }
+}
+
+std::vector<CgroupGroup> find_groups(const std::string& container_id) {
+  std::vector<CgroupGroup> groups;
+  for (CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
+    const std::optional<UniqueFd> parent = sys::try_open_at(open_root(hierarchy), kParent, kFolder);
+    if (!parent) continue;
+    if (std::optional<UniqueFd> dir = sys::try_open_at(*parent, container_id, kFolder))
+      groups.push_back({.hierarchy = std::move(hierarchy), .dir = std::move(*dir)});
+  }
+  return groups;
+}
+
+void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups) {
+  for (const CgroupGroup& group : groups) {
+    bool is_empty = false;
+    for (int round = 0; !is_empty; ++round) {
+      if (round == kKillRounds) throw Error::make(Errc::busy, "processes of the container do not die");
+      is_empty = true;
+      for_each_group(group.dir, [&](const UniqueFd& dir) {
+        if (processes_of(dir).empty()) return;
+        is_empty = false;
+        kill_in_group(group, dir);
+      });
+      if (!is_empty) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+}
+
+void kill_groups(const std::vector<CgroupGroup>& groups) {
+  for (const CgroupGroup& group : groups) {
+    if (group.hierarchy.version != CgroupVersion::v2 || !sys::try_stat_at(group.dir, "cgroup.kill")) continue;
+    write_group_file(group.dir, "cgroup.kill", "1");
+    return;  // a process is in the groups of all hierarchies alike
+  }
+  kill_processes_one_by_one(groups);
+}
+
+void remove_group(const CgroupHierarchy& hierarchy, const std::string& container_id,
+                  std::chrono::milliseconds limit) {
+  const UniqueFd root = open_root(hierarchy);
+  const std::optional<UniqueFd> parent = sys::try_open_at(root, kParent, kFolder);
+  if (!parent) return;
+  const Clock::time_point deadline = Clock::now() + limit;
+  auto pause = std::chrono::microseconds(100);
+  while (!try_remove_tree(*parent, container_id)) {
+    if (Clock::now() >= deadline)
+      throw Error::make(Errc::busy, "cgroup '{}/{}/{}' still has processes", hierarchy.mount_point, kParent,
+                        container_id);
+    std::this_thread::sleep_for(pause);  // v1 has no event for "empty"
+    pause = std::min(pause * 2, std::chrono::microseconds(10'000));
+  }
+  ::unlinkat(root.get(), kParent, AT_REMOVEDIR);  // fails, as it should, while other containers have groups
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,88 @@
+#include "runner/container.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "container/container_json.h"
+#include "container/run_lock.h"
+#include "process/process.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kStateFile = "state.json";
+/// What a shell would say of a process killed by SIGKILL.
+constexpr int kKilled = 137;
+
+std::optional<ContainerState> read_state(const UniqueFd& dir) {
+  const auto fd = sys::try_open_at(dir, kStateFile, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return std::nullopt;
+  return parse_container_state(parse_json(sys::read_all(*fd, kMaxJsonBytes), kStateFile));
+}
+
+/// The supervisor speaks last; a state that nobody stands behind any more is an end that nobody wrote down.
+ContainerState ended_unseen(ContainerState state) {
+  state.status = Status::exited;
+  state.pid = 0;
+  state.exit_code = kKilled;
+  state.error = "its supervisor was killed, or the machine restarted";
+  return state;
+}
+
+}  // namespace
+
+Container::Container(ContainerConfig config, std::string path, UniqueFd dir)
+    : config_(std::move(config)), path_(std::move(path)), dir_(std::move(dir)) {}
+
+UniqueFd Container::open_upper() const {
+  return sys::open_dir(dir_, "upper");
+}
+
+ContainerState Container::state() const {
+  std::optional<ContainerState> state;
+  try {
+    state = read_state(dir_);
+  } catch (const Error& error) {
+    return {.status = Status::exited, .exit_code = kKilled, .error = error.message()};
+  }
+  if (!state) return {};
+  if (state->status != Status::running) return *state;
+  if (state->boot_id != sys::boot_id()) return ended_unseen(*state);
+  if (is_run_locked(dir_)) return *state;
+  // The supervisor may have written the end between our two looks.
+  state = read_state(dir_);
+  return state && state->status == Status::running ? ended_unseen(*state) : state.value_or(ContainerState{});
+}
+
+void Container::save_state(const ContainerState& state) const {
+  with_context(fmt::format("write '{}'", kStateFile), [&] {
+    AtomicFile file(dir_, kStateFile);
+    file.write(dump_json(to_json(state)));
+    // "running" is worthless after a restart of the machine.
+    if (is_ephemeral() || state.status == Status::running)
+      file.publish();
+    else
+      file.commit();
+  });
+}
+
+void Container::save_resources(const Resources& resources) {
+  Spec spec = config_.spec;
+  spec.linux_.resources = resources;
+  AtomicFile file(dir_, "config.json");
+  file.write(dump_json(to_json(spec)));
+  is_ephemeral() ? file.publish() : file.commit();
+  config_.spec = std::move(spec);
+}
+
+std::optional<FileLock> Container::try_lock() const {
+  if (first_lock_) return std::exchange(first_lock_, std::nullopt);
+  return take_run_lock(dir_);
+}
+
+}  // namespace lay::runner

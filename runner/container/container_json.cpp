@@ -1,0 +1,160 @@
+#include "container/container_json.h"
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace lay::runner {
+
+namespace {
+
+std::string mode_text(const NetworkConfig& network) {
+  switch (network.mode) {
+    case NetworkMode::bridge:
+      return "bridge";
+    case NetworkMode::none:
+      return "none";
+    case NetworkMode::host:
+      return "host";
+    case NetworkMode::container:
+      return "container:" + network.container;
+  }
+  return {};
+}
+
+Json to_json(const NetworkConfig& network) {
+  Json json{{"mode", mode_text(network)}, {"ports", Json::array()}};
+  for (const PortMapping& port : network.ports)
+    json["ports"].push_back({{"hostIp", port.host_ip},
+                             {"hostPort", port.host_port},
+                             {"containerPort", port.container_port},
+                             {"protocol", port.protocol == Protocol::tcp ? "tcp" : "udp"}});
+  return json;
+}
+
+std::uint16_t parse_port(const Json& json, const char* key) {
+  const std::int64_t port = json_int(json, key);
+  if (!std::in_range<std::uint16_t>(port)) throw Error::make(Errc::invalid, "'{}' is {}, no port", key, port);
+  return static_cast<std::uint16_t>(port);
+}
+
+NetworkConfig parse_network_config(const Json* json) {
+  if (json == nullptr) throw Error(Errc::invalid, "'network' is missing");
+  NetworkConfig network = parse_network(json_string(*json, "mode"));
+  for (const Json& port : json_array(*json, "ports"))
+    network.ports.push_back(
+        {.host_ip = json_string(port, "hostIp"),
+         .host_port = parse_port(port, "hostPort"),
+         .container_port = parse_port(port, "containerPort"),
+         .protocol = json_string(port, "protocol") == "udp" ? Protocol::udp : Protocol::tcp});
+  return network;
+}
+
+std::map<std::string, std::string> parse_words(const Json& object, const char* key) {
+  std::map<std::string, std::string> words;
+  const Json* map = json_find(object, key);
+  if (map == nullptr) return words;
+  for (const auto& [name, value] : map->items()) words[name] = json_string(*map, name.c_str());
+  return words;
+}
+
+Time parse_required_time(const Json& json, const char* key) {
+  const std::string text = json_string(json, key);
+  const auto time = parse_time(text);
+  if (!time) throw Error::make(Errc::invalid, "'{}' is '{}', no time", key, text);
+  return *time;
+}
+
+std::optional<Time> parse_optional_time(const Json& json, const char* key) {
+  if (json_find(json, key) == nullptr) return std::nullopt;
+  return parse_required_time(json, key);
+}
+
+Status parse_status(const std::string& text) {
+  for (const Status status : {Status::created, Status::running, Status::exited})
+    if (text == to_string(status)) return status;
+  throw Error::make(Errc::invalid, "'{}' is no status", text);
+}
+
+/// Non-negative numbers that other lays wrote, checked all the same.
+template <class T>
+T parse_unsigned(const Json& json, const char* key) {
+  const std::int64_t number = json_int_or(json, key, 0);
+  if (!std::in_range<T>(number) || number < 0) throw Error::make(Errc::invalid, "'{}' is {}", key, number);
+  return static_cast<T>(number);
+}
+
+}  // namespace
+
+std::string_view to_string(Status status) {
+  switch (status) {
+    case Status::created:
+      return "created";
+    case Status::running:
+      return "running";
+    case Status::exited:
+      return "exited";
+  }
+  return {};
+}
+
+Json to_json(const ContainerConfig& config) {
+  return {{"id", config.id},
+          {"name", config.name},
+          {"created", format_time(config.created)},
+          {"lowers", config.lowers},
+          {"network", to_json(config.network)},
+          {"openStdin", config.open_stdin},
+          {"autoRemove", config.auto_remove},
+          {"stopSignal", config.stop_signal},
+          {"stopTimeout", config.stop_timeout},
+          {"labels", config.labels},
+          {"notes", config.notes}};
+}
+
+ContainerConfig parse_container_config(const Json& json) {
+  return {.id = json_string(json, "id"),
+          .name = json_string(json, "name"),
+          .created = parse_required_time(json, "created"),
+          .lowers = json_strings(json, "lowers"),
+          .network = parse_network_config(json_find(json, "network")),
+          .open_stdin = json_bool_or(json, "openStdin", false),
+          .auto_remove = json_bool_or(json, "autoRemove", false),
+          .stop_signal = json_string_or(json, "stopSignal", {}),
+          .stop_timeout = parse_unsigned<unsigned>(json, "stopTimeout"),
+          .labels = parse_words(json, "labels"),
+          .notes = parse_words(json, "notes")};
+}
+
+Json to_json(const ContainerState& state) {
+  Json json{{"status", to_string(state.status)},
+            {"pid", state.pid},
+            {"pidStartTime", state.pid_start_time},
+            {"bootId", state.boot_id},
+            {"exitCode", state.exit_code},
+            {"oomKilled", state.oom_killed},
+            {"address", state.address},
+            {"gateway", state.gateway},
+            {"macAddress", state.mac_address},
+            {"error", state.error}};
+  if (state.started) json["started"] = format_time(*state.started);
+  if (state.finished) json["finished"] = format_time(*state.finished);
+  return json;
+}
+
+ContainerState parse_container_state(const Json& json) {
+  return {.status = parse_status(json_string(json, "status")),
+          .pid = parse_unsigned<pid_t>(json, "pid"),
+          .pid_start_time = parse_unsigned<std::uint64_t>(json, "pidStartTime"),
+          .boot_id = json_string_or(json, "bootId", {}),
+          .started = parse_optional_time(json, "started"),
+          .finished = parse_optional_time(json, "finished"),
+          .exit_code = static_cast<int>(json_int_or(json, "exitCode", 0)),
+          .oom_killed = json_bool_or(json, "oomKilled", false),
+          .address = json_string_or(json, "address", {}),
+          .gateway = json_string_or(json, "gateway", {}),
+          .mac_address = json_string_or(json, "macAddress", {}),
+          .error = json_string_or(json, "error", {})};
+}
+
+}  // namespace lay::runner

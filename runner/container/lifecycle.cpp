@@ -1,0 +1,191 @@
+#include "runner/lifecycle.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "base/detach.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "cgroup/freezer.h"
+#include "container/log_writer.h"
+#include "container/run_lock.h"
+#include "process/first_process.h"
+#include "process/handshake.h"
+#include "process/launch.h"
+#include "process/process.h"
+#include "process/relay.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Somebody who only asks whether the container runs holds the lock for a moment too.
+constexpr int kLockTries = 100;
+constexpr useconds_t kLockPause = 2000;  // microseconds
+
+FileLock lock_for_run(const Container& container) {
+  for (int attempt = 0; attempt < kLockTries; ++attempt) {
+    if (auto lock = container.try_lock()) return std::move(*lock);
+    if (container.state().status == Status::running) break;
+    ::usleep(kLockPause);
+  }
+  throw Error::make(Errc::busy, "container '{}' is running already", container.config().name)
+      .with_hint(fmt::format("'lay exec {0}' runs a command in it, 'lay stop {0}' stops it",
+                             container.config().name));
+}
+
+/// One run of a container, from lock to last state, in the process that supervises it.
+class Run {
+ public:
+  Run(const ContainerStore& store, const Container& container, Joined own_stdio)
+      : store_(store), container_(container), own_stdio_(own_stdio), lock_(lock_for_run(container)) {}
+
+  /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
+  /// the folder, and not even that with auto_remove.
+  void start() {
+    clear_leftovers();
+    forget_exit_code(lock_);
+    try {
+      if (own_stdio_ == Joined::no || !container_.config().auto_remove) log_.emplace(container_.dir());
+      launched_.emplace(launch(store_, container_));
+      save_running();
+    } catch (const Error& error) {
+      launched_.reset();
+      state_ = {.status = container_.state().status, .error = printable(error.message())};
+      if (container_.config().auto_remove)
+        store_.remove(container_, lock_);
+      else
+        container_.save_state(state_);
+      throw;
+    }
+  }
+
+  /// Supervises it until its end; returns the exit code.
+  int finish() {
+    relay_until_end(launched_->process.pidfd(), std::move(launched_->stdio), signals_,
+                    {.own_stdio = own_stdio_,
+                     .terminal = container_.config().spec.process.terminal,
+                     .log = log_ ? &*log_ : nullptr});
+    state_.exit_code = launched_->process.wait();
+    keep([&] { state_.oom_killed = launched_->cgroup.oom_kills() > 0; });
+    launched_.reset();
+    if (log_) state_.error = log_->failure();
+    save_end();
+    return state_.exit_code;
+  }
+
+  /// What went wrong when the end was written down.
+  const std::optional<Error>& trouble() const { return trouble_; }
+
+ private:
+  /// What a supervisor that was killed could not take away. A first process that still ends holds the upper.
+  void clear_leftovers() {
+    if (const auto process = try_open_first_process(container_)) {
+      send_signal(process->pidfd, SIGKILL);
+      thaw_groups(find_groups(container_.config().id));
+      wait_for_end(process->pidfd, std::nullopt);
+    }
+    remove_cgroups(container_.config().id);
+  }
+
+  void save_running() {
+    const pid_t pid = launched_->process.pid();
+    state_ = {.status = Status::running,
+              .pid = pid,
+              .pid_start_time = start_time(pid).value_or(0),
+              .boot_id = sys::boot_id(),
+              .started = std::chrono::system_clock::now()};
+    if (launched_->network) {
+      const Attachment& attachment = launched_->network->attachment();
+      state_.address = attachment.address;
+      state_.gateway = attachment.gateway;
+      state_.mac_address = attachment.mac_address;
+    }
+    container_.save_state(state_);
+  }
+
+  /// The exit code is written first: who waits for the lock reads it there, even when the folder is gone.
+  void save_end() {
+    state_.status = Status::exited;
+    state_.pid = 0;
+    state_.finished = std::chrono::system_clock::now();
+    state_.address.clear();
+    keep([&] { write_exit_code(lock_, state_.exit_code); });
+    keep([&] {
+      if (container_.config().auto_remove)
+        store_.remove(container_, lock_);
+      else
+        container_.save_state(state_);
+    });
+  }
+
+  /// The command has ended: a failure is kept for who wants to hear of it, and the rest is done all the same.
+  template <class Work>
+  void keep(Work&& work) {
+    try {
+      work();
+    } catch (Error& error) {
+      error.add_context(fmt::format("the end of container '{}'", container_.config().name));
+      if (!trouble_) trouble_ = error;
+    }
+  }
+
+  const ContainerStore& store_;
+  const Container& container_;
+  Joined own_stdio_;
+  FileLock lock_;
+  SignalQueue signals_;  // before the process, so that no signal is lost
+  ContainerState state_;
+  std::optional<LogWriter> log_;
+  std::optional<LaunchedContainer> launched_;
+  std::optional<Error> trouble_;
+};
+
+/// The supervisor's life: what happens before the command is executed is reported, what comes after is only
+/// kept in the container's folder.
+[[noreturn]] void supervise(const ContainerStore& store, const Container& container, ChildEnd caller,
+                            const std::function<void()>& after_end) noexcept {
+  try {
+    std::optional<Run> run;
+    try {
+      run.emplace(store, container, Joined::no);
+      run->start();
+    } catch (const Error& error) {
+      run.reset();  // its lock first: whoever hears of the failure may remove the container at once
+      caller.send_error(error);
+      after_end();
+      ::_exit(1);
+    }
+    { const ChildEnd told = std::move(caller); }  // its end is the good news
+    run->finish();
+    after_end();
+  } catch (const std::exception&) {
+    ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+int run_attached(const ContainerStore& store, const Container& container,
+                 const std::function<void(const Error& error)>& on_trouble) {
+  Run run(store, container, Joined::yes);
+  run.start();
+  const int exit_code = run.finish();
+  if (run.trouble()) on_trouble(*run.trouble());
+  return exit_code;
+}
+
+void run_detached(const ContainerStore& store, const Container& container,
+                  const std::function<void()>& after_end) {
+  Handshake handshake = make_handshake();
+  if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
+  { const ChildEnd unused = std::move(handshake.child); }
+  container.leave_lock_to_other();
+  handshake.parent.wait_for_exec();
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,33 @@
+#include "base/error.h"
+#include "cgroup/freezer.h"
+#include "process/first_process.h"
+#include "runner/lifecycle.h"
+
+namespace lay::runner {
+
+void pause_container(const Container& container) {
+  open_first_process(container);  // says so when it is not running
+  const auto groups = find_groups(container.config().id);
+  if (are_frozen(groups))
+    throw Error::make(Errc::invalid, "container '{}' is paused already", container.config().name)
+        .with_hint(fmt::format("lay unpause {}", container.config().name));
+  if (groups.empty())
+    throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name)
+        .with_hint(fmt::format("lay start {}", container.config().name));
+  freeze_groups(groups);
+}
+
+void unpause_container(const Container& container) {
+  open_first_process(container);
+  const auto groups = find_groups(container.config().id);
+  if (!are_frozen(groups))
+    throw Error::make(Errc::invalid, "container '{}' is not paused", container.config().name)
+        .with_hint(fmt::format("lay pause {}", container.config().name));
+  thaw_groups(groups);
+}
+
+bool is_paused(const Container& container) {
+  return are_frozen(find_groups(container.config().id));
+}
+
+}  // namespace lay::runner

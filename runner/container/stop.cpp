@@ -1,0 +1,65 @@
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "base/error.h"
+#include "cgroup/freezer.h"
+#include "container/run_lock.h"
+#include "process/first_process.h"
+#include "process/process.h"
+#include "runner/lifecycle.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// What a shell would say of a process killed by SIGKILL.
+constexpr int kKilled = 137;
+constexpr useconds_t kPause = 2000;  // microseconds, between two looks
+
+int stop_signal_of(const Container& container) {
+  const std::string& name = container.config().stop_signal;
+  return name.empty() ? SIGTERM : parse_signal(name);
+}
+
+}  // namespace
+
+void signal_container(const Container& container, int signal) {
+  const FirstProcess process = open_first_process(container);
+  if (!send_signal(process.pidfd, signal))
+    throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
+  thaw_groups(find_groups(container.config().id));  // what is frozen receives no signal
+}
+
+void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
+  auto process = try_open_first_process(container);
+  while (!process &&
+         is_run_locked(container.dir())) {  // it is just starting, or its supervisor is clearing up
+    ::usleep(kPause);
+    process = try_open_first_process(container);
+  }
+  if (!process) return;
+  const std::chrono::seconds patience =
+      timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
+  send_signal(process->pidfd, stop_signal_of(container));
+  thaw_groups(find_groups(container.config().id));
+  if (!wait_for_end(process->pidfd, patience)) {
+    send_signal(process->pidfd, SIGKILL);
+    thaw_groups(find_groups(container.config().id));  // somebody may have paused it meanwhile
+    wait_for_end(process->pidfd, std::nullopt);
+  }
+  wait_for_run_lock(container.dir());  // until its supervisor has cleared up
+}
+
+int wait_container(const Container& container) {
+  const auto exit_code = wait_for_run_lock(container.dir());
+  if (exit_code) return *exit_code;
+  const ContainerState state = container.state();
+  if (state.status == Status::created)
+    throw Error::make(Errc::invalid, "container '{}' has never been started", container.config().name)
+        .with_hint(fmt::format("start it with 'lay start {}'", container.config().name));
+  return kKilled;
+}
+
+}  // namespace lay::runner

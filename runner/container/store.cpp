@@ -1,0 +1,336 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/remove_tree.h"
+#include "base/syscalls.h"
+#include "cgroup/cgroup.h"
+#include "container/container_json.h"
+#include "container/names.h"
+#include "runner/container.h"
+#include "runner/network.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Beside the containers' folders in containers/; names that no id can have.
+constexpr const char* kLock = ".lock";
+constexpr const char* kNames = ".names";       ///< a symlink for each name, to the id
+constexpr const char* kNewPrefix = ".new-";    ///< being made; locked by its maker
+constexpr const char* kGonePrefix = ".gone-";  ///< being removed; locked by its remover
+
+constexpr std::size_t kIdBytes = 32;
+constexpr std::size_t kShortId = 12;
+
+UniqueFd open_or_make(const UniqueFd& dir, const std::string& path) {
+  sys::try_mkdir_at(dir, path, 0700);
+  return sys::open_dir(dir, path);
+}
+
+/// Like mkdir -p, for the user's own --root: its parents may be symlinks.
+UniqueFd open_or_make_root(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    sys::try_mkdir_at(sys::cwd(), path.substr(0, slash), 0700);
+  sys::try_mkdir_at(sys::cwd(), path, 0700);
+  return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
+}
+
+std::vector<std::string> entries_of(const UniqueFd& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/self/fd/{}", dir.get())))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void check_config(const ContainerConfig& config) {
+  if (!is_container_name(config.name))
+    throw Error::make(Errc::invalid, "'{}' is not a name for a container", config.name)
+        .with_hint("letters, digits, '_', '.' and '-', beginning with a letter or digit");
+  if (config.id.size() != 2 * kIdBytes || !is_id_prefix(config.id))
+    throw Error::make(Errc::invalid, "'{}' is not an id: 64 lower-case hexadecimal digits", config.id);
+  if (config.lowers.empty())
+    throw Error(Errc::invalid, "a container needs at least one layer beneath its upper");
+  for (const std::string& lower : config.lowers)
+    if (!lower.starts_with('/'))
+      throw Error::make(Errc::invalid, "the layer '{}' is not an absolute path", lower);
+}
+
+/// The upper's own attributes are those of "/" inside, so they have to be the image's.
+void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
+  const UniqueFd from = sys::open_at(sys::cwd(), lower, O_RDONLY | O_DIRECTORY);
+  const struct ::stat info = sys::stat_of(from);
+  if (::fchown(upper.get(), info.st_uid, info.st_gid) < 0) throw Error::from_errno("set owner of 'upper'");
+  sys::fchmod(upper, info.st_mode & 07777);
+  for (const std::string& name : sys::list_xattrs(from)) {
+    if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
+    if (const auto value = sys::get_xattr(from, name)) sys::set_xattr(upper, name, *value);
+  }
+  sys::set_mtime_at(upper, ".", info.st_mtim);
+}
+
+void write_document(const UniqueFd& dir, const std::string& name, const Json& json, bool is_ephemeral) {
+  AtomicFile file(dir, name);
+  file.write(dump_json(json));
+  if (is_ephemeral)
+    file.publish();
+  else
+    file.commit();
+}
+
+/// By name, id or unambiguous beginning of an id; throws invalid when several begin so.
+std::optional<std::string> find_id(const UniqueFd& containers, const UniqueFd& names,
+                                   const std::string& name) {
+  if (is_container_name(name) && sys::try_stat_at(names, name)) {
+    const std::string id = sys::readlink_at(names, name);
+    if (sys::try_stat_at(containers, id)) return id;
+  }
+  std::vector<std::string> matches;
+  if (is_id_prefix(name))
+    for (const std::string& entry : entries_of(containers))
+      if (entry.starts_with(name)) matches.push_back(entry);
+  if (matches.size() > 1)
+    throw Error::make(Errc::invalid, "'{}' is the beginning of {} container ids", name, matches.size())
+        .with_hint("give more digits of the id, or the name");
+  if (matches.empty()) return std::nullopt;
+  return matches.front();
+}
+
+std::vector<std::string> ids_in(const UniqueFd& containers) {
+  std::vector<std::string> ids = entries_of(containers);
+  std::erase_if(
+      ids, [](const std::string& entry) { return entry.size() != 2 * kIdBytes || !is_id_prefix(entry); });
+  return ids;
+}
+
+/// The name that leads to `id`; empty when none does.
+std::string name_of(const UniqueFd& names, const std::string& id) {
+  for (const std::string& name : entries_of(names))
+    if (sys::readlink_at(names, name) == id) return name;
+  return {};
+}
+
+Json read_document(const UniqueFd& dir, const std::string& name) {
+  const UniqueFd fd = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
+  return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
+}
+
+Error no_container(const std::string& name) {
+  return Error::make(Errc::not_found, "no container has the name or id '{}'", printable(name))
+      .with_hint("'lay ps -a' lists all containers");
+}
+
+/// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
+void fit_to_network(ContainerConfig& config) {
+  const bool is_host = config.network.mode == NetworkMode::host;
+  if (!is_host && config.network.mode != NetworkMode::container) return;
+  Linux& part = config.spec.linux_;
+  if (is_host)
+    std::erase_if(part.namespaces,
+                  [](const Namespace& entry) { return entry.type == NamespaceType::network; });
+  const auto defaults = default_spec().linux_.sysctl;
+  std::erase_if(part.sysctl, [&](const auto& entry) {
+    const auto match = defaults.find(entry.first);
+    return match != defaults.end() && match->second == entry.second;
+  });
+}
+
+/// Removes folders whose maker or remover was killed: nobody locks them any more. The caller holds kLock.
+void sweep(const UniqueFd& containers) {
+  for (const std::string& entry : entries_of(containers)) {
+    if (!entry.starts_with(kNewPrefix) && !entry.starts_with(kGonePrefix)) continue;
+    auto fd = sys::try_open_at(containers, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fd && FileLock::try_lock(std::move(*fd), LockMode::exclusive)) remove_tree(containers, entry);
+  }
+}
+
+/// Makes a folder and locks it before anybody who sweeps can see it unlocked.
+FileLock begin(const UniqueFd& containers, const std::string& folder) {
+  const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+  sweep(containers);
+  sys::mkdir_at(containers, folder, 0700);
+  return FileLock::lock(sys::open_dir(containers, folder), LockMode::exclusive);
+}
+
+/// Name and folder appear together under the lock; a name whose folder is missing was left by a crash.
+void publish(const UniqueFd& containers, const UniqueFd& names, const Container& container) {
+  const std::string& id = container.config().id;
+  const std::string& name = container.config().name;
+  const FileLock lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+  if (sys::try_stat_at(names, name)) {
+    const std::string owner = sys::readlink_at(names, name);
+    if (sys::try_stat_at(containers, owner))
+      throw Error::make(Errc::busy, "the name '{}' is already in use by container {}", name,
+                        owner.substr(0, kShortId))
+          .with_hint(fmt::format("remove it with 'lay rm {}', or choose another name", name));
+    sys::unlink_at(names, name);
+  }
+  sys::symlink_at(id, names, name);
+  sys::rename_at(containers, kNewPrefix + id, containers, id);
+  if (container.is_ephemeral()) return;
+  sys::fsync(names);
+  sys::fsync(containers);
+}
+
+}  // namespace
+
+std::optional<ContainerStore::Folders> ContainerStore::open_folders() const {
+  auto containers = sys::try_open_at(sys::cwd(), root_ + "/containers", O_RDONLY | O_DIRECTORY);
+  if (!containers) return std::nullopt;
+  UniqueFd names = open_or_make(*containers, kNames);
+  return Folders{.containers = std::move(*containers), .names = std::move(names)};
+}
+
+ContainerStore::Folders ContainerStore::make_folders() const {
+  UniqueFd containers = open_or_make(open_or_make_root(root_), "containers");
+  UniqueFd names = open_or_make(containers, kNames);
+  return {.containers = std::move(containers), .names = std::move(names)};
+}
+
+Container ContainerStore::create(ContainerConfig config) const {
+  if (config.id.empty()) config.id = sys::random_hex(kIdBytes);
+  const bool chosen = !config.name.empty();
+  if (!chosen) config.name = random_name();
+  check_config(config);
+  if (config.spec.hostname.empty()) config.spec.hostname = config.id.substr(0, kShortId);
+  if (config.created == Time{}) config.created = std::chrono::system_clock::now();
+  fit_to_network(config);
+
+  const Folders folders = make_folders();
+  const std::string temporary = kNewPrefix + config.id;
+  const FileLock making = begin(folders.containers, temporary);
+  UniqueFd dir = sys::open_dir(folders.containers, temporary);
+  try {
+    for (const char* folder : {"upper", "work", "init", "merged"}) sys::mkdir_at(dir, folder, 0700);
+    copy_root_attributes(sys::open_dir(dir, "upper"), config.lowers.front());
+    write_document(dir, "config.json", to_json(config.spec), config.auto_remove);
+    write_document(dir, "container.json", to_json(config), config.auto_remove);
+    const std::string path = root_ + "/containers/" + config.id;
+    Container container(std::move(config), path, std::move(dir));
+    container.first_lock_ = container.try_lock();
+    for (int attempt = 0;; ++attempt) {
+      try {
+        publish(folders.containers, folders.names, container);
+        return container;
+      } catch (const Error& error) {
+        if (chosen || error.code() != Errc::busy || attempt == 20) throw;
+        container.config_.name = random_name();
+        write_document(container.dir_, "container.json", to_json(container.config_),
+                       container.is_ephemeral());
+      }
+    }
+  } catch (...) {
+    remove_tree(folders.containers, temporary);
+    throw;
+  }
+}
+
+Container ContainerStore::open(const Folders& folders, const std::string& id) const {
+  UniqueFd dir = sys::open_dir(folders.containers, id);
+  try {
+    ContainerConfig config = parse_container_config(read_document(dir, "container.json"));
+    config.spec = with_context("config.json", [&] { return parse_spec(read_document(dir, "config.json")); });
+    return Container(std::move(config), root_ + "/containers/" + id, std::move(dir));
+  } catch (const Error& error) {
+    if (error.code() == Errc::not_found) throw;
+    throw Error(Errc::corrupt, error.message())
+        .add_context("container " + id.substr(0, kShortId))
+        .with_hint(
+            fmt::format("its settings are damaged; 'lay rm -f {}' removes it", id.substr(0, kShortId)));
+  }
+}
+
+Container ContainerStore::open_damaged(const Folders& folders, const std::string& id,
+                                       const Error& why) const {
+  UniqueFd dir = sys::open_dir(folders.containers, id);
+  ContainerConfig config;
+  try {
+    config = parse_container_config(read_document(dir, "container.json"));
+  } catch (const Error&) {
+    config.name = name_of(folders.names, id);
+  }
+  config.id = id;
+  Container container(std::move(config), root_ + "/containers/" + id, std::move(dir));
+  container.damage_ = why.message();
+  return container;
+}
+
+Container ContainerStore::find(const std::string& name) const {
+  if (const auto folders = open_folders())
+    if (const auto id = find_id(folders->containers, folders->names, name)) return open(*folders, *id);
+  throw no_container(name);
+}
+
+Container ContainerStore::find_even_damaged(const std::string& name) const {
+  const auto folders = open_folders();
+  const auto id = folders ? find_id(folders->containers, folders->names, name) : std::nullopt;
+  if (!id) throw no_container(name);
+  try {
+    return open(*folders, *id);
+  } catch (const Error& error) {
+    return open_damaged(*folders, *id, error);
+  }
+}
+
+std::vector<Container> ContainerStore::list() const {
+  std::vector<Container> containers;
+  const auto folders = open_folders();
+  if (!folders) return containers;
+  for (const std::string& id : ids_in(folders->containers)) {
+    try {
+      containers.push_back(open(*folders, id));
+    } catch (const Error&) {
+      // Being removed, or damaged
+    }
+  }
+  return containers;
+}
+
+std::vector<Container> ContainerStore::list_damaged() const {
+  std::vector<Container> containers;
+  const auto folders = open_folders();
+  if (!folders) return containers;
+  for (const std::string& id : ids_in(folders->containers)) {
+    try {
+      open(*folders, id);
+    } catch (const Error& error) {
+      if (!sys::try_stat_at(folders->containers, id)) continue;  // removed meanwhile
+      containers.push_back(open_damaged(*folders, id, error));
+    }
+  }
+  return containers;
+}
+
+void ContainerStore::remove(const Container& container) const {
+  const auto held = container.try_lock();
+  if (!held)
+    throw Error::make(Errc::busy, "container '{}' is running", container.config().name)
+        .with_hint(fmt::format("stop it first with 'lay stop {}', or remove it with 'lay rm -f'",
+                               container.config().name));
+  // What a killed supervisor could not take away itself.
+  remove_cgroups(container.config().id);
+  sweep_networks(run_);
+  remove(container, *held);
+}
+
+void ContainerStore::remove(const Container& container, const FileLock&) const {
+  const std::string& id = container.config().id;
+  const std::string& name = container.config().name;
+  const std::string gone = kGonePrefix + id;
+  const auto [containers, names] = make_folders();
+  const FileLock removing = FileLock::lock(sys::open_dir(containers, id), LockMode::exclusive);
+  {
+    const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+    sys::rename_at(containers, id, containers, gone);
+    if (sys::try_stat_at(names, name) && sys::readlink_at(names, name) == id) sys::unlink_at(names, name);
+  }
+  remove_tree(containers, gone);
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,159 @@
+#include "network/bridge.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.h"
+#include "network/conntrack.h"
+#include "network/host_sysctl.h"
+#include "network/nftables.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Tries to agree on a subnet with another RUN that makes its bridge in the same moment.
+constexpr int kCreateTries = 8;
+
+std::vector<Subnet> subnets_of(const std::vector<UsedSubnet>& used) {
+  std::vector<Subnet> subnets;
+  for (const UsedSubnet& entry : used) subnets.push_back(entry.subnet);
+  return subnets;
+}
+
+/// The subnet chosen last time, as long as it is still free, or another.
+Subnet plan_subnet(const std::optional<Subnet>& last, const std::vector<Subnet>& used) {
+  const auto overlaps_last = [&](const Subnet& other) { return last->overlaps(other); };
+  if (last && std::none_of(used.begin(), used.end(), overlaps_last)) return *last;
+  const std::optional<Subnet> chosen = choose_subnet(used);
+  if (!chosen)
+    throw Error::make(Errc::unsupported, "no private subnet is free for the bridge")
+        .with_hint(
+            "every candidate in 10/8 and 192.168/16 overlaps a route of this machine "
+            "(`ip route show table all`); use --network host");
+  return *chosen;
+}
+
+void remove_link(NetlinkSocket& socket, const std::string& name) {
+  const NetlinkMessage request = delete_link(name);
+  const std::optional<NetlinkFailure> failure = socket.try_run({&request, 1});
+  if (failure && failure->error_number != ENODEV) throw failure->error(request.what());
+}
+
+Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet) {
+  const NetlinkMessage create = make_bridge(name, mac_address(subnet.gateway()), uplink_mtu(socket));
+  socket.run({&create, 1});
+  const std::optional<Link> link = find_link(socket, name);
+  if (!link) throw Error::make(Errc::io, "bridge '{}' vanished while it was set up", name);
+  // The host reaches published ports by 127.0.0.1; the table's guard chain keeps
+  // containers off the host's loopback
+  write_setting("ipv4/conf/" + name + "/route_localnet", "1");
+  // lay's bridge is IPv4 only: no link-local address, no router advertisement from a container is believed
+  try_write_setting("ipv6/conf/" + name + "/disable_ipv6", "1");
+  const std::vector<NetlinkMessage> setup{add_address(link->index, subnet.gateway(), subnet),
+                                          set_link_up(link->index)};
+  socket.run(setup);
+  return *link;
+}
+
+/// Whether another link got an overlapping subnet first. Of two that chose in the same moment the one with
+/// the higher index yields.
+bool must_yield(NetlinkSocket& socket, const Link& link, const Subnet& subnet) {
+  const std::vector<UsedSubnet> used = used_subnets(socket);
+  return std::any_of(used.begin(), used.end(), [&](const UsedSubnet& other) {
+    return other.link_index < link.index && other.subnet.overlaps(subnet);
+  });
+}
+
+Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::optional<Subnet>& last) {
+  std::optional<Subnet> preferred = last;
+  for (int i = 0; i < kCreateTries; ++i) {
+    const Subnet subnet = plan_subnet(preferred, subnets_of(used_subnets(socket)));
+    const Link link = make_bridge_link(socket, name, subnet);
+    if (!must_yield(socket, link, subnet)) return {.link = link, .subnet = subnet};
+    remove_link(socket, name);
+    preferred.reset();
+  }
+  throw Error::make(Errc::busy, "bridge '{}': no subnet could be agreed on in {} tries", name, kCreateTries);
+}
+
+std::vector<PublishedPort> ports_of_holders(const LeaseBook& leases) {
+  std::vector<PublishedPort> ports;
+  for (const auto& [address, record] : leases.held())
+    for (const PortMapping& port : record.ports) ports.push_back({port, address});
+  return ports;
+}
+
+/// Turns IPv4 forwarding on when it is off, and says so: it makes the whole machine a router.
+std::vector<std::string> enable_forwarding() {
+  if (read_setting("ipv4/ip_forward") != "0") return {};
+  try {
+    write_setting("ipv4/ip_forward", "1");
+  } catch (const Error& error) {
+    return {fmt::format("containers reach this machine only: {}", error.message())};
+  }
+  return {
+      "turned on net.ipv4.ip_forward, which containers need to reach other machines; it stays on until "
+      "reboot"};
+}
+
+std::vector<std::string> notes_on_foreign_chains(NetlinkSocket& netfilter, const NetworkNames& names) {
+  std::vector<std::string> notes;
+  for (const std::string& chain : dropping_forward_chains(netfilter, names.table))
+    notes.push_back(fmt::format(
+        "nftables chain '{0}' drops what it does not know, containers may reach this machine only; allow "
+        "them: nft insert rule {0} iifname {1} accept; nft insert rule {0} oifname {1} accept",
+        chain, names.bridge));
+  return notes;
+}
+
+}  // namespace
+
+Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases) {
+  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  const std::optional<Subnet> last = leases.subnet();
+  const std::optional<Link> link = find_link(route, names.bridge);
+  Bridge bridge;
+  const bool is_new = !link || !last;
+  if (is_new) {
+    if (link) remove_link(route, names.bridge);
+    bridge = create_bridge(route, names.bridge, last);
+    if (bridge.subnet != last) leases.save_subnet(bridge.subnet);
+    bridge.notes = notes_on_foreign_chains(netfilter, names);
+  } else {
+    bridge = {.link = *link, .subnet = *last};
+  }
+  if (is_new || !has_nat_table(netfilter, names.table))
+    make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet}, ports_of_holders(leases));
+  for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
+  return bridge;
+}
+
+void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases) {
+  if (leases.any_held()) return;
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  delete_nat_table(netfilter, names.table);
+  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
+  if (find_link(route, names.bridge)) remove_link(route, names.bridge);
+}
+
+void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {
+  std::vector<DeadLease> dead = leases.dead();
+  if (dead.empty()) return;
+  std::vector<PublishedPort> ports;
+  for (const DeadLease& entry : dead)
+    for (const PortMapping& port : entry.record.ports) ports.push_back({port, entry.lease.address});
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  withdraw_ports(netfilter, names.table, ports);
+  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
+  for (DeadLease& entry : dead) {
+    if (has_udp(entry.record.ports)) forget_flows_to(netfilter, entry.lease.address);
+    // Usually its namespace has taken the link along; a container that outlived its holder still has it
+    if (!entry.record.veth.empty() && find_link(route, entry.record.veth))
+      remove_link(route, entry.record.veth);
+    leases.drop(std::move(entry.lease));
+  }
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "network/leases.h"
+#include "network/names.h"
+#include "network/netlink_route.h"
+
+/// What all containers of one RUN share: the bridge and the nftables table. Called under LeaseBook::lock().
+namespace lay::runner {
+
+struct Bridge {
+  Link link;
+  Subnet subnet;
+  /// One-line remarks for the user, when something on the host was changed or stands in the way.
+  std::vector<std::string> notes;
+};
+
+/// Finds bridge and table, or makes what is missing. A table that somebody flushed is made again, with the
+/// ports of all living holders.
+Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases);
+
+/// Removes both when nobody has a lease.
+void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases);
+
+/// Clears what killed holders left: NAT entries, links that still exist, lease files.
+void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases);
+
+}  // namespace lay::runner

@@ -1,0 +1,162 @@
+#include "network/leases.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/folder_names.h"
+#include "base/json.h"
+#include "base/syscalls.h"
+#include "network/names.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kLockName = "network.lock";
+constexpr const char* kSubnetName = "network.json";
+/// More than any list of ports a command line can hold.
+constexpr std::size_t kMaxRecordBytes = 1024 * 1024;
+
+/// Opens RUN, made with its parents as needed.
+UniqueFd open_run(const std::string& run) {
+  if (auto existing = sys::try_open_at(sys::cwd(), run, O_RDONLY | O_DIRECTORY)) return std::move(*existing);
+  const std::filesystem::path path(run);
+  std::error_code ignored;  // open_dir below says what is wrong
+  std::filesystem::create_directories(path.parent_path(), ignored);
+  sys::try_mkdir_at(sys::cwd(), run, 0700);
+  return sys::open_dir(sys::cwd(), run);
+}
+
+UniqueFd open_subfolder(const UniqueFd& dir, const std::string& name) {
+  sys::try_mkdir_at(dir, name, 0700);
+  return sys::open_dir(dir, name);
+}
+
+Json port_to_json(const PortMapping& port) {
+  return {{"host_ip", port.host_ip},
+          {"host_port", port.host_port},
+          {"container_port", port.container_port},
+          {"protocol", port.protocol == Protocol::tcp ? "tcp" : "udp"}};
+}
+
+PortMapping port_from_json(const Json& value) {
+  return {.host_ip = json_string(value, "host_ip"),
+          .host_port = static_cast<std::uint16_t>(json_int(value, "host_port")),
+          .container_port = static_cast<std::uint16_t>(json_int(value, "container_port")),
+          .protocol = json_string(value, "protocol") == "udp" ? Protocol::udp : Protocol::tcp};
+}
+
+}  // namespace
+
+NetworkLock::~NetworkLock() {
+  ::flock(lock_.fd().get(), LOCK_UN);
+}
+
+LeaseBook LeaseBook::open(const std::string& run) {
+  UniqueFd folder = open_run(run);
+  UniqueFd leases = open_subfolder(folder, "leases");
+  return LeaseBook(std::move(folder), std::move(leases));
+}
+
+NetworkLock LeaseBook::lock() const {
+  return NetworkLock(FileLock::acquire(run_, kLockName, LockMode::exclusive));
+}
+
+std::optional<Subnet> LeaseBook::subnet() const {
+  const std::optional<UniqueFd> file = sys::try_open_at(run_, kSubnetName, O_RDONLY | O_NOFOLLOW);
+  if (!file) return std::nullopt;
+  try {
+    const Json document = parse_json(sys::read_all(*file, kMaxRecordBytes), kSubnetName);
+    return parse_subnet(json_string(document, "subnet"));
+  } catch (const Error&) {
+    return std::nullopt;  // it only remembers a choice: another is made
+  }
+}
+
+void LeaseBook::save_subnet(const Subnet& subnet) const {
+  replace_file(run_, kSubnetName, dump_json(Json{{"subnet", to_string(subnet)}}));
+}
+
+std::optional<Lease> LeaseBook::try_take(Ipv4 address) const {
+  std::optional<FileLock> lock = FileLock::try_acquire(folder_, to_string(address), LockMode::exclusive);
+  if (!lock) return std::nullopt;
+  return Lease{address, std::move(*lock)};
+}
+
+Lease LeaseBook::take(const Subnet& subnet, std::string_view container_id) const {
+  const std::uint32_t count = subnet.capacity();
+  const auto start = static_cast<std::uint32_t>(hash_of(container_id) % count);
+  for (std::uint32_t i = 0; i < count; ++i)
+    // A file with content is a dead holder's: its address is free when that is cleared up
+    if (std::optional<Lease> lease = try_take(subnet.host((start + i) % count));
+        lease && sys::stat_of(lease->lock.fd()).st_size == 0)
+      return std::move(*lease);
+  throw Error::make(Errc::unsupported, "all {} addresses of {} are in use", count, to_string(subnet))
+      .with_hint("stop containers that are not needed");
+}
+
+void LeaseBook::write(const Lease& lease, const LeaseRecord& record) const {
+  sys::write_all(lease.lock.fd(), lease_text(record));
+}
+
+void LeaseBook::drop(Lease lease) const {
+  sys::try_unlink_at(folder_, to_string(lease.address));
+}
+
+std::vector<Ipv4> LeaseBook::addresses() const {
+  std::vector<Ipv4> found;
+  for (const std::string& name : list_names(folder_))
+    if (const std::optional<Ipv4> address = parse_ipv4(name)) found.push_back(*address);
+  return found;
+}
+
+LeaseRecord LeaseBook::read(Ipv4 address) const {
+  const std::optional<UniqueFd> file = sys::try_open_at(folder_, to_string(address), O_RDONLY | O_NOFOLLOW);
+  return file ? parse_lease(sys::read_all(*file, kMaxRecordBytes)) : LeaseRecord{};
+}
+
+bool LeaseBook::any_held() const {
+  for (const Ipv4 address : addresses())
+    if (!try_take(address)) return true;
+  return false;
+}
+
+std::vector<std::pair<Ipv4, LeaseRecord>> LeaseBook::held() const {
+  std::vector<std::pair<Ipv4, LeaseRecord>> found;
+  for (const Ipv4 address : addresses())
+    if (!try_take(address)) found.emplace_back(address, read(address));
+  return found;
+}
+
+std::vector<DeadLease> LeaseBook::dead() const {
+  std::vector<DeadLease> found;
+  for (const Ipv4 address : addresses())
+    if (std::optional<Lease> lease = try_take(address)) found.push_back({std::move(*lease), read(address)});
+  return found;
+}
+
+std::string lease_text(const LeaseRecord& record) {
+  Json ports = Json::array();
+  for (const PortMapping& port : record.ports) ports.push_back(port_to_json(port));
+  return dump_json(Json{{"container", record.container}, {"veth", record.veth}, {"ports", ports}});
+}
+
+LeaseRecord parse_lease(std::string_view text) {
+  try {
+    const Json document = parse_json(text, "lease");
+    LeaseRecord record{.container = json_string(document, "container"),
+                       .veth = json_string(document, "veth")};
+    for (const Json& port : json_array(document, "ports")) record.ports.push_back(port_from_json(port));
+    return record;
+  } catch (const Error&) {
+    return {};  // killed while it was written: nothing but the address had been taken by then
+  }
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_lock.h"
+#include "base/unique_fd.h"
+#include "network/address.h"
+#include "runner/network.h"
+
+namespace lay::runner {
+
+/// What a holder writes down for whoever has to clear up after it.
+struct LeaseRecord {
+  std::string container;
+  std::string veth;  ///< host's end
+  std::vector<PortMapping> ports;
+
+  bool operator==(const LeaseRecord&) const = default;
+};
+
+/// A leased address: the file RUN/leases/<address>, under flock(2) as long as its holder lives. The kernel
+/// drops the lock when the holder is killed, which is how a leftover is told from a lease.
+struct Lease {
+  Ipv4 address;
+  FileLock lock;
+};
+
+/// A lease file whose holder is gone; its lock is ours, so that nobody takes the
+/// address before it is cleared.
+struct DeadLease {
+  Lease lease;
+  LeaseRecord record;
+};
+
+/// RUN/network.lock, held until destruction. Unlocked by name and not only closed: a process forked meanwhile
+/// holds a copy of the descriptor until it executes something.
+class NetworkLock {
+ public:
+  explicit NetworkLock(FileLock lock) : lock_(std::move(lock)) {}
+  NetworkLock(const NetworkLock&) = delete;
+  NetworkLock& operator=(const NetworkLock&) = delete;
+  ~NetworkLock();
+
+ private:
+  FileLock lock_;
+};
+
+/// The address leases of one RUN, whatever container roots use it. All but open(), lock() and held() is
+/// called under lock(); only the death of a holder is not ordered by it.
+class LeaseBook {
+ public:
+  /// Makes RUN and RUN/leases (0700) as needed.
+  static LeaseBook open(const std::string& run);
+
+  /// Waits for the exclusive lock of whoever changes what the containers of this RUN share.
+  NetworkLock lock() const;
+
+  /// RUN/network.json: the subnet chosen by whoever made the bridge; empty when
+  /// there is none that can be read.
+  std::optional<Subnet> subnet() const;
+  void save_subnet(const Subnet& subnet) const;
+
+  /// A free address. The search starts where the container's id decides, so that an address is not used again
+  /// at once while somebody still knows it as another's. Throws unsupported when all are taken.
+  Lease take(const Subnet& subnet, std::string_view container_id) const;
+  /// Once for each lease.
+  void write(const Lease& lease, const LeaseRecord& record) const;
+  /// Gives the address back.
+  void drop(Lease lease) const;
+
+  /// Whether anybody has a lease.
+  bool any_held() const;
+  /// The leases of living holders, our own included.
+  std::vector<std::pair<Ipv4, LeaseRecord>> held() const;
+  std::vector<DeadLease> dead() const;
+
+ private:
+  LeaseBook(UniqueFd run, UniqueFd folder) : run_(std::move(run)), folder_(std::move(folder)) {}
+  std::optional<Lease> try_take(Ipv4 address) const;
+  std::vector<Ipv4> addresses() const;
+  LeaseRecord read(Ipv4 address) const;
+  UniqueFd run_;
+  UniqueFd folder_;
+};
+
+/// The text of a lease file, and back; what cannot be read gives an empty record.
+std::string lease_text(const LeaseRecord& record);
+LeaseRecord parse_lease(std::string_view text);
+
+}  // namespace lay::runner

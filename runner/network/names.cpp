@@ -1,0 +1,39 @@
+#include "network/names.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace lay::runner {
+
+NetworkNames network_names(const std::string& run) {
+  std::string path = std::filesystem::path(run).lexically_normal().string();
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (path == "/run/lay") return {.bridge = "lay0", .table = "lay"};
+  const std::string name = fmt::format("lay-{:06x}", hash_of(path) & 0xffffff);
+  return {.bridge = name, .table = name};
+}
+
+std::string veth_name(std::string_view container_id, unsigned attempt) {
+  const std::uint64_t hash = hash_of(fmt::format("{}#{}", container_id, attempt));
+  return fmt::format("lay{:012x}", hash & 0xffff'ffff'ffff);
+}
+
+MacAddress mac_address(Ipv4 address) {
+  const auto bytes = network_bytes(address);
+  return {0x02,     0x6c,     bytes[0],
+          bytes[1], bytes[2], bytes[3]};  // bit 1 of the first byte: locally administered
+}
+
+std::string to_string(const MacAddress& mac) {
+  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3], mac[4],
+                     mac[5]);
+}
+
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace lay::runner

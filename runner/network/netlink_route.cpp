@@ -1,0 +1,197 @@
+#include "network/netlink_route.h"
+
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+namespace lay::runner {
+
+namespace {
+
+constexpr std::uint16_t kCreate = NLM_F_CREATE | NLM_F_EXCL;
+constexpr unsigned kDefaultMtu = 1500;
+
+std::optional<std::uint32_t> attribute_u32(const nlmsghdr& message, std::size_t fixed_size,
+                                           std::uint16_t type) {
+  const auto bytes = find_attribute(message, fixed_size, type);
+  std::uint32_t value = 0;
+  if (!bytes || bytes->size() < sizeof value) return std::nullopt;
+  std::memcpy(&value, bytes->data(), sizeof value);
+  return value;
+}
+
+std::optional<Ipv4> attribute_ipv4(const nlmsghdr& message, std::size_t fixed_size, std::uint16_t type) {
+  const auto bytes = find_attribute(message, fixed_size, type);
+  if (!bytes || bytes->size() < 4) return std::nullopt;
+  Ipv4 address;
+  for (std::size_t i = 0; i < 4; ++i) address.value = (address.value << 8) | (*bytes)[i];
+  return address;
+}
+
+Link read_link(const nlmsghdr& message) {
+  const auto& info = fixed_part<ifinfomsg>(message);
+  return {.index = info.ifi_index,
+          .mtu = attribute_u32(message, sizeof info, IFLA_MTU).value_or(kDefaultMtu)};
+}
+
+Subnet subnet_of(Ipv4 address, unsigned prefix_length) {
+  Subnet subnet{address, prefix_length};
+  subnet.address.value &= subnet.mask();
+  return subnet;
+}
+
+/// Calls `take` for each IPv4 route of every table.
+void for_each_route(NetlinkSocket& socket, const std::function<void(const nlmsghdr&, const rtmsg&)>& take) {
+  NetlinkMessage question("list the routes", RTM_GETROUTE, NLM_F_DUMP);
+  question.fixed<rtmsg>().rtm_family = AF_INET;
+  socket.query(question, [&](const nlmsghdr& message) { take(message, fixed_part<rtmsg>(message)); });
+}
+
+void put_ipv4(NetlinkMessage& message, std::uint16_t type, Ipv4 address) {
+  message.put(type, network_bytes(address));
+}
+
+}  // namespace
+
+std::optional<Link> find_link(NetlinkSocket& socket, const std::string& name) {
+  NetlinkMessage question(fmt::format("look up link '{}'", name), RTM_GETLINK, 0);
+  question.fixed<ifinfomsg>();
+  question.put_text(IFLA_IFNAME, name);
+  std::optional<Link> link;
+  socket.query(question, [&](const nlmsghdr& message) { link = read_link(message); });
+  return link;
+}
+
+std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket) {
+  std::vector<UsedSubnet> used;
+  NetlinkMessage question("list the addresses", RTM_GETADDR, NLM_F_DUMP);
+  question.fixed<ifaddrmsg>().ifa_family = AF_INET;
+  socket.query(question, [&](const nlmsghdr& message) {
+    const auto& info = fixed_part<ifaddrmsg>(message);
+    // With a point-to-point link IFA_ADDRESS is the other end: as little free as our own
+    for (const std::uint16_t type : {IFA_LOCAL, IFA_ADDRESS})
+      if (const auto address = attribute_ipv4(message, sizeof info, type))
+        used.push_back({subnet_of(*address, info.ifa_prefixlen), static_cast<int>(info.ifa_index)});
+  });
+  for_each_route(socket, [&](const nlmsghdr& message, const rtmsg& route) {
+    const auto address = attribute_ipv4(message, sizeof route, RTA_DST);
+    if (!address || route.rtm_dst_len == 0) return;
+    const auto link = attribute_u32(message, sizeof route, RTA_OIF);
+    used.push_back({subnet_of(*address, route.rtm_dst_len), static_cast<int>(link.value_or(0))});
+  });
+  return used;
+}
+
+unsigned uplink_mtu(NetlinkSocket& socket) {
+  std::optional<std::uint32_t> uplink;
+  for_each_route(socket, [&](const nlmsghdr& message, const rtmsg& route) {
+    if (route.rtm_dst_len == 0 && route.rtm_type == RTN_UNICAST && !uplink)
+      uplink = attribute_u32(message, sizeof route, RTA_OIF);
+  });
+  if (!uplink) return kDefaultMtu;
+  NetlinkMessage question("look up the uplink", RTM_GETLINK, 0);
+  question.fixed<ifinfomsg>().ifi_index = static_cast<int>(*uplink);
+  unsigned mtu = kDefaultMtu;
+  socket.query(question, [&](const nlmsghdr& message) { mtu = read_link(message).mtu; });
+  return mtu;
+}
+
+NetlinkMessage make_bridge(const std::string& name, const MacAddress& mac, unsigned mtu) {
+  NetlinkMessage message(fmt::format("create bridge '{}'", name), RTM_NEWLINK, kCreate);
+  message.fixed<ifinfomsg>();
+  message.put_text(IFLA_IFNAME, name);
+  message.put(IFLA_ADDRESS, mac);
+  message.put_u32(IFLA_MTU, mtu);
+  message.nest(IFLA_LINKINFO, [&] {
+    message.put_text(IFLA_INFO_KIND, "bridge");
+    message.nest(IFLA_INFO_DATA, [&] {
+      message.put_u32(IFLA_BR_STP_STATE, 0);
+      message.put_u32(IFLA_BR_FORWARD_DELAY, 0);
+    });
+  });
+  return message;
+}
+
+NetlinkMessage make_veth(const VethPlan& plan) {
+  NetlinkMessage message(fmt::format("create veth '{}'", plan.host_name), RTM_NEWLINK, kCreate);
+  auto& host = message.fixed<ifinfomsg>();
+  host.ifi_flags = IFF_UP;
+  host.ifi_change = IFF_UP;
+  message.put_text(IFLA_IFNAME, plan.host_name);
+  message.put_u32(IFLA_MTU, plan.bridge.mtu);
+  message.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(plan.bridge.index));
+  message.nest(IFLA_LINKINFO, [&] {
+    message.put_text(IFLA_INFO_KIND, "veth");
+    message.nest(IFLA_INFO_DATA, [&] {
+      message.nest(VETH_INFO_PEER, [&] {
+        message
+            .fixed<ifinfomsg>();  // not up yet: the peer is set up before it knows its other end (ENOTCONN)
+        message.put_text(IFLA_IFNAME, plan.peer_name);
+        message.put_u32(IFLA_MTU, plan.bridge.mtu);
+        message.put(IFLA_ADDRESS, plan.peer_mac);
+        message.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(plan.netns));
+      });
+    });
+  });
+  return message;
+}
+
+NetlinkMessage set_hairpin(const std::string& port) {
+  NetlinkMessage message(fmt::format("set hairpin mode of '{}'", port), RTM_NEWLINK, 0);
+  message.fixed<ifinfomsg>();
+  message.put_text(IFLA_IFNAME, port);
+  message.nest(IFLA_LINKINFO, [&] {
+    message.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
+    message.nest(IFLA_INFO_SLAVE_DATA, [&] { message.put_u8(IFLA_BRPORT_MODE, 1); });
+  });
+  return message;
+}
+
+NetlinkMessage delete_link(const std::string& name) {
+  NetlinkMessage message(fmt::format("remove link '{}'", name), RTM_DELLINK, 0);
+  message.fixed<ifinfomsg>();
+  message.put_text(IFLA_IFNAME, name);
+  return message;
+}
+
+NetlinkMessage set_link_up(int index) {
+  NetlinkMessage message(fmt::format("set link {} up", index), RTM_NEWLINK, 0);
+  auto& info = message.fixed<ifinfomsg>();
+  info.ifi_index = index;
+  info.ifi_flags = IFF_UP;
+  info.ifi_change = IFF_UP;
+  return message;
+}
+
+NetlinkMessage add_address(int index, Ipv4 address, const Subnet& subnet) {
+  NetlinkMessage message(fmt::format("add address {} to link {}", to_string(address), index), RTM_NEWADDR,
+                         kCreate);
+  auto& info = message.fixed<ifaddrmsg>();
+  info.ifa_family = AF_INET;
+  info.ifa_prefixlen = static_cast<std::uint8_t>(subnet.prefix_length);
+  info.ifa_index = static_cast<std::uint32_t>(index);
+  put_ipv4(message, IFA_LOCAL, address);
+  put_ipv4(message, IFA_ADDRESS, address);
+  put_ipv4(message, IFA_BROADCAST, Ipv4{subnet.address.value | ~subnet.mask()});
+  return message;
+}
+
+NetlinkMessage add_default_route(int index, Ipv4 gateway) {
+  NetlinkMessage message(fmt::format("add default route by {}", to_string(gateway)), RTM_NEWROUTE, kCreate);
+  auto& info = message.fixed<rtmsg>();
+  info.rtm_family = AF_INET;
+  info.rtm_table = RT_TABLE_MAIN;
+  info.rtm_protocol = RTPROT_BOOT;
+  info.rtm_scope = RT_SCOPE_UNIVERSE;
+  info.rtm_type = RTN_UNICAST;
+  put_ipv4(message, RTA_GATEWAY, gateway);
+  message.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
+  return message;
+}
+
+}  // namespace lay::runner

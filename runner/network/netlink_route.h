@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "network/address.h"
+#include "network/names.h"
+#include "network/netlink.h"
+
+/// Links, addresses and routes: the requests of rtnetlink(7) that lay makes, and the answers it reads.
+namespace lay::runner {
+
+struct Link {
+  int index = 0;
+  unsigned mtu = 0;
+};
+
+/// Empty when no link has that name.
+std::optional<Link> find_link(NetlinkSocket& socket, const std::string& name);
+
+/// Addresses and routes of one link. Default routes are not listed: they overlap everything.
+struct UsedSubnet {
+  Subnet subnet;
+  int link_index = 0;  ///< 0 when the route has none (blackhole, several next hops)
+};
+std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket);
+
+/// MTU of the link that the default route leaves by; 1500 without a default route.
+unsigned uplink_mtu(NetlinkSocket& socket);
+
+/// A bridge, down, that forwards from the first moment: no spanning tree, no forward delay. Its MAC address
+/// is fixed, because it would otherwise change as ports come and go, and break neighbours' caches.
+NetlinkMessage make_bridge(const std::string& name, const MacAddress& mac, unsigned mtu);
+
+/// A veth pair in one request: the host's end enslaved and up, its peer made (down) inside `netns`, so that
+/// nothing has to be moved between namespaces afterwards (which costs a grace period).
+struct VethPlan {
+  std::string host_name;
+  std::string peer_name;
+  MacAddress peer_mac{};
+  Link bridge;
+  int netns = -1;  ///< descriptor of the peer's network namespace
+};
+NetlinkMessage make_veth(const VethPlan& plan);
+
+/// Lets a port of a bridge send a frame back out of where it came in.
+NetlinkMessage set_hairpin(const std::string& port);
+
+NetlinkMessage delete_link(const std::string& name);
+NetlinkMessage set_link_up(int index);
+/// Adds `address` with the prefix of `subnet` and its broadcast address.
+NetlinkMessage add_address(int index, Ipv4 address, const Subnet& subnet);
+NetlinkMessage add_default_route(int index, Ipv4 gateway);
+
+}  // namespace lay::runner

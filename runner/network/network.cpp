@@ -1,0 +1,190 @@
+#include "runner/network.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <exception>
+#include <future>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "network/bridge.h"
+#include "network/bridge_linger.h"
+#include "network/conntrack.h"
+#include "network/host_sysctl.h"
+#include "network/leases.h"
+#include "network/names.h"
+#include "network/netlink_route.h"
+#include "network/nftables.h"
+#include "network/ports.h"
+#include "process/process.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kContainerLink = "eth0";
+constexpr int kLoopbackIndex = 1;  // in every network namespace
+
+/// A name for the host's end that no link has yet.
+std::string free_veth_name(std::string_view container_id) {
+  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
+  for (unsigned attempt = 0;; ++attempt)
+    if (const std::string name = veth_name(container_id, attempt); !find_link(socket, name)) return name;
+}
+
+/// The requests that make the veth pair, in the host's namespace.
+std::vector<NetlinkMessage> plan_links(const VethPlan& veth) {
+  std::vector<NetlinkMessage> requests{make_veth(veth)};
+  // With br_netfilter a container that uses its own published port is answered within the bridge, back
+  // through the port it came from; without, it is routed
+  if (read_setting("bridge/bridge-nf-call-iptables") == "1") requests.push_back(set_hairpin(veth.host_name));
+  return requests;
+}
+
+struct ConnectPlan {
+  std::vector<NetlinkMessage> links;
+  Ipv4 address;
+  Subnet subnet;
+};
+
+/// Makes the veth pair and sets the container's end up. Moves the calling thread into the namespace for good.
+void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const ConnectPlan& plan) {
+  set_namespaces(netns, CLONE_NEWNET);
+  // Before eth0 is there, which takes its settings from "default": no router advertisement is believed, and
+  // an address need not wait a second for its duplicate
+  try_write_setting("ipv6/conf/default/accept_ra", "0");
+  try_write_setting("ipv6/conf/default/accept_dad", "0");
+  host.run(plan.links);
+  NetlinkSocket inside = NetlinkSocket::open(NETLINK_ROUTE);
+  const std::optional<Link> link = find_link(inside, kContainerLink);
+  if (!link) throw Error::make(Errc::io, "link '{}' vanished while it was set up", kContainerLink);
+  const std::vector<NetlinkMessage> setup{set_link_up(kLoopbackIndex), set_link_up(link->index),
+                                          add_address(link->index, plan.address, plan.subnet),
+                                          add_default_route(link->index, plan.subnet.gateway())};
+  inside.run(setup);
+}
+
+}  // namespace
+
+struct BridgeAttachment::State {
+  std::string run;
+  LeaseBook leases;
+  NetworkNames names;
+  std::vector<HeldPort> held_ports;
+  std::optional<Lease> lease = {};
+  Bridge bridge = {};
+  std::string veth = {};
+  bool is_published = false;  ///< elements may be in the maps
+  Attachment attachment = {};
+
+  std::vector<PublishedPort> published_ports() const;
+  void take_lease(const std::string& container_id);
+  void release();
+};
+
+std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
+  std::vector<PublishedPort> ports;
+  for (const HeldPort& held : held_ports) ports.push_back({held.port, lease->address});
+  return ports;
+}
+
+void BridgeAttachment::State::take_lease(const std::string& container_id) {
+  lease = leases.take(bridge.subnet, container_id);
+  veth = free_veth_name(container_id);
+  for (const HeldPort& held : held_ports) attachment.ports.push_back(held.port);
+  leases.write(*lease, {.container = container_id, .veth = veth, .ports = attachment.ports});
+  attachment.address = to_string(lease->address);
+  attachment.prefix_length = bridge.subnet.prefix_length;
+  attachment.gateway = to_string(bridge.subnet.gateway());
+  attachment.mac_address = to_string(mac_address(lease->address));
+  attachment.notes = bridge.notes;
+}
+
+void BridgeAttachment::State::release() {
+  const std::vector<PublishedPort> ports = is_published ? published_ports() : std::vector<PublishedPort>{};
+  {
+    const NetworkLock lock = leases.lock();
+    if (lease) leases.drop(*std::exchange(lease, std::nullopt));
+    if (!leases.any_held()) remove_bridge_later(run, names);
+  }
+  if (ports.empty()) return;
+  // Outside the lock, for others need not wait. Nobody else can publish these ports:
+  // their sockets are closed last
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  withdraw_ports(netfilter, names.table, ports);
+  if (has_udp(attachment.ports)) forget_flows_to(netfilter, ports.front().address);
+}
+
+BridgeAttachment::BridgeAttachment(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BridgeAttachment::BridgeAttachment(BridgeAttachment&&) noexcept = default;
+
+BridgeAttachment::~BridgeAttachment() {
+  if (!state_) return;
+  try {
+    state_->release();
+  } catch (const std::exception&) {
+    // What is left is a dead lease, which the next attach or sweep clears
+  }
+}
+
+const Attachment& BridgeAttachment::attachment() const {
+  return state_->attachment;
+}
+
+BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::string& container_id,
+                                           const NetworkConfig& config) {
+  if (config.mode != NetworkMode::bridge)
+    throw Error::make(Errc::invalid, "container '{}' has no place on the bridge by its network mode",
+                      container_id);
+  // The ports first: they are what may be refused, and then nothing else has been touched
+  std::vector<HeldPort> ports = hold_ports(config.ports);
+  BridgeAttachment result(std::make_unique<State>(State{.run = run,
+                                                        .leases = LeaseBook::open(run),
+                                                        .names = network_names(run),
+                                                        .held_ports = std::move(ports)}));
+  State& state = *result.state_;
+  const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
+  clear_dead_leases(state.names, state.leases);
+  state.bridge = ensure_bridge(state.names, state.leases);
+  state.take_lease(container_id);
+  return result;
+}
+
+void BridgeAttachment::connect(pid_t pid) {
+  State& state = *state_;
+  const UniqueFd netns = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
+  NetlinkSocket host = NetlinkSocket::open(NETLINK_ROUTE);
+  const ConnectPlan plan{.links = plan_links({.host_name = state.veth,
+                                              .peer_name = kContainerLink,
+                                              .peer_mac = mac_address(state.lease->address),
+                                              .bridge = state.bridge.link,
+                                              .netns = netns.get()}),
+                         .address = state.lease->address,
+                         .subnet = state.bridge.subnet};
+  // A thread of its own, since it stays in the container's namespace; meanwhile this one publishes the ports
+  std::future<void> inside = std::async(std::launch::async, [&] { set_up_inside(host, netns, plan); });
+  if (!state.held_ports.empty()) {
+    state.is_published = true;
+    NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+    publish_ports(netfilter, state.names.table, state.published_ports());
+    forget_unpublished_flows(netfilter, state.attachment.ports);
+  }
+  inside.get();
+}
+
+void bring_loopback_up() {
+  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
+  const NetlinkMessage request = set_link_up(kLoopbackIndex);
+  socket.run({&request, 1});
+}
+
+void sweep_networks(const std::string& run) {
+  const NetworkNames names = network_names(run);
+  const LeaseBook leases = LeaseBook::open(run);
+  const NetworkLock lock = leases.lock();
+  clear_dead_leases(names, leases);
+  remove_unused_bridge(names, leases);
+}
+
+}  // namespace lay::runner

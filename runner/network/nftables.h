@@ -1,0 +1,38 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "network/netlink.h"
+#include "network/nftables_rules.h"
+#include "runner/network.h"
+
+/// lay's own nftables table, by netlink(7) transactions: each function's changes
+/// happen as a whole or not at all.
+namespace lay::runner {
+
+/// One element of the maps: a host port and the container address it leads to.
+struct PublishedPort {
+  PortMapping port;
+  Ipv4 address;
+};
+
+/// Whether the table stands with all its rules, and nobody has flushed it.
+bool has_nat_table(NetlinkSocket& socket, const std::string& name);
+/// Replaces the table, or makes it, holding `ports`.
+void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<const PublishedPort> ports);
+/// Absent is success.
+void delete_nat_table(NetlinkSocket& socket, const std::string& name);
+
+/// Throws busy when an element of that key leads elsewhere already.
+void publish_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports);
+/// Elements that are not there are passed over. One transaction, because each one that deletes waits for a
+/// grace period (about 16 ms).
+void withdraw_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports);
+
+/// Chains of other tables that see forwarded IPv4 packets and drop what they do not know, as "ip filter
+/// FORWARD": no rule of ours can overrule them.
+std::vector<std::string> dropping_forward_chains(NetlinkSocket& socket, const std::string& own_table);
+
+}  // namespace lay::runner

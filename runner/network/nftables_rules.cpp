@@ -1,0 +1,242 @@
+#include "network/nftables_rules.h"
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <array>
+#include <memory>
+#include <new>
+
+namespace lay::runner {
+
+namespace {
+
+// Registers of 4 bytes (NFT_REG32_xx); a lookup reads its key, and writes its data, from kFirst on
+constexpr std::uint32_t kFirst = NFT_REG32_00;
+constexpr std::uint32_t kSecond = NFT_REG32_01;
+constexpr std::uint32_t kThird = NFT_REG32_02;
+
+constexpr std::uint32_t kSourceOffset = 12;  // in the IPv4 header, RFC 791
+constexpr std::uint32_t kTargetOffset = 16;
+constexpr std::uint32_t kTargetPortOffset = 2;  // in the TCP and UDP header
+
+const Subnet kLoopback{Ipv4{127U << 24}, 8};
+
+class RuleBuilder {
+ public:
+  RuleBuilder(const NatTable& table, const std::string& chain) : rule_(nftnl_rule_alloc(), nftnl_rule_free) {
+    if (!rule_) throw std::bad_alloc();
+    nftnl_rule_set_str(rule_.get(), NFTNL_RULE_TABLE, table.name.c_str());
+    nftnl_rule_set_str(rule_.get(), NFTNL_RULE_CHAIN, chain.c_str());
+    nftnl_rule_set_u32(rule_.get(), NFTNL_RULE_FAMILY, NFPROTO_IPV4);
+  }
+
+  void load_meta(std::uint32_t key, std::uint32_t target) {
+    nftnl_expr* meta = append("meta");
+    nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
+    nftnl_expr_set_u32(meta, NFTNL_EXPR_META_DREG, target);
+  }
+
+  void load_payload(std::uint32_t base, std::uint32_t offset, std::uint32_t length, std::uint32_t target) {
+    nftnl_expr* payload = append("payload");
+    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
+    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, length);
+    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, target);
+  }
+
+  void load_conntrack(std::uint32_t key) {
+    nftnl_expr* conntrack = append("ct");
+    nftnl_expr_set_u32(conntrack, NFTNL_EXPR_CT_KEY, key);
+    nftnl_expr_set_u32(conntrack, NFTNL_EXPR_CT_DREG, kFirst);
+  }
+
+  template <class T>
+  void compare(std::uint32_t operation, const T& value) {
+    nftnl_expr* compare = append("cmp");
+    nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_SREG, kFirst);
+    nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_OP, operation);
+    nftnl_expr_set(compare, NFTNL_EXPR_CMP_DATA, &value, sizeof value);
+  }
+
+  /// kFirst &= mask.
+  template <class T>
+  void mask(const T& mask) {
+    const T zero{};
+    nftnl_expr* bitwise = append("bitwise");
+    nftnl_expr_set_u32(bitwise, NFTNL_EXPR_BITWISE_SREG, kFirst);
+    nftnl_expr_set_u32(bitwise, NFTNL_EXPR_BITWISE_DREG, kFirst);
+    nftnl_expr_set_u32(bitwise, NFTNL_EXPR_BITWISE_LEN, sizeof mask);
+    nftnl_expr_set(bitwise, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof mask);
+    nftnl_expr_set(bitwise, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+  }
+
+  void match_link(std::uint32_t key, std::uint32_t operation, const std::string& name) {
+    std::array<char, IFNAMSIZ> padded{};
+    name.copy(padded.data(), padded.size() - 1);
+    load_meta(key, kFirst);
+    compare(operation, padded);
+  }
+
+  void match_subnet(std::uint32_t offset, const Subnet& subnet) {
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offset, 4, kFirst);
+    mask(network_bytes(Ipv4{subnet.mask()}));
+    compare(NFT_CMP_EQ, network_bytes(subnet.address));
+  }
+
+  void match_conntrack_bits(std::uint32_t key, std::uint32_t bits) {
+    load_conntrack(key);
+    mask(bits);
+    compare(NFT_CMP_NEQ, std::uint32_t{0});
+  }
+
+  void match_local_target() {
+    nftnl_expr* fib = append("fib");
+    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, kFirst);
+    compare(NFT_CMP_EQ, std::uint32_t{RTN_LOCAL});
+  }
+
+  void verdict(std::uint32_t verdict) {
+    nftnl_expr* immediate = append("immediate");
+    nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+    nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_VERDICT, verdict);
+  }
+
+  void masquerade() { append("masq"); }
+
+  /// Looks the key that starts in kFirst up in `map`; a hit rewrites the target to what the map holds, a miss
+  /// ends the rule.
+  void redirect(const char* map) {
+    nftnl_expr* lookup = append("lookup");
+    nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_SREG, kFirst);
+    nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_DREG, kFirst);
+    nftnl_expr_set_str(lookup, NFTNL_EXPR_LOOKUP_SET, map);
+    nftnl_expr* nat = append("nat");
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_ADDR_MIN, kFirst);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_PROTO_MIN, kSecond);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
+  }
+
+  NetlinkMessage finish(const std::string& chain) && {
+    NetlinkMessage message(fmt::format("add a rule to nftables chain '{}'", chain), 0, 0);
+    nlmsghdr* header = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(message.header()), NFT_MSG_NEWRULE,
+                                             NFPROTO_IPV4, NLM_F_CREATE | NLM_F_APPEND, 0);
+    nftnl_rule_nlmsg_build_payload(header, rule_.get());
+    return message;
+  }
+
+ private:
+  nftnl_expr* append(const char* name) {
+    nftnl_expr* expression = nftnl_expr_alloc(name);
+    if (expression == nullptr) throw std::bad_alloc();
+    nftnl_rule_add_expr(rule_.get(), expression);  // owns it from here on
+    return expression;
+  }
+
+  std::unique_ptr<nftnl_rule, void (*)(const nftnl_rule*)> rule_;
+};
+
+void add_match(RuleBuilder& rule, const NatTable& table, Match match) {
+  constexpr std::uint32_t kKnown =
+      (1U << (IP_CT_ESTABLISHED % IP_CT_IS_REPLY + 1)) | (1U << (IP_CT_RELATED % IP_CT_IS_REPLY + 1));
+  switch (match) {
+    case Match::from_bridge:
+      return rule.match_link(NFT_META_IIFNAME, NFT_CMP_EQ, table.bridge);
+    case Match::not_from_bridge:
+      return rule.match_link(NFT_META_IIFNAME, NFT_CMP_NEQ, table.bridge);
+    case Match::to_bridge:
+      return rule.match_link(NFT_META_OIFNAME, NFT_CMP_EQ, table.bridge);
+    case Match::not_to_bridge:
+      return rule.match_link(NFT_META_OIFNAME, NFT_CMP_NEQ, table.bridge);
+    case Match::source_subnet:
+      return rule.match_subnet(kSourceOffset, table.subnet);
+    case Match::source_loopback:
+      return rule.match_subnet(kSourceOffset, kLoopback);
+    case Match::target_loopback:
+      return rule.match_subnet(kTargetOffset, kLoopback);
+    case Match::target_local:
+      return rule.match_local_target();
+    case Match::known_flow:
+      return rule.match_conntrack_bits(NFT_CT_STATE, kKnown);
+    case Match::published_flow:
+      return rule.match_conntrack_bits(NFT_CT_STATUS, IPS_DST_NAT);
+  }
+}
+
+void add_action(RuleBuilder& rule, Action action) {
+  switch (action) {
+    case Action::accept:
+      return rule.verdict(NF_ACCEPT);
+    case Action::drop:
+      return rule.verdict(NF_DROP);
+    case Action::leave_chain:
+      return rule.verdict(static_cast<std::uint32_t>(NFT_RETURN));
+    case Action::masquerade:
+      return rule.masquerade();
+    case Action::redirect_exact:
+      rule.load_meta(NFT_META_L4PROTO, kFirst);
+      rule.load_payload(NFT_PAYLOAD_NETWORK_HEADER, kTargetOffset, 4, kSecond);
+      rule.load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTargetPortOffset, 2, kThird);
+      return rule.redirect(kExactMap);
+    case Action::redirect_any:
+      rule.load_meta(NFT_META_L4PROTO, kFirst);
+      rule.load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTargetPortOffset, 2, kSecond);
+      return rule.redirect(kAnyMap);
+  }
+}
+
+}  // namespace
+
+std::vector<ChainPlan> nat_chains() {
+  return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
+          {"incoming", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
+          {"local", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
+          {"outgoing", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
+          {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
+}
+
+std::vector<RulePlan> nat_rules() {
+  using enum Match;
+  return {
+      // route_localnet on the bridge would let containers talk to what listens on the host's loopback
+      {"guard", {from_bridge, target_loopback}, Action::drop},
+      // A port published on 127.0.0.1 is the host's alone: what arrives for it from outside is not rewritten,
+      // and
+      // then refused by the kernel as an impossible target
+      {"incoming", {target_loopback}, Action::leave_chain},
+      {"incoming", {}, Action::redirect_exact},
+      {"incoming", {target_local}, Action::redirect_any},
+      {"local", {}, Action::redirect_exact},
+      {"local", {target_local}, Action::redirect_any},
+      // The way out; clients from outside keep their address
+      {"outgoing", {source_subnet, not_to_bridge}, Action::masquerade},
+      // The host itself by 127.0.0.1: a container could not answer that address
+      {"outgoing", {to_bridge, source_loopback}, Action::masquerade},
+      // A container that uses a published port: the answer has to come back the same way
+      {"outgoing", {to_bridge, source_subnet, published_flow}, Action::masquerade},
+      // From outside to a container only through a published port, also for one who routes to its address
+      {"forward", {to_bridge, not_from_bridge, known_flow}, Action::accept},
+      {"forward", {to_bridge, not_from_bridge, published_flow}, Action::accept},
+      {"forward", {to_bridge, not_from_bridge}, Action::drop},
+  };
+}
+
+NetlinkMessage make_rule(const NatTable& table, const RulePlan& plan) {
+  RuleBuilder rule(table, plan.chain);
+  for (const Match match : plan.matches) add_match(rule, table, match);
+  add_action(rule, plan.action);
+  return std::move(rule).finish(plan.chain);
+}
+
+}  // namespace lay::runner

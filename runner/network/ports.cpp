@@ -1,0 +1,103 @@
+#include "network/ports.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "network/address.h"
+
+namespace lay::runner {
+
+namespace {
+
+sockaddr_in socket_address(const PortMapping& port) {
+  const std::optional<Ipv4> host = parse_ipv4(port.host_ip);
+  if (!host) throw Error::make(Errc::invalid, "host address '{}' is not an IPv4 address", port.host_ip);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(host->value);
+  address.sin_port = htons(port.host_port);
+  return address;
+}
+
+UniqueFd open_socket(Protocol protocol) {
+  UniqueFd fd(::socket(AF_INET, (protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
+  if (!fd) throw Error::from_errno("open a socket");
+  return fd;
+}
+
+/// bind(2); false when the port is taken.
+bool try_bind(const UniqueFd& socket, const PortMapping& port) {
+  const sockaddr_in address = socket_address(port);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
+  if (errno == EADDRINUSE) return false;
+  if (errno == EADDRNOTAVAIL)
+    throw Error::make(Errc::invalid, "port {} cannot be published: this machine has no address {}",
+                      host_port_name(port), port.host_ip)
+        .with_hint("leave the address out, or give one that `ip address` shows");
+  throw Error::from_errno("bind port {} on {}", host_port_name(port), port.host_ip);
+}
+
+void set_reuse(const UniqueFd& socket, int value) {
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &value, sizeof value) < 0)
+    throw Error::from_errno("set SO_REUSEADDR to {}", value);
+}
+
+/// Takes a port that nothing but connections in TIME_WAIT holds. bind alone does not prove that, because it
+/// also passes over sockets that are bound with the same option; listen does. The listener is shut down at
+/// once (the port stays bound), and without the option no other socket can listen there.
+std::optional<UniqueFd> bind_over_closed_connections(const PortMapping& port) {
+  UniqueFd socket = open_socket(port.protocol);
+  set_reuse(socket, 1);
+  if (!try_bind(socket, port) || ::listen(socket.get(), 0) < 0) return std::nullopt;
+  if (::shutdown(socket.get(), SHUT_RD) < 0)
+    throw Error::from_errno("stop listening on {}", host_port_name(port));
+  set_reuse(socket, 0);
+  return socket;
+}
+
+std::uint16_t bound_port(const UniqueFd& socket) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) < 0)
+    throw Error::from_errno("read the port of a socket");
+  return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+HeldPort hold_port(const PortMapping& port) {
+  HeldPort held{port, open_socket(port.protocol)};
+  if (!try_bind(held.socket, port)) {
+    std::optional<UniqueFd> taken;
+    if (port.protocol == Protocol::tcp) taken = bind_over_closed_connections(port);
+    if (!taken)
+      throw Error::make(Errc::busy, "port {} is already in use on {}", host_port_name(port), port.host_ip)
+          .with_hint("`lay ps` shows the ports of containers; stop what has it, or choose another with -p");
+    held.socket = std::move(*taken);
+  }
+  held.port.host_port = bound_port(held.socket);
+  return held;
+}
+
+std::vector<HeldPort> hold_ports(const std::vector<PortMapping>& ports) {
+  std::vector<HeldPort> held;
+  for (const PortMapping& port : ports) {
+    for (const HeldPort& other : held)
+      if (port.host_port != 0 && other.port.host_port == port.host_port &&
+          other.port.host_ip == port.host_ip && other.port.protocol == port.protocol)
+        throw Error::make(Errc::invalid, "port {} is published twice on {}", host_port_name(port),
+                          port.host_ip)
+            .with_hint("give each host port to one -p");
+    held.push_back(hold_port(port));
+  }
+  return held;
+}
+
+std::string host_port_name(const PortMapping& port) {
+  return fmt::format("{}/{}", port.host_port, port.protocol == Protocol::tcp ? "tcp" : "udp");
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,94 @@
+#include <fcntl.h>
+#include <sched.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "cgroup/cgroup.h"
+#include "process/command.h"
+#include "process/exec_child.h"
+#include "process/first_process.h"
+#include "process/handshake.h"
+#include "process/process.h"
+#include "process/relay.h"
+#include "runner/lifecycle.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Children of this process are born in the pid namespace of another one; this
+/// process itself stays where it is.
+class PidNamespaceForChildren {
+ public:
+  explicit PidNamespaceForChildren(const UniqueFd& pidfd)
+      : own_(sys::open_at(sys::cwd(), "/proc/self/ns/pid", O_RDONLY)) {
+    set_namespaces(pidfd, CLONE_NEWPID);
+  }
+  PidNamespaceForChildren(const PidNamespaceForChildren&) = delete;
+  PidNamespaceForChildren& operator=(const PidNamespaceForChildren&) = delete;
+  ~PidNamespaceForChildren() { ::setns(own_.get(), CLONE_NEWPID); }
+
+ private:
+  UniqueFd own_;
+};
+
+Process plan_process(const ContainerConfig& config, const ExecRequest& request) {
+  Process process = config.spec.process;
+  process.args = request.args;
+  process.terminal = request.terminal;
+  if (request.cwd) process.cwd = *request.cwd;
+  if (request.user) process.user.username = *request.user;
+  add_default(process.env, "HOSTNAME", config.spec.hostname);
+  for (const std::string& entry : request.env) {
+    const std::string name = entry.substr(0, entry.find('=') + 1);
+    std::erase_if(process.env,
+                  [&](const std::string& other) { return !name.empty() && other.starts_with(name); });
+    process.env.push_back(entry);
+  }
+  if (request.terminal) add_default(process.env, "TERM", "xterm");
+  return process;
+}
+
+ChildProcess clone_inside(const ExecPlan& plan, Handshake& handshake) {
+  const PidNamespaceForChildren inside(plan.first_process);
+  auto process = ChildProcess::clone(0);
+  if (!process) {
+    { const ParentEnd unused = std::move(handshake.parent); }
+    run_exec_child(plan, handshake.child);
+  }
+  { const ChildEnd unused = std::move(handshake.child); }
+  return std::move(*process);
+}
+
+}  // namespace
+
+int exec_in(const ContainerStore&, const Container& container, const ExecRequest& request) {
+  const ContainerConfig& config = container.config();
+  if (request.args.empty()) throw Error(Errc::invalid, "there is no command to execute");
+  if (is_paused(container))  // what is started in it would not move either
+    throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
+        .with_hint(fmt::format("lay unpause {}", config.name));
+  const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
+  ExecPlan plan{.process = plan_process(config, request),
+                .seccomp = config.spec.linux_.seccomp,
+                .first_process = open_first_process(container).pidfd};
+  const CgroupGuard cgroup = CgroupGuard::open(config.id);
+  Stdio stdio;
+  if (!request.terminal) stdio = make_pipes(input);
+  plan.stdio = std::move(stdio.child);
+
+  const SignalQueue signals;
+  Handshake handshake = make_handshake();
+  ChildProcess process = clone_inside(plan, handshake);
+  plan.stdio = {};
+  cgroup.attach(process.pid());  // the child enters the namespaces meanwhile
+  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_console(), input);
+  handshake.parent.let_go();
+  handshake.parent.wait_for_exec();
+  relay_until_end(process.pidfd(), std::move(stdio.parent), signals, {.terminal = request.terminal});
+  return process.wait();
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,50 @@
+#include "process/exec_child.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <exception>
+
+#include "base/error.h"
+#include "process/process.h"
+#include "process/process_steps.h"
+#include "process/pty.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// All in one call: the mount namespace brings the container's root with it. Entering one that the container
+/// shares with the host changes nothing.
+constexpr int kNamespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+void take_console(const ExecPlan& plan, const ChildEnd& parent) {
+  if (!plan.process.terminal) return take_stdio(plan.stdio);
+  const UniqueFd master = open_pty_master();
+  take_terminal(master);
+  parent.send_console(master);
+}
+
+[[noreturn]] void start(const ExecPlan& plan, const ChildEnd& parent) {
+  leave_caller();  // first: the container's processes can see this one
+  set_namespaces(plan.first_process, kNamespaces);
+  take_console(plan, parent);  // from inside: the pty is the container's
+  parent.wait_for_parent();    // from here on its limits are in force
+  set_rlimits(plan.process.rlimits);
+  become(plan.process, plan.seccomp, parent);
+}
+
+}  // namespace
+
+void run_exec_child(const ExecPlan& plan, const ChildEnd& parent) noexcept {
+  try {
+    start(plan, parent);
+  } catch (const Error& error) {
+    parent.send_error(error);
+  } catch (const std::exception& error) {
+    parent.send_error(Error(Errc::io, error.what()));
+  }
+  ::_exit(1);
+}
+
+}  // namespace lay::runner

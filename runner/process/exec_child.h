@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/unique_fd.h"
+#include "process/handshake.h"
+#include "process/stdio_pipes.h"
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+/// What a command needs that joins a running container.
+struct ExecPlan {
+  Process process;  ///< the container's own, with the request put in
+  SeccompProfile seccomp = SeccompProfile::builtin;
+  UniqueFd first_process;  ///< pidfd of the container's first process, whose namespaces are entered
+  ChildStdio stdio;        ///< empty with a terminal
+};
+
+/// The child, already in the container's pid namespace, until execve. What fails is sent to the parent.
+[[noreturn]] void run_exec_child(const ExecPlan& plan, const ChildEnd& parent) noexcept;
+
+}  // namespace lay::runner

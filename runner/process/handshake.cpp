@@ -1,0 +1,153 @@
+#include "process/handshake.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "base/json.h"
+#include "base/syscalls.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// A message is one packet: its kind, then what belongs to it.
+constexpr char kGo = 'g';
+constexpr char kConsole = 'c';
+constexpr char kError = 'e';
+constexpr std::size_t kMaxMessage = 8 * 1024;
+
+struct Message {
+  std::string text;  ///< empty: the other side is gone
+  UniqueFd fd;
+};
+
+union ControlBuffer {
+  cmsghdr align;
+  std::array<char, CMSG_SPACE(sizeof(int))> bytes;
+};
+
+void send_message(const UniqueFd& socket, std::string_view text) {
+  if (sys::retry_eintr([&] { return ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL); }) < 0)
+    throw Error::from_errno("send to the other side of the container's start");
+}
+
+void send_descriptor(const UniqueFd& socket, char kind, const UniqueFd& fd) {
+  iovec part{.iov_base = &kind, .iov_len = 1};
+  ControlBuffer control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int number = fd.get();
+  std::memcpy(CMSG_DATA(header), &number, sizeof number);
+  if (sys::retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); }) < 0)
+    throw Error::from_errno("hand over the container's console");
+}
+
+Message receive(const UniqueFd& socket) {
+  Message result;
+  result.text.resize(kMaxMessage);
+  iovec part{.iov_base = result.text.data(), .iov_len = result.text.size()};
+  ControlBuffer control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  const auto read = [&] {
+    return sys::retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); });
+  };
+  ssize_t count = read();
+  // An end that is closed with something unread puts this, once, before what it sent: the reason why it
+  // ended.
+  if (count < 0 && errno == ECONNRESET) count = read();
+  if (count < 0) throw Error::from_errno("receive from the other side of the container's start");
+  result.text.resize(static_cast<std::size_t>(count));
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    int number = -1;
+    std::memcpy(&number, CMSG_DATA(header), sizeof number);
+    result.fd = UniqueFd{number};
+  }
+  return result;
+}
+
+std::string encode(const Error& error) {
+  const Json json{{"code", static_cast<int>(error.code())},
+                  {"errno", error.error_number()},
+                  {"message", error.message()},
+                  {"hint", error.hint()}};
+  return kError + json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+[[noreturn]] void throw_decoded(std::string_view text) {
+  const Json json = parse_json(text, "the child's error");
+  Error error(static_cast<Errc>(json_int(json, "code")), json_string(json, "message"),
+              static_cast<int>(json_int(json, "errno")));
+  error.with_hint(json_string(json, "hint"));
+  throw error;
+}
+
+/// Throws what the child reported, if it did.
+void check(const Message& message) {
+  if (message.text.starts_with(kError)) throw_decoded(std::string_view(message.text).substr(1));
+}
+
+}  // namespace
+
+void ChildEnd::send_console(const UniqueFd& master) const {
+  send_descriptor(socket_, kConsole, master);
+}
+
+void ChildEnd::wait_for_parent() const {
+  if (receive(socket_).text.empty()) ::_exit(1);
+}
+
+void ChildEnd::check_parent() const {
+  char byte = 0;
+  if (::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) ::_exit(1);
+}
+
+void ChildEnd::send_error(const Error& error) const noexcept {
+  try {
+    send_message(socket_, encode(error).substr(0, kMaxMessage));
+  } catch (...) {
+    // The parent is gone, and with it whoever could be told.
+  }
+}
+
+UniqueFd ParentEnd::receive_console() const {
+  Message message = receive(socket_);
+  check(message);
+  if (!message.fd) throw Error(Errc::io, "the container's process ended before it had a console");
+  return std::move(message.fd);
+}
+
+void ParentEnd::let_go() const {
+  // A child that has failed already is heard by wait_for_exec().
+  if (::send(socket_.get(), &kGo, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
+    throw Error::from_errno("let the container's process go on");
+}
+
+void ParentEnd::wait_for_exec() const {
+  check(receive(socket_));
+}
+
+Handshake make_handshake() {
+  std::array<int, 2> fds{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) < 0)
+    throw Error::from_errno("make a pair of sockets");
+  return {ParentEnd(UniqueFd{fds[0]}), ChildEnd(UniqueFd{fds[1]})};
+}
+
+}  // namespace lay::runner

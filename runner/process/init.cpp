@@ -1,0 +1,68 @@
+#include "process/init.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <exception>
+
+#include "base/error.h"
+#include "process/process.h"
+#include "process/process_steps.h"
+#include "process/pty.h"
+#include "security/sysctl.h"
+
+namespace lay::runner {
+
+namespace {
+
+void set_hostname(const Spec& spec) {
+  if (!has_namespace(spec, NamespaceType::uts) || spec.hostname.empty()) return;
+  if (::sethostname(spec.hostname.data(), spec.hostname.size()) < 0)
+    throw Error::from_errno("set the hostname '{}'", spec.hostname);
+}
+
+void enter_network(const InitPlan& plan) {
+  if (plan.network == NetworkMode::container) set_namespaces(plan.joined_network, CLONE_NEWNET);
+  if (plan.network == NetworkMode::none) bring_loopback_up();
+}
+
+void take_console(const InitPlan& plan, const ChildEnd& parent) {
+  if (!plan.spec.process.terminal) return take_stdio(plan.stdio);
+  const UniqueFd master = open_console(plan.spec);
+  take_terminal(master);
+  parent.send_console(master);
+}
+
+void leave_cgroups(const Spec& spec) {
+  if (!has_namespace(spec, NamespaceType::cgroup)) return;
+  if (::unshare(CLONE_NEWCGROUP) < 0) throw Error::from_errno("make a cgroup namespace");
+  mount_cgroups(spec);
+}
+
+[[noreturn]] void start(const InitPlan& plan, const ChildEnd& parent) {
+  leave_caller();            // first: until exec this process is lay's program
+  enter_network(plan);       // before /sys is mounted, which shows the mounter's network
+  write_sysctls(plan.spec);  // while the host's /proc can be reached
+  set_hostname(plan.spec);
+  enter_rootfs(plan.spec, plan.rootfs);  // the longest step; beside it the parent does cgroups and network
+  take_console(plan, parent);            // from inside: the pty is the container's
+  parent.wait_for_parent();              // from here on limits and network are in force
+  leave_cgroups(plan.spec);              // the namespace's root is where the parent has put this process
+  set_rlimits(plan.spec.process.rlimits);
+  become(plan.spec.process, plan.spec.linux_.seccomp, parent);
+}
+
+}  // namespace
+
+void run_init(const InitPlan& plan, const ChildEnd& parent) noexcept {
+  try {
+    start(plan, parent);
+  } catch (const Error& error) {
+    parent.send_error(error);
+  } catch (const std::exception& error) {
+    parent.send_error(Error(Errc::io, error.what()));
+  }
+  ::_exit(1);
+}
+
+}  // namespace lay::runner

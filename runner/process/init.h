@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+
+#include "base/unique_fd.h"
+#include "process/handshake.h"
+#include "process/stdio_pipes.h"
+#include "rootfs/rootfs.h"
+#include "runner/network.h"
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+/// All that a container's first process needs, settled by the parent. Values and descriptors only.
+struct InitPlan {
+  Spec spec;
+  RootfsPlan rootfs;
+  NetworkMode network = NetworkMode::none;
+  UniqueFd joined_network;  ///< the network namespace to enter; mode container only
+  ChildStdio stdio;         ///< empty with a terminal
+};
+
+/// The child, from clone to execve. What fails is sent to the parent, and the process ends with code 1.
+[[noreturn]] void run_init(const InitPlan& plan, const ChildEnd& parent) noexcept;
+
+}  // namespace lay::runner

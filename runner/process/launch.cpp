@@ -1,0 +1,174 @@
+#include "process/launch.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <array>
+#include <future>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "process/command.h"
+#include "process/first_process.h"
+#include "process/handshake.h"
+#include "process/init.h"
+#include "rootfs/etc_files.h"
+#include "security/sysctl.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Bound over the image's own; made anew at every start, since the address may be another one.
+constexpr std::array<const char*, 3> kEtcFiles{"hosts", "hostname", "resolv.conf"};
+constexpr std::size_t kMaxEtcFile = 1024 * 1024;
+
+void write_file(const UniqueFd& dir, const std::string& name, std::string_view text) {
+  const UniqueFd fd = sys::open_at(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+  sys::fchmod(fd, 0644);  // whatever the umask
+  sys::write_all(fd, text);
+}
+
+std::string read_file(const UniqueFd& dir, const std::string& name) {
+  const auto fd = sys::try_open_at(dir, name, O_RDONLY);
+  return fd ? with_context("read " + name, [&] { return sys::read_all(*fd, kMaxEtcFile); }) : std::string();
+}
+
+void write_etc_files(const Container& container, const std::string& address, const Container* joined) {
+  const ContainerConfig& config = container.config();
+  const UniqueFd& dir = container.dir();
+  write_file(dir, "hostname", config.spec.hostname + "\n");
+  if (joined != nullptr) {
+    for (const char* name : {"hosts", "resolv.conf"}) write_file(dir, name, read_file(joined->dir(), name));
+    return;
+  }
+  const std::string resolver = read_file(sys::cwd(), "/etc/resolv.conf");
+  write_file(dir, "hosts", hosts_text(config.spec.hostname, address));
+  write_file(dir, "resolv.conf",
+             config.network.mode == NetworkMode::host ? resolver : resolv_conf_text(resolver));
+}
+
+RootfsPlan plan_rootfs(const Container& container) {
+  const ContainerConfig& config = container.config();
+  RootfsPlan plan{.overlay = OverlayPlan{.lowers = config.lowers,
+                                         .dir = container.path(),
+                                         .is_volatile = container.is_ephemeral()}};
+  for (const char* name : kEtcFiles)
+    plan.files.push_back(
+        {.source = container.path() + "/" + name, .destination = std::string("/etc/") + name});
+  return plan;
+}
+
+/// All namespaces that are new from the start. The cgroup namespace comes later, when the process is in its
+/// cgroup; a joined network is entered by the child.
+std::uint64_t clone_flags(const ContainerConfig& config) {
+  std::uint64_t flags = 0;
+  for (const Namespace& entry : config.spec.linux_.namespaces) {
+    if (!entry.path.empty())
+      throw Error::make(Errc::unsupported, "the namespace '{}' cannot be joined by path", entry.path);
+    switch (entry.type) {
+      case NamespaceType::pid:
+        flags |= CLONE_NEWPID;
+        break;
+      case NamespaceType::network:
+        if (config.network.mode != NetworkMode::container) flags |= CLONE_NEWNET;
+        break;
+      case NamespaceType::mount:
+        flags |= CLONE_NEWNS;
+        break;
+      case NamespaceType::ipc:
+        flags |= CLONE_NEWIPC;
+        break;
+      case NamespaceType::uts:
+        flags |= CLONE_NEWUTS;
+        break;
+      case NamespaceType::cgroup:
+        break;
+      case NamespaceType::user:
+      case NamespaceType::time:
+        throw Error(Errc::unsupported, "user and time namespaces are not supported");
+    }
+  }
+  constexpr std::uint64_t kNeeded = CLONE_NEWPID | CLONE_NEWNS;
+  if ((flags & kNeeded) != kNeeded)
+    throw Error(Errc::invalid, "a container needs a pid and a mount namespace of its own");
+  return flags;
+}
+
+void check_no_network_sysctl(const Spec& spec) {
+  for (const auto& [key, value] : spec.linux_.sysctl)
+    if (key.starts_with("net."))
+      throw Error::make(Errc::invalid, "sysctl '{}' would change the container whose network is joined", key)
+          .with_hint("give it to that container");
+}
+
+/// The spec as it is executed: what only this start knows is filled in.
+Spec final_spec(const ContainerConfig& config) {
+  Spec spec = config.spec;
+  if (spec.process.args.empty())
+    throw Error(Errc::invalid, "there is no command to run").with_hint("name one, or set one in the image");
+  check_sysctls(spec);
+  if (config.network.mode == NetworkMode::container) check_no_network_sysctl(spec);
+  add_default(spec.process.env, "HOSTNAME", spec.hostname);
+  if (spec.process.terminal) add_default(spec.process.env, "TERM", "xterm");
+  return spec;
+}
+
+UniqueFd open_network_of(const Container& joined) {
+  const FirstProcess first = open_first_process(joined);
+  return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
+}
+
+/// The slow half of the work on the host, beside the child's own: the cgroups wait for
+/// a grace period of the kernel.
+void attach(const LaunchedContainer& launched, BridgeAttachment* network) {
+  const pid_t pid = launched.process.pid();
+  if (network == nullptr) return launched.cgroup.attach(pid);
+  auto attached = std::async(std::launch::async, [&] { launched.cgroup.attach(pid); });
+  network->connect(pid);
+  attached.get();
+}
+
+}  // namespace
+
+LaunchedContainer launch(const ContainerStore& store, const Container& container) {
+  const ContainerConfig& config = container.config();
+  const std::uint64_t flags = clone_flags(config);
+  const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
+  InitPlan plan{.spec = final_spec(config), .rootfs = plan_rootfs(container), .network = config.network.mode};
+
+  std::optional<Container> joined;
+  if (config.network.mode == NetworkMode::container) {
+    joined.emplace(store.find(config.network.container));
+    plan.joined_network = open_network_of(*joined);
+  }
+  std::optional<BridgeAttachment> network;
+  if (config.network.mode == NetworkMode::bridge)
+    network.emplace(BridgeAttachment::reserve(store.run(), config.id, config.network));
+  write_etc_files(container, network ? network->attachment().address : std::string(),
+                  joined ? &*joined : nullptr);
+  CgroupGuard cgroup = CgroupGuard::create(config.id, config.spec.linux_.resources);
+  Stdio stdio;
+  if (!config.spec.process.terminal) stdio = make_pipes(input);
+  plan.stdio = std::move(stdio.child);
+
+  Handshake handshake = make_handshake();
+  auto process = ChildProcess::clone(flags);
+  if (!process) {
+    { const ParentEnd unused = std::move(handshake.parent); }
+    run_init(plan, handshake.child);
+  }
+  { const ChildEnd unused = std::move(handshake.child); }
+  plan.stdio = {};
+  LaunchedContainer launched{std::move(cgroup), std::move(network), std::move(stdio.parent),
+                             std::move(*process)};
+  attach(launched, launched.network ? &*launched.network : nullptr);
+  if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);
+  handshake.parent.let_go();
+  handshake.parent.wait_for_exec();
+  return launched;
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+
+#include "cgroup/cgroup.h"
+#include "process/process.h"
+#include "process/stdio_pipes.h"
+#include "runner/container.h"
+#include "runner/network.h"
+
+namespace lay::runner {
+
+/// A container that runs, with all that was made for it on the host. Destroyed, it takes everything away:
+/// first the process with its namespaces (so links and mounts are gone), then network and cgroups.
+struct LaunchedContainer {
+  CgroupGuard cgroup;
+  std::optional<BridgeAttachment> network;
+  ParentStdio stdio;
+  ChildProcess process;
+};
+
+/// Starts a container's first process; returns when it has executed its command.
+/// Throws what failed, on either side; nothing is left then. The calling process must have one thread.
+LaunchedContainer launch(const ContainerStore& store, const Container& container);
+
+}  // namespace lay::runner

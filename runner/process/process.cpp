@@ -1,0 +1,107 @@
+#include "process/process.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// Field number 22 counted from the one after the command's name, which is field 2.
+constexpr std::size_t kStartTimeAfterName = 19;
+
+int wait_id(const UniqueFd& pidfd, siginfo_t& info) {
+  return sys::retry_eintr([&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED); });
+}
+
+}  // namespace
+
+std::optional<UniqueFd> open_process(pid_t pid) {
+  const long fd = ::syscall(SYS_pidfd_open, pid, 0);
+  if (fd >= 0) return UniqueFd{static_cast<int>(fd)};
+  if (errno == ESRCH) return std::nullopt;
+  throw Error::from_errno("open process {}", pid);
+}
+
+bool send_signal(const UniqueFd& pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0) return true;
+  if (errno == ESRCH) return false;
+  throw Error::from_errno("send signal {}", signal);
+}
+
+std::optional<std::uint64_t> start_time(pid_t pid) {
+  try {
+    const auto fd = sys::try_open_at(sys::cwd(), fmt::format("/proc/{}/stat", pid), O_RDONLY);
+    if (!fd) return std::nullopt;
+    const std::string text = sys::read_all(*fd, 4096);
+    const std::size_t name_end = text.rfind(')');  // the name may hold anything, brackets and spaces included
+    if (name_end == std::string::npos) return std::nullopt;
+    const std::vector<std::string> fields = split(std::string_view(text).substr(name_end + 2), ' ');
+    if (fields.size() <= kStartTimeAfterName) return std::nullopt;
+    return parse_number(fields[kStartTimeAfterName]);
+  } catch (const Error& error) {
+    if (error.error_number() == ESRCH) return std::nullopt;  // it ended between open and read
+    throw;
+  }
+}
+
+bool wait_for_end(const UniqueFd& pidfd, std::optional<std::chrono::milliseconds> timeout) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + timeout.value_or(std::chrono::milliseconds(0));
+  for (;;) {
+    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    ::pollfd entry{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+    const int count = ::poll(&entry, 1, timeout ? static_cast<int>(std::max<long>(rest, 0)) : -1);
+    if (count > 0) return true;
+    if (count == 0) return false;
+    if (errno != EINTR) throw Error::from_errno("wait for a process");
+  }
+}
+
+void set_namespaces(const UniqueFd& fd, int types) {
+  if (::setns(fd.get(), types) < 0) throw Error::from_errno("enter the container's namespaces");
+}
+
+ChildProcess::ChildProcess(ChildProcess&& other) noexcept
+    : pid_(std::exchange(other.pid_, 0)), pidfd_(std::move(other.pidfd_)) {}
+
+ChildProcess::~ChildProcess() {
+  if (!pidfd_) return;
+  ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  siginfo_t info{};
+  wait_id(pidfd_, info);
+}
+
+std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags) {
+  int pidfd = -1;
+  ::clone_args args{};
+  args.flags = flags | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) throw Error::from_errno("create the container's process");
+  if (pid == 0) return std::nullopt;
+  return ChildProcess(static_cast<pid_t>(pid), UniqueFd{pidfd});
+}
+
+int ChildProcess::wait() {
+  siginfo_t info{};
+  if (wait_id(pidfd_, info) < 0) throw Error::from_errno("wait for process {}", pid_);
+  pidfd_.reset();
+  return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,170 @@
+#include "process/process_steps.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "process/command.h"
+#include "security/capabilities.h"
+#include "security/seccomp.h"
+#include "security/user_lookup.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// getrlimit(2). The numbers are those of asm-generic/resource.h.
+constexpr std::array<std::pair<std::string_view, int>, 16> kLimits{{
+    {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_FSIZE", RLIMIT_FSIZE},
+    {"RLIMIT_DATA", RLIMIT_DATA},
+    {"RLIMIT_STACK", RLIMIT_STACK},
+    {"RLIMIT_CORE", RLIMIT_CORE},
+    {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_NPROC", RLIMIT_NPROC},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+    {"RLIMIT_AS", RLIMIT_AS},
+    {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+    {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+}};
+
+int limit_number(const std::string& type) {
+  for (const auto& [name, number] : kLimits)
+    if (name == type) return number;
+  throw Error::make(Errc::invalid, "'{}' is not a resource limit", type);
+}
+
+void set_process_option(int option, unsigned long value, const char* what) {
+  if (::prctl(option, value, 0, 0, 0) < 0) throw Error::from_errno("{}", what);
+}
+
+void die_with_supervisor() {
+  set_process_option(PR_SET_PDEATHSIG, SIGKILL, "ask to die with the supervisor");
+}
+
+void reset_signals() {
+  for (int number = 1; number < NSIG; ++number)
+    std::signal(number, SIG_DFL);  // fails for KILL and STOP: fine
+  ::sigset_t none;
+  ::sigemptyset(&none);
+  if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0) throw Error::from_errno("unblock signals");
+}
+
+/// keyctl(2): an anonymous keyring, so that keys of the host's session are out of reach. A kernel without
+/// keyrings has none to protect.
+void new_session_keyring() {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
+    throw Error::from_errno("make a session keyring");
+}
+
+/// Makes the folder when it is not there, as docker does, and moves there. Resolved without magic links, so
+/// that neither a forgotten descriptor nor /proc leads out of the container.
+void enter_working_folder(const std::string& cwd) {
+  if (!cwd.starts_with('/'))
+    throw Error::make(Errc::invalid, "the working folder '{}' is not an absolute path", cwd);
+  UniqueFd dir = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+  const UniqueFd root = sys::dup_fd(dir);
+  auto target = sys::try_open_in_root(root, cwd, O_PATH | O_DIRECTORY);
+  std::string done;
+  for (const std::string& part : split(cwd, '/')) {
+    if (target) break;
+    if (part.empty()) continue;
+    done += "/" + part;
+    if (!sys::try_open_in_root(root, done, O_PATH | O_DIRECTORY)) sys::mkdir_at(dir, part, 0755);
+    dir = sys::open_in_root(root, done, O_PATH | O_DIRECTORY);
+  }
+  if (!target) target = std::move(dir);
+  if (::fchdir(target->get()) < 0) throw Error::from_errno("enter the working folder '{}'", cwd);
+}
+
+/// So that a program of another user can open /dev/stdout and its terminal anew. /dev/null stays as it is.
+void give_stdio_to(std::uint32_t uid) {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    struct ::stat info {};
+    if (::fstat(number, &info) < 0) throw Error::from_errno("stat descriptor {}", number);
+    const bool is_ours = S_ISFIFO(info.st_mode) || ::isatty(number) == 1;
+    if (is_ours && info.st_uid != uid && ::fchown(number, uid, info.st_gid) < 0)
+      throw Error::from_errno("give descriptor {} to user {}", number, uid);
+  }
+}
+
+void set_user(const Account& account) {
+  if (::setgroups(account.groups.size(), account.groups.data()) < 0)
+    throw Error::from_errno("set {} supplementary groups", account.groups.size());
+  if (::setresgid(account.gid, account.gid, account.gid) < 0)
+    throw Error::from_errno("set group {}", account.gid);
+  if (::setresuid(account.uid, account.uid, account.uid) < 0)
+    throw Error::from_errno("set user {}", account.uid);
+}
+
+/// Closed by execve(2) only: until then the socket has to tell the parent what goes wrong.
+void close_others_on_exec() {
+  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+    throw Error::from_errno("close all other descriptors");
+}
+
+}  // namespace
+
+void leave_caller() {
+  set_process_option(PR_SET_DUMPABLE, 0, "shut others out of the container's process");
+  die_with_supervisor();
+  reset_signals();
+  if (::setsid() < 0) throw Error::from_errno("begin a session");
+  new_session_keyring();
+}
+
+void set_rlimits(const std::vector<Rlimit>& limits) {
+  for (const Rlimit& limit : limits) {
+    const ::rlimit value{.rlim_cur = limit.soft, .rlim_max = limit.hard};
+    if (::setrlimit(static_cast<__rlimit_resource_t>(limit_number(limit.type)), &value) == 0) continue;
+    Error error = Error::from_errno("set {} to {}:{}", limit.type, limit.soft, limit.hard);
+    if (error.code() == Errc::denied) error.with_hint("raising a hard limit takes CAP_SYS_RESOURCE");
+    throw error;
+  }
+}
+
+void become(const Process& process, SeccompProfile seccomp, const ChildEnd& parent) {
+  const Account account = look_up_user(process.user);  // with all rights: the files may be private
+  std::vector<std::string> env = process.env;
+  add_default(env, "HOME", account.home);
+  ::umask(process.user.umask.value_or(022));  // before the folder is made
+  enter_working_folder(process.cwd);
+  give_stdio_to(account.uid);
+
+  limit_bounding_set(process.capabilities);  // takes CAP_SETPCAP
+  // Without no_new_privs a filter takes CAP_SYS_ADMIN, so it is loaded while that is
+  // there; it lets the rest pass.
+  if (!process.no_new_privileges) load_seccomp(seccomp);
+  set_user(account);
+  apply_capabilities(process.capabilities);  // after the last call that needs another one
+  die_with_supervisor();                     // a change of user forgets it
+  parent.check_parent();
+  if (process.no_new_privileges) {
+    set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
+    load_seccomp(seccomp);
+  }
+  close_others_on_exec();
+  execute_command(process.args, env);
+}
+
+}  // namespace lay::runner

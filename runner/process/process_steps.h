@@ -1,0 +1,23 @@
+#pragma once
+
+#include "base/unique_fd.h"
+#include "process/handshake.h"
+#include "runner/spec.h"
+
+/// Steps of the child that a container's first process (init.h) and a command executed beside it
+/// (exec_child.h) have in common. They run in the child, in the order in which they stand here.
+namespace lay::runner {
+
+/// Cuts the ties to whoever called lay: nobody may look into this process, which is still lay's program
+/// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, keyring,
+/// signal mask and handlers are new.
+void leave_caller();
+
+/// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.
+void set_rlimits(const std::vector<Rlimit>& limits);
+
+/// Everything from "root with all rights inside the container" to the command itself: user, working folder,
+/// capabilities, seccomp, descriptors, execve. Throws what failed.
+[[noreturn]] void become(const Process& process, SeccompProfile seccomp, const ChildEnd& parent);
+
+}  // namespace lay::runner

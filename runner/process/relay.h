@@ -1,0 +1,52 @@
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "container/log_writer.h"
+#include "process/stdio_pipes.h"
+
+/// The loop of whoever stands beside a process of the container: bytes in and out,
+/// signals on, until it has ended.
+namespace lay::runner {
+
+/// Blocks the signals that are passed on (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2) and SIGWINCH,
+/// and collects them in a descriptor; ignores SIGPIPE, since a reader that goes away is an event, not an end.
+/// Undone on destruction. To be made before the container's process, so that no signal falls into the gap.
+class SignalQueue {
+ public:
+  SignalQueue();
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+  ~SignalQueue();
+
+  const UniqueFd& fd() const { return fd_; }
+  /// The next one waiting; empty when none is.
+  std::optional<int> take() const;
+
+ private:
+  ::sigset_t before_{};
+  struct ::sigaction pipe_before_ {};
+  UniqueFd fd_;
+};
+
+enum class Joined { no, yes };
+
+struct RelayOptions {
+  /// Whether standard input, output and error are joined to lay's own; without it
+  /// output goes to the log alone.
+  Joined own_stdio = Joined::yes;
+  bool terminal = false;
+  LogWriter* log = nullptr;  ///< not owned; nullptr: none
+};
+
+/// Relays until the process behind `pidfd` has ended and everything it wrote is passed on. Holds at most one
+/// block for each direction: who writes faster than the reader reads has to wait. A reader of lay's own
+/// output that goes away closes that output for the container too, as a shell's pipe would.
+void relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,
+                     const RelayOptions& options);
+
+}  // namespace lay::runner

@@ -1,0 +1,74 @@
+#include "process/stdio_pipes.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+
+namespace lay::runner {
+
+namespace {
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> fds{};
+  if (::pipe2(fds.data(), O_CLOEXEC) < 0) throw Error::from_errno("make a pipe");
+  return {UniqueFd{fds[0]}, UniqueFd{fds[1]}};
+}
+
+void set_nonblocking(const UniqueFd& fd) {
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0)
+    throw Error::from_errno("make a pipe non-blocking");
+}
+
+void duplicate(const UniqueFd& fd, int number) {
+  if (::dup2(fd.get(), number) < 0) throw Error::from_errno("make descriptor {}", number);
+}
+
+}  // namespace
+
+Stdio make_pipes(InputMode input) {
+  Stdio stdio;
+  if (input == InputMode::relayed) {
+    Pipe in = make_pipe();
+    set_nonblocking(in.write);  // a container that does not read must not stop the supervisor
+    stdio.child.in = std::move(in.read);
+    stdio.parent.in = std::move(in.write);
+  } else {
+    stdio.child.in = sys::open_at(sys::cwd(), "/dev/null", O_RDONLY);
+  }
+  Pipe out = make_pipe();
+  Pipe err = make_pipe();
+  set_nonblocking(out.read);
+  set_nonblocking(err.read);
+  stdio.child.out = std::move(out.write);
+  stdio.parent.out = std::move(out.read);
+  stdio.child.err = std::move(err.write);
+  stdio.parent.err = std::move(err.read);
+  return stdio;
+}
+
+ParentStdio parent_side(UniqueFd master, InputMode input) {
+  set_nonblocking(master);
+  ParentStdio stdio;
+  if (input == InputMode::relayed) stdio.in = sys::dup_fd(master);
+  stdio.out = std::move(master);
+  return stdio;
+}
+
+void take_stdio(const ChildStdio& stdio) {
+  duplicate(stdio.in, STDIN_FILENO);
+  duplicate(stdio.out, STDOUT_FILENO);
+  duplicate(stdio.err, STDERR_FILENO);
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,143 @@
+#include "rootfs/mounts.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/mount.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "rootfs/device_nodes.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr std::string_view kDev = "/dev";
+
+bool is_cgroup(const Mount& mount) {
+  return mount.type == "cgroup" || mount.type == "cgroup2";
+}
+
+UniqueFd open_source(const Mount& mount, const MountOptions& options) {
+  try {
+    return clone_tree(sys::cwd(), mount.source, options.recursion);
+  } catch (const Error& error) {
+    if (error.error_number() != ENOENT) throw;
+    throw Error::make(Errc::not_found, "volume source '{}' does not exist", printable(mount.source))
+        .with_hint(fmt::format("make it first: mkdir -p '{}'", printable(mount.source)));
+  }
+}
+
+PlannedMount open_mount(const Mount& mount) {
+  return with_context(fmt::format("mount '{}'", printable(mount.destination)), [&] {
+    PlannedMount planned{.mount = mount, .target = normalize_path(mount.destination)};
+    planned.options = parse_mount_options(mount);
+    if (planned.target == "/")
+      throw Error::make(Errc::invalid, "nothing can be mounted over the root itself");
+    if (!is_bind(mount)) return planned;
+    planned.source = open_source(mount, planned.options);
+    set_mount_attributes(planned.source, planned.options.attributes, Recursion::yes);
+    planned.kind = S_ISDIR(sys::stat_of(planned.source).st_mode) ? TargetKind::folder : TargetKind::file;
+    return planned;
+  });
+}
+
+Mount mount_of(const BoundFile& file) {
+  return {.destination = file.destination,
+          .type = "bind",
+          .source = file.source,
+          .options = {"noexec", "rprivate"}};
+}
+
+/// A sysfs can be refused where lay itself runs in a user namespace that does not own the network namespace;
+/// the host's own is then as good, read-only as sysfs always is.
+UniqueFd make_sysfs(const MountOptions& options) {
+  try {
+    return FsContext("sysfs").mount(options.attributes.set);
+  } catch (const Error& error) {
+    if (error.error_number() != EPERM) throw;
+    UniqueFd host = clone_tree(sys::cwd(), "/sys", Recursion::no);
+    set_mount_attributes(host, options.attributes, Recursion::yes);
+    return host;
+  }
+}
+
+UniqueFd make_filesystem(const PlannedMount& planned) {
+  const std::string& type = planned.mount.type;
+  if (type == "sysfs") return make_sysfs(planned.options);
+  if (type != "proc" && type != "tmpfs" && type != "devpts" && type != "mqueue")
+    throw Error::make(Errc::unsupported, "file system type '{}' cannot be mounted in a container",
+                      printable(type))
+        .with_hint("known are bind, proc, sysfs, tmpfs, devpts, mqueue and cgroup");
+  FsContext context(type);
+  for (const auto& [key, value] : planned.options.data) {
+    if (value)
+      context.set_string(key, *value);
+    else
+      context.set_flag(key);
+  }
+  return context.mount(planned.options.attributes.set);
+}
+
+bool is_same_place(const struct ::stat& a, const struct ::stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/// Mounts inside a procfs would redirect what programs, and lay itself, write to /proc.
+void check_target(const UniqueFd& root, const UniqueFd& target, TargetKind kind) {
+  const struct ::stat info = sys::stat_of(target);
+  if (is_same_place(info, sys::stat_of(root)))
+    throw Error::make(Errc::invalid, "the destination leads to the root itself");
+  if (filesystem_magic(target) == PROC_SUPER_MAGIC)
+    throw Error::make(Errc::invalid, "nothing can be mounted inside /proc");
+  if (S_ISDIR(info.st_mode) != (kind == TargetKind::folder))
+    throw Error::make(Errc::invalid, "the source is a {}, but the destination is a {}",
+                      kind == TargetKind::folder ? "folder" : "file",
+                      S_ISDIR(info.st_mode) ? "folder" : "file");
+}
+
+}  // namespace
+
+std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
+  std::vector<PlannedMount> mounts;
+  for (const Mount& mount : spec.mounts) mounts.push_back(open_mount(mount));
+  for (const BoundFile& file : plan.files) {
+    PlannedMount planned = open_mount(mount_of(file));
+    const bool is_taken = std::any_of(mounts.begin(), mounts.end(), [&](const PlannedMount& mount) {
+      return mount.target == planned.target;
+    });
+    if (!is_taken) mounts.push_back(std::move(planned));
+  }
+  return mounts;
+}
+
+std::vector<const PlannedMount*> overlay_targets(const std::vector<PlannedMount>& mounts) {
+  std::vector<const PlannedMount*> result;
+  for (auto mount = mounts.begin(); mount != mounts.end(); ++mount) {
+    const bool is_covered = std::any_of(mounts.begin(), mount, [&](const PlannedMount& earlier) {
+      return lies_beneath(mount->target, earlier.target);
+    });
+    if (!is_covered) result.push_back(&*mount);
+  }
+  return result;
+}
+
+void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& spec) {
+  with_context(fmt::format("mount '{}'", printable(planned.mount.destination)), [&] {
+    const UniqueFd target = make_target(root, planned.target, planned.kind);
+    check_target(root, target, planned.kind);
+    if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
+    if (planned.source) return attach_mount(planned.source, target);
+    const UniqueFd mount = make_filesystem(planned);
+    attach_mount(mount, target);
+    if (planned.mount.type == "tmpfs" && planned.target == kDev) fill_dev(mount, spec);
+  });
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,200 @@
+#include <concepts>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "runner/spec.h"
+#include "spec/names.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// An integer of the document in the range of T. Fractions and strings are refused.
+template <std::integral T>
+T as_number(const Json& value, const char* key) {
+  const bool fits = value.is_number_unsigned()
+                        ? std::in_range<T>(value.get<std::uint64_t>())
+                        : value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+  if (!fits)
+    throw Error::make(Errc::invalid, "'{}' is {}, expected a whole number from {} to {}", key, value.dump(),
+                      std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+  return value.get<T>();
+}
+
+/// As as_number; empty when absent.
+template <std::integral T>
+std::optional<T> number(const Json& object, const char* key) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr) return std::nullopt;
+  return as_number<T>(*value, key);
+}
+
+std::map<std::string, std::string> string_map(const Json& object, const char* key) {
+  std::map<std::string, std::string> result;
+  const Json* value = json_find(object, key);
+  if (value == nullptr) return result;
+  if (!value->is_object()) throw Error::make(Errc::invalid, "'{}' is not an object of strings", key);
+  for (const auto& [name, text] : value->items()) result[name] = json_string(*value, name.c_str());
+  return result;
+}
+
+/// An empty object where `key` is absent, so that its members read as absent too.
+const Json& part(const Json& object, const char* key) {
+  static const Json empty = Json::object();
+  const Json* value = json_find(object, key);
+  return value == nullptr ? empty : *value;
+}
+
+/// Parts of the specification that would change what the container may do are
+/// refused, never dropped in silence.
+void refuse(const Json& object, const char* key) {
+  const Json* value = json_find(object, key);
+  if (value != nullptr && !value->empty())
+    throw Error::make(Errc::unsupported, "'{}' is not supported in a runtime spec", key);
+}
+
+User parse_user(const Json& json) {
+  User user{.uid = number<std::uint32_t>(json, "uid").value_or(0),
+            .gid = number<std::uint32_t>(json, "gid").value_or(0),
+            .umask = number<std::uint32_t>(json, "umask"),
+            .username = json_string_or(json, "username", {}),
+            .group_names = json_strings(json, "groupNames")};
+  for (const Json& gid : json_array(json, "additionalGids"))
+    user.additional_gids.push_back(as_number<std::uint32_t>(gid, "additionalGids"));
+  return user;
+}
+
+Capabilities parse_capabilities(const Json& json) {
+  return {.bounding = json_strings(json, "bounding"),
+          .effective = json_strings(json, "effective"),
+          .permitted = json_strings(json, "permitted"),
+          .inheritable = json_strings(json, "inheritable"),
+          .ambient = json_strings(json, "ambient")};
+}
+
+std::vector<Rlimit> parse_rlimits(const Json& process) {
+  std::vector<Rlimit> limits;
+  for (const Json& json : json_array(process, "rlimits"))
+    limits.push_back({.type = json_string(json, "type"),
+                      .hard = number<std::uint64_t>(json, "hard").value_or(0),
+                      .soft = number<std::uint64_t>(json, "soft").value_or(0)});
+  return limits;
+}
+
+Process parse_process(const Json& json) {
+  refuse(json, "apparmorProfile");
+  refuse(json, "selinuxLabel");
+  const Json& size = part(json, "consoleSize");
+  return {.terminal = json_bool_or(json, "terminal", false),
+          .console_size = ConsoleSize{.height = number<std::uint16_t>(size, "height").value_or(0),
+                                      .width = number<std::uint16_t>(size, "width").value_or(0)},
+          .user = parse_user(part(json, "user")),
+          .args = json_strings(json, "args"),
+          .env = json_strings(json, "env"),
+          .cwd = json_string(json, "cwd"),
+          .capabilities = parse_capabilities(part(json, "capabilities")),
+          .rlimits = parse_rlimits(json),
+          .no_new_privileges = json_bool_or(json, "noNewPrivileges", false)};
+}
+
+std::vector<Mount> parse_mounts(const Json& spec) {
+  std::vector<Mount> mounts;
+  for (const Json& json : json_array(spec, "mounts"))
+    mounts.push_back({.destination = json_string(json, "destination"),
+                      .type = json_string_or(json, "type", {}),
+                      .source = json_string_or(json, "source", {}),
+                      .options = json_strings(json, "options")});
+  return mounts;
+}
+
+std::vector<Namespace> parse_namespaces(const Json& linux_part) {
+  std::vector<Namespace> namespaces;
+  for (const Json& json : json_array(linux_part, "namespaces")) {
+    const std::string type = json_string(json, "type");
+    const auto known = namespace_type(type);
+    if (!known) throw Error::make(Errc::invalid, "'{}' is not a type of namespace", type);
+    namespaces.push_back({.type = *known, .path = json_string_or(json, "path", {})});
+  }
+  return namespaces;
+}
+
+std::vector<Device> parse_devices(const Json& linux_part) {
+  std::vector<Device> devices;
+  for (const Json& json : json_array(linux_part, "devices"))
+    devices.push_back({.path = json_string(json, "path"),
+                       .type = json_string(json, "type"),
+                       .major = json_int_or(json, "major", 0),
+                       .minor = json_int_or(json, "minor", 0),
+                       .file_mode = number<std::uint32_t>(json, "fileMode").value_or(0666),
+                       .uid = number<std::uint32_t>(json, "uid").value_or(0),
+                       .gid = number<std::uint32_t>(json, "gid").value_or(0)});
+  return devices;
+}
+
+std::vector<DeviceRule> parse_device_rules(const Json& resources) {
+  std::vector<DeviceRule> rules;
+  for (const Json& json : json_array(resources, "devices"))
+    rules.push_back({.allow = json_bool_or(json, "allow", false),
+                     .type = json_string_or(json, "type", "a"),
+                     .major = number<std::int64_t>(json, "major"),
+                     .minor = number<std::int64_t>(json, "minor"),
+                     .access = json_string_or(json, "access", "rwm")});
+  return rules;
+}
+
+Resources parse_resources(const Json& json) {
+  return {.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
+          .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
+          .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
+          .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
+          .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
+          .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
+          .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
+          .mems = json_string_or(part(json, "cpu"), "mems", {}),
+          .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
+          .devices = parse_device_rules(json)};
+}
+
+Linux parse_linux(const Json& json) {
+  for (const char* key : {"seccomp", "uidMappings", "gidMappings", "timeOffsets", "intelRdt", "mountLabel"})
+    refuse(json, key);
+  return {.namespaces = parse_namespaces(json),
+          .devices = parse_devices(json),
+          .cgroups_path = json_string_or(json, "cgroupsPath", {}),
+          .resources = parse_resources(part(json, "resources")),
+          .masked_paths = json_strings(json, "maskedPaths"),
+          .readonly_paths = json_strings(json, "readonlyPaths"),
+          .sysctl = string_map(json, "sysctl")};
+}
+
+/// Takes the profile's name out of the annotations, where to_json() put it.
+SeccompProfile take_seccomp_profile(std::map<std::string, std::string>& annotations) {
+  const auto entry = annotations.find(kSeccompAnnotation);
+  if (entry == annotations.end()) return SeccompProfile::builtin;
+  const auto profile = seccomp_profile(entry->second);
+  if (!profile) throw Error::make(Errc::invalid, "'{}' is not a seccomp profile", entry->second);
+  annotations.erase(entry);
+  return *profile;
+}
+
+}  // namespace
+
+Spec parse_spec(const Json& json) {
+  refuse(json, "hooks");
+  const Json& root = part(json, "root");
+  Spec spec{.oci_version = json_string(json, "ociVersion"),
+            .process = parse_process(part(json, "process")),
+            .root = Root{.path = json_string_or(root, "path", {}),
+                         .readonly = json_bool_or(root, "readonly", false)},
+            .hostname = json_string_or(json, "hostname", {}),
+            .mounts = parse_mounts(json),
+            .annotations = string_map(json, "annotations"),
+            .linux_ = parse_linux(part(json, "linux"))};
+  if (!spec.oci_version.starts_with("1."))
+    throw Error::make(Errc::unsupported, "runtime spec version '{}', expected 1.x", spec.oci_version);
+  spec.linux_.seccomp = take_seccomp_profile(spec.annotations);
+  return spec;
+}
+
+}  // namespace lay::runner
