@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "container/container_json.h"
+#include "container/names.h"
 #include "container/run_lock.h"
 #include "process/process.h"
 
@@ -41,6 +42,13 @@ Container::Container(ContainerConfig config, std::string path, UniqueFd dir)
 
 UniqueFd Container::open_upper() const {
   return sys::open_dir(dir_, "upper");
+}
+
+FileLock Container::keep_files() const {
+  FileLock lock = FileLock::lock(sys::open_dir(dir_, "."), LockMode::shared);
+  const auto now = sys::try_stat_at(sys::cwd(), path_);
+  if (!now || now->st_ino != sys::stat_of(dir_).st_ino) throw no_container(config_.name);
+  return lock;
 }
 
 ContainerState Container::state() const {

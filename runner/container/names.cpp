@@ -5,6 +5,7 @@
 #include <random>
 #include <string>
 
+#include "base/text.h"
 #include "runner/container.h"
 
 namespace lay::runner {
@@ -52,6 +53,11 @@ bool is_id_prefix(std::string_view text) {
 std::string random_name() {
   std::random_device random;
   return std::string(kQualities[random() % kQualities.size()]) + "_" + kAnimals[random() % kAnimals.size()];
+}
+
+Error no_container(std::string_view name) {
+  return Error::make(Errc::not_found, "no container has the name or id '{}'", printable(name))
+      .with_hint("'lay ps -a' lists all containers");
 }
 
 }  // namespace lay::runner

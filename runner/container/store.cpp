@@ -21,9 +21,10 @@ namespace {
 
 /// Beside the containers' folders in containers/; names that no id can have.
 constexpr const char* kLock = ".lock";
-constexpr const char* kNames = ".names";       ///< a symlink for each name, to the id
-constexpr const char* kNewPrefix = ".new-";    ///< being made; locked by its maker
-constexpr const char* kGonePrefix = ".gone-";  ///< being removed; locked by its remover
+constexpr const char* kNames = ".names";     ///< a symlink for each name, to the id
+constexpr const char* kNewPrefix = ".new-";  ///< being made; locked by its maker
+constexpr const char* kGonePrefix =
+    ".gone-";  ///< being removed; locked by its remover or by who still reads it
 
 constexpr std::size_t kIdBytes = 32;
 constexpr std::size_t kShortId = 12;
@@ -121,11 +122,6 @@ Json read_document(const UniqueFd& dir, const std::string& name) {
   return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
 }
 
-Error no_container(const std::string& name) {
-  return Error::make(Errc::not_found, "no container has the name or id '{}'", printable(name))
-      .with_hint("'lay ps -a' lists all containers");
-}
-
 /// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
 void fit_to_network(ContainerConfig& config) {
   const bool is_host = config.network.mode == NetworkMode::host;
@@ -141,7 +137,8 @@ void fit_to_network(ContainerConfig& config) {
   });
 }
 
-/// Removes folders whose maker or remover was killed: nobody locks them any more. The caller holds kLock.
+/// Removes folders whose maker or remover was killed, or that were read when they were removed: nobody locks
+/// them any more. The caller holds kLock.
 void sweep(const UniqueFd& containers) {
   for (const std::string& entry : entries_of(containers)) {
     if (!entry.starts_with(kNewPrefix) && !entry.starts_with(kGonePrefix)) continue;
@@ -324,13 +321,21 @@ void ContainerStore::remove(const Container& container, const FileLock&) const {
   const std::string& name = container.config().name;
   const std::string gone = kGonePrefix + id;
   const auto [containers, names] = make_folders();
-  const FileLock removing = FileLock::lock(sys::open_dir(containers, id), LockMode::exclusive);
+  std::optional<FileLock> removing;
   {
     const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
     sys::rename_at(containers, id, containers, gone);
     if (sys::try_stat_at(names, name) && sys::readlink_at(names, name) == id) sys::unlink_at(names, name);
+    removing = FileLock::try_lock(sys::open_dir(containers, gone), LockMode::exclusive);
   }
-  remove_tree(containers, gone);
+  if (removing) remove_tree(containers, gone);  // else somebody still reads it, and a later sweep takes it
+}
+
+void ContainerStore::sweep_removed() const {
+  const auto folders = open_folders();
+  if (!folders) return;
+  const FileLock store_lock = FileLock::acquire(folders->containers, kLock, LockMode::exclusive);
+  sweep(folders->containers);
 }
 
 }  // namespace lay::runner

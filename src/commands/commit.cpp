@@ -35,6 +35,7 @@ struct CommitOptions {
 struct Source {
   UniqueFd upper;
   std::optional<layerstore::Image> base;
+  std::optional<FileLock> kept;  ///< the container's files, which nobody shall remove half-read
 };
 
 CommitOptions parse_options(const Arguments& arguments) {
@@ -63,7 +64,7 @@ void refuse_own_root(const UniqueFd& folder, const CommitOptions& options) {
 }
 
 Source open_folder(const layerstore::Store& store, const CommitOptions& options) {
-  Source source{.upper = open_source(options.source, O_RDONLY | O_DIRECTORY), .base = std::nullopt};
+  Source source{.upper = open_source(options.source, O_RDONLY | O_DIRECTORY)};
   refuse_own_root(source.upper, options);
   if (!options.base.empty()) source.base = find_image(store, options.base).image;
   return source;
@@ -74,10 +75,8 @@ Source open_container(const Context& context, const layerstore::Store& store, co
     throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image")
         .with_hint("a folder is written with a slash: ./" + printable(options.source));
   const runner::Container container = open_containers(context).find(options.source);
-  return {
-      .upper = container.open_upper(),
-      .base = image_of(container, store),
-  };
+  FileLock kept = container.keep_files();
+  return {.upper = container.open_upper(), .base = image_of(container, store), .kept = std::move(kept)};
 }
 
 layerstore::CommitRequest make_request(const CommitOptions& options, const Source& source) {

@@ -34,6 +34,7 @@ struct DiffOptions {
 struct Side {
   Image image;
   std::string upper;
+  std::optional<FileLock> kept;  ///< the container's files, which nobody shall remove half-read
 };
 
 DiffOptions parse_options(const Arguments& arguments) {
@@ -56,7 +57,9 @@ std::optional<Side> find_container(const Context& context, const layerstore::Sto
                                    const std::string& name) {
   try {
     const runner::Container container = open_containers(context).find(name);
-    return Side{.image = image_of(container, store), .upper = container.path() + "/upper"};
+    return Side{.image = image_of(container, store),
+                .upper = container.path() + "/upper",
+                .kept = container.keep_files()};
   } catch (const Error& error) {
     if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
     return std::nullopt;

@@ -11,15 +11,22 @@ namespace lay::cli {
 
 namespace {
 
+struct Source {
+  RootView root;
+  std::optional<FileLock> kept;  ///< the container's files, which nobody shall remove half-read
+};
+
 /// A container goes before an image of the same name, as with inspect.
-RootView open_root(const Context& context, const layerstore::Store& store, const std::string& name) {
+Source open_root(const Context& context, const layerstore::Store& store, const std::string& name) {
   try {
     const runner::Container container = open_containers(context).find(name);
-    return RootView(context, store, image_of(container, store), container.path() + "/upper");
+    FileLock kept = container.keep_files();
+    return {.root = RootView(context, store, image_of(container, store), container.path() + "/upper"),
+            .kept = std::move(kept)};
   } catch (const Error& error) {
     if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
   }
-  return RootView(context, store, find_image(store, name).image, "");
+  return {.root = RootView(context, store, find_image(store, name).image, "")};
 }
 
 }  // namespace
@@ -37,9 +44,9 @@ int command_export(const Context& context, const Arguments& arguments) {
   return with_context("export " + printable(name), [&] {
     const layerstore::Store store = open_store(context);
     const FileLock lock = store.share();
-    const RootView root = open_root(context, store, name);
+    const Source source = open_root(context, store, name);
     OutputFile output(output_path);
-    layerstore::write_diff(root.open(), layerstore::TreeKind::live, output.sink());
+    layerstore::write_diff(source.root.open(), layerstore::TreeKind::live, output.sink());
     output.commit();
     return 0;
   });

@@ -71,6 +71,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
 
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers);
+  containers.sweep_removed();
   if (all) remove_unused_names(store, in_use_by(store, containers));
   const std::uint64_t before = measure().reclaimable;
   store.drop_parts();

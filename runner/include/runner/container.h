@@ -67,6 +67,9 @@ class Container {
   /// Absolute path of the folder.
   const std::string& path() const { return path_; }
   UniqueFd open_upper() const;
+  /// Its files stay for as long as this is held, even if somebody removes the container meanwhile. Throws
+  /// not_found when it is removed already.
+  FileLock keep_files() const;
   /// state.json and the rest need not survive a power cut: a container with auto_remove is not missed then.
   bool is_ephemeral() const { return config_.auto_remove; }
 
@@ -115,6 +118,9 @@ class ContainerStore {
   void remove(const Container& container) const;
   /// As remove, for the one who holds the container's lock.
   void remove(const Container& container, const FileLock& held) const;
+  /// Takes away the files of removed containers that were still read then (Container::keep_files()), or whose
+  /// remover was killed. Every create() does so too.
+  void sweep_removed() const;
 
   const std::string& run() const { return run_; }
 

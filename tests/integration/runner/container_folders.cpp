@@ -66,6 +66,24 @@ TEST_CASE("nobody removes a container that is about to be started for the first 
   fixture.store().remove(left.front());
 }
 
+TEST_CASE("a container that is removed while it is read keeps its files until then", "[runner][container]") {
+  const ContainerFixture fixture;
+  const auto made = fixture.store().create(fixture.config({"true"}));
+  CHECK(runner::run_attached(fixture.store(), made) == 0);
+  sys::write_all(sys::open_at(made.open_upper(), "file", O_WRONLY | O_CREAT, 0644), "kept");
+  {
+    const FileLock kept = made.keep_files();
+    const auto other = fixture.store().find(made.config().name);
+    fixture.store().remove(other);
+    CHECK(error_of([&] { fixture.store().find(made.config().name); }).code() == Errc::not_found);
+    CHECK(error_of([&] { std::ignore = other.keep_files(); }).code() == Errc::not_found);
+    fixture.store().sweep_removed();
+    CHECK(sys::try_stat_at(made.open_upper(), "file"));
+  }
+  fixture.store().sweep_removed();
+  CHECK_FALSE(sys::try_stat_at(made.dir(), "upper"));
+}
+
 TEST_CASE("a name is given once, and is free again after remove", "[runner][container]") {
   const ContainerFixture fixture;
   auto config = fixture.config({"true"});

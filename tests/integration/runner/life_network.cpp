@@ -17,6 +17,11 @@ runner::ContainerConfig on_network(runner::ContainerConfig config, const std::st
   return config;
 }
 
+/// A veth goes with its network namespace, which the kernel takes down a moment after its last process.
+bool all_links_go() {
+  return test::poll_until([] { return test::shell("ip -o link | grep -v ' lo:'").output.empty(); });
+}
+
 }  // namespace
 
 TEST_CASE("on the bridge a container has an address, and gives it back", "[runner][life]") {
@@ -38,7 +43,7 @@ TEST_CASE("on the bridge a container has an address, and gives it back", "[runne
   CHECK(container.state().address.empty());
   runner::sweep_networks(fixture.store().run());
   CHECK(fixture.leftovers().empty());
-  CHECK(test::shell("ip -o link | grep -v ' lo:'").output.empty());
+  CHECK(all_links_go());
   CHECK(test::shell("nft list tables").output.empty());
 }
 
@@ -51,7 +56,7 @@ TEST_CASE("after failed starts on the bridge nothing is left", "[runner][life]")
   CHECK(fixture.run(config).status == 125);
   runner::sweep_networks(fixture.store().run());
   CHECK(fixture.leftovers().empty());
-  CHECK(test::shell("ip -o link | grep -v ' lo:'").output.empty());
+  CHECK(all_links_go());
   CHECK(test::shell("nft list tables").output.empty());
 }
 
