@@ -1,5 +1,6 @@
 #include "cgroup/cgroup.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -81,9 +82,16 @@ CgroupGuard CgroupGuard::open(const std::string& container_id) {
   return CgroupGuard(std::move(state));
 }
 
-void CgroupGuard::attach(pid_t pid) const {
+const UniqueFd* CgroupGuard::birthplace() const {
+  const auto& groups = state_->groups;
+  const auto v2 = std::ranges::find(groups, CgroupVersion::v2,
+                                    [](const CgroupGroup& group) { return group.hierarchy.version; });
+  return v2 == groups.end() ? nullptr : &v2->dir;
+}
+
+void CgroupGuard::enter() const {
   for (const CgroupGroup& group : state_->groups)
-    write_group_file(group.dir, "cgroup.procs", std::to_string(pid));
+    if (group.hierarchy.version == CgroupVersion::v1) write_group_file(group.dir, "tasks", "0");
 }
 
 void CgroupGuard::kill_all() const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/unique_fd.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
@@ -27,9 +28,14 @@ class CgroupGuard {
   /// Removes the groups when made by create(); processes still in them are killed first.
   ~CgroupGuard();
 
-  /// Moves a process in, in all hierarchies in a row: the first write waits for a grace period of the kernel
-  /// (11 ms on v1), so callers do it beside other work.
-  void attach(pid_t pid) const;
+  /// The group in v2's hierarchy, for a child that is born in it (ChildProcess::clone()); null when there is
+  /// none. Lives as long as this.
+  const UniqueFd* birthplace() const;
+  /// Moves the calling process, which has one thread and was born in birthplace(), into the groups of all
+  /// other hierarchies. A thread that moves itself needs no lock against exec and exit of its process, and so
+  /// does not wait for a grace period of the kernel (5 to 15 ms) as one that is moved by another does:
+  /// cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
+  void enter() const;
   /// SIGKILL to every process inside.
   void kill_all() const;
   /// How many processes the kernel killed in it for want of memory.

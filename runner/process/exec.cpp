@@ -51,12 +51,12 @@ Process plan_process(const ContainerConfig& config, const ExecRequest& request) 
   return process;
 }
 
-ChildProcess clone_inside(const ExecPlan& plan, Handshake& handshake) {
+ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
   const PidNamespaceForChildren inside(plan.first_process);
-  auto process = ChildProcess::clone(0);
+  auto process = ChildProcess::clone(0, cgroup.birthplace());
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
-    run_exec_child(plan, handshake.child);
+    run_exec_child(plan, cgroup, handshake.child);
   }
   { const ChildEnd unused = std::move(handshake.child); }
   return std::move(*process);
@@ -81,11 +81,9 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
 
   const SignalQueue signals;
   Handshake handshake = make_handshake();
-  ChildProcess process = clone_inside(plan, handshake);
+  ChildProcess process = clone_inside(plan, cgroup, handshake);
   plan.stdio = {};
-  cgroup.attach(process.pid());  // the child enters the namespaces meanwhile
   if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_console(), input);
-  handshake.parent.let_go();
   handshake.parent.wait_for_exec();
   relay_until_end(process.pidfd(), std::move(stdio.parent), signals, {.terminal = request.terminal});
   return process.wait();

@@ -25,20 +25,20 @@ void take_console(const ExecPlan& plan, const ChildEnd& parent) {
   parent.send_console(master);
 }
 
-[[noreturn]] void start(const ExecPlan& plan, const ChildEnd& parent) {
+[[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();  // first: the container's processes can see this one
+  cgroup.enter();  // from here on its limits are in force
   set_namespaces(plan.first_process, kNamespaces);
   take_console(plan, parent);  // from inside: the pty is the container's
-  parent.wait_for_parent();    // from here on its limits are in force
   set_rlimits(plan.process.rlimits);
   become(plan.process, plan.seccomp, parent);
 }
 
 }  // namespace
 
-void run_exec_child(const ExecPlan& plan, const ChildEnd& parent) noexcept {
+void run_exec_child(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
   try {
-    start(plan, parent);
+    start(plan, cgroup, parent);
   } catch (const Error& error) {
     parent.send_error(error);
   } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/unique_fd.h"
+#include "cgroup/cgroup.h"
 #include "process/handshake.h"
 #include "process/stdio_pipes.h"
 #include "runner/spec.h"
@@ -16,6 +17,7 @@ struct ExecPlan {
 };
 
 /// The child, already in the container's pid namespace, until execve. What fails is sent to the parent.
-[[noreturn]] void run_exec_child(const ExecPlan& plan, const ChildEnd& parent) noexcept;
+[[noreturn]] void run_exec_child(const ExecPlan& plan, const CgroupGuard& cgroup,
+                                 const ChildEnd& parent) noexcept;
 
 }  // namespace lay::runner

@@ -39,24 +39,25 @@ void leave_cgroups(const Spec& spec) {
   mount_cgroups(spec);
 }
 
-[[noreturn]] void start(const InitPlan& plan, const ChildEnd& parent) {
+[[noreturn]] void start(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();            // first: until exec this process is lay's program
   enter_network(plan);       // before /sys is mounted, which shows the mounter's network
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);
-  enter_rootfs(plan.spec, plan.rootfs);  // the longest step; beside it the parent does cgroups and network
+  enter_rootfs(plan.spec, plan.rootfs);  // the longest step; beside it the parent does the network
   take_console(plan, parent);            // from inside: the pty is the container's
+  cgroup.enter();                        // late: what this process takes is not the container's yet
   parent.wait_for_parent();              // from here on limits and network are in force
-  leave_cgroups(plan.spec);              // the namespace's root is where the parent has put this process
+  leave_cgroups(plan.spec);              // the namespace's root is where this process is now
   set_rlimits(plan.spec.process.rlimits);
   become(plan.spec.process, plan.spec.linux_.seccomp, parent);
 }
 
 }  // namespace
 
-void run_init(const InitPlan& plan, const ChildEnd& parent) noexcept {
+void run_init(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
   try {
-    start(plan, parent);
+    start(plan, cgroup, parent);
   } catch (const Error& error) {
     parent.send_error(error);
   } catch (const std::exception& error) {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/unique_fd.h"
+#include "cgroup/cgroup.h"
 #include "process/handshake.h"
 #include "process/stdio_pipes.h"
 #include "rootfs/rootfs.h"
@@ -21,6 +22,6 @@ struct InitPlan {
 };
 
 /// The child, from clone to execve. What fails is sent to the parent, and the process ends with code 1.
-[[noreturn]] void run_init(const InitPlan& plan, const ChildEnd& parent) noexcept;
+[[noreturn]] void run_init(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept;
 
 }  // namespace lay::runner

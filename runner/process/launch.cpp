@@ -4,7 +4,6 @@
 #include <sched.h>
 
 #include <array>
-#include <future>
 #include <string>
 #include <utility>
 
@@ -121,16 +120,6 @@ UniqueFd open_network_of(const Container& joined) {
   return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
 }
 
-/// The slow half of the work on the host, beside the child's own: the cgroups wait for
-/// a grace period of the kernel.
-void attach(const LaunchedContainer& launched, BridgeAttachment* network) {
-  const pid_t pid = launched.process.pid();
-  if (network == nullptr) return launched.cgroup.attach(pid);
-  auto attached = std::async(std::launch::async, [&] { launched.cgroup.attach(pid); });
-  network->connect(pid);
-  attached.get();
-}
-
 }  // namespace
 
 LaunchedContainer launch(const ContainerStore& store, const Container& container) {
@@ -155,16 +144,16 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   plan.stdio = std::move(stdio.child);
 
   Handshake handshake = make_handshake();
-  auto process = ChildProcess::clone(flags);
+  auto process = ChildProcess::clone(flags, cgroup.birthplace());
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
-    run_init(plan, handshake.child);
+    run_init(plan, cgroup, handshake.child);
   }
   { const ChildEnd unused = std::move(handshake.child); }
   plan.stdio = {};
   LaunchedContainer launched{std::move(cgroup), std::move(network), std::move(stdio.parent),
                              std::move(*process)};
-  attach(launched, launched.network ? &*launched.network : nullptr);
+  if (launched.network) launched.network->connect(launched.process.pid());  // beside the child's own work
   if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);
   handshake.parent.let_go();
   handshake.parent.wait_for_exec();

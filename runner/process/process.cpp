@@ -85,12 +85,16 @@ ChildProcess::~ChildProcess() {
   wait_id(pidfd_, info);
 }
 
-std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags) {
+std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags, const UniqueFd* birthplace) {
   int pidfd = -1;
   ::clone_args args{};
   args.flags = flags | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
   args.exit_signal = SIGCHLD;
+  if (birthplace != nullptr) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<decltype(args.cgroup)>(birthplace->get());
+  }
   const long pid = ::syscall(SYS_clone3, &args, sizeof args);
   if (pid < 0) throw Error::from_errno("create the container's process");
   if (pid == 0) return std::nullopt;

@@ -33,8 +33,9 @@ class ChildProcess {
   ~ChildProcess();
 
   /// clone3(2) with `flags` (CLONE_NEW*): as fork(2), empty in the child. For processes with one thread only,
-  /// since the child goes on with a copy of all memory.
-  static std::optional<ChildProcess> clone(std::uint64_t flags);
+  /// since the child goes on with a copy of all memory. It is born in the cgroup `birthplace`, a folder of
+  /// v2's hierarchy, unless that is null.
+  static std::optional<ChildProcess> clone(std::uint64_t flags, const UniqueFd* birthplace);
 
   pid_t pid() const { return pid_; }
   const UniqueFd& pidfd() const { return pidfd_; }

@@ -10,6 +10,7 @@
 #include <future>
 #include <vector>
 
+#include "attach.h"
 #include "base/text.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/freezer.h"
@@ -17,6 +18,8 @@
 #include "cgroup/layout.h"
 #include "error_of.h"
 #include "in_child.h"
+#include "poll_until.h"
+#include "process/process.h"
 #include "rootfs_fixture.h"
 #include "skip.h"
 
@@ -108,8 +111,8 @@ TEST_CASE("processes are killed and their groups removed with the guard", "[runn
   Waiter second;
   {
     const CgroupGuard guard = CgroupGuard::create(id, {});
-    guard.attach(first.pid());
-    guard.attach(second.pid());
+    test::attach(id, first.pid());
+    test::attach(id, second.pid());
   }
   CHECK(find_groups(id).empty());
   CHECK(first.wait_signal() == SIGKILL);
@@ -120,10 +123,8 @@ TEST_CASE("another lay finds the groups, and its going leaves them", "[runner][c
   const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(id, {});
   Waiter waiter;
-  {
-    const CgroupGuard other = CgroupGuard::open(id);
-    other.attach(waiter.pid());
-  }
+  test::attach(id, waiter.pid());
+  { const CgroupGuard other = CgroupGuard::open(id); }
   CHECK_FALSE(find_groups(id).empty());
   CgroupGuard::open(id).kill_all();
   CHECK(waiter.wait_signal() == SIGKILL);
@@ -145,7 +146,7 @@ TEST_CASE("what a killed supervisor left is removed, with groups inside the grou
   // The guard of a child that ends without destructors.
   CHECK(in_child(0, [&] {
           static const CgroupGuard guard = CgroupGuard::create(id, {});
-          guard.attach(waiter.pid());
+          test::attach(id, waiter.pid());
           return std::string("made");
         }).text == "made");
   for (const CgroupGroup& group : find_groups(id)) sys::mkdir_at(group.dir, "inner", 0755);
@@ -161,8 +162,8 @@ TEST_CASE("without cgroup.kill processes are killed one by one, those in inner g
   const CgroupGuard guard = CgroupGuard::create(id, {});
   Waiter outer;
   Waiter inner;
-  guard.attach(outer.pid());
-  guard.attach(inner.pid());
+  test::attach(id, outer.pid());
+  test::attach(id, inner.pid());
   std::vector<CgroupGroup> groups = find_groups(id);
   std::erase_if(groups, [](const CgroupGroup& group) { return !group.hierarchy.has("freezer"); });
   if (!groups.empty()) {
@@ -186,7 +187,7 @@ TEST_CASE("a frozen process stands still until it is thawed, by each freezer tha
   const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(id, {});
   const Counter counter;
-  guard.attach(counter.pid());
+  test::attach(id, counter.pid());
   std::vector<CgroupGroup> groups = find_groups(id);
   std::erase_if(groups, [&](const CgroupGroup& group) { return group.hierarchy.version != version; });
   if (groups.empty()) SKIP_TEST("no cgroups of this version");
@@ -228,7 +229,7 @@ TEST_CASE("inside, a container sees its own groups, read-only, and not the host'
   const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(id, {});
   const ChildResult result = in_child(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET, [&] {
-    guard.attach(::getpid());
+    test::attach(id, ::getpid());
     if (::unshare(CLONE_NEWCGROUP) < 0) throw Error::from_errno("unshare");
     enter_rootfs(fixture.spec, fixture.plan);
     mount_cgroups(fixture.spec);
@@ -249,4 +250,20 @@ TEST_CASE("inside, a container sees its own groups, read-only, and not the host'
   });
   CHECK(result.error == "");
   CHECK(result.text == "sealed");
+}
+
+TEST_CASE("a child is born in its group of v2, and moves itself into those of v1", "[runner][cgroup]") {
+  const std::string id = new_id();
+  const CgroupGuard guard = CgroupGuard::create(id, {});
+  const auto process = ChildProcess::clone(0, guard.birthplace());
+  if (!process) {
+    guard.enter();
+    ::pause();
+    ::_exit(0);
+  }
+  const std::string entry = std::to_string(process->pid()) + "\n";
+  for (const CgroupGroup& group : find_groups(id)) {
+    INFO(group.hierarchy.name);
+    CHECK(test::poll_until([&] { return test::text_of(group.dir, "cgroup.procs") == entry; }));
+  }
 }

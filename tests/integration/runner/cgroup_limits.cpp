@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include "attach.h"
 #include "base/text.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/device_filter.h"
@@ -61,7 +62,7 @@ TEST_CASE("a process that takes more memory than its limit is killed, and counte
   const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(id, {.memory_limit = 32 << 20, .memory_swap = 32 << 20});
   const ChildResult result = in_child(0, [&] {
-    guard.attach(::getpid());
+    test::attach(id, ::getpid());
     constexpr std::size_t kSize = 128 << 20;
     void* memory =
         ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -79,7 +80,7 @@ TEST_CASE("a process cannot fork beyond its limit", "[runner][cgroup]") {
   const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(id, {.pids_limit = 5});
   const ChildResult result = in_child(CLONE_NEWPID, [&] {
-    guard.attach(0);  // the writer itself, whatever its number is here
+    test::attach(id, 0);  // the writer itself, whatever its number is here
     int forked = 0;
     for (int attempt = 0; attempt < 20; ++attempt) {
       const pid_t pid = ::fork();
@@ -101,7 +102,7 @@ TEST_CASE("a process that computes is slowed down to its share", "[runner][cgrou
   const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(id, {.cpu_quota = 10'000, .cpu_period = 100'000});
   const ChildResult result = in_child(0, [&] {
-    guard.attach(::getpid());
+    test::attach(id, ::getpid());
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
     while (std::chrono::steady_clock::now() < end) {
     }
@@ -131,11 +132,12 @@ TEST_CASE("devices outside the rules cannot be opened, even when their node can 
   const test::TempFolder folder;
   sys::mknod_at(folder.fd(), "null", S_IFCHR | 0666, ::makedev(1, 3));
   sys::mknod_at(folder.fd(), "zero", S_IFCHR | 0666, ::makedev(1, 5));
+  const std::string id = new_id();
   const CgroupGuard guard = CgroupGuard::create(
-      new_id(),
+      id,
       {.devices = {{.allow = false}, {.allow = true, .type = "c", .major = 1, .minor = 3, .access = "rw"}}});
   const ChildResult result = in_child(0, [&] {
-    guard.attach(::getpid());
+    test::attach(id, ::getpid());
     std::string text;
     for (const char* name : {"null", "zero"}) {
       const int fd = ::openat(folder.fd().get(), name, O_RDONLY | O_CLOEXEC);
@@ -165,7 +167,7 @@ TEST_CASE("K10: in cgroup v2 a program holds processes to the device rules", "[r
                         {.allow = true, .type = "b", .major = 7, .access = "m"}});
   const test::TempFolder folder;
   const ChildResult result = in_child(0, [&] {
-    guard.attach(::getpid());
+    test::attach(id, ::getpid());
     const auto opens = [](const char* path, int flags) { return ::open(path, flags) >= 0 ? "+" : "-"; };
     const auto makes = [&](const char* name, mode_t type, unsigned major) {
       const std::string path = folder.path() + "/" + name;
