@@ -58,10 +58,13 @@ void check_hostname(const std::string& name) {
       .with_hint("up to 63 letters, digits, '-' and '.'");
 }
 
-void plan_network(const RunOptions& options, runner::ContainerConfig& config) {
+void plan_network(const layerstore::RunDefaults& image, const RunOptions& options,
+                  runner::ContainerConfig& config) {
   config.network = runner::parse_network(options.network);
-  for (const std::string& port : options.ports)
-    config.network.ports.push_back(runner::parse_port_mapping(port));
+  for (const std::string& text : options.ports)
+    for (runner::PortMapping& port : runner::parse_port_mappings(text))
+      config.network.ports.push_back(std::move(port));
+  options.network_flags.apply(config.network, image.exposed_ports);
   if (!config.network.ports.empty() && config.network.mode != runner::NetworkMode::bridge)
     throw Error::make(Errc::invalid, "-p needs the bridge network, and --network is '{}'",
                       printable(options.network));
@@ -116,7 +119,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
 
   runner::Spec& spec = config.spec;
   spec = runner::default_spec();
-  plan_network(options, config);
+  plan_network(image.run, options, config);
   spec.hostname = config.network.mode == runner::NetworkMode::host ? host_name() : config.id.substr(0, 12);
   if (!options.hostname.empty()) spec.hostname = options.hostname;
   check_hostname(spec.hostname);

@@ -6,6 +6,7 @@
 
 #include "isolation_flags.h"
 #include "layerstore/image_config.h"
+#include "network_flags.h"
 #include "resource_flags.h"
 #include "runner/container.h"
 
@@ -24,6 +25,7 @@ struct RunOptions {
   std::optional<std::string> user;
   std::string hostname;
   std::string network = "bridge";
+  NetworkFlags network_flags;
   ResourceFlags resources;
   std::optional<std::string> stop_signal;
   std::optional<unsigned> stop_timeout;

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -105,6 +106,22 @@ std::string exposed_port(const std::string& text) {
   return fmt::format("{}/{}", *port, protocol);
 }
 
+/// "8000-8010/udp" as one port each.
+std::vector<std::string> exposed_ports(const std::string& text) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string::npos) return {exposed_port(text)};
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto first = parse_number(text.substr(0, dash));
+  const auto last = slash > dash ? parse_number(text.substr(dash + 1, slash - dash - 1)) : std::nullopt;
+  if (!first || !last || *first > *last || *last > 65535)
+    throw Error::make(Errc::invalid, "--expose '{}' is no range of ports", printable(text))
+        .with_hint("--expose 8000-8010 or --expose 8000-8010/udp");
+  std::vector<std::string> ports;
+  for (std::uint64_t port = *first; port <= *last; ++port)
+    ports.push_back(exposed_port(std::to_string(port) + text.substr(slash)));
+  return ports;
+}
+
 }  // namespace
 
 layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
@@ -120,7 +137,8 @@ layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
     base.working_dir = *workdir;
   }
   if (user) base.user = *user;
-  for (const std::string& port : expose) base.exposed_ports.insert(exposed_port(port));
+  for (const std::string& text : expose)
+    for (std::string& port : exposed_ports(text)) base.exposed_ports.insert(std::move(port));
   for (const std::string& volume : volumes) base.volumes.insert(volume);
   for (const std::string& label : labels)
     base.labels.insert_or_assign(parse_label(label).first, parse_label(label).second);

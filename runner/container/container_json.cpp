@@ -22,13 +22,22 @@ std::string mode_text(const NetworkConfig& network) {
   return {};
 }
 
+Json to_json(const std::vector<PortMapping>& ports) {
+  Json json = Json::array();
+  for (const PortMapping& port : ports) {
+    json.push_back({{"hostIp", port.host_ip},
+                    {"hostPort", port.host_port},
+                    {"containerPort", port.container_port},
+                    {"protocol", port.protocol == Protocol::tcp ? "tcp" : "udp"}});
+    if (port.host_port_last != 0) json.back()["hostPortLast"] = port.host_port_last;
+  }
+  return json;
+}
+
 Json to_json(const NetworkConfig& network) {
-  Json json{{"mode", mode_text(network)}, {"ports", Json::array()}};
-  for (const PortMapping& port : network.ports)
-    json["ports"].push_back({{"hostIp", port.host_ip},
-                             {"hostPort", port.host_port},
-                             {"containerPort", port.container_port},
-                             {"protocol", port.protocol == Protocol::tcp ? "tcp" : "udp"}});
+  Json json{{"mode", mode_text(network)}, {"ports", to_json(network.ports)}};
+  if (!network.mac_address.empty()) json["macAddress"] = network.mac_address;
+  if (!network.resolver.is_default()) json["resolver"] = to_json(network.resolver);
   return json;
 }
 
@@ -38,15 +47,25 @@ std::uint16_t parse_port(const Json& json, const char* key) {
   return static_cast<std::uint16_t>(port);
 }
 
+std::vector<PortMapping> parse_ports(const Json& json) {
+  std::vector<PortMapping> ports;
+  for (const Json& port : json_array(json, "ports"))
+    ports.push_back({.host_ip = json_string(port, "hostIp"),
+                     .host_port = parse_port(port, "hostPort"),
+                     .container_port = parse_port(port, "containerPort"),
+                     .protocol = json_string(port, "protocol") == "udp" ? Protocol::udp : Protocol::tcp,
+                     .host_port_last = json_find(port, "hostPortLast") == nullptr
+                                           ? std::uint16_t{}
+                                           : parse_port(port, "hostPortLast")});
+  return ports;
+}
+
 NetworkConfig parse_network_config(const Json* json) {
   if (json == nullptr) throw Error(Errc::invalid, "'network' is missing");
   NetworkConfig network = parse_network(json_string(*json, "mode"));
-  for (const Json& port : json_array(*json, "ports"))
-    network.ports.push_back(
-        {.host_ip = json_string(port, "hostIp"),
-         .host_port = parse_port(port, "hostPort"),
-         .container_port = parse_port(port, "containerPort"),
-         .protocol = json_string(port, "protocol") == "udp" ? Protocol::udp : Protocol::tcp});
+  network.ports = parse_ports(*json);
+  network.mac_address = json_string_or(*json, "macAddress", {});
+  network.resolver = parse_resolver(json_find(*json, "resolver"));
   return network;
 }
 
@@ -137,6 +156,7 @@ Json to_json(const ContainerState& state) {
             {"gateway", state.gateway},
             {"macAddress", state.mac_address},
             {"error", state.error}};
+  if (!state.ports.empty()) json["ports"] = to_json(state.ports);
   if (state.started) json["started"] = format_time(*state.started);
   if (state.finished) json["finished"] = format_time(*state.finished);
   return json;
@@ -154,6 +174,7 @@ ContainerState parse_container_state(const Json& json) {
           .address = json_string_or(json, "address", {}),
           .gateway = json_string_or(json, "gateway", {}),
           .mac_address = json_string_or(json, "macAddress", {}),
+          .ports = json_find(json, "ports") == nullptr ? std::vector<PortMapping>{} : parse_ports(json),
           .error = json_string_or(json, "error", {})};
 }
 

@@ -77,6 +77,12 @@ class Run {
     return state_.exit_code;
   }
 
+  /// What the user should know of how it was started.
+  const std::vector<std::string>& notes() const {
+    static const std::vector<std::string> none;
+    return launched_ && launched_->network ? launched_->network->attachment().notes : none;
+  }
+
   /// What went wrong when the end was written down.
   const std::optional<Error>& trouble() const { return trouble_; }
 
@@ -103,6 +109,7 @@ class Run {
       state_.address = attachment.address;
       state_.gateway = attachment.gateway;
       state_.mac_address = attachment.mac_address;
+      state_.ports = attachment.ports;
     }
     container_.save_state(state_);
   }
@@ -113,6 +120,7 @@ class Run {
     state_.pid = 0;
     state_.finished = std::chrono::system_clock::now();
     state_.address.clear();
+    state_.ports.clear();
     keep([&] { write_exit_code(lock_, state_.exit_code); });
     keep([&] {
       if (container_.config().auto_remove)
@@ -159,6 +167,7 @@ class Run {
       after_end();
       ::_exit(1);
     }
+    for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
     run->finish();
     after_end();
@@ -171,21 +180,24 @@ class Run {
 }  // namespace
 
 int run_attached(const ContainerStore& store, const Container& container,
-                 const std::function<void(const Error& error)>& on_trouble) {
+                 const std::function<void(const Error& error)>& on_trouble,
+                 const std::function<void(const std::string& note)>& on_note) {
   Run run(store, container, Joined::yes);
   run.start();
+  for (const std::string& note : run.notes()) on_note(note);
   const int exit_code = run.finish();
   if (run.trouble()) on_trouble(*run.trouble());
   return exit_code;
 }
 
 void run_detached(const ContainerStore& store, const Container& container,
-                  const std::function<void()>& after_end) {
+                  const std::function<void()>& after_end,
+                  const std::function<void(const std::string& note)>& on_note) {
   Handshake handshake = make_handshake();
   if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
   { const ChildEnd unused = std::move(handshake.child); }
   container.leave_lock_to_other();
-  handshake.parent.wait_for_exec();
+  for (const std::string& note : handshake.parent.wait_for_exec()) on_note(note);
 }
 
 }  // namespace lay::runner

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "runner/network.h"
 
 namespace lay::runner {
 
@@ -28,6 +33,27 @@ MacAddress mac_address(Ipv4 address) {
 std::string to_string(const MacAddress& mac) {
   return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3], mac[4],
                      mac[5]);
+}
+
+std::optional<MacAddress> parse_mac(std::string_view text) {
+  constexpr std::size_t kStep = 3;  // two digits and what stands between
+  MacAddress mac{};
+  if (text.size() != mac.size() * kStep - 1) return std::nullopt;
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    const char* digits = text.data() + i * kStep;
+    const auto [end, error] = std::from_chars(digits, digits + 2, mac[i], 16);
+    if (error != std::errc{} || end != digits + 2) return std::nullopt;
+    if (i > 0 && digits[-1] != ':' && digits[-1] != '-') return std::nullopt;
+  }
+  return mac;
+}
+
+std::string parse_mac_address(std::string_view text) {
+  const std::optional<MacAddress> mac = parse_mac(text);
+  constexpr std::uint8_t kGroup = 1;  // lowest bit of the first byte: many stations
+  if (mac && *mac != MacAddress{} && ((*mac)[0] & kGroup) == 0) return to_string(*mac);
+  throw Error::make(Errc::invalid, "'{}' is not the MAC address of one station", printable(text))
+      .with_hint("six pairs of hex digits, the first of them even: 02:42:ac:11:00:02");
 }
 
 std::uint64_t hash_of(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,8 @@ using MacAddress = std::array<std::uint8_t, 6>;
 /// own, and neighbours' caches stay right when an address is leased again.
 MacAddress mac_address(Ipv4 address);
 std::string to_string(const MacAddress& mac);
+/// Six pairs of hex digits between ':' or '-'; empty when it is not that.
+std::optional<MacAddress> parse_mac(std::string_view text);
 
 /// FNV-1a, 64 bits: spreads names, no protection against one who chooses them.
 std::uint64_t hash_of(std::string_view text);

@@ -72,6 +72,7 @@ struct BridgeAttachment::State {
   LeaseBook leases;
   NetworkNames names;
   std::vector<HeldPort> held_ports;
+  std::string wished_mac = {};  ///< --mac-address
   std::optional<Lease> lease = {};
   Bridge bridge = {};
   std::string veth = {};
@@ -79,6 +80,7 @@ struct BridgeAttachment::State {
   Attachment attachment = {};
 
   std::vector<PublishedPort> published_ports() const;
+  MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
   void take_lease(const std::string& container_id);
   void release();
 };
@@ -97,7 +99,7 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
   attachment.address = to_string(lease->address);
   attachment.prefix_length = bridge.subnet.prefix_length;
   attachment.gateway = to_string(bridge.subnet.gateway());
-  attachment.mac_address = to_string(mac_address(lease->address));
+  attachment.mac_address = to_string(mac());
   attachment.notes = bridge.notes;
 }
 
@@ -142,7 +144,8 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   BridgeAttachment result(std::make_unique<State>(State{.run = run,
                                                         .leases = LeaseBook::open(run),
                                                         .names = network_names(run),
-                                                        .held_ports = std::move(ports)}));
+                                                        .held_ports = std::move(ports),
+                                                        .wished_mac = config.mac_address}));
   State& state = *result.state_;
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
   clear_dead_leases(state.names, state.leases);
@@ -157,7 +160,7 @@ void BridgeAttachment::connect(pid_t pid) {
   NetlinkSocket host = NetlinkSocket::open(NETLINK_ROUTE);
   const ConnectPlan plan{.links = plan_links({.host_name = state.veth,
                                               .peer_name = kContainerLink,
-                                              .peer_mac = mac_address(state.lease->address),
+                                              .peer_mac = state.mac(),
                                               .bridge = state.bridge.link,
                                               .netns = netns.get()}),
                          .address = state.lease->address,

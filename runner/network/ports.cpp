@@ -66,27 +66,43 @@ std::uint16_t bound_port(const UniqueFd& socket) {
   return ntohs(address.sin_port);
 }
 
-}  // namespace
-
-HeldPort hold_port(const PortMapping& port) {
+/// Empty when the port is taken.
+std::optional<HeldPort> try_hold(const PortMapping& port) {
   HeldPort held{port, open_socket(port.protocol)};
   if (!try_bind(held.socket, port)) {
     std::optional<UniqueFd> taken;
     if (port.protocol == Protocol::tcp) taken = bind_over_closed_connections(port);
-    if (!taken)
-      throw Error::make(Errc::busy, "port {} is already in use on {}", host_port_name(port), port.host_ip)
-          .with_hint("`lay ps` shows the ports of containers; stop what has it, or choose another with -p");
+    if (!taken) return std::nullopt;
     held.socket = std::move(*taken);
   }
   held.port.host_port = bound_port(held.socket);
   return held;
 }
 
+}  // namespace
+
+HeldPort hold_port(const PortMapping& port) {
+  if (port.host_port_last == 0) {
+    if (auto held = try_hold(port)) return std::move(*held);
+    throw Error::make(Errc::busy, "port {} is already in use on {}", host_port_name(port), port.host_ip)
+        .with_hint("`lay ps` shows the ports of containers; stop what has it, or choose another with -p");
+  }
+  PortMapping candidate = port;
+  candidate.host_port_last = 0;
+  for (unsigned number = port.host_port; number <= port.host_port_last; ++number) {
+    candidate.host_port = static_cast<std::uint16_t>(number);
+    if (auto held = try_hold(candidate)) return std::move(*held);
+  }
+  throw Error::make(Errc::busy, "all ports from {} to {} are already in use on {}", host_port_name(port),
+                    port.host_port_last, port.host_ip)
+      .with_hint("`lay ps` shows the ports of containers; give a wider range with -p");
+}
+
 std::vector<HeldPort> hold_ports(const std::vector<PortMapping>& ports) {
   std::vector<HeldPort> held;
   for (const PortMapping& port : ports) {
     for (const HeldPort& other : held)
-      if (port.host_port != 0 && other.port.host_port == port.host_port &&
+      if (port.host_port != 0 && port.host_port_last == 0 && other.port.host_port == port.host_port &&
           other.port.host_ip == port.host_ip && other.port.protocol == port.protocol)
         throw Error::make(Errc::invalid, "port {} is published twice on {}", host_port_name(port),
                           port.host_ip)
@@ -97,7 +113,7 @@ std::vector<HeldPort> hold_ports(const std::vector<PortMapping>& ports) {
 }
 
 std::string host_port_name(const PortMapping& port) {
-  return fmt::format("{}/{}", port.host_port, port.protocol == Protocol::tcp ? "tcp" : "udp");
+  return port_name(port.host_port, port.protocol);
 }
 
 }  // namespace lay::runner

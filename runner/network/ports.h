@@ -14,10 +14,10 @@ struct HeldPort {
   UniqueFd socket;
 };
 
-/// Binds the host's side of `port`; host port 0 takes a free one. Throws busy when somebody has it ("port
-/// 8080/tcp is already in use on 0.0.0.0"), invalid when the host has no such address. A TCP port where only
-/// closed connections linger (TIME_WAIT) counts as free, as it does for a server that sets SO_REUSEADDR;
-/// nobody can take it away by that option afterwards.
+/// Binds the host's side of `port`; host port 0 takes a free one, a range the first free one of it. Throws
+/// busy when somebody has it ("port 8080/tcp is already in use on 0.0.0.0"), invalid when the host has no
+/// such address. A TCP port where only closed connections linger (TIME_WAIT) counts as free, as it does for a
+/// server that sets SO_REUSEADDR; nobody can take it away by that option afterwards.
 HeldPort hold_port(const PortMapping& port);
 
 /// All of `ports` in order. Throws invalid when two of them are the same host port.

@@ -19,6 +19,7 @@ namespace {
 constexpr char kGo = 'g';
 constexpr char kConsole = 'c';
 constexpr char kError = 'e';
+constexpr char kNote = 'n';
 constexpr std::size_t kMaxMessage = 8 * 1024;
 
 struct Message {
@@ -126,6 +127,10 @@ void ChildEnd::send_error(const Error& error) const noexcept {
   }
 }
 
+void ChildEnd::send_note(const std::string& note) const {
+  send_message(socket_, (kNote + note).substr(0, kMaxMessage));
+}
+
 UniqueFd ParentEnd::receive_console() const {
   Message message = receive(socket_);
   check(message);
@@ -139,8 +144,12 @@ void ParentEnd::let_go() const {
     throw Error::from_errno("let the container's process go on");
 }
 
-void ParentEnd::wait_for_exec() const {
-  check(receive(socket_));
+std::vector<std::string> ParentEnd::wait_for_exec() const {
+  std::vector<std::string> notes;
+  Message message = receive(socket_);
+  for (; message.text.starts_with(kNote); message = receive(socket_)) notes.push_back(message.text.substr(1));
+  check(message);
+  return notes;
 }
 
 Handshake make_handshake() {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
@@ -24,6 +26,8 @@ class ChildEnd {
   void check_parent() const;
   /// Everything of `error` but its place in the code. Never throws: there is nobody left to catch.
   void send_error(const Error& error) const noexcept;
+  /// A remark for the user that does not keep the container from starting; after it comes exec or an error.
+  void send_note(const std::string& note) const;
 
  private:
   UniqueFd socket_;
@@ -37,8 +41,8 @@ class ParentEnd {
   /// Waits for the child's console; throws the child's error.
   UniqueFd receive_console() const;
   void let_go() const;
-  /// Returns when the child has executed its command; throws the child's error.
-  void wait_for_exec() const;
+  /// Returns the child's notes when it has executed its command; throws the child's error.
+  std::vector<std::string> wait_for_exec() const;
 
  private:
   UniqueFd socket_;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sched.h>
 
-#include <array>
 #include <string>
 #include <utility>
 
@@ -20,8 +19,6 @@ namespace lay::runner {
 
 namespace {
 
-/// Bound over the image's own; made anew at every start, since the address may be another one.
-constexpr std::array<const char*, 3> kEtcFiles{"hosts", "hostname", "resolv.conf"};
 constexpr std::size_t kMaxEtcFile = 1024 * 1024;
 
 void write_file(const UniqueFd& dir, const std::string& name, std::string_view text) {
@@ -35,7 +32,33 @@ std::string read_file(const UniqueFd& dir, const std::string& name) {
   return fd ? with_context("read " + name, [&] { return sys::read_all(*fd, kMaxEtcFile); }) : std::string();
 }
 
-void write_etc_files(const Container& container, const std::string& address, const Container* joined) {
+/// The host's resolv.conf, or where it only names systemd-resolved on a loopback that the container cannot
+/// reach, what that asks itself.
+std::string host_resolver(HostLoopback loopback) {
+  std::string text = read_file(sys::cwd(), "/etc/resolv.conf");
+  if (loopback == HostLoopback::out_of_reach && asks_systemd_resolved(text))
+    if (std::string asked = read_file(sys::cwd(), kSystemdResolvConf); !asked.empty()) return asked;
+  return text;
+}
+
+/// The entries with the address that kHostGateway stands for.
+std::vector<HostEntry> known_hosts(const NetworkConfig& network, const Attachment* attachment) {
+  std::vector<HostEntry> hosts = network.resolver.hosts;
+  for (HostEntry& entry : hosts) {
+    if (entry.address != kHostGateway) continue;
+    if (attachment != nullptr)
+      entry.address = attachment->gateway;
+    else if (network.mode == NetworkMode::host)
+      entry.address = "127.0.0.1";
+    else
+      throw Error::make(Errc::invalid, "host entry '{}': without a network there is no way to the host",
+                        entry.name)
+          .with_hint("--network bridge");
+  }
+  return hosts;
+}
+
+void write_etc_files(const Container& container, const Attachment* attachment, const Container* joined) {
   const ContainerConfig& config = container.config();
   const UniqueFd& dir = container.dir();
   write_file(dir, "hostname", config.spec.hostname + "\n");
@@ -43,20 +66,29 @@ void write_etc_files(const Container& container, const std::string& address, con
     for (const char* name : {"hosts", "resolv.conf"}) write_file(dir, name, read_file(joined->dir(), name));
     return;
   }
-  const std::string resolver = read_file(sys::cwd(), "/etc/resolv.conf");
-  write_file(dir, "hosts", hosts_text(config.spec.hostname, address));
-  write_file(dir, "resolv.conf",
-             config.network.mode == NetworkMode::host ? resolver : resolv_conf_text(resolver));
+  const ResolverConfig& resolver = config.network.resolver;
+  const HostLoopback loopback =
+      config.network.mode == NetworkMode::host ? HostLoopback::in_reach : HostLoopback::out_of_reach;
+  if (resolver.hosts_file == EtcFile::made)
+    write_file(dir, "hosts",
+               hosts_text(config.spec.hostname, attachment == nullptr ? "" : attachment->address,
+                          known_hosts(config.network, attachment)));
+  if (resolver.resolver_file == EtcFile::made)
+    write_file(dir, "resolv.conf", resolv_conf_text(host_resolver(loopback), resolver, loopback));
 }
 
-RootfsPlan plan_rootfs(const Container& container) {
+/// `resolver` is that of whoever wrote the files: the container whose network is joined, or itself.
+RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolver) {
   const ContainerConfig& config = container.config();
   RootfsPlan plan{.overlay = OverlayPlan{.lowers = config.lowers,
                                          .dir = container.path(),
                                          .is_volatile = container.is_ephemeral()}};
-  for (const char* name : kEtcFiles)
-    plan.files.push_back(
-        {.source = container.path() + "/" + name, .destination = std::string("/etc/") + name});
+  const auto bind = [&](const std::string& name) {
+    plan.files.push_back({.source = container.path() + "/" + name, .destination = "/etc/" + name});
+  };
+  if (resolver.hosts_file == EtcFile::made) bind("hosts");
+  bind("hostname");
+  if (resolver.resolver_file == EtcFile::made) bind("resolv.conf");
   return plan;
 }
 
@@ -126,7 +158,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   const ContainerConfig& config = container.config();
   const std::uint64_t flags = clone_flags(config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
-  InitPlan plan{.spec = final_spec(config), .rootfs = plan_rootfs(container), .network = config.network.mode};
+  InitPlan plan{.spec = final_spec(config), .network = config.network.mode};
 
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) {
@@ -136,8 +168,9 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   std::optional<BridgeAttachment> network;
   if (config.network.mode == NetworkMode::bridge)
     network.emplace(BridgeAttachment::reserve(store.run(), config.id, config.network));
-  write_etc_files(container, network ? network->attachment().address : std::string(),
-                  joined ? &*joined : nullptr);
+  const Container* names = joined ? &*joined : &container;  // whose /etc/hosts and /etc/resolv.conf it has
+  plan.rootfs = plan_rootfs(container, names->config().network.resolver);
+  write_etc_files(container, network ? &network->attachment() : nullptr, joined ? &*joined : nullptr);
   CgroupGuard cgroup = CgroupGuard::create(config.id, config.spec.linux_.resources);
   Stdio stdio;
   if (!config.spec.process.terminal) stdio = make_pipes(input);

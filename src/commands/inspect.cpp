@@ -8,6 +8,7 @@
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
+#include "port_listing.h"
 #include "registry/remote.h"
 #include "runner/lifecycle.h"
 
@@ -71,7 +72,7 @@ Json describe(const runner::Container& container) {
        {{"IPAddress", state.address},
         {"Gateway", state.gateway},
         {"MacAddress", state.mac_address},
-        {"Ports", ports_json(config.network.ports)}}},
+        {"Ports", ports_json(published_ports(container, state))}}},
       {"Mounts", spec.value("mounts", Json::array())},
       {"Upper", container.path() + "/upper"},
       {"Spec", spec},

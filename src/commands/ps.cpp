@@ -6,6 +6,7 @@
 #include "command.h"
 #include "options.h"
 #include "output/listing.h"
+#include "port_listing.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -34,12 +35,6 @@ std::string describe_status(const runner::ContainerState& state) {
   return "";
 }
 
-std::string describe_ports(const std::vector<runner::PortMapping>& ports) {
-  std::vector<std::string> parts;
-  for (const runner::PortMapping& port : ports) parts.push_back(runner::to_string(port));
-  return join(parts, ", ");
-}
-
 Json row_of(const runner::Container& container, const runner::ContainerState& state, bool whole) {
   const runner::ContainerConfig& config = container.config();
   const std::string command = join(config.spec.process.args, " ");
@@ -55,7 +50,7 @@ Json row_of(const runner::Container& container, const runner::ContainerState& st
       {"State", name},
       {"Status", describe_status(state) + (name == "paused" ? " (Paused)" : "")},
       {"ExitCode", state.exit_code},
-      {"Ports", describe_ports(config.network.ports)},
+      {"Ports", describe_ports(published_ports(container, state))},
       {"Names", config.name},
       {"Labels", config.labels},
       {"Pid", state.pid},

@@ -35,6 +35,7 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   add_list(parser, "-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
   add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
            "[IP:][HOST:]PORT[/udp]");
+  options.network_flags.add_to(parser);
   parser.add_option("--network,--net", options.network, "bridge (default), none, host, container:NAME")
       ->type_name("MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
@@ -153,8 +154,9 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
 
 int run_container(const runner::ContainerStore& containers, const Prepared& prepared, bool detached) {
   const runner::Container& container = prepared.container;
-  if (!detached) return runner::run_attached(containers, container, print_trouble);
-  runner::run_detached(containers, container, [&] { prepared.layers->release(); });
+  if (!detached) return runner::run_attached(containers, container, print_trouble, print_note);
+  runner::run_detached(
+      containers, container, [&] { prepared.layers->release(); }, print_note);
   prepared.layers->leave_to_other();
   fmt::print("{}\n", container.config().id);
   return 0;

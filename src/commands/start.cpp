@@ -27,14 +27,15 @@ int start_attached(const Context& context, const runner::ContainerStore& contain
                    const std::string& name) {
   runner::Container container = containers.find(name);
   const auto layers = prepare(context, container);
-  return runner::run_attached(containers, container, print_trouble);
+  return runner::run_attached(containers, container, print_trouble, print_note);
 }
 
 void start_detached(const Context& context, const runner::ContainerStore& containers,
                     const std::string& name) {
   runner::Container container = containers.find(name);
   const auto layers = prepare(context, container);
-  runner::run_detached(containers, container, [&] { layers->release(); });
+  runner::run_detached(
+      containers, container, [&] { layers->release(); }, print_note);
   layers->leave_to_other();
 }
 

@@ -219,7 +219,8 @@ struct NetworkContainer {
   NetworkContainer(const std::string& run, const std::string& id,
                    const std::vector<std::string>& ports = {}) {
     runner::NetworkConfig config;
-    for (const std::string& port : ports) config.ports.push_back(runner::parse_port_mapping(port));
+    for (const std::string& text : ports)
+      for (const runner::PortMapping& port : runner::parse_port_mappings(text)) config.ports.push_back(port);
     attachment.emplace(runner::BridgeAttachment::reserve(run, id, config));
     attachment->connect(process.pid());
   }

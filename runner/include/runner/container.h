@@ -50,7 +50,8 @@ struct ContainerState {
   std::string address;      ///< on lay's bridge, such as "10.99.0.2"; empty without one
   std::string gateway;
   std::string mac_address;
-  std::string error;  ///< why it could not be started
+  std::vector<PortMapping> ports;  ///< published while it runs, with the host ports really taken
+  std::string error;               ///< why it could not be started
 };
 
 /// A container's folder: containers/<id>/ with config.json container.json state.json lock log, upper/ work/

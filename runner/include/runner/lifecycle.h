@@ -18,16 +18,19 @@ namespace lay::runner {
 /// Throws no_command (127) and not_invocable (126) when the command cannot be executed; after any failure
 /// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove.
 /// What goes wrong after the command has ended, such as a full disk when the end is written down, does not
-/// change its exit code: `on_trouble` is told.
+/// change its exit code: `on_trouble` is told. `on_note` gets one-line remarks on the start, such as a
+/// setting of the machine that was changed for it.
 int run_attached(
     const ContainerStore& store, const Container& container,
-    const std::function<void(const Error& error)>& on_trouble = [](const Error&) {});
+    const std::function<void(const Error& error)>& on_trouble = [](const Error&) {},
+    const std::function<void(const std::string& note)>& on_note = [](const std::string&) {});
 
 /// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns
 /// when the command has been executed; throws what the start threw. The supervisor has this process's
 /// descriptors, and calls `after_end` last, also when the start failed.
 void run_detached(
-    const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {});
+    const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
+    const std::function<void(const std::string& note)>& on_note = [](const std::string&) {});
 
 struct ExecRequest {
   std::vector<std::string> args;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "runner/resolver.h"
 
 namespace lay::runner {
 
@@ -21,12 +22,19 @@ struct PortMapping {
   std::uint16_t host_port = 0;  ///< 0: a free one is chosen at start
   std::uint16_t container_port = 0;
   Protocol protocol = Protocol::tcp;
+  std::uint16_t host_port_last = 0;  ///< not 0: a free one from host_port to this is chosen at start
 
   bool operator==(const PortMapping&) const = default;
 };
 
-/// Throws invalid with a hint ("8080:80", "127.0.0.1:53:53/udp"). IPv6 host addresses are unsupported.
-PortMapping parse_port_mapping(std::string_view text);
+/// One mapping for each port of the container: "8080:80", "127.0.0.1:53:53/udp", "8000-8010:80-90"; a range
+/// of host ports for one of the container is one mapping. Throws invalid with a hint; IPv6 host addresses are
+/// unsupported.
+std::vector<PortMapping> parse_port_mappings(std::string_view text);
+/// "80", "8000-8010/udp", as images and --expose name ports: each to be published on a free host port.
+std::vector<PortMapping> parse_exposed_ports(std::string_view text);
+/// "80/tcp".
+std::string port_name(std::uint16_t port, Protocol protocol);
 /// "0.0.0.0:8080->80/tcp".
 std::string to_string(const PortMapping& port);
 
@@ -34,7 +42,12 @@ struct NetworkConfig {
   NetworkMode mode = NetworkMode::bridge;
   std::string container;  ///< id of the container whose namespace is joined; mode container only
   std::vector<PortMapping> ports;
+  std::string mac_address;  ///< of the container's link; empty: one that is made of its address
+  ResolverConfig resolver;
 };
+
+/// "01:23:45:67:89:ab" in lower case; throws invalid when it is not the address of one station.
+std::string parse_mac_address(std::string_view text);
 
 /// "bridge", "none", "host", "container:NAME"; throws invalid. `container` is then the NAME as written.
 NetworkConfig parse_network(std::string_view text);

@@ -210,7 +210,9 @@ TEST_CASE("what attaching costs", "[.][measure]") {
     std::array<std::vector<double>, 3> times;
     for (int i = 0; i < 21; ++i) {
       runner::NetworkConfig config;
-      for (const std::string& port : ports) config.ports.push_back(runner::parse_port_mapping(port));
+      for (const std::string& text : ports)
+        for (const runner::PortMapping& port : runner::parse_port_mappings(text))
+          config.ports.push_back(port);
       NetworkProcess process;
       std::array<Clock::time_point, 5> marks;
       marks[0] = Clock::now();

@@ -1,0 +1,89 @@
+#include "network_flags.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "options.h"
+
+namespace lay::cli {
+
+namespace {
+
+/// What -P may publish: each port holds a socket as long as the container lives, and an image says how many.
+constexpr std::size_t kMaxPublished = 1000;
+
+/// Every exposed port that no -p names already, on a free port of the host.
+void publish_exposed(runner::NetworkConfig& network, const std::vector<std::string>& exposed) {
+  if (network.mode != runner::NetworkMode::bridge)
+    throw Error(Errc::invalid, "-P needs the bridge network").with_hint("--network bridge");
+  const std::vector<runner::PortMapping> named = network.ports;
+  for (const std::string& text : exposed)
+    for (runner::PortMapping& port : runner::parse_exposed_ports(text)) {
+      const auto is_same = [&](const runner::PortMapping& other) {
+        return other.container_port == port.container_port && other.protocol == port.protocol;
+      };
+      if (std::any_of(named.begin(), named.end(), is_same)) continue;
+      network.ports.push_back(std::move(port));
+    }
+  if (network.ports.size() > kMaxPublished)
+    throw Error::make(Errc::unsupported, "-P would publish {} ports, and {} is the most",
+                      network.ports.size(), kMaxPublished)
+        .with_hint("publish with -p what is needed");
+}
+
+}  // namespace
+
+void NetworkFlags::add_to(CLI::App& parser) {
+  parser.add_flag("-P,--publish-all", publish_all, "publish what the image exposes on free ports");
+  add_list(parser, "--expose", expose, "port for -P to publish too", "PORT[/PROTO]");
+  add_list(parser, "--dns", dns, "name server instead of the host's; none: the image's resolv.conf",
+           "ADDRESS");
+  add_list(parser, "--dns-search", dns_searches, "search domain instead of the host's; '.': none", "DOMAIN");
+  add_list(parser, "--dns-option,--dns-opt", dns_options, "resolver option instead of the host's", "OPTION");
+  add_list(parser, "--add-host", hosts, "line of /etc/hosts; host-gateway is the host", "NAME:ADDRESS");
+  parser.add_flag("--no-hosts", no_hosts, "the image's own /etc/hosts");
+  parser.add_option("--mac-address", mac_address, "of its link")->type_name("MAC");
+}
+
+void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::string>& exposed) const {
+  const bool names_are_given =
+      !dns.empty() || !dns_searches.empty() || !dns_options.empty() || !hosts.empty() || no_hosts;
+  if (names_are_given && network.mode == runner::NetworkMode::container)
+    throw Error(Errc::invalid, "--dns, --add-host and --no-hosts mean nothing with a joined network")
+        .with_hint("give them to the container whose network is joined: both have the same names");
+  if (!mac_address.empty()) {
+    if (network.mode != runner::NetworkMode::bridge)
+      throw Error(Errc::invalid, "--mac-address needs a network with a link of its own")
+          .with_hint("--network bridge");
+    network.mac_address = runner::parse_mac_address(mac_address);
+  }
+  std::vector<std::string> all(exposed.begin(), exposed.end());
+  for (const std::string& text : expose) {
+    static_cast<void>(runner::parse_exposed_ports(text));
+    all.push_back(text);
+  }
+  if (publish_all) publish_exposed(network, all);
+
+  runner::ResolverConfig& resolver = network.resolver;
+  if (dns == std::vector<std::string>{"none"}) {
+    if (!dns_searches.empty() || !dns_options.empty())
+      throw Error(Errc::invalid, "--dns none keeps the image's resolv.conf: nothing can be put into it")
+          .with_hint("leave --dns-search and --dns-option out");
+    resolver.resolver_file = runner::EtcFile::images_own;
+  } else {
+    for (const std::string& server : dns) runner::check_name_server(server);
+    resolver.servers = dns;
+  }
+  for (const std::string& domain : dns_searches) runner::check_search_domain(domain);
+  for (const std::string& option : dns_options) runner::check_resolver_option(option);
+  resolver.searches = dns_searches;
+  resolver.options = dns_options;
+  for (const std::string& host : hosts) resolver.hosts.push_back(runner::parse_host_entry(host));
+  if (no_hosts && !hosts.empty())
+    throw Error(Errc::invalid, "--no-hosts keeps the image's /etc/hosts: --add-host cannot add to it")
+        .with_hint("leave one of the two out");
+  if (no_hosts) resolver.hosts_file = runner::EtcFile::images_own;
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runner/network.h"
+
+namespace lay::cli {
+
+/// -P, --dns, --add-host … of run: what there is to say about a container's network beside which one it is.
+struct NetworkFlags {
+  std::vector<std::string> expose;
+  std::vector<std::string> dns;
+  std::vector<std::string> dns_searches;
+  std::vector<std::string> dns_options;
+  std::vector<std::string> hosts;
+  std::string mac_address;
+  bool publish_all = false;
+  bool no_hosts = false;
+
+  void add_to(CLI::App& parser);
+  /// Puts the flags over `network`, whose mode and ports are settled; `exposed` is what the image exposes.
+  /// Throws invalid for what is not understood, or means nothing in that mode.
+  void apply(runner::NetworkConfig& network, const std::set<std::string>& exposed) const;
+};
+
+}  // namespace lay::cli
