@@ -97,16 +97,6 @@ std::vector<std::string> enable_forwarding() {
       "reboot"};
 }
 
-std::vector<std::string> notes_on_foreign_chains(NetlinkSocket& netfilter, const NetworkNames& names) {
-  std::vector<std::string> notes;
-  for (const std::string& chain : dropping_forward_chains(netfilter, names.table))
-    notes.push_back(fmt::format(
-        "nftables chain '{0}' drops what it does not know, containers may reach this machine only; allow "
-        "them: nft insert rule {0} iifname {1} accept; nft insert rule {0} oifname {1} accept",
-        chain, names.bridge));
-  return notes;
-}
-
 }  // namespace
 
 Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases) {
@@ -120,7 +110,7 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases) {
     if (link) remove_link(route, names.bridge);
     bridge = create_bridge(route, names.bridge, last);
     if (bridge.subnet != last) leases.save_subnet(bridge.subnet);
-    bridge.notes = notes_on_foreign_chains(netfilter, names);
+    bridge.is_new = true;
   } else {
     bridge = {.link = *link, .subnet = *last};
   }

@@ -13,6 +13,7 @@ namespace lay::runner {
 struct Bridge {
   Link link;
   Subnet subnet;
+  bool is_new = false;  ///< made just now
   /// One-line remarks for the user, when something on the host was changed or stands in the way.
   std::vector<std::string> notes;
 };

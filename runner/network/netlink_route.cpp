@@ -89,9 +89,14 @@ std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket) {
 
 unsigned uplink_mtu(NetlinkSocket& socket) {
   std::optional<std::uint32_t> uplink;
+  std::uint32_t best_metric = 0;
   for_each_route(socket, [&](const nlmsghdr& message, const rtmsg& route) {
-    if (route.rtm_dst_len == 0 && route.rtm_type == RTN_UNICAST && !uplink)
-      uplink = attribute_u32(message, sizeof route, RTA_OIF);
+    if (route.rtm_dst_len != 0 || route.rtm_type != RTN_UNICAST || route.rtm_table != RT_TABLE_MAIN) return;
+    const std::uint32_t metric = attribute_u32(message, sizeof route, RTA_PRIORITY).value_or(0);
+    const auto link = attribute_u32(message, sizeof route, RTA_OIF);
+    if (!link || (uplink && metric >= best_metric)) return;
+    uplink = link;
+    best_metric = metric;
   });
   if (!uplink) return kDefaultMtu;
   NetlinkMessage question("look up the uplink", RTM_GETLINK, 0);

@@ -26,7 +26,7 @@ struct UsedSubnet {
 };
 std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket);
 
-/// MTU of the link that the default route leaves by; 1500 without a default route.
+/// MTU of the link that the default route with the lowest metric leaves by; 1500 without a default route.
 unsigned uplink_mtu(NetlinkSocket& socket);
 
 /// A bridge, down, that forwards from the first moment: no spanning tree, no forward delay. Its MAC address

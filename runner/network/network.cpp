@@ -11,6 +11,7 @@
 #include "network/bridge.h"
 #include "network/bridge_linger.h"
 #include "network/conntrack.h"
+#include "network/foreign_chains.h"
 #include "network/host_sysctl.h"
 #include "network/leases.h"
 #include "network/names.h"
@@ -82,6 +83,7 @@ struct BridgeAttachment::State {
   std::vector<PublishedPort> published_ports() const;
   MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
   void take_lease(const std::string& container_id);
+  void look_at_foreign_chains();
   void release();
 };
 
@@ -101,6 +103,11 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
   attachment.gateway = to_string(bridge.subnet.gateway());
   attachment.mac_address = to_string(mac());
   attachment.notes = bridge.notes;
+}
+
+void BridgeAttachment::State::look_at_foreign_chains() {
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  for (std::string& note : notes_on_foreign_chains(netfilter, names)) bridge.notes.push_back(std::move(note));
 }
 
 void BridgeAttachment::State::release() {
@@ -150,6 +157,7 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
   clear_dead_leases(state.names, state.leases);
   state.bridge = ensure_bridge(state.names, state.leases);
+  if (state.bridge.is_new || !config.ports.empty()) state.look_at_foreign_chains();
   state.take_lease(container_id);
   return result;
 }

@@ -211,26 +211,4 @@ void withdraw_ports(NetlinkSocket& socket, const std::string& table, std::span<c
   }
 }
 
-std::vector<std::string> dropping_forward_chains(NetlinkSocket& socket, const std::string& own_table) {
-  std::vector<std::string> found;
-  NetlinkMessage question("list the nftables chains", 0, 0);
-  nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(question.header()), NFT_MSG_GETCHAIN, NFPROTO_UNSPEC,
-                        NLM_F_DUMP, 0);
-  socket.query(question, [&](const nlmsghdr& message) {
-    const auto chain = own(nftnl_chain_alloc(), nftnl_chain_free);
-    if (nftnl_chain_nlmsg_parse(&message, chain.get()) < 0 ||
-        !nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM))
-      return;
-    const std::uint32_t family = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_FAMILY);
-    const std::string table = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE);
-    if ((family != NFPROTO_IPV4 && family != NFPROTO_INET) || table == own_table ||
-        nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
-        nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) != NF_DROP)
-      return;
-    found.push_back(fmt::format("{} {} {}", family == NFPROTO_IPV4 ? "ip" : "inet", table,
-                                nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)));
-  });
-  return found;
-}
-
 }  // namespace lay::runner

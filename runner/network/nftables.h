@@ -31,8 +31,4 @@ void publish_ports(NetlinkSocket& socket, const std::string& table, std::span<co
 /// grace period (about 16 ms).
 void withdraw_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports);
 
-/// Chains of other tables that see forwarded IPv4 packets and drop what they do not know, as "ip filter
-/// FORWARD": no rule of ours can overrule them.
-std::vector<std::string> dropping_forward_chains(NetlinkSocket& socket, const std::string& own_table);
-
 }  // namespace lay::runner

@@ -147,3 +147,14 @@ says() { [[ $(timeout 3 bash -c "exec 3<>/dev/tcp/${3-127.0.0.1}/$1; cat <&3" 2>
     echo 0 >/proc/sys/net/ipv4/ip_forward
     has "$("$LAY" run -d small sleep 60 2>&1)" "turned on net.ipv4.ip_forward"'
 }
+
+@test "N09: another tool's chain that drops forwarded packets is named in one line, and left alone" {
+  on_host '
+    nft "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }"
+    before=$(nft list table ip filter)
+    run=$("$LAY" run --rm small true 2>&1)
+    [ "$(wc -l <<<"$run")" = 1 ]
+    has "$run" "nftables chain '"'ip filter FORWARD'"' of another tool drops"
+    [ "$(nft list table ip filter)" = "$before" ]
+    [ "$(nft list tables | grep -vc lay)" = 1 ]'
+}

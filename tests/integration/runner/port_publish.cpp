@@ -49,7 +49,7 @@ TEST_CASE("a port published on one address is not reached by another", "[runner]
   CHECK_FALSE(can_connect(world.host.netns(), "127.0.0.1", 8080));
 }
 
-TEST_CASE("a port published on 127.0.0.1 is the host's alone", "[runner][network][ports]") {
+TEST_CASE("N04: a port published on 127.0.0.1 is the host's alone", "[runner][network][ports]") {
   const TwoMachines world;
   const NetworkContainer web(world.run, "web", {"127.0.0.1:8080:80"});
   const NetworkContainer other(world.run, "other");
@@ -74,7 +74,7 @@ TEST_CASE("a port published on 127.0.0.1 is the host's alone", "[runner][network
   CHECK(can_connect(world.host.netns(), "127.0.0.1", 81));
 }
 
-TEST_CASE("another machine that routes to a container's address reaches no port of it",
+TEST_CASE("N04: another machine that routes to a container's address reaches no port of it",
           "[runner][network][ports]") {
   const TwoMachines world;
   const NetworkContainer web(world.run, "web", {"127.0.0.1:8080:80", "8443:443"});
