@@ -7,6 +7,7 @@
 #include "network/conntrack.h"
 #include "network/host_sysctl.h"
 #include "network/nftables.h"
+#include "network/senders.h"
 
 namespace lay::runner {
 
@@ -116,6 +117,12 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases) {
   }
   if (is_new || !has_nat_table(netfilter, names.table))
     make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet}, ports_of_holders(leases));
+  if ((is_new || !has_sender_table(netfilter, names.table)) &&
+      !make_sender_table(netfilter, names.table, senders_of(leases)) && is_new)
+    bridge.notes.emplace_back(
+        "this kernel has no nftables for bridges: a container with CAP_NET_RAW can send under the addresses "
+        "of "
+        "others");
   for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
   return bridge;
 }
@@ -124,8 +131,22 @@ void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases) {
   if (leases.any_held()) return;
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   delete_nat_table(netfilter, names.table);
+  delete_sender_table(netfilter, names.table);
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   if (find_link(route, names.bridge)) remove_link(route, names.bridge);
+}
+
+bool is_tidy(const NetworkNames& names, const LeaseBook& leases) {
+  const std::vector<Sender> senders = senders_of(leases);
+  if (senders.empty()) return false;
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  return !has_stale_senders(netfilter, names.table, senders);
+}
+
+void tidy_bridge(const NetworkNames& names, const LeaseBook& leases) {
+  remove_unused_bridge(names, leases);
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  dismiss_stale_senders(netfilter, names.table, senders_of(leases));
 }
 
 void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {
@@ -144,6 +165,7 @@ void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {
       remove_link(route, entry.record.veth);
     leases.drop(std::move(entry.lease));
   }
+  dismiss_stale_senders(netfilter, names.table, senders_of(leases));
 }
 
 }  // namespace lay::runner

@@ -25,6 +25,11 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases);
 /// Removes both when nobody has a lease.
 void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases);
 
+/// Whether bridge and tables hold nothing but what somebody with a lease needs.
+bool is_tidy(const NetworkNames& names, const LeaseBook& leases);
+/// Makes them so: the bridge goes with the last lease, and until then what ended containers might send.
+void tidy_bridge(const NetworkNames& names, const LeaseBook& leases);
+
 /// Clears what killed holders left: NAT entries, links that still exist, lease files.
 void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases);
 

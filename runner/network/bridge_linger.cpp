@@ -8,7 +8,7 @@
 
 namespace lay::runner {
 
-void remove_bridge_later(const std::string& run, const NetworkNames& names) {
+void tidy_bridge_later(const std::string& run, const NetworkNames& names) {
   tidy_later(run, "bridge.linger", [run, names]() -> Tidying {
     const auto leases = std::make_shared<LeaseBook>(LeaseBook::open(run));
     return {.locked =
@@ -16,8 +16,8 @@ void remove_bridge_later(const std::string& run, const NetworkNames& names) {
                   const NetworkLock lock = leases->lock();
                   body();
                 },
-            .is_due = [leases] { return !leases->any_held(); },
-            .remove = [leases, names] { remove_unused_bridge(names, *leases); }};
+            .is_due = [leases, names] { return !is_tidy(names, *leases); },
+            .remove = [leases, names] { tidy_bridge(names, *leases); }};
   });
 }
 

@@ -7,11 +7,12 @@
 
 namespace lay::runner {
 
-/// Has bridge and table removed once no container of RUN has needed them for a moment (base/linger.h):
+/// Has bridge and tables removed once no container of RUN has needed them for a moment (base/linger.h), and
+/// until then what the tables hold of ended ones:
 /// removing a bridge takes the kernel about 40 ms (it waits for every CPU to let go of the link) and making
 /// one several more.
 ///
-/// Called under LeaseBook::lock() by whoever gave the last lease back. `run` is absolute.
-void remove_bridge_later(const std::string& run, const NetworkNames& names);
+/// Called under LeaseBook::lock() by whoever gave a lease back. `run` is absolute.
+void tidy_bridge_later(const std::string& run, const NetworkNames& names);
 
 }  // namespace lay::runner

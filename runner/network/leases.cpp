@@ -144,14 +144,18 @@ std::vector<DeadLease> LeaseBook::dead() const {
 std::string lease_text(const LeaseRecord& record) {
   Json ports = Json::array();
   for (const PortMapping& port : record.ports) ports.push_back(port_to_json(port));
-  return dump_json(Json{{"container", record.container}, {"veth", record.veth}, {"ports", ports}});
+  Json json{{"container", record.container}, {"veth", record.veth}, {"ports", ports}};
+  if (!record.mac.empty()) json["mac"] = record.mac;
+  return dump_json(json);
 }
 
 LeaseRecord parse_lease(std::string_view text) {
   try {
     const Json document = parse_json(text, "lease");
     LeaseRecord record{.container = json_string(document, "container"),
-                       .veth = json_string(document, "veth")};
+                       .veth = json_string(document, "veth"),
+                       .ports = {},
+                       .mac = json_string_or(document, "mac", {})};
     for (const Json& port : json_array(document, "ports")) record.ports.push_back(port_from_json(port));
     return record;
   } catch (const Error&) {

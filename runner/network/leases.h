@@ -17,6 +17,7 @@ struct LeaseRecord {
   std::string container;
   std::string veth;  ///< host's end
   std::vector<PortMapping> ports;
+  std::string mac = {};  ///< empty: the one that is made of the address
 
   bool operator==(const LeaseRecord&) const = default;
 };

@@ -18,6 +18,7 @@
 #include "network/netlink_route.h"
 #include "network/nftables.h"
 #include "network/ports.h"
+#include "network/senders.h"
 #include "process/process.h"
 
 namespace lay::runner {
@@ -97,7 +98,8 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
   lease = leases.take(bridge.subnet, container_id);
   veth = free_veth_name(container_id);
   for (const HeldPort& held : held_ports) attachment.ports.push_back(held.port);
-  leases.write(*lease, {.container = container_id, .veth = veth, .ports = attachment.ports});
+  leases.write(*lease,
+               {.container = container_id, .veth = veth, .ports = attachment.ports, .mac = wished_mac});
   attachment.address = to_string(lease->address);
   attachment.prefix_length = bridge.subnet.prefix_length;
   attachment.gateway = to_string(bridge.subnet.gateway());
@@ -115,7 +117,7 @@ void BridgeAttachment::State::release() {
   {
     const NetworkLock lock = leases.lock();
     if (lease) leases.drop(*std::exchange(lease, std::nullopt));
-    if (!leases.any_held()) remove_bridge_later(run, names);
+    tidy_bridge_later(run, names);
   }
   if (ports.empty()) return;
   // Outside the lock, for others need not wait. Nobody else can publish these ports:
@@ -173,14 +175,13 @@ void BridgeAttachment::connect(pid_t pid) {
                                               .netns = netns.get()}),
                          .address = state.lease->address,
                          .subnet = state.bridge.subnet};
-  // A thread of its own, since it stays in the container's namespace; meanwhile this one publishes the ports
+  // A thread of its own, since it stays in the container's namespace; meanwhile this one sets up the tables
   std::future<void> inside = std::async(std::launch::async, [&] { set_up_inside(host, netns, plan); });
-  if (!state.held_ports.empty()) {
-    state.is_published = true;
-    NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-    publish_ports(netfilter, state.names.table, state.published_ports());
-    forget_unpublished_flows(netfilter, state.attachment.ports);
-  }
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  state.is_published = !state.held_ports.empty();
+  publish_ports(netfilter, state.names.table, state.published_ports(),
+                admit_sender(state.names.table, {state.veth, state.mac(), state.lease->address}));
+  forget_unpublished_flows(netfilter, state.attachment.ports);
   inside.get();
 }
 

@@ -1,27 +1,15 @@
 #include "network/nftables_rules.h"
 
-#include <libmnl/libmnl.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
-#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 
-#include <array>
-#include <memory>
-#include <new>
+#include "network/nftables_rule_builder.h"
 
 namespace lay::runner {
 
 namespace {
-
-// Registers of 4 bytes (NFT_REG32_xx); a lookup reads its key, and writes its data, from kFirst on
-constexpr std::uint32_t kFirst = NFT_REG32_00;
-constexpr std::uint32_t kSecond = NFT_REG32_01;
-constexpr std::uint32_t kThird = NFT_REG32_02;
 
 constexpr std::uint32_t kSourceOffset = 12;  // in the IPv4 header, RFC 791
 constexpr std::uint32_t kTargetOffset = 16;
@@ -29,60 +17,14 @@ constexpr std::uint32_t kTargetPortOffset = 2;  // in the TCP and UDP header
 
 const Subnet kLoopback{Ipv4{127U << 24}, 8};
 
-class RuleBuilder {
+class NatRuleBuilder : public RuleBuilder {
  public:
-  RuleBuilder(const NatTable& table, const std::string& chain) : rule_(nftnl_rule_alloc(), nftnl_rule_free) {
-    if (!rule_) throw std::bad_alloc();
-    nftnl_rule_set_str(rule_.get(), NFTNL_RULE_TABLE, table.name.c_str());
-    nftnl_rule_set_str(rule_.get(), NFTNL_RULE_CHAIN, chain.c_str());
-    nftnl_rule_set_u32(rule_.get(), NFTNL_RULE_FAMILY, NFPROTO_IPV4);
-  }
-
-  void load_meta(std::uint32_t key, std::uint32_t target) {
-    nftnl_expr* meta = append("meta");
-    nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
-    nftnl_expr_set_u32(meta, NFTNL_EXPR_META_DREG, target);
-  }
-
-  void load_payload(std::uint32_t base, std::uint32_t offset, std::uint32_t length, std::uint32_t target) {
-    nftnl_expr* payload = append("payload");
-    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
-    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, length);
-    nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, target);
-  }
-
-  void load_conntrack(std::uint32_t key) {
-    nftnl_expr* conntrack = append("ct");
-    nftnl_expr_set_u32(conntrack, NFTNL_EXPR_CT_KEY, key);
-    nftnl_expr_set_u32(conntrack, NFTNL_EXPR_CT_DREG, kFirst);
-  }
-
-  template <class T>
-  void compare(std::uint32_t operation, const T& value) {
-    nftnl_expr* compare = append("cmp");
-    nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_SREG, kFirst);
-    nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_OP, operation);
-    nftnl_expr_set(compare, NFTNL_EXPR_CMP_DATA, &value, sizeof value);
-  }
-
-  /// kFirst &= mask.
-  template <class T>
-  void mask(const T& mask) {
-    const T zero{};
-    nftnl_expr* bitwise = append("bitwise");
-    nftnl_expr_set_u32(bitwise, NFTNL_EXPR_BITWISE_SREG, kFirst);
-    nftnl_expr_set_u32(bitwise, NFTNL_EXPR_BITWISE_DREG, kFirst);
-    nftnl_expr_set_u32(bitwise, NFTNL_EXPR_BITWISE_LEN, sizeof mask);
-    nftnl_expr_set(bitwise, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof mask);
-    nftnl_expr_set(bitwise, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
-  }
+  NatRuleBuilder(const NatTable& table, const std::string& chain)
+      : RuleBuilder(NFPROTO_IPV4, table.name, chain) {}
 
   void match_link(std::uint32_t key, std::uint32_t operation, const std::string& name) {
-    std::array<char, IFNAMSIZ> padded{};
-    name.copy(padded.data(), padded.size() - 1);
     load_meta(key, kFirst);
-    compare(operation, padded);
+    compare(operation, padded_link_name(name));
   }
 
   void match_subnet(std::uint32_t offset, const Subnet& subnet) {
@@ -105,12 +47,6 @@ class RuleBuilder {
     compare(NFT_CMP_EQ, std::uint32_t{RTN_LOCAL});
   }
 
-  void verdict(std::uint32_t verdict) {
-    nftnl_expr* immediate = append("immediate");
-    nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-    nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_VERDICT, verdict);
-  }
-
   void masquerade() { append("masq"); }
 
   /// Looks the key that starts in kFirst up in `map`; a hit rewrites the target to what the map holds, a miss
@@ -127,27 +63,9 @@ class RuleBuilder {
     nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_PROTO_MIN, kSecond);
     nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
   }
-
-  NetlinkMessage finish(const std::string& chain) && {
-    NetlinkMessage message(fmt::format("add a rule to nftables chain '{}'", chain), 0, 0);
-    nlmsghdr* header = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(message.header()), NFT_MSG_NEWRULE,
-                                             NFPROTO_IPV4, NLM_F_CREATE | NLM_F_APPEND, 0);
-    nftnl_rule_nlmsg_build_payload(header, rule_.get());
-    return message;
-  }
-
- private:
-  nftnl_expr* append(const char* name) {
-    nftnl_expr* expression = nftnl_expr_alloc(name);
-    if (expression == nullptr) throw std::bad_alloc();
-    nftnl_rule_add_expr(rule_.get(), expression);  // owns it from here on
-    return expression;
-  }
-
-  std::unique_ptr<nftnl_rule, void (*)(const nftnl_rule*)> rule_;
 };
 
-void add_match(RuleBuilder& rule, const NatTable& table, Match match) {
+void add_match(NatRuleBuilder& rule, const NatTable& table, Match match) {
   constexpr std::uint32_t kKnown =
       (1U << (IP_CT_ESTABLISHED % IP_CT_IS_REPLY + 1)) | (1U << (IP_CT_RELATED % IP_CT_IS_REPLY + 1));
   switch (match) {
@@ -174,7 +92,7 @@ void add_match(RuleBuilder& rule, const NatTable& table, Match match) {
   }
 }
 
-void add_action(RuleBuilder& rule, Action action) {
+void add_action(NatRuleBuilder& rule, Action action) {
   switch (action) {
     case Action::accept:
       return rule.verdict(NF_ACCEPT);
@@ -233,7 +151,7 @@ std::vector<RulePlan> nat_rules() {
 }
 
 NetlinkMessage make_rule(const NatTable& table, const RulePlan& plan) {
-  RuleBuilder rule(table, plan.chain);
+  NatRuleBuilder rule(table, plan.chain);
   for (const Match match : plan.matches) add_match(rule, table, match);
   add_action(rule, plan.action);
   return std::move(rule).finish(plan.chain);

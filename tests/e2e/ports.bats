@@ -158,3 +158,17 @@ says() { [[ $(timeout 3 bash -c "exec 3<>/dev/tcp/${3-127.0.0.1}/$1; cat <&3" 2>
     [ "$(nft list table ip filter)" = "$before" ]
     [ "$(nft list tables | grep -vc lay)" = 1 ]'
 }
+
+@test "N01: no process of lay has an abstract socket, which a container on the host's network could reach" {
+  on_host '
+    "$LAY" run -d --name web -p 8080:80 small sleep 60 >/dev/null
+    "$LAY" serve --listen 127.0.0.1:0 >url 2>/dev/null &
+    server=$!
+    wait_until 5 test -s url
+    "$LAY" exec web sleep 60 &
+    wait_until 5 eval "\"$LAY\" exec web ps | grep -c \"sleep 60\" | grep -qx 2"
+    unix=$("$LAY" run --rm --network host small cat /proc/net/unix)
+    kill $server
+    has "$unix" RefCount
+    [[ $unix != *@* ]]'
+}

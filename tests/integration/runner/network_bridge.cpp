@@ -88,7 +88,8 @@ TEST_CASE("two RUNs share neither link nor table nor subnet", "[runner][network]
   CHECK(one.got().gateway != two.got().gateway);
   const UniqueFd server = serve(two.netns(), SOCK_STREAM, "0.0.0.0", 80);
   CHECK(can_connect(world.host.netns(), "127.0.0.1", 8081));
-  CHECK(world.in_host("nft list tables | wc -l") == "2\n");
+  CHECK(world.in_host("nft list tables ip | wc -l") == "2\n");
+  CHECK(world.in_host("nft list tables bridge | wc -l") == "2\n");
   CHECK(world.in_host("ip -o link show type bridge | wc -l") == "2\n");
 }
 
@@ -187,7 +188,7 @@ TEST_CASE("N04: a flushed table is made again with the ports of all living conta
   { const NetworkContainer two(world.run, "two"); }
   const UniqueFd server = serve(one.netns(), SOCK_STREAM, "0.0.0.0", 80);
   CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
-  CHECK(world.in_host("nft list ruleset") == rules);
+  CHECK(poll_until([&] { return world.in_host("nft list ruleset") == rules; }));
 }
 
 TEST_CASE("N09: turning on forwarding is reported once", "[runner][network]") {

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "network/netlink.h"
+
+/// The rules of the table that judges senders, as plain values, and how they become nftables' expressions.
+namespace lay::runner {
+
+inline constexpr const char* kSenderChain = "senders";
+inline constexpr const char* kLinkSet = "links";         ///< link: whose frames are judged
+inline constexpr const char* kMacSet = "macs";           ///< link . MAC
+inline constexpr const char* kAddressSet = "addresses";  ///< link . MAC . IPv4 address
+
+/// What a rule looks at, in the order of the checks.
+enum class SenderMatch {
+  unknown_link,  ///< no container of this RUN
+  foreign_mac,   ///< the frame's source is not the link's own
+  ipv4,          ///< EtherType
+  arp,           ///< for IPv4 over Ethernet
+  ipv6,
+  own_address,  ///< IPv4 source
+  own_arp,      ///< both addresses of the ARP sender
+  router_advertisement,
+  redirect  ///< ICMPv6
+};
+enum class SenderVerdict { accept, drop };
+
+struct SenderRule {
+  std::vector<SenderMatch> matches;
+  SenderVerdict verdict = SenderVerdict::drop;
+};
+
+/// In order; the reasons stand at each.
+std::vector<SenderRule> sender_rules();
+
+/// The request that appends one rule to the chain.
+NetlinkMessage make_sender_rule(const std::string& table, const SenderRule& rule);
+
+}  // namespace lay::runner
