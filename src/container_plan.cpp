@@ -74,6 +74,19 @@ void plan_network(const layerstore::RunDefaults& image, const RunOptions& option
     });
 }
 
+void plan_hostname(const RunOptions& options, runner::ContainerConfig& config) {
+  runner::Spec& spec = config.spec;
+  const bool has_own_name = runner::has_own_namespace(spec, runner::NamespaceType::uts);
+  const bool is_host = config.network.mode == runner::NetworkMode::host || !has_own_name;
+  spec.hostname = is_host ? host_name() : config.id.substr(0, 12);
+  if (options.hostname.empty()) return;
+  if (!has_own_name || config.joined.contains(runner::NamespaceType::uts))
+    throw Error(Errc::invalid, "--hostname needs a UTS namespace of the container's own")
+        .with_hint("leave out --hostname or --uts");
+  check_hostname(options.hostname);
+  spec.hostname = options.hostname;
+}
+
 }  // namespace
 
 runner::Mount parse_volume(const std::string& text) {
@@ -94,10 +107,10 @@ runner::Mount parse_volume(const std::string& text) {
       .options = {"rbind", "rprivate", "nosuid", "nodev"},
   };
   for (const std::string& option : parts.size() == 3 ? split(parts[2], ',') : std::vector<std::string>{}) {
-    if (option == "ro")
-      mount.options.emplace_back("ro");
+    if (option == "ro" || option == "idmap")
+      mount.options.push_back(option);
     else if (option != "rw")
-      throw fail("the option is neither ro nor rw");
+      throw fail("the option is none of ro, rw and idmap");
   }
   return mount;
 }
@@ -120,9 +133,8 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   runner::Spec& spec = config.spec;
   spec = runner::default_spec();
   plan_network(image.run, options, config);
-  spec.hostname = config.network.mode == runner::NetworkMode::host ? host_name() : config.id.substr(0, 12);
-  if (!options.hostname.empty()) spec.hostname = options.hostname;
-  check_hostname(spec.hostname);
+  options.namespaces.apply(config);
+  plan_hostname(options, config);
 
   spec.process.args = plan_arguments(image.run, options);
   spec.process.env = plan_environment(image.run, options, spec.hostname);

@@ -6,6 +6,7 @@
 
 #include "isolation_flags.h"
 #include "layerstore/image_config.h"
+#include "namespace_flags.h"
 #include "network_flags.h"
 #include "resource_flags.h"
 #include "runner/container.h"
@@ -30,6 +31,7 @@ struct RunOptions {
   std::optional<std::string> stop_signal;
   std::optional<unsigned> stop_timeout;
   IsolationFlags isolation;
+  NamespaceFlags namespaces;
   bool terminal = false;
   bool interactive = false;
   bool auto_remove = false;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "spec/names.h"
 
 namespace lay::runner {
 
@@ -77,6 +78,22 @@ std::map<std::string, std::string> parse_words(const Json& object, const char* k
   return words;
 }
 
+Json to_json(const std::map<NamespaceType, std::string>& joined) {
+  Json json = Json::object();
+  for (const auto& [type, id] : joined) json[name_of(type)] = id;
+  return json;
+}
+
+std::map<NamespaceType, std::string> parse_joined(const Json& object) {
+  std::map<NamespaceType, std::string> joined;
+  for (const auto& [name, id] : parse_words(object, "joined")) {
+    const auto type = namespace_type(name);
+    if (!type) throw Error::make(Errc::invalid, "'{}' is not a type of namespace", name);
+    joined[*type] = id;
+  }
+  return joined;
+}
+
 Time parse_required_time(const Json& json, const char* key) {
   const std::string text = json_string(json, key);
   const auto time = parse_time(text);
@@ -123,6 +140,8 @@ Json to_json(const ContainerConfig& config) {
           {"created", format_time(config.created)},
           {"lowers", config.lowers},
           {"network", to_json(config.network)},
+          {"joined", to_json(config.joined)},
+          {"sharesIpc", config.shares_ipc},
           {"openStdin", config.open_stdin},
           {"autoRemove", config.auto_remove},
           {"stopSignal", config.stop_signal},
@@ -137,6 +156,8 @@ ContainerConfig parse_container_config(const Json& json) {
           .created = parse_required_time(json, "created"),
           .lowers = json_strings(json, "lowers"),
           .network = parse_network_config(json_find(json, "network")),
+          .joined = parse_joined(json),
+          .shares_ipc = json_bool_or(json, "sharesIpc", true),
           .open_stdin = json_bool_or(json, "openStdin", false),
           .auto_remove = json_bool_or(json, "autoRemove", false),
           .stop_signal = json_string_or(json, "stopSignal", {}),

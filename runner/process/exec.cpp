@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <sched.h>
-
 #include <utility>
 
 #include "base/error.h"
@@ -10,29 +7,15 @@
 #include "process/exec_child.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
+#include "process/namespaces.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "runner/lifecycle.h"
+#include "security/id_map.h"
 
 namespace lay::runner {
 
 namespace {
-
-/// Children of this process are born in the pid namespace of another one; this
-/// process itself stays where it is.
-class PidNamespaceForChildren {
- public:
-  explicit PidNamespaceForChildren(const UniqueFd& pidfd)
-      : own_(sys::open_at(sys::cwd(), "/proc/self/ns/pid", O_RDONLY)) {
-    set_namespaces(pidfd, CLONE_NEWPID);
-  }
-  PidNamespaceForChildren(const PidNamespaceForChildren&) = delete;
-  PidNamespaceForChildren& operator=(const PidNamespaceForChildren&) = delete;
-  ~PidNamespaceForChildren() { ::setns(own_.get(), CLONE_NEWPID); }
-
- private:
-  UniqueFd own_;
-};
 
 Process plan_process(const ContainerConfig& config, const ExecRequest& request) {
   Process process = config.spec.process;
@@ -71,13 +54,20 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
     throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
         .with_hint(fmt::format("lay unpause {}", config.name));
   const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
+  FirstProcess first = open_first_process(container);
   ExecPlan plan{.process = plan_process(config, request),
                 .seccomp = config.spec.linux_.seccomp,
-                .first_process = open_first_process(container).pidfd};
+                .first_process = std::move(first.pidfd),
+                .user_namespace = has_namespace(config.spec, NamespaceType::user),
+                .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   const CgroupGuard cgroup = CgroupGuard::open(config.id);
   Stdio stdio;
   if (!request.terminal) stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);
+  if (plan.user_namespace) {
+    const RootIds root = root_ids_of(first.pid);
+    give_pipes_to(plan.stdio, root.uid, root.gid);
+  }
 
   const SignalQueue signals;
   Handshake handshake = make_handshake();

@@ -9,6 +9,7 @@
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
+#include "security/id_map.h"
 
 namespace lay::runner {
 
@@ -25,12 +26,21 @@ void take_console(const ExecPlan& plan, const ChildEnd& parent) {
   parent.send_console(master);
 }
 
+void enter_namespaces(const ExecPlan& plan) {
+  int types = kNamespaces;
+  if (plan.user_namespace) types |= CLONE_NEWUSER;
+  if (plan.time_namespace) types |= CLONE_NEWTIME;
+  set_namespaces(plan.first_process, types);
+  if (plan.user_namespace) become_root_inside();
+}
+
 [[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();  // first: the container's processes can see this one
   cgroup.enter();  // from here on its limits are in force
-  set_namespaces(plan.first_process, kNamespaces);
+  if (plan.user_namespace) set_rlimits(plan.process.rlimits);  // raising one takes a right over the host
+  enter_namespaces(plan);
   take_console(plan, parent);  // from inside: the pty is the container's
-  set_rlimits(plan.process.rlimits);
+  if (!plan.user_namespace) set_rlimits(plan.process.rlimits);
   become(plan.process, plan.seccomp, parent);
 }
 

@@ -12,8 +12,10 @@ namespace lay::runner {
 struct ExecPlan {
   Process process;  ///< the container's own, with the request put in
   SeccompProfile seccomp = SeccompProfile::builtin;
-  UniqueFd first_process;  ///< pidfd of the container's first process, whose namespaces are entered
-  ChildStdio stdio;        ///< empty with a terminal
+  UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered
+  bool user_namespace = false;  ///< the container has one of its own
+  bool time_namespace = false;
+  ChildStdio stdio;  ///< empty with a terminal
 };
 
 /// The child, already in the container's pid namespace, until execve. What fails is sent to the parent.

@@ -6,9 +6,11 @@
 #include <exception>
 
 #include "base/error.h"
+#include "process/namespaces.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
+#include "security/id_map.h"
 #include "security/sysctl.h"
 
 namespace lay::runner {
@@ -16,12 +18,13 @@ namespace lay::runner {
 namespace {
 
 void set_hostname(const Spec& spec) {
-  if (!has_namespace(spec, NamespaceType::uts) || spec.hostname.empty()) return;
+  if (!has_own_namespace(spec, NamespaceType::uts) || spec.hostname.empty()) return;
   if (::sethostname(spec.hostname.data(), spec.hostname.size()) < 0)
     throw Error::from_errno("set the hostname '{}'", spec.hostname);
 }
 
-void enter_network(const InitPlan& plan) {
+void enter_namespaces(const InitPlan& plan) {
+  for (const UniqueFd& entry : plan.joined) set_namespaces(entry, 0);
   if (plan.network == NetworkMode::container) set_namespaces(plan.joined_network, CLONE_NEWNET);
   if (plan.network == NetworkMode::none) bring_loopback_up();
 }
@@ -33,6 +36,19 @@ void take_console(const InitPlan& plan, const ChildEnd& parent) {
   parent.send_console(master);
 }
 
+/// It was born there, without ids: the parent gives it some. As long as it has none it is the host's root to
+/// the files of its cgroups.
+void enter_user_namespace(const CgroupGuard& cgroup, const ChildEnd& parent) {
+  cgroup.enter();
+  parent.wait_for_parent();
+  become_root_inside();
+}
+
+void make_root(const InitPlan& plan) {
+  if (plan.prepared) return enter_prepared_rootfs(plan.spec, *plan.prepared);
+  enter_rootfs(plan.spec, plan.rootfs);
+}
+
 void leave_cgroups(const Spec& spec) {
   if (!has_namespace(spec, NamespaceType::cgroup)) return;
   if (::unshare(CLONE_NEWCGROUP) < 0) throw Error::from_errno("make a cgroup namespace");
@@ -40,15 +56,17 @@ void leave_cgroups(const Spec& spec) {
 }
 
 [[noreturn]] void start(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
-  leave_caller();            // first: until exec this process is lay's program
-  enter_network(plan);       // before /sys is mounted, which shows the mounter's network
+  leave_caller();                   // first: until exec this process is lay's program
+  enter_time_namespace(plan.spec);  // while files of the host's root can be written
+  if (plan.prepared) enter_user_namespace(cgroup, parent);
+  enter_namespaces(plan);    // before /sys is mounted, which shows the mounter's network
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);
-  enter_rootfs(plan.spec, plan.rootfs);  // the longest step; beside it the parent does the network
-  take_console(plan, parent);            // from inside: the pty is the container's
-  cgroup.enter();                        // late: what this process takes is not the container's yet
-  parent.wait_for_parent();              // from here on limits and network are in force
-  leave_cgroups(plan.spec);              // the namespace's root is where this process is now
+  make_root(plan);                     // the longest step; beside it the parent does the network
+  take_console(plan, parent);          // from inside: the pty is the container's
+  if (!plan.prepared) cgroup.enter();  // late: what this process takes is not the container's yet
+  parent.wait_for_parent();            // from here on limits and network are in force
+  leave_cgroups(plan.spec);            // the namespace's root is where this process is now
   set_rlimits(plan.spec.process.rlimits);
   become(plan.spec.process, plan.spec.linux_.seccomp, parent);
 }

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
 #include "process/handshake.h"
 #include "process/stdio_pipes.h"
+#include "rootfs/prepared_rootfs.h"
 #include "rootfs/rootfs.h"
 #include "runner/network.h"
 #include "runner/spec.h"
@@ -17,8 +19,10 @@ struct InitPlan {
   Spec spec;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
-  UniqueFd joined_network;  ///< the network namespace to enter; mode container only
-  ChildStdio stdio;         ///< empty with a terminal
+  std::vector<UniqueFd> joined;            ///< other namespaces to enter
+  UniqueFd joined_network;                 ///< the network namespace to enter; mode container only
+  ChildStdio stdio;                        ///< empty with a terminal
+  std::optional<PreparedRootfs> prepared;  ///< in place of `rootfs` with a user namespace of its own
 };
 
 /// The child, from clone to execve. What fails is sent to the parent, and the process ends with code 1.

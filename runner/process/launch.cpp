@@ -1,7 +1,6 @@
 #include "process/launch.h"
 
 #include <fcntl.h>
-#include <sched.h>
 
 #include <string>
 #include <utility>
@@ -12,6 +11,8 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/init.h"
+#include "process/namespaces.h"
+#include "process/process_steps.h"
 #include "rootfs/etc_files.h"
 #include "security/sysctl.h"
 
@@ -92,42 +93,6 @@ RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolve
   return plan;
 }
 
-/// All namespaces that are new from the start. The cgroup namespace comes later, when the process is in its
-/// cgroup; a joined network is entered by the child.
-std::uint64_t clone_flags(const ContainerConfig& config) {
-  std::uint64_t flags = 0;
-  for (const Namespace& entry : config.spec.linux_.namespaces) {
-    if (!entry.path.empty())
-      throw Error::make(Errc::unsupported, "the namespace '{}' cannot be joined by path", entry.path);
-    switch (entry.type) {
-      case NamespaceType::pid:
-        flags |= CLONE_NEWPID;
-        break;
-      case NamespaceType::network:
-        if (config.network.mode != NetworkMode::container) flags |= CLONE_NEWNET;
-        break;
-      case NamespaceType::mount:
-        flags |= CLONE_NEWNS;
-        break;
-      case NamespaceType::ipc:
-        flags |= CLONE_NEWIPC;
-        break;
-      case NamespaceType::uts:
-        flags |= CLONE_NEWUTS;
-        break;
-      case NamespaceType::cgroup:
-        break;
-      case NamespaceType::user:
-      case NamespaceType::time:
-        throw Error(Errc::unsupported, "user and time namespaces are not supported");
-    }
-  }
-  constexpr std::uint64_t kNeeded = CLONE_NEWPID | CLONE_NEWNS;
-  if ((flags & kNeeded) != kNeeded)
-    throw Error(Errc::invalid, "a container needs a pid and a mount namespace of its own");
-  return flags;
-}
-
 void check_no_network_sysctl(const Spec& spec) {
   for (const auto& [key, value] : spec.linux_.sysctl)
     if (key.starts_with("net."))
@@ -138,6 +103,9 @@ void check_no_network_sysctl(const Spec& spec) {
 /// The spec as it is executed: what only this start knows is filled in.
 Spec final_spec(const ContainerConfig& config) {
   Spec spec = config.spec;
+  for (Namespace& entry : spec.linux_.namespaces)  // one that is joined is no longer the container's own
+    if (const auto joined = config.joined.find(entry.type); joined != config.joined.end())
+      entry.path = joined->second;
   if (spec.process.args.empty())
     throw Error(Errc::invalid, "there is no command to run").with_hint("name one, or set one in the image");
   check_sysctls(spec);
@@ -145,6 +113,30 @@ Spec final_spec(const ContainerConfig& config) {
   add_default(spec.process.env, "HOSTNAME", spec.hostname);
   if (spec.process.terminal) add_default(spec.process.env, "TERM", "xterm");
   return spec;
+}
+
+/// What the kernel lets only the host's root do for a child in a user namespace, before it goes on.
+void give_ids(const LaunchedContainer& launched, const IdMap& ids, const Handshake& handshake) {
+  write_id_maps(launched.process.pid(), ids);
+  handshake.parent.let_go();
+}
+
+void prepare_for_user_namespace(InitPlan& plan, const IdMap& ids) {
+  if (plan.network == NetworkMode::container)
+    throw Error(Errc::unsupported,
+                "a container with a user namespace of its own cannot join another's network")
+        .with_hint("--userns host");
+  plan.rootfs.overlay.ids = &ids;
+  fit_sysctls(plan.spec, ids);
+  plan.prepared.emplace(prepare_rootfs(plan.spec, plan.rootfs));
+  give_pipes_to(plan.stdio, ids.root_uid(), ids.root_gid());
+  plan.spec.process.rlimits.clear();  // raising one takes a right over the host: set_rlimits_of()
+}
+
+std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const CgroupGuard& cgroup) {
+  std::optional<PidNamespaceForChildren> inside;
+  if (namespaces.pid) inside.emplace(namespaces.pid);
+  return ChildProcess::clone(namespaces.clone_flags, cgroup.birthplace());
 }
 
 UniqueFd open_network_of(const Container& joined) {
@@ -156,7 +148,7 @@ UniqueFd open_network_of(const Container& joined) {
 
 LaunchedContainer launch(const ContainerStore& store, const Container& container) {
   const ContainerConfig& config = container.config();
-  const std::uint64_t flags = clone_flags(config);
+  NamespacePlan namespaces = plan_namespaces(store, config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.spec = final_spec(config), .network = config.network.mode};
 
@@ -176,18 +168,26 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (!config.spec.process.terminal) stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);
 
+  plan.joined = std::move(namespaces.joined);
+  if (namespaces.shared_memory) plan.rootfs.shared_memory = &namespaces.shared_memory;
+  std::optional<ContainerIds> ids = acquire_ids(store.run(), config);
+  if (ids) prepare_for_user_namespace(plan, ids->map);
+
   Handshake handshake = make_handshake();
-  auto process = ChildProcess::clone(flags, cgroup.birthplace());
+  auto process = clone_first(namespaces, cgroup);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
     run_init(plan, cgroup, handshake.child);
   }
   { const ChildEnd unused = std::move(handshake.child); }
   plan.stdio = {};
-  LaunchedContainer launched{std::move(cgroup), std::move(network), std::move(stdio.parent),
-                             std::move(*process)};
+  plan.prepared.reset();
+  LaunchedContainer launched{ids ? std::move(ids->leases) : std::vector<IdLease>(), std::move(cgroup),
+                             std::move(network), std::move(stdio.parent), std::move(*process)};
+  if (ids) give_ids(launched, ids->map, handshake);
   if (launched.network) launched.network->connect(launched.process.pid());  // beside the child's own work
   if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);
+  if (ids) set_rlimits_of(launched.process.pid(), config.spec.process.rlimits);
   handshake.parent.let_go();
   handshake.parent.wait_for_exec();
   return launched;

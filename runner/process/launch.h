@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cgroup/cgroup.h"
+#include "process/container_ids.h"
 #include "process/process.h"
 #include "process/stdio_pipes.h"
 #include "runner/container.h"
@@ -11,8 +12,9 @@
 namespace lay::runner {
 
 /// A container that runs, with all that was made for it on the host. Destroyed, it takes everything away:
-/// first the process with its namespaces (so links and mounts are gone), then network and cgroups.
+/// first the process with its namespaces (so links and mounts are gone), then network, cgroups and ids.
 struct LaunchedContainer {
+  std::vector<IdLease> ids;
   CgroupGuard cgroup;
   std::optional<BridgeAttachment> network;
   ParentStdio stdio;

@@ -134,9 +134,14 @@ void leave_caller() {
 }
 
 void set_rlimits(const std::vector<Rlimit>& limits) {
+  set_rlimits_of(0, limits);
+}
+
+void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits) {
   for (const Rlimit& limit : limits) {
     const ::rlimit value{.rlim_cur = limit.soft, .rlim_max = limit.hard};
-    if (::setrlimit(static_cast<__rlimit_resource_t>(limit_number(limit.type)), &value) == 0) continue;
+    const auto number = static_cast<__rlimit_resource>(limit_number(limit.type));
+    if (::prlimit(pid, number, &value, nullptr) == 0) continue;
     Error error = Error::from_errno("set {} to {}:{}", limit.type, limit.soft, limit.hard);
     if (error.code() == Errc::denied) error.with_hint("raising a hard limit takes CAP_SYS_RESOURCE");
     throw error;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/unique_fd.h"
 #include "process/handshake.h"
 #include "runner/spec.h"
@@ -15,6 +17,8 @@ void leave_caller();
 
 /// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.
 void set_rlimits(const std::vector<Rlimit>& limits);
+/// As set_rlimits, of another process: prlimit(2).
+void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits);
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,
 /// capabilities, seccomp, descriptors, execve. Throws what failed.

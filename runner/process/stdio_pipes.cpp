@@ -1,6 +1,7 @@
 #include "process/stdio_pipes.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -55,6 +56,13 @@ Stdio make_pipes(InputMode input) {
   stdio.child.err = std::move(err.write);
   stdio.parent.err = std::move(err.read);
   return stdio;
+}
+
+void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid) {
+  for (const UniqueFd* fd : {&stdio.in, &stdio.out, &stdio.err}) {
+    if (!*fd || !S_ISFIFO(sys::stat_of(*fd).st_mode)) continue;
+    if (::fchown(fd->get(), uid, gid) < 0) throw Error::from_errno("give a pipe to the container's root");
+  }
 }
 
 ParentStdio parent_side(UniqueFd master, InputMode input) {

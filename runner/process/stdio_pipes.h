@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/unique_fd.h"
 #include "runner/spec.h"
 
@@ -30,6 +32,8 @@ enum class InputMode { none, relayed };
 /// Pipes, so that neither the host's terminal nor its files are reachable from inside; /dev/null as standard
 /// input when nothing is relayed.
 Stdio make_pipes(InputMode input);
+/// Gives the pipes on the child's side to root of a user namespace, so that it can hand them on.
+void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid);
 /// The parent's side of a pty.
 ParentStdio parent_side(UniqueFd master, InputMode input);
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "rootfs/mount_options.h"
 #include "rootfs/mount_target.h"
+#include "security/id_map.h"
 
 namespace lay::runner {
 
@@ -34,7 +35,13 @@ mode_t node_type(const Device& device) {
                     printable(device.type));
 }
 
-void make_node(const UniqueFd& dev, const Device& device) {
+void set_owner(const UniqueFd& folder, const std::string& name, const Device& device, const IdMap* ids) {
+  if (ids == nullptr) return sys::chown_at(folder, name, device.uid, device.gid);
+  sys::chown_at(folder, name, host_id(ids->uids, device.uid).value_or(ids->root_uid()),
+                host_id(ids->gids, device.gid).value_or(ids->root_gid()));
+}
+
+void make_node(const UniqueFd& dev, const Device& device, const IdMap* ids) {
   const std::string path = normalize_path(device.path);
   if (!lies_beneath(path, "/dev"))
     throw Error::make(Errc::invalid, "device '{}' does not lie in /dev", printable(device.path));
@@ -44,15 +51,15 @@ void make_node(const UniqueFd& dev, const Device& device) {
   const mode_t mode = device.file_mode & 07777;
   sys::mknod_at(folder, name, node_type(device) | mode,
                 ::makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor)));
-  sys::chown_at(folder, name, device.uid, device.gid);
+  set_owner(folder, name, device, ids);
   sys::chmod_at(folder, name, mode);  // the umask, and what chown took away
 }
 
 }  // namespace
 
-void fill_dev(const UniqueFd& dev, const Spec& spec) {
+void fill_dev(const UniqueFd& dev, const Spec& spec, const IdMap* ids) {
   for (const Device& device : spec.linux_.devices)
-    with_context(fmt::format("device '{}'", printable(device.path)), [&] { make_node(dev, device); });
+    with_context(fmt::format("device '{}'", printable(device.path)), [&] { make_node(dev, device, ids); });
   for (const auto& [target, name] : kLinks) sys::symlink_at(target, dev, name);
 }
 

@@ -105,6 +105,10 @@ MountOptions parse_mount_options(const Mount& mount) {
       options.recursion = Recursion::yes;
       continue;
     }
+    if (is_bind(mount) && (option == "idmap" || option == "ridmap")) {
+      options.owners = Owners::of_container;
+      continue;
+    }
     if (apply_attribute(options, option) || apply_propagation(options, option)) continue;
     if (is_bind(mount))
       throw Error::make(Errc::invalid, "mount '{}': a bind mount has no option '{}'",

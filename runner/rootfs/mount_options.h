@@ -11,12 +11,20 @@
 
 namespace lay::runner {
 
+/// Whose ids a bind mount shows.
+enum class Owners {
+  as_stored,
+  of_container,  ///< "idmap": what belongs to 0 at the source belongs to root of the container's user
+                 ///< namespace
+};
+
 /// The options of one mount of the spec, sorted by who receives them.
 struct MountOptions {
   /// For the mount itself; a propagation is MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE, for it and all below it.
   MountAttributes attributes;
   /// Of a bind mount: whether what is mounted below the source comes along ("rbind").
   Recursion recursion = Recursion::no;
+  Owners owners = Owners::as_stored;
   /// What is left belongs to the file system: "size=64m", "newinstance"; the second is empty for a bare flag.
   std::vector<std::pair<std::string, std::optional<std::string>>> data;
 };

@@ -7,18 +7,22 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/error.h"
 #include "base/mount.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "process/namespaces.h"
 #include "rootfs/device_nodes.h"
+#include "security/id_map.h"
 
 namespace lay::runner {
 
 namespace {
 
 constexpr std::string_view kDev = "/dev";
+constexpr std::string_view kSharedMemory = "/dev/shm";
 
 bool is_cgroup(const Mount& mount) {
   return mount.type == "cgroup" || mount.type == "cgroup2";
@@ -34,7 +38,15 @@ UniqueFd open_source(const Mount& mount, const MountOptions& options) {
   }
 }
 
-PlannedMount open_mount(const Mount& mount) {
+void translate_owners(const PlannedMount& planned, const IdMap* ids) {
+  if (planned.options.owners == Owners::as_stored) return;
+  if (ids == nullptr)
+    throw Error(Errc::invalid, "the option 'idmap' needs a user namespace of the container's own")
+        .with_hint("--userns auto");
+  map_mount(planned.source, *ids, planned.options.recursion);
+}
+
+PlannedMount open_mount(const Mount& mount, const IdMap* ids) {
   return with_context(fmt::format("mount '{}'", printable(mount.destination)), [&] {
     PlannedMount planned{.mount = mount, .target = normalize_path(mount.destination)};
     planned.options = parse_mount_options(mount);
@@ -42,47 +54,66 @@ PlannedMount open_mount(const Mount& mount) {
       throw Error::make(Errc::invalid, "nothing can be mounted over the root itself");
     if (!is_bind(mount)) return planned;
     planned.source = open_source(mount, planned.options);
+    translate_owners(planned, ids);
     set_mount_attributes(planned.source, planned.options.attributes, Recursion::yes);
     planned.kind = S_ISDIR(sys::stat_of(planned.source).st_mode) ? TargetKind::folder : TargetKind::file;
     return planned;
   });
 }
 
-Mount mount_of(const BoundFile& file) {
-  return {.destination = file.destination,
-          .type = "bind",
-          .source = file.source,
-          .options = {"noexec", "rprivate"}};
+Mount mount_of(const BoundFile& file, const IdMap* ids) {
+  Mount mount{.destination = file.destination,
+              .type = "bind",
+              .source = file.source,
+              .options = {"noexec", "rprivate"}};
+  if (ids != nullptr) mount.options.emplace_back("idmap");
+  return mount;
 }
 
-/// A sysfs can be refused where lay itself runs in a user namespace that does not own the network namespace;
-/// the host's own is then as good, read-only as sysfs always is.
-UniqueFd make_sysfs(const MountOptions& options) {
-  try {
-    return FsContext("sysfs").mount(options.attributes.set);
-  } catch (const Error& error) {
-    if (error.error_number() != EPERM) throw;
-    UniqueFd host = clone_tree(sys::cwd(), "/sys", Recursion::no);
-    set_mount_attributes(host, options.attributes, Recursion::yes);
-    return host;
-  }
-}
-
-UniqueFd make_filesystem(const PlannedMount& planned) {
-  const std::string& type = planned.mount.type;
-  if (type == "sysfs") return make_sysfs(planned.options);
-  if (type != "proc" && type != "tmpfs" && type != "devpts" && type != "mqueue")
-    throw Error::make(Errc::unsupported, "file system type '{}' cannot be mounted in a container",
-                      printable(type))
-        .with_hint("known are bind, proc, sysfs, tmpfs, devpts, mqueue and cgroup");
+UniqueFd make_new(const std::string& type, const MountOptions& options) {
   FsContext context(type);
-  for (const auto& [key, value] : planned.options.data) {
+  for (const auto& [key, value] : options.data) {
     if (value)
       context.set_string(key, *value);
     else
       context.set_flag(key);
   }
-  return context.mount(planned.options.attributes.set);
+  return context.mount(options.attributes.set);
+}
+
+/// A new one, or where that is refused the host's own, with all below it: a user namespace may
+/// not uncover what is mounted there.
+UniqueFd make_or_clone(const std::string& type, const MountOptions& options, const char* host_path) {
+  try {
+    return make_new(type, options);
+  } catch (const Error& error) {
+    if (error.error_number() != EPERM) throw;
+    UniqueFd host = clone_tree(sys::cwd(), host_path, Recursion::yes);
+    set_mount_attributes(host, options.attributes, Recursion::yes);
+    return host;
+  }
+}
+
+bool is_dev(const PlannedMount& planned) {
+  return planned.mount.type == "tmpfs" && planned.target == kDev;
+}
+
+/// Where the host has its own: refused in a user namespace is a sysfs when the network namespace, which it
+/// shows, is not its own, and a procfs when the pid namespace is not. The host's is then the right one.
+const char* substitute_of(const std::string& type, const Spec& spec) {
+  if (type == "sysfs") return "/sys";
+  return type == "proc" && !has_namespace(spec, NamespaceType::pid) ? "/proc" : nullptr;
+}
+
+UniqueFd make_filesystem(const PlannedMount& planned, const Spec& spec) {
+  const std::string& type = planned.mount.type;
+  if (type != "proc" && type != "sysfs" && type != "tmpfs" && type != "devpts" && type != "mqueue")
+    throw Error::make(Errc::unsupported, "file system type '{}' cannot be mounted in a container",
+                      printable(type))
+        .with_hint("known are bind, proc, sysfs, tmpfs, devpts, mqueue and cgroup");
+  if (const char* substitute = substitute_of(type, spec))
+    return make_or_clone(type, planned.options, substitute);
+  return make_new(type, planned.options);
 }
 
 bool is_same_place(const struct ::stat& a, const struct ::stat& b) {
@@ -106,15 +137,30 @@ void check_target(const UniqueFd& root, const UniqueFd& target, TargetKind kind)
 
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
   std::vector<PlannedMount> mounts;
-  for (const Mount& mount : spec.mounts) mounts.push_back(open_mount(mount));
+  for (const Mount& mount : spec.mounts) mounts.push_back(open_mount(mount, plan.overlay.ids));
+  if (plan.shared_memory != nullptr)
+    for (PlannedMount& planned : mounts)
+      if (planned.target == kSharedMemory && !planned.source)
+        planned.source = copy_shared_memory(*plan.shared_memory);
   for (const BoundFile& file : plan.files) {
-    PlannedMount planned = open_mount(mount_of(file));
+    PlannedMount planned = open_mount(mount_of(file, plan.overlay.ids), plan.overlay.ids);
     const bool is_taken = std::any_of(mounts.begin(), mounts.end(), [&](const PlannedMount& mount) {
       return mount.target == planned.target;
     });
     if (!is_taken) mounts.push_back(std::move(planned));
   }
   return mounts;
+}
+
+void prepare_dev(PlannedMount& planned, const Spec& spec, const IdMap& ids) {
+  if (!is_dev(planned)) return;
+  with_context(fmt::format("mount '{}'", printable(planned.mount.destination)), [&] {
+    MountOptions options = planned.options;
+    options.data.emplace_back("uid", fmt::format("{}", ids.root_uid()));
+    options.data.emplace_back("gid", fmt::format("{}", ids.root_gid()));
+    planned.source = make_new(planned.mount.type, options);
+    fill_dev(planned.source, spec, &ids);
+  });
 }
 
 std::vector<const PlannedMount*> overlay_targets(const std::vector<PlannedMount>& mounts) {
@@ -134,9 +180,9 @@ void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& 
     check_target(root, target, planned.kind);
     if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
     if (planned.source) return attach_mount(planned.source, target);
-    const UniqueFd mount = make_filesystem(planned);
+    const UniqueFd mount = make_filesystem(planned, spec);
     attach_mount(mount, target);
-    if (planned.mount.type == "tmpfs" && planned.target == kDev) fill_dev(mount, spec);
+    if (is_dev(planned)) fill_dev(mount, spec, nullptr);
   });
 }
 

@@ -65,7 +65,7 @@ std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durab
   set_fixed_options(context);
   if (durability == Durability::volatile_) context.set_flag("volatile");
   UniqueFd mount = context.mount(MOUNT_ATTR_NODEV);
-  attach_mount(mount, sys::open_at(folders.dir, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+  if (folders.dir) attach_mount(mount, sys::open_at(folders.dir, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW));
   return mount;
 }
 
@@ -115,6 +115,9 @@ UniqueFd mount_overlay(const OverlayFolders& folders, Durability durability) {
   clear_volatile_mark(folders.work);
   try {
     if (std::optional<UniqueFd> mount = try_mount_per_layer(folders, durability)) return std::move(*mount);
+    if (!folders.dir)
+      throw Error(Errc::unsupported, "this kernel's overlay takes no layers that are mounted nowhere")
+          .with_hint("user namespaces need Linux 6.15; --userns host does without");
     return mount_one_string(folders, durability);
   } catch (const Error& error) {
     throw explained(error, folders);

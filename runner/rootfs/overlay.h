@@ -21,7 +21,7 @@ struct OverlayFolders {
   std::vector<UniqueFd> lowers;  ///< topmost first
   UniqueFd upper;
   UniqueFd work;
-  UniqueFd dir;  ///< the folder that has "merged", on which it is mounted
+  UniqueFd dir;  ///< the folder that has "merged", on which it is mounted; empty: the mount stays detached
 };
 
 enum class Durability {

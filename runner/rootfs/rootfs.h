@@ -8,6 +8,8 @@
 
 namespace lay::runner {
 
+struct IdMap;
+
 /// The overlay of one container. Paths are absolute on the host; `dir` is the container's folder with upper/,
 /// work/, init/ and merged/.
 struct OverlayPlan {
@@ -15,6 +17,9 @@ struct OverlayPlan {
   std::string dir;
   /// Nothing written survives a crash of the machine, in exchange no sync at the end (--rm).
   bool is_volatile = false;
+  /// With a user namespace of the container's own: all folders are seen through this map, so that the upper
+  /// holds the container's ids, and nothing is attached to merged/.
+  const IdMap* ids = nullptr;
 };
 
 /// Files of the container's folder that are bound over the image's, writable, and never part of the upper:
@@ -28,6 +33,8 @@ struct BoundFile {
 struct RootfsPlan {
   OverlayPlan overlay;
   std::vector<BoundFile> files;
+  /// The mount namespace whose /dev/shm is bound in place of an own one; null: none.
+  const UniqueFd* shared_memory = nullptr;
 };
 
 /// In the child, in its own mount namespace, as the first step: makes the tree private, mounts the overlay,

@@ -25,10 +25,10 @@ bool is_key(std::string_view key) {
 }
 
 bool is_confined(const Spec& spec, std::string_view key) {
-  if (key.starts_with("net.")) return has_namespace(spec, NamespaceType::network);
+  if (key.starts_with("net.")) return has_own_namespace(spec, NamespaceType::network);
   const bool is_ipc =
       key.starts_with("fs.mqueue.") || std::find(kIpcKeys.begin(), kIpcKeys.end(), key) != kIpcKeys.end();
-  return is_ipc && has_namespace(spec, NamespaceType::ipc);
+  return is_ipc && has_own_namespace(spec, NamespaceType::ipc);
 }
 
 }  // namespace

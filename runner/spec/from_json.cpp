@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "runner/spec.h"
 #include "spec/names.h"
 
@@ -156,16 +157,35 @@ Resources parse_resources(const Json& json) {
           .devices = parse_device_rules(json)};
 }
 
+std::vector<IdMapping> parse_id_mappings(const Json& linux_part, const char* key) {
+  std::vector<IdMapping> mappings;
+  for (const Json& json : json_array(linux_part, key))
+    mappings.push_back({.container_id = number<std::uint32_t>(json, "containerID").value_or(0),
+                        .host_id = number<std::uint32_t>(json, "hostID").value_or(0),
+                        .size = number<std::uint32_t>(json, "size").value_or(0)});
+  return mappings;
+}
+
+std::map<std::string, TimeOffset> parse_time_offsets(const Json& linux_part) {
+  std::map<std::string, TimeOffset> offsets;
+  for (const auto& [clock, json] : part(linux_part, "timeOffsets").items())
+    offsets[clock] = {.secs = number<std::int64_t>(json, "secs").value_or(0),
+                      .nanosecs = number<std::uint32_t>(json, "nanosecs").value_or(0)};
+  return offsets;
+}
+
 Linux parse_linux(const Json& json) {
-  for (const char* key : {"seccomp", "uidMappings", "gidMappings", "timeOffsets", "intelRdt", "mountLabel"})
-    refuse(json, key);
+  for (const char* key : {"seccomp", "intelRdt", "mountLabel"}) refuse(json, key);
   return {.namespaces = parse_namespaces(json),
           .devices = parse_devices(json),
           .cgroups_path = json_string_or(json, "cgroupsPath", {}),
           .resources = parse_resources(part(json, "resources")),
           .masked_paths = json_strings(json, "maskedPaths"),
           .readonly_paths = json_strings(json, "readonlyPaths"),
-          .sysctl = string_map(json, "sysctl")};
+          .sysctl = string_map(json, "sysctl"),
+          .uid_mappings = parse_id_mappings(json, "uidMappings"),
+          .gid_mappings = parse_id_mappings(json, "gidMappings"),
+          .time_offsets = parse_time_offsets(json)};
 }
 
 /// Takes the profile's name out of the annotations, where to_json() put it.
@@ -176,6 +196,18 @@ SeccompProfile take_seccomp_profile(std::map<std::string, std::string>& annotati
   if (!profile) throw Error::make(Errc::invalid, "'{}' is not a seccomp profile", entry->second);
   annotations.erase(entry);
   return *profile;
+}
+
+/// As take_seccomp_profile, for the ids that a user namespace gets at start.
+std::optional<std::uint32_t> take_auto_ids(std::map<std::string, std::string>& annotations) {
+  const auto entry = annotations.find(kUserNamespaceAnnotation);
+  if (entry == annotations.end()) return std::nullopt;
+  const std::string_view text = entry->second;
+  const auto size = text.starts_with(kAutoIds) ? parse_number(text.substr(kAutoIds.size())) : std::nullopt;
+  if (!size || *size == 0 || *size > UINT32_MAX)
+    throw Error::make(Errc::invalid, "'{}' is no user namespace", text);
+  annotations.erase(entry);
+  return static_cast<std::uint32_t>(*size);
 }
 
 }  // namespace
@@ -194,6 +226,7 @@ Spec parse_spec(const Json& json) {
   if (!spec.oci_version.starts_with("1."))
     throw Error::make(Errc::unsupported, "runtime spec version '{}', expected 1.x", spec.oci_version);
   spec.linux_.seccomp = take_seccomp_profile(spec.annotations);
+  spec.linux_.auto_ids = take_auto_ids(spec.annotations);
   return spec;
 }
 

@@ -11,6 +11,9 @@ namespace lay::runner {
 
 /// The built-in seccomp profile stands in config.json by name.
 constexpr const char* kSeccompAnnotation = "dev.lay.seccomp";
+/// "auto:65536": how many ids a user namespace is given at start.
+constexpr const char* kUserNamespaceAnnotation = "dev.lay.userns";
+constexpr std::string_view kAutoIds = "auto:";
 
 std::string name_of(NamespaceType type);
 std::optional<NamespaceType> namespace_type(std::string_view name);

@@ -84,4 +84,9 @@ bool has_namespace(const Spec& spec, NamespaceType type) {
                      [&](const Namespace& entry) { return entry.type == type; });
 }
 
+bool has_own_namespace(const Spec& spec, NamespaceType type) {
+  return std::any_of(spec.linux_.namespaces.begin(), spec.linux_.namespaces.end(),
+                     [&](const Namespace& entry) { return entry.type == type && entry.path.empty(); });
+}
+
 }  // namespace lay::runner

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "runner/spec.h"
 #include "spec/names.h"
 
@@ -64,6 +66,10 @@ Json to_json(const DeviceRule& rule) {
   return json;
 }
 
+Json to_json(const IdMapping& mapping) {
+  return {{"containerID", mapping.container_id}, {"hostID", mapping.host_id}, {"size", mapping.size}};
+}
+
 template <class Item>
 Json list_of(const std::vector<Item>& items) {
   Json json = Json::array();
@@ -89,6 +95,10 @@ Json to_json(const Linux& linux_part) {
   Json json{{"namespaces", list_of(linux_part.namespaces)}, {"devices", list_of(linux_part.devices)},
             {"resources", to_json(linux_part.resources)},   {"maskedPaths", linux_part.masked_paths},
             {"readonlyPaths", linux_part.readonly_paths},   {"sysctl", linux_part.sysctl}};
+  if (!linux_part.uid_mappings.empty()) json["uidMappings"] = list_of(linux_part.uid_mappings);
+  if (!linux_part.gid_mappings.empty()) json["gidMappings"] = list_of(linux_part.gid_mappings);
+  for (const auto& [clock, offset] : linux_part.time_offsets)
+    json["timeOffsets"][clock] = {{"secs", offset.secs}, {"nanosecs", offset.nanosecs}};
   if (!linux_part.cgroups_path.empty()) json["cgroupsPath"] = linux_part.cgroups_path;
   return json;
 }
@@ -98,6 +108,8 @@ Json to_json(const Linux& linux_part) {
 Json to_json(const Spec& spec) {
   std::map<std::string, std::string> annotations = spec.annotations;
   annotations[kSeccompAnnotation] = name_of(spec.linux_.seccomp);
+  if (spec.linux_.auto_ids)
+    annotations[kUserNamespaceAnnotation] = fmt::format("{}{}", kAutoIds, *spec.linux_.auto_ids);
   Json json{{"ociVersion", spec.oci_version},
             {"process", to_json(spec.process)},
             {"mounts", list_of(spec.mounts)},

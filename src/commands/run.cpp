@@ -41,6 +41,7 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
   options.resources.add_to(parser);
   options.isolation.add_to(parser);
+  options.namespaces.add_to(parser);
 }
 
 void add_process_flags(CLI::App& parser, RunOptions& options) {
@@ -141,6 +142,7 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   runner::ContainerConfig config = plan_container(found.image.config, invocation.options);
   if (config.network.mode == runner::NetworkMode::container)
     config.network.container = containers.find(config.network.container).config().id;
+  resolve_joined(containers, config);
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
   config.lowers = layers->paths();
   config.notes = {

@@ -24,6 +24,9 @@ struct ContainerConfig {
   Time created;
   std::vector<std::string> lowers;  ///< folders to mount beneath the upper, topmost first, absolute
   NetworkConfig network;
+  /// Containers whose namespaces are joined, by id; for pid, ipc and uts. The network has its own way.
+  std::map<NamespaceType, std::string> joined;
+  bool shares_ipc = true;      ///< not with --ipc private: others may join its IPC namespace
   bool open_stdin = false;     ///< -i
   bool auto_remove = false;    ///< --rm
   std::string stop_signal;     ///< "SIGTERM" when empty

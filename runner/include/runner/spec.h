@@ -106,6 +106,23 @@ struct Resources {
   std::vector<DeviceRule> devices;
 };
 
+/// A row of ids that a user namespace has under other numbers than the host.
+struct IdMapping {
+  std::uint32_t container_id = 0;
+  std::uint32_t host_id = 0;
+  std::uint32_t size = 0;
+
+  bool operator==(const IdMapping&) const = default;
+};
+
+/// What a clock of a time namespace is ahead of the host's, time_namespaces(7).
+struct TimeOffset {
+  std::int64_t secs = 0;
+  std::uint32_t nanosecs = 0;
+
+  bool operator==(const TimeOffset&) const = default;
+};
+
 enum class SeccompProfile { builtin, unconfined };
 
 struct Linux {
@@ -117,6 +134,12 @@ struct Linux {
   std::vector<std::string> readonly_paths;
   std::map<std::string, std::string> sysctl;
   SeccompProfile seccomp = SeccompProfile::builtin;
+  std::vector<IdMapping> uid_mappings;
+  std::vector<IdMapping> gid_mappings;
+  /// --userns auto: at each start that many ids which no other container has; the maps above are empty then.
+  /// Kept in the annotation "dev.lay.userns".
+  std::optional<std::uint32_t> auto_ids;
+  std::map<std::string, TimeOffset> time_offsets;  ///< by clock: "monotonic", "boottime"
 };
 
 struct Spec {
@@ -134,6 +157,9 @@ struct Spec {
 Spec default_spec();
 /// True when the namespace is in the list (and so is not the host's).
 bool has_namespace(const Spec& spec, NamespaceType type);
+
+/// True when the namespace is neither the host's nor one that is joined by its path.
+bool has_own_namespace(const Spec& spec, NamespaceType type);
 
 /// config.json as the runtime-spec has it. The built-in seccomp profile is written by name in an annotation,
 /// "dev.lay.seccomp", not spelled out.

@@ -1,0 +1,181 @@
+#include "process/namespaces.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/mount.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "process/first_process.h"
+#include "process/process.h"
+#include "spec/names.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kSharedMemory = "/dev/shm";
+
+/// clone(2), "CLONE_NEW*".
+std::uint64_t flag_of(NamespaceType type) {
+  switch (type) {
+    case NamespaceType::pid:
+      return CLONE_NEWPID;
+    case NamespaceType::network:
+      return CLONE_NEWNET;
+    case NamespaceType::mount:
+      return CLONE_NEWNS;
+    case NamespaceType::ipc:
+      return CLONE_NEWIPC;
+    case NamespaceType::uts:
+      return CLONE_NEWUTS;
+    case NamespaceType::user:
+      return CLONE_NEWUSER;
+    case NamespaceType::cgroup:
+      return CLONE_NEWCGROUP;
+    case NamespaceType::time:
+      return CLONE_NEWTIME;
+  }
+  return 0;
+}
+
+UniqueFd open_of_process(pid_t pid, const char* name) {
+  return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", pid, name), O_RDONLY);
+}
+
+void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type) {
+  if (has_namespace(other.spec, NamespaceType::user) || has_namespace(config.spec, NamespaceType::user))
+    throw Error::make(Errc::unsupported,
+                      "namespaces cannot be shared with a container in another user namespace")
+        .with_hint("--userns host for both");
+  if (type == NamespaceType::ipc && !other.shares_ipc)
+    throw Error::make(Errc::invalid, "container '{}' keeps its ipc namespace to itself", other.name)
+        .with_hint("run it with --ipc shareable");
+}
+
+/// Enters the plan for a namespace of another container that is joined.
+void join_container(const ContainerStore& store, const ContainerConfig& config, NamespaceType type,
+                    const std::string& id, NamespacePlan& plan) {
+  with_context(fmt::format("join the {} namespace of another container", name_of(type)), [&] {
+    const Container other = store.find(id);
+    check_joinable(config, other.config(), type);
+    const FirstProcess first = open_first_process(other);
+    const std::string name = name_of(type);
+    UniqueFd fd = open_of_process(first.pid, name.c_str());
+    if (type == NamespaceType::ipc) plan.shared_memory = open_of_process(first.pid, "mnt");
+    if (wait_for_end(first.pidfd, std::chrono::milliseconds(0)))  // the number might be another's by now
+      throw Error::make(Errc::invalid, "container '{}' has ended", other.config().name);
+    if (type == NamespaceType::pid)
+      plan.pid = std::move(fd);
+    else
+      plan.joined.push_back(std::move(fd));
+  });
+}
+
+void join_path(const Namespace& entry, NamespacePlan& plan) {
+  if (entry.type == NamespaceType::mount || entry.type == NamespaceType::user ||
+      entry.type == NamespaceType::time || entry.type == NamespaceType::cgroup)
+    throw Error::make(Errc::unsupported, "a {} namespace cannot be joined by path ('{}')",
+                      name_of(entry.type), printable(entry.path));
+  UniqueFd fd = open_namespace(entry.path, entry.type);
+  if (entry.type == NamespaceType::pid)
+    plan.pid = std::move(fd);
+  else
+    plan.joined.push_back(std::move(fd));
+}
+
+/// Of all that is new, what clone3(2) makes.
+bool is_cloned(const ContainerConfig& config, NamespaceType type) {
+  if (type == NamespaceType::cgroup || type == NamespaceType::time) return false;
+  return type != NamespaceType::network || config.network.mode != NetworkMode::container;
+}
+
+void set_clock(const UniqueFd& clocks, const std::string& clock, const TimeOffset& offset) {
+  try {
+    sys::write_all(clocks, fmt::format("{} {} {}\n", clock, offset.secs, offset.nanosecs));
+  } catch (Error& error) {
+    error.add_context("set the clock " + printable(clock));
+    if (error.error_number() == ERANGE) error.with_hint("no clock can show a time before its start");
+    throw;
+  }
+}
+
+}  // namespace
+
+UniqueFd open_namespace(const std::string& path, NamespaceType type) {
+  try {
+    if (!path.starts_with('/')) throw Error(Errc::invalid, "is not an absolute path");
+    UniqueFd fd = sys::open_at(sys::cwd(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (filesystem_magic(fd) != NSFS_MAGIC) throw Error(Errc::invalid, "is no namespace");
+    const int found = ::ioctl(fd.get(), NS_GET_NSTYPE);
+    if (found < 0) throw Error::from_errno("ask for its type");
+    if (static_cast<std::uint64_t>(found) != flag_of(type))
+      throw Error::make(Errc::invalid, "is no {} namespace", name_of(type));
+    return fd;
+  } catch (Error& error) {
+    error.add_context(fmt::format("namespace '{}'", printable(path)));
+    error.with_hint(
+        fmt::format("ns:PATH names a file such as /proc/PID/ns/{}, or a bind of it", name_of(type)));
+    throw;
+  }
+}
+
+NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config) {
+  if (!has_namespace(config.spec, NamespaceType::mount))
+    throw Error(Errc::invalid, "a container needs a mount namespace of its own");
+  NamespacePlan plan;
+  for (const Namespace& entry : config.spec.linux_.namespaces) {
+    const auto joined = config.joined.find(entry.type);
+    if (joined != config.joined.end())
+      join_container(store, config, entry.type, joined->second, plan);
+    else if (!entry.path.empty())
+      join_path(entry, plan);
+    else if (is_cloned(config, entry.type))
+      plan.clone_flags |= flag_of(entry.type);
+  }
+  if (has_namespace(config.spec, NamespaceType::user) && (plan.pid || !plan.joined.empty()))
+    throw Error(Errc::unsupported,
+                "a container with a user namespace of its own cannot join other namespaces")
+        .with_hint("--userns host");
+  return plan;
+}
+
+PidNamespaceForChildren::PidNamespaceForChildren(const UniqueFd& fd)
+    : own_(sys::open_at(sys::cwd(), "/proc/self/ns/pid", O_RDONLY)) {
+  set_namespaces(fd, CLONE_NEWPID);
+}
+
+PidNamespaceForChildren::~PidNamespaceForChildren() {
+  ::setns(own_.get(), CLONE_NEWPID);
+}
+
+void enter_time_namespace(const Spec& spec) {
+  if (!has_namespace(spec, NamespaceType::time)) return;
+  with_context("time namespace", [&] {
+    if (::unshare(CLONE_NEWTIME) < 0) throw Error::from_errno("make one");
+    const UniqueFd clocks = sys::open_at(sys::cwd(), "/proc/self/timens_offsets", O_WRONLY);
+    for (const auto& [clock, offset] : spec.linux_.time_offsets) set_clock(clocks, clock, offset);
+    set_namespaces(sys::open_at(sys::cwd(), "/proc/self/ns/time_for_children", O_RDONLY), CLONE_NEWTIME);
+  });
+}
+
+UniqueFd copy_shared_memory(const UniqueFd& mount_namespace) {
+  return with_context("shared memory of the joined ipc namespace", [&] {
+    const UniqueFd own = sys::open_at(sys::cwd(), "/proc/self/ns/mnt", O_RDONLY);
+    set_namespaces(mount_namespace, CLONE_NEWNS);
+    const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+    UniqueFd copy = clone_tree(sys::open_in_root(root, kSharedMemory, O_PATH | O_DIRECTORY), Recursion::no);
+    set_namespaces(own, CLONE_NEWNS);
+    return copy;
+  });
+}
+
+}  // namespace lay::runner

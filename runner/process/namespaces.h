@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "runner/container.h"
+
+namespace lay::runner {
+
+/// How a container comes to its namespaces. Those with descriptors exist already.
+struct NamespacePlan {
+  /// CLONE_NEW* for clone3(2). The cgroup and the time namespace come later: the first when the process is in
+  /// its cgroup, the second when its clocks are set.
+  std::uint64_t clone_flags = 0;
+  UniqueFd pid;                  ///< to be born in: PidNamespaceForChildren
+  std::vector<UniqueFd> joined;  ///< entered by the child
+  /// The mount namespace of the container whose IPC namespace is joined: its /dev/shm comes along.
+  UniqueFd shared_memory;
+};
+
+/// Opens what is joined, each once. Throws invalid, with a hint, for a container that does not run, or has a
+/// user namespace of its own; for a path that leads to no namespace of its type; not_found.
+NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config);
+
+/// A namespace by a file of nsfs, such as /proc/<pid>/ns/ipc or a bind of it; throws invalid for anything
+/// else, and for one of another type.
+UniqueFd open_namespace(const std::string& path, NamespaceType type);
+
+/// Children of this process are born in another pid namespace; this process itself
+/// stays where it is.
+class PidNamespaceForChildren {
+ public:
+  /// By the pidfd of a process in it, or its file of nsfs.
+  explicit PidNamespaceForChildren(const UniqueFd& fd);
+  PidNamespaceForChildren(const PidNamespaceForChildren&) = delete;
+  PidNamespaceForChildren& operator=(const PidNamespaceForChildren&) = delete;
+  ~PidNamespaceForChildren();
+
+ private:
+  UniqueFd own_;
+};
+
+/// In the child: a time namespace with the given clocks, if the spec has one. While the host's /proc can be
+/// reached. time_namespaces(7): the offsets must be written before the first process enters.
+void enter_time_namespace(const Spec& spec);
+
+/// In the child, while it sees the host's mounts: a detached copy of the /dev/shm of another mount namespace.
+UniqueFd copy_shared_memory(const UniqueFd& mount_namespace);
+
+}  // namespace lay::runner

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "rootfs/mounts.h"
+#include "rootfs/rootfs.h"
+
+namespace lay::runner {
+
+/// The parts of a root file system that only a process with rights over the host can make: what a container
+/// needs whose first process is born in a user namespace of its own.
+struct PreparedRootfs {
+  std::vector<PlannedMount> mounts;  ///< sources of bind mounts opened, /dev made and filled
+  UniqueFd root;                     ///< the overlay, attached nowhere
+};
+
+/// In the parent, before the child is cloned; plan.overlay.ids is set. Nothing shows in the caller's mount
+/// namespace. The calling process must have one thread.
+PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan);
+
+/// As enter_rootfs, in a child that is root of its user namespace, which owns the mount namespace.
+void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared);
+
+}  // namespace lay::runner
