@@ -25,7 +25,7 @@ on_host() {
 }
 
 # says PORT TEXT [ADDRESS]: whether what listens there answers TEXT.
-says() { [[ $(timeout 3 bash -c "exec 3<>/dev/tcp/${3-127.0.0.1}/$1; cat <&3" 2>/dev/null) == "$2" ]]; }
+says() { [[ $(timeout 3 bash -c "exec 9<>/dev/tcp/${3-127.0.0.1}/$1 || exit; cat <&9" 2>/dev/null) == "$2" ]]; }
 
 @test "a range of ports is published one to one, and ps shows it as a range" {
   on_host '
