@@ -1,7 +1,6 @@
 #include "base/syscalls.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -12,24 +11,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "resolve.h"
 
 namespace lay::sys {
 
 namespace {
-
-/// openat2(2) answers EAGAIN when a rename elsewhere races its walk: tried again this often.
-constexpr int kResolveTries = 256;
-
-int open_resolved(const UniqueFd& dir, const std::string& path, int flags, mode_t mode,
-                  std::uint64_t resolve) {
-  open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC, .mode = mode, .resolve = resolve};
-  if ((flags & (O_CREAT | O_TMPFILE)) == 0) how.mode = 0;
-  for (int attempt = 0;; ++attempt) {
-    const long fd =
-        retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); });
-    if (fd >= 0 || errno != EAGAIN || attempt == kResolveTries) return static_cast<int>(fd);
-  }
-}
 
 /// The path under which an open descriptor, O_PATH included, can be reached by calls that take only paths.
 std::string fd_path(const UniqueFd& fd) {
@@ -69,19 +55,19 @@ std::optional<UniqueFd> try_open_at(const UniqueFd& dir, const std::string& path
 }
 
 UniqueFd open_beneath(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
-  const int fd = open_resolved(dir, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+  const int fd = open_resolved(dir, path, flags, mode, Bounds::beneath);
   if (fd < 0) throw Error::from_errno("open '{}' beneath a folder", path);
   return UniqueFd{fd};
 }
 
 UniqueFd open_in_root(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
-  const int fd = open_resolved(dir, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  const int fd = open_resolved(dir, path, flags, mode, Bounds::in_root);
   if (fd < 0) throw Error::from_errno("open '{}' in the image root", path);
   return UniqueFd{fd};
 }
 
 std::optional<UniqueFd> try_open_in_root(const UniqueFd& dir, const std::string& path, int flags) {
-  const int fd = open_resolved(dir, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  const int fd = open_resolved(dir, path, flags, 0, Bounds::in_root);
   if (fd < 0 && is_absent(errno)) return std::nullopt;
   if (fd < 0) throw Error::from_errno("open '{}' in the image root", path);
   return UniqueFd{fd};

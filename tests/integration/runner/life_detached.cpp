@@ -92,7 +92,7 @@ TEST_CASE("signals reach the first process, and nobody when it has ended", "[run
   CHECK(error_of([&] { runner::signal_container(container, SIGTERM); }).code() == Errc::invalid);
 }
 
-TEST_CASE("a signal goes to no other process that got the number", "[runner][life]") {
+TEST_CASE("E09: a signal goes to no other process that got the number", "[runner][life]") {
   const ContainerFixture fixture;
   const auto container = fixture.run_detached(fixture.script(kObedient));
   auto state = container.state();

@@ -14,7 +14,7 @@ TEST_CASE("the command's exit code is the container's", "[runner][life]") {
   CHECK(fixture.leftovers().empty());
 }
 
-TEST_CASE("a command that is not in the container is 127, one that cannot be executed 126",
+TEST_CASE("E11: a command that is not in the container is 127, one that cannot be executed 126",
           "[runner][life]") {
   const ContainerFixture fixture;
   const auto missing = fixture.run(fixture.config({"foo"}));

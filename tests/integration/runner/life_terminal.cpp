@@ -136,7 +136,7 @@ TEST_CASE("exec -t has a terminal in the container's own devpts", "[runner][exec
   CHECK_FALSE(user.is_raw());
 }
 
-TEST_CASE("exec -t refuses a forged pty device", "[runner][exec]") {
+TEST_CASE("P04: exec -t refuses a forged pty device", "[runner][exec]") {
   const ContainerFixture fixture;
   // With the right to unmount, which the defaults give nobody.
   auto config = fixture.script(

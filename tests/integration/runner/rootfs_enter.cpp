@@ -61,7 +61,7 @@ TEST_CASE("a container finds the mounts of the default spec and nothing else", "
   CHECK(contains(table, "/proc/interrupts rw,nosuid tmpfs"));
 }
 
-TEST_CASE("the host's paths do not show in a container's mountinfo, but for the sources of its files",
+TEST_CASE("P08: the host's paths do not show in a container's mountinfo, but for the sources of its files",
           "[runner][rootfs]") {
   const RootfsFixture fixture;
   const ChildResult result = fixture.enter([&] {
@@ -76,7 +76,7 @@ TEST_CASE("the host's paths do not show in a container's mountinfo, but for the 
   CHECK(result.text == "");
 }
 
-TEST_CASE("nothing is mounted on the host after a container was entered", "[runner][rootfs]") {
+TEST_CASE("P07: nothing is mounted on the host after a container was entered", "[runner][rootfs]") {
   const RootfsFixture fixture;
   CHECK(fixture.enter([] { return std::string("in"); }).text == "in");
   CHECK(test::mounts_naming(fixture.path()).empty());
@@ -205,7 +205,7 @@ TEST_CASE("a read-only root leaves /dev, tmpfs mounts and volumes writable", "[r
   CHECK(result.text == fmt::format("{} 0 0 0 65536", EROFS));
 }
 
-TEST_CASE("the old root cannot be reached, not even by chroot and ..", "[runner][rootfs]") {
+TEST_CASE("P08: the old root cannot be reached, not even by chroot and ..", "[runner][rootfs]") {
   const RootfsFixture fixture;
   const ChildResult result = fixture.enter([&] {
     const UniqueFd above = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
@@ -222,7 +222,7 @@ TEST_CASE("the old root cannot be reached, not even by chroot and ..", "[runner]
   CHECK(result.text == "no");
 }
 
-TEST_CASE("a console is a pty of the container's own devpts", "[runner][rootfs]") {
+TEST_CASE("P04: a console is a pty of the container's own devpts", "[runner][rootfs]") {
   RootfsFixture fixture;
   fixture.spec.process.console_size = {.height = 33, .width = 99};
   const ChildResult result = fixture.enter([&] {

@@ -40,7 +40,7 @@ TEST_CASE("a volume is writable, nosuid and nodev, and shares its files with the
   CHECK(test::text_of(fixture.base(), "volume/from-inside") == "x");
 }
 
-TEST_CASE("a read-only volume is read-only with all that is mounted below it", "[runner][rootfs]") {
+TEST_CASE("P07: a read-only volume is read-only with all that is mounted below it", "[runner][rootfs]") {
   RootfsFixture fixture;
   test::put_folder(fixture.base(), "volume/sub");
   fixture.add_volume("/data", {"rbind", "ro"});
@@ -84,7 +84,7 @@ TEST_CASE("a volume on /etc/hosts takes the place of lay's own file", "[runner][
   CHECK(result.text == "the user's");
 }
 
-TEST_CASE("mounts of a container do not reach the host, those of the host reach an rslave volume",
+TEST_CASE("P07: mounts of a container do not reach the host, those of the host reach an rslave volume",
           "[runner][rootfs]") {
   RootfsFixture fixture;
   test::put_folder(fixture.base(), "volume/late");
@@ -127,7 +127,7 @@ TEST_CASE("mounts of a container do not reach the host, those of the host reach 
   CHECK(result.text == (is_slave ? "1 0" : "0 0"));
 }
 
-TEST_CASE("a failed mount names the mount and leaves nothing behind", "[runner][rootfs]") {
+TEST_CASE("P07: a failed mount names the mount and leaves nothing behind", "[runner][rootfs]") {
   RootfsFixture fixture;
   fixture.spec.mounts.push_back({"/data", "ext4", "/dev/sda", {}});
   const ChildResult result = fixture.enter([] { return std::string(); });
