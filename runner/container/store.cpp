@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -25,6 +26,9 @@ constexpr const char* kNames = ".names";     ///< a symlink for each name, to th
 constexpr const char* kNewPrefix = ".new-";  ///< being made; locked by its maker
 constexpr const char* kGonePrefix =
     ".gone-";  ///< being removed; locked by its remover or by who still reads it
+
+constexpr int kEndTries = 1000;
+constexpr useconds_t kEndPause = 2000;  // microseconds
 
 constexpr std::size_t kIdBytes = 32;
 constexpr std::size_t kShortId = 12;
@@ -137,13 +141,21 @@ void fit_to_network(ContainerConfig& config) {
   });
 }
 
+/// The name of a container whose folder was never published, or is already renamed to be removed.
+void forget_name(const UniqueFd& names, const std::string& id) {
+  const std::string name = name_of(names, id);
+  if (!name.empty()) sys::unlink_at(names, name);
+}
+
 /// Removes folders whose maker or remover was killed, or that were read when they were removed: nobody locks
 /// them any more. The caller holds kLock.
 void sweep(const UniqueFd& containers) {
   for (const std::string& entry : entries_of(containers)) {
     if (!entry.starts_with(kNewPrefix) && !entry.starts_with(kGonePrefix)) continue;
     auto fd = sys::try_open_at(containers, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (fd && FileLock::try_lock(std::move(*fd), LockMode::exclusive)) remove_tree(containers, entry);
+    if (!fd || !FileLock::try_lock(std::move(*fd), LockMode::exclusive)) continue;
+    forget_name(sys::open_dir(containers, kNames), entry.substr(entry.find('-') + 1));
+    remove_tree(containers, entry);
   }
 }
 
@@ -153,6 +165,16 @@ FileLock begin(const UniqueFd& containers, const std::string& folder) {
   sweep(containers);
   sys::mkdir_at(containers, folder, 0700);
   return FileLock::lock(sys::open_dir(containers, folder), LockMode::exclusive);
+}
+
+/// The end is written down a moment before the supervisor lets go: that is waited for, for it may not be said
+/// of an ended container that it runs. Empty when it starts or runs.
+std::optional<FileLock> lock_to_remove(const Container& container) {
+  for (int attempt = 0;; ++attempt) {
+    if (auto lock = container.try_lock()) return lock;
+    if (attempt == kEndTries || container.state().status != Status::exited) return std::nullopt;
+    ::usleep(kEndPause);
+  }
 }
 
 /// Name and folder appear together under the lock; a name whose folder is missing was left by a crash.
@@ -305,7 +327,7 @@ std::vector<Container> ContainerStore::list_damaged() const {
 }
 
 void ContainerStore::remove(const Container& container) const {
-  const auto held = container.try_lock();
+  const auto held = lock_to_remove(container);
   if (!held)
     throw Error::make(Errc::busy, "container '{}' is running", container.config().name)
         .with_hint(fmt::format("stop it first with 'lay stop {}', or remove it with 'lay rm -f'",

@@ -196,3 +196,24 @@ TEST_CASE("a log never takes more than twice its size, and keeps the newest line
   CHECK(text.find("line 0\n") == std::string::npos);
   CHECK(writer.failure().empty());
 }
+
+TEST_CASE("the name of a container whose remover was killed is free, and gone with the next create",
+          "[runner][container]") {
+  const ContainerFixture fixture;
+  auto config = fixture.config({"true"});
+  config.name = "left";
+  std::string path;
+  std::string id;
+  {
+    const auto made = fixture.store().create(config);
+    path = made.path();
+    id = made.config().id;
+  }
+  const UniqueFd containers = sys::open_dir(sys::cwd(), path.substr(0, path.rfind('/')));
+  sys::rename_at(containers, id, containers, ".gone-" + id);
+  config.name = "other";
+  fixture.store().create(config);
+  CHECK_FALSE(sys::try_stat_at(containers, ".gone-" + id));
+  CHECK_FALSE(sys::try_stat_at(containers, ".names/left"));
+  CHECK(sys::try_stat_at(containers, ".names/other"));
+}
