@@ -10,8 +10,9 @@ namespace lay::cli {
 
 namespace {
 
-/// What -P may publish: each port holds a socket as long as the container lives, and an image says how many.
-constexpr std::size_t kMaxPublished = 1000;
+/// Each port holds a socket as long as the container lives, of the 1024 descriptors a process usually may
+/// have.
+constexpr std::size_t kMaxPublished = 900;
 
 /// Every exposed port that no -p names already, on a free port of the host.
 void publish_exposed(runner::NetworkConfig& network, const std::vector<std::string>& exposed) {
@@ -26,10 +27,13 @@ void publish_exposed(runner::NetworkConfig& network, const std::vector<std::stri
       if (std::any_of(named.begin(), named.end(), is_same)) continue;
       network.ports.push_back(std::move(port));
     }
-  if (network.ports.size() > kMaxPublished)
-    throw Error::make(Errc::unsupported, "-P would publish {} ports, and {} is the most",
-                      network.ports.size(), kMaxPublished)
-        .with_hint("publish with -p what is needed");
+}
+
+void check_count(const std::vector<runner::PortMapping>& ports) {
+  if (ports.size() > kMaxPublished)
+    throw Error::make(Errc::unsupported, "{} ports are to be published, and {} is the most", ports.size(),
+                      kMaxPublished)
+        .with_hint("publish what is needed, or give the container the host's network: --network host");
 }
 
 }  // namespace
@@ -64,6 +68,7 @@ void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::str
     all.push_back(text);
   }
   if (publish_all) publish_exposed(network, all);
+  check_count(network.ports);
 
   runner::ResolverConfig& resolver = network.resolver;
   if (dns == std::vector<std::string>{"none"}) {

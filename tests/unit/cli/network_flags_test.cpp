@@ -36,6 +36,7 @@ TEST_CASE("-P publishes what the image and --expose name and -p does not", "[cli
 TEST_CASE("-P refuses what cannot be published", "[cli][network]") {
   CHECK(error_of([] { with({.publish_all = true}, {"80"}, "host"); }).code() == Errc::invalid);
   CHECK(error_of([] { with({.publish_all = true}, {"1-65535"}); }).code() == Errc::unsupported);
+  CHECK(error_of([] { with({}, {}, "bridge", "8000-8900:8000-8900"); }).code() == Errc::unsupported);
   CHECK(error_of([] { with({.publish_all = true}, {"x;y"}); }).code() == Errc::invalid);
   CHECK(error_of([] { with({.expose = {"x"}}); }).code() == Errc::invalid);
 }
