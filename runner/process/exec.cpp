@@ -55,7 +55,8 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
         .with_hint(fmt::format("lay unpause {}", config.name));
   const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
   FirstProcess first = open_first_process(container);
-  ExecPlan plan{.process = plan_process(config, request),
+  ExecPlan plan{.container_id = config.id,
+                .process = plan_process(config, request),
                 .seccomp = config.spec.linux_.seccomp,
                 .first_process = std::move(first.pidfd),
                 .user_namespace = has_namespace(config.spec, NamespaceType::user),

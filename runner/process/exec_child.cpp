@@ -39,6 +39,7 @@ void enter_namespaces(const ExecPlan& plan) {
   cgroup.enter();  // from here on its limits are in force
   if (plan.user_namespace) set_rlimits(plan.process.rlimits);  // raising one takes a right over the host
   enter_namespaces(plan);
+  join_session_keyring(plan.container_id);
   take_console(plan, parent);  // from inside: the pty is the container's
   if (!plan.user_namespace) set_rlimits(plan.process.rlimits);
   become(plan.process, plan.seccomp, parent);

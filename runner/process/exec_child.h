@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
 #include "process/handshake.h"
@@ -10,6 +12,7 @@ namespace lay::runner {
 
 /// What a command needs that joins a running container.
 struct ExecPlan {
+  std::string container_id;
   Process process;  ///< the container's own, with the request put in
   SeccompProfile seccomp = SeccompProfile::builtin;
   UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered

@@ -1,6 +1,7 @@
 #include "process/handshake.h"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -117,6 +118,13 @@ void ChildEnd::wait_for_parent() const {
 void ChildEnd::check_parent() const {
   char byte = 0;
   if (::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) ::_exit(1);
+}
+
+void ChildEnd::close_others() const {
+  const auto own = static_cast<unsigned>(socket_.get());
+  if ((own > 3 && ::syscall(SYS_close_range, 3U, own - 1, 0) < 0) ||
+      ::syscall(SYS_close_range, own + 1, ~0U, 0) < 0)
+    throw Error::from_errno("close all other descriptors");
 }
 
 void ChildEnd::send_error(const Error& error) const noexcept {

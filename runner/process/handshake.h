@@ -24,6 +24,8 @@ class ChildEnd {
   /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent
   /// that died before it was set.
   void check_parent() const;
+  /// Closes every other descriptor from 3 on, and this one at execve(2).
+  void close_others() const;
   /// Everything of `error` but its place in the code. Never throws: there is nobody left to catch.
   void send_error(const Error& error) const noexcept;
   /// A remark for the user that does not keep the container from starting; after it comes exec or an error.

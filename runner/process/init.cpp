@@ -59,6 +59,7 @@ void leave_cgroups(const Spec& spec) {
   leave_caller();                   // first: until exec this process is lay's program
   enter_time_namespace(plan.spec);  // while files of the host's root can be written
   if (plan.prepared) enter_user_namespace(cgroup, parent);
+  join_session_keyring(plan.container_id);
   enter_namespaces(plan);    // before /sys is mounted, which shows the mounter's network
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -16,6 +17,7 @@ namespace lay::runner {
 
 /// All that a container's first process needs, settled by the parent. Values and descriptors only.
 struct InitPlan {
+  std::string container_id;
   Spec spec;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;

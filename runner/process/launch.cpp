@@ -150,7 +150,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   const ContainerConfig& config = container.config();
   NamespacePlan namespaces = plan_namespaces(store, config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
-  InitPlan plan{.spec = final_spec(config), .network = config.network.mode};
+  InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
 
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -70,13 +69,6 @@ void reset_signals() {
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0) throw Error::from_errno("unblock signals");
 }
 
-/// keyctl(2): an anonymous keyring, so that keys of the host's session are out of reach. A kernel without
-/// keyrings has none to protect.
-void new_session_keyring() {
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
-    throw Error::from_errno("make a session keyring");
-}
-
 /// Makes the folder when it is not there, as docker does, and moves there. Resolved without magic links, so
 /// that neither a forgotten descriptor nor /proc leads out of the container.
 void enter_working_folder(const std::string& cwd) {
@@ -117,12 +109,6 @@ void set_user(const Account& account) {
     throw Error::from_errno("set user {}", account.uid);
 }
 
-/// Closed by execve(2) only: until then the socket has to tell the parent what goes wrong.
-void close_others_on_exec() {
-  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-    throw Error::from_errno("close all other descriptors");
-}
-
 }  // namespace
 
 void leave_caller() {
@@ -130,7 +116,17 @@ void leave_caller() {
   die_with_supervisor();
   reset_signals();
   if (::setsid() < 0) throw Error::from_errno("begin a session");
-  new_session_keyring();
+}
+
+void join_session_keyring(const std::string& container_id) {
+  const std::string name = "lay:" + container_id;
+  const long keyring = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.c_str());
+  if (keyring < 0 && errno == ENOSYS) return;
+  if (keyring < 0) throw Error::from_errno("make a session keyring");
+  // KEY_POS_ALL, and for its user view, read, link as by default, and search: a later exec finds it by name.
+  constexpr unsigned kPermissions = 0x3f1b0000;
+  if (::syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, kPermissions) < 0 && errno != EACCES)
+    throw Error::from_errno("set the permissions of the session keyring");
 }
 
 void set_rlimits(const std::vector<Rlimit>& limits) {
@@ -168,7 +164,8 @@ void become(const Process& process, SeccompProfile seccomp, const ChildEnd& pare
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
     load_seccomp(seccomp);
   }
-  close_others_on_exec();
+  // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.
+  parent.close_others();
   execute_command(process.args, env);
 }
 

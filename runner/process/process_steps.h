@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <string>
+
 #include "base/unique_fd.h"
 #include "process/handshake.h"
 #include "runner/spec.h"
@@ -11,9 +13,13 @@
 namespace lay::runner {
 
 /// Cuts the ties to whoever called lay: nobody may look into this process, which is still lay's program
-/// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, keyring,
-/// signal mask and handlers are new.
+/// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, signal mask and handlers are new.
 void leave_caller();
+
+/// keyctl(2): the container's own session keyring, made by its first process and joined by those that exec
+/// starts, so that keys of the host's session are out of reach. As the root that the container has. A kernel
+/// without keyrings has none to protect.
+void join_session_keyring(const std::string& container_id);
 
 /// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.
 void set_rlimits(const std::vector<Rlimit>& limits);

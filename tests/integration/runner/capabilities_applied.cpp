@@ -43,7 +43,7 @@ constexpr const char* kEleven = "00000000800405fb";
 
 }  // namespace
 
-TEST_CASE("root has the eleven default capabilities and keeps exactly them across exec",
+TEST_CASE("E07: root has the eleven default capabilities and keeps exactly them across exec",
           "[runner][capabilities]") {
   const ChildResult result = in_child(0, [] {
     limit_bounding_set(default_capabilities());
@@ -55,7 +55,7 @@ TEST_CASE("root has the eleven default capabilities and keeps exactly them acros
   CHECK(result.text == expected + "\n" + expected);
 }
 
-TEST_CASE("another user has the capabilities until exec and none after it", "[runner][capabilities]") {
+TEST_CASE("E07: another user has the capabilities until exec and none after it", "[runner][capabilities]") {
   const ChildResult result = in_child(0, [] {
     limit_bounding_set(default_capabilities());
     if (::setresgid(1000, 1000, 1000) < 0 || ::setresuid(1000, 1000, 1000) < 0)

@@ -34,7 +34,7 @@ TEST_CASE("an executed command sees the container's namespaces and files", "[run
   CHECK(joined.output.find("/..") == std::string::npos);
 }
 
-TEST_CASE("an executed command has the rights of the container and no more", "[runner][exec]") {
+TEST_CASE("E07: an executed command has the rights of the container and no more", "[runner][exec]") {
   const ContainerFixture fixture;
   auto config = fixture.script(kIdle);
   config.spec.process.no_new_privileges = true;

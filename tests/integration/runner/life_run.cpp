@@ -75,7 +75,7 @@ TEST_CASE("the command is process 1, with three descriptors and no host process 
   CHECK(fixture.run(fixture.script("echo /proc/[0-9]*")).output == "/proc/1\n");
 }
 
-TEST_CASE("descriptors that lay inherited do not reach the command", "[runner][life]") {
+TEST_CASE("E02: descriptors that lay inherited do not reach the command", "[runner][life]") {
   const ContainerFixture fixture;
   const auto container = fixture.store().create(fixture.config({"ls", "/proc/self/fd"}));
   const auto result = fixture.capture([&] {

@@ -30,7 +30,7 @@ Account resolve(const std::string& username) {
 
 }  // namespace
 
-TEST_CASE("a user name gives ids, memberships and home, the primary group first", "[runner][user]") {
+TEST_CASE("U03: a user name gives ids, memberships and home, the primary group first", "[runner][user]") {
   const Account app = resolve("app");
   CHECK(app.uid == 1000);
   CHECK(app.gid == 1001);
