@@ -23,7 +23,12 @@ constexpr std::uint32_t kIpv4Source = 12;
 constexpr std::uint32_t kArpSenderMac = 8;  // RFC 826, with addresses of 6 and 4 bytes
 constexpr std::uint32_t kArpSenderAddress = 14;
 
+constexpr std::uint32_t kIpv6Source = 8;
+constexpr std::uint32_t kNeighbourTarget = 8;  // in a neighbour advertisement, RFC 4861
+constexpr std::uint32_t kIpv6Length = 16;
+
 constexpr std::uint8_t kRouterAdvertisement = 134;  // RFC 4861
+constexpr std::uint8_t kNeighbourAdvertisement = 136;
 constexpr std::uint8_t kRedirect = 137;
 
 /// Hardware Ethernet, protocol IPv4, addresses of 6 and 4 bytes.
@@ -57,6 +62,17 @@ void match_own_arp(RuleBuilder& rule) {
   rule.match_set(kAddressSet, Membership::inside);
 }
 
+/// Holds when the IPv6 address there is one of fe80::/10 and not the sender's own.
+void match_foreign_link_local(RuleBuilder& rule, std::uint32_t base, std::uint32_t offset) {
+  constexpr std::array<std::uint8_t, 2> kPrefix{0xfe, 0x80};
+  rule.load_payload(base, offset, kPrefix.size(), kFirst);
+  rule.mask(std::array<std::uint8_t, 2>{0xff, 0xc0});
+  rule.compare(NFT_CMP_EQ, kPrefix);
+  load_link_and_mac(rule);
+  rule.load_payload(base, offset, kIpv6Length, kAddressRegister);
+  rule.match_set(kLinkLocalSet, Membership::outside);
+}
+
 void add_match(RuleBuilder& rule, SenderMatch match) {
   switch (match) {
     case SenderMatch::unknown_link:
@@ -77,6 +93,11 @@ void add_match(RuleBuilder& rule, SenderMatch match) {
       return rule.match_set(kAddressSet, Membership::inside);
     case SenderMatch::own_arp:
       return match_own_arp(rule);
+    case SenderMatch::foreign_link_local:
+      return match_foreign_link_local(rule, NFT_PAYLOAD_NETWORK_HEADER, kIpv6Source);
+    case SenderMatch::foreign_neighbour:
+      match_icmpv6(rule, kNeighbourAdvertisement);
+      return match_foreign_link_local(rule, NFT_PAYLOAD_TRANSPORT_HEADER, kNeighbourTarget);
     case SenderMatch::router_advertisement:
       return match_icmpv6(rule, kRouterAdvertisement);
     case SenderMatch::redirect:
@@ -98,6 +119,8 @@ std::vector<SenderRule> sender_rules() {
       // Containers are no routers; that none is believed (accept_ra) is the second lock
       {{ipv6, router_advertisement}, drop},
       {{ipv6, redirect}, drop},
+      {{ipv6, foreign_link_local}, drop},
+      {{ipv6, foreign_neighbour}, drop},
       {{ipv6}, accept},
       // Spoofed IPv4 and ARP, and what could wrap them: VLAN tags, other protocols
       {{}, drop},

@@ -9,9 +9,10 @@
 namespace lay::runner {
 
 inline constexpr const char* kSenderChain = "senders";
-inline constexpr const char* kLinkSet = "links";         ///< link: whose frames are judged
-inline constexpr const char* kMacSet = "macs";           ///< link . MAC
-inline constexpr const char* kAddressSet = "addresses";  ///< link . MAC . IPv4 address
+inline constexpr const char* kLinkSet = "links";             ///< link: whose frames are judged
+inline constexpr const char* kMacSet = "macs";               ///< link . MAC
+inline constexpr const char* kAddressSet = "addresses";      ///< link . MAC . IPv4 address
+inline constexpr const char* kLinkLocalSet = "link_locals";  ///< link . MAC . the IPv6 address made of it
 
 /// What a rule looks at, in the order of the checks.
 enum class SenderMatch {
@@ -20,8 +21,10 @@ enum class SenderMatch {
   ipv4,          ///< EtherType
   arp,           ///< for IPv4 over Ethernet
   ipv6,
-  own_address,  ///< IPv4 source
-  own_arp,      ///< both addresses of the ARP sender
+  own_address,         ///< IPv4 source
+  own_arp,             ///< both addresses of the ARP sender
+  foreign_link_local,  ///< IPv6 source within fe80::/10 that is not its own
+  foreign_neighbour,   ///< a neighbour advertisement for such an address
   router_advertisement,
   redirect  ///< ICMPv6
 };

@@ -21,6 +21,7 @@ using Key = std::vector<std::uint8_t>;
 
 /// Types as nft(8) numbers them, for `nft list` to show; a concatenation packs six bits for each part.
 constexpr std::uint32_t kTypeAddress = 7;
+constexpr std::uint32_t kTypeIpv6 = 8;
 constexpr std::uint32_t kTypeMac = 9;
 constexpr std::uint32_t kTypeLink = 41;
 constexpr std::uint32_t kTypeBits = 6;
@@ -38,7 +39,9 @@ struct SetPlan {
 };
 constexpr std::uint32_t kMacsType = (kTypeLink << kTypeBits) | kTypeMac;
 constexpr std::array kSets{SetPlan{kLinkSet, kTypeLink, IFNAMSIZ}, SetPlan{kMacSet, kMacsType, IFNAMSIZ + 8},
-                           SetPlan{kAddressSet, (kMacsType << kTypeBits) | kTypeAddress, IFNAMSIZ + 8 + 4}};
+                           SetPlan{kAddressSet, (kMacsType << kTypeBits) | kTypeAddress, IFNAMSIZ + 8 + 4},
+                           SetPlan{kLinkLocalSet, (kMacsType << kTypeBits) | kTypeIpv6, IFNAMSIZ + 8 + 16}};
+constexpr std::size_t kMacKeyLength = IFNAMSIZ + 8;
 
 NetlinkMessage set_message(const std::string& table, const SetPlan& plan, std::uint32_t id) {
   const auto set = own(nftnl_set_alloc(), nftnl_set_free);
@@ -70,25 +73,32 @@ NetlinkMessage element_message(const std::string& table, const char* set_name, c
   return message;
 }
 
-/// The whole key of kAddressSet, of which those of the other sets are beginnings.
-Key key_of(const Sender& sender) {
+/// The address that the kernel gives a link by itself: fe80::/64 and the MAC address as an EUI-64 (RFC 4291).
+std::array<std::uint8_t, 16> link_local_address(const MacAddress& mac) {
+  constexpr std::uint8_t kUniversal = 2;
+  return {
+      0xfe,   0x80,   0,    0,    0,      0,      0,     0, static_cast<std::uint8_t>(mac[0] ^ kUniversal),
+      mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]};
+}
+
+Key key_of(const SetPlan& set, const Sender& sender) {
   Key key;
   for (const char c : padded_link_name(sender.link)) key.push_back(static_cast<std::uint8_t>(c));
   key.insert(key.end(), sender.mac.begin(), sender.mac.end());
-  key.resize(kSets[1].length);
+  key.resize(kMacKeyLength);
   const auto address = network_bytes(sender.address);
-  key.insert(key.end(), address.begin(), address.end());
+  const auto link_local = link_local_address(sender.mac);
+  if (set.name == kLinkLocalSet)
+    key.insert(key.end(), link_local.begin(), link_local.end());
+  else
+    key.insert(key.end(), address.begin(), address.end());
+  key.resize(set.length);  // those of links and of MAC addresses are beginnings of it
   return key;
 }
 
-Key beginning(const Key& key, const SetPlan& set) {
-  return {key.begin(), key.begin() + static_cast<std::ptrdiff_t>(set.length)};
-}
-
 void add_elements(std::vector<NetlinkMessage>& requests, const std::string& table, const Sender& sender) {
-  const Key key = key_of(sender);
   for (const SetPlan& set : kSets)
-    requests.push_back(element_message(table, set.name, beginning(key, set), NFT_MSG_NEWSETELEM));
+    requests.push_back(element_message(table, set.name, key_of(set, sender), NFT_MSG_NEWSETELEM));
 }
 
 std::vector<Key> keys_in(NetlinkSocket& socket, const std::string& table, const SetPlan& plan) {
@@ -118,7 +128,7 @@ std::vector<Key> keys_in(NetlinkSocket& socket, const std::string& table, const 
 std::vector<Key> stale_keys(NetlinkSocket& socket, const std::string& table, const SetPlan& set,
                             std::span<const Sender> senders) {
   std::vector<Key> stale = keys_in(socket, table, set);
-  for (const Sender& sender : senders) std::erase(stale, beginning(key_of(sender), set));
+  for (const Sender& sender : senders) std::erase(stale, key_of(set, sender));
   return stale;
 }
 

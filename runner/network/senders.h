@@ -10,8 +10,9 @@
 #include "network/netlink.h"
 
 /// Under which addresses containers may send: a table of the bridge family drops every frame of a container
-/// that bears another MAC or IPv4 address than its own, ARP that speaks for others, and router messages of
-/// IPv6. A container that has CAP_NET_RAW could else be taken for its neighbours or for the host.
+/// that bears another MAC or IPv4 address than its own, ARP that speaks for others, and in IPv6 router
+/// messages and what speaks for others' link-local addresses. A container that has CAP_NET_RAW could else be
+/// taken for its neighbours or for the host.
 namespace lay::runner {
 
 struct Sender {
@@ -30,7 +31,7 @@ bool make_sender_table(NetlinkSocket& socket, const std::string& table, std::spa
 /// Absent is success.
 void delete_sender_table(NetlinkSocket& socket, const std::string& table);
 
-/// Requests that add the three elements of a sender.
+/// Requests that add the four elements of a sender.
 std::vector<NetlinkMessage> admit_sender(const std::string& table, const Sender& sender);
 /// Whether the table has elements of others than `senders`.
 bool has_stale_senders(NetlinkSocket& socket, const std::string& table, std::span<const Sender> senders);

@@ -59,14 +59,20 @@ Bytes arp_answer(const Bytes& mac, const Bytes& address) {
   return Bytes{0, 1, 8, 0, 6, 4, 0, 2} + mac + address + kEverybody + Bytes{0, 0, 0, 0} + kMark;
 }
 
-/// An ICMPv6 message of `type` to all nodes, behind `between` (an extension header, or nothing).
-Bytes icmpv6(std::uint8_t type, const Bytes& between = {}) {
-  const Bytes source{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9};
+/// fe80::/64 and the MAC address as an EUI-64.
+Bytes link_local(const Bytes& mac) {
+  const auto first = static_cast<std::uint8_t>(mac[0] ^ 2);
+  return {0xfe, 0x80, 0, 0, 0, 0, 0, 0, first, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]};
+}
+
+/// An ICMPv6 message of `type` about `target` to all nodes, behind `between` (an extension header, or
+/// nothing).
+Bytes icmpv6(std::uint8_t type, const Bytes& source, const Bytes& target, const Bytes& between = {}) {
   const Bytes all_nodes{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  const auto length = static_cast<std::uint8_t>(8 + kMark.size() + between.size());
+  const auto length = static_cast<std::uint8_t>(24 + kMark.size() + between.size());
   const std::uint8_t next = between.empty() ? 58 : 0;  // hop by hop
   return Bytes{0x60, 0, 0, 0, 0, length, next, 255} + source + all_nodes + between +
-         Bytes{type, 0, 0, 0, 0, 0, 0, 0} + kMark;
+         Bytes{type, 0, 0, 0, 0, 0, 0, 0} + target + kMark;
 }
 
 sockaddr_ll link_of(const char* name) {
@@ -100,6 +106,8 @@ struct Neighbours {
   Bytes victim_mac = mac_bytes(victim.got().mac_address);
   Bytes gateway_ip = ip_bytes(attacker.got().gateway);
   Bytes victim_ip = ip_bytes(victim.got().address);
+  Bytes own_ip6 = link_local(own_mac);
+  Bytes victim_ip6 = link_local(victim_mac);
 
   /// Whether the victim gets the frame. A frame that is allowed goes behind it: when that has come, the one
   /// before is there or lost.
@@ -131,17 +139,21 @@ TEST_CASE("N02: a container with CAP_NET_RAW sends under its own addresses only"
   const Bytes foreign_mac{2, 0, 0, 0, 0, 99};
   CHECK(n.arrives(n.victim_mac + n.own_mac + kIpv4 + datagram(n.own_ip, n.victim_ip)));
   CHECK(n.arrives(kEverybody + n.own_mac + kArp + arp_answer(n.own_mac, n.own_ip)));
-  CHECK(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(135)));
+  CHECK(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(135, n.own_ip6, n.victim_ip6)));
 
   // Another IPv4 source: the gateway's, a stranger's, none (a DHCP client's)
   for (const Bytes& ip : {n.gateway_ip, ip_bytes("192.0.2.1"), ip_bytes("0.0.0.0")})
     CHECK_FALSE(n.arrives(n.victim_mac + n.own_mac + kIpv4 + datagram(ip, n.victim_ip)));
   // Another MAC address
   CHECK_FALSE(n.arrives(n.victim_mac + foreign_mac + kIpv4 + datagram(n.own_ip, n.victim_ip)));
-  CHECK_FALSE(n.arrives(kEverybody + foreign_mac + kIpv6 + icmpv6(135)));
+  CHECK_FALSE(n.arrives(kEverybody + foreign_mac + kIpv6 + icmpv6(135, n.own_ip6, n.victim_ip6)));
   // ARP that speaks for the gateway, or has others believe in another MAC address
   CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kArp + arp_answer(n.own_mac, n.gateway_ip)));
   CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kArp + arp_answer(foreign_mac, n.own_ip)));
+  // The same in IPv6: another link-local source, and an answer for another address
+  CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(135, n.victim_ip6, n.own_ip6)));
+  CHECK(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(136, n.own_ip6, n.own_ip6)));
+  CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(136, n.own_ip6, n.victim_ip6)));
   // Wrapped into a VLAN tag, or another protocol
   CHECK_FALSE(
       n.arrives(n.victim_mac + n.own_mac + Bytes{0x81, 0, 0, 1} + kIpv4 + datagram(n.own_ip, n.victim_ip)));
@@ -153,8 +165,8 @@ TEST_CASE("N02: rogue router advertisements and redirects do not reach the neigh
   const Neighbours n;
   const Bytes hop_by_hop{58, 0, 1, 4, 0, 0, 0, 0};
   for (const std::uint8_t type : {std::uint8_t{134}, std::uint8_t{137}}) {
-    CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(type)));
-    CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(type, hop_by_hop)));
+    CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(type, n.own_ip6, n.own_ip6)));
+    CHECK_FALSE(n.arrives(kEverybody + n.own_mac + kIpv6 + icmpv6(type, n.own_ip6, n.own_ip6, hop_by_hop)));
   }
 }
 
