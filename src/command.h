@@ -45,6 +45,7 @@ int command_login(const Context& context, const Arguments& arguments);
 int command_load(const Context& context, const Arguments& arguments);
 int command_logout(const Context& context, const Arguments& arguments);
 int command_logs(const Context& context, const Arguments& arguments);
+int command_network(const Context& context, const Arguments& arguments);
 int command_port(const Context& context, const Arguments& arguments);
 int command_ps(const Context& context, const Arguments& arguments);
 int command_pull(const Context& context, const Arguments& arguments);

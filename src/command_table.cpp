@@ -38,6 +38,7 @@ constexpr std::array kCommands{
     Command{"inspect", "image inspect", "show everything about images or containers as JSON", 1,
             command_inspect, kEnd},
     Command{"ps", "container ls", "list containers", 1, command_ps, kEnd},
+    Command{"network", "", "make, list and remove networks", 1, command_network, kEnd},
     Command{"port", "container port", "show the published ports of a container", 1, command_port, kEnd},
     Command{"logs", "container logs", "show the output of a container", 1, command_logs, kEnd},
     Command{"start", "container start", "start stopped containers again", 125, command_start, kUnwind},

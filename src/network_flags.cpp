@@ -47,6 +47,8 @@ void NetworkFlags::add_to(CLI::App& parser) {
   add_list(parser, "--dns-option,--dns-opt", dns_options, "resolver option instead of the host's", "OPTION");
   add_list(parser, "--add-host", hosts, "line of /etc/hosts; host-gateway is the host", "NAME:ADDRESS");
   parser.add_flag("--no-hosts", no_hosts, "the image's own /etc/hosts");
+  add_list(parser, "--network-alias", aliases, "another name for others on its network", "NAME");
+  parser.add_option("--ip", address, "on a network made with 'lay network create'")->type_name("ADDRESS");
   parser.add_option("--mac-address", mac_address, "of its link")->type_name("MAC");
 }
 
@@ -62,6 +64,14 @@ void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::str
           .with_hint("--network bridge");
     network.mac_address = runner::parse_mac_address(mac_address);
   }
+  if (network.name.empty() && (!aliases.empty() || !address.empty()))
+    throw Error(Errc::invalid, "--ip and --network-alias need a network that was made for it")
+        .with_hint("lay network create NET, then --network NET");
+  for (const std::string& alias : aliases) {
+    runner::check_network_alias(alias);
+    network.aliases.push_back(alias);
+  }
+  if (!address.empty()) network.address = address;
   std::vector<std::string> all(exposed.begin(), exposed.end());
   for (const std::string& text : expose) {
     static_cast<void>(runner::parse_exposed_ports(text));

@@ -17,6 +17,8 @@ struct NetworkFlags {
   std::vector<std::string> dns_options;
   std::vector<std::string> hosts;
   std::string mac_address;
+  std::vector<std::string> aliases;
+  std::string address;
   bool publish_all = false;
   bool no_hosts = false;
 

@@ -12,7 +12,7 @@ namespace {
 std::string mode_text(const NetworkConfig& network) {
   switch (network.mode) {
     case NetworkMode::bridge:
-      return "bridge";
+      return network.name.empty() ? "bridge" : network.name;
     case NetworkMode::none:
       return "none";
     case NetworkMode::host:
@@ -38,6 +38,8 @@ Json to_json(const std::vector<PortMapping>& ports) {
 Json to_json(const NetworkConfig& network) {
   Json json{{"mode", mode_text(network)}, {"ports", to_json(network.ports)}};
   if (!network.mac_address.empty()) json["macAddress"] = network.mac_address;
+  if (!network.aliases.empty()) json["aliases"] = network.aliases;
+  if (!network.address.empty()) json["address"] = network.address;
   if (!network.resolver.is_default()) json["resolver"] = to_json(network.resolver);
   return json;
 }
@@ -66,6 +68,8 @@ NetworkConfig parse_network_config(const Json* json) {
   NetworkConfig network = parse_network(json_string(*json, "mode"));
   network.ports = parse_ports(*json);
   network.mac_address = json_string_or(*json, "macAddress", {});
+  network.address = json_string_or(*json, "address", {});
+  if (json_find(*json, "aliases") != nullptr) network.aliases = json_strings(*json, "aliases");
   network.resolver = parse_resolver(json_find(*json, "resolver"));
   return network;
 }

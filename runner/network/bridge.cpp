@@ -23,9 +23,15 @@ std::vector<Subnet> subnets_of(const std::vector<UsedSubnet>& used) {
 }
 
 /// The subnet chosen last time, as long as it is still free, or another.
-Subnet plan_subnet(const std::optional<Subnet>& last, const std::vector<Subnet>& used) {
-  const auto overlaps_last = [&](const Subnet& other) { return last->overlaps(other); };
-  if (last && std::none_of(used.begin(), used.end(), overlaps_last)) return *last;
+Subnet plan_subnet(const BridgeWish& wish, const std::optional<Subnet>& last,
+                   const std::vector<Subnet>& used) {
+  const std::optional<Subnet>& first = wish.subnet ? wish.subnet : last;
+  const auto overlaps_first = [&](const Subnet& other) { return first->overlaps(other); };
+  if (first && std::none_of(used.begin(), used.end(), overlaps_first)) return *first;
+  if (wish.subnet)
+    throw Error::make(Errc::busy, "subnet {} of the network overlaps a route of this machine",
+                      to_string(*wish.subnet))
+        .with_hint("`ip route show table all` shows which; make the network again with another --subnet");
   const std::optional<Subnet> chosen = choose_subnet(used);
   if (!chosen)
     throw Error::make(Errc::unsupported, "no private subnet is free for the bridge")
@@ -41,8 +47,9 @@ void remove_link(NetlinkSocket& socket, const std::string& name) {
   if (failure && failure->error_number != ENODEV) throw failure->error(request.what());
 }
 
-Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet) {
-  const NetlinkMessage create = make_bridge(name, mac_address(subnet.gateway()), uplink_mtu(socket));
+Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet, unsigned mtu) {
+  const NetlinkMessage create =
+      make_bridge(name, mac_address(subnet.gateway()), mtu != 0 ? mtu : uplink_mtu(socket));
   socket.run({&create, 1});
   const std::optional<Link> link = find_link(socket, name);
   if (!link) throw Error::make(Errc::io, "bridge '{}' vanished while it was set up", name);
@@ -66,11 +73,12 @@ bool must_yield(NetlinkSocket& socket, const Link& link, const Subnet& subnet) {
   });
 }
 
-Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::optional<Subnet>& last) {
+Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::optional<Subnet>& last,
+                     const BridgeWish& wish) {
   std::optional<Subnet> preferred = last;
   for (int i = 0; i < kCreateTries; ++i) {
-    const Subnet subnet = plan_subnet(preferred, subnets_of(used_subnets(socket)));
-    const Link link = make_bridge_link(socket, name, subnet);
+    const Subnet subnet = plan_subnet(wish, preferred, subnets_of(used_subnets(socket)));
+    const Link link = make_bridge_link(socket, name, subnet, wish.mtu);
     if (!must_yield(socket, link, subnet)) return {.link = link, .subnet = subnet};
     remove_link(socket, name);
     preferred.reset();
@@ -100,30 +108,32 @@ std::vector<std::string> enable_forwarding() {
 
 }  // namespace
 
-Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases) {
+Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const BridgeWish& wish) {
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  const std::optional<Subnet> last = leases.subnet();
+  const std::optional<Subnet> last = wish.subnet ? wish.subnet : leases.subnet();
   const std::optional<Link> link = find_link(route, names.bridge);
   Bridge bridge;
   const bool is_new = !link || !last;
   if (is_new) {
     if (link) remove_link(route, names.bridge);
-    bridge = create_bridge(route, names.bridge, last);
+    bridge = create_bridge(route, names.bridge, last, wish);
     if (bridge.subnet != last) leases.save_subnet(bridge.subnet);
     bridge.is_new = true;
   } else {
     bridge = {.link = *link, .subnet = *last};
   }
-  if (is_new || !has_nat_table(netfilter, names.table))
-    make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet}, ports_of_holders(leases));
+  if (is_new || !has_nat_table(netfilter, names.table, wish.reach))
+    make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet, wish.reach},
+                   ports_of_holders(leases));
   if ((is_new || !has_sender_table(netfilter, names.table)) &&
       !make_sender_table(netfilter, names.table, senders_of(leases)) && is_new)
     bridge.notes.emplace_back(
         "this kernel has no nftables for bridges: a container with CAP_NET_RAW can send under the addresses "
         "of "
         "others");
-  for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
+  if (wish.reach == Reach::everywhere)
+    for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
   return bridge;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "network/leases.h"
 #include "network/names.h"
 #include "network/netlink_route.h"
+#include "runner/network_store.h"
 
 /// What all containers of one RUN share: the bridge and the nftables table. Called under LeaseBook::lock().
 namespace lay::runner {
@@ -18,9 +20,16 @@ struct Bridge {
   std::vector<std::string> notes;
 };
 
+/// How the bridge of a network that users made shall be.
+struct BridgeWish {
+  std::optional<Subnet> subnet = {};  ///< empty: lay chooses
+  Reach reach = Reach::everywhere;
+  unsigned mtu = 0;  ///< 0: the uplink's
+};
+
 /// Finds bridge and table, or makes what is missing. A table that somebody flushed is made again, with the
 /// ports of all living holders.
-Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases);
+Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const BridgeWish& wish = {});
 
 /// Removes both when nobody has a lease.
 void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases);

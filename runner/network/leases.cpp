@@ -12,6 +12,7 @@
 #include "base/folder_names.h"
 #include "base/json.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "network/names.h"
 
 namespace lay::runner {
@@ -101,6 +102,21 @@ Lease LeaseBook::take(const Subnet& subnet, std::string_view container_id) const
       .with_hint("stop containers that are not needed");
 }
 
+Lease LeaseBook::take_exactly(const Subnet& subnet, const std::string& address) const {
+  const std::optional<Ipv4> wished = parse_ipv4(address);
+  const std::uint32_t count = subnet.capacity();
+  if (!wished || *wished < subnet.host(0) || *wished > subnet.host(count - 1))
+    throw Error::make(Errc::invalid, "address '{}' is none for a container in {}", printable(address),
+                      to_string(subnet))
+        .with_hint(fmt::format("{} to {} are", to_string(subnet.host(0)), to_string(subnet.host(count - 1))));
+  if (std::optional<Lease> lease = try_take(*wished); lease && sys::stat_of(lease->lock.fd()).st_size == 0)
+    return std::move(*lease);
+  const LeaseRecord holder = read(*wished);
+  throw Error::make(Errc::busy, "address {} is in use by container {}", address,
+                    holder.container.substr(0, 12))
+      .with_hint("take another one, or leave --ip out");
+}
+
 void LeaseBook::write(const Lease& lease, const LeaseRecord& record) const {
   sys::write_all(lease.lock.fd(), lease_text(record));
 }
@@ -146,6 +162,8 @@ std::string lease_text(const LeaseRecord& record) {
   for (const PortMapping& port : record.ports) ports.push_back(port_to_json(port));
   Json json{{"container", record.container}, {"veth", record.veth}, {"ports", ports}};
   if (!record.mac.empty()) json["mac"] = record.mac;
+  if (!record.names.empty()) json["names"] = record.names;
+  if (!record.folder.empty()) json["folder"] = record.folder;
   return dump_json(json);
 }
 
@@ -155,7 +173,10 @@ LeaseRecord parse_lease(std::string_view text) {
     LeaseRecord record{.container = json_string(document, "container"),
                        .veth = json_string(document, "veth"),
                        .ports = {},
-                       .mac = json_string_or(document, "mac", {})};
+                       .mac = json_string_or(document, "mac", {}),
+                       .names = json_find(document, "names") == nullptr ? std::vector<std::string>{}
+                                                                        : json_strings(document, "names"),
+                       .folder = json_string_or(document, "folder", {})};
     for (const Json& port : json_array(document, "ports")) record.ports.push_back(port_from_json(port));
     return record;
   } catch (const Error&) {

@@ -17,7 +17,9 @@ struct LeaseRecord {
   std::string container;
   std::string veth;  ///< host's end
   std::vector<PortMapping> ports;
-  std::string mac = {};  ///< empty: the one that is made of the address
+  std::string mac = {};                 ///< empty: the one that is made of the address
+  std::vector<std::string> names = {};  ///< others on a network of users know it by these
+  std::string folder = {};              ///< the container's, with its hosts file; empty on the bridge of all
 
   bool operator==(const LeaseRecord&) const = default;
 };
@@ -67,6 +69,8 @@ class LeaseBook {
   /// A free address. The search starts where the container's id decides, so that an address is not used again
   /// at once while somebody still knows it as another's. Throws unsupported when all are taken.
   Lease take(const Subnet& subnet, std::string_view container_id) const;
+  /// That address and no other. Throws invalid when it is none of the subnet's, busy when it is in use.
+  Lease take_exactly(const Subnet& subnet, const std::string& address) const;
   /// Once for each lease.
   void write(const Lease& lease, const LeaseRecord& record) const;
   /// Gives the address back.

@@ -11,11 +11,31 @@
 
 namespace lay::runner {
 
-NetworkNames network_names(const std::string& run) {
+namespace {
+
+std::string plain_path(const std::string& run) {
   std::string path = std::filesystem::path(run).lexically_normal().string();
   while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+}  // namespace
+
+NetworkNames network_names(const std::string& run) {
+  const std::string path = plain_path(run);
   if (path == "/run/lay") return {.bridge = "lay0", .table = "lay"};
   const std::string name = fmt::format("lay-{:06x}", hash_of(path) & 0xffffff);
+  return {.bridge = name, .table = name};
+}
+
+std::string network_run(const std::string& run, std::string_view id) {
+  constexpr std::size_t kShort = 12;
+  return fmt::format("{}/networks/{}", run, id.substr(0, kShort));
+}
+
+NetworkNames names_of_network(const std::string& network_run) {
+  // Ten digits where a RUN has six: the two never meet
+  const std::string name = fmt::format("lay-{:010x}", hash_of(plain_path(network_run)) & 0xff'ffff'ffff);
   return {.bridge = name, .table = name};
 }
 

@@ -19,6 +19,11 @@ struct NetworkNames {
 /// `run` is RUN, absolute; trailing slashes and "//" do not matter.
 NetworkNames network_names(const std::string& run);
 
+/// Where a network that users made has its leases and lock: as RUN, of a network's own. RUN/networks/<id>.
+std::string network_run(const std::string& run, std::string_view id);
+/// What is called how for such a place.
+NetworkNames names_of_network(const std::string& network_run);
+
 /// Name of the host's end of a container's veth: 15 characters, the most the kernel takes (IFNAMSIZ). Twelve
 /// hex digits of a hash of the id and `attempt`: the caller tries the next attempt when
 /// a link has that name already.

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "network/bridge.h"
 #include "network/bridge_linger.h"
@@ -17,6 +18,7 @@
 #include "network/names.h"
 #include "network/netlink_route.h"
 #include "network/nftables.h"
+#include "network/peer_names.h"
 #include "network/ports.h"
 #include "network/senders.h"
 #include "process/process.h"
@@ -48,6 +50,7 @@ struct ConnectPlan {
   std::vector<NetlinkMessage> links;
   Ipv4 address;
   Subnet subnet;
+  Reach reach = Reach::everywhere;
 };
 
 /// Makes the veth pair and sets the container's end up. Moves the calling thread into the namespace for good.
@@ -61,10 +64,17 @@ void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const ConnectPlan
   NetlinkSocket inside = NetlinkSocket::open(NETLINK_ROUTE);
   const std::optional<Link> link = find_link(inside, kContainerLink);
   if (!link) throw Error::make(Errc::io, "link '{}' vanished while it was set up", kContainerLink);
-  const std::vector<NetlinkMessage> setup{set_link_up(kLoopbackIndex), set_link_up(link->index),
-                                          add_address(link->index, plan.address, plan.subnet),
-                                          add_default_route(link->index, plan.subnet.gateway())};
+  std::vector<NetlinkMessage> setup{set_link_up(kLoopbackIndex), set_link_up(link->index),
+                                    add_address(link->index, plan.address, plan.subnet)};
+  if (plan.reach == Reach::everywhere) setup.push_back(add_default_route(link->index, plan.subnet.gateway()));
   inside.run(setup);
+}
+
+BridgeWish wish_of(const std::optional<NetworkMember>& member) {
+  if (!member) return {};
+  return {.subnet = parse_subnet(member->network.subnet),
+          .reach = member->network.reach,
+          .mtu = member->network.mtu};
 }
 
 }  // namespace
@@ -74,7 +84,9 @@ struct BridgeAttachment::State {
   LeaseBook leases;
   NetworkNames names;
   std::vector<HeldPort> held_ports;
-  std::string wished_mac = {};  ///< --mac-address
+  std::string wished_mac = {};      ///< --mac-address
+  std::string wished_address = {};  ///< --ip
+  std::optional<NetworkMember> member = {};
   std::optional<Lease> lease = {};
   Bridge bridge = {};
   std::string veth = {};
@@ -95,11 +107,16 @@ std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
 }
 
 void BridgeAttachment::State::take_lease(const std::string& container_id) {
-  lease = leases.take(bridge.subnet, container_id);
+  lease = wished_address.empty() ? leases.take(bridge.subnet, container_id)
+                                 : leases.take_exactly(bridge.subnet, wished_address);
   veth = free_veth_name(container_id);
   for (const HeldPort& held : held_ports) attachment.ports.push_back(held.port);
-  leases.write(*lease,
-               {.container = container_id, .veth = veth, .ports = attachment.ports, .mac = wished_mac});
+  LeaseRecord record{.container = container_id, .veth = veth, .ports = attachment.ports, .mac = wished_mac};
+  if (member) {
+    record.names = member->names;
+    record.folder = member->folder;
+  }
+  leases.write(*lease, record);
   attachment.address = to_string(lease->address);
   attachment.prefix_length = bridge.subnet.prefix_length;
   attachment.gateway = to_string(bridge.subnet.gateway());
@@ -117,6 +134,7 @@ void BridgeAttachment::State::release() {
   {
     const NetworkLock lock = leases.lock();
     if (lease) leases.drop(*std::exchange(lease, std::nullopt));
+    if (member) tell_peer_names(leases);
     tidy_bridge_later(run, names);
   }
   if (ports.empty()) return;
@@ -144,24 +162,40 @@ const Attachment& BridgeAttachment::attachment() const {
 }
 
 BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::string& container_id,
-                                           const NetworkConfig& config) {
+                                           const NetworkConfig& config,
+                                           const std::optional<NetworkMember>& member) {
   if (config.mode != NetworkMode::bridge)
     throw Error::make(Errc::invalid, "container '{}' has no place on the bridge by its network mode",
                       container_id);
+  const BridgeWish wish = wish_of(member);
+  if (wish.reach == Reach::inside && !config.ports.empty())
+    throw Error::make(Errc::invalid, "network '{}' is internal: no port can be published on it", config.name)
+        .with_hint("leave -p out, or use a network that is not --internal");
+  const std::string place = member ? network_run(run, member->network.id) : run;
   // The ports first: they are what may be refused, and then nothing else has been touched
   std::vector<HeldPort> ports = hold_ports(config.ports);
-  BridgeAttachment result(std::make_unique<State>(State{.run = run,
-                                                        .leases = LeaseBook::open(run),
-                                                        .names = network_names(run),
-                                                        .held_ports = std::move(ports),
-                                                        .wished_mac = config.mac_address}));
+  BridgeAttachment result(
+      std::make_unique<State>(State{.run = place,
+                                    .leases = LeaseBook::open(place),
+                                    .names = member ? names_of_network(place) : network_names(run),
+                                    .held_ports = std::move(ports),
+                                    .wished_mac = config.mac_address,
+                                    .wished_address = config.address,
+                                    .member = member}));
   State& state = *result.state_;
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
   clear_dead_leases(state.names, state.leases);
-  state.bridge = ensure_bridge(state.names, state.leases);
-  if (state.bridge.is_new || !config.ports.empty()) state.look_at_foreign_chains();
+  state.bridge = ensure_bridge(state.names, state.leases, wish);
+  if (wish.reach == Reach::everywhere && (state.bridge.is_new || !config.ports.empty()))
+    state.look_at_foreign_chains();
   state.take_lease(container_id);
   return result;
+}
+
+void BridgeAttachment::tell_names() const {
+  if (!state_->member) return;
+  const NetworkLock lock = state_->leases.lock();
+  tell_peer_names(state_->leases);
 }
 
 void BridgeAttachment::connect(pid_t pid) {
@@ -174,7 +208,8 @@ void BridgeAttachment::connect(pid_t pid) {
                                               .bridge = state.bridge.link,
                                               .netns = netns.get()}),
                          .address = state.lease->address,
-                         .subnet = state.bridge.subnet};
+                         .subnet = state.bridge.subnet,
+                         .reach = state.member ? state.member->network.reach : Reach::everywhere};
   // A thread of its own, since it stays in the container's namespace; meanwhile this one sets up the tables
   std::future<void> inside = std::async(std::launch::async, [&] { set_up_inside(host, netns, plan); });
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
@@ -191,12 +226,32 @@ void bring_loopback_up() {
   socket.run({&request, 1});
 }
 
+namespace {
+
+/// The folders tell what there was, whatever became of the definitions.
+void sweep_named_networks(const std::string& run) {
+  const auto folder = sys::try_open_at(sys::cwd(), run + "/networks", O_RDONLY | O_DIRECTORY);
+  if (!folder) return;
+  for (const std::string& id : list_names(*folder)) {
+    const std::string place = network_run(run, id);
+    const NetworkNames names = names_of_network(place);
+    const LeaseBook leases = LeaseBook::open(place);
+    const NetworkLock lock = leases.lock();
+    clear_dead_leases(names, leases);
+    remove_unused_bridge(names, leases);
+    tell_peer_names(leases);
+  }
+}
+
+}  // namespace
+
 void sweep_networks(const std::string& run) {
   const NetworkNames names = network_names(run);
   const LeaseBook leases = LeaseBook::open(run);
   const NetworkLock lock = leases.lock();
   clear_dead_leases(names, leases);
   remove_unused_bridge(names, leases);
+  sweep_named_networks(run);
 }
 
 }  // namespace lay::runner

@@ -106,17 +106,17 @@ std::vector<NetlinkMessage> element_messages(const std::string& table, std::span
 
 }  // namespace
 
-bool has_nat_table(NetlinkSocket& socket, const std::string& name) {
-  return count_rules(socket, name, NFPROTO_IPV4) == nat_rules().size();
+bool has_nat_table(NetlinkSocket& socket, const std::string& name, Reach reach) {
+  return count_rules(socket, name, NFPROTO_IPV4) == nat_rules(reach).size();
 }
 
 void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<const PublishedPort> ports) {
   std::vector<NetlinkMessage> requests = renew_table(table.name, NFPROTO_IPV4);
   requests.push_back(map_message(table.name, kExactMap, kExactType, 3, 1));
   requests.push_back(map_message(table.name, kAnyMap, kAnyType, 2, 2));
-  for (const ChainPlan& chain : nat_chains())
+  for (const ChainPlan& chain : nat_chains(table.reach))
     requests.push_back(chain_message(table.name, chain, NFPROTO_IPV4));
-  for (const RulePlan& rule : nat_rules()) requests.push_back(make_rule(table, rule));
+  for (const RulePlan& rule : nat_rules(table.reach)) requests.push_back(make_rule(table, rule));
   for (const PublishedPort& port : ports)
     requests.push_back(element_message(table.name, port, NFT_MSG_NEWSETELEM));
   socket.run(transaction(std::move(requests)));

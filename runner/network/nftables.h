@@ -19,7 +19,7 @@ struct PublishedPort {
 };
 
 /// Whether the table stands with all its rules, and nobody has flushed it.
-bool has_nat_table(NetlinkSocket& socket, const std::string& name);
+bool has_nat_table(NetlinkSocket& socket, const std::string& name, Reach reach = Reach::everywhere);
 /// Replaces the table, or makes it, holding `ports`.
 void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<const PublishedPort> ports);
 /// Absent is success.

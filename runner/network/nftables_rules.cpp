@@ -114,9 +114,26 @@ void add_action(NatRuleBuilder& rule, Action action) {
   }
 }
 
+/// An internal network: its containers reach each other, which no rule of this family sees, and nothing else.
+std::vector<RulePlan> internal_rules() {
+  using enum Match;
+  return {
+      {"guard", {from_bridge, target_loopback}, Action::drop},
+      // The host may ask its containers; they may not ask it, and so not its name server either
+      {"host", {from_bridge, known_flow}, Action::accept},
+      {"host", {from_bridge}, Action::drop},
+      {"forward", {from_bridge, not_to_bridge}, Action::drop},
+      {"forward", {to_bridge, not_from_bridge}, Action::drop},
+  };
+}
+
 }  // namespace
 
-std::vector<ChainPlan> nat_chains() {
+std::vector<ChainPlan> nat_chains(Reach reach) {
+  if (reach == Reach::inside)
+    return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
+            {"host", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
+            {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
   return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
           {"incoming", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
           {"local", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
@@ -124,8 +141,9 @@ std::vector<ChainPlan> nat_chains() {
           {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
 }
 
-std::vector<RulePlan> nat_rules() {
+std::vector<RulePlan> nat_rules(Reach reach) {
   using enum Match;
+  if (reach == Reach::inside) return internal_rules();
   return {
       // route_localnet on the bridge would let containers talk to what listens on the host's loopback
       {"guard", {from_bridge, target_loopback}, Action::drop},

@@ -6,6 +6,7 @@
 
 #include "network/address.h"
 #include "network/netlink.h"
+#include "runner/network_store.h"
 
 /// The rules of lay's table as plain values, and how they become nftables' own expressions.
 namespace lay::runner {
@@ -43,15 +44,16 @@ struct RulePlan {
   Action action = Action::accept;
 };
 
-std::vector<ChainPlan> nat_chains();
+std::vector<ChainPlan> nat_chains(Reach reach = Reach::everywhere);
 /// In order; the reasons stand at each.
-std::vector<RulePlan> nat_rules();
+std::vector<RulePlan> nat_rules(Reach reach = Reach::everywhere);
 
 /// What the rules refer to.
 struct NatTable {
   std::string name;
   std::string bridge;
   Subnet subnet;
+  Reach reach = Reach::everywhere;
 };
 
 /// The request that appends one rule to its chain.

@@ -144,6 +144,18 @@ UniqueFd open_network_of(const Container& joined) {
   return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
 }
 
+/// Empty on the bridge of all.
+std::optional<NetworkMember> member_of(const ContainerStore& store, const Container& container) {
+  const ContainerConfig& config = container.config();
+  if (config.network.name.empty()) return std::nullopt;
+  constexpr std::size_t kShortId = 12;
+  std::vector<std::string> names{config.name, config.id.substr(0, kShortId)};
+  names.insert(names.end(), config.network.aliases.begin(), config.network.aliases.end());
+  return NetworkMember{.network = NetworkStore(store.root()).find(config.network.name),
+                       .names = std::move(names),
+                       .folder = container.path()};
+}
+
 }  // namespace
 
 LaunchedContainer launch(const ContainerStore& store, const Container& container) {
@@ -159,10 +171,12 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   }
   std::optional<BridgeAttachment> network;
   if (config.network.mode == NetworkMode::bridge)
-    network.emplace(BridgeAttachment::reserve(store.run(), config.id, config.network));
+    network.emplace(
+        BridgeAttachment::reserve(store.run(), config.id, config.network, member_of(store, container)));
   const Container* names = joined ? &*joined : &container;  // whose /etc/hosts and /etc/resolv.conf it has
   plan.rootfs = plan_rootfs(container, names->config().network.resolver);
   write_etc_files(container, network ? &network->attachment() : nullptr, joined ? &*joined : nullptr);
+  if (network) network->tell_names();
   CgroupGuard cgroup = CgroupGuard::create(config.id, config.spec.linux_.resources);
   Stdio stdio;
   if (!config.spec.process.terminal) stdio = make_pipes(input);

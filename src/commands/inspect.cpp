@@ -33,6 +33,17 @@ std::string note_of(const runner::ContainerConfig& config, const char* key) {
 
 /// The members that scripts for docker and podman look at, and lay's own under
 /// the same names as in the files.
+/// As docker has it: by the network's name.
+Json networks_json(const runner::ContainerConfig& config, const runner::ContainerState& state) {
+  if (config.network.mode != runner::NetworkMode::bridge) return Json::object();
+  const std::string name = config.network.name.empty() ? "bridge" : config.network.name;
+  return Json{{name,
+               {{"IPAddress", state.address},
+                {"Gateway", state.gateway},
+                {"MacAddress", state.mac_address},
+                {"Aliases", config.network.aliases}}}};
+}
+
 Json describe(const runner::Container& container) {
   const runner::ContainerConfig& config = container.config();
   const runner::ContainerState state = container.state();
@@ -72,6 +83,7 @@ Json describe(const runner::Container& container) {
        {{"IPAddress", state.address},
         {"Gateway", state.gateway},
         {"MacAddress", state.mac_address},
+        {"Networks", networks_json(config, state)},
         {"Ports", ports_json(published_ports(container, state))}}},
       {"Mounts", spec.value("mounts", Json::array())},
       {"Upper", container.path() + "/upper"},

@@ -36,8 +36,11 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
            "[IP:][HOST:]PORT[/udp]");
   options.network_flags.add_to(parser);
-  parser.add_option("--network,--net", options.network, "bridge (default), none, host, container:NAME")
-      ->type_name("MODE");
+  parser
+      .add_option("--network,--net", options.network,
+                  "bridge (default), none, host, container:NAME, or one of yours")
+      ->type_name("MODE")
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
   options.resources.add_to(parser);
   options.isolation.add_to(parser);
@@ -143,6 +146,8 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   if (config.network.mode == runner::NetworkMode::container)
     config.network.container = containers.find(config.network.container).config().id;
   resolve_joined(containers, config);
+  if (!config.network.name.empty())
+    config.network.name = runner::NetworkStore(context.root).find(config.network.name).name;
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
   config.lowers = layers->paths();
   config.notes = {

@@ -126,6 +126,7 @@ class ContainerStore {
   /// remover was killed. Every create() does so too.
   void sweep_removed() const;
 
+  const std::string& root() const { return root_; }
   const std::string& run() const { return run_; }
 
  private:

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "runner/network_store.h"
 #include "runner/resolver.h"
 
 namespace lay::runner {
@@ -44,13 +46,28 @@ struct NetworkConfig {
   std::vector<PortMapping> ports;
   std::string mac_address;  ///< of the container's link; empty: one that is made of its address
   ResolverConfig resolver;
+  std::string name = {};                  ///< of a network that users made; empty: the bridge of all
+  std::vector<std::string> aliases = {};  ///< by which others on it know the container, beside name and id
+  std::string address = {};               ///< empty: a free one
 };
 
 /// "01:23:45:67:89:ab" in lower case; throws invalid when it is not the address of one station.
 std::string parse_mac_address(std::string_view text);
 
-/// "bridge", "none", "host", "container:NAME"; throws invalid. `container` is then the NAME as written.
+/// "bridge", "none", "host", "container:NAME", or "NETWORK[:alias=A,ip=IP,mac=MAC]"; throws invalid.
+/// `container` and `name` are as written.
 NetworkConfig parse_network(std::string_view text);
+
+/// Throws invalid when it cannot name a container for others: control characters and blanks would become
+/// lines of their hosts files.
+void check_network_alias(std::string_view alias);
+
+/// A container on a network that users made.
+struct NetworkMember {
+  NetworkDefinition network;
+  std::vector<std::string> names;  ///< others know it by
+  std::string folder;              ///< with its hosts file
+};
 
 /// What a container got on the bridge.
 struct Attachment {
@@ -78,7 +95,11 @@ class BridgeAttachment {
   /// ("port 8080/tcp is already in use", hint: who or what to do). `run` is RUN; it decides the names of
   /// bridge, table and leases, so that two RUNs do not meet.
   static BridgeAttachment reserve(const std::string& run, const std::string& container_id,
-                                  const NetworkConfig& config);
+                                  const NetworkConfig& config,
+                                  const std::optional<NetworkMember>& member = std::nullopt);
+  /// Between the two, when the container's hosts file is written: it and those of all others on the network
+  /// get everybody's names. Nothing on the bridge of all.
+  void tell_names() const;
   /// Second half: veth with its peer "eth0" made inside the network namespace of `pid`, loopback up, address,
   /// default route, NAT entries. One netlink batch where the kernel allows.
   void connect(pid_t pid);

@@ -112,7 +112,7 @@ TEST_CASE("a network is one of four modes", "[runner][network]") {
 
 TEST_CASE("an unknown network is refused with a hint", "[runner][network]") {
   const auto text =
-      GENERATE(as<std::string>{}, "", "Bridge", "nat", "container", "container:", "container:../x",
+      GENERATE(as<std::string>{}, "", "brid/ge", "default", "container", "container:", "container:../x",
                "container:-web", "container:a b", "host ", "bridge\n");
   CAPTURE(text);
   const Error error = error_of([&] { parse_network(text); });

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base/unique_fd.h"
+
+/// Networks that users make: ROOT/networks/<name>.json, one file each. The "bridge" that is always there has
+/// none: it is never looked up, so that starting a container on it reads no file.
+namespace lay::runner {
+
+class ContainerStore;
+
+/// Whether a network leads out of this machine.
+enum class Reach { everywhere, inside };
+
+struct NetworkDefinition {
+  std::string id;  ///< 64 hex digits
+  std::string name;
+  Time created;
+  std::string subnet;  ///< "10.100.0.0/16"; its first address is the gateway
+  Reach reach = Reach::everywhere;
+  unsigned mtu = 0;  ///< 0: as the uplink has it
+  std::map<std::string, std::string> labels;
+
+  std::string gateway() const;
+};
+
+/// The text of a definition, and back. Throws invalid.
+std::string network_text(const NetworkDefinition& network);
+NetworkDefinition parse_network_definition(std::string_view text);
+
+/// Whether users may make a network of that name: as a container's, and no word that --network knows already.
+bool is_network_name(std::string_view name);
+/// The subnet in its canonical form: IPv4 with 8 to 29 fixed bits. Throws invalid or unsupported.
+std::string check_network_subnet(std::string_view text);
+
+class NetworkStore {
+ public:
+  /// Nothing is made before create().
+  explicit NetworkStore(std::string root) : root_(std::move(root)) {}
+
+  /// `wish` has no id yet, and no subnet where a free one shall be chosen: none of a route of this machine,
+  /// nor of another network. Throws busy when the name is taken or the subnet overlaps another network's.
+  NetworkDefinition create(NetworkDefinition wish) const;
+  /// By name, id or unambiguous beginning of an id. Throws not_found or invalid (ambiguous).
+  NetworkDefinition find(const std::string& name) const;
+  /// By name.
+  std::vector<NetworkDefinition> list() const;
+  /// Throws busy, with a hint, while a container is to be on it.
+  void remove(const NetworkDefinition& network, const ContainerStore& containers) const;
+
+ private:
+  std::optional<UniqueFd> open_folder() const;
+  UniqueFd make_folder() const;
+  std::string root_;
+};
+
+}  // namespace lay::runner

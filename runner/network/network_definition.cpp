@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/json.h"
+#include "container/names.h"
+#include "network/address.h"
+#include "runner/network_store.h"
+
+namespace lay::runner {
+
+std::string NetworkDefinition::gateway() const {
+  return to_string(parse_subnet(subnet).value_or(Subnet{}).gateway());
+}
+
+std::string network_text(const NetworkDefinition& network) {
+  return dump_json(Json{{"id", network.id},
+                        {"name", network.name},
+                        {"created", format_time(network.created)},
+                        {"subnet", network.subnet},
+                        {"internal", network.reach == Reach::inside},
+                        {"mtu", network.mtu},
+                        {"labels", network.labels}});
+}
+
+NetworkDefinition parse_network_definition(std::string_view text) {
+  const Json json = parse_json(text, "network");
+  const std::optional<Time> created = parse_time(json_string(json, "created"));
+  const std::int64_t mtu = json_int_or(json, "mtu", 0);
+  NetworkDefinition network{
+      .id = json_string(json, "id"),
+      .name = json_string(json, "name"),
+      .created = created.value_or(Time{}),
+      .subnet = check_network_subnet(json_string(json, "subnet")),
+      .reach = json_bool_or(json, "internal", false) ? Reach::inside : Reach::everywhere,
+      .mtu = std::in_range<std::uint16_t>(mtu) ? static_cast<unsigned>(mtu) : 0,
+      .labels = {}};
+  if (!is_id_prefix(network.id) || !is_network_name(network.name))
+    throw Error(Errc::invalid, "network: id or name is malformed");
+  if (const Json* labels = json_find(json, "labels"))
+    for (const auto& [key, value] : labels->items()) network.labels[key] = json_string(*labels, key.c_str());
+  return network;
+}
+
+bool is_network_name(std::string_view name) {
+  static constexpr std::array<std::string_view, 6> kReserved{"bridge",    "none",    "host",
+                                                             "container", "default", "ns"};
+  return is_container_name(name) && std::find(kReserved.begin(), kReserved.end(), name) == kReserved.end();
+}
+
+std::string check_network_subnet(std::string_view text) {
+  constexpr unsigned kWidest = 8;
+  constexpr unsigned kNarrowest = 29;  // five containers
+  const std::string shown = printable(text);
+  if (text.find(':') != std::string_view::npos)
+    throw Error::make(Errc::unsupported, "subnet '{}': networks of lay have IPv4 only", shown);
+  const std::optional<Subnet> subnet = parse_subnet(text);
+  if (!subnet)
+    throw Error::make(Errc::invalid, "'{}' is no subnet", shown)
+        .with_hint("its first address and how many bits are fixed: 10.100.0.0/16");
+  if (subnet->prefix_length < kWidest || subnet->prefix_length > kNarrowest)
+    throw Error::make(Errc::invalid, "subnet '{}': {} to {} bits can be fixed, not {}", shown, kWidest,
+                      kNarrowest, subnet->prefix_length);
+  return to_string(*subnet);
+}
+
+}  // namespace lay::runner

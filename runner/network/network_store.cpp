@@ -1,0 +1,145 @@
+#include "runner/network_store.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "base/atomic_file.h"
+#include "base/file_lock.h"
+#include "base/folder_names.h"
+#include "base/syscalls.h"
+#include "container/names.h"
+#include "network/address.h"
+#include "network/netlink_route.h"
+#include "runner/container.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kFolder = "networks";
+constexpr const char* kLock = "lock";
+constexpr std::string_view kSuffix = ".json";
+constexpr std::size_t kMaxBytes = 1024 * 1024;
+constexpr std::size_t kIdBytes = 32;
+
+std::string file_name(const std::string& name) {
+  return name + std::string(kSuffix);
+}
+
+std::optional<NetworkDefinition> read_definition(const UniqueFd& folder, const std::string& name) {
+  const std::optional<UniqueFd> file = sys::try_open_at(folder, file_name(name), O_RDONLY | O_NOFOLLOW);
+  if (!file) return std::nullopt;
+  return with_context("network '" + name + "'",
+                      [&] { return parse_network_definition(sys::read_all(*file, kMaxBytes)); });
+}
+
+std::vector<NetworkDefinition> read_all(const UniqueFd& folder) {
+  std::vector<NetworkDefinition> networks;
+  for (const std::string& file : list_names(folder)) {
+    if (!file.ends_with(kSuffix)) continue;
+    const std::string name = file.substr(0, file.size() - kSuffix.size());
+    if (!is_network_name(name)) continue;
+    if (auto network = read_definition(folder, name)) networks.push_back(std::move(*network));
+  }
+  std::sort(networks.begin(), networks.end(),
+            [](const NetworkDefinition& a, const NetworkDefinition& b) { return a.name < b.name; });
+  return networks;
+}
+
+Error no_network(std::string_view name) {
+  return Error::make(Errc::not_found, "network '{}' is not known", printable(name))
+      .with_hint(
+          "'lay network ls' lists all, 'lay network create' makes one; bridge, none, host and "
+          "container:NAME are always there");
+}
+
+/// Whatever is routed on this machine is taken, except where a user asks for it: that fails at the first
+/// start.
+std::string free_subnet(const std::vector<NetworkDefinition>& others) {
+  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
+  std::vector<Subnet> used;
+  for (const UsedSubnet& entry : used_subnets(socket)) used.push_back(entry.subnet);
+  for (const NetworkDefinition& other : others) used.push_back(*parse_subnet(other.subnet));
+  const std::optional<Subnet> chosen = choose_subnet(used);
+  if (!chosen)
+    throw Error(Errc::unsupported, "no private subnet is free").with_hint("name one with --subnet");
+  return to_string(*chosen);
+}
+
+void check_no_overlap(const NetworkDefinition& wish, const std::vector<NetworkDefinition>& others) {
+  const Subnet subnet = *parse_subnet(wish.subnet);
+  for (const NetworkDefinition& other : others)
+    if (parse_subnet(other.subnet)->overlaps(subnet))
+      throw Error::make(Errc::busy, "subnet {} overlaps {} of network '{}'", wish.subnet, other.subnet,
+                        other.name)
+          .with_hint("name another one, or leave --subnet out: a free one is chosen");
+}
+
+}  // namespace
+
+std::optional<UniqueFd> NetworkStore::open_folder() const {
+  return sys::try_open_at(sys::cwd(), root_ + "/" + kFolder, O_RDONLY | O_DIRECTORY);
+}
+
+UniqueFd NetworkStore::make_folder() const {
+  sys::try_mkdir_at(sys::cwd(), root_, 0700);
+  sys::try_mkdir_at(sys::cwd(), root_ + "/" + kFolder, 0700);
+  return sys::open_dir(sys::cwd(), root_ + "/" + kFolder);
+}
+
+NetworkDefinition NetworkStore::create(NetworkDefinition wish) const {
+  if (!is_network_name(wish.name))
+    throw Error::make(Errc::invalid, "'{}' cannot name a network", printable(wish.name))
+        .with_hint(
+            "letters, digits, '_', '.' and '-', the first a letter or digit; bridge, none, host, "
+            "container, default and ns are taken");
+  const UniqueFd folder = make_folder();
+  const FileLock lock = FileLock::acquire(folder, kLock, LockMode::exclusive);
+  const std::vector<NetworkDefinition> others = read_all(folder);
+  if (std::any_of(others.begin(), others.end(),
+                  [&](const NetworkDefinition& other) { return other.name == wish.name; }))
+    throw Error::make(Errc::busy, "network '{}' is there already", wish.name)
+        .with_hint("'lay network rm " + wish.name + "' removes it");
+  wish.subnet = wish.subnet.empty() ? free_subnet(others) : check_network_subnet(wish.subnet);
+  check_no_overlap(wish, others);
+  wish.id = sys::random_hex(kIdBytes);
+  replace_file(folder, file_name(wish.name), network_text(wish));
+  return wish;
+}
+
+NetworkDefinition NetworkStore::find(const std::string& name) const {
+  const std::optional<UniqueFd> folder = open_folder();
+  if (!folder || !is_container_name(name)) throw no_network(name);
+  if (is_network_name(name))
+    if (auto network = read_definition(*folder, name)) return std::move(*network);
+  if (!is_id_prefix(name)) throw no_network(name);
+  std::optional<NetworkDefinition> found;
+  for (NetworkDefinition& network : read_all(*folder)) {
+    if (!network.id.starts_with(name)) continue;
+    if (found) throw Error::make(Errc::invalid, "'{}' begins the ids of several networks", name);
+    found = std::move(network);
+  }
+  if (!found) throw no_network(name);
+  return std::move(*found);
+}
+
+std::vector<NetworkDefinition> NetworkStore::list() const {
+  const std::optional<UniqueFd> folder = open_folder();
+  return folder ? read_all(*folder) : std::vector<NetworkDefinition>{};
+}
+
+void NetworkStore::remove(const NetworkDefinition& network, const ContainerStore& containers) const {
+  const UniqueFd folder = make_folder();
+  const FileLock lock = FileLock::acquire(folder, kLock, LockMode::exclusive);
+  for (const Container& container : containers.list())
+    if (container.config().network.name == network.name)
+      throw Error::make(Errc::busy, "network '{}' is used by container '{}'", network.name,
+                        container.config().name)
+          .with_hint("remove the container first: lay rm -f " + container.config().name);
+  sweep_networks(containers.run());
+  if (!sys::try_unlink_at(folder, file_name(network.name))) throw no_network(network.name);
+  sys::fsync(folder);
+}
+
+}  // namespace lay::runner

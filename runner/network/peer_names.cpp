@@ -1,0 +1,65 @@
+#include "network/peer_names.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr std::string_view kBegin = "# lay: who is on the same network\n";
+constexpr std::string_view kEnd = "# lay: end\n";
+/// More than thousands of containers need; a container that makes its file larger is not told any more.
+constexpr std::size_t kMaxHosts = 1024 * 1024;
+
+void rewrite(const std::string& folder, std::span<const Peer> peers) {
+  const std::optional<UniqueFd> file =
+      sys::try_open_at(sys::cwd(), folder + "/hosts", O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  if (!file) return;  // --no-hosts, or not written yet: its own start tells it
+  const std::string before = sys::read_all(*file, kMaxHosts);
+  const std::string after = with_peers(before, peers);
+  if (after == before) return;
+  // One write, then the cut: who reads meanwhile sees old or new lines, never an empty file
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(after));
+  for (std::size_t done = 0; done < bytes.size();) done += sys::pwrite_some(*file, bytes.subspan(done), done);
+  sys::ftruncate(*file, after.size());
+}
+
+}  // namespace
+
+std::string with_peers(std::string_view hosts, std::span<const Peer> peers) {
+  std::string text(hosts);
+  const std::size_t begin = text.find(kBegin);
+  if (begin != std::string::npos)
+    if (const std::size_t end = text.find(kEnd, begin); end != std::string::npos)
+      text.erase(begin, end + kEnd.size() - begin);
+  std::string section(kBegin);
+  for (const Peer& peer : peers) section += peer.address + "\t" + join(peer.names, " ") + "\n";
+  section += kEnd;
+  if (begin != std::string::npos && begin <= text.size()) return text.insert(begin, section);
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text + section;
+}
+
+void tell_peer_names(const LeaseBook& leases) {
+  auto held = leases.held();
+  std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Peer> peers;
+  for (const auto& [address, record] : held)
+    if (!record.names.empty()) peers.push_back({to_string(address), record.names});
+  for (const auto& [address, record] : held) {
+    if (record.folder.empty()) continue;
+    try {
+      rewrite(record.folder, peers);
+    } catch (const Error&) {
+      // One that made its file unreadable, or a full disk, must not keep the others from starting
+    }
+  }
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "network/leases.h"
+
+/// How containers on one network know each other by name: there is no daemon that could answer their
+/// questions, so whoever starts or ends one writes all of them into every /etc/hosts on that network.
+namespace lay::runner {
+
+struct Peer {
+  std::string address;
+  std::vector<std::string> names;
+};
+
+/// `hosts` with the lines of `peers` in place of those that were put in before; what a container or its user
+/// wrote around them stays.
+std::string with_peers(std::string_view hosts, std::span<const Peer> peers);
+
+/// Brings the hosts files of all who hold a lease up to date, in place: they are bound into the containers,
+/// so that another file of the same name would not be seen. Called under LeaseBook::lock().
+void tell_peer_names(const LeaseBook& leases);
+
+}  // namespace lay::runner

@@ -1,0 +1,204 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "command.h"
+#include "options.h"
+#include "output/listing.h"
+#include "output/messages.h"
+#include "runner/network_store.h"
+
+namespace lay::cli {
+
+namespace {
+
+using Verb = int (*)(const Context& context, const Arguments& arguments);
+
+constexpr std::size_t kShortId = 12;
+
+unsigned parse_mtu(const std::string& text) {
+  constexpr std::uint64_t kLeast = 68;  // RFC 791
+  constexpr std::uint64_t kMost = 65535;
+  const std::optional<std::uint64_t> mtu = parse_number(text);
+  if (mtu && *mtu >= kLeast && *mtu <= kMost) return static_cast<unsigned>(*mtu);
+  throw Error::make(Errc::invalid, "mtu '{}' is no number from {} to {}", printable(text), kLeast, kMost);
+}
+
+void take_options(runner::NetworkDefinition& network, const std::vector<std::string>& options) {
+  for (const std::string& option : options) {
+    if (!option.starts_with("mtu="))
+      throw Error::make(Errc::unsupported, "network option '{}' is not known", printable(option))
+          .with_hint("-o mtu=1400");
+    network.mtu = parse_mtu(option.substr(4));
+  }
+}
+
+int create(const Context& context, const Arguments& arguments) {
+  runner::NetworkDefinition wish;
+  std::string driver = "bridge";
+  std::vector<std::string> options;
+  std::vector<std::string> labels;
+  bool is_internal = false;
+  const auto parser = make_parser("network create", "[flags] NAME", "Makes a network; prints its name.");
+  parser->add_option("name", wish.name, "of the network")->required();
+  parser->add_option("-d,--driver", driver, "bridge")->type_name("DRIVER");
+  parser->add_option("--subnet", wish.subnet, "instead of a free one")->type_name("ADDRESS/BITS");
+  parser->add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
+  add_list(*parser, "-o,--opt", options, "mtu=BYTES, instead of the uplink's", "KEY=VALUE");
+  add_list(*parser, "--label", labels, "label of the network", "KEY=VALUE");
+  parse(*parser, arguments);
+  return with_context("network create " + printable(wish.name), [&] {
+    if (driver != "bridge")
+      throw Error::make(Errc::unsupported, "driver '{}' is not known", printable(driver))
+          .with_hint("--driver bridge");
+    if (is_internal) wish.reach = runner::Reach::inside;
+    take_options(wish, options);
+    for (const std::string& label : labels) wish.labels.insert(parse_label(label));
+    wish.created = std::chrono::system_clock::now();
+    fmt::print("{}\n", runner::NetworkStore(context.root).create(wish).name);
+    return 0;
+  });
+}
+
+int list(const Context& context, const Arguments& arguments) {
+  std::string format;
+  bool is_quiet = false;
+  const auto parser = make_parser("network ls", "[flags]", "Lists networks.");
+  parser->add_flag("-q,--quiet", is_quiet, "names only");
+  parser->add_option("--format", format, "json, jsonl, table TEMPLATE, or a template")->type_name("FORMAT");
+  parse(*parser, arguments);
+  std::vector<Json> rows{
+      {{"ID", ""}, {"Name", "bridge"}, {"Driver", "bridge"}, {"Subnet", ""}, {"Internal", "false"}}};
+  for (const runner::NetworkDefinition& network : runner::NetworkStore(context.root).list())
+    rows.push_back({{"ID", network.id.substr(0, kShortId)},
+                    {"Name", network.name},
+                    {"Driver", "bridge"},
+                    {"Subnet", network.subnet},
+                    {"Internal", network.reach == runner::Reach::inside ? "true" : "false"}});
+  if (is_quiet) {
+    for (const Json& row : rows) fmt::print("{}\n", json_string(row, "Name"));
+    return 0;
+  }
+  print_listing(rows, {{"NETWORK ID", "ID"}, {"NAME", "Name"}, {"DRIVER", "Driver"}, {"SUBNET", "Subnet"}},
+                format);
+  return 0;
+}
+
+Json containers_on(const runner::ContainerStore& containers, const std::string& network) {
+  Json found = Json::object();
+  for (const runner::Container& container : containers.list()) {
+    const runner::ContainerConfig& config = container.config();
+    if (config.network.mode != runner::NetworkMode::bridge || config.network.name != network) continue;
+    const runner::ContainerState state = container.state();
+    if (state.status == runner::Status::running)
+      found[config.id] = {
+          {"Name", config.name}, {"IPv4Address", state.address}, {"MacAddress", state.mac_address}};
+  }
+  return found;
+}
+
+Json describe(const runner::ContainerStore& containers, const runner::NetworkDefinition& network) {
+  return {{"Name", network.name},
+          {"Id", network.id},
+          {"Created", format_time(network.created)},
+          {"Driver", "bridge"},
+          {"Internal", network.reach == runner::Reach::inside},
+          {"EnableIPv6", false},
+          {"IPAM", {{"Config", Json::array({{{"Subnet", network.subnet}, {"Gateway", network.gateway()}}})}}},
+          {"Options", network.mtu == 0 ? Json::object() : Json{{"mtu", std::to_string(network.mtu)}}},
+          {"Labels", network.labels},
+          {"Containers", containers_on(containers, network.name)}};
+}
+
+Json describe_any(const Context& context, const std::string& name) {
+  const runner::ContainerStore containers = open_containers(context);
+  if (name == "bridge")
+    return {
+        {"Name", name}, {"Driver", name}, {"Internal", false}, {"Containers", containers_on(containers, {})}};
+  return describe(containers, runner::NetworkStore(context.root).find(name));
+}
+
+int inspect(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  std::string format;
+  const auto parser = make_parser("network inspect", "[flags] NETWORK …", "Shows networks as JSON.");
+  parser->add_option("name", names, "networks")->required();
+  parser->add_option("-f,--format", format, "a template: '{{.Driver}}'")->type_name("TEMPLATE");
+  parse(*parser, arguments);
+  Json all = Json::array();
+  for (const std::string& name : names) all.push_back(describe_any(context, name));
+  if (format.empty() || format == "json")
+    fmt::print("{}\n", dump_json_pretty(all));
+  else
+    for (const Json& entry : all) fmt::print("{}\n", fill_template(format, entry));
+  return 0;
+}
+
+int remove(const Context& context, const Arguments& arguments) {
+  std::vector<std::string> names;
+  const auto parser = make_parser("network rm", "NETWORK …", "Removes networks that no container uses.");
+  parser->add_option("name", names, "networks")->required();
+  parse(*parser, arguments);
+  const runner::NetworkStore networks(context.root);
+  int code = 0;
+  for (const std::string& name : names) {
+    try {
+      const runner::NetworkDefinition network = networks.find(name);
+      networks.remove(network, open_containers(context));
+      fmt::print("{}\n", network.name);
+    } catch (const Error& error) {
+      print_error("network rm: " + error.message(), error.hint());
+      code = 1;
+    }
+  }
+  return code;
+}
+
+int prune(const Context& context, const Arguments& arguments) {
+  bool is_forced = false;
+  const auto parser = make_parser("network prune", "[-f]", "Removes every network that no container uses.");
+  parser->add_flag("-f,--force", is_forced, "do not ask");
+  parse(*parser, arguments);
+  if (!is_forced)
+    throw Error(Errc::invalid, "this removes every network that no container uses")
+        .with_hint("lay network prune -f");
+  const runner::NetworkStore networks(context.root);
+  for (const runner::NetworkDefinition& network : networks.list()) {
+    try {
+      networks.remove(network, open_containers(context));
+      fmt::print("{}\n", network.name);
+    } catch (const Error& error) {
+      if (error.code() != Errc::busy) throw;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int command_network(const Context& context, const Arguments& arguments) {
+  struct Entry {
+    std::string_view name;
+    Verb run;
+  };
+  static constexpr std::array kVerbs{Entry{"create", create},   Entry{"ls", list},   Entry{"list", list},
+                                     Entry{"inspect", inspect}, Entry{"rm", remove}, Entry{"prune", prune}};
+  const std::string usage = "create|ls|inspect|rm|prune …";
+  if (arguments.empty() || arguments.front().starts_with("-")) {
+    const auto parser = make_parser("network", usage, "Makes, lists and removes networks.");
+    parse(*parser, arguments);
+    throw UsageError{"what about networks? " + usage};
+  }
+  require_root("network");
+  for (const Entry& verb : kVerbs)
+    if (arguments.front() == verb.name)
+      return verb.run(context, Arguments(arguments.begin() + 1, arguments.end()));
+  throw UsageError{
+      fmt::format("network '{}' is none of create, ls, inspect, rm, prune", printable(arguments.front()))};
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,160 @@
+#!/usr/bin/env bats
+# Networks that users make, seen from inside the containers on them. Each test has a network namespace of its own that
+# plays the host.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+# on_host COMMAND...: runs COMMAND in a network namespace that plays the host, with an uplink that leads nowhere.
+on_host() {
+  export -f refused has wait_until
+  export world
+  unshare --net bash -euc 'ip link set lo up
+    ip link add up0 type veth peer name up1
+    ip addr add 198.51.100.1/24 dev up0
+    ip link set up0 up
+    ip link set up1 up
+    ip route add default via 198.51.100.2
+    echo 1 >/proc/sys/net/ipv4/ip_forward
+    address() { "$LAY" inspect -f "{{.NetworkSettings.IPAddress}}" "$1"; }
+    knows() { grep -qw -- "$2" <<<"$("$LAY" exec "$1" cat /etc/hosts)"; }
+    forgot() { ! knows "$@"; }
+    links() { ip -br link | grep -c "^lay" || true; }
+    eval "$1"; "$LAY" ps -aq | xargs -r "$LAY" rm -f >/dev/null' on_host "$1"
+}
+
+@test "a network is made, listed, inspected, used, and goes only when nobody uses it" {
+  on_host '
+    [ "$("$LAY" network create --subnet 10.77.0.0/24 -o mtu=1400 --label tier=back back)" = back ]
+    refused 1 "network '"'back'"' is there already" "$LAY" network create back
+    refused 1 "overlaps 10.77.0.0/24 of network" "$LAY" network create --subnet 10.77.0.0/16 other
+    [ "$("$LAY" network ls -q | xargs)" = "bridge back" ]
+    [ "$("$LAY" network inspect back | jq -r ".[0].IPAM.Config[0].Gateway")" = 10.77.0.1 ]
+    "$LAY" run -d --name web --network back small sleep 1000 >/dev/null
+    has "$(address web)" 10.77.0.
+    [ "$("$LAY" exec web cat /sys/class/net/eth0/mtu)" = 1400 ]
+    [ "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks.back.Gateway")" = 10.77.0.1 ]
+    [ "$("$LAY" network inspect back | jq -r ".[0].Containers[].Name")" = web ]
+    refused 1 "is used by container" "$LAY" network rm back
+    "$LAY" rm -f web >/dev/null
+    "$LAY" network rm back
+    refused 125 "is not known" "$LAY" run --rm --network back small true
+    wait_until 5 eval "[ \$(links) = 0 ]"'
+}
+
+@test "a network without a subnet gets one that no route and no other network has" {
+  on_host '
+    ip route add blackhole 10.99.0.0/16
+    "$LAY" network create one >/dev/null
+    "$LAY" network create two >/dev/null
+    [ "$("$LAY" network inspect one two | jq -r ".[].IPAM.Config[0].Subnet" | xargs)" = "10.100.0.0/16 10.101.0.0/16" ]
+    "$LAY" network prune -f >/dev/null
+    [ "$("$LAY" network ls -q)" = bridge ]'
+}
+
+@test "containers on one network find each other by name, alias and short id, and forget who is gone" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name db --network back:alias=sql small nc -ll -p 80 -e echo data >/dev/null
+    id=$("$LAY" run -d --name web --network back --network-alias www small sleep 1000)
+    for name in db sql; do
+      wait_until 5 eval "[ \"\$(\"$LAY\" exec web nc $name 80)\" = data ]"
+    done
+    "$LAY" exec db cat /etc/hosts | grep -w "^$(address web)" | grep -w www | grep -w web | grep -qw "${id:0:12}"
+    "$LAY" exec web sh -c "echo 9.9.9.9 mine >>/etc/hosts"
+    "$LAY" stop -t 0 db >/dev/null
+    wait_until 5 forgot web sql
+    knows web mine
+    "$LAY" start db >/dev/null
+    knows web sql'
+}
+
+@test "containers on different networks do not reach each other" {
+  on_host '
+    "$LAY" network create one >/dev/null
+    "$LAY" network create two >/dev/null
+    "$LAY" run -d --name db --network one small nc -ll -p 80 -e echo data >/dev/null
+    wait_until 5 eval "[ \"\$(\"$LAY\" run --rm --network one small nc $(address db) 80)\" = data ]"
+    for network in two bridge; do
+      [ "$("$LAY" run --rm --network $network small sh -c "nc -w 1 $(address db) 80; echo end" 2>/dev/null)" = end ]
+    done'
+}
+
+@test "N06: an internal network leads neither to the host nor out, even with a route that was added" {
+  on_host '
+    echo 1 >/proc/sys/net/ipv4/ip_forward
+    ip addr add 169.254.169.254/32 dev lo
+    "$LAY" network create --internal vault >/dev/null
+    "$LAY" run -d --name db --network vault small nc -ll -p 80 -e echo data >/dev/null
+    gateway=$("$LAY" network inspect vault | jq -r ".[0].IPAM.Config[0].Gateway")
+    wait_until 5 eval "[ \"\$(\"$LAY\" run --rm --network vault small nc $(address db) 80)\" = data ]"
+    [ "$("$LAY" run --rm --network vault small cat /proc/net/route | wc -l)" = 2 ]  # a title and the subnet
+    python3 -c "
+import socket, threading
+for address in (\"169.254.169.254\", \"$gateway\", \"198.51.100.1\"):
+  server = socket.create_server((address, 5353))
+  threading.Thread(target=lambda s=server: [c[0].sendall(b\"leak\") or c[0].close() for c in iter(s.accept, None)], daemon=True).start()
+open(\"$world/ready\", \"w\").close()
+threading.Event().wait(60)" & server=$!
+    wait_until 5 test -e "$world/ready"
+    timeout 3 bash -c "exec 3<>/dev/tcp/$gateway/5353; cat <&3" | grep -q leak
+    has "$("$LAY" run --rm small nc -w 1 198.51.100.1 5353)" leak  # the default bridge does reach it
+    for address in 169.254.169.254 $gateway 198.51.100.1; do
+      out=$("$LAY" run --rm --cap-add NET_ADMIN --network vault small sh -c \
+        "ip route add default via $gateway; nc -w 1 $address 5353" 2>&1 || true)
+      case $out in *leak*) echo "$address answers"; kill $server; exit 1;; esac
+    done
+    refused 125 "is internal: no port can be published" "$LAY" run --rm --network vault -p 8080:80 small true
+    kill $server'
+}
+
+@test "--ip is had or refused, and only on a network that was made" {
+  on_host '
+    "$LAY" network create --subnet 10.77.0.0/24 back >/dev/null
+    "$LAY" run -d --name web --network back --ip 10.77.0.9 small sleep 1000 >/dev/null
+    [ "$(address web)" = 10.77.0.9 ]
+    refused 125 "address 10.77.0.9 is in use" "$LAY" run --rm --network back:ip=10.77.0.9 small true
+    for wrong in 10.77.0.1 10.77.0.255 10.78.0.2 x; do
+      refused 125 "is none for a container" "$LAY" run --rm --network back --ip $wrong small true
+    done
+    refused 125 "need a network that was made" "$LAY" run --rm --ip 10.99.0.9 small true'
+}
+
+@test "N08: starts in parallel on one network never get one address" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    pids=
+    for i in $(seq 20); do "$LAY" run -d --name c$i --network back small sleep 1000 >/dev/null & pids+=" $!"; done
+    for pid in $pids; do wait $pid; done
+    [ "$(for i in $(seq 20); do address c$i; done | sort -u | wc -l)" = 20 ]
+    for i in $(seq 20); do knows c1 c$i; done'
+}
+
+@test "N08: a killed supervisor leaves no link, lease or name after the next command" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name keeps --network back small sleep 1000 >/dev/null
+    "$LAY" run -d --name dies --network back small sleep 1000 >/dev/null
+    first=$("$LAY" inspect -f "{{.State.Pid}}" dies)
+    supervisor=$(awk "/^PPid/ {print \$2}" /proc/$first/status)
+    kill -9 $supervisor $first
+    wait_until 5 eval "! test -d /proc/$supervisor"
+    "$LAY" rm -f dies >/dev/null
+    forgot keeps dies
+    [ "$(ls "$LAY_RUN"/networks/*/leases | wc -l)" = 1 ]
+    "$LAY" rm -f keeps >/dev/null
+    wait_until 5 eval "[ \$(links) = 0 ]"
+    [ "$(nft list tables | grep -c lay)" = 0 ]'
+}
+
+@test "a second --network is refused, not forgotten" {
+  "$LAY" network create back >/dev/null
+  run "$LAY" run --rm --network back --network none small true
+  [ "$status" = 125 ]
+  has "$output" "--network"
+}

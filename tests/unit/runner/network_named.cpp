@@ -1,0 +1,68 @@
+#include <catch2/catch.hpp>
+
+#include "base/error.h"
+#include "network/nftables_rules.h"
+#include "network/peer_names.h"
+#include "runner/network.h"
+
+using namespace lay;
+using namespace lay::runner;
+
+TEST_CASE("a network of users is taken with its options", "[runner][network]") {
+  const NetworkConfig network = parse_network("back:alias=db,alias=sql,ip=10.5.0.9,mac=02:00:00:00:00:01");
+  CHECK(network.mode == NetworkMode::bridge);
+  CHECK(network.name == "back");
+  CHECK(network.aliases == std::vector<std::string>{"db", "sql"});
+  CHECK(network.address == "10.5.0.9");
+  CHECK(network.mac_address == "02:00:00:00:00:01");
+}
+
+TEST_CASE("N07: neither network nor alias brings lines or blanks into a hosts file", "[runner][network]") {
+  for (const char* text : {"back:alias=a\nb", "back:alias=a b", "back:alias=", "back:alias=-x", "back:what=x",
+                           "a/b", "../x", "a;b", ""})
+    CHECK_THROWS_AS(parse_network(text), Error);
+}
+
+TEST_CASE("the lines of others are replaced and what a user wrote stays", "[runner][network]") {
+  const std::vector<Peer> one{{"10.5.0.2", {"a", "x"}}};
+  const std::vector<Peer> two{{"10.5.0.2", {"a"}}, {"10.5.0.3", {"b"}}};
+  const std::string first = with_peers("127.0.0.1\tlocalhost\n", one);
+  CHECK(first.find("10.5.0.2\ta x\n") != std::string::npos);
+  const std::string second = with_peers(first + "9.9.9.9\tmine\n", two);
+  CHECK(second.starts_with("127.0.0.1\tlocalhost\n"));
+  CHECK(second.ends_with("9.9.9.9\tmine\n"));
+  CHECK(second.find("\ta x\n") == std::string::npos);
+  CHECK(second.find("10.5.0.2\ta\n10.5.0.3\tb\n") != std::string::npos);
+  CHECK(with_peers(second, two) == second);
+}
+
+TEST_CASE("a definition of a network is read back as it was written", "[runner][network]") {
+  const NetworkDefinition network{.id = std::string(64, 'a'),
+                                  .name = "back",
+                                  .created = {},
+                                  .subnet = "10.5.0.0/24",
+                                  .reach = Reach::inside,
+                                  .mtu = 1400,
+                                  .labels = {{"k", "v"}}};
+  const NetworkDefinition read = parse_network_definition(network_text(network));
+  CHECK(read.id == network.id);
+  CHECK(read.subnet == network.subnet);
+  CHECK(read.gateway() == "10.5.0.1");
+  CHECK(read.reach == Reach::inside);
+  CHECK(read.mtu == 1400);
+  CHECK(read.labels == network.labels);
+  CHECK_THROWS_AS(parse_network_definition("{}"), Error);
+}
+
+TEST_CASE("a subnet must have room for containers", "[runner][network]") {
+  CHECK(check_network_subnet("10.5.0.0/29") == "10.5.0.0/29");
+  for (const char* text : {"10.5.0.0/30", "10.5.0.1/24", "0.0.0.0/0", "fd00::/64", "10.5.0.0", "x"})
+    CHECK_THROWS_AS(check_network_subnet(text), Error);
+}
+
+TEST_CASE("an internal network translates nothing and lets nothing out", "[runner][network]") {
+  for (const RulePlan& rule : nat_rules(Reach::inside)) {
+    CHECK(rule.action != Action::masquerade);
+    CHECK((rule.action == Action::drop || rule.chain == "host"));
+  }
+}
