@@ -6,9 +6,21 @@
 #include "command.h"
 #include "each.h"
 #include "options.h"
+#include "output/messages.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
+
+namespace {
+
+/// 137 alone does not say who sent SIGKILL. Of one with --rm nothing is left to read.
+void tell_of_oom_kill(const runner::Container& container) {
+  const runner::ContainerConfig& config = container.config();
+  if (config.auto_remove || !container.state().oom_killed) return;
+  print_note(fmt::format("container '{}' ran out of memory: the kernel killed a process of it", config.name));
+}
+
+}  // namespace
 
 int command_stop(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
@@ -53,7 +65,9 @@ int command_wait(const Context& context, const Arguments& arguments) {
   parse(*parser, arguments);
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("wait", names, [&](const std::string& name) {
-    fmt::print("{}\n", runner::wait_container(containers.find(name)));
+    const runner::Container container = containers.find(name);
+    fmt::print("{}\n", runner::wait_container(container));
+    tell_of_oom_kill(container);
   });
 }
 

@@ -301,8 +301,12 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   ! has "$output" "had it"
   [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' kept)" = true ]
   has "$("$LAY" ps -a)" "out of memory"
+  "$LAY" wait kept >code 2>said
+  [ "$(cat code)" = "$status" ]
+  has "$(cat said)" "'kept' ran out of memory"
   "$LAY" run --name other --network none -m 16m small true
   [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' other)" = false ]
+  [ "$("$LAY" wait other 2>&1)" = 0 ]
 }
 
 @test "an update that is refused takes back all it had set, and a chosen swap stays" {
