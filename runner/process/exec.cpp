@@ -10,6 +10,7 @@
 #include "process/namespaces.h"
 #include "process/process.h"
 #include "process/relay.h"
+#include "runner/isolation.h"
 #include "runner/lifecycle.h"
 #include "security/id_map.h"
 
@@ -32,6 +33,13 @@ Process plan_process(const ContainerConfig& config, const ExecRequest& request) 
   }
   if (request.terminal) add_default(process.env, "TERM", "xterm");
   return process;
+}
+
+/// As --privileged of run; namespaces and device rules stay the container's.
+void give_all_rights(ExecPlan& plan) {
+  plan.process.capabilities = choose_capabilities({"ALL"}, {});
+  plan.process.no_new_privileges = false;
+  plan.seccomp = SeccompProfile::unconfined;
 }
 
 ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
@@ -61,6 +69,7 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
                 .first_process = std::move(first.pidfd),
                 .user_namespace = has_namespace(config.spec, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
+  if (request.privileged) give_all_rights(plan);
   const CgroupGuard cgroup = CgroupGuard::open(config.id);
   Stdio stdio;
   if (!request.terminal) stdio = make_pipes(input);

@@ -16,6 +16,7 @@ int command_exec(const Context& context, const Arguments& arguments) {
   add_list(*parser, "-e,--env", request.env, "environment variable", "NAME=VALUE");
   parser->add_option("-w,--workdir", request.cwd, "folder the command starts in")->type_name("PATH");
   parser->add_option("-u,--user", request.user, "user the command runs as")->type_name("USER[:GROUP]");
+  parser->add_flag("--privileged", request.privileged, "every capability, no seccomp");
   std::vector<std::string> words = parse_prefix(*parser, arguments);
   require_root("exec");
   if (words.empty()) throw UsageError{"which container?"};

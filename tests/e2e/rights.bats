@@ -27,6 +27,19 @@ capability_sets() { awk '/^Cap(Inh|Prm|Eff|Bnd|Amb)/ {printf "%s ", $2}'; }
   [ "$("$LAY" exec u cat $status | capability_sets)" = "${all//5fb/5fa}" ]
 }
 
+@test "E07: exec has no more than the container, but with --privileged" {
+  "$LAY" run -d --name c --network none --cap-drop ALL --cap-add CHOWN --security-opt no-new-privileges small sleep 100 >/dev/null
+  local few=0000000000000001 zero=0000000000000000 status=/proc/self/status all
+  all=$(awk '/^CapBnd/ {print $2}' $status)
+  [ "$("$LAY" exec c cat $status | capability_sets)" = "$zero $few $few $few $zero " ]
+  [ "$("$LAY" exec -u user c cat $status | capability_sets)" = "$zero $zero $zero $few $zero " ]
+  [ "$("$LAY" exec c cat $status | awk '/^(Seccomp|NoNewPrivs):/ {print $2}' | xargs)" = "1 2" ]
+  [ "$("$LAY" exec --privileged c cat $status | capability_sets)" = "$zero $all $all $all $zero " ]
+  [ "$("$LAY" exec --privileged c cat $status | awk '/^(Seccomp|NoNewPrivs):/ {print $2}' | xargs)" = "0 0" ]
+  "$LAY" run -d --name u --network none --userns auto small sleep 100 >/dev/null
+  "$LAY" exec --privileged u sh -c 'mount -t tmpfs x /tmp && ! (echo 1 >/proc/sys/kernel/sysrq)' 2>/dev/null
+}
+
 @test "E02: a command has descriptors 0, 1 and 2, whatever lay was given, for run and exec, with and without a terminal" {
   exec 7<"$world" 9</etc/passwd
   local list='i=0; while [ $i -lt 64 ]; do [ ! -L /proc/$$/fd/$i ] || echo $i; i=$((i + 1)); done'

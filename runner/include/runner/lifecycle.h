@@ -39,10 +39,11 @@ struct ExecRequest {
   std::optional<std::string> user;  ///< as User::username
   bool terminal = false;
   bool open_stdin = false;
+  bool privileged = false;  ///< every capability that lay has, no seccomp: more than the container has
 };
 
 /// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than
-/// its first process has; returns the exit code.
+/// its first process has unless it is privileged; returns the exit code.
 int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
 
 /// Freezes every process of a running container (cgroups(7)); returns when all stand still. Throws invalid
