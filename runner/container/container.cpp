@@ -46,9 +46,13 @@ UniqueFd Container::open_upper() const {
 
 FileLock Container::keep_files() const {
   FileLock lock = FileLock::lock(sys::open_dir(dir_, "."), LockMode::shared);
+  check_is_there();
+  return lock;
+}
+
+void Container::check_is_there() const {
   const auto now = sys::try_stat_at(sys::cwd(), path_);
   if (!now || now->st_ino != sys::stat_of(dir_).st_ino) throw no_container(config_.name);
-  return lock;
 }
 
 ContainerState Container::state() const {
@@ -90,7 +94,10 @@ void Container::save_resources(const Resources& resources) {
 
 std::optional<FileLock> Container::try_lock() const {
   if (first_lock_) return std::exchange(first_lock_, std::nullopt);
-  return take_run_lock(dir_);
+  check_is_there();  // first, so that nothing is made in a folder that is being removed
+  auto lock = take_run_lock(dir_);
+  if (lock) check_is_there();
+  return lock;
 }
 
 }  // namespace lay::runner

@@ -18,6 +18,8 @@ constexpr const char* kName = "lock";
 }  // namespace
 
 std::optional<FileLock> take_run_lock(const UniqueFd& dir) {
+  if (auto made = sys::try_open_at(dir, kName, O_RDWR | O_NOFOLLOW))
+    return FileLock::try_lock(std::move(*made), LockMode::exclusive);
   return FileLock::try_acquire(dir, kName, LockMode::exclusive);
 }
 

@@ -23,6 +23,16 @@ int stop_signal_of(const Container& container) {
   return name.empty() ? SIGTERM : parse_signal(name);
 }
 
+/// Until the supervisor of that process has cleared up. Somebody may start the container anew at once, and
+/// then the lock is another supervisor's.
+void wait_for_clearing(const Container& container, pid_t pid) {
+  while (is_run_locked(container.dir())) {
+    const ContainerState state = container.state();
+    if (state.status == Status::running && state.pid != pid) return;
+    ::usleep(kPause);
+  }
+}
+
 }  // namespace
 
 void signal_container(const Container& container, int signal) {
@@ -49,7 +59,7 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
     thaw_groups(find_groups(container.config().id));  // somebody may have paused it meanwhile
     wait_for_end(process->pidfd, std::nullopt);
   }
-  wait_for_run_lock(container.dir());  // until its supervisor has cleared up
+  wait_for_clearing(container, process->pid);
 }
 
 int wait_container(const Container& container) {

@@ -13,6 +13,7 @@
 #include "cgroup/cgroup.h"
 #include "container/container_json.h"
 #include "container/names.h"
+#include "container/run_lock.h"
 #include "runner/container.h"
 #include "runner/network.h"
 
@@ -172,9 +173,11 @@ FileLock begin(const UniqueFd& containers, const std::string& folder) {
 std::optional<FileLock> lock_to_remove(const Container& container) {
   for (int attempt = 0;; ++attempt) {
     if (auto lock = container.try_lock()) return lock;
-    if (attempt == kEndTries || container.state().status != Status::exited) return std::nullopt;
+    if (attempt == kEndTries || container.state().status != Status::exited) break;
     ::usleep(kEndPause);
   }
+  container.check_is_there();
+  return std::nullopt;
 }
 
 /// Name and folder appear together under the lock; a name whose folder is missing was left by a crash.
@@ -232,7 +235,7 @@ Container ContainerStore::create(ContainerConfig config) const {
     write_document(dir, "container.json", to_json(config), config.auto_remove);
     const std::string path = root_ + "/containers/" + config.id;
     Container container(std::move(config), path, std::move(dir));
-    container.first_lock_ = container.try_lock();
+    container.first_lock_ = take_run_lock(container.dir_);
     for (int attempt = 0;; ++attempt) {
       try {
         publish(folders.containers, folders.names, container);

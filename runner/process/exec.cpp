@@ -53,6 +53,41 @@ ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Hands
   return std::move(*process);
 }
 
+/// A command that is being executed in the container.
+struct Executed {
+  ChildProcess process;
+  Stdio stdio;
+};
+
+/// Returns when the command has been executed.
+Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecRequest& request, pid_t first) {
+  const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
+  const CgroupGuard cgroup = CgroupGuard::open(config.id);
+  Stdio stdio;
+  if (!request.terminal) stdio = make_pipes(input);
+  plan.stdio = std::move(stdio.child);
+  if (plan.user_namespace) {
+    const RootIds root = root_ids_of(first);
+    give_pipes_to(plan.stdio, root.uid, root.gid);
+  }
+
+  Handshake handshake = make_handshake();
+  ChildProcess process = clone_inside(plan, cgroup, handshake);
+  plan.stdio = {};
+  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_console(), input);
+  handshake.parent.wait_for_exec();
+  return {std::move(process), std::move(stdio)};
+}
+
+/// Of a container that ends meanwhile, each step fails in its own way; what the user has to know is that.
+Error explain(const Error& error, const ExecPlan& plan, const std::string& name) {
+  // Its namespaces go (ESRCH) a moment before its end can be seen
+  const std::chrono::milliseconds patience(error.error_number() == ESRCH ? 1000 : 0);
+  if (!wait_for_end(plan.first_process, patience)) return error;
+  return Error::make(Errc::invalid, "container '{}' has just ended", name)
+      .with_hint(fmt::format("start it with 'lay start {}'", name));
+}
+
 }  // namespace
 
 int exec_in(const ContainerStore&, const Container& container, const ExecRequest& request) {
@@ -61,7 +96,6 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
   if (is_paused(container))  // what is started in it would not move either
     throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
         .with_hint(fmt::format("lay unpause {}", config.name));
-  const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
   FirstProcess first = open_first_process(container);
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
@@ -70,23 +104,16 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
                 .user_namespace = has_namespace(config.spec, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   if (request.privileged) give_all_rights(plan);
-  const CgroupGuard cgroup = CgroupGuard::open(config.id);
-  Stdio stdio;
-  if (!request.terminal) stdio = make_pipes(input);
-  plan.stdio = std::move(stdio.child);
-  if (plan.user_namespace) {
-    const RootIds root = root_ids_of(first.pid);
-    give_pipes_to(plan.stdio, root.uid, root.gid);
-  }
-
   const SignalQueue signals;
-  Handshake handshake = make_handshake();
-  ChildProcess process = clone_inside(plan, cgroup, handshake);
-  plan.stdio = {};
-  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_console(), input);
-  handshake.parent.wait_for_exec();
-  relay_until_end(process.pidfd(), std::move(stdio.parent), signals, {.terminal = request.terminal});
-  return process.wait();
+  std::optional<Executed> executed;
+  try {
+    executed.emplace(execute(plan, config, request, first.pid));
+  } catch (const Error& error) {
+    throw explain(error, plan, config.name);
+  }
+  relay_until_end(executed->process.pidfd(), std::move(executed->stdio.parent), signals,
+                  {.terminal = request.terminal});
+  return executed->process.wait();
 }
 
 }  // namespace lay::runner

@@ -12,19 +12,25 @@ namespace lay::cli {
 
 namespace {
 
+constexpr int kForceTries = 100;
+
 /// Removes one; a running one only by force, which kills it, and also one that just starts or whose
 /// supervisor still clears up. `missing_is_fine` is what docker's -f means too.
 void remove_one(const runner::ContainerStore& containers, const std::string& name, bool force) {
   const runner::Container container = force ? containers.find_even_damaged(name) : containers.find(name);
-  if (force)
-    runner::stop_container(container, std::chrono::seconds(0));
-  else if (container.state().status == runner::Status::running)
-    throw Error::make(Errc::busy, "it is running").with_hint("lay stop " + name + ", or lay rm -f " + name);
-  try {
-    containers.remove(container);
-  } catch (const Error& error) {
-    // Its supervisor has removed it, unless that was killed
-    if (!container.config().auto_remove || error.code() != Errc::not_found) throw;
+  for (int attempt = 0;; ++attempt) {
+    if (force)
+      runner::stop_container(container, std::chrono::seconds(0));
+    else if (container.state().status == runner::Status::running)
+      throw Error::make(Errc::busy, "it is running").with_hint("lay stop " + name + ", or lay rm -f " + name);
+    try {
+      return containers.remove(container);
+    } catch (const Error& error) {
+      // Its supervisor has removed it, unless that was killed
+      if (container.config().auto_remove && error.code() == Errc::not_found) return;
+      // Somebody has started it anew in between
+      if (!force || error.code() != Errc::busy || attempt == kForceTries) throw;
+    }
   }
 }
 
