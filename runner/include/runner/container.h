@@ -85,8 +85,8 @@ class Container {
   ContainerState state() const;
   void save_state(const ContainerState& state) const;
   /// Held by the supervisor while the container lives: it is the truth about "running". A container that was
-  /// made just now is locked already, and gives that lock away once: nobody removes it before its first run. Throws
-  /// not_found when it is removed already.
+  /// made just now is locked already, and gives that lock away once: nobody removes it before its first run.
+  /// Throws not_found when it is removed already.
   std::optional<FileLock> try_lock() const;
   /// Throws not_found when it is removed, or being removed.
   void check_is_there() const;
