@@ -17,7 +17,7 @@ namespace lay {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLinger{300};
+constexpr std::chrono::milliseconds kLinger{2000};
 
 bool is_same_time(const timespec& a, const timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
@@ -38,9 +38,11 @@ bool look_once(const Tidying& tidying, const FileLock& linger, const timespec& l
 }
 
 void linger(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
-  const auto lock = FileLock::try_acquire(sys::open_dir(sys::cwd(), folder), name, LockMode::exclusive);
-  if (!lock) return;  // another was quicker
+  const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
   const Tidying tidying = prepare();
+  if (tidying.at_once) tidying.at_once();
+  const auto lock = FileLock::try_acquire(dir, name, LockMode::exclusive);
+  if (!lock) return;  // another was quicker
   for (bool is_done = false; !is_done;) {
     const timespec last_release = sys::stat_of(lock->fd()).st_mtim;
     std::this_thread::sleep_for(kLinger);
@@ -65,13 +67,14 @@ void linger(const std::string& folder, const std::string& name, const std::funct
 
 }  // namespace
 
-void tidy_later(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
+void tidy_later(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare,
+                Urgency urgency) {
   {
     const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
     const UniqueFd file = sys::open_at(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (::futimens(file.get(), nullptr) < 0) throw Error::from_errno("note the time of '{}'", name);
     // Somebody lingers already, and sees the new time
-    if (!FileLock::try_acquire(dir, name, LockMode::exclusive)) return;
+    if (!FileLock::try_acquire(dir, name, LockMode::exclusive) && urgency == Urgency::later) return;
   }
   if (detach(Descriptors::none)) run_lingering_process(folder, name, prepare);
 }

@@ -41,12 +41,16 @@ FileLock lock_for_run(const Container& container) {
 class Run {
  public:
   Run(const ContainerStore& store, const Container& container, Joined own_stdio)
-      : store_(store), container_(container), own_stdio_(own_stdio), lock_(lock_for_run(container)) {}
+      : store_(store),
+        container_(container),
+        own_stdio_(own_stdio),
+        is_first_(container.is_new()),
+        lock_(lock_for_run(container)) {}
 
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
   void start() {
-    clear_leftovers();
+    if (!is_first_) clear_leftovers();
     forget_exit_code(lock_);
     try {
       if (own_stdio_ == Joined::no || !container_.config().auto_remove) log_.emplace(container_.dir());
@@ -144,6 +148,7 @@ class Run {
   const ContainerStore& store_;
   const Container& container_;
   Joined own_stdio_;
+  bool is_first_;
   FileLock lock_;
   SignalQueue signals_;  // before the process, so that no signal is lost
   ContainerState state_;

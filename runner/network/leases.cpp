@@ -125,6 +125,10 @@ void LeaseBook::drop(Lease lease) const {
   sys::try_unlink_at(folder_, to_string(lease.address));
 }
 
+void LeaseBook::leave_dead(const Lease& lease) {
+  ::flock(lease.lock.fd().get(), LOCK_UN);  // a process forked meanwhile may hold a copy of the descriptor
+}
+
 std::vector<Ipv4> LeaseBook::addresses() const {
   std::vector<Ipv4> found;
   for (const std::string& name : list_names(folder_))

@@ -75,6 +75,8 @@ class LeaseBook {
   void write(const Lease& lease, const LeaseRecord& record) const;
   /// Gives the address back.
   void drop(Lease lease) const;
+  /// Leaves it as that of a holder who died: somebody else clears up, and until then nobody gets the address.
+  static void leave_dead(const Lease& lease);
 
   /// Whether anybody has a lease.
   bool any_held() const;

@@ -129,20 +129,15 @@ void BridgeAttachment::State::look_at_foreign_chains() {
   for (std::string& note : notes_on_foreign_chains(netfilter, names)) bridge.notes.push_back(std::move(note));
 }
 
+/// Published ports leave a dead lease, which a process of its own clears up: nobody waits for that but a
+/// container that starts at once.
 void BridgeAttachment::State::release() {
-  const std::vector<PublishedPort> ports = is_published ? published_ports() : std::vector<PublishedPort>{};
-  {
-    const NetworkLock lock = leases.lock();
-    if (lease) leases.drop(*std::exchange(lease, std::nullopt));
-    if (member) tell_peer_names(leases);
-    tidy_bridge_later(run, names);
-  }
-  if (ports.empty()) return;
-  // Outside the lock, for others need not wait. Nobody else can publish these ports:
-  // their sockets are closed last
-  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  withdraw_ports(netfilter, names.table, ports);
-  if (has_udp(attachment.ports)) forget_flows_to(netfilter, ports.front().address);
+  const NetworkLock lock = leases.lock();
+  if (lease && is_published) LeaseBook::leave_dead(*lease);
+  if (lease && !is_published) leases.drop(*std::move(lease));
+  lease.reset();
+  if (member) tell_peer_names(leases);
+  tidy_bridge_later(run, names, is_published ? Urgency::at_once : Urgency::later);
 }
 
 BridgeAttachment::BridgeAttachment(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -90,6 +90,8 @@ class Container {
   std::optional<FileLock> try_lock() const;
   /// Throws not_found when it is removed, or being removed.
   void check_is_there() const;
+  /// Still with the lock of its first run: nothing can be left of an earlier one.
+  bool is_new() const { return first_lock_.has_value(); }
   /// A process that was forked from this one has the lock of the first run.
   void leave_lock_to_other() const { first_lock_.reset(); }
 
