@@ -161,6 +161,7 @@ void IsolationFlags::add_to(CLI::App& parser) {
   parser.add_option("--shm-size", shm_size, "size of /dev/shm (64m)")->type_name("SIZE");
   add_list(parser, "--cap-add", cap_add, "capability beyond the defaults; ALL: every one", "NAME");
   add_list(parser, "--cap-drop", cap_drop, "capability to go without; ALL: every one", "NAME");
+  parser.add_flag("--init", has_init, "a first process that reaps, and hands signals on to the command");
   parser.add_flag("--privileged", privileged, "nothing but namespaces between it and the host");
   add_list(parser, "--security-opt", security_options,
            "no-new-privileges, seccomp=, mask=, unmask=", "NAME[=VALUE]");
@@ -172,6 +173,7 @@ void IsolationFlags::add_to(CLI::App& parser) {
 
 void IsolationFlags::apply(runner::Spec& spec) const {
   spec.root.readonly = read_only;
+  spec.process.has_init = has_init;
   if (privileged) runner::make_privileged(spec);
   if (!privileged || !cap_add.empty() || !cap_drop.empty()) {
     std::vector<std::string> add = cap_add;

@@ -21,6 +21,7 @@ struct IsolationFlags {
   std::vector<std::string> groups;
   std::string shm_size;
   bool privileged = false;
+  bool has_init = false;
   bool read_only = false;
 
   void add_to(CLI::App& parser);

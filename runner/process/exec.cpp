@@ -22,6 +22,7 @@ Process plan_process(const ContainerConfig& config, const ExecRequest& request) 
   Process process = config.spec.process;
   process.args = request.args;
   process.terminal = request.terminal;
+  process.has_init = false;  // the container's own reaps for this command, too
   if (request.cwd) process.cwd = *request.cwd;
   if (request.user) process.user.username = *request.user;
   add_default(process.env, "HOSTNAME", config.spec.hostname);

@@ -19,6 +19,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "process/command.h"
+#include "process/reaper.h"
 #include "security/capabilities.h"
 #include "security/seccomp.h"
 #include "security/user_lookup.h"
@@ -164,6 +165,7 @@ void become(const Process& process, SeccompProfile seccomp, const ChildEnd& pare
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
     load_seccomp(seccomp);
   }
+  if (process.has_init) leave_reaper_behind();
   // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.
   parent.close_others();
   execute_command(process.args, env);

@@ -227,6 +227,7 @@ Spec parse_spec(const Json& json) {
     throw Error::make(Errc::unsupported, "runtime spec version '{}', expected 1.x", spec.oci_version);
   spec.linux_.seccomp = take_seccomp_profile(spec.annotations);
   spec.linux_.auto_ids = take_auto_ids(spec.annotations);
+  spec.process.has_init = spec.annotations.erase(kInitAnnotation) > 0;
   return spec;
 }
 

@@ -11,6 +11,8 @@ namespace lay::runner {
 
 /// The built-in seccomp profile stands in config.json by name.
 constexpr const char* kSeccompAnnotation = "dev.lay.seccomp";
+/// "true": Process::has_init.
+constexpr const char* kInitAnnotation = "dev.lay.init";
 /// "auto:65536": how many ids a user namespace is given at start.
 constexpr const char* kUserNamespaceAnnotation = "dev.lay.userns";
 constexpr std::string_view kAutoIds = "auto:";

@@ -108,6 +108,7 @@ Json to_json(const Linux& linux_part) {
 Json to_json(const Spec& spec) {
   std::map<std::string, std::string> annotations = spec.annotations;
   annotations[kSeccompAnnotation] = name_of(spec.linux_.seccomp);
+  if (spec.process.has_init) annotations[kInitAnnotation] = "true";
   if (spec.linux_.auto_ids)
     annotations[kUserNamespaceAnnotation] = fmt::format("{}{}", kAutoIds, *spec.linux_.auto_ids);
   Json json{{"ociVersion", spec.oci_version},

@@ -331,3 +331,26 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   wait "$lister"
   [ ! -s faults ] || { cat faults; return 1; }
 }
+
+zombies() { "$LAY" exec "$1" sh -c 'cat /proc/[0-9]*/status' | grep -c 'State:.Z' || true; }
+
+@test "--init reaps what the container leaves, hands signals on, and keeps the exit code" {
+  local leave='(sleep 0.1 &); exec sleep 1000'
+  "$LAY" run -d --name bare --network none small sh -c "$leave" >/dev/null
+  "$LAY" run -d --init --name kept --network none small sh -c "$leave" >/dev/null
+  wait_until 5 eval '[ "$(zombies bare)" = 1 ]'
+  wait_until 5 eval '[ "$("$LAY" exec kept sh -c "cat /proc/[0-9]*/comm" | grep -c sleep)" = 1 ]'
+  [ "$(zombies kept)" = 0 ]
+  timeout 5 "$LAY" stop -t 60 kept  # the kernel keeps SIGTERM from a first process without a handler
+  [ "$("$LAY" wait kept)" = 143 ]
+  "$LAY" start kept
+  [ "$("$LAY" exec kept sh -c 'echo $$')" != 1 ]
+
+  local status=0
+  "$LAY" run --rm --init --network none small sh -c 'exit 7' || status=$?
+  [ "$status" = 7 ]
+  refused 127 "no-such" "$LAY" run --rm --init --network none small no-such
+  [ "$("$LAY" run --rm --init --network none -u 1000 small sh -c 'echo $$; ls /proc/1/fd' 2>said)" = 2 ]
+  has "$(cat said)" "ermission denied"
+  [ "$("$LAY" run --rm --init --network none small sh -c 'ls /proc/self/fd' | wc -l)" = 4 ]
+}

@@ -54,6 +54,9 @@ struct Process {
   Capabilities capabilities;
   std::vector<Rlimit> rlimits;
   bool no_new_privileges = false;
+  /// A first process of lay's own stands before the command and reaps. Not in the runtime-spec: an
+  /// annotation.
+  bool has_init = false;
 };
 
 struct Root {
