@@ -150,14 +150,14 @@ for command in (["cat", "/proc/keys"], [sys.argv[1], "run", "--rm", "--network",
 PY
   [ "$(python3 "$world/keys.py" "$LAY" | xargs)" = "seen unseen unseen" ]
   [ -z "$("$LAY" run --rm --network none small cat /proc/keys)" ]
-  # What exec starts has the keyring of the container's first process.
+  # What exec starts has the keyring of the container's first process. Those of ended containers are seen for a while.
   local name='unmask=/proc/keys' own
   for flag in --userns=host --userns=auto; do
     "$LAY" run -d --name "k${flag#--userns=}" --network none "$flag" --security-opt "$name" small \
-      sh -c 'grep lay: /proc/keys; sleep 100' >/dev/null
+      sh -c 'grep "lay:$HOSTNAME" /proc/keys; sleep 100' >/dev/null
     logged() { "$LAY" logs "k${flag#--userns=}" | grep -q lay:; }
     wait_until 10 logged
     own=$("$LAY" logs "k${flag#--userns=}" | awk '/lay:/ {print $1}')
-    [ "$("$LAY" exec "k${flag#--userns=}" sh -c 'grep lay: /proc/keys' | awk '{print $1}')" = "$own" ]
+    [ "$("$LAY" exec "k${flag#--userns=}" sh -c 'grep "lay:$HOSTNAME" /proc/keys' | awk '{print $1}')" = "$own" ]
   done
 }
