@@ -1,3 +1,6 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -32,18 +35,25 @@ TEST_CASE("twenty starts at once get twenty addresses", "[runner][network][lease
 TEST_CASE("parallel starts and ends never meet a missing bridge", "[runner][network][leases]") {
   const TwoMachines world;
   const std::string before = world.traces();
-  std::vector<std::future<void>> workers;
-  for (int worker = 0; worker < 4; ++worker)
-    workers.push_back(std::async(std::launch::async, [&world, worker] {
-      for (int i = 0; i < 5; ++i) {
-        const auto port = static_cast<std::uint16_t>(9000 + 10 * worker + i);
-        NetworkContainer container(world.run, fmt::format("{} {}", worker, i), {fmt::format("{}:80", port)});
-        const UniqueFd server = serve(container.netns(), SOCK_STREAM, "0.0.0.0", 80);
-        if (!can_connect(world.host.netns(), "127.0.0.1", port))
-          throw std::runtime_error("published port is not reached");
-      }
-    }));
-  for (auto& worker : workers) CHECK_NOTHROW(worker.get());
+  const auto comes_and_goes = [&world](int worker) {
+    for (int i = 0; i < 5; ++i) {
+      const auto port = static_cast<std::uint16_t>(9000 + 10 * worker + i);
+      NetworkContainer container(world.run, fmt::format("{} {}", worker, i), {fmt::format("{}:80", port)});
+      const UniqueFd server = serve(container.netns(), SOCK_STREAM, "0.0.0.0", 80);
+      if (!can_connect(world.host.netns(), "127.0.0.1", port)) return false;
+    }
+    return true;
+  };
+  std::vector<pid_t> workers;  // processes, not threads: each end forks
+  for (int worker = 0; worker < 4; ++worker) {
+    workers.push_back(::fork());
+    if (workers.back() == 0) ::_exit(comes_and_goes(worker) ? 0 : 1);
+  }
+  for (const pid_t worker : workers) {
+    int status = 0;
+    CHECK(::waitpid(worker, &status, 0) == worker);
+    CHECK(status == 0);
+  }
   CHECK(poll_until([&] { return world.traces() == before; }));
 }
 
