@@ -37,10 +37,19 @@ bool look_once(const Tidying& tidying, const FileLock& linger, const timespec& l
   return is_done;
 }
 
+/// A failure must not keep the rest from being removed in its time.
+void work_at_once(const Tidying& tidying) {
+  try {
+    if (tidying.at_once) tidying.at_once();
+  } catch (const std::exception&) {
+    // The next one finds what is left
+  }
+}
+
 void linger(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
   const Tidying tidying = prepare();
-  if (tidying.at_once) tidying.at_once();
+  work_at_once(tidying);
   const auto lock = FileLock::try_acquire(dir, name, LockMode::exclusive);
   if (!lock) return;  // another was quicker
   for (bool is_done = false; !is_done;) {

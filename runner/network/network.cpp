@@ -223,29 +223,29 @@ void bring_loopback_up() {
 
 namespace {
 
+/// `place` is the RUN of one network.
+void sweep_network(const std::string& place, const NetworkNames& names) {
+  const LeaseBook leases = LeaseBook::open(place);
+  const NetworkLock lock = leases.lock();
+  clear_dead_leases(names, leases);
+  remove_unused_bridge(names, leases);
+  tell_peer_names(leases);
+}
+
 /// The folders tell what there was, whatever became of the definitions.
 void sweep_named_networks(const std::string& run) {
   const auto folder = sys::try_open_at(sys::cwd(), run + "/networks", O_RDONLY | O_DIRECTORY);
   if (!folder) return;
   for (const std::string& id : list_names(*folder)) {
     const std::string place = network_run(run, id);
-    const NetworkNames names = names_of_network(place);
-    const LeaseBook leases = LeaseBook::open(place);
-    const NetworkLock lock = leases.lock();
-    clear_dead_leases(names, leases);
-    remove_unused_bridge(names, leases);
-    tell_peer_names(leases);
+    sweep_network(place, names_of_network(place));
   }
 }
 
 }  // namespace
 
 void sweep_networks(const std::string& run) {
-  const NetworkNames names = network_names(run);
-  const LeaseBook leases = LeaseBook::open(run);
-  const NetworkLock lock = leases.lock();
-  clear_dead_leases(names, leases);
-  remove_unused_bridge(names, leases);
+  sweep_network(run, network_names(run));
   sweep_named_networks(run);
 }
 

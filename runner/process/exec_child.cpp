@@ -3,8 +3,6 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include <exception>
-
 #include "base/error.h"
 #include "process/process.h"
 #include "process/process_steps.h"
@@ -48,14 +46,7 @@ void enter_namespaces(const ExecPlan& plan) {
 }  // namespace
 
 void run_exec_child(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
-  try {
-    start(plan, cgroup, parent);
-  } catch (const Error& error) {
-    parent.send_error(error);
-  } catch (const std::exception& error) {
-    parent.send_error(Error(Errc::io, error.what()));
-  }
-  ::_exit(1);
+  run_child(parent, [&] { start(plan, cgroup, parent); });
 }
 
 }  // namespace lay::runner

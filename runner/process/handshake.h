@@ -1,5 +1,8 @@
 #pragma once
 
+#include <unistd.h>
+
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +37,20 @@ class ChildEnd {
  private:
   UniqueFd socket_;
 };
+
+/// The life of a child: `steps` end in execve. What fails is sent to the parent, and the process ends with
+/// code 1.
+template <class Steps>
+[[noreturn]] void run_child(const ChildEnd& parent, const Steps& steps) noexcept {
+  try {
+    steps();
+  } catch (const Error& error) {
+    parent.send_error(error);
+  } catch (const std::exception& error) {
+    parent.send_error(Error(Errc::io, error.what()));
+  }
+  ::_exit(1);
+}
 
 /// The parent's end.
 class ParentEnd {

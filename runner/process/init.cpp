@@ -3,8 +3,6 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include <exception>
-
 #include "base/error.h"
 #include "process/namespaces.h"
 #include "process/process.h"
@@ -75,14 +73,7 @@ void leave_cgroups(const Spec& spec) {
 }  // namespace
 
 void run_init(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
-  try {
-    start(plan, cgroup, parent);
-  } catch (const Error& error) {
-    parent.send_error(error);
-  } catch (const std::exception& error) {
-    parent.send_error(Error(Errc::io, error.what()));
-  }
-  ::_exit(1);
+  run_child(parent, [&] { start(plan, cgroup, parent); });
 }
 
 }  // namespace lay::runner

@@ -30,8 +30,8 @@ void reap(pid_t command) {
 
 [[noreturn]] void run_reaper(pid_t command, const ::sigset_t& all) {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user may have set it anew
-  ::syscall(SYS_close_range, 3U, ~0U,
-            0U);  // whoever waits for the end of a pipe or socket waits for the command
+  // Whoever waits for the end of a pipe or socket waits for the command
+  ::syscall(SYS_close_range, 3U, ~0U, 0U);
   for (;;) {
     ::siginfo_t info{};
     const int number = ::sigwaitinfo(&all, &info);

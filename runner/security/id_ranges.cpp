@@ -106,7 +106,7 @@ struct Held {
   bool is_asked = false;
 };
 
-/// "<first>-<size>-<kind>-<container>".
+/// "<first>-<size>-<kind>-<container>.<random>".
 std::optional<Held> parse_name(const std::string& name) {
   const std::vector<std::string> parts = split(name, '-');
   if (parts.size() != 4) return std::nullopt;
@@ -117,8 +117,10 @@ std::optional<Held> parse_name(const std::string& name) {
               .is_asked = parts[2] == kAsked};
 }
 
-std::string name_of(const IdRange& range, std::string_view kind, const std::string& container_id) {
-  return fmt::format("{}-{}-{}-{}", range.first, range.size, kind, container_id);
+/// Never a name that was there: the container's last supervisor may still hold a file of the same ids, and
+/// removes it by name when it ends.
+std::string new_name(const IdRange& range, std::string_view kind, const std::string& container_id) {
+  return fmt::format("{}-{}-{}-{}.{}", range.first, range.size, kind, container_id, sys::random_hex(8));
 }
 
 /// The lock of whoever looks for ids. Unlocked by name and not only closed: a child that was forked meanwhile
@@ -195,28 +197,30 @@ IdLease IdLease::take(const std::string& run, std::uint32_t size, const std::str
           .with_hint(
               "a larger range for 'containers' in /etc/subuid and /etc/subgid, or --userns auto:size=N");
     const IdRange range{*first, size};
-    return make(folder, range, name_of(range, kLeased, container_id));
+    return make(folder, range, new_name(range, kLeased, container_id));
   });
 }
 
 std::vector<IdLease> IdLease::keep(const std::string& run, std::span<const IdMapping> maps,
                                    const std::string& container_id) {
-  const UniqueFd folder = open_folder(run);
-  const FolderLock lock(folder);
-  const std::vector<Held> others = list_held(folder);
-  std::vector<IdLease> leases;
-  for (const IdMapping& map : maps) {
-    const IdRange range{map.host_id, map.size};
-    for (const Held& other : others)
-      if (!other.is_asked && overlap(other.range, range))
-        throw Error::make(Errc::busy, "a container with --userns auto has some of the ids {}-{}", range.first,
-                          end_of(range) - 1)
-            .with_hint("choose others, or --userns auto here too");
-    const bool is_double = std::any_of(leases.begin(), leases.end(),
-                                       [&](const IdLease& lease) { return lease.range() == range; });
-    if (!is_double) leases.push_back(make(folder, range, name_of(range, kAsked, container_id)));
-  }
-  return leases;
+  return with_context("ids for a user namespace", [&] {
+    const UniqueFd folder = open_folder(run);
+    const FolderLock lock(folder);
+    const std::vector<Held> others = list_held(folder);
+    std::vector<IdLease> leases;
+    for (const IdMapping& map : maps) {
+      const IdRange range{map.host_id, map.size};
+      for (const Held& other : others)
+        if (!other.is_asked && overlap(other.range, range))
+          throw Error::make(Errc::busy, "a container with --userns auto has some of the ids {}-{}",
+                            range.first, end_of(range) - 1)
+              .with_hint("choose others, or --userns auto here too");
+      const bool is_double = std::any_of(leases.begin(), leases.end(),
+                                         [&](const IdLease& lease) { return lease.range() == range; });
+      if (!is_double) leases.push_back(make(folder, range, new_name(range, kAsked, container_id)));
+    }
+    return leases;
+  });
 }
 
 IdLease::~IdLease() {

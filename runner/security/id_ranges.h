@@ -37,8 +37,8 @@ IdPool find_id_pool(std::string_view subuid, std::string_view subgid);
 /// from the begin of each range. Empty when there is none.
 std::optional<std::uint32_t> choose_ids(const IdPool& pool, std::uint32_t size, std::string_view seed);
 
-/// Ids held for one container: a file RUN/ids/<first>-<size>-<id> under flock(2), which the kernel drops when
-/// the holder is killed. Destruction gives them back.
+/// Ids held for one container: a file in RUN/ids, named by range and container, under flock(2), which the
+/// kernel drops when the holder is killed. Destruction gives them back.
 class IdLease {
  public:
   IdLease(IdLease&&) noexcept = default;

@@ -6,7 +6,6 @@ load world
 
 setup() {
   open_world
-  type strace >/dev/null || skip "needs strace"
   make_small_root
 }
 teardown() { close_world; }

@@ -9,16 +9,6 @@ setup() {
 }
 teardown() { close_world; }
 
-# inside FLAG... -- COMMAND: what a shell command says in a container of small, without a network.
-inside() {
-  local flags=()
-  while [[ $1 != -- ]]; do
-    flags+=("$1")
-    shift
-  done
-  "$LAY" run --rm --network none "${flags[@]}" small sh -c "$2"
-}
-
 # capabilities FLAG...: the effective ones, as the kernel says it.
 capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2}'; }
 

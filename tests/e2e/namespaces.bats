@@ -9,15 +9,6 @@ setup() {
 }
 teardown() { close_world; }
 
-inside() {
-  local flags=()
-  while [[ $1 != -- ]]; do
-    flags+=("$1")
-    shift
-  done
-  "$LAY" run --rm --network none "${flags[@]}" small sh -c "$2"
-}
-
 pid_of() { "$LAY" inspect "$1" | grep -m1 '"Pid":' | tr -dc 0-9; }
 no_such_process() { ! pgrep -f "$1" >/dev/null; }
 

@@ -9,16 +9,6 @@ setup() {
 }
 teardown() { close_world; }
 
-# inside FLAG... -- COMMAND: what a shell command says in a container of small, without a network.
-inside() {
-  local flags=()
-  while [[ $1 != -- ]]; do
-    flags+=("$1")
-    shift
-  done
-  "$LAY" run --rm --network none "${flags[@]}" small sh -c "$2"
-}
-
 # first_id CONTAINER: the id on the host that is root inside.
 first_id() { "$LAY" exec "$1" cat /proc/self/uid_map | awk '{print $2}'; }
 

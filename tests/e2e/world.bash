@@ -128,3 +128,13 @@ merged() {
     mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$3.work" overlay "$3"
     shift 3; "$@"' merged "$lower" "$upper" "$folder" "$@"
 }
+
+# inside FLAG... -- SCRIPT: runs SCRIPT by a shell in a container of the image `small` without network.
+inside() {
+  local flags=()
+  while [[ $1 != -- ]]; do
+    flags+=("$1")
+    shift
+  done
+  "$LAY" run --rm --network none "${flags[@]}" small sh -c "$2"
+}

@@ -3,7 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
+#include "base/folder_names.h"
+#include "base/syscalls.h"
 #include "security/id_map.h"
+#include "temp_folder.h"
 
 using namespace lay;
 using namespace lay::runner;
@@ -47,4 +50,16 @@ TEST_CASE("maps that the kernel would refuse, or without a root, are refused bef
   CHECK(host_id(map, 9) == 100009U);
   CHECK(host_id(map, 20) == 7U);
   CHECK_FALSE(host_id(map, 10));
+}
+
+TEST_CASE("U04: ids stay leased while the container's last supervisor still ends, and nobody waits for it",
+          "[runner][ids]") {
+  const test::TempFolder folder;
+  const std::string run = folder.path() + "/run";
+  const std::vector<IdMapping> map{{0, 100000, 10}};
+  auto last = IdLease::keep(run, map, "same");
+  const auto next = IdLease::keep(run, map, "same");
+  last.clear();
+  CHECK(next.size() == 1);
+  CHECK(list_names(sys::open_dir(sys::cwd(), run + "/ids")).size() == 2);  // and the lock
 }
