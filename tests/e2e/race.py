@@ -56,7 +56,7 @@ class Worker(threading.Thread):
             self.wrongs.append(f"run said '{done.stdout}'")
 
     def run_detached(self):
-        name = f"c{self.number}"
+        name = f"worker{self.number}"  # no hexadecimal digits: rm -f takes the beginning of another's id, too
         self.lay("run", "--pull", "never", "-d", "--name", name, "--network", "none", self.some_name(), "sleep", "1000")
         self.lay("commit", "-q", name, f"made{self.number}:1")
         self.lay("rm", "-f", name)
