@@ -40,6 +40,8 @@ constexpr std::array kCommands{
     Command{"ps", "container ls", "list containers", 1, command_ps, kEnd},
     Command{"network", "", "make, list and remove networks", 1, command_network, kEnd},
     Command{"port", "container port", "show the published ports of a container", 1, command_port, kEnd},
+    Command{"stats", "container stats", "show what running containers take", 1, command_stats, kEnd},
+    Command{"top", "container top", "show the processes of a container", 1, command_top, kEnd},
     Command{"logs", "container logs", "show the output of a container", 1, command_logs, kEnd},
     Command{"start", "container start", "start stopped containers again", 125, command_start, kUnwind},
     Command{"stop", "container stop", "stop containers", 1, command_stop, kEnd},

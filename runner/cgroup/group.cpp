@@ -167,6 +167,16 @@ std::vector<CgroupGroup> find_groups(const std::string& container_id) {
   return groups;
 }
 
+std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) {
+  std::vector<pid_t> pids;
+  if (groups.empty()) return pids;
+  for_each_group(groups.front().dir, [&](const UniqueFd& dir) {
+    const std::vector<pid_t> here = processes_of(dir);
+    pids.insert(pids.end(), here.begin(), here.end());
+  });
+  return pids;
+}
+
 void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups) {
   for (const CgroupGroup& group : groups) {
     bool is_empty = false;

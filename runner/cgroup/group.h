@@ -27,6 +27,9 @@ std::vector<CgroupGroup> find_groups(const std::string& container_id);
 /// Writes `text` to the group's file in one write(2), as cgroup files need it.
 void write_group_file(const UniqueFd& dir, const std::string& name, const std::string& text);
 
+/// The processes in the first of the groups and in all beneath it.
+std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups);
+
 /// SIGKILL to every process in the groups, children included. By cgroup.kill where a group has it (v2,
 /// Linux 5.14); elsewhere group by group, frozen meanwhile where there is a freezer, until none is left.
 void kill_groups(const std::vector<CgroupGroup>& groups);

@@ -12,7 +12,6 @@
 #include "rootfs/rootfs.h"
 #include "runner/network.h"
 #include "runner/spec.h"
-#include "security/seccomp.h"
 
 namespace lay::runner {
 
@@ -20,7 +19,6 @@ namespace lay::runner {
 struct InitPlan {
   std::string container_id;
   Spec spec;
-  SeccompFilter seccomp;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
   std::vector<UniqueFd> joined;            ///< other namespaces to enter
