@@ -12,6 +12,7 @@
 #include "rootfs/rootfs.h"
 #include "runner/network.h"
 #include "runner/spec.h"
+#include "security/seccomp.h"
 
 namespace lay::runner {
 
@@ -19,6 +20,7 @@ namespace lay::runner {
 struct InitPlan {
   std::string container_id;
   Spec spec;
+  SeccompFilter seccomp;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
   std::vector<UniqueFd> joined;            ///< other namespaces to enter

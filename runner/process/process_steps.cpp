@@ -145,7 +145,7 @@ void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits) {
   }
 }
 
-void become(const Process& process, SeccompProfile seccomp, const ChildEnd& parent) {
+void become(const Process& process, const SeccompFilter& seccomp, const ChildEnd& parent) {
   const Account account = look_up_user(process.user);  // with all rights: the files may be private
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);

@@ -72,12 +72,6 @@ std::uint64_t bit_of(int capability) {
   return std::uint64_t{1} << static_cast<unsigned>(capability);
 }
 
-std::uint64_t mask_of(const std::vector<std::string>& names) {
-  std::uint64_t mask = 0;
-  for (const std::string& name : names) mask |= bit_of(capability_number(name));
-  return mask;
-}
-
 std::string names_of(std::uint64_t mask) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < kNames.size(); ++i)
@@ -135,6 +129,12 @@ std::string capability_name(int number) {
   return fmt::format("CAP_{}", kNames.at(static_cast<std::size_t>(number)));
 }
 
+std::uint64_t capability_mask(const std::vector<std::string>& names) {
+  std::uint64_t mask = 0;
+  for (const std::string& name : names) mask |= bit_of(capability_number(name));
+  return mask;
+}
+
 std::set<int> available_capabilities() {
   const std::uint64_t mask = current_bounding_set();
   std::set<int> numbers;
@@ -151,7 +151,7 @@ Capabilities default_capabilities() {
 }
 
 void limit_bounding_set(const Capabilities& capabilities) {
-  const std::uint64_t wanted = mask_of(capabilities.bounding);
+  const std::uint64_t wanted = capability_mask(capabilities.bounding);
   const std::uint64_t present = current_bounding_set();
   if ((wanted & ~present) != 0)
     throw Error::make(Errc::unsupported, "lay itself lacks {} on this machine", names_of(wanted & ~present))
@@ -165,9 +165,9 @@ void limit_bounding_set(const Capabilities& capabilities) {
 }
 
 void apply_capabilities(const Capabilities& capabilities) {
-  set_capabilities(mask_of(capabilities.effective), mask_of(capabilities.permitted),
-                   mask_of(capabilities.inheritable));
-  set_ambient(mask_of(capabilities.ambient));
+  set_capabilities(capability_mask(capabilities.effective), capability_mask(capabilities.permitted),
+                   capability_mask(capabilities.inheritable));
+  set_ambient(capability_mask(capabilities.ambient));
   if (::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0) throw Error::from_errno("stop keeping capabilities");
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@ namespace lay::runner {
 int capability_number(std::string_view name);
 /// The reverse: "CAP_CHOWN".
 std::string capability_name(int number);
+/// One bit for each of them.
+std::uint64_t capability_mask(const std::vector<std::string>& names);
 /// What lay may hand on: its own bounding set, as far as the kernel and lay know the capabilities.
 std::set<int> available_capabilities();
 /// The default set of design "Defaults of a container": podman's eleven, in all but inheritable and ambient.

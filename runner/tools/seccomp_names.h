@@ -1,18 +1,21 @@
 #pragma once
 
+#include <linux/capability.h>
+
 #include <array>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
 namespace lay::runner {
 
-/// The system calls that a container may make, whatever their arguments; in byte order. What is missing and
-/// why: mounts and namespaces (a container sets none up), kernel modules, kexec, bpf, perf and tracing of the
-/// kernel, clocks, swap, quotas, host names, key rings (they are not namespaced), NUMA policy, io_uring and
-/// userfaultfd (a large attack surface, which programs can do without), opening files by handle (it leaves
-/// the mount namespace), and what the kernel itself gave up long ago. personality is missing because only
-/// some values are allowed; clone3 because a filter cannot read the flags it points
-/// to; programs then use clone.
+/// The system calls that a container may make, whatever its capabilities; in byte order. The arguments of
+/// some are looked at (seccomp_program.h). What is missing and why: mounts and namespaces (a container sets
+/// none up), kernel modules, kexec, bpf, perf and tracing of the kernel, clocks, swap, quotas, host names,
+/// key rings (they are not namespaced), NUMA policy, io_uring and userfaultfd (a large attack surface, which
+/// programs can do without), opening files by handle (it leaves the mount namespace), and what the kernel
+/// itself gave up long ago. clone3 is missing because a filter cannot read the flags it points to; programs
+/// then use clone.
 constexpr auto kAllowedSyscalls = std::to_array<std::string_view>({"_llseek",
                                                                    "_newselect",
                                                                    "accept",
@@ -30,7 +33,6 @@ constexpr auto kAllowedSyscalls = std::to_array<std::string_view>({"_llseek",
                                                                    "chmod",
                                                                    "chown",
                                                                    "chown32",
-                                                                   "chroot",
                                                                    "clock_adjtime",
                                                                    "clock_adjtime64",
                                                                    "clock_getres",
@@ -211,6 +213,7 @@ constexpr auto kAllowedSyscalls = std::to_array<std::string_view>({"_llseek",
                                                                    "openat",
                                                                    "openat2",
                                                                    "pause",
+                                                                   "personality",
                                                                    "pidfd_open",
                                                                    "pidfd_send_signal",
                                                                    "pipe",
@@ -385,6 +388,63 @@ constexpr auto kAllowedSyscalls = std::to_array<std::string_view>({"_llseek",
                                                                    "waitpid",
                                                                    "write",
                                                                    "writev"});
+
+constexpr std::uint64_t with(int capability) {
+  return std::uint64_t{1} << static_cast<unsigned>(capability);
+}
+
+/// Calls that are allowed with one of these capabilities only, as in moby's profile: who was given the
+/// capability was given the call too. What stays forbidden whatever the capabilities are: swap, key rings,
+/// io_uring, userfaultfd, kexec, pivot_root.
+constexpr auto kGatedSyscalls = std::to_array<std::pair<std::string_view, std::uint64_t>>({
+    {"acct", with(CAP_SYS_PACCT)},
+    {"bpf", with(CAP_SYS_ADMIN) | with(CAP_BPF)},
+    {"chroot", with(CAP_SYS_CHROOT)},
+    {"clock_settime", with(CAP_SYS_TIME)},
+    {"clock_settime64", with(CAP_SYS_TIME)},
+    {"clone3", with(CAP_SYS_ADMIN)},
+    {"delete_module", with(CAP_SYS_MODULE)},
+    {"fanotify_init", with(CAP_SYS_ADMIN)},
+    {"finit_module", with(CAP_SYS_MODULE)},
+    {"fsconfig", with(CAP_SYS_ADMIN)},
+    {"fsmount", with(CAP_SYS_ADMIN)},
+    {"fsopen", with(CAP_SYS_ADMIN)},
+    {"fspick", with(CAP_SYS_ADMIN)},
+    {"get_mempolicy", with(CAP_SYS_NICE)},
+    {"init_module", with(CAP_SYS_MODULE)},
+    {"ioperm", with(CAP_SYS_RAWIO)},
+    {"iopl", with(CAP_SYS_RAWIO)},
+    {"kcmp", with(CAP_SYS_PTRACE)},
+    {"lookup_dcookie", with(CAP_SYS_ADMIN)},
+    {"lsm_get_self_attr", with(CAP_SYS_ADMIN)},
+    {"lsm_list_modules", with(CAP_SYS_ADMIN)},
+    {"lsm_set_self_attr", with(CAP_SYS_ADMIN)},
+    {"mbind", with(CAP_SYS_NICE)},
+    {"mount", with(CAP_SYS_ADMIN)},
+    {"mount_setattr", with(CAP_SYS_ADMIN)},
+    {"move_mount", with(CAP_SYS_ADMIN)},
+    {"open_by_handle_at", with(CAP_DAC_READ_SEARCH)},
+    {"open_tree", with(CAP_SYS_ADMIN)},
+    {"open_tree_attr", with(CAP_SYS_ADMIN)},
+    {"perf_event_open", with(CAP_SYS_ADMIN) | with(CAP_PERFMON)},
+    {"pidfd_getfd", with(CAP_SYS_PTRACE)},
+    {"process_madvise", with(CAP_SYS_PTRACE)},
+    {"quotactl", with(CAP_SYS_ADMIN)},
+    {"quotactl_fd", with(CAP_SYS_ADMIN)},
+    {"reboot", with(CAP_SYS_BOOT)},
+    {"set_mempolicy", with(CAP_SYS_NICE)},
+    {"set_mempolicy_home_node", with(CAP_SYS_NICE)},
+    {"setdomainname", with(CAP_SYS_ADMIN)},
+    {"sethostname", with(CAP_SYS_ADMIN)},
+    {"setns", with(CAP_SYS_ADMIN)},
+    {"settimeofday", with(CAP_SYS_TIME)},
+    {"stime", with(CAP_SYS_TIME)},
+    {"syslog", with(CAP_SYS_ADMIN) | with(CAP_SYSLOG)},
+    {"umount", with(CAP_SYS_ADMIN)},
+    {"umount2", with(CAP_SYS_ADMIN)},
+    {"unshare", with(CAP_SYS_ADMIN)},
+    {"vhangup", with(CAP_SYS_TTY_CONFIG)},
+});
 
 /// Numbers of system calls that libseccomp 2.5.4 has no names for, allowed or not; linux/unistd.h. From 424
 /// on a number is the same on every architecture; the two below are x86-64's alone.

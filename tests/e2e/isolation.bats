@@ -53,6 +53,19 @@ capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2
   [ "$status" -ne 0 ]
 }
 
+@test "K03 a capability brings the system calls that it is for, and no others" {
+  run inside -- 'mount -t tmpfs x /tmp'
+  [ "$status" -ne 0 ]
+  inside --cap-add SYS_ADMIN -- 'mount -t tmpfs x /tmp && umount /tmp && unshare -m true && hostname other'
+  inside --cap-add SYS_ADMIN --security-opt no-new-privileges -- 'mount -t tmpfs x /tmp'
+  run inside --cap-add SYS_TIME -- 'mount -t tmpfs x /tmp'
+  [ "$status" -ne 0 ]
+  run inside --cap-drop SYS_CHROOT -- 'chroot / true'
+  [ "$status" -ne 0 ]
+  "$LAY" run -d --name admin --network none --cap-add SYS_ADMIN small sleep 1000 >/dev/null
+  "$LAY" exec admin mount -t tmpfs x /tmp
+}
+
 @test "no new privileges: a setuid program gives none" {
   [ "$(inside -- 'grep NoNewPrivs /proc/self/status' | awk '{print $2}')" = 0 ]
   for option in no-new-privileges no-new-privileges=true no-new-privileges:true; do

@@ -13,6 +13,8 @@
 #include <cstring>
 
 #include "in_child.h"
+#include "runner/isolation.h"
+#include "security/capabilities.h"
 #include "security/seccomp.h"
 #include "skip.h"
 
@@ -33,12 +35,17 @@ struct Probe {
   int expected;  ///< errno; 0 for success
 };
 
-/// Runs `body` under the built-in profile as root with all capabilities, so that what
-/// is denied, the filter denied.
-ChildResult under_profile(const std::function<std::string()>& body) {
+void load(runner::SeccompProfile profile, const runner::Capabilities& capabilities) {
+  runner::load_seccomp(runner::prepare_seccomp(profile, capabilities));
+}
+
+/// Runs `body` under the built-in profile for the default capabilities, and those of `add`, as root with all
+/// capabilities, so that what is denied, the filter denied.
+ChildResult under_profile(const std::function<std::string()>& body,
+                          const std::vector<std::string>& add = {}) {
   return in_child(0, [&] {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return std::string("no_new_privs failed");
-    runner::load_seccomp(runner::SeccompProfile::builtin);
+    load(runner::SeccompProfile::builtin, runner::choose_capabilities(add, {}));
     return body();
   });
 }
@@ -52,18 +59,20 @@ std::string name_of(int error_number) {
 }
 
 template <std::size_t Count>
-void check_table(const std::array<Probe, Count>& table) {
+void check_table(const std::array<Probe, Count>& table, const std::vector<std::string>& add = {}) {
   std::string expected;
   for (const Probe& probe : table) expected += fmt::format("{} {}\n", probe.name, name_of(probe.expected));
-  const ChildResult result = under_profile([&] {
-    std::string text;
-    for (const Probe& probe : table) {
-      const long called = ::syscall(probe.number, probe.arguments[0], probe.arguments[1], probe.arguments[2],
-                                    probe.arguments[3]);
-      text += fmt::format("{} {}\n", probe.name, name_of(error_of_call(called)));
-    }
-    return text;
-  });
+  const ChildResult result = under_profile(
+      [&] {
+        std::string text;
+        for (const Probe& probe : table) {
+          const long called = ::syscall(probe.number, probe.arguments[0], probe.arguments[1],
+                                        probe.arguments[2], probe.arguments[3]);
+          text += fmt::format("{} {}\n", probe.name, name_of(error_of_call(called)));
+        }
+        return text;
+      },
+      add);
   CHECK(result.error == "");
   CHECK(result.text == expected);
 }
@@ -82,7 +91,7 @@ long call_i386(long number, long first, long second) {
 
 }  // namespace
 
-TEST_CASE("what a container must not do is answered with EPERM", "[runner][seccomp]") {
+TEST_CASE("K04: what a container must not do is answered with EPERM", "[runner][seccomp]") {
   check_table(std::to_array<Probe>({
       {"mount", SYS_mount, {kBad, kBad, kBad}, EPERM},
       {"umount2", SYS_umount2, {kBad, kBad}, EPERM},
@@ -131,7 +140,31 @@ TEST_CASE("what a container must not do is answered with EPERM", "[runner][secco
   }));
 }
 
-TEST_CASE("what the filter does not know is answered with ENOSYS, as an older kernel would",
+TEST_CASE("K03: a capability opens the calls that take it", "[runner][seccomp]") {
+  check_table(std::to_array<Probe>({
+                  {"mount", SYS_mount, {kBad, kBad, kBad}, EFAULT},
+                  {"umount2", SYS_umount2, {kBad, kBad}, EINVAL},
+                  {"unshare nothing", SYS_unshare, {0}, 0},
+                  {"setns", SYS_setns, {kBad}, EBADF},
+                  {"clone3", SYS_clone3, {kBad, kBad}, E2BIG},
+                  {"pivot_root", SYS_pivot_root, {kBad, kBad}, EPERM},
+                  {"init_module", SYS_init_module, {kBad}, EPERM},
+                  {"settimeofday", SYS_settimeofday, {kBad, kBad}, EPERM},
+                  {"io_uring_setup", SYS_io_uring_setup, {kBad, kBad}, EPERM},
+                  {"keyctl", SYS_keyctl, {kBad}, EPERM},
+              }),
+              {"SYS_ADMIN"});
+  check_table(std::to_array<Probe>({
+                  {"settimeofday", SYS_settimeofday, {kBad, kBad}, EFAULT},
+                  {"kcmp", SYS_kcmp, {kBad}, ESRCH},
+                  {"open_by_handle_at", SYS_open_by_handle_at, {kBad, kBad}, EFAULT},
+                  {"mount", SYS_mount, {kBad, kBad, kBad}, EPERM},
+                  {"unshare nothing", SYS_unshare, {0}, EPERM},
+              }),
+              {"SYS_TIME", "SYS_PTRACE", "DAC_READ_SEARCH"});
+}
+
+TEST_CASE("K03: what the filter does not know is answered with ENOSYS, as an older kernel would",
           "[runner][seccomp]") {
   check_table(std::to_array<Probe>({
       {"clone3", SYS_clone3, {kBad, kBad}, ENOSYS},
@@ -165,7 +198,7 @@ TEST_CASE("what ordinary programs need reaches the kernel", "[runner][seccomp]")
   }));
 }
 
-TEST_CASE("new namespaces are denied in clone, threads and processes are not", "[runner][seccomp]") {
+TEST_CASE("K03: new namespaces are denied in clone, threads and processes are not", "[runner][seccomp]") {
   const ChildResult result = under_profile([] {
     std::string text;
     for (const int flag : {CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS,
@@ -182,7 +215,7 @@ TEST_CASE("new namespaces are denied in clone, threads and processes are not", "
   CHECK(result.text == "EPERM EPERM EPERM EPERM EPERM EPERM EPERM ok");
 }
 
-TEST_CASE("socket families are judged by the 32 bits the kernel looks at", "[runner][seccomp]") {
+TEST_CASE("K04: socket families are judged by the 32 bits the kernel looks at", "[runner][seccomp]") {
   const ChildResult result = under_profile([] {
     std::string text;
     constexpr long kHighBit = 1L << 32;
@@ -196,7 +229,7 @@ TEST_CASE("socket families are judged by the 32 bits the kernel looks at", "[run
   CHECK(result.text == "EPERM EPERM EPERM EPERM ok ok EINVAL ok");
 }
 
-TEST_CASE("nothing can be typed into a terminal, whatever the upper half of the request",
+TEST_CASE("K01: nothing can be typed into a terminal, whatever the upper half of the request",
           "[runner][seccomp]") {
   const ChildResult result = under_profile([] {
     const UniqueFd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
@@ -249,11 +282,11 @@ TEST_CASE("programs of 32 bits have the same rules", "[runner][seccomp]") {
 }
 #endif
 
-TEST_CASE("an unconfined container has no filter, a confined one two", "[runner][seccomp]") {
+TEST_CASE("an unconfined container has no filter, a confined one has one", "[runner][seccomp]") {
   const auto count_filters = [](runner::SeccompProfile profile) {
     return in_child(0, [profile] {
       if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return std::string("no_new_privs failed");
-      runner::load_seccomp(profile);
+      load(profile, runner::default_capabilities());
       const std::string status =
           sys::read_all(sys::open_at(sys::cwd(), "/proc/self/status", O_RDONLY), 65536);
       const std::size_t at = status.find("Seccomp_filters:\t");
@@ -261,13 +294,13 @@ TEST_CASE("an unconfined container has no filter, a confined one two", "[runner]
     });
   };
   CHECK(count_filters(runner::SeccompProfile::unconfined).text == "0");
-  CHECK(count_filters(runner::SeccompProfile::builtin).text == "2");
+  CHECK(count_filters(runner::SeccompProfile::builtin).text == "1");
 }
 
 TEST_CASE("a filter that may not be loaded is an error", "[runner][seccomp]") {
   const ChildResult result = in_child(0, [] {
     if (::setresuid(1000, 1000, 1000) < 0) return std::string("setuid failed");
-    runner::load_seccomp(runner::SeccompProfile::builtin);
+    load(runner::SeccompProfile::builtin, runner::default_capabilities());
     return std::string("loaded");
   });
   CHECK(result.error == "load the seccomp profile: Permission denied");
