@@ -68,7 +68,7 @@ void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
 /// naming its flag.
 void enable_v2_controllers(const UniqueFd& dir) {
   for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' ')) {
-    constexpr std::array kUsed{"memory", "cpu", "cpuset", "pids"};
+    constexpr std::array kUsed{"memory", "cpu", "cpuset", "pids", "io"};
     if (std::find(kUsed.begin(), kUsed.end(), controller) == kUsed.end()) continue;
     try {
       write_group_file(dir, "cgroup.subtree_control", fmt::format("+{}", controller));

@@ -52,6 +52,12 @@ Error explained(Error error, const OverlayFolders& folders) {
   return error;
 }
 
+/// Before Linux 6.5 overlay takes the old call's options only, which fsconfig(2) merely gathers: any key
+/// passes, and the mount is refused then.
+bool takes_any_option() {
+  return FsContext("overlay").try_set_string("no_such_option", "x");
+}
+
 /// Empty when the kernel is too old to take layers one by one.
 std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durability durability) {
   FsContext context("overlay");
@@ -64,7 +70,13 @@ std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durab
   context.set_string("workdir", fd_path(folders.work));
   set_fixed_options(context);
   if (durability == Durability::volatile_) context.set_flag("volatile");
-  UniqueFd mount = context.mount(MOUNT_ATTR_NODEV);
+  UniqueFd mount;
+  try {
+    mount = context.mount(MOUNT_ATTR_NODEV);
+  } catch (const Error& error) {
+    if (error.error_number() != EINVAL || !takes_any_option()) throw;
+    return std::nullopt;
+  }
   if (folders.dir) attach_mount(mount, sys::open_at(folders.dir, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW));
   return mount;
 }

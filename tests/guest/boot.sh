@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Boots the guest machine, a kernel of Debian 12 with cgroup v2 alone, under TCG (no KVM is needed), and prints what its
+# console says. boot.sh LAY [CHECK...]: LAY is the program under test; without CHECKs all of checks.sh are run.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+lay=$(realpath "$1")
+shift
+kernel=$("$here/../inputs/guest-kernel.sh")
+scratch=$(mktemp -d /var/tmp/lay-guest.XXXXXX)
+trap 'rm -rf "$scratch"' EXIT
+
+# The program and every library it is linked with, at its own path.
+mkdir -p "$scratch/root"/{bin,guest} && cd "$scratch/root"
+cp /bin/busybox bin/busybox
+cp "$lay" bin/lay
+ldd "$lay" | grep -o '/[^ ]*\.so[^ ]*' | while read -r library; do
+  mkdir -p ".$(dirname "$library")"
+  cp -L "$library" ".$library"
+done
+cp -a "$kernel/modules/." .
+cp "$here/init" init
+cp "$here/checks.sh" guest/
+echo "$*" >guest/wanted
+find . | busybox cpio -o -H newc 2>/dev/null | gzip -1 >"$scratch/initrd"
+
+cd /
+timeout 240 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nographic -no-reboot -nic none \
+  -kernel "$kernel/vmlinuz" -initrd "$scratch/initrd" \
+  -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off random.trust_cpu=on" </dev/null | tr -d '\r'

@@ -1,0 +1,228 @@
+# Runs inside the guest machine, by busybox's shell: a line "ok NAME" or "not ok NAME" for each check, and of those that
+# fail what they printed. guest.bats gives each a name that can be read.
+
+# inside FLAG... -- SCRIPT: runs SCRIPT in a container without network that is removed afterwards.
+inside() {
+  flags=
+  while [ "$1" != -- ]; do
+    flags="$flags $1"
+    shift
+  done
+  lay run --rm --network none $flags small sh -c "$2"
+}
+
+fails() { if "$@"; then echo "did not fail: $*"; return 1; fi; }
+# dies FLAG... -- SCRIPT: as inside, but the script must fail, not lay.
+dies() {
+  code=0
+  inside "$@" || code=$?
+  [ $code != 0 ] && [ $code != 125 ] || { echo "exit $code"; return 1; }
+}
+# refused WORDS FLAG...: lay must not start a container with them, and say WORDS.
+refused() {
+  words=$1
+  shift
+  code=0
+  report=$(inside "$@" -- true 2>&1) || code=$?
+  is $code 125
+  has "$report" "$words"
+}
+is() { [ "$1" = "$2" ] || { echo "'$1', expected '$2'"; return 1; }; }
+has() { case $1 in *"$2"*) ;; *) echo "'$2' is not in: $1"; return 1 ;; esac; }
+between() { [ "$1" -le "$2" ] && [ "$2" -le "$3" ] || { echo "$2 is not between $1 and $3"; return 1; }; }
+# within SECONDS COMMAND...: until it succeeds.
+within() {
+  tries=$(($1 * 20))
+  shift
+  until "$@"; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || { echo "in vain: $*"; return 1; }
+    usleep 50000
+  done
+}
+milliseconds() { awk '{print int($1 * 1000)}' /proc/uptime; }
+
+check_pure_v2() {
+  is "$(cut -d: -f1 /proc/self/cgroup)" 0
+  for controller in memory cpu cpuset pids io hugetlb; do has "$(cat /sys/fs/cgroup/cgroup.controllers)" $controller; done
+  has "$(uname -r)" 6.1
+}
+
+check_run_exec_stop() {
+  is "$(inside -- 'echo $((6 * 7))')" 42
+  lay run -d --name served --network none small sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
+  is "$(lay exec served sh -c 'cat /proc/self/cgroup')" 0::/
+  is "$(lay exec served cat /proc/1/cmdline | tr '\0' ' ' | cut -c1-5)" "sh -c"
+  lay stop served
+  is "$(lay wait served)" 3
+  lay rm served
+}
+
+check_memory() {
+  dies -m 6m --memory-swap 6m -- 'head -c 9000000 /dev/zero | tail -c 9000000 >/dev/null'
+  is "$(inside -m 32m --memory-swap 32m -- 'head -c 9000000 /dev/zero | tail -c 9000000 | wc -c')" 9000000
+  is "$(inside --memory-reservation 8m -- 'cat /sys/fs/cgroup/memory.low')" $((8 << 20))
+}
+
+check_swap() {
+  is "$(inside -m 6m --memory-swap 32m -- 'head -c 9000000 /dev/zero | tail -c 9000000 | wc -c')" 9000000
+  dies -m 6m --memory-swap 7m -- 'head -c 9000000 /dev/zero | tail -c 9000000 >/dev/null'
+}
+
+check_oom_report() {
+  code=0
+  lay run --name greedy --network none -m 6m --memory-swap 6m small tail -c 64000000 /dev/zero || code=$?
+  is $code 137
+  is "$(lay inspect -f '{{.State.OOMKilled}}' greedy)" true
+  has "$(lay ps -a)" "out of memory"
+  is "$(lay wait greedy)" 137
+  lay rm greedy
+}
+
+check_cpu() {
+  report=$(inside --cpus 0.25 -- 'timeout 2 sh -c "while :; do :; done"; cat /sys/fs/cgroup/cpu.stat')
+  between 5 "$(echo "$report" | awk '$1 == "nr_throttled" {print $2}')" 100
+  between 100000 "$(echo "$report" | awk '$1 == "usage_usec" {print $2}')" 900000
+}
+
+# Two that want the same processor get it as 8 to 1.
+check_weight() {
+  for each in light:128 heavy:1024; do
+    lay run -d --name ${each%%:*} --network none --cpuset-cpus 0 --cpu-shares ${each#*:} small sh -c 'while :; do :; done'
+  done
+  lay stats --no-stream --format '{{.Name}} {{.CPUPerc}}' light heavy | tr -d % | tee /tmp/shares
+  lay rm -f light heavy
+  between 300 "$(awk '{used[$1] = $2} END {print int(used["heavy"] / (used["light"] + 0.01) * 100)}' /tmp/shares)" 3000
+}
+
+check_cpuset() {
+  is "$(inside --cpuset-cpus 1 -- nproc)" 1
+  is "$(inside --cpuset-cpus 1 --cpuset-mems 0 -- 'grep Cpus_allowed_list /proc/self/status | cut -f2')" 1
+  refused '--cpuset-cpus' --cpuset-cpus 7
+}
+
+check_pids() {
+  report=$(inside --pids-limit 20 -- 'i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i + 1)); done; echo all' 2>&1 || true)
+  has "$report" "can't fork"
+  fails has "$report" all
+}
+
+# None of these devices may be made or used, whatever capabilities there are.
+readonly closed='for each in b:8:0 c:1:1 c:10:200 c:10:229; do
+  rest=${each#*:}
+  mknod /dev/x ${each%%:*} ${rest%:*} ${rest#*:} 2>/dev/null && echo made $each
+done; [ "$(head -c 2 /dev/zero | wc -c)" = 2 ] && mknod /root/zero c 1 5 && echo has zero'
+check_devices() {
+  is "$(inside --cap-add MKNOD -- "$closed")" "has zero"
+  lay run -d --name shut --network none --cap-add MKNOD small sleep 1000
+  is "$(lay exec shut sh -c "$closed; rm /root/zero")" "has zero"
+  lay update --pids-limit 100 shut
+  is "$(lay exec shut sh -c "$closed; rm /root/zero")" "has zero"
+  lay rm -f shut
+}
+
+# A node made on the host opens no more than one made inside.
+check_device_open() {
+  mkdir -p /nodes
+  mknod /nodes/mem c 1 1
+  mknod /nodes/fuse c 10 229
+  dies -v /nodes:/nodes --cap-add SYS_RAWIO -- 'head -c 1 /nodes/mem'
+  dies -v /nodes:/nodes -- 'head -c 1 /nodes/fuse'
+}
+
+check_pause() {
+  lay run -d --name frozen --network none -v /tmp:/shared small sh -c 'while :; do echo >>/shared/ticks; usleep 10000; done'
+  within 10 test -s /tmp/ticks
+  lay pause frozen
+  has "$(lay ps)" Paused
+  before=$(wc -c </tmp/ticks)
+  usleep 300000
+  is "$(wc -c </tmp/ticks)" "$before"
+  lay unpause frozen
+  within 10 sh -c "[ \$(wc -c </tmp/ticks) -gt $before ]"
+  lay pause frozen
+  lay rm -f frozen
+  rm /tmp/ticks
+}
+
+# Those that end by no signal, and those in the middle of a fork.
+check_kill() {
+  lay run -d --name hydra --network none small sh -c 'trap "" TERM; i=0
+    while [ $i -lt 30 ]; do sh -c "trap \"\" TERM INT HUP; while :; do sleep 1; done" & i=$((i + 1)); done; wait'
+  within 20 sh -c '[ $(lay top hydra pid | wc -l) -gt 40 ]'
+  lay rm -f hydra
+  fails pidof sleep
+}
+
+check_stats() {
+  lay run -d --name counted --network none -m 32m small sleep 1000
+  report=$(lay stats --no-stream --format '{{.MemUsage}} {{.PIDs}} {{.CPUPerc}} {{.BlockIO}}' counted)
+  has "$report" "/ 34 MB 1 0.0"
+  fails has "$report" --
+  is "$(lay top counted pid comm | tail -n 1 | tr -s ' ')" "1 sleep"
+  lay rm -f counted
+}
+
+check_update() {
+  lay run -d --name changed --network none -m 32m small sleep 1000
+  lay update -m 64m --cpus 0.5 --cpu-shares 2048 --pids-limit 7 --cpuset-cpus 0 changed
+  is "$(lay exec changed sh -c 'cd /sys/fs/cgroup; cat memory.max cpu.max cpu.weight pids.max cpuset.cpus' | tr '\n' ' ')" \
+    "67108864 50000 100000 200 7 0 "
+  fails lay update -m 6m --cpuset-cpus 9 changed
+  is "$(lay exec changed cat /sys/fs/cgroup/memory.max)" 67108864
+  lay rm -f changed
+}
+
+check_tree_form() {
+  has "$(lay info)" tree
+  fails find /store/lay/layers -name layer.erofs | grep .
+  lay run --name grown --network none small sh -c 'echo new >/etc/new; rm /bin/vi'
+  lay commit grown grown:1
+  is "$(lay run --rm --network none grown:1 sh -c 'cat /etc/new; ls /bin/vi 2>&1 | grep -c "No such"' | tr '\n' ' ')" "new 1 "
+  lay rm grown
+}
+
+# Overlay takes layers that are mounted nowhere from Linux 6.15 on.
+check_userns() {
+  refused "user namespaces need Linux 6.15" --userns auto
+}
+
+check_network() {
+  lay run -d --name reached small sh -c 'while :; do echo hello | nc -l -p 80; done'
+  address=$(lay inspect -f '{{.NetworkSettings.IPAddress}}' reached)
+  within 10 sh -c "[ \"\$(nc -w 2 $address 80 </dev/null)\" = hello ]"
+  is "$(lay run --rm small sh -c "nc -w 2 $address 80 </dev/null")" hello
+  lay rm -f reached
+}
+
+check_cgroup_is_closed() {
+  report=$(inside --cap-add ALL -- 'echo 1 >/sys/fs/cgroup/cgroup.procs; mount -o remount,rw /sys/fs/cgroup; ls /sys/fs/cgroup/lay' 2>&1 || true)
+  has "$report" "Read-only file system"
+  dies -- 'mkdir /sys/fs/cgroup/x'
+}
+
+check_nothing_left() {
+  is "$(lay ps -aq)" ""
+  fails test -e /sys/fs/cgroup/lay
+  within 10 sh -c '! grep -q /lay/ /proc/self/mountinfo'
+  within 10 sh -c '! ip -o link | grep -q veth'
+}
+
+mkdir -p /small/bin /small/etc /small/tmp /small/root
+cp /bin/busybox /small/bin/
+for name in $(busybox --list); do [ -e /small/bin/$name ] || ln -s busybox /small/bin/$name; done
+echo 'root:x:0:0:root:/root:/bin/sh' >/small/etc/passwd
+lay import /small small
+
+wanted=$(cat /guest/wanted 2>/dev/null)
+for name in ${wanted:-$(sed -n 's/^check_\([a-z0-9_]*\)() {$/\1/p' /guest/checks.sh)}; do
+  start=$(milliseconds)
+  (set -e; check_$name) >/tmp/report 2>&1
+  if [ $? = 0 ]; then
+    echo "ok $name $(($(milliseconds) - start)) ms"
+  else
+    echo "not ok $name"
+    sed 's/^/# /' /tmp/report
+    lay rm -f $(lay ps -aq) >/dev/null 2>&1
+  fi
+done
