@@ -229,7 +229,7 @@ Container ContainerStore::create(ContainerConfig config) const {
   const FileLock making = begin(folders.containers, temporary);
   UniqueFd dir = sys::open_dir(folders.containers, temporary);
   try {
-    for (const char* folder : {"upper", "work", "init", "merged"}) sys::mkdir_at(dir, folder, 0700);
+    for (const char* folder : {"upper", "work"}) sys::mkdir_at(dir, folder, 0700);
     copy_root_attributes(sys::open_dir(dir, "upper"), config.lowers.front());
     write_document(dir, "config.json", to_json(config.spec), config.auto_remove);
     write_document(dir, "container.json", to_json(config), config.auto_remove);

@@ -176,6 +176,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
         BridgeAttachment::reserve(store.run(), config.id, config.network, member_of(store, container)));
   const Container* names = joined ? &*joined : &container;  // whose /etc/hosts and /etc/resolv.conf it has
   plan.rootfs = plan_rootfs(container, names->config().network.resolver);
+  MountPoints points = take_mount_points(store.run(), store.root() + "/containers", plan.spec, plan.rootfs);
+  plan.rootfs.overlay.points = points.path;
   write_etc_files(container, network ? &network->attachment() : nullptr, joined ? &*joined : nullptr);
   if (network) network->tell_names();
   CgroupGuard cgroup = CgroupGuard::create(config.id, config.spec.linux_.resources);
@@ -197,8 +199,9 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   { const ChildEnd unused = std::move(handshake.child); }
   plan.stdio = {};
   plan.prepared.reset();
-  LaunchedContainer launched{ids ? std::move(ids->leases) : std::vector<IdLease>(), std::move(cgroup),
-                             std::move(network), std::move(stdio.parent), std::move(*process)};
+  LaunchedContainer launched{std::move(points),       ids ? std::move(ids->leases) : std::vector<IdLease>(),
+                             std::move(cgroup),       std::move(network),
+                             std::move(stdio.parent), std::move(*process)};
   if (ids) give_ids(launched, ids->map, handshake);
   if (launched.network) launched.network->connect(launched.process.pid());  // beside the child's own work
   if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);

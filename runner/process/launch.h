@@ -6,6 +6,7 @@
 #include "process/container_ids.h"
 #include "process/process.h"
 #include "process/stdio_pipes.h"
+#include "rootfs/mount_points.h"
 #include "runner/container.h"
 #include "runner/network.h"
 
@@ -14,6 +15,7 @@ namespace lay::runner {
 /// A container that runs, with all that was made for it on the host. Destroyed, it takes everything away:
 /// first the process with its namespaces (so links and mounts are gone), then network, cgroups and ids.
 struct LaunchedContainer {
+  MountPoints points;
   std::vector<IdLease> ids;
   CgroupGuard cgroup;
   std::optional<BridgeAttachment> network;

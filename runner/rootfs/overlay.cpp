@@ -77,7 +77,8 @@ std::optional<UniqueFd> try_mount_per_layer(const OverlayFolders& folders, Durab
     if (error.error_number() != EINVAL || !takes_any_option()) throw;
     return std::nullopt;
   }
-  if (folders.dir) attach_mount(mount, sys::open_at(folders.dir, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+  if (folders.place)
+    attach_mount(mount, sys::open_at(folders.place, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW));
   return mount;
 }
 
@@ -96,13 +97,13 @@ UniqueFd mount_one_string(const OverlayFolders& folders, Durability durability) 
                       folders.lowers.size())
         .with_hint("kernels from 6.8 take up to 500");
   if (::chdir("/proc/self/fd") < 0) throw Error::from_errno("enter '/proc/self/fd'");
-  const std::string target = fmt::format("{}/{}", folders.dir.get(), kTarget);
+  const std::string target = fmt::format("{}/{}", folders.place.get(), kTarget);
   const int result = ::mount("overlay", target.c_str(), "overlay", MS_NODEV, options.c_str());
   const int number = errno;
   if (::fchdir(previous.get()) < 0) throw Error::from_errno("return to the previous folder");
   if (result < 0)
     throw Error::from_number(number, fmt::format("file system 'overlay': mount with '{}'", options));
-  return sys::open_at(folders.dir, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  return sys::open_at(folders.place, kTarget, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
 }  // namespace
@@ -127,7 +128,7 @@ UniqueFd mount_overlay(const OverlayFolders& folders, Durability durability) {
   clear_volatile_mark(folders.work);
   try {
     if (std::optional<UniqueFd> mount = try_mount_per_layer(folders, durability)) return std::move(*mount);
-    if (!folders.dir)
+    if (!folders.place)
       throw Error(Errc::unsupported, "this kernel's overlay takes no layers that are mounted nowhere")
           .with_hint("user namespaces need Linux 6.15; --userns host does without");
     return mount_one_string(folders, durability);

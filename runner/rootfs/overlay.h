@@ -21,7 +21,7 @@ struct OverlayFolders {
   std::vector<UniqueFd> lowers;  ///< topmost first
   UniqueFd upper;
   UniqueFd work;
-  UniqueFd dir;  ///< the folder that has "merged", on which it is mounted; empty: the mount stays detached
+  UniqueFd place;  ///< the folder that has "merged", on which it is mounted; empty: the mount stays detached
 };
 
 enum class Durability {
@@ -32,7 +32,7 @@ enum class Durability {
 /// Redirects are neither followed nor made, metacopy and index are off, whatever this kernel's defaults are.
 void set_fixed_options(FsContext& context);
 
-/// Mounts an overlay on folders.dir/merged, nodev, and returns its root. Redirects are neither followed nor
+/// Mounts an overlay on folders.place/merged, nodev, and returns its root. Redirects are neither followed nor
 /// made, metacopy and index are off, whatever this kernel's defaults are. Clears what an earlier volatile
 /// mount left in the work folder, which the kernel would refuse. Throws Error with what the kernel said.
 UniqueFd mount_overlay(const OverlayFolders& folders, Durability durability, OverlayApi api);

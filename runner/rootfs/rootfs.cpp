@@ -26,7 +26,6 @@ namespace lay::runner {
 namespace {
 
 constexpr int kFolder = O_PATH | O_DIRECTORY | O_NOFOLLOW;
-constexpr const char* kInitWork = "init-work";
 
 /// Folders and nodes get the modes they are made with, whatever umask lay was started under.
 class UmaskGuard {
@@ -46,12 +45,12 @@ void leave_propagation() {
   set_mount_attributes(root, MountAttributes{.propagation = MS_SLAVE}, Recursion::yes);
 }
 
-bool is_empty_folder(const UniqueFd& dir, const std::string& name) {
+bool is_empty(const UniqueFd& place) {
   // "." and ".." are always there: two entries of 24 bytes each (linux_dirent64, getdents(2)).
-  const UniqueFd folder = sys::open_dir(dir, name);
+  const UniqueFd folder = sys::open_dir(place, ".");
   std::array<char, 4096> entries{};
   const long size = ::syscall(SYS_getdents64, folder.get(), entries.data(), entries.size());
-  if (size < 0) throw Error::from_errno("list '{}'", name);
+  if (size < 0) throw Error::from_errno("list the mount points");
   return size <= 2 * 24;
 }
 
@@ -61,18 +60,17 @@ UniqueFd open_folder(const OverlayPlan& plan, const std::string& path) {
   return sys::open_at(sys::cwd(), path, O_PATH | O_DIRECTORY);
 }
 
-/// What is left of an overlay's folders when those of the container itself are chosen from `dir`, all from
-/// one and the same mount.
-struct OpenFolders {
-  OverlayFolders overlay;
-  UniqueFd dir;
-};
+/// RUN/points, or any other folder that has the layer of the mount points.
+std::string points_folder(const OverlayPlan& plan) {
+  return plan.points.substr(0, plan.points.rfind('/'));
+}
 
-OpenFolders open_folders(const OverlayPlan& plan) {
-  OpenFolders folders;
-  for (const std::string& lower : plan.lowers) folders.overlay.lowers.push_back(open_folder(plan, lower));
-  folders.dir = open_folder(plan, plan.dir);
-  if (plan.ids == nullptr) folders.overlay.dir = sys::open_at(folders.dir, ".", O_PATH | O_DIRECTORY);
+/// All but upper and work, which have to be of one and the same mount.
+OverlayFolders open_lowers(const OverlayPlan& plan) {
+  OverlayFolders folders;
+  for (const std::string& lower : plan.lowers) folders.lowers.push_back(open_folder(plan, lower));
+  if (plan.ids == nullptr)
+    folders.place = sys::open_at(sys::cwd(), points_folder(plan), O_PATH | O_DIRECTORY);
   return folders;
 }
 
@@ -85,53 +83,67 @@ void check_system_folders(const UniqueFd& root) {
   for (const char* name : {"proc", "sys", "dev"}) require_real_folder(root, name);
 }
 
-bool has_targets(const UniqueFd& root, const std::vector<const PlannedMount*>& targets) {
-  return std::all_of(targets.begin(), targets.end(), [&](const PlannedMount* planned) {
-    return find_target(root, planned->target).has_value();
-  });
-}
+/// A new folder that is gone at the end, whatever comes between.
+class ScratchFolder {
+ public:
+  ScratchFolder(const UniqueFd& parent, const std::string& name) : parent_(parent), name_(name) {
+    sys::mkdir_at(parent, name, 0700);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    try {
+      remove_tree(parent_, name_);
+    } catch (const Error&) {
+      // take_mount_points() sweeps it
+    }
+  }
 
-/// Makes the missing mount points in init/, by means of an overlay whose upper it is, so that what they stand
-/// in is copied up as the kernel does it. Its work folder is thrown away.
-void make_targets_in_init(const OverlayPlan& plan, const std::vector<const PlannedMount*>& targets) {
-  OpenFolders folders = open_folders(plan);
-  const UniqueFd dir = sys::open_dir(folders.dir, ".");
-  remove_tree(dir, kInitWork);  // of a start that was killed
-  sys::mkdir_at(dir, kInitWork, 0700);
-  folders.overlay.upper = sys::open_at(dir, "init", kFolder);
-  folders.overlay.work = sys::open_at(dir, kInitWork, kFolder);
-  UniqueFd root = mount_overlay(folders.overlay, Durability::volatile_);
+ private:
+  const UniqueFd& parent_;
+  const std::string& name_;
+};
+
+/// Makes the layer of the missing mount points, by means of an overlay whose upper it is, so that what they
+/// stand in is copied up as the kernel does it. Another start may have been quicker: theirs is as good.
+void make_points(const OverlayPlan& plan, const std::vector<const PlannedMount*>& targets) {
+  const UniqueFd place =
+      open_folder(plan, points_folder(plan));  // what is attached nowhere lives as long as this
+  const UniqueFd folder = sys::open_dir(place, ".");
+  const std::string name = plan.points.substr(plan.points.rfind('/') + 1);
+  const std::string making = name + "-" + sys::random_hex(8);
+  const ScratchFolder scratch(folder, making);
+  for (const char* part : {"/layer", "/work"}) sys::mkdir_at(folder, making + part, 0700);
+
+  OverlayFolders folders = open_lowers(plan);
+  folders.upper = sys::open_at(folder, making + "/layer", kFolder);
+  folders.work = sys::open_at(folder, making + "/work", kFolder);
+  UniqueFd root = mount_overlay(folders, Durability::volatile_);
   check_system_folders(root);
   for (const PlannedMount* planned : targets)
     with_context(fmt::format("mount point '{}'", printable(planned->mount.destination)),
                  [&] { make_target(root, planned->target, planned->kind); });
   take_away(plan, std::move(root));
-  remove_tree(dir, kInitWork);
+  sys::try_rename_noreplace(folder, making + "/layer", folder, name);
 }
 
-UniqueFd mount_real_overlay(const OverlayPlan& plan) {
-  OpenFolders folders = open_folders(plan);
-  OverlayFolders& overlay = folders.overlay;
-  if (!is_empty_folder(folders.dir, "init"))
-    overlay.lowers.insert(overlay.lowers.begin(), sys::open_at(folders.dir, "init", kFolder));
-  overlay.upper = sys::open_at(folders.dir, "upper", kFolder);
-  overlay.work = sys::open_at(folders.dir, "work", kFolder);
-  return mount_overlay(overlay, plan.is_volatile ? Durability::volatile_ : Durability::normal);
+UniqueFd mount_overlay_of(const OverlayPlan& plan) {
+  OverlayFolders folders = open_lowers(plan);
+  UniqueFd points = open_folder(plan, plan.points);
+  if (!is_empty(points)) folders.lowers.insert(folders.lowers.begin(), std::move(points));
+  const UniqueFd dir = open_folder(plan, plan.dir);
+  folders.upper = sys::open_at(dir, "upper", kFolder);
+  folders.work = sys::open_at(dir, "work", kFolder);
+  return mount_overlay(folders, plan.is_volatile ? Durability::volatile_ : Durability::normal);
 }
 
-/// The overlay with every mount point in it, the missing ones coming from init/. A first start begins with
-/// making them; a later one finds them, unless the mounts have changed.
+/// The overlay with every mount point in it.
 UniqueFd mount_root(const OverlayPlan& plan, const std::vector<const PlannedMount*>& targets) {
   return with_context("root file system", [&] {
-    const UniqueFd dir = sys::open_at(sys::cwd(), plan.dir, O_PATH | O_DIRECTORY);
-    const bool is_first = is_empty_folder(dir, "init");
-    if (is_first) make_targets_in_init(plan, targets);
-    UniqueFd root = mount_real_overlay(plan);
+    if (!sys::try_stat_at(sys::cwd(), plan.points)) make_points(plan, targets);
+    UniqueFd root = mount_overlay_of(plan);
     check_system_folders(root);
-    if (is_first || has_targets(root, targets)) return root;
-    take_away(plan, std::move(root));
-    make_targets_in_init(plan, targets);
-    return mount_real_overlay(plan);
+    return root;
   });
 }
 

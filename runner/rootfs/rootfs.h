@@ -10,11 +10,13 @@ namespace lay::runner {
 
 struct IdMap;
 
-/// The overlay of one container. Paths are absolute on the host; `dir` is the container's folder with upper/,
-/// work/, init/ and merged/.
+/// The overlay of one container. Paths are absolute on the host.
 struct OverlayPlan {
   std::vector<std::string> lowers;  ///< topmost first, at least one
-  std::string dir;
+  std::string dir;                  ///< the container's folder, with upper/ and work/
+  /// The layer of the mount points (mount_points.h), held by the caller; beside it lies merged/, on which the
+  /// overlay is mounted.
+  std::string points;
   /// Nothing written survives a crash of the machine, in exchange no sync at the end (--rm).
   bool is_volatile = false;
   /// With a user namespace of the container's own: all folders are seen through this map, so that the upper
@@ -40,7 +42,7 @@ struct RootfsPlan {
 /// In the child, in its own mount namespace, as the first step: makes the tree private, mounts the overlay,
 /// all of spec.mounts in order, /dev with its nodes, the bound files; then pivots into it, detaches the old
 /// root, masks paths, makes read-only what shall be. Targets are resolved inside the root by descriptor only;
-/// missing mount points are made in init/, a lower of their own, so that they never reach a commit. Throws
+/// missing mount points come from a layer of their own, which is made when it is not there yet. Throws
 /// Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
 void enter_rootfs(const Spec& spec, const RootfsPlan& plan);
 

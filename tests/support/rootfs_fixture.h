@@ -11,6 +11,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "in_child.h"
+#include "rootfs/mount_points.h"
 #include "rootfs/rootfs.h"
 #include "runner/spec.h"
 #include "temp_folder.h"
@@ -40,8 +41,7 @@ class RootfsFixture {
     base_ = sys::open_dir(temp_.fd(), name);
     path_ = temp_.path() + "/" + name;
     for (const char* folder : {"layer", "container", "volume", "canary"}) put_folder(base_, folder);
-    for (const char* folder : {"upper", "work", "init", "merged"})
-      put_folder(base_, std::string("container/") + folder);
+    for (const char* folder : {"upper", "work"}) put_folder(base_, std::string("container/") + folder);
     for (const char* folder : {"proc", "sys", "dev", "etc", "tmp"})
       put_folder(base_, std::string("layer/") + folder);
     put_file(base_, "canary/secret", "canary");
@@ -62,10 +62,23 @@ class RootfsFixture {
     spec.mounts.push_back({destination, "bind", path_ + "/volume", std::move(options)});
   }
 
+  /// Where the layer of the mount points is, or will be.
+  runner::MountPoints points() const {
+    return runner::take_mount_points(path_ + "/run", path_ + "/container", spec, plan);
+  }
+
+  /// Enters the root in the calling process, which has a mount namespace of its own.
+  void enter_root() const {
+    const runner::MountPoints points = this->points();
+    runner::RootfsPlan complete = plan;
+    complete.overlay.points = points.path;
+    runner::enter_rootfs(spec, complete);
+  }
+
   /// Enters the root in a child with namespaces of its own and runs `body` there.
   ChildResult enter(const std::function<std::string()>& body) const {
     return in_child(kNamespaces, [&] {
-      runner::enter_rootfs(spec, plan);
+      enter_root();
       return body();
     });
   }

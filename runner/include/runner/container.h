@@ -58,8 +58,7 @@ struct ContainerState {
 };
 
 /// A container's folder: containers/<id>/ with config.json container.json state.json lock log, upper/ work/
-/// init/ merged/ for the overlay, and hosts hostname resolv.conf, which are bound
-/// over the image's own in /etc.
+/// for the overlay, and hosts hostname resolv.conf, which are bound over the image's own in /etc.
 class Container {
  public:
   const ContainerConfig& config() const { return config_; }

@@ -231,7 +231,7 @@ TEST_CASE("inside, a container sees its own groups, read-only, and not the host'
   const ChildResult result = in_child(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET, [&] {
     test::attach(id, ::getpid());
     if (::unshare(CLONE_NEWCGROUP) < 0) throw Error::from_errno("unshare");
-    enter_rootfs(fixture.spec, fixture.plan);
+    fixture.enter_root();
     mount_cgroups(fixture.spec);
     std::string text;
     for (const std::string& line : split(test::text_of(sys::cwd(), "/proc/self/cgroup"), '\n'))

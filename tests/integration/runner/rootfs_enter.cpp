@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/folder_names.h"
 #include "rootfs_fixture.h"
 
 using namespace lay;
@@ -82,7 +83,8 @@ TEST_CASE("P07: nothing is mounted on the host after a container was entered", "
   CHECK(test::mounts_naming(fixture.path()).empty());
 }
 
-TEST_CASE("missing mount points come from init and leave the upper empty", "[runner][rootfs]") {
+TEST_CASE("missing mount points come from a layer of their own and leave the upper empty",
+          "[runner][rootfs]") {
   RootfsFixture fixture;
   const UniqueFd layer = fixture.layer();
   sys::unlink_at(layer, "proc", AT_REMOVEDIR);
@@ -96,20 +98,65 @@ TEST_CASE("missing mount points come from init and leave the upper empty", "[run
   CHECK(result.error == "");
   CHECK(result.text == "lay's hosts 1000000000.7");
   CHECK(std::filesystem::is_empty(fixture.path() + "/container/upper"));
-  CHECK(sys::try_stat_at(fixture.base(), "container/init/srv/data/deep"));
-  CHECK(sys::try_stat_at(fixture.base(), "container/init/etc/hosts"));
-  CHECK_FALSE(sys::try_stat_at(fixture.base(), "container/init-work"));
+  const UniqueFd points = sys::open_dir(sys::cwd(), fixture.points().path);
+  CHECK(sys::try_stat_at(points, "srv/data/deep"));
+  CHECK(sys::try_stat_at(points, "etc/hosts"));
+  CHECK(list_names(sys::open_dir(sys::cwd(), fixture.path() + "/run/points")).size() ==
+        4);  // nothing half-made
 }
 
-TEST_CASE("a second start finds the mount points of the first and makes only new ones", "[runner][rootfs]") {
+TEST_CASE("the layer of the mount points is made once for the same mounts, and anew for others",
+          "[runner][rootfs]") {
   RootfsFixture fixture;
   CHECK(fixture.enter([] { return std::string(); }).error == "");
-  const struct ::stat first = sys::stat_at(fixture.base(), "container/init/etc/hosts");
+  const std::string first = fixture.points().path;
+  const ino_t hosts = sys::stat_at(sys::cwd(), first + "/etc/hosts").st_ino;
+  CHECK(fixture.enter([] { return std::string(); }).error == "");
+  CHECK(sys::stat_at(sys::cwd(), first + "/etc/hosts").st_ino == hosts);
+
   fixture.add_volume("/added");
   CHECK(fixture.enter([] { return std::string(); }).error == "");
-  CHECK(sys::stat_at(fixture.base(), "container/init/etc/hosts").st_ino == first.st_ino);
-  CHECK(sys::try_stat_at(fixture.base(), "container/init/added"));
-  CHECK_FALSE(sys::try_stat_at(fixture.base(), "container/upper/added"));
+  CHECK_FALSE(sys::try_stat_at(sys::cwd(), first + "/added"));
+  CHECK(sys::try_stat_at(sys::cwd(), fixture.points().path + "/added"));
+  CHECK(std::filesystem::is_empty(fixture.path() + "/container/upper"));
+}
+
+TEST_CASE("a volume that is a file now and was a folder before finds a mount point of its kind",
+          "[runner][rootfs]") {
+  RootfsFixture fixture;
+  fixture.spec.mounts.push_back({"/thing", "bind", fixture.path() + "/volume", {"bind"}});
+  CHECK(fixture.enter([] { return std::string(); }).error == "");
+  fixture.spec.mounts.back().source = fixture.path() + "/canary/secret";
+  const ChildResult result = fixture.enter([] { return read_path("/thing"); });
+  CHECK(result.error == "");
+  CHECK(result.text == "canary");
+}
+
+TEST_CASE("layers of mount points are few when nobody uses them, and stay for who does", "[runner][rootfs]") {
+  RootfsFixture fixture;
+  const runner::MountPoints used = fixture.points();
+  CHECK(fixture.enter([] { return std::string(); }).error == "");
+  const std::string run = fixture.path() + "/run/points";
+  sys::mkdir_at(sys::cwd(), used.path + "-killed", 0700);
+  for (int i = 0; i < 40; ++i) {
+    RootfsFixture other;
+    other.spec = fixture.spec;
+    other.add_volume("/volume" + std::to_string(i));
+    const runner::MountPoints points =
+        runner::take_mount_points(fixture.path() + "/run", "", other.spec, other.plan);
+    sys::try_mkdir_at(sys::cwd(), points.path, 0700);
+  }
+  const auto names = list_names(sys::open_dir(sys::cwd(), run));
+  CHECK(names.size() < 2 * 20);
+  CHECK(sys::try_stat_at(sys::cwd(), used.path + "/etc/hosts"));
+}
+
+TEST_CASE("a start takes away what a killed one left of the same layer", "[runner][rootfs]") {
+  const RootfsFixture fixture;
+  const std::string left = fixture.points().path + "-left";
+  sys::mkdir_at(sys::cwd(), left, 0700);
+  CHECK(fixture.enter([] { return std::string(); }).error == "");
+  CHECK_FALSE(sys::try_stat_at(sys::cwd(), left));
 }
 
 TEST_CASE("what a container writes lands in its upper, and only that", "[runner][rootfs]") {

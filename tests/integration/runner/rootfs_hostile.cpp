@@ -202,7 +202,7 @@ TEST_CASE(
     // Refusing is as good as a mount inside; what counts is the host.
     test::in_child(RootfsFixture::kNamespaces, [&] {
       if (!has_openat2) test::forbid_openat2();
-      runner::enter_rootfs(fixture.spec, fixture.plan);
+      fixture.enter_root();
       return std::string();
     });
     ::unlinkat(volume.get(), "sub/a/b", AT_REMOVEDIR);

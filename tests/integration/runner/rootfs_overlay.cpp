@@ -22,7 +22,7 @@ OverlayFolders open_test_folders(const UniqueFd& base, int layers) {
     folders.lowers.push_back(sys::open_at(base, "layer" + std::to_string(number), O_PATH | O_DIRECTORY));
   folders.upper = sys::open_at(base, "upper", O_PATH | O_DIRECTORY);
   folders.work = sys::open_at(base, "work", O_PATH | O_DIRECTORY);
-  folders.dir = sys::open_at(base, ".", O_PATH | O_DIRECTORY);
+  folders.place = sys::open_at(base, ".", O_PATH | O_DIRECTORY);
   return folders;
 }
 

@@ -71,7 +71,7 @@ void put_symlink(const RootfsFixture& fixture, const std::string& place, const s
 ChildResult enter(const RootfsFixture& fixture, Openat2 openat2) {
   return test::in_child(RootfsFixture::kNamespaces, [&] {
     if (openat2 == Openat2::is_missing) test::forbid_openat2();
-    runner::enter_rootfs(fixture.spec, fixture.plan);
+    fixture.enter_root();
     return std::string("entered");
   });
 }
@@ -110,7 +110,7 @@ TEST_CASE("P01: without openat2 an ordinary image is entered as ever, also with 
   test::put_file(fixture.base(), "volume/file", "inside");
   const ChildResult result = test::in_child(RootfsFixture::kNamespaces, [&] {
     test::forbid_openat2();
-    runner::enter_rootfs(fixture.spec, fixture.plan);
+    fixture.enter_root();
     return test::text_of(sys::cwd(), "/etc/resolv.conf") + test::text_of(sys::cwd(), "/var/lib/data/file");
   });
   CHECK(result.error == "");

@@ -47,7 +47,7 @@ TEST_CASE("P07: a read-only volume is read-only with all that is mounted below i
   const ChildResult result = test::in_child(RootfsFixture::kNamespaces, [&] {
     ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
     ::mount("tmpfs", (fixture.path() + "/volume/sub").c_str(), "tmpfs", 0, nullptr);
-    runner::enter_rootfs(fixture.spec, fixture.plan);
+    fixture.enter_root();
     return fmt::format("{} {} {}", writing_error("/data/x"), writing_error("/data/sub/x"),
                        options_of("/data/sub"));
   });
@@ -72,7 +72,7 @@ TEST_CASE("a volume inside another volume gets its place in that volume", "[runn
   CHECK(result.error == "");
   CHECK(result.text == "canary");
   CHECK(sys::try_stat_at(fixture.base(), "volume/inner"));
-  CHECK_FALSE(sys::try_stat_at(fixture.base(), "container/init/data/inner"));
+  CHECK_FALSE(sys::try_stat_at(sys::cwd(), fixture.points().path + "/data/inner"));
 }
 
 TEST_CASE("a volume on /etc/hosts takes the place of lay's own file", "[runner][rootfs]") {
@@ -105,7 +105,7 @@ TEST_CASE("P07: mounts of a container do not reach the host, those of the host r
     if (pid == 0) {
       char byte = 'x';
       try {
-        runner::enter_rootfs(fixture.spec, fixture.plan);
+        fixture.enter_root();
         if (::mount("tmpfs", "/data", "tmpfs", 0, nullptr) < 0 || ::umount2("/data", 0) < 0) ::_exit(9);
         if (::write(ready[1], &byte, 1) != 1 || ::read(go[0], &byte, 1) != 1) ::_exit(9);
         ::_exit(options_of("/data/late") == "not mounted" ? 0 : 1);
@@ -121,7 +121,7 @@ TEST_CASE("P07: mounts of a container do not reach the host, those of the host r
     int status = 0;
     ::waitpid(static_cast<pid_t>(pid), &status, 0);
     ::umount2(late.c_str(), MNT_DETACH);
-    return fmt::format("{} {}", WEXITSTATUS(status), test::mounts_naming("container/merged").size());
+    return fmt::format("{} {}", WEXITSTATUS(status), test::mounts_naming("points/merged").size());
   });
   CHECK(result.error == "");
   CHECK(result.text == (is_slave ? "1 0" : "0 0"));
