@@ -1,16 +1,22 @@
 #include "isolation_flags.h"
 
+#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "options.h"
 #include "runner/isolation.h"
+#include "runner/seccomp_profile.h"
+#include "source_path.h"
 
 namespace lay::cli {
 
@@ -109,15 +115,30 @@ bool parse_switch(const std::string& value, const std::string& whole) {
       .with_hint("--security-opt no-new-privileges");
 }
 
+/// The entries of a profile that are meant for this container.
+runner::Seccomp read_seccomp_profile(const std::string& path, const runner::Capabilities& capabilities) {
+  ::utsname machine{};
+  if (::uname(&machine) < 0) throw Error::from_errno("ask for the kernel's release");
+  try {
+    const std::string text = sys::read_all(open_source(path, O_RDONLY | O_NONBLOCK), kMaxJsonBytes);
+    return runner::parse_seccomp_profile(parse_json(text, "the file"),
+                                         {.capabilities = capabilities.bounding, .kernel = machine.release});
+  } catch (Error& error) {
+    error.add_context("seccomp profile '" + printable(path) + "'");
+    if (error.hint().empty()) error.with_hint("a profile has the form of docker's, or of linux.seccomp");
+    throw;
+  }
+}
+
 void set_seccomp(runner::Spec& spec, const std::string& value) {
+  spec.linux_.seccomp_rules.reset();
   if (value == "builtin" || value == "default") {
     spec.linux_.seccomp = runner::SeccompProfile::builtin;
   } else if (value == "unconfined") {
     spec.linux_.seccomp = runner::SeccompProfile::unconfined;
   } else {
-    throw Error::make(Errc::unsupported, "seccomp profiles of files ('{}') are not supported",
-                      printable(value))
-        .with_hint("builtin (the default) and unconfined are");
+    spec.linux_.seccomp_rules = read_seccomp_profile(value, spec.process.capabilities);
+    spec.linux_.seccomp = runner::SeccompProfile::listed;
   }
 }
 
@@ -168,6 +189,8 @@ void IsolationFlags::add_to(CLI::App& parser) {
   add_list(parser, "--device", devices, "device of the host, or a folder of them", "HOST[:INSIDE][:rwm]");
   add_list(parser, "--sysctl", sysctls, "kernel setting of its namespaces", "KEY=VALUE");
   add_list(parser, "--ulimit", ulimits, "resource limit", "NAME=SOFT[:HARD]");
+  add_list(parser, "--landlock", landlock, "all else is shut: ro=PATH,rw=PATH,bind=PORT,connect=PORT,scope=…",
+           "RULES");
   add_list(parser, "--group-add", groups, "further group of the user", "GROUP");
 }
 
@@ -192,6 +215,7 @@ void IsolationFlags::apply(runner::Spec& spec) const {
     spec.linux_.sysctl.insert_or_assign(setting.key, setting.value);
   }
   for (const std::string& limit : ulimits) spec.process.rlimits.push_back(parse_ulimit(limit));
+  if (!landlock.empty()) runner::restrict_by_landlock(spec, join(landlock, ","));
   for (const std::string& group : groups) spec.process.user.group_names.push_back(group);
 }
 

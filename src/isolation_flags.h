@@ -19,6 +19,7 @@ struct IsolationFlags {
   std::vector<std::string> sysctls;
   std::vector<std::string> ulimits;
   std::vector<std::string> groups;
+  std::vector<std::string> landlock;
   std::string shm_size;
   bool privileged = false;
   bool has_init = false;

@@ -40,7 +40,7 @@ Process plan_process(const ContainerConfig& config, const ExecRequest& request) 
 void give_all_rights(ExecPlan& plan) {
   plan.process.capabilities = choose_capabilities({"ALL"}, {});
   plan.process.no_new_privileges = false;
-  plan.seccomp = {};
+  plan.confinement = {};
 }
 
 ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
@@ -100,7 +100,7 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
   FirstProcess first = open_first_process(container);
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
-                .seccomp = prepare_seccomp(config.spec.linux_.seccomp, config.spec.process.capabilities),
+                .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),
                 .first_process = std::move(first.pidfd),
                 .user_namespace = has_namespace(config.spec, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};

@@ -40,7 +40,7 @@ void enter_namespaces(const ExecPlan& plan) {
   join_session_keyring(plan.container_id);
   take_console(plan, parent);  // from inside: the pty is the container's
   if (!plan.user_namespace) set_rlimits(plan.process.rlimits);
-  become(plan.process, plan.seccomp, parent);
+  become(plan.process, plan.confinement, parent);
 }
 
 }  // namespace

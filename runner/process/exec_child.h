@@ -7,7 +7,7 @@
 #include "process/handshake.h"
 #include "process/stdio_pipes.h"
 #include "runner/spec.h"
-#include "security/seccomp.h"
+#include "security/confinement.h"
 
 namespace lay::runner {
 
@@ -15,7 +15,7 @@ namespace lay::runner {
 struct ExecPlan {
   std::string container_id;
   Process process;  ///< the container's own, with the request put in
-  SeccompFilter seccomp;
+  Confinement confinement;
   UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered
   bool user_namespace = false;  ///< the container has one of its own
   bool time_namespace = false;

@@ -67,7 +67,7 @@ void leave_cgroups(const Spec& spec) {
   parent.wait_for_parent();            // from here on limits and network are in force
   leave_cgroups(plan.spec);            // the namespace's root is where this process is now
   set_rlimits(plan.spec.process.rlimits);
-  become(plan.spec.process, plan.seccomp, parent);
+  become(plan.spec.process, plan.confinement, parent);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "rootfs/rootfs.h"
 #include "runner/network.h"
 #include "runner/spec.h"
-#include "security/seccomp.h"
+#include "security/confinement.h"
 
 namespace lay::runner {
 
@@ -20,7 +20,7 @@ namespace lay::runner {
 struct InitPlan {
   std::string container_id;
   Spec spec;
-  SeccompFilter seccomp;
+  Confinement confinement;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
   std::vector<UniqueFd> joined;            ///< other namespaces to enter

@@ -21,7 +21,6 @@
 #include "process/command.h"
 #include "process/reaper.h"
 #include "security/capabilities.h"
-#include "security/seccomp.h"
 #include "security/user_lookup.h"
 
 namespace lay::runner {
@@ -110,6 +109,16 @@ void set_user(const Account& account) {
     throw Error::from_errno("set user {}", account.uid);
 }
 
+UniqueFd open_landlock(const Confinement& confinement) {
+  return confinement.landlock ? make_landlock_ruleset(*confinement.landlock) : UniqueFd();
+}
+
+/// The filter comes last: it may forbid what landlock takes.
+void lock_in(const Confinement& confinement, const UniqueFd& landlock) {
+  if (landlock) enter_landlock(landlock);
+  load_seccomp(confinement.seccomp);
+}
+
 }  // namespace
 
 void leave_caller() {
@@ -145,7 +154,7 @@ void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits) {
   }
 }
 
-void become(const Process& process, const SeccompFilter& seccomp, const ChildEnd& parent) {
+void become(const Process& process, const Confinement& confinement, const ChildEnd& parent) {
   const Account account = look_up_user(process.user);  // with all rights: the files may be private
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
@@ -153,17 +162,18 @@ void become(const Process& process, const SeccompFilter& seccomp, const ChildEnd
   enter_working_folder(process.cwd);
   give_stdio_to(account.uid);
 
-  limit_bounding_set(process.capabilities);  // takes CAP_SETPCAP
-  // Without no_new_privs a filter takes CAP_SYS_ADMIN, so it is loaded while that is
-  // there; it lets the rest pass.
-  if (!process.no_new_privileges) load_seccomp(seccomp);
+  const UniqueFd landlock = open_landlock(confinement);  // while every path can be reached
+  limit_bounding_set(process.capabilities);              // takes CAP_SETPCAP
+  // Without no_new_privs both take CAP_SYS_ADMIN, so they are entered while that is
+  // there; they let the rest pass.
+  if (!process.no_new_privileges) lock_in(confinement, landlock);
   set_user(account);
   apply_capabilities(process.capabilities);  // after the last call that needs another one
   die_with_supervisor();                     // a change of user forgets it
   parent.check_parent();
   if (process.no_new_privileges) {
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
-    load_seccomp(seccomp);
+    lock_in(confinement, landlock);
   }
   if (process.has_init) leave_reaper_behind();
   // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.

@@ -7,7 +7,7 @@
 #include "base/unique_fd.h"
 #include "process/handshake.h"
 #include "runner/spec.h"
-#include "security/seccomp.h"
+#include "security/confinement.h"
 
 /// Steps of the child that a container's first process (init.h) and a command executed beside it
 /// (exec_child.h) have in common. They run in the child, in the order in which they stand here.
@@ -28,7 +28,7 @@ void set_rlimits(const std::vector<Rlimit>& limits);
 void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits);
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,
-/// capabilities, seccomp, descriptors, execve. Throws what failed.
-[[noreturn]] void become(const Process& process, const SeccompFilter& seccomp, const ChildEnd& parent);
+/// capabilities, landlock, seccomp, descriptors, execve. Throws what failed.
+[[noreturn]] void become(const Process& process, const Confinement& confinement, const ChildEnd& parent);
 
 }  // namespace lay::runner

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "rootfs/host_devices.h"
 #include "security/capabilities.h"
+#include "security/landlock.h"
+#include "spec/names.h"
 
 namespace lay::runner {
 
@@ -95,9 +97,15 @@ void unmask(Spec& spec, const std::string& path) {
   erase_matching(spec.linux_.readonly_paths, path);
 }
 
+void restrict_by_landlock(Spec& spec, const std::string& rules) {
+  require_landlock(parse_landlock(rules), landlock_abi());
+  spec.annotations[kLandlockAnnotation] = rules;
+}
+
 void make_privileged(Spec& spec) {
   spec.process.capabilities = choose_capabilities({"ALL"}, {});
   spec.linux_.seccomp = SeccompProfile::unconfined;
+  spec.linux_.seccomp_rules.reset();
   unmask(spec, "ALL");
   for (Mount& mount : spec.mounts) make_writable(mount);
   add_device(spec, "/dev", "/dev", "rwm");

@@ -8,12 +8,20 @@
 
 #include "base/error.h"
 #include "security/capabilities.h"
+#include "security/seccomp_compile.h"
 #include "security/seccomp_program.h"
 
 namespace lay::runner {
 
-SeccompFilter prepare_seccomp(SeccompProfile profile, const Capabilities& capabilities) {
-  if (profile == SeccompProfile::unconfined) return {};
+SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capabilities) {
+  switch (linux_part.seccomp) {
+    case SeccompProfile::unconfined:
+      return {};
+    case SeccompProfile::listed:
+      return compile_seccomp(linux_part.seccomp_rules.value());
+    case SeccompProfile::builtin:
+      break;
+  }
   return {.program = assemble_builtin_profile(capability_mask(capabilities.bounding))};
 }
 
@@ -22,7 +30,7 @@ void load_seccomp(const SeccompFilter& filter) {
   // The kernel copies the instructions and does not write to them; its struct has no const.
   const sock_fprog request{.len = static_cast<unsigned short>(filter.program.size()),
                            .filter = const_cast<sock_filter*>(filter.program.data())};
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &request) < 0) {
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter.flags, &request) < 0) {
     Error error = Error::from_errno("load the seccomp profile");
     if (error.error_number() == EINVAL || error.error_number() == ENOSYS)
       error.with_hint(

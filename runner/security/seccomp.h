@@ -11,10 +11,12 @@ namespace lay::runner {
 /// A filter that is ready to be loaded.
 struct SeccompFilter {
   std::vector<sock_filter> program;  ///< empty: none
+  unsigned flags = 0;                ///< of seccomp(2): SECCOMP_FILTER_FLAG_*
 };
 
-/// In the parent: the filter of `profile` for a process that has these capabilities.
-SeccompFilter prepare_seccomp(SeccompProfile profile, const Capabilities& capabilities);
+/// In the parent, since listed rules take a library of the host: the filter of linux_part.seccomp for a
+/// process that has these capabilities.
+SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capabilities);
 
 /// In the child, last. Needs no_new_privs or CAP_SYS_ADMIN. A filter that cannot be loaded is an error, never
 /// a warning.

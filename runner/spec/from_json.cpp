@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "runner/spec.h"
 #include "spec/names.h"
+#include "spec/seccomp_json.h"
 
 namespace lay::runner {
 
@@ -175,7 +176,10 @@ std::map<std::string, TimeOffset> parse_time_offsets(const Json& linux_part) {
 }
 
 Linux parse_linux(const Json& json) {
-  for (const char* key : {"seccomp", "intelRdt", "mountLabel"}) refuse(json, key);
+  for (const char* key : {"intelRdt", "mountLabel"}) refuse(json, key);
+  std::optional<Seccomp> rules;
+  if (const Json* seccomp = json_find(json, "seccomp"))
+    rules = with_context("seccomp", [&] { return parse_seccomp(*seccomp); });
   return {.namespaces = parse_namespaces(json),
           .devices = parse_devices(json),
           .cgroups_path = json_string_or(json, "cgroupsPath", {}),
@@ -183,17 +187,22 @@ Linux parse_linux(const Json& json) {
           .masked_paths = json_strings(json, "maskedPaths"),
           .readonly_paths = json_strings(json, "readonlyPaths"),
           .sysctl = string_map(json, "sysctl"),
+          .seccomp_rules = std::move(rules),
           .uid_mappings = parse_id_mappings(json, "uidMappings"),
           .gid_mappings = parse_id_mappings(json, "gidMappings"),
           .time_offsets = parse_time_offsets(json)};
 }
 
-/// Takes the profile's name out of the annotations, where to_json() put it.
-SeccompProfile take_seccomp_profile(std::map<std::string, std::string>& annotations) {
+/// Takes the profile's name out of the annotations, where to_json() put it. Rules that are listed go before.
+SeccompProfile take_seccomp_profile(std::map<std::string, std::string>& annotations,
+                                    const Linux& linux_part) {
   const auto entry = annotations.find(kSeccompAnnotation);
-  if (entry == annotations.end()) return SeccompProfile::builtin;
+  if (entry == annotations.end())
+    return linux_part.seccomp_rules ? SeccompProfile::listed : SeccompProfile::builtin;
   const auto profile = seccomp_profile(entry->second);
-  if (!profile) throw Error::make(Errc::invalid, "'{}' is not a seccomp profile", entry->second);
+  if (!profile || (*profile == SeccompProfile::listed) != linux_part.seccomp_rules.has_value())
+    throw Error::make(Errc::invalid, "'{}' is not a seccomp profile, or rules are missing or too many",
+                      entry->second);
   annotations.erase(entry);
   return *profile;
 }
@@ -225,7 +234,7 @@ Spec parse_spec(const Json& json) {
             .linux_ = parse_linux(part(json, "linux"))};
   if (!spec.oci_version.starts_with("1."))
     throw Error::make(Errc::unsupported, "runtime spec version '{}', expected 1.x", spec.oci_version);
-  spec.linux_.seccomp = take_seccomp_profile(spec.annotations);
+  spec.linux_.seccomp = take_seccomp_profile(spec.annotations, spec.linux_);
   spec.linux_.auto_ids = take_auto_ids(spec.annotations);
   spec.process.has_init = spec.annotations.erase(kInitAnnotation) > 0;
   return spec;

@@ -19,9 +19,10 @@ constexpr std::array<std::pair<NamespaceType, std::string_view>, 8> kNamespaces{
     {NamespaceType::time, "time"},
 }};
 
-constexpr std::array<std::pair<SeccompProfile, std::string_view>, 2> kProfiles{{
+constexpr std::array<std::pair<SeccompProfile, std::string_view>, 3> kProfiles{{
     {SeccompProfile::builtin, "builtin"},
     {SeccompProfile::unconfined, "unconfined"},
+    {SeccompProfile::listed, "listed"},
 }};
 
 template <class Table, class Value>

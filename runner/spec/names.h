@@ -13,6 +13,8 @@ namespace lay::runner {
 constexpr const char* kSeccompAnnotation = "dev.lay.seccomp";
 /// "true": Process::has_init.
 constexpr const char* kInitAnnotation = "dev.lay.init";
+/// Rules as parse_landlock() takes them.
+constexpr const char* kLandlockAnnotation = "dev.lay.landlock";
 /// "auto:65536": how many ids a user namespace is given at start.
 constexpr const char* kUserNamespaceAnnotation = "dev.lay.userns";
 constexpr std::string_view kAutoIds = "auto:";

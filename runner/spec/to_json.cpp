@@ -2,6 +2,7 @@
 
 #include "runner/spec.h"
 #include "spec/names.h"
+#include "spec/seccomp_json.h"
 
 namespace lay::runner {
 
@@ -99,6 +100,7 @@ Json to_json(const Linux& linux_part) {
   if (!linux_part.gid_mappings.empty()) json["gidMappings"] = list_of(linux_part.gid_mappings);
   for (const auto& [clock, offset] : linux_part.time_offsets)
     json["timeOffsets"][clock] = {{"secs", offset.secs}, {"nanosecs", offset.nanosecs}};
+  if (linux_part.seccomp_rules) json["seccomp"] = seccomp_to_json(*linux_part.seccomp_rules);
   if (!linux_part.cgroups_path.empty()) json["cgroupsPath"] = linux_part.cgroups_path;
   return json;
 }

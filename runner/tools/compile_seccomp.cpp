@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "../security/seccomp_new_calls.h"
 #include "seccomp_names.h"
 
 namespace {
@@ -24,8 +25,7 @@ using lay::runner::kAllowedSyscalls;
 using lay::runner::kGatedSyscalls;
 using lay::runner::kNewSyscalls;
 
-constexpr int kEndOfNumbers = 1024;      // above every number of either architecture
-constexpr int kFirstCommonNumber = 424;  // from here on all architectures have the same ones
+constexpr int kEndOfNumbers = 1024;  // above every number of either architecture
 
 constexpr std::uint32_t kCompatArch =
 #if defined(__x86_64__)
@@ -45,7 +45,8 @@ std::map<int, std::string> names_of(std::uint32_t arch) {
     if (found) names[number] = found.get();
   }
   for (const auto& [name, number] : kNewSyscalls)
-    if (arch == ::seccomp_arch_native() || number >= kFirstCommonNumber) names.try_emplace(number, name);
+    if (arch == ::seccomp_arch_native() || number >= lay::runner::kFirstCommonCall)
+      names.try_emplace(number, name);
   return names;
 }
 

@@ -35,7 +35,6 @@ capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2
     refused 125 "lay itself lacks CAP_" "$LAY" run --rm --cap-add SYS_RESOURCE small true
   refused 125 "lay sets no apparmor labels" "$LAY" run --rm --security-opt apparmor=mine small true
   refused 125 "lay sets no label labels" "$LAY" run --rm --security-opt label=type:x small true
-  refused 125 "seccomp profiles of files" "$LAY" run --rm --security-opt seccomp=/tmp/profile.json small true
   refused 125 "'be-safe' is not known" "$LAY" run --rm --security-opt be-safe small true
   inside --security-opt apparmor=unconfined --security-opt label=disable -- true
 }
@@ -64,6 +63,50 @@ capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2
   [ "$status" -ne 0 ]
   "$LAY" run -d --name admin --network none --cap-add SYS_ADMIN small sleep 1000 >/dev/null
   "$LAY" exec admin mount -t tmpfs x /tmp
+}
+
+@test "a seccomp profile of a file: in force after stop and start, in exec, and for whom its entries are meant" {
+  cat >profile.json <<'JSON'
+{"defaultAction": "SCMP_ACT_ALLOW",
+ "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]}],
+ "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122},
+              {"names": ["rmdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122, "excludes": {"caps": ["CAP_SYS_ADMIN"]}}]}
+JSON
+  quota='quota exceeded'
+  for nnp in true false; do
+    run inside --security-opt seccomp=profile.json --security-opt no-new-privileges=$nnp -- 'mkdir /tmp/x; unshare -U true && echo unshared'
+    has "${output,,}" "$quota"
+    has "$output" unshared
+  done
+  run inside --cap-add SYS_ADMIN --security-opt seccomp=profile.json -- 'rmdir /root && echo removed'
+  has "$output" removed
+  run inside --security-opt seccomp=profile.json -- 'rmdir /root'
+  has "${output,,}" "$quota"
+
+  "$LAY" run -d --name kept --network none --security-opt seccomp=profile.json small sleep 1000 >/dev/null
+  [ "$("$LAY" inspect kept | jq -r '.. | .syscalls? // empty | .[0].errnoRet')" = 122 ] || "$LAY" inspect kept
+  rm profile.json
+  "$LAY" stop -t 0 kept >/dev/null
+  "$LAY" start kept >/dev/null
+  run "$LAY" exec kept mkdir /tmp/x
+  has "${output,,}" "$quota"
+  "$LAY" exec --privileged kept mkdir /tmp/x
+}
+
+@test "U06 a seccomp profile that is not understood is an error, and names the entry" {
+  refused 125 "No such file" "$LAY" run --rm --security-opt seccomp=nosuch.json small true
+  echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["a"], "action": "NO"}]}' >bad.json
+  refused 125 "seccomp profile 'bad.json': entry 0 of 'syscalls': 'action' is 'NO'" "$LAY" run --rm --security-opt seccomp=bad.json small true
+  echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["monut"], "action": "SCMP_ACT_ERRNO"}]}' >bad.json
+  refused 125 "'monut' cannot be forbidden" "$LAY" run --rm --security-opt seccomp=bad.json small true
+  echo '{' >bad.json
+  refused 125 "bad.json" "$LAY" run --rm --security-opt seccomp=bad.json small true
+}
+
+@test "ordinary starts do not load libseccomp" {
+  command -v strace >/dev/null || skip "needs strace"
+  strace -f -e trace=openat,open -o trace "$LAY" run --rm --network none small true
+  [ "$(grep -c libseccomp trace)" = 0 ]
 }
 
 @test "no new privileges: a setuid program gives none" {

@@ -21,6 +21,11 @@ void add_device(Spec& spec, const std::string& host, const std::string& inside, 
 /// has it.
 void unmask(Spec& spec, const std::string& path);
 
+/// Landlock for the container's processes: "ro=/usr,/lib,rw=/tmp,bind=80,connect=none,scope=abstract,signal".
+/// A kind that is not named is not restricted. Kept in the annotation "dev.lay.landlock". Throws unsupported,
+/// too.
+void restrict_by_landlock(Spec& spec, const std::string& rules);
+
 /// As `--privileged` of docker and podman: every capability and device that lay has, no seccomp, no masked or
 /// read-only path. Namespaces stay. Container and host are then one as far as root is concerned.
 void make_privileged(Spec& spec);

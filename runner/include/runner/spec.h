@@ -126,7 +126,39 @@ struct TimeOffset {
   bool operator==(const TimeOffset&) const = default;
 };
 
-enum class SeccompProfile { builtin, unconfined };
+enum class SeccompAction { kill_process, kill_thread, trap, error, notify, trace, log, allow };
+enum class SeccompOperator { ne, lt, le, eq, ge, gt, masked_eq };
+
+/// What an argument of a system call has to be. With masked_eq `value` is the mask, `value_two` what remains.
+struct SeccompArgument {
+  std::uint32_t index = 0;
+  std::uint64_t value = 0;
+  std::uint64_t value_two = 0;
+  SeccompOperator op = SeccompOperator::eq;
+
+  bool operator==(const SeccompArgument&) const = default;
+};
+
+struct SeccompRule {
+  std::vector<std::string> names;
+  SeccompAction action = SeccompAction::allow;
+  std::optional<std::uint32_t> errno_ret;  ///< of the actions error and trace; EPERM when empty
+  std::vector<SeccompArgument> args;       ///< all of them; those of one index, any of them
+};
+
+/// linux.seccomp: config-linux.md, "Seccomp".
+struct Seccomp {
+  SeccompAction default_action = SeccompAction::error;
+  std::optional<std::uint32_t> default_errno_ret;
+  std::vector<std::string> architectures;  ///< "SCMP_ARCH_X86" …, beside the native one
+  std::vector<std::string> flags;          ///< "SECCOMP_FILTER_FLAG_LOG" …
+  std::string listener_path;
+  std::string listener_metadata;
+  std::vector<SeccompRule> syscalls;
+};
+
+/// listed: Linux::seccomp_rules.
+enum class SeccompProfile { builtin, unconfined, listed };
 
 struct Linux {
   std::vector<Namespace> namespaces;
@@ -137,6 +169,7 @@ struct Linux {
   std::vector<std::string> readonly_paths;
   std::map<std::string, std::string> sysctl;
   SeccompProfile seccomp = SeccompProfile::builtin;
+  std::optional<Seccomp> seccomp_rules;
   std::vector<IdMapping> uid_mappings;
   std::vector<IdMapping> gid_mappings;
   /// --userns auto: at each start that many ids which no other container has; the maps above are empty then.
@@ -165,7 +198,7 @@ bool has_namespace(const Spec& spec, NamespaceType type);
 bool has_own_namespace(const Spec& spec, NamespaceType type);
 
 /// config.json as the runtime-spec has it. The built-in seccomp profile is written by name in an annotation,
-/// "dev.lay.seccomp", not spelled out.
+/// "dev.lay.seccomp", not spelled out; listed rules stand in linux.seccomp.
 Json to_json(const Spec& spec);
 Spec parse_spec(const Json& json);
 

@@ -36,7 +36,9 @@ struct Probe {
 };
 
 void load(runner::SeccompProfile profile, const runner::Capabilities& capabilities) {
-  runner::load_seccomp(runner::prepare_seccomp(profile, capabilities));
+  runner::Linux linux_part;
+  linux_part.seccomp = profile;
+  runner::load_seccomp(runner::prepare_seccomp(linux_part, capabilities));
 }
 
 /// Runs `body` under the built-in profile for the default capabilities, and those of `add`, as root with all

@@ -89,8 +89,29 @@ TEST_CASE("a value of the wrong type names its key", "[runner][spec]") {
   fails("/mounts/0/destination", 5, "destination");
 }
 
+TEST_CASE("rules of system calls stand in config.json as the runtime spec has them", "[runner][spec]") {
+  Spec spec = full_spec();
+  spec.linux_.seccomp = SeccompProfile::listed;
+  spec.linux_.seccomp_rules = {
+      .default_action = SeccompAction::log,
+      .default_errno_ret = 5,
+      .architectures = {"SCMP_ARCH_X86"},
+      .flags = {"SECCOMP_FILTER_FLAG_LOG"},
+      .syscalls = {{.names = {"umask"}, .action = SeccompAction::trap, .args = {{.index = 1}}}}};
+  Json json = to_json(spec);
+  CHECK(json["linux"]["seccomp"]["syscalls"][0]["args"][0]["op"] == "SCMP_CMP_EQ");
+  CHECK(to_json(parse_spec(json)) == json);
+  json["annotations"].erase("dev.lay.seccomp");  // as others write it
+  CHECK(parse_spec(json).linux_.seccomp == SeccompProfile::listed);
+  json["annotations"]["dev.lay.seccomp"] = "builtin";
+  CHECK(error_of([&] { parse_spec(json); }).code() == Errc::invalid);
+  json["linux"]["seccomp"]["syscalls"][0]["action"] = "none";
+  CHECK_THAT(error_of([&] { parse_spec(json); }).message(),
+             Catch::Contains("seccomp: entry 0 of 'syscalls'"));
+}
+
 TEST_CASE("what lay cannot do is refused, not dropped", "[runner][spec]") {
-  for (const char* pointer : {"/hooks/poststop", "/linux/seccomp/defaultAction", "/linux/intelRdt/closID"}) {
+  for (const char* pointer : {"/hooks/poststop", "/linux/intelRdt/closID"}) {
     Json json = document();
     json[Json::json_pointer(pointer)] = "x";
     CHECK(error_of([&] { parse_spec(json); }).code() == Errc::unsupported);

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+
+#include "runner/spec.h"
+#include "security/landlock.h"
+#include "security/seccomp.h"
+
+namespace lay::runner {
+
+/// What the first process of a container, and those that exec starts, lock themselves into at last.
+struct Confinement {
+  SeccompFilter seccomp;
+  std::optional<LandlockRules> landlock;
+};
+
+/// In the parent. Throws unsupported for what this machine does not have.
+Confinement prepare_confinement(const Spec& spec);
+
+}  // namespace lay::runner
