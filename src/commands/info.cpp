@@ -6,15 +6,32 @@
 #include "command.h"
 #include "options.h"
 #include "output/listing.h"
+#include "runner/host_security.h"
 
 namespace lay::cli {
 
+namespace {
+
+/// A row for each; `json` makes an array of them.
+int show_security(const std::string& format) {
+  std::vector<Json> rows;
+  for (const runner::SecurityFact& fact : runner::survey_security())
+    rows.push_back({{"Name", fact.name}, {"State", fact.state}, {"Detail", fact.detail}});
+  print_listing(rows, {{"PROTECTION", "Name"}, {"STATE", "State"}, {"DETAIL", "Detail"}}, format);
+  return 0;
+}
+
+}  // namespace
+
 int command_info(const Context& context, const Arguments& arguments) {
   std::string format;
+  bool is_about_security = false;
   const auto parser =
       make_parser("info", "[flags]", "Shows where lay works, and what it found on this machine.");
   parser->add_option("--format,-f", format, "json, or a template")->type_name("FORMAT");
+  parser->add_flag("--security", is_about_security, "what can keep containers apart on this machine");
   parse(*parser, arguments);
+  if (is_about_security) return show_security(format);
   const auto store = open_existing_store(context);
   const std::string root = store ? store->path() : context.root;
   const std::string form = store ? std::string(to_string(store->layers().form_of_new().form)) : "unknown";

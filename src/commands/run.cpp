@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "command.h"
 #include "container_layers.h"
@@ -14,6 +15,7 @@
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/transfer.h"
+#include "runner/host_security.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -28,6 +30,7 @@ struct Invocation {
   std::string platform;
   PullPolicy pull = PullPolicy::missing;
   bool detached = false;
+  bool explains = false;
   RunOptions options;
 };
 
@@ -80,6 +83,8 @@ Invocation parse_invocation(const Arguments& arguments) {
   parser->add_flag("-d,--detach", invocation.detached, "in the background; prints the id");
   add_process_flags(*parser, invocation.options);
   add_surrounding_flags(*parser, invocation.options);
+  parser->add_flag("--explain", invocation.explains,
+                   "print its runtime spec, and what will not protect; start nothing");
   parser->add_option("--cidfile", invocation.id_file, "write the container id to this file")
       ->type_name("FILE");
   parser->add_option("--platform", invocation.platform, "instead of this machine's")
@@ -136,18 +141,40 @@ struct Prepared {
   std::unique_ptr<ContainerLayers> layers;
 };
 
+/// What the container will be, with the names of others resolved.
+runner::ContainerConfig plan_from_image(const Context& context, const runner::ContainerStore& containers,
+                                        const FoundImage& found, const RunOptions& options) {
+  runner::ContainerConfig config = plan_container(found.image.config, options);
+  if (config.network.mode == runner::NetworkMode::container)
+    config.network.container = containers.find(config.network.container).config().id;
+  resolve_joined(containers, config);
+  if (!config.network.name.empty())
+    config.network.name = runner::NetworkStore(context.root).find(config.network.name).name;
+  return config;
+}
+
+/// --explain: the spec on stdout, what is missing on stderr. Makes and pulls nothing.
+int explain_container(const Context& context, const runner::ContainerStore& containers,
+                      const Invocation& invocation) {
+  const auto store = open_existing_store(context);
+  if (!store)
+    throw Error::make(Errc::not_found, "there is no image '{}'", printable(invocation.image))
+        .with_hint("--explain pulls none: lay pull IMAGE");
+  const FoundImage found = find_image(*store, invocation.image);
+  const runner::ContainerConfig config = plan_from_image(context, containers, found, invocation.options);
+  fmt::print("{}\n", dump_json_pretty(runner::to_json(config.spec)));
+  for (const std::string& missing : runner::missing_protections(config.spec))
+    print_note("not in force: " + missing);
+  return 0;
+}
+
 /// Creates the container while the store is held shared, so that none of its layers is collected in between.
 Prepared create_container(const Context& context, const runner::ContainerStore& containers,
                           const Invocation& invocation) {
   const layerstore::Store store = open_store(context);
   const FileLock lock = store.share();
   const FoundImage found = obtain_image(store, invocation);
-  runner::ContainerConfig config = plan_container(found.image.config, invocation.options);
-  if (config.network.mode == runner::NetworkMode::container)
-    config.network.container = containers.find(config.network.container).config().id;
-  resolve_joined(containers, config);
-  if (!config.network.name.empty())
-    config.network.name = runner::NetworkStore(context.root).find(config.network.name).name;
+  runner::ContainerConfig config = plan_from_image(context, containers, found, invocation.options);
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
   config.lowers = layers->paths();
   config.notes = {
@@ -175,8 +202,9 @@ int command_run(const Context& context, const Arguments& arguments) {
   const Invocation invocation = parse_invocation(arguments);
   require_root("run");
   return with_context("run " + printable(invocation.image), [&] {
-    IdFile id_file(invocation.id_file);
     const runner::ContainerStore containers = open_containers(context);
+    if (invocation.explains) return explain_container(context, containers, invocation);
+    IdFile id_file(invocation.id_file);
     const Prepared prepared = create_container(context, containers, invocation);
     id_file.write(prepared.container.config().id);
     return run_container(containers, prepared, invocation.detached);
