@@ -214,7 +214,12 @@ void IsolationFlags::apply(runner::Spec& spec) const {
     const Setting setting = parse_setting("--sysctl", text, "--sysctl net.core.somaxconn=1024");
     spec.linux_.sysctl.insert_or_assign(setting.key, setting.value);
   }
-  for (const std::string& limit : ulimits) spec.process.rlimits.push_back(parse_ulimit(limit));
+  for (const std::string& text : ulimits) {
+    const runner::Rlimit limit = parse_ulimit(text);
+    std::erase_if(spec.process.rlimits,
+                  [&](const runner::Rlimit& other) { return other.type == limit.type; });
+    spec.process.rlimits.push_back(limit);
+  }
   if (!landlock.empty()) runner::restrict_by_landlock(spec, join(landlock, ","));
   for (const std::string& group : groups) spec.process.user.group_names.push_back(group);
 }

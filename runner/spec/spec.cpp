@@ -69,6 +69,8 @@ std::map<std::string, std::string> default_sysctls() {
 Spec default_spec() {
   Spec spec;
   spec.process.capabilities = default_capabilities();
+  // A dump may go to a program of the host (core_pattern), and says what the memory held.
+  spec.process.rlimits = {{"RLIMIT_CORE", 0, 0}};
   spec.mounts = default_mounts();
   spec.linux_.namespaces = default_namespaces();
   spec.linux_.devices = default_devices();

@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# What of the kernel and of lay itself a container reaches, and what of it answers: a hostile one tries.
+
+load world
+
+setup() { open_world; }
+teardown() { close_world; }
+
+# perl_in FLAG... -- PROGRAM: a Perl program in Debian.
+perl_in() {
+  local flags=()
+  while [[ $1 != -- ]]; do
+    flags+=("$1")
+    shift
+  done
+  "$LAY" run --rm --network none "${flags[@]}" debian:12 perl -e "$2"
+}
+
+@test "K01: nothing can be typed into a container's own terminal, nor the caller's: EPERM whatever the upper half" {
+  debian_image
+  local try='for my $request (0x5412, 0x5412 + (1 << 32), 0x541c, 0x541c + (7 << 40)) { my $c = "x"; $! = 0;
+    syscall(16, 0, $request, $c); print $! + 0, " "; } print -t STDIN ? "tty" : "no tty";'
+  [ "$(uname -m)" = x86_64 ] || skip "the numbers are x86-64's"
+  run script -qec "'$LAY' run --rm -t --network none debian:12 perl -e '$try'" /dev/null
+  has "$output" "1 1 1 1 tty"
+  # Without -t it is no terminal at all, whatever lay was called from; and the session is the container's.
+  run script -qec "'$LAY' run --rm -i --network none debian:12 perl -e '$try; print qq( ), getpgrp(0) == \$\$'" /dev/null
+  has "$output" "1 1 1 1 no tty 1"
+  run script -qec "'$LAY' run --rm --cap-add ALL --network none debian:12 perl -e '$try'" /dev/null
+  has "$output" "1 1 1 1 no tty"
+}
+
+@test "K05: a profile that takes openat2 away does not keep lay from starting or exec" {
+  small_image
+  echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["openat2"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}' >no-openat2.json
+  for nnp in true false; do
+    "$LAY" run -d --name "c$nnp" --network none -w /made/here --security-opt seccomp=no-openat2.json \
+      --security-opt no-new-privileges=$nnp small sleep 1000 >/dev/null
+    "$LAY" exec -w /made "c$nnp" ls here
+  done
+}
+
+@test "K08: masked paths that are links, twice the same, inside another, on a read-only root" {
+  small_image
+  inside --read-only --security-opt mask=/proc/acpi:/proc/acpi:/sys/firmware:/sys/firmware/acpi:/proc/version:/proc/version -- '! grep . /proc/version'
+  echo secret | tee small/etc/one >small/etc/two
+  ln -s one small/etc/relative
+  ln -s /etc/two small/etc/absolute
+  ln -s ../../../../../../../../etc small/out
+  ln -s nowhere small/etc/dangling
+  "$LAY" import -q ./small linked >/dev/null
+  before=$(sha256sum /etc/passwd /etc/group /etc/shadow)
+  run "$LAY" run --rm --network none --security-opt mask=/etc/relative:/etc/absolute:/etc/dangling:/out/shadow linked \
+    sh -c 'cat /etc/one /etc/two /etc/relative /etc/absolute; echo end'
+  [ "$output" = end ]
+  [ "$before" = "$(sha256sum /etc/passwd /etc/group /etc/shadow)" ]
+}
+
+@test "K08: an image whose /proc or /sys is a link is refused, and no mask is skipped" {
+  make_small_root
+  ln -s /tmp small/proc
+  "$LAY" import -q ./small linked >/dev/null
+  run "$LAY" run --rm --network none linked true
+  [ "$status" = 125 ]
+  has "$output" proc
+}
+
+@test "K09: v1: no container's root can name a program for the host to run when a cgroup empties" {
+  grep -q '^[0-9]*:[^:]' /proc/self/cgroup || skip "no cgroup v1 here"
+  small_image
+  run inside -- 'for f in $(busybox find /sys/fs/cgroup -name release_agent -o -name notify_on_release -o -name devices.allow -o -name cgroup.procs -o -name tasks); do
+    (echo 1 >$f) 2>/dev/null && echo "written: $f"; done
+    mount -t cgroup -o rdma x /tmp && echo mounted; busybox unshare -UrmC true && echo unshared
+    mount -o remount,rw /sys/fs/cgroup && echo remounted; echo end'
+  [[ $output != *written* && $output != *mounted* && $output != *unshared* ]]
+  has "$output" end
+  # Not with the right to mount either, as long as it is not the host's root.
+  run inside --userns auto --cap-add SYS_ADMIN -- 'mkdir /tmp/m; for c in memory pids devices rdma; do
+    mount -t cgroup -o $c x /tmp/m && (echo /evil >/tmp/m/release_agent) && echo written; done 2>/dev/null; echo end'
+  [[ $output != *written* ]]
+  has "$output" end
+}
+
+@test "K11: a fork bomb, a full /dev/shm and a full log stay inside; lay and its monitor live" {
+  small_image
+  [ "$(inside -- 'cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null')" = 2048 ]
+  run inside --pids-limit 16 -- 'i=0; while [ $i -lt 64 ]; do sleep 100 & i=$((i + 1)); done; wait'
+  [ "$status" -ne 0 ]
+  has "$output" "can't fork"
+  run inside --shm-size 1m -- 'dd if=/dev/zero of=/dev/shm/x bs=64k count=100 2>&1'
+  has "$output" "No space left"
+  run inside -m 16m -- 'dd if=/dev/zero of=/dev/null bs=64M count=1'
+  [ "$status" = 137 ]
+  run inside -- 'ulimit -n'
+  [ "$status" = 0 ]
+}
+
+@test "K12: the host's settings and names are out of reach" {
+  small_image
+  run inside -- 'for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sys/vm/panic_on_oom; do
+    (echo 1 >$f) 2>&1; done; hostname other 2>&1; echo end'
+  [ "$(grep -ciE 'read-only file system' <<<"$output")" = 3 ]
+  has "$output" "hostname: sethostname"
+  has "$output" end
+  refused 125 "would change the host" "$LAY" run --rm --network none --sysctl kernel.core_pattern='|/evil' small true
+  refused 125 "would change the host" "$LAY" run --rm --network none --sysctl kernel/../vm/x=1 small true
+}
+
+@test "K13: a crash leaves no core, unless one is asked for" {
+  small_image
+  [ "$(inside -- 'ulimit -Sc; ulimit -Hc')" = $'0\n0' ]
+  "$LAY" run -d --name c --network none small sleep 1000 >/dev/null
+  [ "$("$LAY" exec c sh -c 'ulimit -c')" = 0 ]
+  [ "$(inside --ulimit core=4096:8192 -- 'ulimit -Sc; ulimit -Hc')" = $'8\n16' ]
+  run inside -- 'cd /tmp; sh -c "kill -SEGV \$\$"; ls'
+  [[ $output != *core* ]]
+  [ "$("$LAY" run --rm --network none --userns auto small sh -c 'ulimit -c')" = 0 ]
+}
+
+# hunt: a Perl program that tries for ever to open every program that runs, to write to it.
+hunt='use Fcntl; my %said; $| = 1; print "hunting\n"; while (1) { for my $exe (glob "/proc/[0-9]*/exe") {
+  for my $how (O_WRONLY, O_RDWR | O_TRUNC) { my $is = readlink $exe; next if defined $is && $is =~ m{/perl|/sleep|/bash|/dash};
+    if (sysopen(my $f, $exe, $how)) { syswrite $f, "owned"; print "written\n" }
+    else { print "$!\n" unless $said{$!}++ } } } }'
+
+is_hunting() { "$LAY" logs c | grep -q hunting; }
+
+@test "E03: lay's program cannot be written through /proc/self/exe, by what it is made to execute or by its first process" {
+  cp "$LAY" "$world/lay"
+  LAY=$world/lay
+  before=$(sha256sum "$LAY")
+  debian_image
+  "$LAY" run -d --name c --network none --init --cap-add SYS_PTRACE debian:12 perl -e "$hunt" >/dev/null
+  wait_until 20 is_hunting
+  "$LAY" exec c sh -c 'printf "#!/proc/self/exe\n" >/evil; chmod 755 /evil; ln -s /proc/self/exe /link'
+  for _ in 1 2 3 4 5 6 7 8; do
+    "$LAY" exec c /evil >/dev/null 2>&1 || true
+    "$LAY" exec c /link --version >/dev/null 2>&1 || true
+  done
+  "$LAY" run --rm --network none debian:12 sh -c 'printf "#!/proc/self/exe\n" >/evil; chmod 755 /evil; exec /evil' || true
+  "$LAY" logs c >said
+  "$LAY" rm -f c >/dev/null
+  grep -q "Text file busy" said # it did reach the program, which shows that it was tried
+  [ "$(grep -c written said)" = 0 ]
+  [ "$before" = "$(sha256sum "$LAY")" ]
+}
+
+@test "E03: what --init leaves behind cannot be looked into" {
+  small_image
+  run inside --init -- 'cat /proc/1/exe | wc -c; readlink /proc/1/exe; ls /proc/1/fd; cat /proc/1/maps; cat /proc/1/environ; true'
+  [ "${lines[0]}" != "$(stat -c %s "$LAY")" ]
+  [[ $output != *"$LAY"* ]]
+  [ "$(grep -c 'Permission denied' <<<"$output")" -ge 3 ]
+}
+
+# opened_inside TRACE: what was opened between the entering of the container (pivot_root, setns) and the execution of
+# its command, by any process.
+opened_inside() {
+  awk '/(pivot_root|setns)\(.*= 0/ {inside[$1] = 1}
+    /execve\(.*= 0/ {inside[$1] = 0}
+    /open(at|at2)?\(/ && inside[$1]' "$1"
+}
+
+@test "E04: lay opens no library, no locale and no name service of the container, for run and exec" {
+  command -v strace >/dev/null || skip "needs strace"
+  debian_image
+  "$LAY" run -d --name c --network none debian:12 sleep 1000 >/dev/null
+  "$LAY" exec c sh -c 'echo /evil.so >/etc/ld.so.preload; mkdir -p /usr/lib/locale; echo "passwd: evil" >/etc/nsswitch.conf'
+  local calls=trace=open,openat,openat2,execve,pivot_root,setns
+  strace -f -qq -e $calls -o exec.trace "$LAY" exec -u daemon -w /var c /bin/true || true
+  strace -f -qq -e $calls -o run.trace "$LAY" run --rm --network none -u daemon:mail --group-add adm debian:12 /bin/true
+  for trace in exec.trace run.trace; do
+    opened_inside $trace >opened
+    grep -q etc/passwd opened # the trace shows what it should
+    run grep -E '\.so|nsswitch|gconv|locale|ld\.so|ssl|terminfo' opened
+    [ -z "$output" ]
+  done
+}
