@@ -60,14 +60,15 @@ void check_hostname(const std::string& name) {
 
 void plan_network(const layerstore::RunDefaults& image, const RunOptions& options,
                   runner::ContainerConfig& config) {
-  config.network = runner::parse_network(options.network);
+  config.network = runner::parse_networks(options.networks);
   for (const std::string& text : options.ports)
     for (runner::PortMapping& port : runner::parse_port_mappings(text))
       config.network.ports.push_back(std::move(port));
   options.network_flags.apply(config.network, image.exposed_ports);
   if (!config.network.ports.empty() && config.network.mode != runner::NetworkMode::bridge)
     throw Error::make(Errc::invalid, "-p needs the bridge network, and --network is '{}'",
-                      printable(options.network));
+                      printable(join(options.networks, ",")))
+        .with_hint("--network bridge");
   if (config.network.mode == runner::NetworkMode::host)
     std::erase_if(config.spec.linux_.namespaces, [](const runner::Namespace& entry) {
       return entry.type == runner::NamespaceType::network;

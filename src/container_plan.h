@@ -25,7 +25,7 @@ struct RunOptions {
   std::optional<std::string> workdir;
   std::optional<std::string> user;
   std::string hostname;
-  std::string network = "bridge";
+  std::vector<std::string> networks;  ///< bridge when empty
   NetworkFlags network_flags;
   ResourceFlags resources;
   std::optional<std::string> stop_signal;

@@ -49,6 +49,7 @@ void NetworkFlags::add_to(CLI::App& parser) {
   parser.add_flag("--no-hosts", no_hosts, "the image's own /etc/hosts");
   add_list(parser, "--network-alias", aliases, "another name for others on its network", "NAME");
   parser.add_option("--ip", address, "on a network made with 'lay network create'")->type_name("ADDRESS");
+  parser.add_option("--ip6", address6, "IPv6, on a network made with --ipv6")->type_name("ADDRESS");
   parser.add_option("--mac-address", mac_address, "of its link")->type_name("MAC");
 }
 
@@ -64,14 +65,15 @@ void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::str
           .with_hint("--network bridge");
     network.mac_address = runner::parse_mac_address(mac_address);
   }
-  if (network.name.empty() && (!aliases.empty() || !address.empty()))
-    throw Error(Errc::invalid, "--ip and --network-alias need a network that was made for it")
+  if (network.name.empty() && (!aliases.empty() || !address.empty() || !address6.empty()))
+    throw Error(Errc::invalid, "--ip, --ip6 and --network-alias need a network that was made for it")
         .with_hint("lay network create NET, then --network NET");
   for (const std::string& alias : aliases) {
     runner::check_network_alias(alias);
     network.aliases.push_back(alias);
   }
   if (!address.empty()) network.address = address;
+  if (!address6.empty()) network.address6 = address6;
   std::vector<std::string> all(exposed.begin(), exposed.end());
   for (const std::string& text : expose) {
     static_cast<void>(runner::parse_exposed_ports(text));
@@ -99,6 +101,20 @@ void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::str
     throw Error(Errc::invalid, "--no-hosts keeps the image's /etc/hosts: --add-host cannot add to it")
         .with_hint("leave one of the two out");
   if (no_hosts) resolver.hosts_file = runner::EtcFile::images_own;
+}
+
+void find_networks(const std::string& root, runner::NetworkConfig& network) {
+  const runner::NetworkStore networks(root);
+  if (!network.name.empty()) network.name = networks.find(network.name).name;
+  for (runner::Endpoint& endpoint : network.more)
+    if (!endpoint.name.empty()) endpoint.name = networks.find(endpoint.name).name;
+}
+
+std::optional<FileLock> settle_networks(const std::string& root, runner::NetworkConfig& network) {
+  if (network.name.empty() && network.more.empty()) return std::nullopt;
+  FileLock lock = runner::NetworkStore(root).keep();
+  find_networks(root, network);
+  return lock;
 }
 
 }  // namespace lay::cli

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/file_lock.h"
 #include "runner/network.h"
 
 namespace lay::cli {
@@ -19,6 +21,7 @@ struct NetworkFlags {
   std::string mac_address;
   std::vector<std::string> aliases;
   std::string address;
+  std::string address6;
   bool publish_all = false;
   bool no_hosts = false;
 
@@ -27,5 +30,10 @@ struct NetworkFlags {
   /// Throws invalid for what is not understood, or means nothing in that mode.
   void apply(runner::NetworkConfig& network, const std::set<std::string>& exposed) const;
 };
+
+/// Puts names in place of the ids by which networks of users may be written. Throws not_found.
+void find_networks(const std::string& root, runner::NetworkConfig& network);
+/// As find_networks. What is returned is held until the container is made: meanwhile nobody removes them.
+std::optional<FileLock> settle_networks(const std::string& root, runner::NetworkConfig& network);
 
 }  // namespace lay::cli

@@ -92,6 +92,15 @@ void Container::save_resources(const Resources& resources) {
   config_.spec = std::move(spec);
 }
 
+void Container::save_network(const NetworkConfig& network) {
+  ContainerConfig changed = config_;
+  changed.network = network;
+  AtomicFile file(dir_, "container.json");
+  file.write(dump_json(to_json(changed)));
+  is_ephemeral() ? file.publish() : file.commit();
+  config_.network = network;
+}
+
 std::optional<FileLock> Container::try_lock() const {
   if (first_lock_) return std::exchange(first_lock_, std::nullopt);
   check_is_there();  // first, so that nothing is made in a folder that is being removed

@@ -19,6 +19,8 @@ std::string mode_text(const NetworkConfig& network) {
       return "host";
     case NetworkMode::container:
       return "container:" + network.container;
+    case NetworkMode::path:
+      return "ns:" + network.path;
   }
   return {};
 }
@@ -40,7 +42,14 @@ Json to_json(const NetworkConfig& network) {
   if (!network.mac_address.empty()) json["macAddress"] = network.mac_address;
   if (!network.aliases.empty()) json["aliases"] = network.aliases;
   if (!network.address.empty()) json["address"] = network.address;
+  if (!network.address6.empty()) json["address6"] = network.address6;
   if (!network.resolver.is_default()) json["resolver"] = to_json(network.resolver);
+  for (const Endpoint& endpoint : network.more)
+    json["more"].push_back({{"name", endpoint.name},
+                            {"aliases", endpoint.aliases},
+                            {"address", endpoint.address},
+                            {"macAddress", endpoint.mac_address},
+                            {"address6", endpoint.address6}});
   return json;
 }
 
@@ -69,8 +78,16 @@ NetworkConfig parse_network_config(const Json* json) {
   network.ports = parse_ports(*json);
   network.mac_address = json_string_or(*json, "macAddress", {});
   network.address = json_string_or(*json, "address", {});
+  network.address6 = json_string_or(*json, "address6", {});
   if (json_find(*json, "aliases") != nullptr) network.aliases = json_strings(*json, "aliases");
   network.resolver = parse_resolver(json_find(*json, "resolver"));
+  if (json_find(*json, "more") != nullptr)
+    for (const Json& endpoint : json_array(*json, "more"))
+      network.more.push_back({.name = json_string(endpoint, "name"),
+                              .aliases = json_strings(endpoint, "aliases"),
+                              .address = json_string(endpoint, "address"),
+                              .mac_address = json_string(endpoint, "macAddress"),
+                              .address6 = json_string_or(endpoint, "address6", {})});
   return network;
 }
 

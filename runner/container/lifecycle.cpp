@@ -82,9 +82,8 @@ class Run {
   }
 
   /// What the user should know of how it was started.
-  const std::vector<std::string>& notes() const {
-    static const std::vector<std::string> none;
-    return launched_ && launched_->network ? launched_->network->attachment().notes : none;
+  std::vector<std::string> notes() const {
+    return launched_ ? launched_->networks.notes() : std::vector<std::string>();
   }
 
   /// What went wrong when the end was written down.
@@ -108,12 +107,11 @@ class Run {
               .pid_start_time = start_time(pid).value_or(0),
               .boot_id = sys::boot_id(),
               .started = std::chrono::system_clock::now()};
-    if (launched_->network) {
-      const Attachment& attachment = launched_->network->attachment();
-      state_.address = attachment.address;
-      state_.gateway = attachment.gateway;
-      state_.mac_address = attachment.mac_address;
-      state_.ports = attachment.ports;
+    if (const Attachment* attachment = launched_->networks.first()) {
+      state_.address = attachment->address;
+      state_.gateway = attachment->gateway;
+      state_.mac_address = attachment->mac_address;
+      state_.ports = launched_->networks.ports();
     }
     container_.save_state(state_);
   }

@@ -47,9 +47,11 @@ void remove_link(NetlinkSocket& socket, const std::string& name) {
   if (failure && failure->error_number != ENODEV) throw failure->error(request.what());
 }
 
-Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet, unsigned mtu) {
+Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet,
+                      const BridgeWish& wish) {
+  const Ipv4 gateway = wish.gateway.value_or(subnet.gateway());
   const NetlinkMessage create =
-      make_bridge(name, mac_address(subnet.gateway()), mtu != 0 ? mtu : uplink_mtu(socket));
+      make_bridge(name, mac_address(gateway), wish.mtu != 0 ? wish.mtu : uplink_mtu(socket));
   socket.run({&create, 1});
   const std::optional<Link> link = find_link(socket, name);
   if (!link) throw Error::make(Errc::io, "bridge '{}' vanished while it was set up", name);
@@ -58,7 +60,7 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
   write_setting("ipv4/conf/" + name + "/route_localnet", "1");
   // lay's bridge is IPv4 only: no link-local address, no router advertisement from a container is believed
   try_write_setting("ipv6/conf/" + name + "/disable_ipv6", "1");
-  const std::vector<NetlinkMessage> setup{add_address(link->index, subnet.gateway(), subnet),
+  const std::vector<NetlinkMessage> setup{add_address(link->index, gateway, subnet),
                                           set_link_up(link->index)};
   socket.run(setup);
   return *link;
@@ -78,8 +80,8 @@ Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::
   std::optional<Subnet> preferred = last;
   for (int i = 0; i < kCreateTries; ++i) {
     const Subnet subnet = plan_subnet(wish, preferred, subnets_of(used_subnets(socket)));
-    const Link link = make_bridge_link(socket, name, subnet, wish.mtu);
-    if (!must_yield(socket, link, subnet)) return {.link = link, .subnet = subnet};
+    const Link link = make_bridge_link(socket, name, subnet, wish);
+    if (!must_yield(socket, link, subnet)) return {.link = link, .subnet = subnet, .is_new = true};
     remove_link(socket, name);
     preferred.reset();
   }
@@ -91,6 +93,23 @@ std::vector<PublishedPort> ports_of_holders(const LeaseBook& leases) {
   for (const auto& [address, record] : leases.held())
     for (const PortMapping& port : record.ports) ports.push_back({port, address});
   return ports;
+}
+
+using LeaseRecords = std::vector<std::pair<Ipv4, LeaseRecord>>;
+
+/// What containers have beside their addresses: NAT entries, and links that still exist.
+void take_away(const NetworkNames& names, const LeaseRecords& records) {
+  std::vector<PublishedPort> ports;
+  for (const auto& [address, record] : records)
+    for (const PortMapping& port : record.ports) ports.push_back({port, address});
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  withdraw_ports(netfilter, names.table, ports);
+  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
+  for (const auto& [address, record] : records) {
+    if (has_udp(record.ports)) forget_flows_to(netfilter, address);
+    // Usually its namespace has taken the link along; a container that outlived its holder still has it
+    if (!record.veth.empty() && find_link(route, record.veth)) remove_link(route, record.veth);
+  }
 }
 
 /// Turns IPv4 forwarding on when it is off, and says so: it makes the whole machine a router.
@@ -119,10 +138,10 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
     if (link) remove_link(route, names.bridge);
     bridge = create_bridge(route, names.bridge, last, wish);
     if (bridge.subnet != last) leases.save_subnet(bridge.subnet);
-    bridge.is_new = true;
   } else {
     bridge = {.link = *link, .subnet = *last};
   }
+  bridge.gateway = wish.gateway.value_or(bridge.subnet.gateway());
   if (is_new || !has_nat_table(netfilter, names.table, wish.reach))
     make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet, wish.reach},
                    ports_of_holders(leases));
@@ -159,22 +178,24 @@ void tidy_bridge(const NetworkNames& names, const LeaseBook& leases) {
   dismiss_stale_senders(netfilter, names.table, senders_of(leases));
 }
 
+void revoke_leases(const NetworkNames& names, const LeaseBook& leases, std::string_view container_id) {
+  LeaseRecords revoked;
+  for (auto& entry : leases.records())
+    if (entry.second.container == container_id) revoked.push_back(std::move(entry));
+  take_away(names, revoked);
+  for (const auto& [address, record] : revoked) leases.revoke(address);
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  dismiss_stale_senders(netfilter, names.table, senders_of(leases));
+}
+
 void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases) {
   std::vector<DeadLease> dead = leases.dead();
   if (dead.empty()) return;
-  std::vector<PublishedPort> ports;
-  for (const DeadLease& entry : dead)
-    for (const PortMapping& port : entry.record.ports) ports.push_back({port, entry.lease.address});
+  LeaseRecords records;
+  for (const DeadLease& entry : dead) records.emplace_back(entry.lease.address, entry.record);
+  take_away(names, records);
+  for (DeadLease& entry : dead) leases.drop(std::move(entry.lease));
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  withdraw_ports(netfilter, names.table, ports);
-  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
-  for (DeadLease& entry : dead) {
-    if (has_udp(entry.record.ports)) forget_flows_to(netfilter, entry.lease.address);
-    // Usually its namespace has taken the link along; a container that outlived its holder still has it
-    if (!entry.record.veth.empty() && find_link(route, entry.record.veth))
-      remove_link(route, entry.record.veth);
-    leases.drop(std::move(entry.lease));
-  }
   dismiss_stale_senders(netfilter, names.table, senders_of(leases));
 }
 

@@ -15,6 +15,7 @@ namespace lay::runner {
 struct Bridge {
   Link link;
   Subnet subnet;
+  Ipv4 gateway;
   bool is_new = false;  ///< made just now
   /// One-line remarks for the user, when something on the host was changed or stands in the way.
   std::vector<std::string> notes;
@@ -23,6 +24,7 @@ struct Bridge {
 /// How the bridge of a network that users made shall be.
 struct BridgeWish {
   std::optional<Subnet> subnet = {};  ///< empty: lay chooses
+  std::optional<Ipv4> gateway = {};   ///< empty: the subnet's first address
   Reach reach = Reach::everywhere;
   unsigned mtu = 0;  ///< 0: the uplink's
 };
@@ -38,6 +40,9 @@ void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases);
 bool is_tidy(const NetworkNames& names, const LeaseBook& leases);
 /// Makes them so: the bridge goes with the last lease, and until then what ended containers might send.
 void tidy_bridge(const NetworkNames& names, const LeaseBook& leases);
+
+/// Takes what a container has on the network from whoever holds it.
+void revoke_leases(const NetworkNames& names, const LeaseBook& leases, std::string_view container_id);
 
 /// Clears what killed holders left: NAT entries, links that still exist, lease files.
 void clear_dead_leases(const NetworkNames& names, const LeaseBook& leases);

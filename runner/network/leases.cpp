@@ -20,6 +20,8 @@ namespace lay::runner {
 namespace {
 
 constexpr const char* kLockName = "network.lock";
+constexpr const char* kLeases = "leases";
+constexpr const char* kHostsLock = "../../hosts.lock";  // RUN itself: of all networks
 constexpr const char* kSubnetName = "network.json";
 /// More than any list of ports a command line can hold.
 constexpr std::size_t kMaxRecordBytes = 1024 * 1024;
@@ -61,12 +63,24 @@ NetworkLock::~NetworkLock() {
 
 LeaseBook LeaseBook::open(const std::string& run) {
   UniqueFd folder = open_run(run);
-  UniqueFd leases = open_subfolder(folder, "leases");
-  return LeaseBook(std::move(folder), std::move(leases));
+  UniqueFd leases = open_subfolder(folder, kLeases);
+  return LeaseBook(std::filesystem::path(run).filename(), std::move(folder), std::move(leases));
+}
+
+std::optional<LeaseBook> LeaseBook::find(const std::string& run) {
+  std::optional<UniqueFd> folder = sys::try_open_at(sys::cwd(), run, O_RDONLY | O_DIRECTORY);
+  if (!folder) return std::nullopt;
+  std::optional<UniqueFd> leases = sys::try_open_at(*folder, kLeases, O_RDONLY | O_DIRECTORY);
+  if (!leases) return std::nullopt;
+  return LeaseBook(std::filesystem::path(run).filename(), std::move(*folder), std::move(*leases));
 }
 
 NetworkLock LeaseBook::lock() const {
   return NetworkLock(FileLock::acquire(run_, kLockName, LockMode::exclusive));
+}
+
+FileLock LeaseBook::lock_hosts() const {
+  return FileLock::acquire(run_, kHostsLock, LockMode::exclusive);
 }
 
 std::optional<Subnet> LeaseBook::subnet() const {
@@ -90,28 +104,39 @@ std::optional<Lease> LeaseBook::try_take(Ipv4 address) const {
   return Lease{address, std::move(*lock)};
 }
 
-Lease LeaseBook::take(const Subnet& subnet, std::string_view container_id) const {
-  const std::uint32_t count = subnet.capacity();
+bool AddressPool::has(Ipv4 address) const {
+  return subnet.contains(address) && address != subnet.address && address != gateway &&
+         address.value != (subnet.address.value | ~subnet.mask());
+}
+
+Lease LeaseBook::take(const AddressPool& pool, std::string_view container_id) const {
+  const std::uint32_t count = ~pool.range.mask() + 1;
   const auto start = static_cast<std::uint32_t>(hash_of(container_id) % count);
-  for (std::uint32_t i = 0; i < count; ++i)
+  std::uint32_t for_containers = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Ipv4 address{pool.range.address.value + (start + i) % count};
+    if (!pool.has(address)) continue;
+    ++for_containers;
     // A file with content is a dead holder's: its address is free when that is cleared up
-    if (std::optional<Lease> lease = try_take(subnet.host((start + i) % count));
-        lease && sys::stat_of(lease->lock.fd()).st_size == 0)
+    if (std::optional<Lease> lease = try_take(address); lease && sys::stat_of(lease->lock.fd()).st_size == 0)
       return std::move(*lease);
-  throw Error::make(Errc::unsupported, "all {} addresses of {} are in use", count, to_string(subnet))
+  }
+  throw Error::make(Errc::unsupported, "all {} addresses of {} are in use", for_containers,
+                    to_string(pool.range))
       .with_hint("stop containers that are not needed");
 }
 
-Lease LeaseBook::take_exactly(const Subnet& subnet, const std::string& address) const {
+Lease LeaseBook::take_exactly(const AddressPool& pool, const std::string& address,
+                              std::string_view container_id) const {
   const std::optional<Ipv4> wished = parse_ipv4(address);
-  const std::uint32_t count = subnet.capacity();
-  if (!wished || *wished < subnet.host(0) || *wished > subnet.host(count - 1))
+  if (!wished || !pool.has(*wished))
     throw Error::make(Errc::invalid, "address '{}' is none for a container in {}", printable(address),
-                      to_string(subnet))
-        .with_hint(fmt::format("{} to {} are", to_string(subnet.host(0)), to_string(subnet.host(count - 1))));
+                      to_string(pool.subnet))
+        .with_hint(fmt::format("the gateway is {}", to_string(pool.gateway)));
+  const LeaseRecord holder = read(*wished);
+  if (holder.container == container_id && !container_id.empty()) revoke(*wished);
   if (std::optional<Lease> lease = try_take(*wished); lease && sys::stat_of(lease->lock.fd()).st_size == 0)
     return std::move(*lease);
-  const LeaseRecord holder = read(*wished);
   throw Error::make(Errc::busy, "address {} is in use by container {}", address,
                     holder.container.substr(0, 12))
       .with_hint("take another one, or leave --ip out");
@@ -122,7 +147,15 @@ void LeaseBook::write(const Lease& lease, const LeaseRecord& record) const {
 }
 
 void LeaseBook::drop(Lease lease) const {
-  sys::try_unlink_at(folder_, to_string(lease.address));
+  if (!is_revoked(lease)) sys::try_unlink_at(folder_, to_string(lease.address));
+}
+
+void LeaseBook::revoke(Ipv4 address) const {
+  sys::try_unlink_at(folder_, to_string(address));
+}
+
+bool LeaseBook::is_revoked(const Lease& lease) {
+  return sys::stat_of(lease.lock.fd()).st_nlink == 0;
 }
 
 void LeaseBook::leave_dead(const Lease& lease) {
@@ -161,6 +194,12 @@ std::vector<DeadLease> LeaseBook::dead() const {
   return found;
 }
 
+std::vector<std::pair<Ipv4, LeaseRecord>> LeaseBook::records() const {
+  std::vector<std::pair<Ipv4, LeaseRecord>> found;
+  for (const Ipv4 address : addresses()) found.emplace_back(address, read(address));
+  return found;
+}
+
 std::string lease_text(const LeaseRecord& record) {
   Json ports = Json::array();
   for (const PortMapping& port : record.ports) ports.push_back(port_to_json(port));
@@ -168,6 +207,7 @@ std::string lease_text(const LeaseRecord& record) {
   if (!record.mac.empty()) json["mac"] = record.mac;
   if (!record.names.empty()) json["names"] = record.names;
   if (!record.folder.empty()) json["folder"] = record.folder;
+  if (!record.address6.empty()) json["address6"] = record.address6;
   return dump_json(json);
 }
 
@@ -180,7 +220,8 @@ LeaseRecord parse_lease(std::string_view text) {
                        .mac = json_string_or(document, "mac", {}),
                        .names = json_find(document, "names") == nullptr ? std::vector<std::string>{}
                                                                         : json_strings(document, "names"),
-                       .folder = json_string_or(document, "folder", {})};
+                       .folder = json_string_or(document, "folder", {}),
+                       .address6 = json_string_or(document, "address6", {})};
     for (const Json& port : json_array(document, "ports")) record.ports.push_back(port_from_json(port));
     return record;
   } catch (const Error&) {

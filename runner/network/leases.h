@@ -20,6 +20,7 @@ struct LeaseRecord {
   std::string mac = {};                 ///< empty: the one that is made of the address
   std::vector<std::string> names = {};  ///< others on a network of users know it by these
   std::string folder = {};              ///< the container's, with its hosts file; empty on the bridge of all
+  std::string address6 = {};            ///< IPv6, where the network has it
 
   bool operator==(const LeaseRecord&) const = default;
 };
@@ -29,6 +30,17 @@ struct LeaseRecord {
 struct Lease {
   Ipv4 address;
   FileLock lock;
+};
+
+/// Which addresses of a network are for containers.
+struct AddressPool {
+  Subnet subnet;
+  Ipv4 gateway;
+  Subnet range;  ///< within the subnet: where free ones are taken from
+
+  static AddressPool of(const Subnet& subnet) { return {subnet, subnet.gateway(), subnet}; }
+  /// Neither the network's own, nor the gateway, nor that of all.
+  bool has(Ipv4 address) const;
 };
 
 /// A lease file whose holder is gone; its lock is ours, so that nobody takes the
@@ -51,15 +63,24 @@ class NetworkLock {
   FileLock lock_;
 };
 
-/// The address leases of one RUN, whatever container roots use it. All but open(), lock() and held() is
-/// called under lock(); only the death of a holder is not ordered by it.
+/// The address leases of one RUN, whatever container roots use it. All but open(), find(), lock() and what
+/// says otherwise is called under lock(); only the death of a holder is not ordered by it.
 class LeaseBook {
  public:
   /// Makes RUN and RUN/leases (0700) as needed.
   static LeaseBook open(const std::string& run);
 
+  /// For readers: makes nothing, and is empty when nobody has had a lease there.
+  static std::optional<LeaseBook> find(const std::string& run);
+
   /// Waits for the exclusive lock of whoever changes what the containers of this RUN share.
   NetworkLock lock() const;
+
+  /// The last part of RUN: of a network that users made its short id.
+  const std::string& name() const { return name_; }
+  /// Held by whoever writes hosts files, for a container is on several networks. Below lock() only, and only
+  /// on networks that users made.
+  FileLock lock_hosts() const;
 
   /// RUN/network.json: the subnet chosen by whoever made the bridge; empty when
   /// there is none that can be read.
@@ -68,13 +89,18 @@ class LeaseBook {
 
   /// A free address. The search starts where the container's id decides, so that an address is not used again
   /// at once while somebody still knows it as another's. Throws unsupported when all are taken.
-  Lease take(const Subnet& subnet, std::string_view container_id) const;
-  /// That address and no other. Throws invalid when it is none of the subnet's, busy when it is in use.
-  Lease take_exactly(const Subnet& subnet, const std::string& address) const;
+  Lease take(const AddressPool& pool, std::string_view container_id) const;
+  /// That address and no other. Throws invalid when it is none of the subnet's, busy when it is in use. What
+  /// the container had in an earlier life, and has not given back yet, is no hindrance.
+  Lease take_exactly(const AddressPool& pool, const std::string& address,
+                     std::string_view container_id) const;
   /// Once for each lease.
   void write(const Lease& lease, const LeaseRecord& record) const;
   /// Gives the address back.
   void drop(Lease lease) const;
+  /// Takes it from whoever holds it, who finds out by is_revoked().
+  void revoke(Ipv4 address) const;
+  static bool is_revoked(const Lease& lease);
   /// Leaves it as that of a holder who died: somebody else clears up, and until then nobody gets the address.
   static void leave_dead(const Lease& lease);
 
@@ -83,12 +109,17 @@ class LeaseBook {
   /// The leases of living holders, our own included.
   std::vector<std::pair<Ipv4, LeaseRecord>> held() const;
   std::vector<DeadLease> dead() const;
+  /// Every lease file as it is, whether its holder lives or not; needs no lock().
+  std::vector<std::pair<Ipv4, LeaseRecord>> records() const;
+  /// That of one address, empty when nobody has it; needs no lock().
+  LeaseRecord read(Ipv4 address) const;
 
  private:
-  LeaseBook(UniqueFd run, UniqueFd folder) : run_(std::move(run)), folder_(std::move(folder)) {}
+  LeaseBook(std::string name, UniqueFd run, UniqueFd folder)
+      : name_(std::move(name)), run_(std::move(run)), folder_(std::move(folder)) {}
   std::optional<Lease> try_take(Ipv4 address) const;
   std::vector<Ipv4> addresses() const;
-  LeaseRecord read(Ipv4 address) const;
+  std::string name_;
   UniqueFd run_;
   UniqueFd folder_;
 };

@@ -186,7 +186,7 @@ NetlinkMessage add_address(int index, Ipv4 address, const Subnet& subnet) {
   return message;
 }
 
-NetlinkMessage add_default_route(int index, Ipv4 gateway) {
+NetlinkMessage add_default_route(int index, Ipv4 gateway, unsigned metric) {
   NetlinkMessage message(fmt::format("add default route by {}", to_string(gateway)), RTM_NEWROUTE, kCreate);
   auto& info = message.fixed<rtmsg>();
   info.rtm_family = AF_INET;
@@ -196,6 +196,7 @@ NetlinkMessage add_default_route(int index, Ipv4 gateway) {
   info.rtm_type = RTN_UNICAST;
   put_ipv4(message, RTA_GATEWAY, gateway);
   message.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
+  if (metric != 0) message.put_u32(RTA_PRIORITY, metric);
   return message;
 }
 

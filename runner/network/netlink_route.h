@@ -51,6 +51,7 @@ NetlinkMessage delete_link(const std::string& name);
 NetlinkMessage set_link_up(int index);
 /// Adds `address` with the prefix of `subnet` and its broadcast address.
 NetlinkMessage add_address(int index, Ipv4 address, const Subnet& subnet);
-NetlinkMessage add_default_route(int index, Ipv4 gateway);
+/// Of several the one with the lowest `metric` is used.
+NetlinkMessage add_default_route(int index, Ipv4 gateway, unsigned metric = 0);
 
 }  // namespace lay::runner

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/inotify.h>
 
 #include <exception>
 #include <future>
@@ -27,7 +28,6 @@ namespace lay::runner {
 
 namespace {
 
-constexpr const char* kContainerLink = "eth0";
 constexpr int kLoopbackIndex = 1;  // in every network namespace
 
 /// A name for the host's end that no link has yet.
@@ -35,6 +35,15 @@ std::string free_veth_name(std::string_view container_id) {
   NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
   for (unsigned attempt = 0;; ++attempt)
     if (const std::string name = veth_name(container_id, attempt); !find_link(socket, name)) return name;
+}
+
+std::string container_link(unsigned number) {
+  return fmt::format("eth{}", number);
+}
+
+unsigned free_container_link(NetlinkSocket& inside) {
+  for (unsigned number = 0;; ++number)
+    if (!find_link(inside, container_link(number))) return number;
 }
 
 /// The requests that make the veth pair, in the host's namespace.
@@ -47,9 +56,11 @@ std::vector<NetlinkMessage> plan_links(const VethPlan& veth) {
 }
 
 struct ConnectPlan {
-  std::vector<NetlinkMessage> links;
+  VethPlan veth;                 ///< whose peer gets its name when the link's number is settled
+  std::optional<unsigned> link;  ///< its number; empty: the lowest that is free
   Ipv4 address;
   Subnet subnet;
+  Ipv4 gateway;
   Reach reach = Reach::everywhere;
 };
 
@@ -60,21 +71,32 @@ void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const ConnectPlan
   // an address need not wait a second for its duplicate
   try_write_setting("ipv6/conf/default/accept_ra", "0");
   try_write_setting("ipv6/conf/default/accept_dad", "0");
-  host.run(plan.links);
   NetlinkSocket inside = NetlinkSocket::open(NETLINK_ROUTE);
-  const std::optional<Link> link = find_link(inside, kContainerLink);
-  if (!link) throw Error::make(Errc::io, "link '{}' vanished while it was set up", kContainerLink);
+  const unsigned number = plan.link ? *plan.link : free_container_link(inside);
+  VethPlan veth = plan.veth;
+  veth.peer_name = container_link(number);
+  host.run(plan_links(veth));
+  const std::optional<Link> link = find_link(inside, veth.peer_name);
+  if (!link) throw Error::make(Errc::io, "link '{}' vanished while it was set up", veth.peer_name);
   std::vector<NetlinkMessage> setup{set_link_up(kLoopbackIndex), set_link_up(link->index),
                                     add_address(link->index, plan.address, plan.subnet)};
-  if (plan.reach == Reach::everywhere) setup.push_back(add_default_route(link->index, plan.subnet.gateway()));
+  if (plan.reach == Reach::everywhere) setup.push_back(add_default_route(link->index, plan.gateway, number));
   inside.run(setup);
 }
 
 BridgeWish wish_of(const std::optional<NetworkMember>& member) {
   if (!member) return {};
   return {.subnet = parse_subnet(member->network.subnet),
+          .gateway = parse_ipv4(member->network.gateway()),
           .reach = member->network.reach,
           .mtu = member->network.mtu};
+}
+
+AddressPool pool_of(const std::optional<NetworkMember>& member, const Bridge& bridge) {
+  AddressPool pool{bridge.subnet, bridge.gateway, bridge.subnet};
+  if (member && !member->network.ip_range.empty())
+    pool.range = parse_subnet(member->network.ip_range).value_or(bridge.subnet);
+  return pool;
 }
 
 }  // namespace
@@ -107,8 +129,9 @@ std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
 }
 
 void BridgeAttachment::State::take_lease(const std::string& container_id) {
-  lease = wished_address.empty() ? leases.take(bridge.subnet, container_id)
-                                 : leases.take_exactly(bridge.subnet, wished_address);
+  const AddressPool pool = pool_of(member, bridge);
+  lease = wished_address.empty() ? leases.take(pool, container_id)
+                                 : leases.take_exactly(pool, wished_address, container_id);
   veth = free_veth_name(container_id);
   for (const HeldPort& held : held_ports) attachment.ports.push_back(held.port);
   LeaseRecord record{.container = container_id, .veth = veth, .ports = attachment.ports, .mac = wished_mac};
@@ -119,7 +142,7 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
   leases.write(*lease, record);
   attachment.address = to_string(lease->address);
   attachment.prefix_length = bridge.subnet.prefix_length;
-  attachment.gateway = to_string(bridge.subnet.gateway());
+  attachment.gateway = to_string(bridge.gateway);
   attachment.mac_address = to_string(mac());
   attachment.notes = bridge.notes;
 }
@@ -193,17 +216,22 @@ void BridgeAttachment::tell_names() const {
   tell_peer_names(state_->leases);
 }
 
-void BridgeAttachment::connect(pid_t pid) {
+void BridgeAttachment::connect(pid_t pid, unsigned link) {
+  connect(sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", pid), O_RDONLY), link);
+}
+
+void BridgeAttachment::connect(const UniqueFd& netns, std::optional<unsigned> link) {
   State& state = *state_;
-  const UniqueFd netns = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
   NetlinkSocket host = NetlinkSocket::open(NETLINK_ROUTE);
-  const ConnectPlan plan{.links = plan_links({.host_name = state.veth,
-                                              .peer_name = kContainerLink,
-                                              .peer_mac = state.mac(),
-                                              .bridge = state.bridge.link,
-                                              .netns = netns.get()}),
+  const ConnectPlan plan{.veth = {.host_name = state.veth,
+                                  .peer_name = {},
+                                  .peer_mac = state.mac(),
+                                  .bridge = state.bridge.link,
+                                  .netns = netns.get()},
+                         .link = link,
                          .address = state.lease->address,
                          .subnet = state.bridge.subnet,
+                         .gateway = state.bridge.gateway,
                          .reach = state.member ? state.member->network.reach : Reach::everywhere};
   // A thread of its own, since it stays in the container's namespace; meanwhile this one sets up the tables
   std::future<void> inside = std::async(std::launch::async, [&] { set_up_inside(host, netns, plan); });
@@ -213,6 +241,20 @@ void BridgeAttachment::connect(pid_t pid) {
                 admit_sender(state.names.table, {state.veth, state.mac(), state.lease->address}));
   forget_unpublished_flows(netfilter, state.attachment.ports);
   inside.get();
+}
+
+UniqueFd BridgeAttachment::watch() const {
+  UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!watch) throw Error::from_errno("watch a lease");
+  const std::string path = fmt::format("/proc/self/fd/{}", state_->lease->lock.fd().get());
+  // IN_ATTRIB: its last name is gone; IN_DELETE_SELF would come only when nobody has it open
+  if (::inotify_add_watch(watch.get(), path.c_str(), IN_ATTRIB) < 0)
+    throw Error::from_errno("watch the lease of {}", state_->attachment.address);
+  return watch;
+}
+
+bool BridgeAttachment::is_revoked() const {
+  return LeaseBook::is_revoked(*state_->lease);
 }
 
 void bring_loopback_up() {

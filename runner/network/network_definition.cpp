@@ -5,22 +5,37 @@
 #include "base/json.h"
 #include "container/names.h"
 #include "network/address.h"
+#include "network/leases.h"
 #include "runner/network_store.h"
 
 namespace lay::runner {
 
 std::string NetworkDefinition::gateway() const {
+  if (!wished_gateway.empty()) return wished_gateway;
   return to_string(parse_subnet(subnet).value_or(Subnet{}).gateway());
 }
 
+std::string_view to_string(NetworkDriver driver) {
+  return driver == NetworkDriver::macvlan ? "macvlan" : "bridge";
+}
+
 std::string network_text(const NetworkDefinition& network) {
-  return dump_json(Json{{"id", network.id},
-                        {"name", network.name},
-                        {"created", format_time(network.created)},
-                        {"subnet", network.subnet},
-                        {"internal", network.reach == Reach::inside},
-                        {"mtu", network.mtu},
-                        {"labels", network.labels}});
+  Json json{{"id", network.id},
+            {"name", network.name},
+            {"created", format_time(network.created)},
+            {"subnet", network.subnet},
+            {"internal", network.reach == Reach::inside},
+            {"mtu", network.mtu},
+            {"labels", network.labels}};
+  const auto add = [&](const char* key, const std::string& value) {
+    if (!value.empty()) json[key] = value;
+  };
+  add("subnet6", network.subnet6);
+  add("gateway", network.wished_gateway);
+  add("ipRange", network.ip_range);
+  add("parent", network.parent);
+  if (network.driver != NetworkDriver::bridge) json["driver"] = to_string(network.driver);
+  return dump_json(json);
 }
 
 NetworkDefinition parse_network_definition(std::string_view text) {
@@ -34,11 +49,18 @@ NetworkDefinition parse_network_definition(std::string_view text) {
       .subnet = check_network_subnet(json_string(json, "subnet")),
       .reach = json_bool_or(json, "internal", false) ? Reach::inside : Reach::everywhere,
       .mtu = std::in_range<std::uint16_t>(mtu) ? static_cast<unsigned>(mtu) : 0,
-      .labels = {}};
+      .labels = {},
+      .subnet6 = json_string_or(json, "subnet6", {}),
+      .wished_gateway = json_string_or(json, "gateway", {}),
+      .ip_range = json_string_or(json, "ipRange", {}),
+      .driver =
+          json_string_or(json, "driver", {}) == "macvlan" ? NetworkDriver::macvlan : NetworkDriver::bridge,
+      .parent = json_string_or(json, "parent", {})};
   if (!is_id_prefix(network.id) || !is_network_name(network.name))
     throw Error(Errc::invalid, "network: id or name is malformed");
   if (const Json* labels = json_find(json, "labels"))
     for (const auto& [key, value] : labels->items()) network.labels[key] = json_string(*labels, key.c_str());
+  check_network(network);
   return network;
 }
 
@@ -62,6 +84,21 @@ std::string check_network_subnet(std::string_view text) {
     throw Error::make(Errc::invalid, "subnet '{}': {} to {} bits can be fixed, not {}", shown, kWidest,
                       kNarrowest, subnet->prefix_length);
   return to_string(*subnet);
+}
+
+void check_network(const NetworkDefinition& network) {
+  const Subnet subnet = parse_subnet(network.subnet).value_or(Subnet{});
+  const std::optional<Ipv4> gateway = parse_ipv4(network.gateway());
+  if (!gateway || !AddressPool{subnet, {}, subnet}.has(*gateway))
+    throw Error::make(Errc::invalid, "gateway '{}' is no address within {}",
+                      printable(network.wished_gateway), network.subnet)
+        .with_hint("neither its first address nor its last: " + to_string(subnet.gateway()));
+  if (network.ip_range.empty()) return;
+  const std::optional<Subnet> range = parse_subnet(network.ip_range);
+  if (!range || range->prefix_length < subnet.prefix_length || !subnet.contains(range->address))
+    throw Error::make(Errc::invalid, "range '{}' is no part of {}", printable(network.ip_range),
+                      network.subnet)
+        .with_hint("its first address and how many bits are fixed: " + to_string(Subnet{subnet.address, 28}));
 }
 
 }  // namespace lay::runner

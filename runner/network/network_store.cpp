@@ -88,6 +88,14 @@ UniqueFd NetworkStore::make_folder() const {
   return sys::open_dir(sys::cwd(), root_ + "/" + kFolder);
 }
 
+FileLock NetworkStore::keep() const {
+  return FileLock::acquire(make_folder(), kLock, LockMode::shared);
+}
+
+FileLock NetworkStore::change() const {
+  return FileLock::acquire(make_folder(), kLock, LockMode::exclusive);
+}
+
 NetworkDefinition NetworkStore::create(NetworkDefinition wish) const {
   if (!is_network_name(wish.name))
     throw Error::make(Errc::invalid, "'{}' cannot name a network", printable(wish.name))
@@ -102,6 +110,7 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish) const {
     throw Error::make(Errc::busy, "network '{}' is there already", wish.name)
         .with_hint("'lay network rm " + wish.name + "' removes it");
   wish.subnet = wish.subnet.empty() ? free_subnet(others) : check_network_subnet(wish.subnet);
+  check_network(wish);
   check_no_overlap(wish, others);
   wish.id = sys::random_hex(kIdBytes);
   replace_file(folder, file_name(wish.name), network_text(wish));
@@ -133,7 +142,7 @@ void NetworkStore::remove(const NetworkDefinition& network, const ContainerStore
   const UniqueFd folder = make_folder();
   const FileLock lock = FileLock::acquire(folder, kLock, LockMode::exclusive);
   for (const Container& container : containers.list())
-    if (container.config().network.name == network.name)
+    if (is_on(container.config().network, network.name))
       throw Error::make(Errc::busy, "network '{}' is used by container '{}'", network.name,
                         container.config().name)
           .with_hint("remove the container first: lay rm -f " + container.config().name);

@@ -18,12 +18,14 @@ void take_option(NetworkConfig& network, std::string_view option) {
     network.aliases.push_back(value);
   } else if (key == "ip") {
     network.address = value;
+  } else if (key == "ip6") {
+    network.address6 = value;
   } else if (key == "mac") {
     network.mac_address = parse_mac_address(value);
   } else {
     throw Error::make(Errc::invalid, "network '{}': option '{}' is not known", network.name,
                       printable(option))
-        .with_hint("alias=NAME, ip=ADDRESS and mac=ADDRESS are");
+        .with_hint("alias=NAME, ip=ADDRESS, ip6=ADDRESS and mac=ADDRESS are");
   }
 }
 
@@ -51,6 +53,9 @@ NetworkConfig parse_network(std::string_view text) {
   if (text == "bridge") return {.mode = NetworkMode::bridge};
   if (text == "none") return {.mode = NetworkMode::none};
   if (text == "host") return {.mode = NetworkMode::host};
+  constexpr std::string_view kPath = "ns:";
+  if (text.starts_with(kPath) && text.size() > kPath.size())
+    return {.mode = NetworkMode::path, .path = std::string(text.substr(kPath.size()))};
   constexpr std::string_view kContainer = "container:";
   if (!text.starts_with(kContainer)) return parse_named_network(text);
   const std::string_view name = text.substr(kContainer.size());

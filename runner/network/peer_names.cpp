@@ -12,17 +12,17 @@ namespace lay::runner {
 
 namespace {
 
-constexpr std::string_view kBegin = "# lay: who is on the same network\n";
+constexpr std::string_view kBegin = "# lay: who is on network ";
 constexpr std::string_view kEnd = "# lay: end\n";
 /// More than thousands of containers need; a container that makes its file larger is not told any more.
 constexpr std::size_t kMaxHosts = 1024 * 1024;
 
-void rewrite(const std::string& folder, std::span<const Peer> peers) {
+void rewrite(const std::string& folder, const std::string& network, std::span<const Peer> peers) {
   const std::optional<UniqueFd> file =
       sys::try_open_at(sys::cwd(), folder + "/hosts", O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   if (!file) return;  // --no-hosts, or not written yet: its own start tells it
   const std::string before = sys::read_all(*file, kMaxHosts);
-  const std::string after = with_peers(before, peers);
+  const std::string after = with_peers(before, network, peers);
   if (after == before) return;
   // One write, then the cut: who reads meanwhile sees old or new lines, never an empty file
   const std::span<const std::byte> bytes = std::as_bytes(std::span(after));
@@ -32,18 +32,24 @@ void rewrite(const std::string& folder, std::span<const Peer> peers) {
 
 }  // namespace
 
-std::string with_peers(std::string_view hosts, std::span<const Peer> peers) {
+std::string with_peers(std::string_view hosts, std::string_view network, std::span<const Peer> peers) {
   std::string text(hosts);
-  const std::size_t begin = text.find(kBegin);
+  std::string section = fmt::format("{}{}\n", kBegin, network);
+  const std::size_t begin = text.find(section);
   if (begin != std::string::npos)
     if (const std::size_t end = text.find(kEnd, begin); end != std::string::npos)
       text.erase(begin, end + kEnd.size() - begin);
-  std::string section(kBegin);
+  if (peers.empty()) return text;
   for (const Peer& peer : peers) section += peer.address + "\t" + join(peer.names, " ") + "\n";
   section += kEnd;
   if (begin != std::string::npos && begin <= text.size()) return text.insert(begin, section);
   if (!text.empty() && text.back() != '\n') text += '\n';
   return text + section;
+}
+
+void forget_peer_names(const LeaseBook& leases, const std::string& folder) {
+  const FileLock lock = leases.lock_hosts();
+  rewrite(folder, leases.name(), {});
 }
 
 void tell_peer_names(const LeaseBook& leases) {
@@ -52,10 +58,12 @@ void tell_peer_names(const LeaseBook& leases) {
   std::vector<Peer> peers;
   for (const auto& [address, record] : held)
     if (!record.names.empty()) peers.push_back({to_string(address), record.names});
+  if (peers.empty()) return;
+  const FileLock lock = leases.lock_hosts();
   for (const auto& [address, record] : held) {
     if (record.folder.empty()) continue;
     try {
-      rewrite(record.folder, peers);
+      rewrite(record.folder, leases.name(), peers);
     } catch (const Error&) {
       // One that made its file unreadable, or a full disk, must not keep the others from starting
     }

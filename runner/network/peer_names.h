@@ -16,12 +16,14 @@ struct Peer {
   std::vector<std::string> names;
 };
 
-/// `hosts` with the lines of `peers` in place of those that were put in before; what a container or its user
-/// wrote around them stays.
-std::string with_peers(std::string_view hosts, std::span<const Peer> peers);
+/// `hosts` with the lines of `peers` in place of those that were put in before for the same `network` (its
+/// short id); what a container or its user wrote around them stays.
+std::string with_peers(std::string_view hosts, std::string_view network, std::span<const Peer> peers);
 
 /// Brings the hosts files of all who hold a lease up to date, in place: they are bound into the containers,
 /// so that another file of the same name would not be seen. Called under LeaseBook::lock().
 void tell_peer_names(const LeaseBook& leases);
+/// Takes the lines of that network out of the hosts file of a container (its folder) that left it.
+void forget_peer_names(const LeaseBook& leases, const std::string& folder);
 
 }  // namespace lay::runner

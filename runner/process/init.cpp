@@ -23,7 +23,7 @@ void set_hostname(const Spec& spec) {
 
 void enter_namespaces(const InitPlan& plan) {
   for (const UniqueFd& entry : plan.joined) set_namespaces(entry, 0);
-  if (plan.network == NetworkMode::container) set_namespaces(plan.joined_network, CLONE_NEWNET);
+  if (plan.joined_network) set_namespaces(plan.joined_network, CLONE_NEWNET);
   if (plan.network == NetworkMode::none) bring_loopback_up();
 }
 

@@ -93,11 +93,15 @@ RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolve
   return plan;
 }
 
+bool is_joined(NetworkMode mode) {
+  return mode == NetworkMode::container || mode == NetworkMode::path;
+}
+
 void check_no_network_sysctl(const Spec& spec) {
   for (const auto& [key, value] : spec.linux_.sysctl)
     if (key.starts_with("net."))
-      throw Error::make(Errc::invalid, "sysctl '{}' would change the container whose network is joined", key)
-          .with_hint("give it to that container");
+      throw Error::make(Errc::invalid, "sysctl '{}' would change whoever has the network that is joined", key)
+          .with_hint("leave it to whom the network is");
 }
 
 /// The spec as it is executed: what only this start knows is filled in.
@@ -109,7 +113,7 @@ Spec final_spec(const ContainerConfig& config) {
   if (spec.process.args.empty())
     throw Error(Errc::invalid, "there is no command to run").with_hint("name one, or set one in the image");
   check_sysctls(spec);
-  if (config.network.mode == NetworkMode::container) check_no_network_sysctl(spec);
+  if (is_joined(config.network.mode)) check_no_network_sysctl(spec);
   add_default(spec.process.env, "HOSTNAME", spec.hostname);
   if (spec.process.terminal) add_default(spec.process.env, "TERM", "xterm");
   return spec;
@@ -122,7 +126,7 @@ void give_ids(const LaunchedContainer& launched, const IdMap& ids, const Handsha
 }
 
 void prepare_for_user_namespace(InitPlan& plan, const IdMap& ids) {
-  if (plan.network == NetworkMode::container)
+  if (is_joined(plan.network))
     throw Error(Errc::unsupported,
                 "a container with a user namespace of its own cannot join another's network")
         .with_hint("--userns host");
@@ -144,18 +148,6 @@ UniqueFd open_network_of(const Container& joined) {
   return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
 }
 
-/// Empty on the bridge of all.
-std::optional<NetworkMember> member_of(const ContainerStore& store, const Container& container) {
-  const ContainerConfig& config = container.config();
-  if (config.network.name.empty()) return std::nullopt;
-  constexpr std::size_t kShortId = 12;
-  std::vector<std::string> names{config.name, config.id.substr(0, kShortId)};
-  names.insert(names.end(), config.network.aliases.begin(), config.network.aliases.end());
-  return NetworkMember{.network = NetworkStore(store.root()).find(config.network.name),
-                       .names = std::move(names),
-                       .folder = container.path()};
-}
-
 }  // namespace
 
 LaunchedContainer launch(const ContainerStore& store, const Container& container) {
@@ -170,16 +162,15 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
     joined.emplace(store.find(config.network.container));
     plan.joined_network = open_network_of(*joined);
   }
-  std::optional<BridgeAttachment> network;
-  if (config.network.mode == NetworkMode::bridge)
-    network.emplace(
-        BridgeAttachment::reserve(store.run(), config.id, config.network, member_of(store, container)));
+  if (config.network.mode == NetworkMode::path)
+    plan.joined_network = open_namespace(config.network.path, NamespaceType::network);
+  ContainerNetworks networks = ContainerNetworks::reserve(store, container);
   const Container* names = joined ? &*joined : &container;  // whose /etc/hosts and /etc/resolv.conf it has
   plan.rootfs = plan_rootfs(container, names->config().network.resolver);
   MountPoints points = take_mount_points(store.run(), store.root() + "/containers", plan.spec, plan.rootfs);
   plan.rootfs.overlay.points = points.path;
-  write_etc_files(container, network ? &network->attachment() : nullptr, joined ? &*joined : nullptr);
-  if (network) network->tell_names();
+  write_etc_files(container, networks.first(), joined ? &*joined : nullptr);
+  networks.tell_names();
   CgroupGuard cgroup = CgroupGuard::create(config.id, config.spec.linux_.resources);
   Stdio stdio;
   if (!config.spec.process.terminal) stdio = make_pipes(input);
@@ -200,10 +191,10 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   plan.stdio = {};
   plan.prepared.reset();
   LaunchedContainer launched{std::move(points),       ids ? std::move(ids->leases) : std::vector<IdLease>(),
-                             std::move(cgroup),       std::move(network),
+                             std::move(cgroup),       std::move(networks),
                              std::move(stdio.parent), std::move(*process)};
   if (ids) give_ids(launched, ids->map, handshake);
-  if (launched.network) launched.network->connect(launched.process.pid());  // beside the child's own work
+  launched.networks.connect(launched.process.pid());  // beside the child's own work
   if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);
   if (ids) set_rlimits_of(launched.process.pid(), config.spec.process.rlimits);
   handshake.parent.let_go();

@@ -3,12 +3,12 @@
 #include <optional>
 
 #include "cgroup/cgroup.h"
+#include "network/container_networks.h"
 #include "process/container_ids.h"
 #include "process/process.h"
 #include "process/stdio_pipes.h"
 #include "rootfs/mount_points.h"
 #include "runner/container.h"
-#include "runner/network.h"
 
 namespace lay::runner {
 
@@ -18,7 +18,7 @@ struct LaunchedContainer {
   MountPoints points;
   std::vector<IdLease> ids;
   CgroupGuard cgroup;
-  std::optional<BridgeAttachment> network;
+  ContainerNetworks networks;
   ParentStdio stdio;
   ChildProcess process;
 };

@@ -95,7 +95,8 @@ void join_path(const Namespace& entry, NamespacePlan& plan) {
 /// Of all that is new, what clone3(2) makes.
 bool is_cloned(const ContainerConfig& config, NamespaceType type) {
   if (type == NamespaceType::cgroup || type == NamespaceType::time) return false;
-  return type != NamespaceType::network || config.network.mode != NetworkMode::container;
+  return type != NamespaceType::network ||
+         (config.network.mode != NetworkMode::container && config.network.mode != NetworkMode::path);
 }
 
 void set_clock(const UniqueFd& clocks, const std::string& clock, const TimeOffset& offset) {

@@ -11,6 +11,7 @@
 #include "port_listing.h"
 #include "registry/remote.h"
 #include "runner/lifecycle.h"
+#include "runner/network_view.h"
 
 namespace lay::cli {
 
@@ -31,26 +32,28 @@ std::string note_of(const runner::ContainerConfig& config, const char* key) {
   return it == config.notes.end() ? "" : it->second;
 }
 
-/// The members that scripts for docker and podman look at, and lay's own under
-/// the same names as in the files.
 /// As docker has it: by the network's name.
-Json networks_json(const runner::ContainerConfig& config, const runner::ContainerState& state) {
-  if (config.network.mode != runner::NetworkMode::bridge) return Json::object();
-  const std::string name = config.network.name.empty() ? "bridge" : config.network.name;
-  return Json{{name,
-               {{"IPAddress", state.address},
-                {"Gateway", state.gateway},
-                {"MacAddress", state.mac_address},
-                {"Aliases", config.network.aliases}}}};
+Json networks_json(const std::vector<runner::EndpointView>& views) {
+  Json networks = Json::object();
+  for (const runner::EndpointView& view : views)
+    networks[runner::shown_name(view.endpoint)] = {
+        {"NetworkID", view.network_id},           {"IPAddress", view.live.address},
+        {"IPPrefixLen", view.live.prefix_length}, {"Gateway", view.live.gateway},
+        {"MacAddress", view.live.mac_address},    {"Aliases", view.endpoint.aliases}};
+  return networks;
 }
 
-Json describe(const runner::Container& container) {
+/// The members that scripts for docker and podman look at, and lay's own under
+/// the same names as in the files.
+Json describe(const runner::ContainerStore& containers, const runner::Container& container) {
   const runner::ContainerConfig& config = container.config();
   const runner::ContainerState state = container.state();
   const runner::Process& process = config.spec.process;
   const bool is_running = state.status == runner::Status::running;
   const bool is_paused = is_running && runner::is_paused(container);
   const Json spec = runner::to_json(config.spec);
+  const std::vector<runner::EndpointView> networks = runner::view_endpoints(containers, container, state);
+  const runner::LiveAddress first = networks.empty() ? runner::LiveAddress() : networks.front().live;
   return Json{
       {"Id", config.id},
       {"Name", config.name},
@@ -80,10 +83,10 @@ Json describe(const runner::Container& container) {
         {"Labels", config.labels},
         {"StopSignal", config.stop_signal}}},
       {"NetworkSettings",
-       {{"IPAddress", state.address},
-        {"Gateway", state.gateway},
-        {"MacAddress", state.mac_address},
-        {"Networks", networks_json(config, state)},
+       {{"IPAddress", first.address},
+        {"Gateway", first.gateway},
+        {"MacAddress", first.mac_address},
+        {"Networks", networks_json(networks)},
         {"Ports", ports_json(published_ports(container, state))}}},
       {"Mounts", spec.value("mounts", Json::array())},
       {"Upper", container.path() + "/upper"},
@@ -129,7 +132,8 @@ Json describe_remote(const std::string& name, const std::string& platform,
 /// A container of that name goes before an image of that name, as with docker.
 Json describe_any(const Context& context, const std::string& name) {
   try {
-    return describe(open_containers(context).find(name));
+    const runner::ContainerStore containers = open_containers(context);
+    return describe(containers, containers.find(name));
   } catch (const Error& error) {
     if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
   }

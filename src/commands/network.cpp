@@ -10,7 +10,9 @@
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
+#include "runner/network_membership.h"
 #include "runner/network_store.h"
+#include "runner/network_view.h"
 
 namespace lay::cli {
 
@@ -47,6 +49,10 @@ int create(const Context& context, const Arguments& arguments) {
   parser->add_option("name", wish.name, "of the network")->required();
   parser->add_option("-d,--driver", driver, "bridge")->type_name("DRIVER");
   parser->add_option("--subnet", wish.subnet, "instead of a free one")->type_name("ADDRESS/BITS");
+  parser->add_option("--gateway", wish.wished_gateway, "instead of the subnet's first address")
+      ->type_name("ADDRESS");
+  parser->add_option("--ip-range", wish.ip_range, "where free addresses are taken from")
+      ->type_name("ADDRESS/BITS");
   parser->add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
   add_list(*parser, "-o,--opt", options, "mtu=BYTES, instead of the uplink's", "KEY=VALUE");
   add_list(*parser, "--label", labels, "label of the network", "KEY=VALUE");
@@ -88,15 +94,18 @@ int list(const Context& context, const Arguments& arguments) {
   return 0;
 }
 
-Json containers_on(const runner::ContainerStore& containers, const std::string& network) {
+Json containers_on(const runner::ContainerStore& containers,
+                   const std::optional<runner::NetworkDefinition>& network) {
+  const auto members = runner::members_of(containers.run(), network);
   Json found = Json::object();
+  if (members.empty()) return found;
   for (const runner::Container& container : containers.list()) {
-    const runner::ContainerConfig& config = container.config();
-    if (config.network.mode != runner::NetworkMode::bridge || config.network.name != network) continue;
-    const runner::ContainerState state = container.state();
-    if (state.status == runner::Status::running)
-      found[config.id] = {
-          {"Name", config.name}, {"IPv4Address", state.address}, {"MacAddress", state.mac_address}};
+    const auto member = members.find(container.config().id);
+    if (member == members.end() || container.state().status != runner::Status::running) continue;
+    found[member->first] = {
+        {"Name", container.config().name},
+        {"IPv4Address", fmt::format("{}/{}", member->second.address, member->second.prefix_length)},
+        {"MacAddress", member->second.mac_address}};
   }
   return found;
 }
@@ -111,14 +120,16 @@ Json describe(const runner::ContainerStore& containers, const runner::NetworkDef
           {"IPAM", {{"Config", Json::array({{{"Subnet", network.subnet}, {"Gateway", network.gateway()}}})}}},
           {"Options", network.mtu == 0 ? Json::object() : Json{{"mtu", std::to_string(network.mtu)}}},
           {"Labels", network.labels},
-          {"Containers", containers_on(containers, network.name)}};
+          {"Containers", containers_on(containers, network)}};
 }
 
 Json describe_any(const Context& context, const std::string& name) {
   const runner::ContainerStore containers = open_containers(context);
   if (name == "bridge")
-    return {
-        {"Name", name}, {"Driver", name}, {"Internal", false}, {"Containers", containers_on(containers, {})}};
+    return {{"Name", name},
+            {"Driver", name},
+            {"Internal", false},
+            {"Containers", containers_on(containers, std::nullopt)}};
   return describe(containers, runner::NetworkStore(context.root).find(name));
 }
 
@@ -136,6 +147,43 @@ int inspect(const Context& context, const Arguments& arguments) {
   else
     for (const Json& entry : all) fmt::print("{}\n", fill_template(format, entry));
   return 0;
+}
+
+int connect(const Context& context, const Arguments& arguments) {
+  runner::Endpoint endpoint;
+  std::string container;
+  const auto parser = make_parser("network connect", "[flags] NETWORK CONTAINER",
+                                  "Puts a container on one more network, at once where it runs.");
+  parser->add_option("network", endpoint.name, "to be connected to")->required();
+  parser->add_option("container", container, "name or id")->required();
+  add_list(*parser, "--alias", endpoint.aliases, "another name for others on the network", "NAME");
+  parser->add_option("--ip", endpoint.address, "instead of a free one")->type_name("ADDRESS");
+  parser->add_option("--ip6", endpoint.address6, "IPv6, on a network made with --ipv6")->type_name("ADDRESS");
+  parser->add_option("--mac-address", endpoint.mac_address, "of its link")->type_name("MAC");
+  parse(*parser, arguments);
+  return with_context("network connect " + printable(endpoint.name), [&] {
+    for (const std::string& alias : endpoint.aliases) runner::check_network_alias(alias);
+    if (!endpoint.mac_address.empty()) endpoint.mac_address = runner::parse_mac_address(endpoint.mac_address);
+    if (endpoint.name == "bridge" && (!endpoint.aliases.empty() || !endpoint.address.empty()))
+      throw Error(Errc::invalid, "--alias and --ip need a network that was made for it")
+          .with_hint("lay network create NET");
+    runner::connect_to_network(open_containers(context), container, endpoint, print_note);
+    return 0;
+  });
+}
+
+int disconnect(const Context& context, const Arguments& arguments) {
+  std::string network;
+  std::string container;
+  const auto parser = make_parser("network disconnect", "NETWORK CONTAINER",
+                                  "Takes a container off a network, at once where it runs.");
+  parser->add_option("network", network, "to be left")->required();
+  parser->add_option("container", container, "name or id")->required();
+  parse(*parser, arguments);
+  return with_context("network disconnect " + printable(network), [&] {
+    runner::disconnect_from_network(open_containers(context), container, network);
+    return 0;
+  });
 }
 
 int remove(const Context& context, const Arguments& arguments) {
@@ -185,11 +233,14 @@ int command_network(const Context& context, const Arguments& arguments) {
     std::string_view name;
     Verb run;
   };
-  static constexpr std::array kVerbs{Entry{"create", create},   Entry{"ls", list},   Entry{"list", list},
-                                     Entry{"inspect", inspect}, Entry{"rm", remove}, Entry{"prune", prune}};
-  const std::string usage = "create|ls|inspect|rm|prune …";
+  static constexpr std::array kVerbs{Entry{"create", create},   Entry{"ls", list},
+                                     Entry{"list", list},       Entry{"inspect", inspect},
+                                     Entry{"rm", remove},       Entry{"prune", prune},
+                                     Entry{"connect", connect}, Entry{"disconnect", disconnect}};
+  const std::string usage = "create|ls|inspect|connect|disconnect|rm|prune …";
   if (arguments.empty() || arguments.front().starts_with("-")) {
-    const auto parser = make_parser("network", usage, "Makes, lists and removes networks.");
+    const auto parser =
+        make_parser("network", usage, "Makes, lists and removes networks, and puts containers on them.");
     parse(*parser, arguments);
     throw UsageError{"what about networks? " + usage};
   }
@@ -197,8 +248,8 @@ int command_network(const Context& context, const Arguments& arguments) {
   for (const Entry& verb : kVerbs)
     if (arguments.front() == verb.name)
       return verb.run(context, Arguments(arguments.begin() + 1, arguments.end()));
-  throw UsageError{
-      fmt::format("network '{}' is none of create, ls, inspect, rm, prune", printable(arguments.front()))};
+  throw UsageError{fmt::format("network '{}' is none of create, ls, inspect, connect, disconnect, rm, prune",
+                               printable(arguments.front()))};
 }
 
 }  // namespace lay::cli

@@ -39,11 +39,8 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
            "[IP:][HOST:]PORT[/udp]");
   options.network_flags.add_to(parser);
-  parser
-      .add_option("--network,--net", options.network,
-                  "bridge (default), none, host, container:NAME, or one of yours")
-      ->type_name("MODE")
-      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  add_list(parser, "--network,--net", options.networks,
+           "bridge (default), none, host, container:NAME, or some of yours", "MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
   options.resources.add_to(parser);
   options.isolation.add_to(parser);
@@ -141,15 +138,13 @@ struct Prepared {
   std::unique_ptr<ContainerLayers> layers;
 };
 
-/// What the container will be, with the names of others resolved.
-runner::ContainerConfig plan_from_image(const Context& context, const runner::ContainerStore& containers,
-                                        const FoundImage& found, const RunOptions& options) {
+/// What the container will be, with the names of other containers resolved.
+runner::ContainerConfig plan_from_image(const runner::ContainerStore& containers, const FoundImage& found,
+                                        const RunOptions& options) {
   runner::ContainerConfig config = plan_container(found.image.config, options);
   if (config.network.mode == runner::NetworkMode::container)
     config.network.container = containers.find(config.network.container).config().id;
   resolve_joined(containers, config);
-  if (!config.network.name.empty())
-    config.network.name = runner::NetworkStore(context.root).find(config.network.name).name;
   return config;
 }
 
@@ -161,7 +156,8 @@ int explain_container(const Context& context, const runner::ContainerStore& cont
     throw Error::make(Errc::not_found, "there is no image '{}'", printable(invocation.image))
         .with_hint("--explain pulls none: lay pull IMAGE");
   const FoundImage found = find_image(*store, invocation.image);
-  const runner::ContainerConfig config = plan_from_image(context, containers, found, invocation.options);
+  runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);
+  find_networks(context.root, config.network);
   fmt::print("{}\n", dump_json_pretty(runner::to_json(config.spec)));
   for (const std::string& missing : runner::missing_protections(config.spec))
     print_note("not in force: " + missing);
@@ -174,7 +170,8 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   const layerstore::Store store = open_store(context);
   const FileLock lock = store.share();
   const FoundImage found = obtain_image(store, invocation);
-  runner::ContainerConfig config = plan_from_image(context, containers, found, invocation.options);
+  runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);
+  const std::optional<FileLock> networks_stay = settle_networks(context.root, config.network);
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
   config.lowers = layers->paths();
   config.notes = {

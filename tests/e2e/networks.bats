@@ -24,6 +24,7 @@ on_host() {
     address() { "$LAY" inspect -f "{{.NetworkSettings.IPAddress}}" "$1"; }
     knows() { grep -qw -- "$2" <<<"$("$LAY" exec "$1" cat /etc/hosts)"; }
     forgot() { ! knows "$@"; }
+    fails() { ! "$@" >/dev/null 2>&1; }
     links() { ip -br link | grep -c "^lay" || true; }
     eval "$1"; "$LAY" ps -aq | xargs -r "$LAY" rm -f >/dev/null' on_host "$1"
 }
@@ -152,9 +153,147 @@ threading.Event().wait(60)" & server=$!
     [ "$(nft list tables | grep -c lay)" = 0 ]'
 }
 
-@test "a second --network is refused, not forgotten" {
+@test "a container on several networks has a link, an address and the names of each" {
+  on_host '
+    "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
+    "$LAY" network create --subnet 10.78.0.0/24 two >/dev/null
+    "$LAY" run -d --name db --network two small nc -ll -p 80 -e echo data >/dev/null
+    "$LAY" run -d --name web --network one small nc -ll -p 80 -e echo page >/dev/null
+    "$LAY" run -d --name both -p 8080:80 --network one:ip=10.77.0.9 --network two:alias=bee,mac=02:00:00:00:00:07 small \
+      nc -ll -p 80 -e echo both >/dev/null
+    [ "$("$LAY" exec both ip -o -4 addr show eth0 | grep -c 10.77.0.9/24)" = 1 ]
+    [ "$("$LAY" exec both ip -o -4 addr show eth1 | grep -c 10.78.0.)" = 1 ]
+    [ "$("$LAY" exec both cat /sys/class/net/eth1/address)" = 02:00:00:00:00:07 ]
+    has "$("$LAY" exec both ip route)" "default via 10.77.0.1 dev eth0"
+    for name in db web; do wait_until 5 eval "\"$LAY\" exec both nc $name 80 | grep -q ."; done
+    [ "$("$LAY" exec db nc bee 80)" = both ]
+    [ "$("$LAY" exec web nc both 80)" = both ]
+    forgot web db
+    [ "$(timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/8080; cat <&3")" = both ]
+    [ "$("$LAY" inspect both | jq -r ".[0].NetworkSettings.Networks | map(.IPAddress[0:8]) | join(\" \")")" = "10.77.0. 10.78.0." ]
+    [ "$("$LAY" network inspect two | jq -r "[.[0].Containers[].Name] | sort | join(\" \")")" = "both db" ]
+    refused 1 "is used by container" "$LAY" network rm two
+    "$LAY" stop -t 0 both >/dev/null
+    wait_until 5 forgot db bee
+    "$LAY" start both >/dev/null
+    knows db bee
+    [ "$("$LAY" inspect both | jq -r ".[0].NetworkSettings.Networks.one.IPAddress")" = 10.77.0.9 ]'
+}
+
+@test "networks that cannot stand beside each other, or one twice, are refused and not forgotten" {
   "$LAY" network create back >/dev/null
-  run "$LAY" run --rm --network back --network none small true
-  [ "$status" = 125 ]
-  has "$output" "--network"
+  for other in none host container:x ns:/proc/1/ns/net; do
+    refused 125 "cannot stand beside" "$LAY" run --rm --network back --network $other small true
+  done
+  refused 125 "is given twice" "$LAY" run --rm --network back --network back small true
+  refused 125 "is not known" "$LAY" run --rm --network back --network forth small true
+}
+
+@test "a running container is connected, found by its names there, and disconnected" {
+  on_host '
+    "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
+    "$LAY" network create --subnet 10.78.0.0/24 two >/dev/null
+    "$LAY" run -d --name db --network two small nc -ll -p 80 -e echo data >/dev/null
+    "$LAY" run -d --name web --network one:ip=10.77.0.9 small nc -ll -p 80 -e echo page >/dev/null
+    "$LAY" network connect --alias www --ip 10.78.0.9 two web
+    [ "$("$LAY" exec web nc db 80)" = data ]
+    [ "$("$LAY" exec db nc www 80)" = page ]
+    has "$("$LAY" exec web ip -o -4 addr show eth1)" 10.78.0.9/24
+    has "$("$LAY" exec web ip route get 198.51.100.7)" "via 10.77.0.1"
+    [ "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks.two.IPAddress")" = 10.78.0.9 ]
+    refused 1 "is on network '"'two'"' already" "$LAY" network connect two web
+    refused 1 "is in use by container" "$LAY" network connect --ip 10.77.0.9 one db
+    [ "$("$LAY" inspect db | jq -r ".[0].NetworkSettings.Networks | keys[]")" = two ]
+    # the first network goes: what is left leads out
+    "$LAY" network disconnect one web
+    fails "$LAY" exec web ip link show eth0
+    has "$("$LAY" exec web ip route get 198.51.100.7)" "via 10.78.0.1"
+    [ "$("$LAY" inspect -f "{{.NetworkSettings.IPAddress}}" web)" = 10.78.0.9 ]
+    "$LAY" network disconnect two web
+    wait_until 5 forgot db www
+    forgot web db
+    [ "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks | length")" = 0 ]
+    refused 1 "is not on network" "$LAY" network disconnect two web
+    "$LAY" network connect two web
+    knows db web
+    has "$("$LAY" exec web ip -o -4 addr show eth0)" 10.78.0.
+    "$LAY" rm -f web >/dev/null
+    wait_until 5 forgot db web
+    "$LAY" rm -f db >/dev/null
+    wait_until 5 eval "[ \$(links) = 0 ]"
+    wait_until 5 eval "[ \"\$(ls \"$LAY_RUN\"/networks/*/leases | grep -c ^10)\" = 0 ]"
+    [ "$(nft list tables | grep -c lay)" = 0 ]'
+}
+
+@test "a stopped container is connected and disconnected for its next start" {
+  on_host '
+    "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
+    "$LAY" network create --subnet 10.78.0.0/24 two >/dev/null
+    "$LAY" run -d --name web --network none small sleep 1000 >/dev/null
+    "$LAY" stop -t 0 web >/dev/null
+    "$LAY" network connect --ip 10.77.0.9 one web
+    "$LAY" network connect two web
+    "$LAY" network disconnect two web
+    "$LAY" start web >/dev/null
+    [ "$(address web)" = 10.77.0.9 ]
+    [ "$("$LAY" exec web ls /sys/class/net | xargs)" = "eth0 lo" ]
+    "$LAY" run -d --name shares --network container:web small sleep 1000 >/dev/null
+    refused 1 "has no network of its own" "$LAY" network connect two shares
+    # connected live, with its address kept over a restart
+    "$LAY" network connect --ip 10.78.0.9 two web
+    "$LAY" rm -f shares >/dev/null
+    "$LAY" stop -t 0 web >/dev/null
+    "$LAY" start web >/dev/null
+    has "$("$LAY" exec web ip -o -4 addr show eth1)" 10.78.0.9/24'
+}
+
+@test "N08: who holds a live connection is killed, and the next command clears what it had" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name keeps --network back small sleep 1000 >/dev/null
+    "$LAY" run -d --name web --network none small sleep 1000 >/dev/null
+    "$LAY" network connect back web
+    knows keeps web
+    for file in "$LAY_RUN"/networks/*/leases/*; do grep -q "\"$("$LAY" inspect -f "{{.Id}}" web)\"" "$file" && lease=$file; done
+    inode=$(stat -c %i "$lease")
+    holder=$(awk -v inode=":$inode" "\$6 ~ inode\"\$\" {print \$5}" /proc/locks)
+    kill -9 $holder
+    wait_until 5 eval "! test -d /proc/$holder"
+    "$LAY" run --rm --network back small true
+    forgot keeps web
+    fails "$LAY" exec web ip link show eth0
+    fails test -e "$lease"'
+}
+
+@test "ns:PATH joins the network of a file, and nothing but a network" {
+  on_host '
+    "$LAY" run -d --name web small sleep 1000 >/dev/null
+    first=$("$LAY" inspect -f "{{.State.Pid}}" web)
+    inside() { "$LAY" run --rm --network "$1" small ip -o -4 addr show eth0; }
+    has "$(inside ns:/proc/$first/ns/net)" "$(address web)"
+    touch "$world/bound"
+    mount --bind /proc/$first/ns/net "$world/bound"
+    has "$(inside "ns:$world/bound")" "$(address web)"
+    umount "$world/bound"
+    refused 125 "is no namespace" "$LAY" run --rm --network "ns:$world/bound" small true
+    refused 125 "is no network namespace" "$LAY" run --rm --network ns:/proc/$first/ns/ipc small true
+    refused 125 "No such file" "$LAY" run --rm --network "ns:$world/nowhere" small true
+    refused 125 "is no namespace" "$LAY" run --rm --network ns:/etc/hostname small true
+    refused 125 "would change whoever" \
+      "$LAY" run --rm --sysctl net.ipv4.ip_forward=1 --network ns:/proc/$first/ns/net small true
+    refused 125 "needs the bridge network" "$LAY" run --rm -p 80:80 --network ns:/proc/$first/ns/net small true'
+}
+
+@test "--gateway and --ip-range are kept to" {
+  on_host '
+    refused 1 "is no address within" "$LAY" network create --subnet 10.77.0.0/24 --gateway 10.78.0.1 back
+    refused 1 "is no part of" "$LAY" network create --subnet 10.77.0.0/24 --ip-range 10.78.0.0/28 back
+    "$LAY" network create --subnet 10.77.0.0/24 --gateway 10.77.0.254 --ip-range 10.77.0.128/30 back >/dev/null
+    for i in 1 2 3 4; do
+      "$LAY" run -d --name c$i --network back small sleep 1000 >/dev/null
+      has "10.77.0.128 10.77.0.129 10.77.0.130 10.77.0.131" "$(address c$i)"
+    done
+    refused 125 "all 4 addresses of 10.77.0.128/30" "$LAY" run --rm --network back small true
+    "$LAY" run --rm --network back --ip 10.77.0.9 small ip route | grep -q "via 10.77.0.254"
+    refused 125 "is none for a container" "$LAY" run --rm --network back --ip 10.77.0.254 small true'
 }

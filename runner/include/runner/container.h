@@ -66,6 +66,8 @@ class Container {
   void use_lowers(std::vector<std::string> lowers) { config_.lowers = std::move(lowers); }
   /// Other limits from the next start on; config.json is written at once.
   void save_resources(const Resources& resources);
+  /// Other networks from the next start on; container.json is written at once.
+  void save_network(const NetworkConfig& network);
   const UniqueFd& dir() const { return dir_; }
   /// Absolute path of the folder.
   const std::string& path() const { return path_; }

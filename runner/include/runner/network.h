@@ -15,7 +15,7 @@
 
 namespace lay::runner {
 
-enum class NetworkMode { bridge, none, host, container };
+enum class NetworkMode { bridge, none, host, container, path };
 enum class Protocol { tcp, udp };
 
 /// "-p [ip:][host]:container[/udp]".
@@ -40,6 +40,17 @@ std::string port_name(std::uint16_t port, Protocol protocol);
 /// "0.0.0.0:8080->80/tcp".
 std::string to_string(const PortMapping& port);
 
+/// What a container wants to be on one network.
+struct Endpoint {
+  std::string name;                  ///< of a network that users made; empty: the bridge of all
+  std::vector<std::string> aliases;  ///< by which others on it know the container, beside name and id
+  std::string address;               ///< empty: a free one
+  std::string mac_address;           ///< empty: one that is made of the address
+  std::string address6 = {};         ///< IPv6; empty: one that is made of the IPv4 address
+
+  bool operator==(const Endpoint&) const = default;
+};
+
 struct NetworkConfig {
   NetworkMode mode = NetworkMode::bridge;
   std::string container;  ///< id of the container whose namespace is joined; mode container only
@@ -49,14 +60,28 @@ struct NetworkConfig {
   std::string name = {};                  ///< of a network that users made; empty: the bridge of all
   std::vector<std::string> aliases = {};  ///< by which others on it know the container, beside name and id
   std::string address = {};               ///< empty: a free one
+  std::string address6 = {};              ///< IPv6; empty: one that is made of the IPv4 address
+  std::vector<Endpoint> more = {};        ///< networks beside that one; mode bridge only
+  std::string path = {};                  ///< of a network namespace to join; mode path only
 };
+
+/// All networks that a container is on, the first first; none but in mode bridge.
+std::vector<Endpoint> endpoints_of(const NetworkConfig& network);
+/// Puts `endpoints` in place of those that `network` has; without any it is mode none.
+void set_endpoints(NetworkConfig& network, std::vector<Endpoint> endpoints);
+bool is_on(const NetworkConfig& network, std::string_view name);
+/// "bridge" for the bridge of all.
+std::string shown_name(const Endpoint& endpoint);
 
 /// "01:23:45:67:89:ab" in lower case; throws invalid when it is not the address of one station.
 std::string parse_mac_address(std::string_view text);
 
-/// "bridge", "none", "host", "container:NAME", or "NETWORK[:alias=A,ip=IP,mac=MAC]"; throws invalid.
-/// `container` and `name` are as written.
+/// "bridge", "none", "host", "container:NAME", "ns:PATH", or "NETWORK[:alias=A,ip=IP,ip6=IP,mac=MAC]"; throws
+/// invalid. `container`, `path` and `name` are as written.
 NetworkConfig parse_network(std::string_view text);
+/// Several of them, which must be networks that can stand beside each other, each once; "bridge" when there
+/// is none. The last, as podman has it, may be names with commas between.
+NetworkConfig parse_networks(const std::vector<std::string>& texts);
 
 /// Throws invalid when it cannot name a container for others: control characters and blanks would become
 /// lines of their hosts files.
@@ -74,10 +99,12 @@ struct Attachment {
   std::string address;  ///< "10.99.0.2"
   unsigned prefix_length = 16;
   std::string gateway;
-  std::string mac_address;
-  std::vector<PortMapping> ports;  ///< with the host ports really taken
+  std::string address6 = {};  ///< empty on a network without IPv6
+  unsigned prefix_length6 = 0;
+  std::string mac_address = {};
+  std::vector<PortMapping> ports = {};  ///< with the host ports really taken
   /// One-line remarks for the user: a setting of the host that was changed, or that stands in the way.
-  std::vector<std::string> notes;
+  std::vector<std::string> notes = {};
 };
 
 /// Holds all that one container has on lay's bridge: address lease, veth, NAT entries, and the host ports,
@@ -100,9 +127,16 @@ class BridgeAttachment {
   /// Between the two, when the container's hosts file is written: it and those of all others on the network
   /// get everybody's names. Nothing on the bridge of all.
   void tell_names() const;
-  /// Second half: veth with its peer "eth0" made inside the network namespace of `pid`, loopback up, address,
-  /// default route, NAT entries. One netlink batch where the kernel allows.
-  void connect(pid_t pid);
+  /// Second half: veth with its peer "eth<link>" made inside the network namespace of `pid`, loopback up,
+  /// address, default route, NAT entries. One netlink batch where the kernel allows. Of several default
+  /// routes that of the lowest number is used.
+  ///   link   empty: the lowest number that is free
+  void connect(pid_t pid, unsigned link = 0);
+  void connect(const UniqueFd& netns, std::optional<unsigned> link);
+
+  /// Becomes readable when somebody may have revoked the lease: the container was disconnected.
+  UniqueFd watch() const;
+  bool is_revoked() const;
 
  private:
   struct State;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 
@@ -18,6 +19,11 @@ class ContainerStore;
 /// Whether a network leads out of this machine.
 enum class Reach { everywhere, inside };
 
+/// How a network is made: a bridge of lay's own, or each container's link beside a link of the host, seen by
+/// all that is on its wire.
+enum class NetworkDriver { bridge, macvlan };
+std::string_view to_string(NetworkDriver driver);
+
 struct NetworkDefinition {
   std::string id;  ///< 64 hex digits
   std::string name;
@@ -26,8 +32,14 @@ struct NetworkDefinition {
   Reach reach = Reach::everywhere;
   unsigned mtu = 0;  ///< 0: as the uplink has it
   std::map<std::string, std::string> labels;
+  std::string subnet6 = {};         ///< "fd00:1::/64"; empty: no IPv6
+  std::string wished_gateway = {};  ///< empty: the first address
+  std::string ip_range = {};        ///< where free addresses are taken from; empty: the subnet
+  NetworkDriver driver = NetworkDriver::bridge;
+  std::string parent = {};  ///< link of the host; macvlan only
 
   std::string gateway() const;
+  std::string gateway6() const;
 };
 
 /// The text of a definition, and back. Throws invalid.
@@ -38,11 +50,20 @@ NetworkDefinition parse_network_definition(std::string_view text);
 bool is_network_name(std::string_view name);
 /// The subnet in its canonical form: IPv4 with 8 to 29 fixed bits. Throws invalid or unsupported.
 std::string check_network_subnet(std::string_view text);
+/// Throws invalid when `network` does not fit together: gateway or range outside the subnet, IPv6 with fewer
+/// free bits than IPv4, a driver without what it needs. Subnets are set.
+void check_network(const NetworkDefinition& network);
 
 class NetworkStore {
  public:
   /// Nothing is made before create().
   explicit NetworkStore(std::string root) : root_(std::move(root)) {}
+
+  /// While it is held no network is removed: whoever makes a container that shall be on one looks it up and
+  /// makes the container beneath this lock.
+  FileLock keep() const;
+  /// Held by whoever changes on which networks a container is.
+  FileLock change() const;
 
   /// `wish` has no id yet, and no subnet where a free one shall be chosen: none of a route of this machine,
   /// nor of another network. Throws busy when the name is taken or the subnet overlaps another network's.

@@ -60,12 +60,12 @@ TEST_CASE("parallel starts and ends never meet a missing bridge", "[runner][netw
 TEST_CASE("an address is leased once, and again when it was given back", "[runner][network][leases]") {
   const TempFolder folder;
   const LeaseBook leases = LeaseBook::open(folder.path() + "/run");
-  auto first = leases.take(kSubnet, "id");
+  auto first = leases.take(runner::AddressPool::of(kSubnet), "id");
   const runner::Ipv4 address = first.address;
   CHECK(leases.any_held());
-  CHECK(leases.take(kSubnet, "id").address != address);
+  CHECK(leases.take(runner::AddressPool::of(kSubnet), "id").address != address);
   leases.drop(std::move(first));
-  CHECK(leases.take(kSubnet, "id").address == address);
+  CHECK(leases.take(runner::AddressPool::of(kSubnet), "id").address == address);
 }
 
 TEST_CASE("gateway, network and broadcast address are never leased", "[runner][network][leases]") {
@@ -74,10 +74,10 @@ TEST_CASE("gateway, network and broadcast address are never leased", "[runner][n
   const auto small = runner::parse_subnet("192.0.2.0/29").value();
   std::vector<runner::Lease> taken;
   std::set<std::string> addresses;
-  for (int i = 0; i < 5; ++i) taken.push_back(leases.take(small, "id"));
+  for (int i = 0; i < 5; ++i) taken.push_back(leases.take(runner::AddressPool::of(small), "id"));
   for (const auto& lease : taken) addresses.insert(to_string(lease.address));
   CHECK(addresses == std::set<std::string>{"192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"});
-  CHECK(error_of([&] { leases.take(small, "id"); }).message() ==
+  CHECK(error_of([&] { leases.take(runner::AddressPool::of(small), "id"); }).message() ==
         "all 5 addresses of 192.0.2.0/29 are in use");
 }
 
@@ -87,21 +87,21 @@ TEST_CASE("the address of a dead holder is free only when it was cleared up", "[
   const runner::LeaseRecord record{.container = "id", .veth = "lay0123", .ports = {{"127.0.0.1", 1, 2}}};
   runner::Ipv4 address;
   {
-    const auto lease = leases.take(kSubnet, "id");
+    const auto lease = leases.take(runner::AddressPool::of(kSubnet), "id");
     leases.write(lease, record);
     address = lease.address;
     REQUIRE(leases.held().size() == 1);
     CHECK(leases.held()[0] == std::pair(address, record));
     CHECK(leases.dead().empty());
   }
-  CHECK(leases.take(kSubnet, "id").address != address);
+  CHECK(leases.take(runner::AddressPool::of(kSubnet), "id").address != address);
   auto dead = leases.dead();
   const auto entry =
       std::find_if(dead.begin(), dead.end(), [&](const auto& each) { return each.lease.address == address; });
   REQUIRE(entry != dead.end());
   CHECK(entry->record == record);
   leases.drop(std::move(entry->lease));
-  CHECK(leases.take(kSubnet, "id").address == address);
+  CHECK(leases.take(runner::AddressPool::of(kSubnet), "id").address == address);
 }
 
 TEST_CASE("a damaged network.json is as good as none", "[runner][network][leases]") {

@@ -88,9 +88,9 @@ TEST_CASE("limits become numbers of the runtime spec", "[cli][plan]") {
 
 TEST_CASE("ports need a network of their own", "[cli][plan]") {
   CHECK(plan_container(image(), {.ports = {"8080:80"}}).network.ports.size() == 1);
-  CHECK_THROWS_AS(plan_container(image(), {.ports = {"8080:80"}, .network = "host"}), Error);
-  CHECK_THROWS_AS(plan_container(image(), {.ports = {"8080:80"}, .network = "none"}), Error);
-  const auto host = plan_container(image(), {.network = "host"});
+  CHECK_THROWS_AS(plan_container(image(), {.ports = {"8080:80"}, .networks = {"host"}}), Error);
+  CHECK_THROWS_AS(plan_container(image(), {.ports = {"8080:80"}, .networks = {"none"}}), Error);
+  const auto host = plan_container(image(), {.networks = {"host"}});
   CHECK_FALSE(runner::has_namespace(host.spec, runner::NamespaceType::network));
   CHECK(runner::has_namespace(plan_container(image(), {}).spec, runner::NamespaceType::network));
 }

@@ -26,14 +26,17 @@ TEST_CASE("N07: neither network nor alias brings lines or blanks into a hosts fi
 TEST_CASE("the lines of others are replaced and what a user wrote stays", "[runner][network]") {
   const std::vector<Peer> one{{"10.5.0.2", {"a", "x"}}};
   const std::vector<Peer> two{{"10.5.0.2", {"a"}}, {"10.5.0.3", {"b"}}};
-  const std::string first = with_peers("127.0.0.1\tlocalhost\n", one);
+  const std::string first = with_peers("127.0.0.1\tlocalhost\n", "a1", one);
   CHECK(first.find("10.5.0.2\ta x\n") != std::string::npos);
-  const std::string second = with_peers(first + "9.9.9.9\tmine\n", two);
+  const std::string second = with_peers(first + "9.9.9.9\tmine\n", "a1", two);
   CHECK(second.starts_with("127.0.0.1\tlocalhost\n"));
   CHECK(second.ends_with("9.9.9.9\tmine\n"));
   CHECK(second.find("\ta x\n") == std::string::npos);
   CHECK(second.find("10.5.0.2\ta\n10.5.0.3\tb\n") != std::string::npos);
-  CHECK(with_peers(second, two) == second);
+  CHECK(with_peers(second, "a1", two) == second);
+  const std::string both = with_peers(second, "b2", one);  // a container on two networks
+  CHECK(with_peers(both, "b2", {}) == second);
+  CHECK(with_peers(both, "a1", two) == both);
 }
 
 TEST_CASE("a definition of a network is read back as it was written", "[runner][network]") {

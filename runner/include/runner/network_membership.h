@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "runner/container.h"
+#include "runner/network.h"
+
+namespace lay::runner {
+
+/// Puts a container on one more network: at once where it runs, and at every later start. What it has there
+/// while it runs is held by a process that ends with the container, or when it is disconnected.
+///   container  name, id or beginning of an id
+///   endpoint   its network by name or id
+///   on_note    hears what the user should know
+/// Throws invalid where it shares the network of somebody else; busy when it is on that network already.
+void connect_to_network(const ContainerStore& store, const std::string& container, Endpoint endpoint,
+                        const std::function<void(const std::string& note)>& on_note);
+
+/// Takes a container off a network, at once and for every later start: link, address, names, and the ports
+/// that it published there. Throws invalid when it is not on it.
+void disconnect_from_network(const ContainerStore& store, const std::string& container,
+                             const std::string& network);
+
+}  // namespace lay::runner

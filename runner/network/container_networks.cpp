@@ -1,0 +1,78 @@
+#include "network/container_networks.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lay::runner {
+
+namespace {
+
+bool leads_out(const std::optional<NetworkMember>& member) {
+  return !member || member->network.reach == Reach::everywhere;
+}
+
+}  // namespace
+
+std::optional<NetworkMember> member_on(const ContainerStore& store, const Container& container,
+                                       const Endpoint& endpoint) {
+  if (endpoint.name.empty()) return std::nullopt;
+  constexpr std::size_t kShortId = 12;
+  const ContainerConfig& config = container.config();
+  std::vector<std::string> names{config.name, config.id.substr(0, kShortId)};
+  names.insert(names.end(), endpoint.aliases.begin(), endpoint.aliases.end());
+  return NetworkMember{.network = NetworkStore(store.root()).find(endpoint.name),
+                       .names = std::move(names),
+                       .folder = container.path()};
+}
+
+NetworkConfig config_on(const Endpoint& endpoint) {
+  NetworkConfig config;
+  set_endpoints(config, {endpoint});
+  return config;
+}
+
+ContainerNetworks ContainerNetworks::reserve(const ContainerStore& store, const Container& container) {
+  const NetworkConfig& network = container.config().network;
+  const std::vector<Endpoint> endpoints = endpoints_of(network);
+  std::vector<std::optional<NetworkMember>> members;
+  for (const Endpoint& endpoint : endpoints) members.push_back(member_on(store, container, endpoint));
+  auto publishing = std::find_if(members.begin(), members.end(), leads_out);
+  if (publishing == members.end()) publishing = members.begin();  // which refuses ports, if there are any
+  ContainerNetworks result;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    NetworkConfig config = config_on(endpoints[i]);
+    if (publishing == members.begin() + static_cast<std::ptrdiff_t>(i)) config.ports = network.ports;
+    result.attachments_.push_back(
+        BridgeAttachment::reserve(store.run(), container.config().id, config, members[i]));
+  }
+  return result;
+}
+
+const Attachment* ContainerNetworks::first() const {
+  return attachments_.empty() ? nullptr : &attachments_.front().attachment();
+}
+
+std::vector<PortMapping> ContainerNetworks::ports() const {
+  for (const BridgeAttachment& entry : attachments_)
+    if (!entry.attachment().ports.empty()) return entry.attachment().ports;
+  return {};
+}
+
+std::vector<std::string> ContainerNetworks::notes() const {
+  std::vector<std::string> notes;
+  for (const BridgeAttachment& entry : attachments_)
+    for (const std::string& note : entry.attachment().notes)
+      if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+  return notes;
+}
+
+void ContainerNetworks::tell_names() const {
+  for (const BridgeAttachment& entry : attachments_) entry.tell_names();
+}
+
+void ContainerNetworks::connect(pid_t pid) {
+  unsigned link = 0;
+  for (BridgeAttachment& entry : attachments_) entry.connect(pid, link++);
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,171 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "base/detach.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "network/bridge.h"
+#include "network/bridge_linger.h"
+#include "network/container_networks.h"
+#include "network/leases.h"
+#include "network/names.h"
+#include "network/peer_names.h"
+#include "process/first_process.h"
+#include "process/handshake.h"
+#include "process/process.h"
+#include "runner/network_membership.h"
+
+namespace lay::runner {
+
+namespace {
+
+struct Connection {
+  std::string run;
+  std::string container_id;
+  Endpoint endpoint;
+  std::optional<NetworkMember> member;
+  FirstProcess first;
+};
+
+BridgeAttachment make_connection(const Connection& plan) {
+  const UniqueFd netns = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", plan.first.pid), O_RDONLY);
+  // The number might be another's by now: then this is not the namespace that was meant
+  if (wait_for_end(plan.first.pidfd, std::chrono::milliseconds(0)))
+    throw Error(Errc::invalid, "the container has ended").with_hint("start it first");
+  BridgeAttachment attachment =
+      BridgeAttachment::reserve(plan.run, plan.container_id, config_on(plan.endpoint), plan.member);
+  attachment.connect(netns, std::nullopt);
+  attachment.tell_names();
+  return attachment;
+}
+
+/// Until the container has ended, or somebody revoked what it has there.
+void wait_until_over(const UniqueFd& pidfd, const BridgeAttachment& attachment, const UniqueFd& watch) {
+  std::array<pollfd, 2> entries{pollfd{pidfd.get(), POLLIN, 0}, pollfd{watch.get(), POLLIN, 0}};
+  while (!attachment.is_revoked()) {
+    if (sys::retry_eintr([&] { return ::poll(entries.data(), entries.size(), -1); }) < 0)
+      throw Error::from_errno("wait for the end of a container");
+    if (entries[0].revents != 0) return;
+    std::array<std::byte, 4096> events{};
+    if (entries[1].revents != 0) static_cast<void>(sys::read_some(watch, events));
+  }
+}
+
+/// The life of the process that holds a connection. `lock` is the caller's, of which it has a copy.
+[[noreturn]] void hold(const Connection& plan, FileLock lock, ChildEnd caller) noexcept {
+  try {
+    { const FileLock callers_own = std::move(lock); }
+    std::optional<BridgeAttachment> attachment;
+    UniqueFd watch;
+    try {
+      attachment.emplace(make_connection(plan));
+      watch = attachment->watch();
+    } catch (const Error& error) {
+      attachment.reset();
+      caller.send_error(error);
+      ::_exit(1);
+    }
+    for (const std::string& note : attachment->attachment().notes) caller.send_note(note);
+    { const ChildEnd told = std::move(caller); }  // its end is the good news
+    wait_until_over(plan.first.pidfd, *attachment, watch);
+    attachment.reset();
+  } catch (const std::exception&) {
+    ::_exit(1);  // what it held is a dead lease, which the next command clears
+  }
+  ::_exit(0);
+}
+
+void connect_live(const Connection& plan, FileLock& lock,
+                  const std::function<void(const std::string& note)>& on_note) {
+  Handshake handshake = make_handshake();
+  if (detach(Descriptors::own)) hold(plan, std::move(lock), std::move(handshake.child));
+  { const ChildEnd unused = std::move(handshake.child); }
+  for (const std::string& note : handshake.parent.wait_for_exec()) on_note(note);
+}
+
+void disconnect_live(const ContainerStore& store, const Container& container,
+                     const std::optional<NetworkDefinition>& network) {
+  const std::string place = network ? network_run(store.run(), network->id) : store.run();
+  const NetworkNames names = network ? names_of_network(place) : network_names(store.run());
+  const LeaseBook leases = LeaseBook::open(place);
+  const NetworkLock lock = leases.lock();
+  revoke_leases(names, leases, container.config().id);
+  if (network) {
+    tell_peer_names(leases);
+    forget_peer_names(leases, container.path());
+  }
+  tidy_bridge_later(place, names, Urgency::later);
+}
+
+void check_own_network(const ContainerConfig& config) {
+  if (config.network.mode == NetworkMode::bridge || config.network.mode == NetworkMode::none) return;
+  throw Error::make(Errc::invalid, "container '{}' has no network of its own", config.name)
+      .with_hint(config.network.mode == NetworkMode::container
+                     ? "connect the container whose network it shares"
+                     : "run it with --network bridge, none or one of 'lay network ls'");
+}
+
+std::optional<NetworkDefinition> find_network(const ContainerStore& store, const std::string& name) {
+  if (name.empty() || name == "bridge") return std::nullopt;
+  return NetworkStore(store.root()).find(name);
+}
+
+}  // namespace
+
+void connect_to_network(const ContainerStore& store, const std::string& container_name, Endpoint endpoint,
+                        const std::function<void(const std::string& note)>& on_note) {
+  FileLock lock = NetworkStore(store.root()).change();
+  Container container = store.find(container_name);
+  const NetworkConfig before = container.config().network;
+  check_own_network(container.config());
+  const std::optional<NetworkDefinition> network = find_network(store, endpoint.name);
+  endpoint.name = network ? network->name : std::string();
+  if (is_on(before, endpoint.name))
+    throw Error::make(Errc::busy, "container '{}' is on network '{}' already", container.config().name,
+                      shown_name(endpoint))
+        .with_hint("disconnect it first to give it other aliases or another address");
+  std::vector<Endpoint> endpoints = endpoints_of(before);
+  endpoints.push_back(endpoint);
+  NetworkConfig after = before;
+  set_endpoints(after, std::move(endpoints));
+  container.save_network(after);
+  std::optional<FirstProcess> first = try_open_first_process(container);
+  if (!first) return;
+  try {
+    connect_live({.run = store.run(),
+                  .container_id = container.config().id,
+                  .endpoint = endpoint,
+                  .member = member_on(store, container, endpoint),
+                  .first = std::move(*first)},
+                 lock, on_note);
+  } catch (const Error&) {
+    container.save_network(before);
+    throw;
+  }
+}
+
+void disconnect_from_network(const ContainerStore& store, const std::string& container_name,
+                             const std::string& network_name) {
+  const FileLock lock = NetworkStore(store.root()).change();
+  Container container = store.find(container_name);
+  const std::optional<NetworkDefinition> network = find_network(store, network_name);
+  const std::string name = network ? network->name : std::string();
+  if (!is_on(container.config().network, name))
+    throw Error::make(Errc::invalid, "container '{}' is not on network '{}'", container.config().name,
+                      printable(network_name))
+        .with_hint("'lay inspect " + container.config().name + "' lists its networks");
+  NetworkConfig after = container.config().network;
+  std::vector<Endpoint> endpoints = endpoints_of(after);
+  std::erase_if(endpoints, [&](const Endpoint& endpoint) { return endpoint.name == name; });
+  set_endpoints(after, std::move(endpoints));
+  container.save_network(after);
+  if (try_open_first_process(container)) disconnect_live(store, container, network);
+}
+
+}  // namespace lay::runner
