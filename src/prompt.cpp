@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <iostream>
 #include <optional>
 
 #include "base/error.h"
@@ -59,6 +60,15 @@ std::string ask(const std::string& question, Echo echo) {
   std::optional<HiddenEcho> hidden;
   if (echo == Echo::hidden) hidden.emplace();
   return read_line();
+}
+
+bool is_confirmed(const std::string& question, const std::string& without) {
+  if (::isatty(STDIN_FILENO) == 0)
+    throw Error(Errc::invalid, "this removes things, and there is no terminal to ask at").with_hint(without);
+  print_diagnostic(question + " [y/N] ");
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
 }
 
 }  // namespace lay::cli

@@ -12,4 +12,8 @@ enum class Echo { shown, hidden };
 /// the terminal is as before in any case.
 std::string ask(const std::string& question, Echo echo);
 
+/// Asks "question [y/N] " at the terminal. Throws invalid where there is none: nobody could answer.
+///   without  the command that does not ask
+bool is_confirmed(const std::string& question, const std::string& without);
+
 }  // namespace lay::cli

@@ -127,10 +127,13 @@ Json read_document(const UniqueFd& dir, const std::string& name) {
   return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
 }
 
-/// What a host network leaves nothing to: its namespace, and the settings that would be the host's.
+/// What a network that is not its own leaves nothing to: its namespace, and the settings that would be the
+/// host's.
 void fit_to_network(ContainerConfig& config) {
   const bool is_host = config.network.mode == NetworkMode::host;
-  if (!is_host && config.network.mode != NetworkMode::container) return;
+  const bool is_joined =
+      config.network.mode == NetworkMode::container || config.network.mode == NetworkMode::path;
+  if (!is_host && !is_joined) return;
   Linux& part = config.spec.linux_;
   if (is_host)
     std::erase_if(part.namespaces,

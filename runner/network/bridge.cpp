@@ -4,9 +4,12 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/folder_names.h"
+#include "base/syscalls.h"
 #include "network/conntrack.h"
 #include "network/host_sysctl.h"
 #include "network/nftables.h"
+#include "network/nftables_ipv6.h"
 #include "network/senders.h"
 
 namespace lay::runner {
@@ -58,12 +61,27 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
   // The host reaches published ports by 127.0.0.1; the table's guard chain keeps
   // containers off the host's loopback
   write_setting("ipv4/conf/" + name + "/route_localnet", "1");
-  // lay's bridge is IPv4 only: no link-local address, no router advertisement from a container is believed
-  try_write_setting("ipv6/conf/" + name + "/disable_ipv6", "1");
-  const std::vector<NetlinkMessage> setup{add_address(link->index, gateway, subnet),
-                                          set_link_up(link->index)};
+  std::vector<NetlinkMessage> setup{add_address(link->index, gateway, subnet), set_link_up(link->index)};
+  const std::string settings6 = "ipv6/conf/" + name;
+  if (wish.subnet6) {
+    write_setting(settings6 + "/accept_ra", "0");  // of a container
+    write_setting(settings6 + "/accept_dad", "0");
+    write_setting(settings6 + "/disable_ipv6", "0");
+    setup.push_back(add_address6(link->index, wish.subnet6->gateway(), *wish.subnet6));
+  } else {
+    // No link-local address, no router advertisement from a container is believed
+    try_write_setting(settings6 + "/disable_ipv6", "1");
+  }
   socket.run(setup);
   return *link;
+}
+
+void check_free6(NetlinkSocket& socket, const Subnet6& subnet) {
+  for (const UsedSubnet6& other : used_subnets6(socket))
+    if (other.subnet.overlaps(subnet))
+      throw Error::make(Errc::busy, "subnet {} of the network overlaps a route of this machine, {}",
+                        to_string(subnet), to_string(other.subnet))
+          .with_hint("`ip -6 route` shows them; make the network again with another --subnet");
 }
 
 /// Whether another link got an overlapping subnet first. Of two that chose in the same moment the one with
@@ -78,6 +96,7 @@ bool must_yield(NetlinkSocket& socket, const Link& link, const Subnet& subnet) {
 Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::optional<Subnet>& last,
                      const BridgeWish& wish) {
   std::optional<Subnet> preferred = last;
+  if (wish.subnet6) check_free6(socket, *wish.subnet6);
   for (int i = 0; i < kCreateTries; ++i) {
     const Subnet subnet = plan_subnet(wish, preferred, subnets_of(used_subnets(socket)));
     const Link link = make_bridge_link(socket, name, subnet, wish);
@@ -125,6 +144,33 @@ std::vector<std::string> enable_forwarding() {
       "reboot"};
 }
 
+/// As enable_forwarding, for IPv6. A router ignores what other routers announce, unless accept_ra is 2: links
+/// by which this machine has its own routes from announcements get that.
+std::vector<std::string> enable_forwarding6() {
+  if (read_setting("ipv6/conf/all/forwarding") != "0") return {};
+  try {
+    const UniqueFd folder = sys::open_dir(sys::cwd(), "/proc/sys/net/ipv6/conf");
+    for (const std::string& link : list_names(folder))
+      if (link != "all" && read_setting("ipv6/conf/" + link + "/accept_ra") == "1")
+        try_write_setting("ipv6/conf/" + link + "/accept_ra", "2");
+    write_setting("ipv6/conf/all/forwarding", "1");
+  } catch (const Error& error) {
+    return {fmt::format("containers reach this machine only by IPv6: {}", error.message())};
+  }
+  return {
+      "turned on net.ipv6.conf.all.forwarding, which containers need to reach other machines by IPv6; it "
+      "stays "
+      "on until reboot"};
+}
+
+void ensure_ipv6(NetlinkSocket& netfilter, const NetworkNames& names, const BridgeWish& wish,
+                 Bridge& bridge) {
+  const Ipv6Table table{names.table, names.bridge, *wish.subnet6, wish.reach};
+  if (bridge.is_new || !has_ipv6_table(netfilter, table)) make_ipv6_table(netfilter, table);
+  if (wish.reach != Reach::everywhere) return;
+  for (std::string& note : enable_forwarding6()) bridge.notes.push_back(std::move(note));
+}
+
 }  // namespace
 
 Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const BridgeWish& wish) {
@@ -145,12 +191,14 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
   if (is_new || !has_nat_table(netfilter, names.table, wish.reach))
     make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet, wish.reach},
                    ports_of_holders(leases));
-  if ((is_new || !has_sender_table(netfilter, names.table)) &&
-      !make_sender_table(netfilter, names.table, senders_of(leases)) && is_new)
+  const Families families = wish.subnet6 ? Families::both : Families::ipv4;
+  if ((is_new || !has_sender_table(netfilter, names.table, families)) &&
+      !make_sender_table(netfilter, names.table, senders_of(leases), families) && is_new)
     bridge.notes.emplace_back(
         "this kernel has no nftables for bridges: a container with CAP_NET_RAW can send under the addresses "
         "of "
         "others");
+  if (wish.subnet6) ensure_ipv6(netfilter, names, wish, bridge);
   if (wish.reach == Reach::everywhere)
     for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
   return bridge;
@@ -161,6 +209,7 @@ void remove_unused_bridge(const NetworkNames& names, const LeaseBook& leases) {
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   delete_nat_table(netfilter, names.table);
   delete_sender_table(netfilter, names.table);
+  delete_ipv6_table(netfilter, names.table);
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   if (find_link(route, names.bridge)) remove_link(route, names.bridge);
 }

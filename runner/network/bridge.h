@@ -25,6 +25,7 @@ struct Bridge {
 struct BridgeWish {
   std::optional<Subnet> subnet = {};  ///< empty: lay chooses
   std::optional<Ipv4> gateway = {};   ///< empty: the subnet's first address
+  std::optional<Subnet6> subnet6 = {};
   Reach reach = Reach::everywhere;
   unsigned mtu = 0;  ///< 0: the uplink's
 };

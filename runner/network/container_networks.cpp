@@ -7,8 +7,9 @@ namespace lay::runner {
 
 namespace {
 
-bool leads_out(const std::optional<NetworkMember>& member) {
-  return !member || member->network.reach == Reach::everywhere;
+bool can_publish(const std::optional<NetworkMember>& member) {
+  return !member ||
+         (member->network.reach == Reach::everywhere && member->network.driver == NetworkDriver::bridge);
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ ContainerNetworks ContainerNetworks::reserve(const ContainerStore& store, const 
   const std::vector<Endpoint> endpoints = endpoints_of(network);
   std::vector<std::optional<NetworkMember>> members;
   for (const Endpoint& endpoint : endpoints) members.push_back(member_on(store, container, endpoint));
-  auto publishing = std::find_if(members.begin(), members.end(), leads_out);
+  auto publishing = std::find_if(members.begin(), members.end(), can_publish);
   if (publishing == members.end()) publishing = members.begin();  // which refuses ports, if there are any
   ContainerNetworks result;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {

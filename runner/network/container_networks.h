@@ -15,7 +15,7 @@ namespace lay::runner {
 /// done.
 class ContainerNetworks {
  public:
-  /// First halves (BridgeAttachment::reserve). Ports are published on the first network that leads out.
+  /// First halves (BridgeAttachment::reserve). Ports are published on the first network where they can be.
   static ContainerNetworks reserve(const ContainerStore& store, const Container& container);
 
   /// On the first network; null without one.

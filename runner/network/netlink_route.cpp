@@ -45,11 +45,20 @@ Subnet subnet_of(Ipv4 address, unsigned prefix_length) {
   return subnet;
 }
 
-/// Calls `take` for each IPv4 route of every table.
-void for_each_route(NetlinkSocket& socket, const std::function<void(const nlmsghdr&, const rtmsg&)>& take) {
+/// Calls `take` for each route of every table.
+void for_each_route(NetlinkSocket& socket, const std::function<void(const nlmsghdr&, const rtmsg&)>& take,
+                    std::uint8_t family = AF_INET) {
   NetlinkMessage question("list the routes", RTM_GETROUTE, NLM_F_DUMP);
-  question.fixed<rtmsg>().rtm_family = AF_INET;
+  question.fixed<rtmsg>().rtm_family = family;
   socket.query(question, [&](const nlmsghdr& message) { take(message, fixed_part<rtmsg>(message)); });
+}
+
+std::optional<Ipv6> attribute_ipv6(const nlmsghdr& message, std::size_t fixed_size, std::uint16_t type) {
+  const auto bytes = find_attribute(message, fixed_size, type);
+  Ipv6 address;
+  if (!bytes || bytes->size() < address.bytes.size()) return std::nullopt;
+  std::memcpy(address.bytes.data(), bytes->data(), address.bytes.size());
+  return address;
 }
 
 void put_ipv4(NetlinkMessage& message, std::uint16_t type, Ipv4 address) {
@@ -85,6 +94,40 @@ std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket) {
     used.push_back({subnet_of(*address, route.rtm_dst_len), static_cast<int>(link.value_or(0))});
   });
   return used;
+}
+
+std::vector<UsedSubnet6> used_subnets6(NetlinkSocket& socket) {
+  const Subnet6 link_local = parse_subnet6("fe80::/10").value_or(Subnet6{});
+  std::vector<UsedSubnet6> used;
+  const auto take = [&](const nlmsghdr& message, const rtmsg& route) {
+    const auto address = attribute_ipv6(message, sizeof route, RTA_DST);
+    if (!address || route.rtm_dst_len == 0 || route.rtm_type == RTN_MULTICAST) return;
+    if (link_local.contains(*address)) return;
+    const auto link = attribute_u32(message, sizeof route, RTA_OIF);
+    used.push_back({{*address, route.rtm_dst_len}, static_cast<int>(link.value_or(0))});
+  };
+  for_each_route(socket, take, AF_INET6);
+  return used;
+}
+
+std::vector<Ipv4> own_addresses(NetlinkSocket& socket) {
+  std::vector<Ipv4> own;
+  NetlinkMessage question("list the addresses", RTM_GETADDR, NLM_F_DUMP);
+  question.fixed<ifaddrmsg>().ifa_family = AF_INET;
+  socket.query(question, [&](const nlmsghdr& message) {
+    if (const auto address = attribute_ipv4(message, sizeof(ifaddrmsg), IFA_LOCAL)) own.push_back(*address);
+  });
+  return own;
+}
+
+std::optional<Ipv4> default_gateway(NetlinkSocket& socket, int link_index) {
+  std::optional<Ipv4> gateway;
+  for_each_route(socket, [&](const nlmsghdr& message, const rtmsg& route) {
+    const auto link = attribute_u32(message, sizeof route, RTA_OIF);
+    if (route.rtm_dst_len == 0 && link == static_cast<std::uint32_t>(link_index) && !gateway)
+      gateway = attribute_ipv4(message, sizeof route, RTA_GATEWAY);
+  });
+  return gateway;
 }
 
 unsigned uplink_mtu(NetlinkSocket& socket) {
@@ -197,6 +240,48 @@ NetlinkMessage add_default_route(int index, Ipv4 gateway, unsigned metric) {
   put_ipv4(message, RTA_GATEWAY, gateway);
   message.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   if (metric != 0) message.put_u32(RTA_PRIORITY, metric);
+  return message;
+}
+
+NetlinkMessage add_address6(int index, const Ipv6& address, const Subnet6& subnet) {
+  NetlinkMessage message(fmt::format("add address {} to link {}", to_string(address), index), RTM_NEWADDR,
+                         kCreate);
+  auto& info = message.fixed<ifaddrmsg>();
+  info.ifa_family = AF_INET6;
+  info.ifa_prefixlen = static_cast<std::uint8_t>(subnet.prefix_length);
+  info.ifa_index = static_cast<std::uint32_t>(index);
+  info.ifa_flags = IFA_F_NODAD;
+  message.put(IFA_LOCAL, address.bytes);
+  message.put(IFA_ADDRESS, address.bytes);
+  return message;
+}
+
+NetlinkMessage add_default_route6(int index, const Ipv6& gateway, unsigned metric) {
+  NetlinkMessage message(fmt::format("add default route by {}", to_string(gateway)), RTM_NEWROUTE, kCreate);
+  auto& info = message.fixed<rtmsg>();
+  info.rtm_family = AF_INET6;
+  info.rtm_table = RT_TABLE_MAIN;
+  info.rtm_protocol = RTPROT_BOOT;
+  info.rtm_scope = RT_SCOPE_UNIVERSE;
+  info.rtm_type = RTN_UNICAST;
+  message.put(RTA_GATEWAY, gateway.bytes);
+  message.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
+  message.put_u32(RTA_PRIORITY, metric);
+  return message;
+}
+
+NetlinkMessage make_macvlan(const MacvlanPlan& plan) {
+  NetlinkMessage message(fmt::format("create macvlan '{}'", plan.name), RTM_NEWLINK, kCreate);
+  message.fixed<ifinfomsg>();
+  message.put_text(IFLA_IFNAME, plan.name);
+  message.put_u32(IFLA_LINK, static_cast<std::uint32_t>(plan.parent.index));
+  message.put_u32(IFLA_MTU, plan.parent.mtu);
+  message.put(IFLA_ADDRESS, plan.mac);
+  message.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(plan.netns));
+  message.nest(IFLA_LINKINFO, [&] {
+    message.put_text(IFLA_INFO_KIND, "macvlan");
+    message.nest(IFLA_INFO_DATA, [&] { message.put_u32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE); });
+  });
   return message;
 }
 

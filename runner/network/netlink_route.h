@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "network/address.h"
+#include "network/address6.h"
 #include "network/names.h"
 #include "network/netlink.h"
 
@@ -25,6 +26,18 @@ struct UsedSubnet {
   int link_index = 0;  ///< 0 when the route has none (blackhole, several next hops)
 };
 std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket);
+
+/// As used_subnets, for IPv6; link-local and multicast routes are not listed.
+struct UsedSubnet6 {
+  Subnet6 subnet;
+  int link_index = 0;
+};
+std::vector<UsedSubnet6> used_subnets6(NetlinkSocket& socket);
+
+/// Every IPv4 address of this machine.
+std::vector<Ipv4> own_addresses(NetlinkSocket& socket);
+/// By which router the default route of that link leads; empty without one.
+std::optional<Ipv4> default_gateway(NetlinkSocket& socket, int link_index);
 
 /// MTU of the link that the default route with the lowest metric leaves by; 1500 without a default route.
 unsigned uplink_mtu(NetlinkSocket& socket);
@@ -51,6 +64,20 @@ NetlinkMessage delete_link(const std::string& name);
 NetlinkMessage set_link_up(int index);
 /// Adds `address` with the prefix of `subnet` and its broadcast address.
 NetlinkMessage add_address(int index, Ipv4 address, const Subnet& subnet);
+/// Not probed for a duplicate (RFC 4862), which takes a second.
+NetlinkMessage add_address6(int index, const Ipv6& address, const Subnet6& subnet);
+NetlinkMessage add_default_route6(int index, const Ipv6& gateway, unsigned metric);
+
+/// A link inside `netns` that shares the wire of `parent`, in bridge mode: those of one parent reach each
+/// other.
+struct MacvlanPlan {
+  std::string name;
+  MacAddress mac{};
+  Link parent;
+  int netns = -1;
+};
+NetlinkMessage make_macvlan(const MacvlanPlan& plan);
+
 /// Of several the one with the lowest `metric` is used.
 NetlinkMessage add_default_route(int index, Ipv4 gateway, unsigned metric = 0);
 

@@ -1,93 +1,58 @@
 #include "runner/network.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/inotify.h>
 
+#include <algorithm>
 #include <exception>
 #include <future>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/folder_names.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "network/bridge.h"
 #include "network/bridge_linger.h"
 #include "network/conntrack.h"
 #include "network/foreign_chains.h"
 #include "network/host_sysctl.h"
+#include "network/inner_link.h"
 #include "network/leases.h"
+#include "network/macvlan.h"
 #include "network/names.h"
 #include "network/netlink_route.h"
 #include "network/nftables.h"
 #include "network/peer_names.h"
 #include "network/ports.h"
 #include "network/senders.h"
-#include "process/process.h"
 
 namespace lay::runner {
 
 namespace {
 
-constexpr int kLoopbackIndex = 1;  // in every network namespace
-
-/// A name for the host's end that no link has yet.
-std::string free_veth_name(std::string_view container_id) {
+/// A name for the host's end that no link has yet. A container's ends on several networks are made later than
+/// they are named, and so the network is part of it.
+std::string free_veth_name(const std::string& container_id, const std::optional<NetworkMember>& member) {
+  const std::string key = member ? container_id + member->network.id : container_id;
   NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
   for (unsigned attempt = 0;; ++attempt)
-    if (const std::string name = veth_name(container_id, attempt); !find_link(socket, name)) return name;
-}
-
-std::string container_link(unsigned number) {
-  return fmt::format("eth{}", number);
-}
-
-unsigned free_container_link(NetlinkSocket& inside) {
-  for (unsigned number = 0;; ++number)
-    if (!find_link(inside, container_link(number))) return number;
+    if (const std::string name = veth_name(key, attempt); !find_link(socket, name)) return name;
 }
 
 /// The requests that make the veth pair, in the host's namespace.
-std::vector<NetlinkMessage> plan_links(const VethPlan& veth) {
+std::vector<NetlinkMessage> plan_links(const VethPlan& veth, bool has_hairpin) {
   std::vector<NetlinkMessage> requests{make_veth(veth)};
-  // With br_netfilter a container that uses its own published port is answered within the bridge, back
-  // through the port it came from; without, it is routed
-  if (read_setting("bridge/bridge-nf-call-iptables") == "1") requests.push_back(set_hairpin(veth.host_name));
+  if (has_hairpin) requests.push_back(set_hairpin(veth.host_name));
   return requests;
-}
-
-struct ConnectPlan {
-  VethPlan veth;                 ///< whose peer gets its name when the link's number is settled
-  std::optional<unsigned> link;  ///< its number; empty: the lowest that is free
-  Ipv4 address;
-  Subnet subnet;
-  Ipv4 gateway;
-  Reach reach = Reach::everywhere;
-};
-
-/// Makes the veth pair and sets the container's end up. Moves the calling thread into the namespace for good.
-void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const ConnectPlan& plan) {
-  set_namespaces(netns, CLONE_NEWNET);
-  // Before eth0 is there, which takes its settings from "default": no router advertisement is believed, and
-  // an address need not wait a second for its duplicate
-  try_write_setting("ipv6/conf/default/accept_ra", "0");
-  try_write_setting("ipv6/conf/default/accept_dad", "0");
-  NetlinkSocket inside = NetlinkSocket::open(NETLINK_ROUTE);
-  const unsigned number = plan.link ? *plan.link : free_container_link(inside);
-  VethPlan veth = plan.veth;
-  veth.peer_name = container_link(number);
-  host.run(plan_links(veth));
-  const std::optional<Link> link = find_link(inside, veth.peer_name);
-  if (!link) throw Error::make(Errc::io, "link '{}' vanished while it was set up", veth.peer_name);
-  std::vector<NetlinkMessage> setup{set_link_up(kLoopbackIndex), set_link_up(link->index),
-                                    add_address(link->index, plan.address, plan.subnet)};
-  if (plan.reach == Reach::everywhere) setup.push_back(add_default_route(link->index, plan.gateway, number));
-  inside.run(setup);
 }
 
 BridgeWish wish_of(const std::optional<NetworkMember>& member) {
   if (!member) return {};
   return {.subnet = parse_subnet(member->network.subnet),
           .gateway = parse_ipv4(member->network.gateway()),
+          .subnet6 = parse_subnet6(member->network.subnet6),
           .reach = member->network.reach,
           .mtu = member->network.mtu};
 }
@@ -99,6 +64,10 @@ AddressPool pool_of(const std::optional<NetworkMember>& member, const Bridge& br
   return pool;
 }
 
+bool is_macvlan(const std::optional<NetworkMember>& member) {
+  return member && member->network.driver == NetworkDriver::macvlan;
+}
+
 }  // namespace
 
 struct BridgeAttachment::State {
@@ -106,8 +75,9 @@ struct BridgeAttachment::State {
   LeaseBook leases;
   NetworkNames names;
   std::vector<HeldPort> held_ports;
-  std::string wished_mac = {};      ///< --mac-address
-  std::string wished_address = {};  ///< --ip
+  std::string wished_mac = {};       ///< --mac-address
+  std::string wished_address = {};   ///< --ip
+  std::string wished_address6 = {};  ///< --ip6
   std::optional<NetworkMember> member = {};
   std::optional<Lease> lease = {};
   Bridge bridge = {};
@@ -118,6 +88,10 @@ struct BridgeAttachment::State {
   std::vector<PublishedPort> published_ports() const;
   MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
   void take_lease(const std::string& container_id);
+  void take_probed_lease(const std::string& container_id);
+  void record_lease(const std::string& container_id);
+  void settle_address6(const AddressPool& pool, const std::string& container_id);
+  InnerLink inner_link(const UniqueFd& netns, std::optional<unsigned> number) const;
   void look_at_foreign_chains();
   void release();
 };
@@ -132,9 +106,85 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
   const AddressPool pool = pool_of(member, bridge);
   lease = wished_address.empty() ? leases.take(pool, container_id)
                                  : leases.take_exactly(pool, wished_address, container_id);
-  veth = free_veth_name(container_id);
-  for (const HeldPort& held : held_ports) attachment.ports.push_back(held.port);
-  LeaseRecord record{.container = container_id, .veth = veth, .ports = attachment.ports, .mac = wished_mac};
+  if (member && !member->network.subnet6.empty()) settle_address6(pool, container_id);
+}
+
+/// The IPv6 address has the same host bits as the IPv4 address, and so needs no lease of its own. Only those
+/// that users asked for can be in the way of each other, or of one that is made so.
+void BridgeAttachment::State::settle_address6(const AddressPool& pool, const std::string& container_id) {
+  const Subnet6 subnet = parse_subnet6(member->network.subnet6).value_or(Subnet6{});
+  std::set<std::string> taken{to_string(subnet.gateway()), to_string(subnet.address)};
+  for (const auto& [address, record] : leases.held())
+    if (record.container != container_id) taken.insert(record.address6);
+  if (!wished_address6.empty()) {
+    const std::optional<Ipv6> wished = parse_ipv6(wished_address6);
+    if (!wished || !subnet.contains(*wished))
+      throw Error::make(Errc::invalid, "address '{}' is none of {}", printable(wished_address6),
+                        to_string(subnet))
+          .with_hint("--ip6 is within the IPv6 subnet of the network");
+    attachment.address6 = to_string(*wished);
+    if (taken.contains(attachment.address6))
+      throw Error::make(Errc::busy, "address {} is in use", attachment.address6)
+          .with_hint("take another one, or leave --ip6 out");
+  } else {
+    const auto made = [&] {
+      return to_string(subnet.host(lease->address.value - pool.subnet.address.value));
+    };
+    std::vector<Lease> passed_over;  // kept meanwhile, so that none of them is found again
+    while (taken.contains(made())) {
+      if (!wished_address.empty())
+        throw Error::make(Errc::busy, "address {} is in use", made())
+            .with_hint("name another one with --ip6");
+      passed_over.push_back(*std::exchange(lease, std::nullopt));
+      lease = leases.take(pool, container_id);
+    }
+    for (Lease& each : passed_over) leases.drop(std::move(each));
+    attachment.address6 = made();
+  }
+  attachment.prefix_length6 = subnet.prefix_length;
+}
+
+/// On the wire of others: an address is had when none of them has it. Asked without the lock, for it takes
+/// time.
+void BridgeAttachment::State::take_probed_lease(const std::string& container_id) {
+  constexpr std::size_t kTries = 32;
+  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
+  const std::string& parent = member->network.parent;
+  bridge.link = find_parent(route, parent);
+  if (member->network.mtu != 0) bridge.link.mtu = member->network.mtu;
+  bridge.subnet = parse_subnet(member->network.subnet).value_or(Subnet{});
+  bridge.gateway = parse_ipv4(member->network.gateway()).value_or(Ipv4{});
+  const std::vector<Ipv4> own = own_addresses(route);
+  std::vector<Lease> passed_over;
+  while (passed_over.size() < kTries) {
+    {
+      const NetworkLock lock = leases.lock();
+      clear_dead_leases(names, leases);
+      take_lease(container_id);
+      record_lease(container_id);
+    }
+    const bool is_own = std::find(own.begin(), own.end(), lease->address) != own.end();
+    if (!is_own && !is_in_use(bridge.link, parent, lease->address)) break;
+    if (!wished_address.empty())
+      throw Error::make(Errc::busy, "address {} is in use by another machine on the wire of '{}'",
+                        wished_address, parent)
+          .with_hint("take another one, or leave --ip out");
+    passed_over.push_back(*std::exchange(lease, std::nullopt));
+  }
+  const NetworkLock lock = leases.lock();
+  for (Lease& each : passed_over) leases.drop(std::move(each));
+  if (lease) return;
+  throw Error::make(Errc::busy, "{} addresses of {} in a row are in use by other machines", kTries,
+                    member->network.subnet)
+      .with_hint("make the network with an --ip-range that is kept free for containers");
+}
+
+void BridgeAttachment::State::record_lease(const std::string& container_id) {
+  LeaseRecord record{.container = container_id,
+                     .veth = veth,
+                     .ports = attachment.ports,
+                     .mac = wished_mac,
+                     .address6 = attachment.address6};
   if (member) {
     record.names = member->names;
     record.folder = member->folder;
@@ -145,6 +195,33 @@ void BridgeAttachment::State::take_lease(const std::string& container_id) {
   attachment.gateway = to_string(bridge.gateway);
   attachment.mac_address = to_string(mac());
   attachment.notes = bridge.notes;
+}
+
+InnerLink BridgeAttachment::State::inner_link(const UniqueFd& netns, std::optional<unsigned> number) const {
+  InnerLink link{.number = number, .address = lease->address, .subnet = bridge.subnet, .make = {}};
+  if (const auto address6 = parse_ipv6(attachment.address6))
+    link.address6 = {*address6, parse_subnet6(member->network.subnet6).value_or(Subnet6{})};
+  if (!member || member->network.reach == Reach::everywhere) link.gateway = bridge.gateway;
+  if (is_macvlan(member)) {
+    link.make = [plan = MacvlanPlan{.name = {}, .mac = mac(), .parent = bridge.link, .netns = netns.get()}](
+                    const std::string& name) mutable {
+      plan.name = name;
+      return std::vector<NetlinkMessage>{make_macvlan(plan)};
+    };
+    return link;
+  }
+  // With br_netfilter a container that uses its own published port is answered within the bridge, back
+  // through the port it came from; without, it is routed
+  const bool has_hairpin = read_setting("bridge/bridge-nf-call-iptables") == "1";
+  link.make = [has_hairpin, plan = VethPlan{.host_name = veth,
+                                            .peer_name = {},
+                                            .peer_mac = mac(),
+                                            .bridge = bridge.link,
+                                            .netns = netns.get()}](const std::string& name) mutable {
+    plan.peer_name = name;
+    return plan_links(plan, has_hairpin);
+  };
+  return link;
 }
 
 void BridgeAttachment::State::look_at_foreign_chains() {
@@ -160,6 +237,7 @@ void BridgeAttachment::State::release() {
   if (lease && !is_published) leases.drop(*std::move(lease));
   lease.reset();
   if (member) tell_peer_names(leases);
+  if (is_macvlan(member)) return;
   tidy_bridge_later(run, names, is_published ? Urgency::at_once : Urgency::later);
 }
 
@@ -189,6 +267,12 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   if (wish.reach == Reach::inside && !config.ports.empty())
     throw Error::make(Errc::invalid, "network '{}' is internal: no port can be published on it", config.name)
         .with_hint("leave -p out, or use a network that is not --internal");
+  if (is_macvlan(member) && !config.ports.empty())
+    throw Error::make(Errc::invalid, "network '{}' is macvlan: no port can be published on it", config.name)
+        .with_hint("leave -p out: the container has an address on the wire that all its ports are at");
+  if (!config.address6.empty() && !wish.subnet6)
+    throw Error::make(Errc::invalid, "network '{}' has no IPv6 that --ip6 could be of", config.name)
+        .with_hint("make the network with --ipv6");
   const std::string place = member ? network_run(run, member->network.id) : run;
   // The ports first: they are what may be refused, and then nothing else has been touched
   std::vector<HeldPort> ports = hold_ports(config.ports);
@@ -199,21 +283,30 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
                                     .held_ports = std::move(ports),
                                     .wished_mac = config.mac_address,
                                     .wished_address = config.address,
+                                    .wished_address6 = config.address6,
                                     .member = member}));
   State& state = *result.state_;
+  if (is_macvlan(member)) {
+    state.take_probed_lease(container_id);
+    return result;
+  }
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
   clear_dead_leases(state.names, state.leases);
   state.bridge = ensure_bridge(state.names, state.leases, wish);
   if (wish.reach == Reach::everywhere && (state.bridge.is_new || !config.ports.empty()))
     state.look_at_foreign_chains();
   state.take_lease(container_id);
+  state.veth = free_veth_name(container_id, member);
+  for (const HeldPort& held : state.held_ports) state.attachment.ports.push_back(held.port);
+  state.record_lease(container_id);
   return result;
 }
 
 void BridgeAttachment::tell_names() const {
   if (!state_->member) return;
   const NetworkLock lock = state_->leases.lock();
-  tell_peer_names(state_->leases);
+  for (std::string& note : tell_peer_names(state_->leases))
+    state_->attachment.notes.push_back(std::move(note));
 }
 
 void BridgeAttachment::connect(pid_t pid, unsigned link) {
@@ -223,22 +316,15 @@ void BridgeAttachment::connect(pid_t pid, unsigned link) {
 void BridgeAttachment::connect(const UniqueFd& netns, std::optional<unsigned> link) {
   State& state = *state_;
   NetlinkSocket host = NetlinkSocket::open(NETLINK_ROUTE);
-  const ConnectPlan plan{.veth = {.host_name = state.veth,
-                                  .peer_name = {},
-                                  .peer_mac = state.mac(),
-                                  .bridge = state.bridge.link,
-                                  .netns = netns.get()},
-                         .link = link,
-                         .address = state.lease->address,
-                         .subnet = state.bridge.subnet,
-                         .gateway = state.bridge.gateway,
-                         .reach = state.member ? state.member->network.reach : Reach::everywhere};
+  const InnerLink plan = state.inner_link(netns, link);
   // A thread of its own, since it stays in the container's namespace; meanwhile this one sets up the tables
   std::future<void> inside = std::async(std::launch::async, [&] { set_up_inside(host, netns, plan); });
+  if (is_macvlan(state.member)) return inside.get();
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   state.is_published = !state.held_ports.empty();
   publish_ports(netfilter, state.names.table, state.published_ports(),
-                admit_sender(state.names.table, {state.veth, state.mac(), state.lease->address}));
+                admit_sender(state.names.table, {state.veth, state.mac(), state.lease->address,
+                                                 parse_ipv6(state.attachment.address6)}));
   forget_unpublished_flows(netfilter, state.attachment.ports);
   inside.get();
 }

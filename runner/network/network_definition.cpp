@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "container/names.h"
 #include "network/address.h"
+#include "network/address6.h"
 #include "network/leases.h"
 #include "runner/network_store.h"
 
@@ -13,6 +14,11 @@ namespace lay::runner {
 std::string NetworkDefinition::gateway() const {
   if (!wished_gateway.empty()) return wished_gateway;
   return to_string(parse_subnet(subnet).value_or(Subnet{}).gateway());
+}
+
+std::string NetworkDefinition::gateway6() const {
+  const std::optional<Subnet6> parsed = parse_subnet6(subnet6);
+  return parsed ? to_string(parsed->gateway()) : std::string();
 }
 
 std::string_view to_string(NetworkDriver driver) {
@@ -74,8 +80,6 @@ std::string check_network_subnet(std::string_view text) {
   constexpr unsigned kWidest = 8;
   constexpr unsigned kNarrowest = 29;  // five containers
   const std::string shown = printable(text);
-  if (text.find(':') != std::string_view::npos)
-    throw Error::make(Errc::unsupported, "subnet '{}': networks of lay have IPv4 only", shown);
   const std::optional<Subnet> subnet = parse_subnet(text);
   if (!subnet)
     throw Error::make(Errc::invalid, "'{}' is no subnet", shown)
@@ -86,6 +90,40 @@ std::string check_network_subnet(std::string_view text) {
   return to_string(*subnet);
 }
 
+namespace {
+
+void check_ipv6(const NetworkDefinition& network, const Subnet& subnet) {
+  if (network.subnet6.empty()) return;
+  constexpr unsigned kWidest = 8;
+  constexpr unsigned kBits = 128;
+  const std::optional<Subnet6> subnet6 = parse_subnet6(network.subnet6);
+  const unsigned host_bits = 32 - subnet.prefix_length;
+  if (!subnet6)
+    throw Error::make(Errc::invalid, "'{}' is no subnet", printable(network.subnet6))
+        .with_hint("its first address and how many bits are fixed: fd00:1::/64");
+  if (subnet6->prefix_length < kWidest || subnet6->prefix_length > kBits - host_bits)
+    throw Error::make(Errc::invalid, "subnet '{}': {} to {} bits can be fixed beside {}", network.subnet6,
+                      kWidest, kBits - host_bits, network.subnet)
+        .with_hint("it needs as many addresses as the IPv4 subnet: fd00:1::/64");
+}
+
+void check_driver(const NetworkDefinition& network) {
+  if (network.driver == NetworkDriver::bridge) {
+    if (!network.parent.empty())
+      throw Error(Errc::invalid, "a bridge has no parent link").with_hint("--driver macvlan -o parent=LINK");
+    return;
+  }
+  if (network.parent.empty())
+    throw Error(Errc::invalid, "a macvlan network needs a parent link").with_hint("-o parent=eth0");
+  if (network.reach == Reach::inside)
+    throw Error(Errc::unsupported, "a macvlan network cannot be --internal: it is on the wire of its parent")
+        .with_hint("leave out --internal, or use --driver bridge");
+  if (!network.subnet6.empty())
+    throw Error(Errc::unsupported, "a macvlan network of lay has IPv4 only").with_hint("leave out --ipv6");
+}
+
+}  // namespace
+
 void check_network(const NetworkDefinition& network) {
   const Subnet subnet = parse_subnet(network.subnet).value_or(Subnet{});
   const std::optional<Ipv4> gateway = parse_ipv4(network.gateway());
@@ -93,6 +131,8 @@ void check_network(const NetworkDefinition& network) {
     throw Error::make(Errc::invalid, "gateway '{}' is no address within {}",
                       printable(network.wished_gateway), network.subnet)
         .with_hint("neither its first address nor its last: " + to_string(subnet.gateway()));
+  check_ipv6(network, subnet);
+  check_driver(network);
   if (network.ip_range.empty()) return;
   const std::optional<Subnet> range = parse_subnet(network.ip_range);
   if (!range || range->prefix_length < subnet.prefix_length || !subnet.contains(range->address))

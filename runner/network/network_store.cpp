@@ -10,6 +10,8 @@
 #include "base/syscalls.h"
 #include "container/names.h"
 #include "network/address.h"
+#include "network/address6.h"
+#include "network/macvlan.h"
 #include "network/netlink_route.h"
 #include "runner/container.h"
 
@@ -67,6 +69,22 @@ std::string free_subnet(const std::vector<NetworkDefinition>& others) {
   return to_string(*chosen);
 }
 
+/// A network beside a link of the host has that link's subnet and router, unless a user says otherwise.
+void take_from_parent(NetworkDefinition& wish) {
+  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
+  const Link parent = find_parent(socket, wish.parent);
+  if (!wish.subnet.empty()) return;
+  for (const UsedSubnet& entry : used_subnets(socket)) {
+    if (entry.link_index != parent.index || entry.subnet.prefix_length > 29) continue;
+    wish.subnet = to_string(entry.subnet);
+    const std::optional<Ipv4> gateway = default_gateway(socket, parent.index);
+    if (wish.wished_gateway.empty() && gateway) wish.wished_gateway = to_string(*gateway);
+    return;
+  }
+  throw Error::make(Errc::invalid, "the parent link '{}' has no IPv4 subnet", wish.parent)
+      .with_hint("name one with --subnet");
+}
+
 void check_no_overlap(const NetworkDefinition& wish, const std::vector<NetworkDefinition>& others) {
   const Subnet subnet = *parse_subnet(wish.subnet);
   for (const NetworkDefinition& other : others)
@@ -74,6 +92,12 @@ void check_no_overlap(const NetworkDefinition& wish, const std::vector<NetworkDe
       throw Error::make(Errc::busy, "subnet {} overlaps {} of network '{}'", wish.subnet, other.subnet,
                         other.name)
           .with_hint("name another one, or leave --subnet out: a free one is chosen");
+  if (const std::optional<Subnet6> subnet6 = parse_subnet6(wish.subnet6))
+    for (const NetworkDefinition& other : others)
+      if (const auto theirs = parse_subnet6(other.subnet6); theirs && theirs->overlaps(*subnet6))
+        throw Error::make(Errc::busy, "subnet {} overlaps {} of network '{}'", wish.subnet6, other.subnet6,
+                          other.name)
+            .with_hint("name another one, or give --ipv6 alone: a free one is chosen");
 }
 
 }  // namespace
@@ -109,7 +133,9 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish) const {
                   [&](const NetworkDefinition& other) { return other.name == wish.name; }))
     throw Error::make(Errc::busy, "network '{}' is there already", wish.name)
         .with_hint("'lay network rm " + wish.name + "' removes it");
+  if (wish.driver == NetworkDriver::macvlan && !wish.parent.empty()) take_from_parent(wish);
   wish.subnet = wish.subnet.empty() ? free_subnet(others) : check_network_subnet(wish.subnet);
+  if (const auto subnet6 = parse_subnet6(wish.subnet6)) wish.subnet6 = to_string(*subnet6);
   check_network(wish);
   check_no_overlap(wish, others);
   wish.id = sys::random_hex(kIdBytes);

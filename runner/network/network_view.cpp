@@ -1,5 +1,6 @@
 #include "runner/network_view.h"
 
+#include "network/address6.h"
 #include "network/leases.h"
 #include "network/names.h"
 
@@ -7,11 +8,18 @@ namespace lay::runner {
 
 namespace {
 
-LiveAddress live_address(const Subnet& subnet, Ipv4 address, const LeaseRecord& record) {
-  return {.address = to_string(address),
-          .prefix_length = subnet.prefix_length,
-          .gateway = to_string(subnet.gateway()),
-          .mac_address = to_string(parse_mac(record.mac).value_or(mac_address(address)))};
+LiveAddress live_address(const std::optional<NetworkDefinition>& network, const Subnet& subnet, Ipv4 address,
+                         const LeaseRecord& record) {
+  LiveAddress live{.address = to_string(address),
+                   .prefix_length = subnet.prefix_length,
+                   .gateway = network ? network->gateway() : to_string(subnet.gateway()),
+                   .mac_address = to_string(parse_mac(record.mac).value_or(mac_address(address))),
+                   .address6 = record.address6,
+                   .gateway6 = {}};
+  if (!network || record.address6.empty()) return live;
+  live.prefix_length6 = parse_subnet6(network->subnet6).value_or(Subnet6{}).prefix_length;
+  live.gateway6 = network->gateway6();
+  return live;
 }
 
 std::optional<LeaseBook> find_leases(const std::string& run,
@@ -31,9 +39,9 @@ LiveAddress find_address(const std::string& run, const std::optional<NetworkDefi
   if (!subnet) return {};
   if (const std::optional<Ipv4> address = parse_ipv4(guess))
     if (const LeaseRecord record = leases->read(*address); record.container == container_id)
-      return live_address(*subnet, *address, record);
+      return live_address(network, *subnet, *address, record);
   for (const auto& [address, record] : leases->records())
-    if (record.container == container_id) return live_address(*subnet, address, record);
+    if (record.container == container_id) return live_address(network, *subnet, address, record);
   return {};
 }
 
@@ -73,7 +81,8 @@ std::map<std::string, LiveAddress> members_of(const std::string& run,
   const std::optional<Subnet> subnet = leases ? subnet_of(*leases, network) : std::nullopt;
   if (!subnet) return members;
   for (const auto& [address, record] : leases->records())
-    if (!record.container.empty()) members[record.container] = live_address(*subnet, address, record);
+    if (!record.container.empty())
+      members[record.container] = live_address(network, *subnet, address, record);
   return members;
 }
 

@@ -52,22 +52,30 @@ void forget_peer_names(const LeaseBook& leases, const std::string& folder) {
   rewrite(folder, leases.name(), {});
 }
 
-void tell_peer_names(const LeaseBook& leases) {
+std::vector<std::string> tell_peer_names(const LeaseBook& leases) {
   auto held = leases.held();
   std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Peer> peers;
-  for (const auto& [address, record] : held)
-    if (!record.names.empty()) peers.push_back({to_string(address), record.names});
-  if (peers.empty()) return;
+  for (const auto& [address, record] : held) {
+    if (record.names.empty()) continue;
+    peers.push_back({to_string(address), record.names});
+    if (!record.address6.empty()) peers.push_back({record.address6, record.names});
+  }
+  if (peers.empty()) return {};
+  std::vector<std::string> notes;
   const FileLock lock = leases.lock_hosts();
   for (const auto& [address, record] : held) {
     if (record.folder.empty()) continue;
     try {
       rewrite(record.folder, leases.name(), peers);
-    } catch (const Error&) {
-      // One that made its file unreadable, or a full disk, must not keep the others from starting
+    } catch (const Error& error) {
+      // One that made its file unreadable, or a full disk
+      notes.push_back(fmt::format("the hosts file of container '{}' does not tell who is on its network: {}",
+                                  record.names.empty() ? record.container : record.names.front(),
+                                  printable(error.message())));
     }
   }
+  return notes;
 }
 
 }  // namespace lay::runner

@@ -21,8 +21,9 @@ struct Peer {
 std::string with_peers(std::string_view hosts, std::string_view network, std::span<const Peer> peers);
 
 /// Brings the hosts files of all who hold a lease up to date, in place: they are bound into the containers,
-/// so that another file of the same name would not be seen. Called under LeaseBook::lock().
-void tell_peer_names(const LeaseBook& leases);
+/// so that another file of the same name would not be seen. Called under LeaseBook::lock(). What is returned
+/// says whose could not be written: that must not keep others from starting.
+std::vector<std::string> tell_peer_names(const LeaseBook& leases);
 /// Takes the lines of that network out of the hosts file of a container (its folder) that left it.
 void forget_peer_names(const LeaseBook& leases, const std::string& folder);
 

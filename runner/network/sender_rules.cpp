@@ -73,6 +73,12 @@ void match_foreign_link_local(RuleBuilder& rule, std::uint32_t base, std::uint32
   rule.match_set(kLinkLocalSet, Membership::outside);
 }
 
+void match_address6(RuleBuilder& rule, std::uint32_t base, std::uint32_t offset, Membership membership) {
+  load_link_and_mac(rule);
+  rule.load_payload(base, offset, kIpv6Length, kAddressRegister);
+  rule.match_set(kLinkLocalSet, membership);
+}
+
 void add_match(RuleBuilder& rule, SenderMatch match) {
   switch (match) {
     case SenderMatch::unknown_link:
@@ -102,15 +108,23 @@ void add_match(RuleBuilder& rule, SenderMatch match) {
       return match_icmpv6(rule, kRouterAdvertisement);
     case SenderMatch::redirect:
       return match_icmpv6(rule, kRedirect);
+    case SenderMatch::own_source6:
+      return match_address6(rule, NFT_PAYLOAD_NETWORK_HEADER, kIpv6Source, Membership::inside);
+    case SenderMatch::no_source6:
+      rule.load_payload(NFT_PAYLOAD_NETWORK_HEADER, kIpv6Source, kIpv6Length, kFirst);
+      return rule.compare(NFT_CMP_EQ, std::array<std::uint8_t, kIpv6Length>{});
+    case SenderMatch::foreign_target6:
+      match_icmpv6(rule, kNeighbourAdvertisement);
+      return match_address6(rule, NFT_PAYLOAD_TRANSPORT_HEADER, kNeighbourTarget, Membership::outside);
   }
 }
 
 }  // namespace
 
-std::vector<SenderRule> sender_rules() {
+std::vector<SenderRule> sender_rules(Families families) {
   using enum SenderMatch;
   using enum SenderVerdict;
-  return {
+  std::vector<SenderRule> rules{
       // Links of others, of another RUN, and of a container that is about to be admitted
       {{unknown_link}, accept},
       {{foreign_mac}, drop},
@@ -119,12 +133,18 @@ std::vector<SenderRule> sender_rules() {
       // Containers are no routers; that none is believed (accept_ra) is the second lock
       {{ipv6, router_advertisement}, drop},
       {{ipv6, redirect}, drop},
-      {{ipv6, foreign_link_local}, drop},
-      {{ipv6, foreign_neighbour}, drop},
-      {{ipv6}, accept},
-      // Spoofed IPv4 and ARP, and what could wrap them: VLAN tags, other protocols
-      {{}, drop},
   };
+  const std::vector<SenderRule> for_ipv6 =
+      families == Families::both
+          ? std::vector<SenderRule>{{{ipv6, foreign_target6}, drop},
+                                    {{ipv6, own_source6}, accept},
+                                    {{ipv6, no_source6}, accept}}
+          : std::vector<SenderRule>{
+                {{ipv6, foreign_link_local}, drop}, {{ipv6, foreign_neighbour}, drop}, {{ipv6}, accept}};
+  rules.insert(rules.end(), for_ipv6.begin(), for_ipv6.end());
+  // Spoofed addresses and ARP, and what could wrap them: VLAN tags, other protocols
+  rules.push_back({{}, drop});
+  return rules;
 }
 
 NetlinkMessage make_sender_rule(const std::string& table, const SenderRule& plan) {

@@ -12,7 +12,7 @@ inline constexpr const char* kSenderChain = "senders";
 inline constexpr const char* kLinkSet = "links";             ///< link: whose frames are judged
 inline constexpr const char* kMacSet = "macs";               ///< link . MAC
 inline constexpr const char* kAddressSet = "addresses";      ///< link . MAC . IPv4 address
-inline constexpr const char* kLinkLocalSet = "link_locals";  ///< link . MAC . the IPv6 address made of it
+inline constexpr const char* kLinkLocalSet = "link_locals";  ///< link . MAC . IPv6 address
 
 /// What a rule looks at, in the order of the checks.
 enum class SenderMatch {
@@ -26,7 +26,10 @@ enum class SenderMatch {
   foreign_link_local,  ///< IPv6 source within fe80::/10 that is not its own
   foreign_neighbour,   ///< a neighbour advertisement for such an address
   router_advertisement,
-  redirect  ///< ICMPv6
+  redirect,         ///< ICMPv6
+  own_source6,      ///< one of its own IPv6 addresses
+  no_source6,       ///< ::, of one that asks whether an address is free
+  foreign_target6,  ///< a neighbour advertisement for an address that is not its own
 };
 enum class SenderVerdict { accept, drop };
 
@@ -35,8 +38,12 @@ struct SenderRule {
   SenderVerdict verdict = SenderVerdict::drop;
 };
 
+/// On a network of IPv4 containers may have IPv6 addresses as they like, and speak for any but link-local
+/// ones; on one that gives them some, they have those.
+enum class Families { ipv4, both };
+
 /// In order; the reasons stand at each.
-std::vector<SenderRule> sender_rules();
+std::vector<SenderRule> sender_rules(Families families);
 
 /// The request that appends one rule to the chain.
 NetlinkMessage make_sender_rule(const std::string& table, const SenderRule& rule);

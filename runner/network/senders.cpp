@@ -81,24 +81,31 @@ std::array<std::uint8_t, 16> link_local_address(const MacAddress& mac) {
       mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]};
 }
 
-Key key_of(const SetPlan& set, const Sender& sender) {
+std::vector<Key> keys_of(const SetPlan& set, const Sender& sender) {
   Key key;
   for (const char c : padded_link_name(sender.link)) key.push_back(static_cast<std::uint8_t>(c));
   key.insert(key.end(), sender.mac.begin(), sender.mac.end());
   key.resize(kMacKeyLength);
   const auto address = network_bytes(sender.address);
   const auto link_local = link_local_address(sender.mac);
-  if (set.name == kLinkLocalSet)
-    key.insert(key.end(), link_local.begin(), link_local.end());
-  else
+  if (set.name != kLinkLocalSet) {
     key.insert(key.end(), address.begin(), address.end());
-  key.resize(set.length);  // those of links and of MAC addresses are beginnings of it
-  return key;
+    key.resize(set.length);  // those of links and of MAC addresses are beginnings of it
+    return {key};
+  }
+  std::vector<Key> keys{key};
+  keys[0].insert(keys[0].end(), link_local.begin(), link_local.end());
+  if (sender.address6) {
+    key.insert(key.end(), sender.address6->bytes.begin(), sender.address6->bytes.end());
+    keys.push_back(std::move(key));
+  }
+  return keys;
 }
 
 void add_elements(std::vector<NetlinkMessage>& requests, const std::string& table, const Sender& sender) {
   for (const SetPlan& set : kSets)
-    requests.push_back(element_message(table, set.name, key_of(set, sender), NFT_MSG_NEWSETELEM));
+    for (const Key& key : keys_of(set, sender))
+      requests.push_back(element_message(table, set.name, key, NFT_MSG_NEWSETELEM));
 }
 
 std::vector<Key> keys_in(NetlinkSocket& socket, const std::string& table, const SetPlan& plan) {
@@ -128,7 +135,8 @@ std::vector<Key> keys_in(NetlinkSocket& socket, const std::string& table, const 
 std::vector<Key> stale_keys(NetlinkSocket& socket, const std::string& table, const SetPlan& set,
                             std::span<const Sender> senders) {
   std::vector<Key> stale = keys_in(socket, table, set);
-  for (const Sender& sender : senders) std::erase(stale, key_of(set, sender));
+  for (const Sender& sender : senders)
+    for (const Key& key : keys_of(set, sender)) std::erase(stale, key);
   return stale;
 }
 
@@ -142,21 +150,23 @@ std::vector<Sender> senders_of(const LeaseBook& leases) {
   std::vector<Sender> senders;
   for (const auto& [address, record] : leases.held())
     if (!record.veth.empty())
-      senders.push_back({record.veth, parse_mac(record.mac).value_or(mac_address(address)), address});
+      senders.push_back({record.veth, parse_mac(record.mac).value_or(mac_address(address)), address,
+                         parse_ipv6(record.address6)});
   return senders;
 }
 
-bool has_sender_table(NetlinkSocket& socket, const std::string& table) {
-  return count_rules(socket, table, NFPROTO_BRIDGE) == sender_rules().size();
+bool has_sender_table(NetlinkSocket& socket, const std::string& table, Families families) {
+  return count_rules(socket, table, NFPROTO_BRIDGE) == sender_rules(families).size();
 }
 
-bool make_sender_table(NetlinkSocket& socket, const std::string& table, std::span<const Sender> senders) {
+bool make_sender_table(NetlinkSocket& socket, const std::string& table, std::span<const Sender> senders,
+                       Families families) {
   std::vector<NetlinkMessage> requests = renew_table(table, NFPROTO_BRIDGE);
   std::uint32_t id = 0;
   for (const SetPlan& set : kSets) requests.push_back(set_message(table, set, ++id));
   requests.push_back(chain_message(table, {kSenderChain, "filter", NF_INET_PRE_ROUTING, kBeforeBrNetfilter},
                                    NFPROTO_BRIDGE));
-  for (const SenderRule& rule : sender_rules()) requests.push_back(make_sender_rule(table, rule));
+  for (const SenderRule& rule : sender_rules(families)) requests.push_back(make_sender_rule(table, rule));
   for (const Sender& sender : senders) add_elements(requests, table, sender);
   const std::vector<NetlinkMessage> batch = transaction(std::move(requests));
   const std::optional<NetlinkFailure> failure = socket.try_run(batch);

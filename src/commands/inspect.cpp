@@ -36,10 +36,15 @@ std::string note_of(const runner::ContainerConfig& config, const char* key) {
 Json networks_json(const std::vector<runner::EndpointView>& views) {
   Json networks = Json::object();
   for (const runner::EndpointView& view : views)
-    networks[runner::shown_name(view.endpoint)] = {
-        {"NetworkID", view.network_id},           {"IPAddress", view.live.address},
-        {"IPPrefixLen", view.live.prefix_length}, {"Gateway", view.live.gateway},
-        {"MacAddress", view.live.mac_address},    {"Aliases", view.endpoint.aliases}};
+    networks[runner::shown_name(view.endpoint)] = {{"NetworkID", view.network_id},
+                                                   {"IPAddress", view.live.address},
+                                                   {"IPPrefixLen", view.live.prefix_length},
+                                                   {"Gateway", view.live.gateway},
+                                                   {"MacAddress", view.live.mac_address},
+                                                   {"GlobalIPv6Address", view.live.address6},
+                                                   {"GlobalIPv6PrefixLen", view.live.prefix_length6},
+                                                   {"IPv6Gateway", view.live.gateway6},
+                                                   {"Aliases", view.endpoint.aliases}};
   return networks;
 }
 
@@ -86,6 +91,8 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
        {{"IPAddress", first.address},
         {"Gateway", first.gateway},
         {"MacAddress", first.mac_address},
+        {"GlobalIPv6Address", first.address6},
+        {"IPv6Gateway", first.gateway6},
         {"Networks", networks_json(networks)},
         {"Ports", ports_json(published_ports(container, state))}}},
       {"Mounts", spec.value("mounts", Json::array())},

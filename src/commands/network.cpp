@@ -1,8 +1,6 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <iostream>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -10,8 +8,10 @@
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
+#include "prompt.h"
 #include "runner/network_membership.h"
 #include "runner/network_store.h"
+#include "runner/network_subnets.h"
 #include "runner/network_view.h"
 
 namespace lay::cli {
@@ -32,10 +32,31 @@ unsigned parse_mtu(const std::string& text) {
 
 void take_options(runner::NetworkDefinition& network, const std::vector<std::string>& options) {
   for (const std::string& option : options) {
-    if (!option.starts_with("mtu="))
+    if (option.starts_with("mtu="))
+      network.mtu = parse_mtu(option.substr(4));
+    else if (option.starts_with("parent="))
+      network.parent = option.substr(7);
+    else if (option != "mode=bridge" && option != "macvlan_mode=bridge")
       throw Error::make(Errc::unsupported, "network option '{}' is not known", printable(option))
-          .with_hint("-o mtu=1400");
-    network.mtu = parse_mtu(option.substr(4));
+          .with_hint("-o mtu=1400; with --driver macvlan -o parent=eth0, and mode=bridge");
+  }
+}
+
+runner::NetworkDriver parse_driver(const std::string& text) {
+  for (const runner::NetworkDriver driver : {runner::NetworkDriver::bridge, runner::NetworkDriver::macvlan})
+    if (text == to_string(driver)) return driver;
+  throw Error::make(Errc::unsupported, "driver '{}' is not known", printable(text))
+      .with_hint("--driver bridge or macvlan");
+}
+
+/// One of IPv4, one of IPv6.
+void take_subnets(runner::NetworkDefinition& network, const std::vector<std::string>& subnets) {
+  for (const std::string& text : subnets) {
+    std::string& subnet = text.find(':') == std::string::npos ? network.subnet : network.subnet6;
+    if (!subnet.empty())
+      throw Error::make(Errc::unsupported, "--subnet '{}' is a second one of its kind", printable(text))
+          .with_hint("a network has one of IPv4 and one of IPv6");
+    subnet = text;
   }
 }
 
@@ -44,23 +65,26 @@ int create(const Context& context, const Arguments& arguments) {
   std::string driver = "bridge";
   std::vector<std::string> options;
   std::vector<std::string> labels;
+  std::vector<std::string> subnets;
   bool is_internal = false;
+  bool has_ipv6 = false;
   const auto parser = make_parser("network create", "[flags] NAME", "Makes a network; prints its name.");
   parser->add_option("name", wish.name, "of the network")->required();
-  parser->add_option("-d,--driver", driver, "bridge")->type_name("DRIVER");
-  parser->add_option("--subnet", wish.subnet, "instead of a free one")->type_name("ADDRESS/BITS");
+  parser->add_option("-d,--driver", driver, "bridge (default), macvlan")->type_name("DRIVER");
+  add_list(*parser, "--subnet", subnets, "instead of a free one; one of IPv4, one of IPv6", "ADDRESS/BITS");
+  parser->add_flag("--ipv6", has_ipv6, "IPv6 too");
   parser->add_option("--gateway", wish.wished_gateway, "instead of the subnet's first address")
       ->type_name("ADDRESS");
   parser->add_option("--ip-range", wish.ip_range, "where free addresses are taken from")
       ->type_name("ADDRESS/BITS");
   parser->add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
-  add_list(*parser, "-o,--opt", options, "mtu=BYTES, instead of the uplink's", "KEY=VALUE");
+  add_list(*parser, "-o,--opt", options, "mtu=BYTES; parent=LINK of macvlan", "KEY=VALUE");
   add_list(*parser, "--label", labels, "label of the network", "KEY=VALUE");
   parse(*parser, arguments);
   return with_context("network create " + printable(wish.name), [&] {
-    if (driver != "bridge")
-      throw Error::make(Errc::unsupported, "driver '{}' is not known", printable(driver))
-          .with_hint("--driver bridge");
+    wish.driver = parse_driver(driver);
+    take_subnets(wish, subnets);
+    if (has_ipv6 && wish.subnet6.empty()) wish.subnet6 = runner::random_subnet6();
     if (is_internal) wish.reach = runner::Reach::inside;
     take_options(wish, options);
     for (const std::string& label : labels) wish.labels.insert(parse_label(label));
@@ -82,7 +106,7 @@ int list(const Context& context, const Arguments& arguments) {
   for (const runner::NetworkDefinition& network : runner::NetworkStore(context.root).list())
     rows.push_back({{"ID", network.id.substr(0, kShortId)},
                     {"Name", network.name},
-                    {"Driver", "bridge"},
+                    {"Driver", to_string(network.driver)},
                     {"Subnet", network.subnet},
                     {"Internal", network.reach == runner::Reach::inside ? "true" : "false"}});
   if (is_quiet) {
@@ -105,20 +129,35 @@ Json containers_on(const runner::ContainerStore& containers,
     found[member->first] = {
         {"Name", container.config().name},
         {"IPv4Address", fmt::format("{}/{}", member->second.address, member->second.prefix_length)},
+        {"IPv6Address", member->second.address6.empty()
+                            ? std::string()
+                            : fmt::format("{}/{}", member->second.address6, member->second.prefix_length6)},
         {"MacAddress", member->second.mac_address}};
   }
   return found;
 }
 
+Json subnets_of(const runner::NetworkDefinition& network) {
+  Json ipv4{{"Subnet", network.subnet}, {"Gateway", network.gateway()}};
+  if (!network.ip_range.empty()) ipv4["IPRange"] = network.ip_range;
+  Json subnets = Json::array({ipv4});
+  if (!network.subnet6.empty())
+    subnets.push_back({{"Subnet", network.subnet6}, {"Gateway", network.gateway6()}});
+  return subnets;
+}
+
 Json describe(const runner::ContainerStore& containers, const runner::NetworkDefinition& network) {
+  Json options = Json::object();
+  if (network.mtu != 0) options["mtu"] = std::to_string(network.mtu);
+  if (!network.parent.empty()) options["parent"] = network.parent;
   return {{"Name", network.name},
           {"Id", network.id},
           {"Created", format_time(network.created)},
-          {"Driver", "bridge"},
+          {"Driver", to_string(network.driver)},
           {"Internal", network.reach == runner::Reach::inside},
-          {"EnableIPv6", false},
-          {"IPAM", {{"Config", Json::array({{{"Subnet", network.subnet}, {"Gateway", network.gateway()}}})}}},
-          {"Options", network.mtu == 0 ? Json::object() : Json{{"mtu", std::to_string(network.mtu)}}},
+          {"EnableIPv6", !network.subnet6.empty()},
+          {"IPAM", {{"Config", subnets_of(network)}}},
+          {"Options", options},
           {"Labels", network.labels},
           {"Containers", containers_on(containers, network)}};
 }
@@ -211,9 +250,8 @@ int prune(const Context& context, const Arguments& arguments) {
   const auto parser = make_parser("network prune", "[-f]", "Removes every network that no container uses.");
   parser->add_flag("-f,--force", is_forced, "do not ask");
   parse(*parser, arguments);
-  if (!is_forced)
-    throw Error(Errc::invalid, "this removes every network that no container uses")
-        .with_hint("lay network prune -f");
+  if (!is_forced && !is_confirmed("remove every network that no container uses?", "lay network prune -f"))
+    return 0;
   const runner::NetworkStore networks(context.root);
   for (const runner::NetworkDefinition& network : networks.list()) {
     try {

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <iostream>
 #include <set>
 
 #include "base/error.h"
@@ -10,21 +8,11 @@
 #include "layerstore/usage.h"
 #include "options.h"
 #include "output/messages.h"
+#include "prompt.h"
 
 namespace lay::cli {
 
 namespace {
-
-/// "y" at a terminal; elsewhere nobody could answer.
-bool is_confirmed(const std::string& question) {
-  if (::isatty(STDIN_FILENO) == 0)
-    throw Error(Errc::invalid, "this removes things, and there is no terminal to ask at")
-        .with_hint("lay prune -f");
-  print_diagnostic(question + " [y/N] ");
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "Y" || answer == "yes";
-}
 
 void remove_ended_containers(const runner::ContainerStore& containers) {
   for (const runner::Container& container : containers.list()) {
@@ -67,7 +55,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
   std::string question =
       only_images ? "Remove what no image needs" : "Remove ended containers and what no image needs";
   if (all) question += ", and every image without a container";
-  if (!force && !is_confirmed(question + "?")) return 1;
+  if (!force && !is_confirmed(question + "?", "lay prune -f")) return 1;
 
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers);

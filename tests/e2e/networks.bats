@@ -10,9 +10,31 @@ setup() {
 }
 teardown() { close_world; }
 
+# other_machine: moves the uplink's other end into a namespace of its own; sets `other`, the process in it.
+other_machine() {
+  unshare --net sleep 300 & other=$!
+  wait_until 5 eval '[ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
+  ip link set up1 netns $other
+  there ip link set lo up
+  there ip addr add 198.51.100.2/24 dev up1
+  there ip link set up1 up
+}
+there() { nsenter -t $other -n "$@"; }
+# tells_client PORT: a server of the other machine that tells each client its address.
+tells_client() {
+  there python3 -c "
+import socket, threading
+server = socket.create_server(('::', $1), family=socket.AF_INET6, dualstack_ipv6=True)
+open('$world/ready', 'w').close()
+while True:
+  client, address = server.accept()
+  client.sendall(address[0].encode()); client.close()" & server=$!
+  wait_until 5 test -e "$world/ready"
+}
+
 # on_host COMMAND...: runs COMMAND in a network namespace that plays the host, with an uplink that leads nowhere.
 on_host() {
-  export -f refused has wait_until
+  export -f refused has wait_until other_machine there tells_client
   export world
   unshare --net bash -euc 'ip link set lo up
     ip link add up0 type veth peer name up1
@@ -296,4 +318,175 @@ threading.Event().wait(60)" & server=$!
     refused 125 "all 4 addresses of 10.77.0.128/30" "$LAY" run --rm --network back small true
     "$LAY" run --rm --network back --ip 10.77.0.9 small ip route | grep -q "via 10.77.0.254"
     refused 125 "is none for a container" "$LAY" run --rm --network back --ip 10.77.0.254 small true'
+}
+
+@test "a network with IPv6 gives addresses, names and a way out under the host's address" {
+  on_host '
+    other_machine
+    ip addr add 2001:db8::1/64 dev up0 nodad
+    ip -6 route add default via 2001:db8::2
+    there ip addr add 2001:db8::2/64 dev up1 nodad
+    tells_client 8000
+    "$LAY" network create --subnet 10.77.0.0/24 --subnet fd00:77::/64 back >/dev/null
+    [ "$("$LAY" network inspect back | jq -r ".[0].EnableIPv6, .[0].IPAM.Config[1].Gateway" | xargs)" = "true fd00:77::1" ]
+    "$LAY" run -d --name db --network back:ip6=fd00:77::abcd small nc -ll -p 80 -e echo data >/dev/null 2>&1
+    "$LAY" run -d --name web --network back --ip 10.77.0.9 small nc -ll -p 80 -e echo page >/dev/null
+    has "$("$LAY" exec web ip -o -6 addr show eth0)" fd00:77::9/64
+    fails grep tentative <<<"$("$LAY" exec web ip -o -6 addr show eth0)"
+    [ "$("$LAY" inspect db | jq -r ".[0].NetworkSettings.Networks.back.GlobalIPv6Address")" = fd00:77::abcd ]
+    "$LAY" exec web cat /etc/hosts | grep -w "^fd00:77::abcd" | grep -qw db
+    wait_until 5 eval "[ \"\$(\"$LAY\" exec web nc fd00:77::abcd 80)\" = data ]"
+    refused 125 "fd00:77::abcd is in use" "$LAY" run --rm --network back --ip6 fd00:77::abcd small true
+    refused 125 "is none of fd00:77::/64" "$LAY" run --rm --network back --ip6 fd00:78::9 small true
+    [ "$("$LAY" exec web nc 2001:db8::2 8000)" = 2001:db8::1 ]
+    # In from outside comes nothing, also by one who routes there
+    there ip -6 route add fd00:77::/64 via 2001:db8::1
+    fails there timeout 2 bash -c "exec 3<>/dev/tcp/fd00:77::9/80"
+    timeout 2 bash -c "exec 3<>/dev/tcp/fd00:77::9/80; cat <&3" | grep -q page
+    kill $server $other
+    "$LAY" rm -f db web >/dev/null
+    wait_until 5 eval "[ \$(links) = 0 ]"
+    [ "$(nft list tables | grep -c lay)" = 0 ]'
+}
+
+@test "N02: on a network with IPv6 nobody takes another's address or believes a router beside lay's" {
+  on_host '
+    "$LAY" network create --ipv6 back >/dev/null
+    "$LAY" run -d --name evil --cap-add NET_ADMIN --cap-add NET_RAW --network back small sleep 1000 >/dev/null 2>&1
+    gateway=$("$LAY" network inspect back | jq -r ".[0].IPAM.Config[1].Gateway")
+    case $gateway in fd*::1) ;; *) false;; esac
+    [ "$("$LAY" exec evil cat /proc/sys/net/ipv6/conf/eth0/accept_ra)" = 0 ]
+    bridge=$(ip -br link | grep -o "^lay-[0-9a-f]*")
+    [ "$(cat /proc/sys/net/ipv6/conf/$bridge/accept_ra)" = 0 ]
+    wait_until 5 eval "\"$LAY\" exec evil ping -6 -c 1 -W 1 $gateway >/dev/null"
+    own=$("$LAY" inspect evil | jq -r ".[0].NetworkSettings.Networks.back.GlobalIPv6Address")
+    "$LAY" exec evil ip -6 addr add ${gateway}bad/64 dev eth0
+    "$LAY" exec evil ip -6 addr del $own/64 dev eth0
+    fails "$LAY" exec evil ping -6 -c 1 -W 1 $gateway
+    "$LAY" exec evil ip -6 addr add $own/64 dev eth0
+    "$LAY" exec evil ip -6 addr del ${gateway}bad/64 dev eth0
+    "$LAY" exec evil ping -6 -c 1 -W 1 $gateway >/dev/null'
+}
+
+@test "N06: an internal network with IPv6 leads neither to the host nor out" {
+  on_host '
+    "$LAY" network create --internal --subnet fd00:77::/64 vault >/dev/null
+    "$LAY" run -d --name db --network vault small nc -ll -p 80 -e echo data >/dev/null
+    address6=$("$LAY" inspect db | jq -r ".[0].NetworkSettings.Networks.vault.GlobalIPv6Address")
+    wait_until 5 eval "[ \"\$(\"$LAY\" run --rm --network vault small nc $address6 80)\" = data ]"
+    timeout 3 bash -c "exec 3<>/dev/tcp/$address6/80; cat <&3" | grep -q data
+    ip addr add 2001:db8::1/64 dev up0 nodad
+    for target in fd00:77::1 2001:db8::1; do
+      fails "$LAY" run --rm --cap-add NET_ADMIN --network vault small sh -c \
+        "ip -6 route add default via fd00:77::1; ping -6 -c 1 -W 1 $target"
+    done'
+}
+
+@test "a macvlan network puts containers on the wire of a link, at addresses that nobody has" {
+  on_host '
+    other_machine
+    there ip addr add 198.51.100.5/24 dev up1
+    tells_client 8000
+    refused 1 "needs a parent link" "$LAY" network create -d macvlan lan
+    refused 1 "is not there" "$LAY" network create -d macvlan -o parent=nowhere lan
+    "$LAY" network create -d macvlan -o parent=up0 --ip-range 198.51.100.4/30 lan >/dev/null
+    [ "$("$LAY" network inspect lan | jq -r ".[0].IPAM.Config[0] | .Subnet, .Gateway" | xargs)" = "198.51.100.0/24 198.51.100.2" ]
+    for i in 1 2 3; do "$LAY" run -d --name c$i --network lan small nc -ll -p 80 -e echo c$i >/dev/null; done
+    [ "$(for i in 1 2 3; do address c$i; done | sort | xargs)" = "198.51.100.4 198.51.100.6 198.51.100.7" ]
+    [ "$("$LAY" exec c1 nc 198.51.100.2 8000)" = "::ffff:$(address c1)" ]  # on the wire itself: no address is translated
+    [ "$(there timeout 3 bash -c "exec 3<>/dev/tcp/$(address c2)/80; cat <&3")" = c2 ]
+    [ "$("$LAY" exec c1 nc c3 80)" = c3 ]
+    has "$("$LAY" exec c1 ip route)" "default via 198.51.100.2 dev eth0"
+    refused 125 "addresses of 198.51.100.4/30 are in use" "$LAY" run --rm --network lan small true
+    refused 125 "is in use by another machine" "$LAY" run --rm --network lan --ip 198.51.100.5 small true
+    [ "$("$LAY" run --rm --network lan --ip 198.51.100.9 small ip -o -4 addr show eth0 | grep -c 198.51.100.9/24)" = 1 ]
+    refused 125 "no port can be published" "$LAY" run --rm --network lan -p 80:80 small true
+    [ "$(ip -br link | grep -c ^lay)" = 0 ]
+    "$LAY" rm -f c1 c2 c3 >/dev/null
+    [ "$(ls "$LAY_RUN"/networks/*/leases | wc -l)" = 0 ]
+    kill $server $other'
+}
+
+@test "N08: a macvlan parent that vanishes takes the link, and a start without it says so" {
+  on_host '
+    ip link add wire0 type veth peer name wire1
+    ip link set wire0 up
+    ip link set wire1 up
+    "$LAY" network create -d macvlan -o parent=wire0 --subnet 192.0.2.0/24 lan >/dev/null
+    "$LAY" run -d --name web --network lan small sleep 1000 >/dev/null
+    ip link del wire0
+    [ "$("$LAY" exec web ls /sys/class/net | xargs)" = lo ]
+    "$LAY" stop -t 0 web >/dev/null
+    refused 1 "the parent link '"'wire0'"' is not there" "$LAY" start web
+    refused 125 "the parent link '"'wire0'"' is not there" "$LAY" run --rm --network lan small true
+    [ "$(ls "$LAY_RUN"/networks/*/leases | wc -l)" = 0 ]
+    ip link add wire0 type veth peer name wire1
+    refused 1 "Network is down" "$LAY" start web
+    grep -q "ip link set wire0 up" "$world/refused.err"
+    ip link set wire0 up
+    "$LAY" start web >/dev/null
+    "$LAY" rm -f web >/dev/null
+    "$LAY" network rm lan'
+}
+
+@test "network prune asks first, and where nobody can answer it wants -f" {
+  "$LAY" network create one >/dev/null
+  refused 1 "no terminal to ask at" "$LAY" network prune
+  for answer in n y; do
+    run script -qec "\"$LAY\" network prune" /dev/null <<<"$answer"
+    has "$output" "[y/N]"
+    [ "$("$LAY" network ls -q | grep -c one)" = "$([ $answer = n ] && echo 1 || echo 0)" ]
+  done
+}
+
+@test "a network is not removed from under a container that is being made" {
+  for round in $(seq 10); do
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name web --network back small sleep 1000 >/dev/null 2>&1 & pid=$!
+    "$LAY" network rm back >/dev/null 2>&1 || true
+    if wait $pid; then
+      [ "$("$LAY" network ls -q | grep -c back)" = 1 ]
+      [ "$("$LAY" inspect -f '{{.State.Running}}' web)" = true ]
+      "$LAY" rm -f web >/dev/null
+      "$LAY" network rm back >/dev/null
+    else
+      [ "$("$LAY" ps -aq | wc -l)" = 0 ]
+    fi
+  done
+}
+
+@test "a start says whose hosts file could not be written" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name full --network back small sleep 1000 >/dev/null
+    "$LAY" exec full sh -c "head -c 2000000 /dev/zero | tr \"\\0\" x >>/etc/hosts"
+    "$LAY" run -d --name web --network back small sleep 1000 >/dev/null 2>"$world/said"
+    has "$(cat "$world/said")" "the hosts file of container '"'full'"' does not tell"
+    knows web full'
+}
+
+@test "N08: many containers on one network, each with an address of its own, leave nothing" {
+  on_host '
+    count=20
+    [ -z "${LAY_TESTS_LONG-}" ] || count=200
+    "$LAY" network create back >/dev/null
+    for batch in $(seq 0 9); do
+      pids=
+      for i in $(seq $((count / 10))); do
+        "$LAY" run -d --name c$((batch * count / 10 + i)) --network back small sleep 1000 >/dev/null & pids+=" $!"
+      done
+      for pid in $pids; do wait $pid; done
+    done
+    [ "$("$LAY" network inspect back | jq -r ".[0].Containers[].IPv4Address" | sort -u | wc -l)" = $count ]
+    for i in $(seq $count); do knows c1 c$i; done
+    # Every second supervisor is killed, with its container
+    for i in $(seq 1 2 $count); do
+      first=$("$LAY" inspect -f "{{.State.Pid}}" c$i)
+      kill -9 $(awk "/^PPid/ {print \$2}" /proc/$first/status) $first
+    done
+    "$LAY" ps -aq | xargs "$LAY" rm -f >/dev/null
+    "$LAY" network rm back
+    wait_until 10 eval "[ \$(links) = 0 ]"
+    [ "$(ls "$LAY_RUN"/networks/*/leases | grep -c ^10)" = 0 ]
+    [ "$(nft list tables | grep -c lay)" = 0 ]'
 }

@@ -19,6 +19,9 @@ struct LiveAddress {
   unsigned prefix_length = 0;
   std::string gateway;
   std::string mac_address;
+  std::string address6;  ///< empty without IPv6
+  unsigned prefix_length6 = 0;
+  std::string gateway6;
 };
 
 /// One of a container's networks; without addresses where it does not run.
