@@ -269,6 +269,50 @@ threading.Event().wait(60)" & server=$!
     has "$("$LAY" exec web ip -o -4 addr show eth1)" 10.78.0.9/24'
 }
 
+@test "the bridge of all is left and come back to while a container runs, and its ports go with it" {
+  on_host '
+    "$LAY" run -d --name web -p 8080:80 small sh -c "while true; do nc -ll -p 80 -e echo page; done" >/dev/null
+    page() { timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/8080; cat <&3"; }
+    wait_until 5 eval "page | grep -q page"
+    "$LAY" network disconnect bridge web
+    fails page
+    [ "$("$LAY" exec web ls /sys/class/net | xargs)" = lo ]
+    "$LAY" network connect bridge web
+    has "$("$LAY" exec web ip -o -4 addr show eth0)" 10.99.
+    has "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks.bridge.IPAddress")" 10.99.
+    fails page
+    "$LAY" stop -t 0 web >/dev/null
+    "$LAY" start web >/dev/null
+    wait_until 5 eval "page | grep -q page"'
+}
+
+@test "behind an internal network the next one leads out and has the ports" {
+  on_host '
+    "$LAY" network create --internal vault >/dev/null
+    "$LAY" run -d --name web -p 8080:80 --network vault --network bridge small nc -ll -p 80 -e echo page >/dev/null
+    has "$("$LAY" exec web ip route | tr -s " ")" "dev eth1 metric 1"
+    wait_until 5 eval "timeout 3 bash -c \"exec 3<>/dev/tcp/127.0.0.1/8080; cat <&3\" | grep -q page"'
+}
+
+@test "N08: a path that is swapped while a container joins it never leads to another network" {
+  on_host '
+    "$LAY" run -d --name web small sleep 1000 >/dev/null
+    first=$("$LAY" inspect -f "{{.State.Pid}}" web)
+    ln -s /proc/$first/ns/net "$world/net"
+    ln -s /proc/$first/ns/uts "$world/uts"
+    while true; do
+      for kind in net uts; do ln -sfn "$world/$kind" "$world/new"; mv -T "$world/new" "$world/path"; done
+    done & swapper=$!
+    wait_until 5 test -e "$world/path"
+    joined=0
+    for round in $(seq 40); do
+      out=$("$LAY" run --rm --network "ns:$world/path" small ip -o -4 addr show eth0 2>&1) || true
+      case $out in *"$(address web)"*) joined=$((joined + 1)) ;; *"is no network namespace"*) ;; *) echo "$out"; kill $swapper; false ;; esac
+    done
+    kill $swapper
+    [ $joined -gt 0 ]'
+}
+
 @test "N08: who holds a live connection is killed, and the next command clears what it had" {
   on_host '
     "$LAY" network create back >/dev/null
@@ -329,7 +373,12 @@ threading.Event().wait(60)" & server=$!
     tells_client 8000
     "$LAY" network create --subnet 10.77.0.0/24 --subnet fd00:77::/64 back >/dev/null
     [ "$("$LAY" network inspect back | jq -r ".[0].EnableIPv6, .[0].IPAM.Config[1].Gateway" | xargs)" = "true fd00:77::1" ]
-    "$LAY" run -d --name db --network back:ip6=fd00:77::abcd small nc -ll -p 80 -e echo data >/dev/null 2>&1
+    echo 1 >/proc/sys/net/ipv6/conf/up0/accept_ra
+    echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+    "$LAY" run -d --name db --network back:ip6=fd00:77::abcd small nc -ll -p 80 -e echo data >/dev/null 2>"$world/said"
+    has "$(cat "$world/said")" "turned on net.ipv6.conf.all.forwarding"
+    [ "$(cat /proc/sys/net/ipv6/conf/up0/accept_ra)" = 2 ]  # the uplink goes on believing its router
+    nft delete table ip6 "$(nft list tables ip6 | grep -o "lay-.*")"  # by somebody else: the next start makes it again
     "$LAY" run -d --name web --network back --ip 10.77.0.9 small nc -ll -p 80 -e echo page >/dev/null
     has "$("$LAY" exec web ip -o -6 addr show eth0)" fd00:77::9/64
     fails grep tentative <<<"$("$LAY" exec web ip -o -6 addr show eth0)"
