@@ -156,8 +156,8 @@ is_hunting() { "$LAY" logs c | grep -q hunting; }
 # opened_inside TRACE: what was opened between the entering of the container (pivot_root, setns) and the execution of
 # its command, by any process.
 opened_inside() {
-  awk '/(pivot_root|setns)\(.*= 0/ {inside[$1] = 1}
-    /execve\(.*= 0/ {inside[$1] = 0}
+  awk '/(pivot_root|setns)[( ].*= 0/ && !/setns\(.*, CLONE_NEWPID\)/ {inside[$1] = 1}
+    /execve[( ].*= 0/ {inside[$1] = 0}
     /open(at|at2)?\(/ && inside[$1]' "$1"
 }
 
