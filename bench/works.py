@@ -403,6 +403,60 @@ def execute(peers):
                                         contender("docker", "docker", docker)], short=True, finish=finish)
 
 
+kRow = 100
+
+
+def detached(peers):
+    """A row of containers that go on running, one started after the other."""
+    def row_of(tool, run, remove):
+        names = [f"bench-row-{number}" for number in range(kRow)]
+        start = " ".join(run)
+        return {"command": ["sh", "-ec", f"for name in {' '.join(names)}; do {start.replace('NAME', '$name')}; done"],
+                "env": tool.env, "after": lambda: tool.do([*remove, *names]),
+                "note": "memory is that of one command, not of what stays behind"}
+
+    flags = ["-d", "--name", "NAME", "--network", "none"]
+
+    def lay():
+        return row_of(peers.lay, peers.lay.command("run", *flags, "debian:12", "sleep", "infinity"),
+                      peers.lay.command("rm", "-f"))
+
+    def podman():
+        return row_of(peers.podman, peers.podman.run_command(*flags, "localhost/base", "sleep", "infinity"),
+                      peers.podman.command("rm", "-f", "-t", "0"))
+
+    def docker():
+        peers.docker.do(peers.docker.command("import", peers.sandbox.base_tar, "base"))
+        return row_of(peers.docker, peers.docker.command("run", *flags, "base", "sleep", "infinity"),
+                      peers.docker.command("rm", "-f"))
+
+    return Work("detached", f"start {kRow} detached containers in a row", [
+        contender("lay", "lay", lay), contender("podman", "podman (runc)", podman),
+        contender("docker", "docker", docker)])
+
+
+kCrowds = (1, 100, 1_000)
+
+
+def crowd(peers):
+    """Whether a start takes longer the more containers, images and layers there are."""
+    def among(count):
+        tool = Lay(peers.sandbox, peers.program, f"lay-among-{count}")
+        tool.import_base()
+        upper = peers.sandbox.fresh_folder("crowd-upper")
+        for number in range(1, count):
+            with open(os.path.join(upper, "number"), "w") as file:
+                file.write(f"{number}\n")
+            name = f"crowd:{number}"
+            tool.do(tool.command("commit", "--quiet", upper, name, "--base", "debian:12"))
+            tool.do(tool.command("run", "--network", "none", name, "true"))
+        return {"command": tool.command("run", "--rm", "--network", "none", "debian:12", "true"), "env": tool.env}
+
+    return Work("crowd", "run `true` among others, no network", [
+        contender("lay", f"lay, {count:,} containers, images, layers", lambda count=count: among(count))
+        for count in kCrowds], short=True)
+
+
 def serve_work(peers, name, title, load_of, short=False):
     """load_of(server) makes the server ready and returns its serve.Load."""
     loads = {}
@@ -441,6 +495,6 @@ def serve_hold(peers):
         server, ["hold", serve.push(server, blob, peers.sandbox.log), "2000", "500"], 0))
 
 
-kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "commit": commit, "files": files,
-          "layer": layer, "push": push, "push-again": push_again, "pull": pull, "pull-change": pull_change, "serve-put": serve_put,
-          "serve-get": serve_get, "serve-hold": serve_hold}
+kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "detached": detached, "crowd": crowd,
+          "commit": commit, "files": files, "layer": layer, "push": push, "push-again": push_again, "pull": pull,
+          "pull-change": pull_change, "serve-put": serve_put, "serve-get": serve_get, "serve-hold": serve_hold}

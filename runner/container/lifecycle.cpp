@@ -60,7 +60,7 @@ class Run {
       launched_.reset();
       state_ = {.status = container_.state().status, .error = printable(error.message())};
       if (container_.config().auto_remove)
-        store_.remove(container_, lock_);
+        store_.take_out(container_, lock_).delete_files();
       else
         container_.save_state(state_);
       throw;
@@ -85,6 +85,9 @@ class Run {
   std::vector<std::string> notes() const {
     return launched_ ? launched_->networks.notes() : std::vector<std::string>();
   }
+
+  /// After finish(): what is left to be deleted of a container with auto_remove.
+  std::optional<RemovedContainer> take_removed() { return std::exchange(removed_, std::nullopt); }
 
   /// What went wrong when the end was written down.
   const std::optional<Error>& trouble() const { return trouble_; }
@@ -126,7 +129,7 @@ class Run {
     keep([&] { write_exit_code(lock_, state_.exit_code); });
     keep([&] {
       if (container_.config().auto_remove)
-        store_.remove(container_, lock_);
+        removed_ = store_.take_out(container_, lock_);
       else
         container_.save_state(state_);
     });
@@ -152,8 +155,30 @@ class Run {
   ContainerState state_;
   std::optional<LogWriter> log_;
   std::optional<LaunchedContainer> launched_;
+  std::optional<RemovedContainer> removed_;
   std::optional<Error> trouble_;
 };
+
+/// What nobody waits for. A failure leaves it to a later sweep.
+void delete_files(const std::optional<RemovedContainer>& removed) noexcept {
+  try {
+    if (removed) removed->delete_files();
+  } catch (const std::exception&) {
+  }
+}
+
+/// As a process of its own where there are files to delete; here when there is none to be had.
+void clear_up(const std::optional<RemovedContainer>& removed, const std::function<void()>& after_end) {
+  bool is_alone = false;
+  try {
+    is_alone = removed && detach(Descriptors::own);
+    if (removed && !is_alone) return;
+  } catch (const Error&) {
+  }
+  delete_files(removed);
+  after_end();
+  if (is_alone) ::_exit(0);
+}
 
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
 /// kept in the container's folder.
@@ -173,6 +198,9 @@ class Run {
     for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
     run->finish();
+    const std::optional<RemovedContainer> removed = run->take_removed();
+    run.reset();
+    delete_files(removed);
     after_end();
   } catch (const std::exception&) {
     ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
@@ -183,13 +211,17 @@ class Run {
 }  // namespace
 
 int run_attached(const ContainerStore& store, const Container& container,
+                 const std::function<void()>& after_end,
                  const std::function<void(const Error& error)>& on_trouble,
                  const std::function<void(const std::string& note)>& on_note) {
-  Run run(store, container, Joined::yes);
-  run.start();
-  for (const std::string& note : run.notes()) on_note(note);
-  const int exit_code = run.finish();
-  if (run.trouble()) on_trouble(*run.trouble());
+  std::optional<Run> run(std::in_place, store, container, Joined::yes);
+  run->start();
+  for (const std::string& note : run->notes()) on_note(note);
+  const int exit_code = run->finish();
+  if (run->trouble()) on_trouble(*run->trouble());
+  const std::optional<RemovedContainer> removed = run->take_removed();
+  run.reset();  // its lock: whoever waits for the end need not wait for the rest
+  clear_up(removed, after_end);
   return exit_code;
 }
 

@@ -341,22 +341,25 @@ void ContainerStore::remove(const Container& container) const {
   // What a killed supervisor could not take away itself.
   remove_cgroups(container.config().id);
   sweep_networks(run_);
-  remove(container, *held);
+  take_out(container, *held).delete_files();
 }
 
-void ContainerStore::remove(const Container& container, const FileLock&) const {
+RemovedContainer ContainerStore::take_out(const Container& container, const FileLock&) const {
   const std::string& id = container.config().id;
   const std::string& name = container.config().name;
-  const std::string gone = kGonePrefix + id;
-  const auto [containers, names] = make_folders();
-  std::optional<FileLock> removing;
-  {
-    const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
-    sys::rename_at(containers, id, containers, gone);
-    if (sys::try_stat_at(names, name) && sys::readlink_at(names, name) == id) sys::unlink_at(names, name);
-    removing = FileLock::try_lock(sys::open_dir(containers, gone), LockMode::exclusive);
-  }
-  if (removing) remove_tree(containers, gone);  // else somebody still reads it, and a later sweep takes it
+  RemovedContainer removed;
+  auto [containers, names] = make_folders();
+  removed.folder_ = kGonePrefix + id;
+  const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
+  sys::rename_at(containers, id, containers, removed.folder_);
+  if (sys::try_stat_at(names, name) && sys::readlink_at(names, name) == id) sys::unlink_at(names, name);
+  removed.removing_ = FileLock::try_lock(sys::open_dir(containers, removed.folder_), LockMode::exclusive);
+  removed.containers_ = std::move(containers);
+  return removed;
+}
+
+void RemovedContainer::delete_files() const {
+  if (removing_) remove_tree(containers_, folder_);
 }
 
 void ContainerStore::sweep_removed() const {

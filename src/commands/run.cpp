@@ -185,12 +185,15 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
 
 int run_container(const runner::ContainerStore& containers, const Prepared& prepared, bool detached) {
   const runner::Container& container = prepared.container;
-  if (!detached) return runner::run_attached(containers, container, print_trouble, print_note);
-  runner::run_detached(
-      containers, container, [&] { prepared.layers->release(); }, print_note);
+  const auto release = [&] { prepared.layers->release(); };
+  int exit_code = 0;
+  if (detached)
+    runner::run_detached(containers, container, release, print_note);
+  else
+    exit_code = runner::run_attached(containers, container, release, print_trouble, print_note);
   prepared.layers->leave_to_other();
-  fmt::print("{}\n", container.config().id);
-  return 0;
+  if (detached) fmt::print("{}\n", container.config().id);
+  return exit_code;
 }
 
 }  // namespace

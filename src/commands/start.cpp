@@ -27,7 +27,10 @@ int start_attached(const Context& context, const runner::ContainerStore& contain
                    const std::string& name) {
   runner::Container container = containers.find(name);
   const auto layers = prepare(context, container);
-  return runner::run_attached(containers, container, print_trouble, print_note);
+  const int exit_code = runner::run_attached(
+      containers, container, [&] { layers->release(); }, print_trouble, print_note);
+  layers->leave_to_other();
+  return exit_code;
 }
 
 void start_detached(const Context& context, const runner::ContainerStore& containers,

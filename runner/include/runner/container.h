@@ -106,6 +106,19 @@ class Container {
   std::string damage_;
 };
 
+/// The files of a container that is removed already.
+class RemovedContainer {
+ public:
+  /// Does nothing when somebody still reads them (Container::keep_files()): a later sweep takes them.
+  void delete_files() const;
+
+ private:
+  friend class ContainerStore;
+  UniqueFd containers_;
+  std::string folder_;
+  std::optional<FileLock> removing_;
+};
+
 /// ROOT/containers and the names in it.
 class ContainerStore {
  public:
@@ -126,8 +139,9 @@ class ContainerStore {
   std::vector<Container> list_damaged() const;
   /// Removes folder and name. Throws busy while it runs.
   void remove(const Container& container) const;
-  /// As remove, for the one who holds the container's lock.
-  void remove(const Container& container, const FileLock& held) const;
+  /// As remove, for the one who holds the container's lock: name and folder are gone for everybody else, the
+  /// files when delete_files() is called, or by a later sweep.
+  RemovedContainer take_out(const Container& container, const FileLock& held) const;
   /// Takes away the files of removed containers that were still read then (Container::keep_files()), or whose
   /// remover was killed. Every create() does so too.
   void sweep_removed() const;

@@ -16,12 +16,14 @@ namespace lay::runner {
 /// a pty of its own when the spec asks for a terminal), until it ends; returns its exit code. SIGINT,
 /// SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on; window size changes follow the terminal.
 /// Throws no_command (127) and not_invocable (126) when the command cannot be executed; after any failure
-/// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove.
-/// What goes wrong after the command has ended, such as a full disk when the end is written down, does not
-/// change its exit code: `on_trouble` is told. `on_note` gets one-line remarks on the start, such as a
-/// setting of the machine that was changed for it.
+/// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove; a
+/// process of its own deletes the files, for nobody should wait for that.
+/// `after_end` is called last, in that process if there is one, but not when the start has failed. What goes
+/// wrong after the command has ended, such as a full disk when the end is written down, does not change its
+/// exit code: `on_trouble` is told. `on_note` gets one-line remarks on the start, such as a setting of the
+/// machine that was changed for it.
 int run_attached(
-    const ContainerStore& store, const Container& container,
+    const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
     const std::function<void(const Error& error)>& on_trouble = [](const Error&) {},
     const std::function<void(const std::string& note)>& on_note = [](const std::string&) {});
 
