@@ -90,13 +90,21 @@ void write_document(const UniqueFd& dir, const std::string& name, const Json& js
     file.commit();
 }
 
+/// The id that a name leads to; empty when there is no such name, or no more.
+std::optional<std::string> id_of(const UniqueFd& names, const std::string& name) {
+  try {
+    return sys::readlink_at(names, name);
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    return std::nullopt;
+  }
+}
+
 /// By name, id or unambiguous beginning of an id; throws invalid when several begin so.
 std::optional<std::string> find_id(const UniqueFd& containers, const UniqueFd& names,
                                    const std::string& name) {
-  if (is_container_name(name) && sys::try_stat_at(names, name)) {
-    const std::string id = sys::readlink_at(names, name);
-    if (sys::try_stat_at(containers, id)) return id;
-  }
+  if (is_container_name(name))
+    if (const auto id = id_of(names, name); id && sys::try_stat_at(containers, *id)) return id;
   std::vector<std::string> matches;
   if (is_id_prefix(name))
     for (const std::string& entry : entries_of(containers))
@@ -118,7 +126,7 @@ std::vector<std::string> ids_in(const UniqueFd& containers) {
 /// The name that leads to `id`; empty when none does.
 std::string name_of(const UniqueFd& names, const std::string& id) {
   for (const std::string& name : entries_of(names))
-    if (sys::readlink_at(names, name) == id) return name;
+    if (id_of(names, name) == id) return name;
   return {};
 }
 
@@ -188,11 +196,10 @@ void publish(const UniqueFd& containers, const UniqueFd& names, const Container&
   const std::string& id = container.config().id;
   const std::string& name = container.config().name;
   const FileLock lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
-  if (sys::try_stat_at(names, name)) {
-    const std::string owner = sys::readlink_at(names, name);
-    if (sys::try_stat_at(containers, owner))
+  if (const auto owner = id_of(names, name)) {
+    if (sys::try_stat_at(containers, *owner))
       throw Error::make(Errc::busy, "the name '{}' is already in use by container {}", name,
-                        owner.substr(0, kShortId))
+                        owner->substr(0, kShortId))
           .with_hint(fmt::format("remove it with 'lay rm {}', or choose another name", name));
     sys::unlink_at(names, name);
   }
@@ -352,7 +359,7 @@ RemovedContainer ContainerStore::take_out(const Container& container, const File
   removed.folder_ = kGonePrefix + id;
   const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
   sys::rename_at(containers, id, containers, removed.folder_);
-  if (sys::try_stat_at(names, name) && sys::readlink_at(names, name) == id) sys::unlink_at(names, name);
+  if (id_of(names, name) == id) sys::unlink_at(names, name);
   removed.removing_ = FileLock::try_lock(sys::open_dir(containers, removed.folder_), LockMode::exclusive);
   removed.containers_ = std::move(containers);
   return removed;
