@@ -12,6 +12,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "cgroup/device_filter.h"
+#include "cgroup/device_rules.h"
 
 namespace lay::runner {
 
@@ -152,9 +153,10 @@ void filter_devices(const std::vector<CgroupGroup>& groups, const std::vector<De
 }
 
 void set_devices(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+  const std::vector<DeviceRule> rules = normal_device_rules(resources.devices);
   const std::optional<Place> place = find_place(groups, "devices", "devices.allow", "devices.allow");
-  if (!place) return filter_devices(groups, resources.devices);
-  for (const DeviceRule& rule : resources.devices)
+  if (!place) return filter_devices(groups, rules);
+  for (const DeviceRule& rule : rules)
     write_group_file(place->dir, rule.allow ? "devices.allow" : "devices.deny", format_device_rule(rule));
 }
 

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
+#include "cgroup/device_rules.h"
 #include "cgroup/layout.h"
 #include "cgroup/limits.h"
 #include "error_of.h"
@@ -43,4 +44,27 @@ TEST_CASE("device rules are written as the devices controller reads them", "[run
   CHECK(format_device_rule({.allow = true, .type = "b", .major = 8, .minor = {}, .access = "r"}) ==
         "b 8:* r");
   CHECK(test::error_of([] { format_device_rule({.allow = true, .type = "x\n"}); }).code() == Errc::invalid);
+}
+
+TEST_CASE("K10: a device rule that is not about everything never reads as one", "[runner][cgroup]") {
+  const auto formatted = [](const std::vector<DeviceRule>& rules) {
+    std::vector<std::string> lines;
+    for (const DeviceRule& rule : normal_device_rules(rules))
+      lines.push_back((rule.allow ? "+" : "-") + format_device_rule(rule));
+    return lines;
+  };
+  using Lines = std::vector<std::string>;
+  CHECK(formatted({{.allow = true, .access = "r"}}) == Lines{"-a", "+b *:* r", "+c *:* r"});
+  CHECK(formatted({{.allow = true, .major = 1}}) == Lines{"-a", "+b 1:* rwm", "+c 1:* rwm"});
+  CHECK(formatted({{.allow = true, .type = "c", .major = 1, .minor = 3}}) == Lines{"-a", "+c 1:3 rwm"});
+  CHECK(formatted({{.allow = false}, {.allow = true, .access = "mwr"}}) == Lines{"-a", "+a"});
+  for (const DeviceRule& bad : std::vector<DeviceRule>{{.type = "x"},
+                                                       {.type = ""},
+                                                       {.access = ""},
+                                                       {.access = "rwx"},
+                                                       {.access = "rwm\na"},
+                                                       {.type = "c", .major = -1},
+                                                       {.type = "c", .major = 1, .minor = 1 << 20}})
+    CHECK(test::error_of([&] { normal_device_rules({bad}); }).code() == Errc::invalid);
+  CHECK(normal_device_rules({}).empty());
 }
