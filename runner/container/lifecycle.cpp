@@ -14,6 +14,7 @@
 #include "container/run_lock.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
+#include "process/idle_memory.h"
 #include "process/launch.h"
 #include "process/process.h"
 #include "process/relay.h"
@@ -197,6 +198,7 @@ void clear_up(const std::optional<RemovedContainer>& removed, const std::functio
     }
     for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
+    release_idle_memory();
     run->finish();
     const std::optional<RemovedContainer> removed = run->take_removed();
     run.reset();
