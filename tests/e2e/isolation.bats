@@ -182,7 +182,7 @@ JSON
   refused 125 "would change the host" "$LAY" run --rm --network none --sysctl net.../x=1 small true
   refused 125 "would change the host" "$LAY" run --rm --network host --sysctl net.core.somaxconn=9 small true
   "$LAY" run -d --name joined --network none small sleep 1000 >/dev/null
-  refused 125 "whose network is joined" "$LAY" run --rm --network container:joined --sysctl net.core.somaxconn=9 small true
+  refused 125 "network that is joined" "$LAY" run --rm --network container:joined --sysctl net.core.somaxconn=9 small true
   "$LAY" run --rm --network container:joined small true
   refused 125 "is not KEY=VALUE" "$LAY" run --rm --sysctl vm small true
 }
