@@ -133,6 +133,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
 
   runner::Spec& spec = config.spec;
   spec = runner::default_spec();
+  config.log = options.log.parse();
   plan_network(image.run, options, config);
   options.namespaces.apply(config);
   plan_hostname(options, config);

@@ -6,6 +6,7 @@
 
 #include "isolation_flags.h"
 #include "layerstore/image_config.h"
+#include "log_flags.h"
 #include "namespace_flags.h"
 #include "network_flags.h"
 #include "resource_flags.h"
@@ -27,6 +28,7 @@ struct RunOptions {
   std::string hostname;
   std::vector<std::string> networks;  ///< bridge when empty
   NetworkFlags network_flags;
+  LogFlags log;
   ResourceFlags resources;
   std::optional<std::string> stop_signal;
   std::optional<unsigned> stop_timeout;

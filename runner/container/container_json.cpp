@@ -141,6 +141,13 @@ T parse_unsigned(const Json& json, const char* key) {
   return static_cast<T>(number);
 }
 
+/// Missing in containers of an older lay.
+LogConfig parse_log_config(const Json* json) {
+  if (json == nullptr) return {};
+  return {.is_kept = json_bool_or(*json, "isKept", true),
+          .max_bytes = parse_unsigned<std::uint64_t>(*json, "maxBytes")};
+}
+
 }  // namespace
 
 std::string_view to_string(Status status) {
@@ -165,6 +172,7 @@ Json to_json(const ContainerConfig& config) {
           {"sharesIpc", config.shares_ipc},
           {"openStdin", config.open_stdin},
           {"autoRemove", config.auto_remove},
+          {"log", {{"isKept", config.log.is_kept}, {"maxBytes", config.log.max_bytes}}},
           {"stopSignal", config.stop_signal},
           {"stopTimeout", config.stop_timeout},
           {"labels", config.labels},
@@ -181,6 +189,7 @@ ContainerConfig parse_container_config(const Json& json) {
           .shares_ipc = json_bool_or(json, "sharesIpc", true),
           .open_stdin = json_bool_or(json, "openStdin", false),
           .auto_remove = json_bool_or(json, "autoRemove", false),
+          .log = parse_log_config(json_find(json, "log")),
           .stop_signal = json_string_or(json, "stopSignal", {}),
           .stop_timeout = parse_unsigned<unsigned>(json, "stopTimeout"),
           .labels = parse_words(json, "labels"),

@@ -54,7 +54,7 @@ class Run {
     if (!is_first_) clear_leftovers();
     forget_exit_code(lock_);
     try {
-      if (own_stdio_ == Joined::no || !container_.config().auto_remove) log_.emplace(container_.dir());
+      open_log();
       launched_.emplace(launch(store_, container_));
       save_running();
     } catch (const Error& error) {
@@ -94,6 +94,13 @@ class Run {
   const std::optional<Error>& trouble() const { return trouble_; }
 
  private:
+  /// Nobody could read that of a container that goes with its end, when the caller sees all of it.
+  void open_log() {
+    const ContainerConfig& config = container_.config();
+    if (config.log.is_kept && (own_stdio_ == Joined::no || !config.auto_remove))
+      log_.emplace(container_.dir(), config.log.max_bytes / 2);
+  }
+
   /// What a supervisor that was killed could not take away. A first process that still ends holds the upper.
   void clear_leftovers() {
     if (const auto process = try_open_first_process(container_)) {

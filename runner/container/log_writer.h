@@ -12,14 +12,13 @@ namespace lay::runner {
 constexpr const char* kLogFile = "log";
 constexpr const char* kOldLogFile = "log.1";
 
-/// Writes a container's log, which never takes more than twice kMaxBytes: the file "log" becomes "log.1" when
+/// Writes a container's log, in two files of a limited size: the file "log" becomes "log.1" when
 /// it is full, and what was "log.1" is gone.
 class LogWriter {
  public:
-  static constexpr std::uint64_t kMaxBytes = 16 * 1024 * 1024;
-
   /// Goes on with what an earlier run has written. `dir` must outlive it.
-  explicit LogWriter(const UniqueFd& dir, std::uint64_t max_bytes = kMaxBytes);
+  ///   max_bytes  of each of the two files
+  LogWriter(const UniqueFd& dir, std::uint64_t max_bytes);
 
   /// A log that cannot be written (a full disk) must not stop the container: the first failure ends the log.
   void write(LogStream stream, std::string_view text) noexcept;

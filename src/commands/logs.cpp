@@ -28,12 +28,14 @@ int command_logs(const Context& context, const Arguments& arguments) {
   }
   if (follow) request.follow = runner::LogFollow::yes;
   return with_context("logs " + printable(name), [&] {
-    runner::read_log(open_containers(context).find(name), request,
-                     [](runner::LogStream stream, const std::string& text) {
-                       std::FILE* to = stream == runner::LogStream::out ? stdout : stderr;
-                       std::fwrite(text.data(), 1, text.size(), to);
-                       std::fflush(to);
-                     });
+    const runner::Container container = open_containers(context).find(name);
+    if (!container.config().log.is_kept)
+      throw Error(Errc::invalid, "no log is kept of it").with_hint("it was made with --log-driver none");
+    runner::read_log(container, request, [](runner::LogStream stream, const std::string& text) {
+      std::FILE* to = stream == runner::LogStream::out ? stdout : stderr;
+      std::fwrite(text.data(), 1, text.size(), to);
+      std::fflush(to);
+    });
     return 0;
   });
 }

@@ -39,6 +39,7 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
            "[IP:][HOST:]PORT[/udp]");
   options.network_flags.add_to(parser);
+  options.log.add_to(parser);
   add_list(parser, "--network,--net", options.networks,
            "bridge (default), none, host, container:NAME, or some of yours", "MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");

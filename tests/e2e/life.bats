@@ -99,6 +99,23 @@ teardown() { close_world; }
   refused 1 "web" "$LAY" logs web
 }
 
+@test "--log-opt limits what the log takes, --log-driver none keeps nothing, and others are refused" {
+  "$LAY" run --name small-log --network none --log-driver json-file --log-opt max-size=100k --log-opt max-file=2 small \
+    sh -c 'seq 100000' >/dev/null
+  (($(du -cb "$LAY_ROOT"/containers/*/log* | tail -n 1 | cut -f1) <= 204800))
+  [ "$("$LAY" logs --tail 1 small-log)" = 100000 ]
+
+  "$LAY" run --name no-log --network none --log-driver none small echo hello | grep -qx hello
+  [ ! -e "$LAY_ROOT/containers/$("$LAY" inspect -f '{{.Id}}' no-log)/log" ]
+  run "$LAY" logs no-log
+  [ "$status" != 0 ]
+  has "$output" "log-driver none"
+
+  refused 125 "journald" "$LAY" run --rm --log-driver journald small true
+  refused 125 "max-size" "$LAY" run --rm --log-opt max-size=much small true
+  refused 125 "tag" "$LAY" run --rm --log-opt tag=x small true
+}
+
 @test "logs -f follows to the end, and the last line needs no newline" {
   "$LAY" run -d --name talker --network none small sh -c 'for i in 1 2 3; do echo line $i; sleep 0.1; done; printf last'
   run timeout 20 "$LAY" logs -f talker

@@ -17,6 +17,14 @@
 
 namespace lay::runner {
 
+/// What becomes of what a container writes to stdout and stderr.
+struct LogConfig {
+  bool is_kept = true;
+  std::uint64_t max_bytes = 32 * 1024 * 1024;  ///< of both files together
+
+  bool operator==(const LogConfig&) const = default;
+};
+
 /// Everything about a container that is settled when it is created. container.json; spec is config.json.
 struct ContainerConfig {
   std::string id;    ///< 64 hex digits; made by create() when empty
@@ -26,9 +34,10 @@ struct ContainerConfig {
   NetworkConfig network;
   /// Containers whose namespaces are joined, by id; for pid, ipc and uts. The network has its own way.
   std::map<NamespaceType, std::string> joined;
-  bool shares_ipc = true;      ///< not with --ipc private: others may join its IPC namespace
-  bool open_stdin = false;     ///< -i
-  bool auto_remove = false;    ///< --rm
+  bool shares_ipc = true;    ///< not with --ipc private: others may join its IPC namespace
+  bool open_stdin = false;   ///< -i
+  bool auto_remove = false;  ///< --rm
+  LogConfig log;
   std::string stop_signal;     ///< "SIGTERM" when empty
   unsigned stop_timeout = 10;  ///< seconds between the stop signal and SIGKILL
   /// The caller's own notes (image name, manifest digest …): kept, shown by inspect, never read here.
