@@ -151,6 +151,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   for (const std::string& volume : options.volumes) spec.mounts.push_back(parse_volume(volume));
   spec.linux_.resources.pids_limit = kDefaultPids;
   options.resources.apply(spec.linux_.resources);
+  options.placement.apply(config);
   return config;
 }
 

@@ -9,6 +9,7 @@
 #include "log_flags.h"
 #include "namespace_flags.h"
 #include "network_flags.h"
+#include "placement_flags.h"
 #include "resource_flags.h"
 #include "runner/container.h"
 
@@ -30,6 +31,7 @@ struct RunOptions {
   NetworkFlags network_flags;
   LogFlags log;
   ResourceFlags resources;
+  PlacementFlags placement;
   std::optional<std::string> stop_signal;
   std::optional<unsigned> stop_timeout;
   IsolationFlags isolation;

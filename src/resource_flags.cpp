@@ -1,9 +1,11 @@
 #include "resource_flags.h"
 
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "options.h"
 
 namespace lay::cli {
 
@@ -43,6 +45,60 @@ std::string checked_list(const char* flag, const std::string& text) {
   return text;
 }
 
+/// The kernel's name of a size of huge pages, "2MB", for what users write: "2MB", "2m", "1g".
+std::string page_size_name(const std::string& text) {
+  std::string bare = to_lower(text);
+  if (bare.ends_with('b')) bare.pop_back();
+  const auto bytes = parse_size(bare);
+  if (!bytes || *bytes == 0 || *bytes % 1024 != 0) return {};
+  constexpr std::array<const char*, 3> kUnits{"KB", "MB", "GB"};
+  std::uint64_t number = *bytes / 1024;
+  std::size_t unit = 0;
+  for (; number % 1024 == 0 && unit + 1 < kUnits.size(); ++unit) number /= 1024;
+  return std::to_string(number) + kUnits[unit];
+}
+
+runner::HugepageLimit parse_hugepages(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  const std::string size = page_size_name(text.substr(0, equals));
+  const auto limit = equals == std::string::npos ? std::nullopt : parse_size(text.substr(equals + 1));
+  if (size.empty() || !limit)
+    throw Error::make(Errc::invalid, "--hugetlb-limit '{}' is no size of pages with a limit", printable(text))
+        .with_hint("--hugetlb-limit 2MB=64m");
+  return {.page_size = size, .limit = *limit};
+}
+
+void put_hugepages(std::vector<runner::HugepageLimit>& limits, const runner::HugepageLimit& limit) {
+  std::erase_if(limits, [&](const auto& other) { return other.page_size == limit.page_size; });
+  limits.push_back(limit);
+}
+
+/// What is v1's alone.
+void apply_v1_memory(const ResourceFlags& flags, runner::Resources& resources) {
+  if (flags.swappiness && *flags.swappiness != -1) {  // -1: the machine's own, as docker has it
+    if (*flags.swappiness < 0 || *flags.swappiness > 100)
+      throw Error::make(Errc::invalid, "--memory-swappiness {} is not between 0 and 100", *flags.swappiness)
+          .with_hint("0 swaps as late as possible");
+    resources.memory_swappiness = static_cast<std::uint64_t>(*flags.swappiness);
+  }
+  if (flags.oom_kill_disable) {
+    if (!resources.memory_limit)
+      throw Error(Errc::invalid, "--oom-kill-disable without --memory would let it stop the whole machine")
+          .with_hint("--memory 256m --oom-kill-disable");
+    resources.disable_oom_killer = true;
+  }
+}
+
+void apply_files(const std::vector<std::string>& files, runner::Resources& resources) {
+  for (const std::string& text : files) {
+    const std::size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Error::make(Errc::invalid, "--cgroup-conf '{}' is no file with a value", printable(text))
+          .with_hint("--cgroup-conf memory.high=256m");
+    resources.unified[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+}
+
 }  // namespace
 
 void ResourceFlags::add_to(CLI::App& parser) {
@@ -58,6 +114,14 @@ void ResourceFlags::add_to(CLI::App& parser) {
   parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3")->type_name("LIST");
   parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use")->type_name("LIST");
   parser.add_option("--pids-limit", pids_limit, "most processes (2048); -1: no limit")->type_name("N");
+  parser.add_option("--memory-swappiness", swappiness, "how readily it is swapped: 0 to 100 (cgroup v1)")
+      ->type_name("N");
+  parser.add_flag("--oom-kill-disable", oom_kill_disable,
+                  "let it wait for memory instead of being killed (cgroup v1)");
+  add_list(parser, "--hugetlb-limit", hugepages, "most bytes of huge pages of a size: 2MB=64m", "PAGE=SIZE");
+  add_list(parser, "--cgroup-conf", cgroup_files, "write a file of its cgroup: memory.high=256m",
+           "FILE=VALUE");
+  block.add_to(parser);
 }
 
 void ResourceFlags::apply(runner::Resources& resources) const {
@@ -89,6 +153,10 @@ void ResourceFlags::apply(runner::Resources& resources) const {
   if (!cpuset_cpus.empty()) resources.cpus = checked_list("--cpuset-cpus", cpuset_cpus);
   if (!cpuset_mems.empty()) resources.mems = checked_list("--cpuset-mems", cpuset_mems);
   if (pids_limit) resources.pids_limit = *pids_limit > 0 ? *pids_limit : -1;  // 0 and -1: no limit, as docker
+  apply_v1_memory(*this, resources);
+  for (const std::string& text : hugepages) put_hugepages(resources.hugepages, parse_hugepages(text));
+  apply_files(cgroup_files, resources);
+  block.apply(resources.block_io);
 }
 
 }  // namespace lay::cli

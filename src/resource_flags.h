@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "block_flags.h"
 #include "runner/spec.h"
 
 namespace lay::cli {
@@ -19,6 +21,11 @@ struct ResourceFlags {
   std::string cpuset_cpus;
   std::string cpuset_mems;
   std::optional<std::int64_t> pids_limit;
+  std::optional<std::int64_t> swappiness;
+  bool oom_kill_disable = false;
+  std::vector<std::string> hugepages;
+  std::vector<std::string> cgroup_files;
+  BlockFlags block;
 
   void add_to(CLI::App& parser);
   /// Puts what was given over `resources`; throws invalid, with hints.

@@ -20,9 +20,10 @@ constexpr std::chrono::milliseconds kRemovalLimit{5000};
 
 /// In a container whose cgroup file system is read-only every start would fail with
 /// "read-only file system" alone.
-CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const CgroupName& name,
+                                 const std::vector<std::string>& controllers) {
   try {
-    return make_group(hierarchy, container_id);
+    return make_group(hierarchy, name, controllers);
   } catch (Error& error) {
     error.add_context(fmt::format("cgroup hierarchy '{}'", cgroup_folder_name(hierarchy)));
     if (error.error_number() == EROFS || error.error_number() == EACCES)
@@ -31,9 +32,9 @@ CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const std::st
   }
 }
 
-void kill_and_remove(const std::vector<CgroupGroup>& groups, const std::string& container_id) {
+void kill_and_remove(const std::vector<CgroupGroup>& groups, const CgroupName& name) {
   kill_groups(groups);
-  for (const CgroupGroup& group : groups) remove_group(group.hierarchy, container_id, kRemovalLimit);
+  for (const CgroupGroup& group : groups) remove_group(group.hierarchy, name, kRemovalLimit);
 }
 
 }  // namespace
@@ -41,17 +42,17 @@ void kill_and_remove(const std::vector<CgroupGroup>& groups, const std::string& 
 enum class CgroupOwnership { borrowed, owned };
 
 struct CgroupGuard::State {
-  std::string id;
+  CgroupName name;
   std::vector<CgroupGroup> groups;
   CgroupOwnership ownership = CgroupOwnership::borrowed;
 
-  State() = default;
+  explicit State(CgroupName group_name) : name(std::move(group_name)) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
     if (ownership == CgroupOwnership::borrowed) return;
     try {
-      kill_and_remove(groups, id);
+      kill_and_remove(groups, name);
     } catch (const Error&) {
       // A process that cannot die keeps its groups; remove_cgroups finds them later.
     }
@@ -62,23 +63,22 @@ CgroupGuard::CgroupGuard(std::unique_ptr<State> state) : state_(std::move(state)
 CgroupGuard::CgroupGuard(CgroupGuard&&) noexcept = default;
 CgroupGuard::~CgroupGuard() = default;
 
-CgroupGuard CgroupGuard::create(const std::string& container_id, const Resources& resources) {
-  auto state = std::make_unique<State>();
-  state->id = container_id;
+CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resources) {
+  auto state = std::make_unique<State>(name);
+  const std::vector<std::string> controllers = controllers_for(resources);
   for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
-    state->groups.push_back(make_group_with_hint(hierarchy, container_id));
+    state->groups.push_back(make_group_with_hint(hierarchy, name, controllers));
     state->ownership = CgroupOwnership::owned;  // of the groups made so far, also when the next one fails
   }
   set_limits(state->groups, resources);
   return CgroupGuard(std::move(state));
 }
 
-CgroupGuard CgroupGuard::open(const std::string& container_id) {
-  auto state = std::make_unique<State>();
-  state->id = container_id;
-  state->groups = find_groups(container_id);
+CgroupGuard CgroupGuard::open(const CgroupName& name) {
+  auto state = std::make_unique<State>(name);
+  state->groups = find_groups(name);
   if (state->groups.empty())
-    throw Error::make(Errc::not_found, "container '{}' has no cgroup: it is not running", container_id);
+    throw Error::make(Errc::not_found, "container '{}' has no cgroup: it is not running", name.id);
   return CgroupGuard(std::move(state));
 }
 
@@ -102,8 +102,8 @@ std::uint64_t CgroupGuard::oom_kills() const {
   return count_oom_kills(state_->groups);
 }
 
-void remove_cgroups(const std::string& container_id) {
-  kill_and_remove(find_groups(container_id), container_id);
+void remove_cgroups(const CgroupName& name) {
+  kill_and_remove(find_groups(name), name);
 }
 
 }  // namespace lay::runner

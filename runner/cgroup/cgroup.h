@@ -7,22 +7,23 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "cgroup/group_name.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
 
 /// One container's cgroup, in every hierarchy there is: v1, v2, or both side by side (hybrid), where each
-/// controller is used in the hierarchy that has it. Always lay/<id> beneath the root of the hierarchy as this
-/// machine shows it, not beneath the cgroup of the lay that started it: so every later lay finds it again
-/// whatever session it runs in, and v2's rule against processes in inner groups is kept. Device rules are set
-/// by v1's devices controller, elsewhere by a program in v2.
+/// controller is used in the hierarchy that has it. Always lay/<id>, or what --cgroup-parent says, beneath
+/// the root of the hierarchy as this machine shows it, not beneath the cgroup of the lay that started it: so
+/// every later lay finds it again whatever session it runs in, and v2's rule against processes in inner
+/// groups is kept. Device rules are set by v1's devices controller, elsewhere by a program in v2.
 class CgroupGuard {
  public:
   /// Makes the groups and sets the limits. Throws unsupported, naming the controller and the flag, when a
   /// limit is asked for that this machine cannot set.
-  static CgroupGuard create(const std::string& container_id, const Resources& resources);
+  static CgroupGuard create(const CgroupName& name, const Resources& resources);
   /// The group of a container that somebody else supervises, for exec and kill; throws not_found.
-  static CgroupGuard open(const std::string& container_id);
+  static CgroupGuard open(const CgroupName& name);
   CgroupGuard(CgroupGuard&&) noexcept;
   CgroupGuard& operator=(CgroupGuard&&) = delete;
   /// Removes the groups when made by create(); processes still in them are killed first.
@@ -48,6 +49,6 @@ class CgroupGuard {
 };
 
 /// Removes the groups of containers whose supervisor was killed.
-void remove_cgroups(const std::string& container_id);
+void remove_cgroups(const CgroupName& name);
 
 }  // namespace lay::runner

@@ -17,24 +17,18 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "cgroup/parent.h"
 
 namespace lay::runner {
 
 namespace {
 
-constexpr const char* kParent = "lay";
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr std::size_t kMaxGroupFile = 16 * 1024 * 1024;  // cgroup.procs of four million processes
 constexpr int kMakeRounds = 1000;
 constexpr int kKillRounds = 1000;
 
 using Clock = std::chrono::steady_clock;
-
-std::string read_group_file(const UniqueFd& dir, const std::string& name) {
-  std::string text = sys::read_all(sys::open_at(dir, name, O_RDONLY), kMaxGroupFile);
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
-}
 
 /// The subgroups of a group: every folder in it.
 std::vector<std::string> subgroups_of(const UniqueFd& dir) {
@@ -57,48 +51,15 @@ void for_each_group(const UniqueFd& dir, const std::function<void(const UniqueFd
   visit(dir);
 }
 
-/// Copies cpuset.cpus and cpuset.mems down from `parent` where `dir` has none yet.
-void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
-  for (const char* file : {"cpuset.cpus", "cpuset.mems"})
-    if (read_group_file(dir, file).empty()) write_group_file(dir, file, read_group_file(parent, file));
-}
-
-/// Lets the children of `dir` use what this group may use. A controller that cannot be passed on (processes
-/// of others in the group, real-time processes) matters only to a limit that needs it: that one then fails,
-/// naming its flag.
-void enable_v2_controllers(const UniqueFd& dir) {
-  for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' ')) {
-    constexpr std::array kUsed{"memory", "cpu", "cpuset", "pids", "io"};
-    if (std::find(kUsed.begin(), kUsed.end(), controller) == kUsed.end()) continue;
-    try {
-      write_group_file(dir, "cgroup.subtree_control", fmt::format("+{}", controller));
-    } catch (const Error&) {
-      continue;
-    }
-  }
-}
-
 UniqueFd open_root(const CgroupHierarchy& hierarchy) {
   return sys::open_at(sys::cwd(), hierarchy.mount_point, O_RDONLY | O_DIRECTORY);
 }
 
-/// "lay", opened.
-UniqueFd make_parent(const CgroupHierarchy& hierarchy) {
-  const UniqueFd root = open_root(hierarchy);
-  sys::try_mkdir_at(root, kParent, 0755);
-  UniqueFd parent = sys::open_at(root, kParent, kFolder);
-  if (hierarchy.version == CgroupVersion::v2) {
-    enable_v2_controllers(root);
-    enable_v2_controllers(parent);
-  }
-  if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(root, parent);
-  return parent;
-}
-
-CgroupGroup make_group_in_parent(const CgroupHierarchy& hierarchy, const std::string& container_id) {
-  const UniqueFd parent = make_parent(hierarchy);
-  sys::mkdir_at(parent, container_id, 0755);
-  CgroupGroup group{.hierarchy = hierarchy, .dir = sys::open_at(parent, container_id, kFolder)};
+CgroupGroup make_group_in_parent(const CgroupHierarchy& hierarchy, const CgroupName& name,
+                                 const std::vector<std::string>& wanted) {
+  const UniqueFd parent = make_parent(hierarchy, open_root(hierarchy), name.parent, wanted);
+  sys::mkdir_at(parent, name.id, 0755);
+  CgroupGroup group{.hierarchy = hierarchy, .dir = sys::open_at(parent, name.id, kFolder)};
   if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(parent, group.dir);
   return group;
 }
@@ -136,6 +97,12 @@ bool try_remove_tree(const UniqueFd& parent, const std::string& name) {
 
 }  // namespace
 
+std::string read_group_file(const UniqueFd& dir, const std::string& name) {
+  std::string text = sys::read_all(sys::open_at(dir, name, O_RDONLY), kMaxGroupFile);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
 void write_group_file(const UniqueFd& dir, const std::string& name, const std::string& text) {
   with_context(fmt::format("cgroup file '{}'", name), [&] {
     const UniqueFd file = sys::open_at(dir, name, O_WRONLY);
@@ -144,10 +111,11 @@ void write_group_file(const UniqueFd& dir, const std::string& name, const std::s
   });
 }
 
-CgroupGroup make_group(const CgroupHierarchy& hierarchy, const std::string& container_id) {
+CgroupGroup make_group(const CgroupHierarchy& hierarchy, const CgroupName& name,
+                       const std::vector<std::string>& controllers) {
   for (int round = 0;; ++round) {
     try {
-      return make_group_in_parent(hierarchy, container_id);
+      return make_group_in_parent(hierarchy, name, controllers);
     } catch (const Error& error) {
       // The last container of others took "lay" away, whose files then answer ENODEV.
       const bool is_parent_gone = error.error_number() == ENOENT || error.error_number() == ENODEV;
@@ -156,12 +124,12 @@ CgroupGroup make_group(const CgroupHierarchy& hierarchy, const std::string& cont
   }
 }
 
-std::vector<CgroupGroup> find_groups(const std::string& container_id) {
+std::vector<CgroupGroup> find_groups(const CgroupName& name) {
   std::vector<CgroupGroup> groups;
   for (CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
-    const std::optional<UniqueFd> parent = sys::try_open_at(open_root(hierarchy), kParent, kFolder);
+    const std::optional<UniqueFd> parent = try_open_parent(open_root(hierarchy), name.parent);
     if (!parent) continue;
-    if (std::optional<UniqueFd> dir = sys::try_open_at(*parent, container_id, kFolder))
+    if (std::optional<UniqueFd> dir = sys::try_open_at(*parent, name.id, kFolder))
       groups.push_back({.hierarchy = std::move(hierarchy), .dir = std::move(*dir)});
   }
   return groups;
@@ -175,6 +143,12 @@ std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) 
     pids.insert(pids.end(), here.begin(), here.end());
   });
   return pids;
+}
+
+void enable_controllers(const CgroupGroup& group, const CgroupName& name,
+                        const std::vector<std::string>& controllers) {
+  if (group.hierarchy.version == CgroupVersion::v2)
+    make_parent(group.hierarchy, open_root(group.hierarchy), name.parent, controllers);
 }
 
 void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups) {
@@ -202,21 +176,20 @@ void kill_groups(const std::vector<CgroupGroup>& groups) {
   kill_processes_one_by_one(groups);
 }
 
-void remove_group(const CgroupHierarchy& hierarchy, const std::string& container_id,
-                  std::chrono::milliseconds limit) {
+void remove_group(const CgroupHierarchy& hierarchy, const CgroupName& name, std::chrono::milliseconds limit) {
   const UniqueFd root = open_root(hierarchy);
-  const std::optional<UniqueFd> parent = sys::try_open_at(root, kParent, kFolder);
+  const std::optional<UniqueFd> parent = try_open_parent(root, name.parent);
   if (!parent) return;
   const Clock::time_point deadline = Clock::now() + limit;
   auto pause = std::chrono::microseconds(100);
-  while (!try_remove_tree(*parent, container_id)) {
+  while (!try_remove_tree(*parent, name.id)) {
     if (Clock::now() >= deadline)
-      throw Error::make(Errc::busy, "cgroup '{}/{}/{}' still has processes", hierarchy.mount_point, kParent,
-                        container_id);
+      throw Error::make(Errc::busy, "cgroup '{}/{}/{}' still has processes", hierarchy.mount_point,
+                        name.parent, name.id);
     std::this_thread::sleep_for(pause);  // v1 has no event for "empty"
     pause = std::min(pause * 2, std::chrono::microseconds(10'000));
   }
-  ::unlinkat(root.get(), kParent, AT_REMOVEDIR);  // fails, as it should, while other containers have groups
+  remove_parent(root, name.parent);
 }
 
 }  // namespace lay::runner

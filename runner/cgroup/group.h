@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "cgroup/group_name.h"
 #include "cgroup/layout.h"
 
 namespace lay::runner {
@@ -17,13 +18,19 @@ struct CgroupGroup {
   UniqueFd dir;
 };
 
-/// Makes lay/<id> beneath the root of the hierarchy. In v2 the controllers that `lay` can use are switched on
-/// for it; in v1's cpuset the processors and memory nodes of the parent are copied, without which no process
-/// may enter. Throws exists when the group is there.
-CgroupGroup make_group(const CgroupHierarchy& hierarchy, const std::string& container_id);
+/// Makes PARENT/ID beneath the root of the hierarchy. In v2 those of `controllers` that there are are
+/// switched on for it; in v1's cpuset the processors and memory nodes of the parent are copied, without which
+/// no process may enter. Throws exists when the group is there.
+CgroupGroup make_group(const CgroupHierarchy& hierarchy, const CgroupName& name,
+                       const std::vector<std::string>& controllers);
+/// Switches v2's controllers on for a group that there is already.
+void enable_controllers(const CgroupGroup& group, const CgroupName& name,
+                        const std::vector<std::string>& controllers);
 /// The groups of this container, in whatever hierarchies it has one.
-std::vector<CgroupGroup> find_groups(const std::string& container_id);
+std::vector<CgroupGroup> find_groups(const CgroupName& name);
 
+/// Without the line end.
+std::string read_group_file(const UniqueFd& dir, const std::string& name);
 /// Writes `text` to the group's file in one write(2), as cgroup files need it.
 void write_group_file(const UniqueFd& dir, const std::string& name, const std::string& text);
 
@@ -36,10 +43,9 @@ void kill_groups(const std::vector<CgroupGroup>& groups);
 /// The second way of kill_groups alone.
 void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups);
 
-/// Removes lay/<id> and all beneath it from the hierarchy, and "lay" too when it is then empty. A group stays
-/// busy until its last process is gone, so this waits, up to `limit`, and then
-/// throws busy. Absent is success.
-void remove_group(const CgroupHierarchy& hierarchy, const std::string& container_id,
-                  std::chrono::milliseconds limit);
+/// Removes PARENT/ID and all beneath it from the hierarchy, and of the parent what is then empty and lay's
+/// own. A group stays busy until its last process is gone, so this waits, up to `limit`, and then throws
+/// busy. Absent is success.
+void remove_group(const CgroupHierarchy& hierarchy, const CgroupName& name, std::chrono::milliseconds limit);
 
 }  // namespace lay::runner

@@ -11,42 +11,16 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "cgroup/block_limits.h"
 #include "cgroup/device_filter.h"
 #include "cgroup/device_rules.h"
+#include "cgroup/place.h"
 
 namespace lay::runner {
 
 namespace {
 
 constexpr std::uint64_t kDefaultPeriod = 100'000;  // microseconds, sched-bwc.rst
-
-/// "file" of v1, "file" of v2: the group that has the controller, and which of the
-/// two its files are called after.
-struct Place {
-  const UniqueFd& dir;
-  CgroupVersion version;
-};
-
-/// The controller's files are there only where it is switched on for the group, whatever its root offers.
-std::optional<Place> find_place(const std::vector<CgroupGroup>& groups, std::string_view controller,
-                                const char* v1_file, const char* v2_file) {
-  for (const CgroupGroup& group : groups) {
-    if (!group.hierarchy.has(controller)) continue;
-    const CgroupVersion version = group.hierarchy.version;
-    if (sys::try_stat_at(group.dir, version == CgroupVersion::v1 ? v1_file : v2_file))
-      return Place{.dir = group.dir, .version = version};
-  }
-  return std::nullopt;
-}
-
-Place require_place(const std::vector<CgroupGroup>& groups, std::string_view controller,
-                    std::string_view flag, const char* v1_file, const char* v2_file) {
-  if (std::optional<Place> place = find_place(groups, controller, v1_file, v2_file)) return *place;
-  throw Error::make(Errc::unsupported,
-                    "{} needs the cgroup controller '{}', which this machine does not offer", flag,
-                    controller)
-      .with_hint("leave the limit out, or mount and enable the controller (see cgroups(7))");
-}
 
 /// -1 is "no limit".
 std::string limit_text(std::int64_t value, CgroupVersion version) {
@@ -102,6 +76,68 @@ void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resour
 /// v1's 2 to 262144, of which 1024 is what every other group has, in v2's 1 to 10000 with its 100.
 std::uint64_t weight_of(std::uint64_t shares) {
   return std::clamp<std::uint64_t>(shares * 100 / kDefaultShares, 1, 10'000);
+}
+
+/// v2 has neither: what is asked for cannot be had there.
+void set_v1_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+  const auto set = [&](const char* flag, const char* file, const std::string& value) {
+    const Place place = require_place(groups, "memory", flag, "memory.limit_in_bytes", "memory.max");
+    if (place.version == CgroupVersion::v2)
+      throw Error::make(Errc::unsupported,
+                        "{} needs the memory controller of cgroup v1, and this one is v2's", flag)
+          .with_hint("leave it out");
+    write_group_file(place.dir, file, value);
+  };
+  if (resources.memory_swappiness)
+    set("--memory-swappiness", "memory.swappiness", std::to_string(*resources.memory_swappiness));
+  if (resources.disable_oom_killer) set("--oom-kill-disable", "memory.oom_control", "1");
+}
+
+void set_hugepages(const std::vector<CgroupGroup>& groups, const std::vector<HugepageLimit>& limits) {
+  for (const HugepageLimit& limit : limits) {
+    const std::string v1 = fmt::format("hugetlb.{}.limit_in_bytes", limit.page_size);
+    const std::string v2 = fmt::format("hugetlb.{}.max", limit.page_size);
+    const Place place =
+        require_place(groups, "hugetlb", "--hugetlb-limit " + printable(limit.page_size), v1, v2);
+    const bool is_v1 = place.version == CgroupVersion::v1;
+    const std::string value =
+        limit_text(limit.limit > INT64_MAX ? -1 : static_cast<std::int64_t>(limit.limit), place.version);
+    // Reserved pages too, as runc does: a mapping then fails, instead of a later touch that kills.
+    const std::string reserved =
+        fmt::format("hugetlb.{}.rsvd.{}", limit.page_size, is_v1 ? "limit_in_bytes" : "max");
+    if (sys::try_stat_at(place.dir, reserved)) write_group_file(place.dir, reserved, value);
+    write_group_file(place.dir, is_v1 ? v1 : v2, value);
+  }
+}
+
+/// Files that are lay's own to write, or a way around what it sets.
+void check_free_file(const std::string& name) {
+  const std::string controller = name.substr(0, name.find('.'));
+  const bool is_name =
+      name.find('.') != std::string::npos && name.find('/') == std::string::npos && !controller.empty();
+  if (!is_name)
+    throw Error::make(Errc::invalid, "--cgroup-conf '{}' names no file of a cgroup", printable(name))
+        .with_hint("--cgroup-conf memory.high=256m");
+  if (controller == "devices" || controller == "freezer" ||
+      (controller == "cgroup" && !name.starts_with("cgroup.max.")))
+    throw Error::make(Errc::invalid, "--cgroup-conf '{}' is lay's own to write", printable(name))
+        .with_hint("--device, 'lay pause' and the limits of 'lay run' are the way");
+}
+
+void set_unified(const std::vector<CgroupGroup>& groups, const std::map<std::string, std::string>& files) {
+  for (const auto& [name, value] : files) {
+    check_free_file(name);
+    const std::string flag = fmt::format("--cgroup-conf {}", printable(name));
+    const std::string controller = name.substr(0, name.find('.'));
+    const auto place =
+        controller == "cgroup" ? find_v2(groups, name) : find_place(groups, controller, name, name);
+    if (!place)
+      throw Error::make(Errc::unsupported, "{}: no cgroup of this machine has such a file", flag)
+          .with_hint(
+              "its controller has to be mounted and enabled (see cgroups(7)); names differ between v1 and "
+              "v2");
+    with_context(flag, [&] { write_group_file(place->dir, name, value); });
+  }
 }
 
 void set_cpu_shares(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -180,7 +216,21 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
   set_cpuset(groups, "--cpuset-cpus", "cpuset.cpus", resources.cpus);
   set_cpuset(groups, "--cpuset-mems", "cpuset.mems", resources.mems);
   set_pids(groups, resources);
+  set_v1_memory(groups, resources);
+  set_block_io(groups, resources.block_io);
+  set_hugepages(groups, resources.hugepages);
   set_devices(groups, resources);
+  set_unified(groups, resources.unified);
+}
+
+std::vector<std::string> controllers_for(const Resources& resources) {
+  std::vector<std::string> controllers{"memory", "cpu", "cpuset", "pids", "io"};
+  const auto add = [&](const std::string& name) {
+    if (std::ranges::find(controllers, name) == controllers.end()) controllers.push_back(name);
+  };
+  if (!resources.hugepages.empty()) add("hugetlb");
+  for (const auto& [name, value] : resources.unified) add(name.substr(0, name.find('.')));
+  return controllers;
 }
 
 std::uint64_t count_oom_kills(const std::vector<CgroupGroup>& groups) {

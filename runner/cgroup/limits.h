@@ -16,6 +16,10 @@ constexpr std::uint64_t kDefaultShares = 1024;
 /// program's.
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources);
 
+/// The controllers of v2 that a group needs for these limits, for make_group(): those whose numbers `stats`
+/// shows, and what else is asked for.
+std::vector<std::string> controllers_for(const Resources& resources);
+
 /// How many processes the kernel killed for want of memory, as the groups' memory
 /// controller counted; 0 without one.
 std::uint64_t count_oom_kills(const std::vector<CgroupGroup>& groups);

@@ -133,7 +133,7 @@ double processor_percent(const Stats& before, const Stats& after) {
 std::optional<Stats> read_stats(const Container& container) {
   const auto process = try_open_first_process(container);
   if (!process) return std::nullopt;
-  const std::vector<CgroupGroup> groups = find_groups(container.config().id);
+  const std::vector<CgroupGroup> groups = find_groups(cgroup_name_of(container.config()));
   Stats stats{.taken = std::chrono::steady_clock::now(), .processor = processor_time(groups)};
   add_memory(groups, stats);
   stats.processes = number_of(try_read(groups, "pids.current", "pids.current"));

@@ -105,10 +105,10 @@ class Run {
   void clear_leftovers() {
     if (const auto process = try_open_first_process(container_)) {
       send_signal(process->pidfd, SIGKILL);
-      thaw_groups(find_groups(container_.config().id));
+      thaw_groups(find_groups(cgroup_name_of(container_.config())));
       wait_for_end(process->pidfd, std::nullopt);
     }
-    remove_cgroups(container_.config().id);
+    remove_cgroups(cgroup_name_of(container_.config()));
   }
 
   void save_running() {

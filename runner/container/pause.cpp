@@ -7,7 +7,7 @@ namespace lay::runner {
 
 void pause_container(const Container& container) {
   open_first_process(container);  // says so when it is not running
-  const auto groups = find_groups(container.config().id);
+  const auto groups = find_groups(cgroup_name_of(container.config()));
   if (are_frozen(groups))
     throw Error::make(Errc::invalid, "container '{}' is paused already", container.config().name)
         .with_hint(fmt::format("lay unpause {}", container.config().name));
@@ -19,7 +19,7 @@ void pause_container(const Container& container) {
 
 void unpause_container(const Container& container) {
   open_first_process(container);
-  const auto groups = find_groups(container.config().id);
+  const auto groups = find_groups(cgroup_name_of(container.config()));
   if (!are_frozen(groups))
     throw Error::make(Errc::invalid, "container '{}' is not paused", container.config().name)
         .with_hint(fmt::format("lay pause {}", container.config().name));
@@ -27,7 +27,7 @@ void unpause_container(const Container& container) {
 }
 
 bool is_paused(const Container& container) {
-  return are_frozen(find_groups(container.config().id));
+  return are_frozen(find_groups(cgroup_name_of(container.config())));
 }
 
 }  // namespace lay::runner

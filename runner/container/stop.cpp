@@ -39,7 +39,7 @@ void signal_container(const Container& container, int signal) {
   const FirstProcess process = open_first_process(container);
   if (!send_signal(process.pidfd, signal))
     throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
-  thaw_groups(find_groups(container.config().id));  // what is frozen receives no signal
+  thaw_groups(find_groups(cgroup_name_of(container.config())));  // what is frozen receives no signal
 }
 
 void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
@@ -53,10 +53,10 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
   const std::chrono::seconds patience =
       timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
   send_signal(process->pidfd, stop_signal_of(container));
-  thaw_groups(find_groups(container.config().id));
+  thaw_groups(find_groups(cgroup_name_of(container.config())));
   if (!wait_for_end(process->pidfd, patience)) {
     send_signal(process->pidfd, SIGKILL);
-    thaw_groups(find_groups(container.config().id));  // somebody may have paused it meanwhile
+    thaw_groups(find_groups(cgroup_name_of(container.config())));  // somebody may have paused it meanwhile
     wait_for_end(process->pidfd, std::nullopt);
   }
   wait_for_clearing(container, process->pid);

@@ -346,7 +346,7 @@ void ContainerStore::remove(const Container& container) const {
         .with_hint(fmt::format("stop it first with 'lay stop {}', or remove it with 'lay rm -f'",
                                container.config().name));
   // What a killed supervisor could not take away itself.
-  remove_cgroups(container.config().id);
+  remove_cgroups(cgroup_name_of(container.config()));
   sweep_networks(run_);
   take_out(container, *held).delete_files();
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "cgroup/group.h"
@@ -19,12 +21,25 @@ Resources with_lifted(Resources old, const Resources& changed) {
   lift(old.cpu_quota, changed.cpu_quota, -1);
   lift(old.cpu_shares, changed.cpu_shares, kDefaultShares);
   lift(old.pids_limit, changed.pids_limit, -1);
+  for (const auto list :
+       {&BlockIo::read_bytes, &BlockIo::write_bytes, &BlockIo::read_operations, &BlockIo::write_operations})
+    for (const BlockDeviceValue& device : changed.block_io.*list) {
+      const auto same = [&](const BlockDeviceValue& each) {
+        return each.major == device.major && each.minor == device.minor;
+      };
+      auto& before = old.block_io.*list;
+      if (std::ranges::none_of(before, same))
+        before.push_back({.major = device.major, .minor = device.minor, .value = 0});
+    }
   return old;
 }
 
 void set_live_limits(const Container& container, Resources resources) {
   resources.devices.clear();
-  set_limits(find_groups(container.config().id), resources);
+  const std::vector<CgroupGroup> groups = find_groups(cgroup_name_of(container.config()));
+  for (const CgroupGroup& group : groups)
+    enable_controllers(group, cgroup_name_of(container.config()), controllers_for(resources));
+  set_limits(groups, resources);
 }
 
 /// What of `changed` was set before something else of it was refused is taken back; why it was refused is

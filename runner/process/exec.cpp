@@ -8,6 +8,7 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/namespaces.h"
+#include "process/oom_score.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "runner/isolation.h"
@@ -45,6 +46,7 @@ void give_all_rights(ExecPlan& plan) {
 
 ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
   const PidNamespaceForChildren inside(plan.first_process);
+  const OomScoreGuard score(plan.process.oom_score_adj);
   auto process = ChildProcess::clone(0, cgroup.birthplace());
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
@@ -63,7 +65,7 @@ struct Executed {
 /// Returns when the command has been executed.
 Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecRequest& request, pid_t first) {
   const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
-  const CgroupGuard cgroup = CgroupGuard::open(config.id);
+  const CgroupGuard cgroup = CgroupGuard::open(cgroup_name_of(config));
   Stdio stdio;
   if (!request.terminal) stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);

@@ -12,6 +12,7 @@
 #include "process/handshake.h"
 #include "process/init.h"
 #include "process/namespaces.h"
+#include "process/oom_score.h"
 #include "process/process_steps.h"
 #include "rootfs/etc_files.h"
 #include "security/sysctl.h"
@@ -137,10 +138,14 @@ void prepare_for_user_namespace(InitPlan& plan, const IdMap& ids) {
   plan.spec.process.rlimits.clear();  // raising one takes a right over the host: set_rlimits_of()
 }
 
-std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const CgroupGuard& cgroup) {
+std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const CgroupGuard& cgroup,
+                                        std::optional<int> oom_score) {
+  OomScoreGuard score(oom_score);
   std::optional<PidNamespaceForChildren> inside;
   if (namespaces.pid) inside.emplace(namespaces.pid);
-  return ChildProcess::clone(namespaces.clone_flags, cgroup.birthplace());
+  auto process = ChildProcess::clone(namespaces.clone_flags, cgroup.birthplace());
+  if (!process) score.keep();
+  return process;
 }
 
 UniqueFd open_network_of(const Container& joined) {
@@ -171,7 +176,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   plan.rootfs.overlay.points = points.path;
   write_etc_files(container, networks.first(), joined ? &*joined : nullptr);
   networks.tell_names();
-  CgroupGuard cgroup = CgroupGuard::create(config.id, config.spec.linux_.resources);
+  CgroupGuard cgroup = CgroupGuard::create(cgroup_name_of(config), config.spec.linux_.resources);
   Stdio stdio;
   if (!config.spec.process.terminal) stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);
@@ -182,7 +187,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (ids) prepare_for_user_namespace(plan, ids->map);
 
   Handshake handshake = make_handshake();
-  auto process = clone_first(namespaces, cgroup);
+  auto process = clone_first(namespaces, cgroup, plan.spec.process.oom_score_adj);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
     run_init(plan, cgroup, handshake.child);

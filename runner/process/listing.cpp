@@ -173,8 +173,8 @@ std::vector<ProcessInfo> list_processes(const Container& container) {
   const FirstProcess first = open_first_process(container);
   const std::size_t depth = namespace_depth(first);
   std::vector<ProcessInfo> processes;
-  for (const pid_t pid : list_group_processes(find_groups(container.config().id)))
-    if (auto process = read_process(pid, depth, container.config().id))
+  for (const pid_t pid : list_group_processes(find_groups(cgroup_name_of(container.config()))))
+    if (auto process = read_process(pid, depth, cgroup_name_of(container.config()).id))
       processes.push_back(std::move(*process));
   translate_ids(processes, first.pid);
   std::ranges::sort(processes, {}, &ProcessInfo::host_pid);

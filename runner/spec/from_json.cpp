@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "runner/spec.h"
 #include "spec/names.h"
+#include "spec/resources_json.h"
 #include "spec/seccomp_json.h"
 
 namespace lay::runner {
@@ -97,6 +98,7 @@ Process parse_process(const Json& json) {
           .cwd = json_string(json, "cwd"),
           .capabilities = parse_capabilities(part(json, "capabilities")),
           .rlimits = parse_rlimits(json),
+          .oom_score_adj = number<int>(json, "oomScoreAdj"),
           .no_new_privileges = json_bool_or(json, "noNewPrivileges", false)};
 }
 
@@ -146,16 +148,20 @@ std::vector<DeviceRule> parse_device_rules(const Json& resources) {
 }
 
 Resources parse_resources(const Json& json) {
-  return {.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
-          .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
-          .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
-          .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
-          .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
-          .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
-          .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
-          .mems = json_string_or(part(json, "cpu"), "mems", {}),
-          .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
-          .devices = parse_device_rules(json)};
+  Resources resources{.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
+                      .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
+                      .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
+                      .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
+                      .disable_oom_killer = json_bool_or(part(json, "memory"), "disableOOMKiller", false),
+                      .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
+                      .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
+                      .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
+                      .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
+                      .mems = json_string_or(part(json, "cpu"), "mems", {}),
+                      .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
+                      .devices = parse_device_rules(json)};
+  parse_rare_resources(json, resources);
+  return resources;
 }
 
 std::vector<IdMapping> parse_id_mappings(const Json& linux_part, const char* key) {

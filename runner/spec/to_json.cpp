@@ -2,6 +2,7 @@
 
 #include "runner/spec.h"
 #include "spec/names.h"
+#include "spec/resources_json.h"
 #include "spec/seccomp_json.h"
 
 namespace lay::runner {
@@ -35,6 +36,7 @@ Json to_json(const Process& process) {
             {"noNewPrivileges", process.no_new_privileges}};
   if (process.console_size.height != 0 || process.console_size.width != 0)
     json["consoleSize"] = {{"height", process.console_size.height}, {"width", process.console_size.width}};
+  if (process.oom_score_adj) json["oomScoreAdj"] = *process.oom_score_adj;
   for (const Rlimit& limit : process.rlimits)
     json["rlimits"].push_back({{"type", limit.type}, {"hard", limit.hard}, {"soft", limit.soft}});
   return json;
@@ -88,7 +90,10 @@ Json to_json(const Resources& resources) {
   if (!resources.mems.empty()) json["cpu"]["mems"] = resources.mems;
   if (resources.cpu_quota) json["cpu"]["quota"] = *resources.cpu_quota;
   if (resources.cpu_period) json["cpu"]["period"] = *resources.cpu_period;
+  if (resources.memory_swappiness) json["memory"]["swappiness"] = *resources.memory_swappiness;
+  if (resources.disable_oom_killer) json["memory"]["disableOOMKiller"] = true;
   if (resources.pids_limit) json["pids"]["limit"] = *resources.pids_limit;
+  add_rare_resources(json, resources);
   return json;
 }
 

@@ -44,6 +44,7 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
            "bridge (default), none, host, container:NAME, or some of yours", "MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
   options.resources.add_to(parser);
+  options.placement.add_to(parser);
   options.isolation.add_to(parser);
   options.namespaces.add_to(parser);
 }

@@ -28,6 +28,11 @@ good() {
 @test "v2: --cpu-shares divides a processor" { good weight; }
 @test "v2: --cpuset-cpus keeps to a processor" { good cpuset; }
 @test "v2: --pids-limit ends a fork bomb" { good pids; }
+@test "v2: --hugetlb-limit refuses more huge pages" { good hugetlb; }
+@test "v2: --device-read-bps and --device-write-bps slow down" { good io; }
+@test "v2: --blkio-weight reaches BFQ" { good io_weight; }
+@test "v2: --blkio-weight reaches io.cost, and is refused where no disk heeds it" { good io_cost; }
+@test "v2: --cgroup-conf writes files of v2, and none that are lay's own or another version's" { good cgroup_conf; }
 @test "K10: v2's program keeps from devices, after update and for exec too" { good devices; }
 @test "K10: v2's program keeps from a device whose node was made outside" { good device_open; }
 @test "v2: pause and unpause, and rm of what is paused" { good pause; }

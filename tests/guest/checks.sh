@@ -107,6 +107,54 @@ check_pids() {
   fails has "$report" all
 }
 
+check_hugetlb() {
+  is "$(inside -v /huge:/huge -- 'fallocate -l 8388608 /huge/a; ls /huge; rm /huge/a')" a
+  dies -v /huge:/huge --hugetlb-limit 2MB=4m -- 'fallocate -l 8388608 /huge/b'
+  rm -f /huge/b
+}
+
+check_io() {
+  start=$(milliseconds)
+  inside -v /disk:/disk --device-write-bps /dev/nullb1:1m -- 'dd if=/dev/zero of=/disk/out bs=64k count=48 conv=fsync'
+  between 2000 $(($(milliseconds) - start)) 20000
+  echo 3 >/proc/sys/vm/drop_caches
+  start=$(milliseconds)
+  inside -v /disk:/disk --device-read-bps /dev/nullb1:1m -- 'dd if=/disk/out of=/dev/null bs=64k'
+  between 2000 $(($(milliseconds) - start)) 20000
+  echo 3 >/proc/sys/vm/drop_caches
+  start=$(milliseconds)
+  inside -v /disk:/disk -- 'dd if=/disk/out of=/dev/null bs=64k'
+  between 0 $(($(milliseconds) - start)) 1900
+  has "$(inside --device-read-iops /dev/nullb1:100 --device-write-iops /dev/nullb1:200 -- 'cat /sys/fs/cgroup/io.max')" \
+    "rbps=max wbps=max riops=100 wiops=200"
+}
+
+check_io_weight() {
+  refused "whose scheduler heeds weights" --blkio-weight 200
+  echo bfq >/sys/block/nullb1/queue/scheduler
+  is "$(inside --blkio-weight 200 --blkio-weight-device /dev/nullb1:300 -- 'cat /sys/fs/cgroup/io.bfq.weight' | tr '\n' ' ')" \
+    "default 200 $(cat /sys/block/nullb1/dev) 300 "
+  echo none >/sys/block/nullb1/queue/scheduler
+}
+
+# v2's own way, with another scale.
+check_io_cost() {
+  device=$(cat /sys/block/nullb1/dev)
+  echo "$device enable=1" >/sys/fs/cgroup/io.cost.qos
+  is "$(inside --blkio-weight 505 -- 'cat /sys/fs/cgroup/io.weight')" "default 5000"
+  echo "$device enable=0" >/sys/fs/cgroup/io.cost.qos
+}
+
+check_cgroup_conf() {
+  is "$(inside --cgroup-conf memory.high=33554432 --cgroup-conf cgroup.max.depth=2 -- 'cat /sys/fs/cgroup/memory.high /sys/fs/cgroup/cgroup.max.depth' | tr '\n' ' ')" "33554432 2 "
+  refused "no cgroup of this machine has such a file" --cgroup-conf memory.limit_in_bytes=1000000
+  refused "Invalid argument" --cgroup-conf memory.high=much
+  refused "lay's own to write" --cgroup-conf cgroup.procs=1
+  refused "names no file" --cgroup-conf ../cgroup.procs=1
+  refused "of cgroup v1" --memory-swappiness 10
+  refused "of cgroup v1" -m 32m --oom-kill-disable
+}
+
 # None of these devices may be made or used, whatever capabilities there are.
 readonly closed='for each in b:8:0 c:1:1 c:10:200 c:10:229; do
   rest=${each#*:}
@@ -182,9 +230,9 @@ check_tree_form() {
   lay rm grown
 }
 
-# Overlay takes layers that are mounted nowhere from Linux 6.15 on.
+# A tmpfs shows other owners from Linux 6.3 on, and overlay takes layers that are mounted nowhere from 6.15 on.
 check_userns() {
-  refused "user namespaces need Linux 6.15" --userns auto
+  refused "hint: " --userns auto
 }
 
 check_network() {

@@ -53,6 +53,7 @@ struct Process {
   std::string cwd = "/";
   Capabilities capabilities;
   std::vector<Rlimit> rlimits;
+  std::optional<int> oom_score_adj;  ///< -1000 (never killed) to 1000; empty: as lay's
   bool no_new_privileges = false;
   /// A first process of lay's own stands before the command and reaps. Not in the runtime-spec: an
   /// annotation.
@@ -96,10 +97,37 @@ struct DeviceRule {
   std::string access = "rwm";
 };
 
+/// A number for one block device: a weight, or a rate per second.
+struct BlockDeviceValue {
+  std::int64_t major = 0;
+  std::int64_t minor = 0;
+  std::uint64_t value = 0;  ///< of rates 0 is no limit
+
+  bool operator==(const BlockDeviceValue&) const = default;
+};
+
+struct BlockIo {
+  std::optional<std::uint16_t> weight;  ///< among others, 10 to 1000
+  std::vector<BlockDeviceValue> weights;
+  std::vector<BlockDeviceValue> read_bytes;  ///< a second
+  std::vector<BlockDeviceValue> write_bytes;
+  std::vector<BlockDeviceValue> read_operations;
+  std::vector<BlockDeviceValue> write_operations;
+};
+
+struct HugepageLimit {
+  std::string page_size;    ///< as the kernel names it: "2MB", "1GB"
+  std::uint64_t limit = 0;  ///< bytes
+
+  bool operator==(const HugepageLimit&) const = default;
+};
+
 struct Resources {
   std::optional<std::int64_t> memory_limit;        ///< bytes
   std::optional<std::int64_t> memory_swap;         ///< bytes of memory and swap together; -1 unlimited
   std::optional<std::int64_t> memory_reservation;  ///< bytes that are taken from it last
+  std::optional<std::uint64_t> memory_swappiness;  ///< 0 to 100
+  bool disable_oom_killer = false;                 ///< processes wait for memory instead of being killed
   std::optional<std::int64_t> cpu_quota;           ///< microseconds in each period
   std::optional<std::uint64_t> cpu_period;
   std::optional<std::uint64_t> cpu_shares;  ///< weight among others, 1024 by default (v1's scale)
@@ -107,6 +135,10 @@ struct Resources {
   std::string mems;
   std::optional<std::int64_t> pids_limit;  ///< -1 unlimited
   std::vector<DeviceRule> devices;
+  BlockIo block_io;
+  std::vector<HugepageLimit> hugepages;
+  /// Files of the cgroup by name, "memory.high", written last. The runtime-spec knows them in v2 only.
+  std::map<std::string, std::string> unified;
 };
 
 /// A row of ids that a user namespace has under other numbers than the host.

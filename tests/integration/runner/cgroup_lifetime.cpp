@@ -202,7 +202,7 @@ TEST_CASE("a frozen process stands still until it is thawed, by each freezer tha
 }
 
 TEST_CASE("a container without groups is not running", "[runner][cgroup]") {
-  const Error error = test::error_of([] { CgroupGuard::open("never-made"); });
+  const Error error = test::error_of([] { CgroupGuard::open(std::string("never-made")); });
   CHECK(error.code() == Errc::not_found);
   CHECK(error.message() == "container 'never-made' has no cgroup: it is not running");
 }

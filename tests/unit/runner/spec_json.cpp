@@ -29,6 +29,14 @@ Spec full_spec() {
   spec.linux_.resources.cpu_quota = 50000;
   spec.linux_.resources.cpu_period = 100000;
   spec.linux_.resources.pids_limit = 7;
+  spec.linux_.resources.memory_swappiness = 10;
+  spec.linux_.resources.disable_oom_killer = true;
+  spec.linux_.resources.block_io = {.weight = 100,
+                                    .weights = {{8, 0, 200}},
+                                    .read_bytes = {{8, 0, 1000}},
+                                    .write_operations = {{8, 16, 5}}};
+  spec.linux_.resources.hugepages = {{"2MB", 64 << 20}};
+  spec.linux_.resources.unified = {{"memory.high", "1m"}};
   spec.linux_.seccomp = SeccompProfile::unconfined;
   return spec;
 }
@@ -54,6 +62,11 @@ TEST_CASE("config.json has the names of the runtime spec", "[runner][spec]") {
   CHECK(json["process"]["rlimits"][0]["hard"] == UINT64_MAX);
   CHECK(json["linux"]["resources"]["memory"]["limit"] == 1 << 20);
   CHECK(json["linux"]["resources"]["pids"]["limit"] == 7);
+  CHECK(json["linux"]["resources"]["memory"]["disableOOMKiller"] == true);
+  CHECK(json["linux"]["resources"]["blockIO"]["throttleReadBpsDevice"][0]["rate"] == 1000);
+  CHECK(json["linux"]["resources"]["blockIO"]["weightDevice"][0]["weight"] == 200);
+  CHECK(json["linux"]["resources"]["hugepageLimits"][0]["pageSize"] == "2MB");
+  CHECK(json["linux"]["resources"]["unified"]["memory.high"] == "1m");
   CHECK(json["linux"]["maskedPaths"].size() == default_spec().linux_.masked_paths.size());
   CHECK(json["annotations"]["dev.lay.seccomp"] == "unconfined");
 }

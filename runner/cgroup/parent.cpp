@@ -1,0 +1,110 @@
+#include "cgroup/parent.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "cgroup/group.h"
+#include "cgroup/group_name.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+/// Whose folders of others' paths are gone with the last container; those that were there before stay.
+constexpr const char* kMadeHere = "trusted.lay.made";
+
+bool try_enable(const UniqueFd& dir, const std::string& controllers) {
+  try {
+    write_group_file(dir, "cgroup.subtree_control", controllers);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// Lets the children of `dir` use what of `wanted` this group may use. A controller that cannot be passed on
+/// (processes of others in the group, real-time processes) matters only to a limit that needs it: that one
+/// then fails, naming its flag.
+void enable_v2_controllers(const UniqueFd& dir, const std::vector<std::string>& wanted) {
+  std::vector<std::string> changes;
+  for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' '))
+    if (std::ranges::find(wanted, controller) != wanted.end()) changes.push_back("+" + controller);
+  if (changes.empty() || try_enable(dir, join(changes, " "))) return;
+  for (const std::string& change : changes) try_enable(dir, change);
+}
+
+/// Where marks cannot be set (no CAP_SYS_ADMIN over the machine) the folder stays behind.
+void mark(const UniqueFd& dir) {
+  try {
+    sys::set_xattr(dir, kMadeHere, "1");
+  } catch (const Error&) {
+    return;
+  }
+}
+
+/// One of a path that the user gave; lay's own needs no mark.
+UniqueFd make_folder(const UniqueFd& above, const std::string& name, const std::string& path) {
+  const bool is_new = sys::try_mkdir_at(above, name, 0755);
+  UniqueFd folder = sys::open_at(above, name, kFolder);
+  if (is_new && path != kOwnParent) mark(folder);
+  return folder;
+}
+
+bool is_marked(const UniqueFd& above, const std::string& name) {
+  const auto folder = sys::try_open_at(above, name, kFolder);
+  return folder && sys::get_xattr(*folder, kMadeHere);
+}
+
+}  // namespace
+
+/// Copies cpuset.cpus and cpuset.mems down from `parent` where `dir` has none yet.
+void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
+  for (const char* file : {"cpuset.cpus", "cpuset.mems"})
+    if (read_group_file(dir, file).empty()) write_group_file(dir, file, read_group_file(parent, file));
+}
+
+std::optional<UniqueFd> try_open_parent(const UniqueFd& root, const std::string& path) {
+  if (path == kOwnParent) return sys::try_open_at(root, path, kFolder);
+  std::optional<UniqueFd> folder = sys::dup_fd(root);
+  for (const std::string& name : parse_cgroup_path(path))
+    if (folder) folder = sys::try_open_at(*folder, name, kFolder);
+  return folder;
+}
+
+UniqueFd make_parent(const CgroupHierarchy& hierarchy, const UniqueFd& root, const std::string& path,
+                     const std::vector<std::string>& controllers) {
+  const bool is_v2 = hierarchy.version == CgroupVersion::v2;
+  const bool is_v1_cpuset = !is_v2 && hierarchy.has("cpuset");
+  if (is_v2) enable_v2_controllers(root, controllers);
+  UniqueFd folder;
+  for (const std::string& name : parse_cgroup_path(path)) {
+    const UniqueFd& above = folder ? folder : root;
+    UniqueFd next = make_folder(above, name, path);
+    if (is_v1_cpuset) inherit_cpuset(above, next);
+    folder = std::move(next);
+    if (is_v2) enable_v2_controllers(folder, controllers);
+  }
+  return folder;
+}
+
+void remove_parent(const UniqueFd& root, const std::string& path) {
+  if (path == kOwnParent) {
+    ::unlinkat(root.get(), kOwnParent, AT_REMOVEDIR);  // fails, as it should, while others have groups in it
+    return;
+  }
+  for (std::vector<std::string> folders = parse_cgroup_path(path); !folders.empty();) {
+    const std::string name = std::move(folders.back());
+    folders.pop_back();
+    const auto above = folders.empty() ? sys::dup_fd(root) : try_open_parent(root, join(folders, "/"));
+    if (!above || !is_marked(*above, name)) return;
+    if (::unlinkat(above->get(), name.c_str(), AT_REMOVEDIR) < 0) return;
+  }
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "runner/spec.h"
+
+/// The parts of "linux.resources" that few containers have (runtime-spec config-linux.md).
+namespace lay::runner {
+
+/// Adds blockIO, hugepageLimits and unified to `json` where they say something.
+void add_rare_resources(Json& json, const Resources& resources);
+void parse_rare_resources(const Json& json, Resources& resources);
+
+}  // namespace lay::runner

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "runner/container.h"
+
+namespace lay::cli {
+
+/// --cgroup-parent and --oom-score-adj of run: where a container stands among others.
+struct PlacementFlags {
+  std::string cgroup_parent;
+  std::optional<int> oom_score_adj;
+
+  void add_to(CLI::App& parser);
+  /// Throws invalid, with hints. The container has its id already.
+  void apply(runner::ContainerConfig& config) const;
+};
+
+}  // namespace lay::cli
