@@ -12,7 +12,7 @@ teardown() { close_world; }
 
 # other_machine: moves the uplink's other end into a namespace of its own; sets `other`, the process in it.
 other_machine() {
-  unshare --net sleep 300 & other=$!
+  unshare --net sleep 300 3>&- & other=$!
   wait_until 5 eval '[ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
   ip link set up1 netns $other
   there ip link set lo up
@@ -22,13 +22,13 @@ other_machine() {
 there() { nsenter -t $other -n "$@"; }
 # tells_client PORT: a server of the other machine that tells each client its address.
 tells_client() {
-  there python3 -c "
+  nsenter -t $other -n python3 -c "
 import socket, threading
 server = socket.create_server(('::', $1), family=socket.AF_INET6, dualstack_ipv6=True)
 open('$world/ready', 'w').close()
 while True:
   client, address = server.accept()
-  client.sendall(address[0].encode()); client.close()" & server=$!
+  client.sendall(address[0].encode()); client.close()" 3>&- & server=$!
   wait_until 5 test -e "$world/ready"
 }
 
@@ -36,7 +36,8 @@ while True:
 on_host() {
   export -f refused has wait_until other_machine there tells_client
   export world
-  unshare --net bash -euc 'ip link set lo up
+  unshare --net bash -euc 'trap "kill \${other:-} \${server:-} 2>/dev/null || true" EXIT
+    ip link set lo up
     ip link add up0 type veth peer name up1
     ip addr add 198.51.100.1/24 dev up0
     ip link set up0 up
@@ -123,7 +124,7 @@ for address in (\"169.254.169.254\", \"$gateway\", \"198.51.100.1\"):
   server = socket.create_server((address, 5353))
   threading.Thread(target=lambda s=server: [c[0].sendall(b\"leak\") or c[0].close() for c in iter(s.accept, None)], daemon=True).start()
 open(\"$world/ready\", \"w\").close()
-threading.Event().wait(60)" & server=$!
+threading.Event().wait(60)" 3>&- & server=$!
     wait_until 5 test -e "$world/ready"
     timeout 3 bash -c "exec 3<>/dev/tcp/$gateway/5353; cat <&3" | grep -q leak
     has "$("$LAY" run --rm small nc -w 1 198.51.100.1 5353)" leak  # the default bridge does reach it
