@@ -139,8 +139,13 @@ std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) 
   std::vector<pid_t> pids;
   if (groups.empty()) return pids;
   for_each_group(groups.front().dir, [&](const UniqueFd& dir) {
-    const std::vector<pid_t> here = processes_of(dir);
-    pids.insert(pids.end(), here.begin(), here.end());
+    try {
+      const std::vector<pid_t> here = processes_of(dir);
+      pids.insert(pids.end(), here.begin(), here.end());
+    } catch (const Error& error) {
+      // Removed meanwhile, or threaded: those of a threaded one are listed in the group above
+      if (error.error_number() != ENODEV && error.error_number() != EOPNOTSUPP) throw;
+    }
   });
   return pids;
 }

@@ -27,6 +27,8 @@ class LogWriter {
 
  private:
   void append(std::string_view lines);
+  /// Of output at a time: so small that a line of it fits the file.
+  std::size_t part_size() const { return static_cast<std::size_t>(max_bytes_ / 4); }
 
   const UniqueFd& dir_;
   std::uint64_t max_bytes_;

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <future>
 #include <vector>
 
 #include "base/error.h"
@@ -20,6 +21,10 @@ std::string name_of_link(unsigned number) {
 unsigned free_number(NetlinkSocket& inside) {
   for (unsigned number = 0;; ++number)
     if (!find_link(inside, name_of_link(number))) return number;
+}
+
+void run_one(NetlinkSocket& socket, const NetlinkMessage& request) {
+  socket.run({&request, 1});
 }
 
 /// Addresses and routes of the link `index`. Of several default routes the first link's is used.
@@ -49,7 +54,21 @@ void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const InnerLink& 
   host.run(plan.make(name));
   const std::optional<Link> link = find_link(inside, name);
   if (!link) throw Error::make(Errc::io, "link '{}' vanished while it was set up", name);
-  inside.run(plan_addresses(link->index, number, plan));
+  try {
+    inside.run(plan_addresses(link->index, number, plan));
+  } catch (const Error&) {
+    run_one(inside,
+            delete_link(name));  // a link that is only half set up would stay in a container that runs
+    throw;
+  }
+}
+
+void remove_inside(const UniqueFd& netns, const MacAddress& mac) {
+  std::async(std::launch::async, [&] {
+    set_namespaces(netns, CLONE_NEWNET);
+    NetlinkSocket inside = NetlinkSocket::open(NETLINK_ROUTE);
+    if (const auto name = find_link_name(inside, mac)) run_one(inside, delete_link(*name));
+  }).get();
 }
 
 }  // namespace lay::runner

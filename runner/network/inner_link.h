@@ -7,6 +7,7 @@
 #include "base/unique_fd.h"
 #include "network/address.h"
 #include "network/address6.h"
+#include "network/names.h"
 #include "network/netlink.h"
 
 /// The container's end: what is set up within its network namespace.
@@ -31,6 +32,10 @@ struct InnerLink {
 /// Makes a link by a socket of the host's namespace and sets it up. Moves the calling thread into the
 /// namespace for good.
 void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const InnerLink& plan);
+
+/// Removes the link with that MAC address from the namespace; one that is gone already is none of its
+/// worries.
+void remove_inside(const UniqueFd& netns, const MacAddress& mac);
 
 inline constexpr int kLoopbackIndex = 1;  // in every network namespace
 

@@ -13,6 +13,7 @@
 #include "network/bridge.h"
 #include "network/bridge_linger.h"
 #include "network/container_networks.h"
+#include "network/inner_link.h"
 #include "network/leases.h"
 #include "network/names.h"
 #include "network/peer_names.h"
@@ -70,6 +71,10 @@ void wait_until_over(const UniqueFd& pidfd, const BridgeAttachment& attachment, 
       attachment.reset();
       caller.send_error(error);
       ::_exit(1);
+    } catch (const std::exception& error) {  // no memory, no thread: silence would be taken for success
+      attachment.reset();
+      caller.send_error(Error(Errc::io, error.what()));
+      ::_exit(1);
     }
     for (const std::string& note : attachment->attachment().notes) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
@@ -89,12 +94,22 @@ void connect_live(const Connection& plan, FileLock& lock,
   for (const std::string& note : handshake.parent.wait_for_exec()) on_note(note);
 }
 
+/// A veth goes with its end on the host; of a macvlan link nothing is to be seen there.
+void remove_macvlan_links(const LeaseBook& leases, const Container& container, const FirstProcess& first) {
+  const UniqueFd netns = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
+  if (wait_for_end(first.pidfd, std::chrono::milliseconds(0))) return;
+  for (const auto& [address, record] : leases.held())
+    if (record.container == container.config().id)
+      remove_inside(netns, parse_mac(record.mac).value_or(mac_address(address)));
+}
+
 void disconnect_live(const ContainerStore& store, const Container& container,
-                     const std::optional<NetworkDefinition>& network) {
+                     const std::optional<NetworkDefinition>& network, const FirstProcess& first) {
   const std::string place = network ? network_run(store.run(), network->id) : store.run();
   const NetworkNames names = network ? names_of_network(place) : network_names(store.run());
   const LeaseBook leases = LeaseBook::open(place);
   const NetworkLock lock = leases.lock();
+  if (network && network->driver == NetworkDriver::macvlan) remove_macvlan_links(leases, container, first);
   revoke_leases(names, leases, container.config().id);
   if (network) {
     tell_peer_names(leases);
@@ -164,8 +179,10 @@ void disconnect_from_network(const ContainerStore& store, const std::string& con
   std::vector<Endpoint> endpoints = endpoints_of(after);
   std::erase_if(endpoints, [&](const Endpoint& endpoint) { return endpoint.name == name; });
   set_endpoints(after, std::move(endpoints));
+  // First what can fail: a container that says it is off is not on
+  if (const auto first = try_open_first_process(container))
+    disconnect_live(store, container, network, *first);
   container.save_network(after);
-  if (try_open_first_process(container)) disconnect_live(store, container, network);
 }
 
 }  // namespace lay::runner

@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace lay::runner {
@@ -66,6 +67,19 @@ void put_ipv4(NetlinkMessage& message, std::uint16_t type, Ipv4 address) {
 }
 
 }  // namespace
+
+std::optional<std::string> find_link_name(NetlinkSocket& socket, const MacAddress& mac) {
+  NetlinkMessage question("list the links", RTM_GETLINK, NLM_F_DUMP);
+  question.fixed<ifinfomsg>();
+  std::optional<std::string> found;
+  socket.query(question, [&](const nlmsghdr& message) {
+    const auto address = find_attribute(message, sizeof(ifinfomsg), IFLA_ADDRESS);
+    const auto name = find_attribute(message, sizeof(ifinfomsg), IFLA_IFNAME);
+    if (!address || !name || !std::equal(address->begin(), address->end(), mac.begin(), mac.end())) return;
+    found.emplace(reinterpret_cast<const char*>(name->data()));  // ends with NUL
+  });
+  return found;
+}
 
 std::optional<Link> find_link(NetlinkSocket& socket, const std::string& name) {
   NetlinkMessage question(fmt::format("look up link '{}'", name), RTM_GETLINK, 0);

@@ -20,6 +20,9 @@ struct Link {
 /// Empty when no link has that name.
 std::optional<Link> find_link(NetlinkSocket& socket, const std::string& name);
 
+/// The name of the link with that MAC address; empty when there is none.
+std::optional<std::string> find_link_name(NetlinkSocket& socket, const MacAddress& mac);
+
 /// Addresses and routes of one link. Default routes are not listed: they overlap everything.
 struct UsedSubnet {
   Subnet subnet;

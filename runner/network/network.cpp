@@ -90,6 +90,7 @@ struct BridgeAttachment::State {
   void take_lease(const std::string& container_id);
   void take_probed_lease(const std::string& container_id);
   void record_lease(const std::string& container_id);
+  void set_up_tables();
   void settle_address6(const AddressPool& pool, const std::string& container_id);
   InnerLink inner_link(const UniqueFd& netns, std::optional<unsigned> number) const;
   void look_at_foreign_chains();
@@ -320,13 +321,26 @@ void BridgeAttachment::connect(const UniqueFd& netns, std::optional<unsigned> li
   // A thread of its own, since it stays in the container's namespace; meanwhile this one sets up the tables
   std::future<void> inside = std::async(std::launch::async, [&] { set_up_inside(host, netns, plan); });
   if (is_macvlan(state.member)) return inside.get();
-  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  state.is_published = !state.held_ports.empty();
-  publish_ports(netfilter, state.names.table, state.published_ports(),
-                admit_sender(state.names.table, {state.veth, state.mac(), state.lease->address,
-                                                 parse_ipv6(state.attachment.address6)}));
-  forget_unpublished_flows(netfilter, state.attachment.ports);
+  try {
+    state.set_up_tables();
+  } catch (const Error&) {
+    inside.wait();
+    // A container that runs already would keep it, with nothing that watches what it sends
+    if (find_link(host, state.veth)) {
+      const NetlinkMessage removal = delete_link(state.veth);
+      host.run({&removal, 1});
+    }
+    throw;
+  }
   inside.get();
+}
+
+void BridgeAttachment::State::set_up_tables() {
+  NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
+  is_published = !held_ports.empty();
+  publish_ports(netfilter, names.table, published_ports(),
+                admit_sender(names.table, {veth, mac(), lease->address, parse_ipv6(attachment.address6)}));
+  forget_unpublished_flows(netfilter, attachment.ports);
 }
 
 UniqueFd BridgeAttachment::watch() const {

@@ -51,6 +51,7 @@ constexpr auto kArchitectures = std::to_array<Architecture>({
       {"SCMP_ARCH_PPC64LE"}, {"SCMP_ARCH_S390"}, {"SCMP_ARCH_S390X"}, {"SCMP_ARCH_PARISC"},
       {"SCMP_ARCH_PARISC64"}, {"SCMP_ARCH_RISCV64"}, {"SCMP_ARCH_LOONGARCH64"},
 });
+constexpr int kX32Bit = 0x40000000;  // __X32_SYSCALL_BIT
 constexpr const Architecture& kNative = kArchitectures.front();
 
 void check(int result, const std::string& what) {
@@ -239,6 +240,8 @@ std::vector<sock_filter> program_for_new_calls(std::span<const std::pair<int, st
                                                std::span<const Architecture> architectures) {
   std::vector<sock_filter> program;
   if (calls.empty()) return program;
+  const bool has_x32 = std::any_of(architectures.begin(), architectures.end(),
+                                   [](const Architecture& each) { return each.name == "SCMP_ARCH_X32"; });
   const auto add = [&](unsigned code, std::uint32_t k, std::uint8_t if_true = 0, std::uint8_t if_false = 0) {
     program.push_back({static_cast<std::uint16_t>(code), if_true, if_false, k});
   };
@@ -247,6 +250,8 @@ std::vector<sock_filter> program_for_new_calls(std::span<const std::pair<int, st
     std::vector<std::pair<int, std::uint32_t>> present(calls.begin(), calls.end());
     if (architecture.token != kNative.token)
       std::erase_if(present, [](const auto& call) { return call.first < kFirstCommonCall; });
+    else if (has_x32)  // told from the native architecture by a bit of the number
+      for (const auto& [number, answer] : calls) present.emplace_back(number | kX32Bit, answer);
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
     add(BPF_JMP | BPF_JEQ | BPF_K, architecture.audit, 0, static_cast<std::uint8_t>(1 + 2 * present.size()));
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));

@@ -203,7 +203,8 @@ int connect(const Context& context, const Arguments& arguments) {
   return with_context("network connect " + printable(endpoint.name), [&] {
     for (const std::string& alias : endpoint.aliases) runner::check_network_alias(alias);
     if (!endpoint.mac_address.empty()) endpoint.mac_address = runner::parse_mac_address(endpoint.mac_address);
-    if (endpoint.name == "bridge" && (!endpoint.aliases.empty() || !endpoint.address.empty()))
+    if (endpoint.name == "bridge" &&
+        (!endpoint.aliases.empty() || !endpoint.address.empty() || !endpoint.address6.empty()))
       throw Error(Errc::invalid, "--alias and --ip need a network that was made for it")
           .with_hint("lay network create NET");
     runner::connect_to_network(open_containers(context), container, endpoint, print_note);

@@ -105,6 +105,9 @@ teardown() { close_world; }
   (($(du -cb "$LAY_ROOT"/containers/*/log* | tail -n 1 | cut -f1) <= 204800))
   [ "$("$LAY" logs --tail 1 small-log)" = 100000 ]
 
+  "$LAY" run --name long-line --network none --log-opt max-size=10k small sh -c 'head -c 300000 /dev/zero | tr "\0" x' >/dev/null
+  (($(du -cb "$LAY_ROOT/containers/$("$LAY" inspect -f '{{.Id}}' long-line)"/log* | tail -n 1 | cut -f1) <= 10240))
+
   "$LAY" run --name no-log --network none --log-driver none small echo hello | grep -qx hello
   [ ! -e "$LAY_ROOT/containers/$("$LAY" inspect -f '{{.Id}}' no-log)/log" ]
   run "$LAY" logs no-log
