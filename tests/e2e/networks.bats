@@ -452,14 +452,9 @@ threading.Event().wait(60)" 3>&- & server=$!
     [ "$("$LAY" run --rm --network lan --ip 198.51.100.9 small ip -o -4 addr show eth0 | grep -c 198.51.100.9/24)" = 1 ]
     refused 125 "no port can be published" "$LAY" run --rm --network lan -p 80:80 small true
     [ "$(ip -br link | grep -c ^lay)" = 0 ]
-    "$LAY" network disconnect lan c2
-    fails "$LAY" exec c2 ip link show eth0
-    fails there timeout 2 bash -c "exec 3<>/dev/tcp/198.51.100.6/80"
-    "$LAY" network connect lan c2
-    [ "$("$LAY" exec c2 ip -o -4 addr show eth0 | grep -c 198.51.100)" = 1 ]
     "$LAY" rm -f c1 c2 c3 >/dev/null
     no_lease() { [ "$(ls "$LAY_RUN"/networks/*/leases | wc -l)" = 0 ]; }
-    wait_until 5 no_lease  # what was connected live is given back by a process of its own'
+    wait_until 5 no_lease'
 }
 
 @test "N08: a macvlan parent that vanishes takes the link, and a start without it says so" {
