@@ -452,6 +452,12 @@ threading.Event().wait(60)" 3>&- & server=$!
     [ "$("$LAY" run --rm --network lan --ip 198.51.100.9 small ip -o -4 addr show eth0 | grep -c 198.51.100.9/24)" = 1 ]
     refused 125 "no port can be published" "$LAY" run --rm --network lan -p 80:80 small true
     [ "$(ip -br link | grep -c ^lay)" = 0 ]
+    was=$(address c2)
+    "$LAY" network disconnect lan c2
+    fails "$LAY" exec c2 ip link show eth0
+    fails there timeout 2 bash -c "exec 3<>/dev/tcp/$was/80"
+    "$LAY" network connect lan c2
+    [ "$("$LAY" exec c2 ip -o -4 addr show eth0 | grep -c 198.51.100)" = 1 ]
     "$LAY" rm -f c1 c2 c3 >/dev/null
     no_lease() { [ "$(ls "$LAY_RUN"/networks/*/leases | wc -l)" = 0 ]; }
     wait_until 5 no_lease'
