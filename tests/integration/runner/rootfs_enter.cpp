@@ -151,6 +151,25 @@ TEST_CASE("layers of mount points are few when nobody uses them, and stay for wh
   CHECK(sys::try_stat_at(sys::cwd(), used.path + "/etc/hosts"));
 }
 
+TEST_CASE("where RUN is on an overlay, as in a container, the layer lies beside the containers",
+          "[runner][rootfs]") {
+  const RootfsFixture fixture;
+  const std::string at = fixture.path();
+  for (const char* folder : {"/lower", "/upper", "/work", "/run"})
+    sys::mkdir_at(sys::cwd(), at + folder, 0700);
+  const ChildResult result = test::in_child(RootfsFixture::kNamespaces, [&] {
+    ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    const std::string options = fmt::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", at);
+    if (::mount("overlay", (at + "/run").c_str(), "overlay", 0, options.c_str()) < 0)
+      return std::string("no overlay");
+    const std::string path = fixture.points().path;
+    fixture.enter_root();
+    return path + " " + read_path("/etc/hosts");
+  });
+  CHECK(result.error == "");
+  CHECK_THAT(result.text, Catch::StartsWith(at + "/container/.points/") && Catch::EndsWith(" lay's hosts"));
+}
+
 TEST_CASE("a start takes away what a killed one left of the same layer", "[runner][rootfs]") {
   const RootfsFixture fixture;
   const std::string left = fixture.points().path + "-left";
