@@ -23,8 +23,9 @@ namespace lay::runner {
 
 namespace {
 
-/// Somebody who only asks whether the container runs holds the lock for a moment too.
-constexpr int kLockTries = 100;
+/// Somebody who only asks whether the container runs, or changes its settings, holds the lock for a moment
+/// too.
+constexpr int kLockTries = 2500;
 constexpr useconds_t kLockPause = 2000;  // microseconds
 
 FileLock lock_for_run(const Container& container) {
@@ -38,15 +39,23 @@ FileLock lock_for_run(const Container& container) {
                              container.config().name));
 }
 
+/// What others have changed of it until its lock was had counts.
+Container read_again(const ContainerStore& store, const Container& container) {
+  Container now = store.find(container.config().id);
+  now.use_lowers(container.config().lowers);
+  return now;
+}
+
 /// One run of a container, from lock to last state, in the process that supervises it.
 class Run {
  public:
   Run(const ContainerStore& store, const Container& container, Joined own_stdio)
       : store_(store),
-        container_(container),
         own_stdio_(own_stdio),
         is_first_(container.is_new()),
-        lock_(lock_for_run(container)) {}
+        lock_(lock_for_run(container)),
+        changed_(is_first_ ? std::nullopt : std::optional(read_again(store, container))),
+        container_(changed_ ? *changed_ : container) {}
 
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
@@ -155,10 +164,11 @@ class Run {
   }
 
   const ContainerStore& store_;
-  const Container& container_;
   Joined own_stdio_;
   bool is_first_;
   FileLock lock_;
+  std::optional<Container> changed_;
+  const Container& container_;
   SignalQueue signals_;  // before the process, so that no signal is lost
   ContainerState state_;
   std::optional<LogWriter> log_;

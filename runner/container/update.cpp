@@ -4,6 +4,7 @@
 #include "base/file_lock.h"
 #include "cgroup/group.h"
 #include "cgroup/limits.h"
+#include "container/settled.h"
 #include "runner/lifecycle.h"
 
 namespace lay::runner {
@@ -61,7 +62,8 @@ void update_container(const ContainerStore& store, const std::string& name,
   Container container = store.find(name);
   Resources changed = container.config().spec.linux_.resources;
   change(changed);
-  if (container.state().status == Status::running) {
+  const Settled settled = settle(container);
+  if (settled.first) {
     try {
       set_live_limits(container, changed);
     } catch (const Error&) {

@@ -10,6 +10,7 @@
 #include "base/detach.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "container/settled.h"
 #include "network/bridge.h"
 #include "network/bridge_linger.h"
 #include "network/container_networks.h"
@@ -149,15 +150,15 @@ void connect_to_network(const ContainerStore& store, const std::string& containe
   endpoints.push_back(endpoint);
   NetworkConfig after = before;
   set_endpoints(after, std::move(endpoints));
+  Settled settled = settle(container);
   container.save_network(after);
-  std::optional<FirstProcess> first = try_open_first_process(container);
-  if (!first) return;
+  if (!settled.first) return;
   try {
     connect_live({.run = store.run(),
                   .container_id = container.config().id,
                   .endpoint = endpoint,
                   .member = member_on(store, container, endpoint),
-                  .first = std::move(*first)},
+                  .first = std::move(*settled.first)},
                  lock, on_note);
   } catch (const Error&) {
     container.save_network(before);
@@ -179,9 +180,9 @@ void disconnect_from_network(const ContainerStore& store, const std::string& con
   std::vector<Endpoint> endpoints = endpoints_of(after);
   std::erase_if(endpoints, [&](const Endpoint& endpoint) { return endpoint.name == name; });
   set_endpoints(after, std::move(endpoints));
+  const Settled settled = settle(container);
   // First what can fail: a container that says it is off is not on
-  if (const auto first = try_open_first_process(container))
-    disconnect_live(store, container, network, *first);
+  if (settled.first) disconnect_live(store, container, network, *settled.first);
   container.save_network(after);
 }
 

@@ -270,6 +270,37 @@ threading.Event().wait(60)" 3>&- & server=$!
     has "$("$LAY" exec web ip -o -4 addr show eth1)" 10.78.0.9/24'
 }
 
+@test "who connects or disconnects a container that is being started waits for it" {
+  command -v strace >/dev/null || skip "needs strace"
+  on_host '
+    "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
+    "$LAY" network create --subnet 10.78.0.0/24 two >/dev/null
+    is_starting() { ! flock -n "$LAY_ROOT/containers/$id/lock" true; }
+    # held where its networks are settled and nobody is to be seen yet
+    starts_slowly() {
+      timeout 20 strace -D -f -qq -o /dev/null -e trace=clone3 -e inject=clone3:delay_enter=1000000:when=1 \
+        "$LAY" start web >/dev/null & start=$!
+      wait_until 5 is_starting
+    }
+    "$LAY" run -d --name web --network one small sleep 1000 >/dev/null
+    "$LAY" stop -t 0 web >/dev/null
+    id=$("$LAY" inspect -f "{{.Id}}" web)
+    starts_slowly
+    "$LAY" network connect two web
+    wait $start
+    [ "$("$LAY" exec web ls /sys/class/net | xargs)" = "eth0 eth1 lo" ]
+    "$LAY" stop -t 0 web >/dev/null
+    starts_slowly
+    "$LAY" network disconnect two web
+    wait $start
+    [ "$("$LAY" exec web ls /sys/class/net | xargs)" = "eth0 lo" ]
+    "$LAY" stop -t 0 web >/dev/null
+    starts_slowly
+    "$LAY" update --pids-limit 77 web >/dev/null
+    wait $start
+    [ "$(cat /sys/fs/cgroup/pids/lay/$id/pids.max /sys/fs/cgroup/lay/$id/pids.max 2>/dev/null)" = 77 ]'
+}
+
 @test "the bridge of all is left and come back to while a container runs, and its ports go with it" {
   on_host '
     "$LAY" run -d --name web -p 8080:80 small sh -c "while true; do nc -ll -p 80 -e echo page; done" >/dev/null

@@ -1,0 +1,32 @@
+#include "container/settled.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include "base/error.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// A start may have to find a free address on a wire first, or the machine may have much else to do.
+constexpr std::chrono::seconds kLimit{30};
+constexpr useconds_t kPause = 2000;  // microseconds
+
+}  // namespace
+
+Settled settle(const Container& container) {
+  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  while (true) {
+    if (auto lock = container.try_lock()) return {.at_rest = std::move(*lock), .first = {}};
+    if (auto first = try_open_first_process(container)) return {.at_rest = {}, .first = std::move(*first)};
+    if (std::chrono::steady_clock::now() > deadline) break;
+    ::usleep(kPause);
+  }
+  throw Error::make(Errc::busy, "container '{}' is being started or ended all the time",
+                    container.config().name)
+      .with_hint("'lay ps -a' says how it stands");
+}
+
+}  // namespace lay::runner
