@@ -61,7 +61,7 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
   // The host reaches published ports by 127.0.0.1; the table's guard chain keeps
   // containers off the host's loopback
   write_setting("ipv4/conf/" + name + "/route_localnet", "1");
-  std::vector<NetlinkMessage> setup{add_address(link->index, gateway, subnet), set_link_up(link->index)};
+  std::vector<NetlinkMessage> setup{add_address(link->index, gateway, subnet)};
   const std::string settings6 = "ipv6/conf/" + name;
   if (wish.subnet6) {
     write_setting(settings6 + "/accept_ra", "0");  // of a container
@@ -72,6 +72,7 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
     // No link-local address, no router advertisement from a container is believed
     try_write_setting(settings6 + "/disable_ipv6", "1");
   }
+  setup.push_back(set_link_up(link->index));  // last: who finds it up may rely on the rest
   socket.run(setup);
   return *link;
 }
@@ -171,6 +172,12 @@ void ensure_ipv6(NetlinkSocket& netfilter, const NetworkNames& names, const Brid
   for (std::string& note : enable_forwarding6()) bridge.notes.push_back(std::move(note));
 }
 
+/// Whoever made it was killed before all was in place. One that is down beside living containers is
+/// somebody's wish.
+bool is_half_made(const Link& link, const LeaseBook& leases) {
+  return !link.is_up && !leases.any_held();
+}
+
 }  // namespace
 
 Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const BridgeWish& wish) {
@@ -179,7 +186,7 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
   const std::optional<Subnet> last = wish.subnet ? wish.subnet : leases.subnet();
   const std::optional<Link> link = find_link(route, names.bridge);
   Bridge bridge;
-  const bool is_new = !link || !last;
+  const bool is_new = !link || !last || is_half_made(*link, leases);
   if (is_new) {
     if (link) remove_link(route, names.bridge);
     bridge = create_bridge(route, names.bridge, last, wish);

@@ -37,7 +37,8 @@ std::optional<Ipv4> attribute_ipv4(const nlmsghdr& message, std::size_t fixed_si
 Link read_link(const nlmsghdr& message) {
   const auto& info = fixed_part<ifinfomsg>(message);
   return {.index = info.ifi_index,
-          .mtu = attribute_u32(message, sizeof info, IFLA_MTU).value_or(kDefaultMtu)};
+          .mtu = attribute_u32(message, sizeof info, IFLA_MTU).value_or(kDefaultMtu),
+          .is_up = (info.ifi_flags & IFF_UP) != 0};
 }
 
 Subnet subnet_of(Ipv4 address, unsigned prefix_length) {

@@ -15,6 +15,7 @@ namespace lay::runner {
 struct Link {
   int index = 0;
   unsigned mtu = 0;
+  bool is_up = false;
 };
 
 /// Empty when no link has that name.

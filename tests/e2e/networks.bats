@@ -494,6 +494,28 @@ threading.Event().wait(60)" 3>&- & server=$!
     wait_until 5 no_lease'
 }
 
+@test "N08: lay is killed at each message to the kernel about a bridge, and the next start has a whole one" {
+  command -v strace >/dev/null || skip "needs strace"
+  "$LAY" network create --ipv6 --subnet 10.77.0.0/24 six >/dev/null
+  export network6; network6=$("$LAY" network inspect six | jq -r '.[0].IPAM.Config[1].Gateway')
+  local step killed=0
+  for step in {1..60}; do
+    # a machine and a RUN of its own each time: no bridge is there yet
+    rm -f trace
+    LAY_RUN=$world/run.$step unshare --net bash -euc '
+      ip link set lo up
+      strace -D -f -qq -o trace -e trace=sendmsg -e "inject=sendmsg:signal=KILL:when=$1" \
+        "$LAY" run --rm --network six small true >/dev/null 2>&1 || true
+      "$LAY" run --rm --cap-add NET_RAW --network six small sh -c "ping -c1 10.77.0.1 && ping -c1 $network6" >/dev/null' \
+      step $step || { echo "killed at message $step"; return 1; }
+    grep -q "killed by SIGKILL" trace || break
+    killed=$((killed + 1))
+  done
+  echo "$killed messages"
+  [ $killed -ge 8 ]
+  [ $killed -lt 60 ]
+}
+
 @test "N08: a macvlan parent that vanishes takes the link, and a start without it says so" {
   on_host '
     ip link add wire0 type veth peer name wire1
