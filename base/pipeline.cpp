@@ -45,15 +45,17 @@ class BytePipe::Reader final : public ByteSource {
 
   /// Blocks that may be written again. Guarded by the pipe's mutex.
   std::uint64_t passed = 0;
+  /// That there is another block, or none any more.
+  std::condition_variable filled;
 
  private:
   bool next_block() {
     std::unique_lock lock(pipe_.mutex_);
     if (std::exchange(is_holding_, false)) {
       ++passed;
-      pipe_.wake();
+      pipe_.tell_writer();
     }
-    pipe_.wait(lock, [&] { return passed < pipe_.written_ || pipe_.ended_; });
+    pipe_.wait(lock, filled, [&] { return passed < pipe_.written_ || pipe_.ended_; });
     if (passed == pipe_.written_) return false;
     const Block& block = pipe_.ring_[passed % pipe_.ring_.size()];
     view_ = std::span(block.bytes).first(block.size);
@@ -77,23 +79,30 @@ ByteSource& BytePipe::reader(std::size_t index) {
   return *readers_[index];
 }
 
-std::uint64_t BytePipe::slowest() const {
+/// Blocks that somebody has still to read.
+std::size_t BytePipe::held() const {
   std::uint64_t least = kLeft;
   for (const auto& reader : readers_) least = std::min(least, reader->passed);
-  return least;
+  return least == kLeft ? 0 : static_cast<std::size_t>(written_ - least);
 }
 
 /// Throws what the pipe was aborted for, before or while waiting.
-void BytePipe::wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& is_ready) {
-  ++waiting_;
-  changed_.wait(lock, [&] { return aborted_ || is_ready(); });
-  --waiting_;
+void BytePipe::wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                    const std::function<bool()>& is_ready) {
+  changed.wait(lock, [&] { return aborted_ || is_ready(); });
   if (aborted_) std::rethrow_exception(aborted_);
 }
 
-/// Waking costs a system call, and another core an interrupt: only where somebody sleeps.
-void BytePipe::wake() {
-  if (waiting_ > 0) changed_.notify_all();
+/// Waking costs a system call, and another core an interrupt. So a writer that had to wait sleeps until half
+/// of the ring is free, and fills that in one go.
+void BytePipe::tell_writer() {
+  if (!is_writer_waiting_ || held() > ring_.size() / 2) return;
+  is_writer_waiting_ = false;
+  freed_.notify_one();
+}
+
+void BytePipe::tell_readers() {
+  for (const auto& reader : readers_) reader->filled.notify_one();
 }
 
 /// The block being filled; waits while every block is still read.
@@ -101,7 +110,10 @@ BytePipe::Block& BytePipe::writable() {
   Block& block = ring_[written_ % ring_.size()];
   if (is_filling_) return block;
   std::unique_lock lock(mutex_);
-  wait(lock, [&] { return slowest() == kLeft || written_ - slowest() < ring_.size(); });
+  if (held() == ring_.size()) {
+    is_writer_waiting_ = true;
+    wait(lock, freed_, [&] { return !is_writer_waiting_; });
+  }
   block.bytes.resize(block_size_);
   block.size = 0;
   is_filling_ = true;
@@ -114,7 +126,7 @@ void BytePipe::publish() {
   if (aborted_) std::rethrow_exception(aborted_);
   ++written_;
   is_filling_ = false;
-  wake();
+  tell_readers();
 }
 
 std::span<std::byte> BytePipe::room(std::span<std::byte>) {
@@ -139,19 +151,20 @@ void BytePipe::finish() {
   if (is_filling_) publish();
   const std::scoped_lock lock(mutex_);
   ended_ = true;
-  wake();
+  tell_readers();
 }
 
 void BytePipe::leave(std::size_t index) {
   const std::scoped_lock lock(mutex_);
   readers_[index]->passed = kLeft;
-  wake();
+  tell_writer();
 }
 
 void BytePipe::abort(std::exception_ptr reason) {
   const std::scoped_lock lock(mutex_);
   if (!aborted_) aborted_ = std::move(reason);
-  wake();
+  freed_.notify_one();
+  tell_readers();
 }
 
 std::exception_ptr BytePipe::abort_reason() {

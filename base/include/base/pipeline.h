@@ -46,15 +46,17 @@ class BytePipe final : public ByteSink {
 
   Block& writable();
   void publish();
-  std::uint64_t slowest() const;
-  void wait(std::unique_lock<std::mutex>& lock, const std::function<bool()>& is_ready);
-  void wake();
+  std::size_t held() const;
+  void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+            const std::function<bool()>& is_ready);
+  void tell_writer();
+  void tell_readers();
 
   const std::size_t block_size_;
   std::vector<Block> ring_;
   std::mutex mutex_;
-  std::condition_variable changed_;
-  unsigned waiting_ = 0;
+  std::condition_variable freed_;  ///< blocks, enough of them
+  bool is_writer_waiting_ = false;
   std::uint64_t written_ = 0;  ///< blocks
   bool is_filling_ = false;    ///< whether the block after them is the writer's
   std::vector<std::unique_ptr<Reader>> readers_;

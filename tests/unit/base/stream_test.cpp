@@ -3,6 +3,8 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <functional>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -52,6 +54,26 @@ TEST_CASE("what is put into a pipe's room is not copied", "[base][stream]") {
   CHECK(got.size() == 1);
   CHECK(got.data() == room.data());
   CHECK(pipe.reader(0).borrow(scratch).empty());
+}
+
+TEST_CASE("a pipe of any number of blocks gives everything to readers of different pace", "[base][stream]") {
+  const std::size_t blocks = GENERATE(as<std::size_t>{}, 1, 2, 3, 8);
+  BytePipe pipe(2, blocks, 64);
+  std::string sent;
+  for (int i = 0; i < 5000; ++i) sent += std::to_string(i);
+  StringSink slow;
+  StringSink fast;
+  std::jthread writing([&] {
+    StringSource source(sent);
+    pump(source, pipe);
+    pipe.finish();
+  });
+  std::jthread reading([&] { pump(pipe.reader(0), fast); });
+  std::array<std::byte, 3> few{};
+  for (auto got = pipe.reader(1).borrow(few); !got.empty(); got = pipe.reader(1).borrow(few)) slow.write(got);
+  reading.join();
+  CHECK((slow.text() == sent));
+  CHECK((fast.text() == sent));
 }
 
 TEST_CASE("nobody waits for a reader that wants no more", "[base][stream]") {
