@@ -53,11 +53,11 @@ void set_rates(const std::vector<CgroupGroup>& groups, const Rate& rate, const B
   for (const BlockDeviceValue& device : list) {
     with_context(fmt::format("{} for device {}:{}", rate.flag, device.major, device.minor), [&] {
       if (place->version == CgroupVersion::v1)
-        return write_group_file(place->dir, rate.v1_file,
-                                fmt::format("{}:{} {}", device.major, device.minor, device.value));
+        return write_limit(*place, rate.v1_file,
+                           fmt::format("{}:{} {}", device.major, device.minor, device.value));
       const std::string value = device.value == 0 ? "max" : std::to_string(device.value);
-      write_group_file(place->dir, "io.max",
-                       fmt::format("{}:{} {}={}", device.major, device.minor, rate.v2_key, value));
+      write_limit(*place, "io.max",
+                  fmt::format("{}:{} {}={}", device.major, device.minor, rate.v2_key, value));
     });
   }
 }
@@ -86,7 +86,7 @@ bool has_disk_with_io_cost(const std::vector<CgroupGroup>& groups) {
 
 /// Where weights go: BFQ's files, or v2's own, which have another scale.
 struct WeightPlace {
-  const UniqueFd& dir;
+  Place place;
   std::string file;
   std::string device_file;
   bool is_wide = false;  ///< 1 to 10000 instead of 1 to 1000
@@ -96,12 +96,12 @@ WeightPlace require_weight_place(const std::vector<CgroupGroup>& groups) {
   if (has_disk_with_bfq())
     if (const auto place = find_block_place(groups, "blkio.bfq.weight", "io.bfq.weight")) {
       if (place->version == CgroupVersion::v1)
-        return {.dir = place->dir, .file = "blkio.bfq.weight", .device_file = "blkio.bfq.weight_device"};
-      return {.dir = place->dir, .file = "io.bfq.weight", .device_file = "io.bfq.weight"};
+        return {.place = *place, .file = "blkio.bfq.weight", .device_file = "blkio.bfq.weight_device"};
+      return {.place = *place, .file = "io.bfq.weight", .device_file = "io.bfq.weight"};
     }
   if (has_disk_with_io_cost(groups))
     if (const auto place = find_place(groups, "io", "", "io.weight"))
-      return {.dir = place->dir, .file = "io.weight", .device_file = "io.weight", .is_wide = true};
+      return {.place = *place, .file = "io.weight", .device_file = "io.weight", .is_wide = true};
   throw Error(Errc::unsupported,
               "--blkio-weight needs a disk whose scheduler heeds weights, and this machine has none")
       .with_hint("echo bfq >/sys/block/DISK/queue/scheduler");
@@ -114,13 +114,13 @@ std::uint64_t weight_for(const WeightPlace& place, std::uint64_t weight) {
 
 void set_weights(const std::vector<CgroupGroup>& groups, const BlockIo& block_io) {
   if (!block_io.weight && block_io.weights.empty()) return;
-  const WeightPlace place = require_weight_place(groups);
+  const WeightPlace weights = require_weight_place(groups);
   if (block_io.weight)
-    write_group_file(place.dir, place.file, std::to_string(weight_for(place, *block_io.weight)));
+    write_limit(weights.place, weights.file, std::to_string(weight_for(weights, *block_io.weight)));
   for (const BlockDeviceValue& device : block_io.weights)
     with_context(fmt::format("--blkio-weight-device {}:{}", device.major, device.minor), [&] {
-      write_group_file(place.dir, place.device_file,
-                       fmt::format("{}:{} {}", device.major, device.minor, weight_for(place, device.value)));
+      write_limit(weights.place, weights.device_file,
+                  fmt::format("{}:{} {}", device.major, device.minor, weight_for(weights, device.value)));
     });
 }
 

@@ -12,10 +12,13 @@
 
 namespace lay::runner {
 
+class LimitJournal;
+
 /// A container's folder in one hierarchy.
 struct CgroupGroup {
   CgroupHierarchy hierarchy;
   UniqueFd dir;
+  LimitJournal* journal = nullptr;  ///< notes what limits were before others are set; not owned
 };
 
 /// Makes PARENT/ID beneath the root of the hierarchy. In v2 those of `controllers` that there are are

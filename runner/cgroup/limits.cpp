@@ -39,16 +39,16 @@ std::string swap_text(std::int64_t total, std::optional<std::int64_t> memory, Cg
 
 /// Writes each, in the other order when the kernel refuses the first: v1 wants a sum of memory and swap that
 /// is never less than the memory, before and after each write.
-void write_both(const UniqueFd& dir, const std::pair<const char*, std::string>& memory,
+void write_both(const Place& place, const std::pair<const char*, std::string>& memory,
                 const std::pair<const char*, std::string>& swap) {
   try {
-    write_group_file(dir, memory.first, memory.second);
+    write_limit(place, memory.first, memory.second);
   } catch (const Error& error) {
     if (error.error_number() != EINVAL) throw;
-    write_group_file(dir, swap.first, swap.second);
-    return write_group_file(dir, memory.first, memory.second);
+    write_limit(place, swap.first, swap.second);
+    return write_limit(place, memory.first, memory.second);
   }
-  write_group_file(dir, swap.first, swap.second);
+  write_limit(place, swap.first, swap.second);
 }
 
 void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -59,18 +59,17 @@ void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resourc
   const char* const memory_file = is_v1 ? "memory.limit_in_bytes" : "memory.max";
   const std::string memory = limit_text(resources.memory_limit.value_or(-1), place.version);
   const std::optional<Place> swap_place = find_place(groups, "memory", kV1Swap, "memory.swap.max");
-  if (!resources.memory_swap || !swap_place) return write_group_file(place.dir, memory_file, memory);
+  if (!resources.memory_swap || !swap_place) return write_limit(place, memory_file, memory);
   const std::string swap = swap_text(*resources.memory_swap, resources.memory_limit, place.version);
-  write_both(place.dir, {memory_file, memory}, {is_v1 ? kV1Swap : "memory.swap.max", swap});
+  write_both(place, {memory_file, memory}, {is_v1 ? kV1Swap : "memory.swap.max", swap});
 }
 
 void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.memory_reservation) return;
   const Place place =
       require_place(groups, "memory", "--memory-reservation", "memory.soft_limit_in_bytes", "memory.low");
-  write_group_file(place.dir,
-                   place.version == CgroupVersion::v1 ? "memory.soft_limit_in_bytes" : "memory.low",
-                   std::to_string(*resources.memory_reservation));
+  write_limit(place, place.version == CgroupVersion::v1 ? "memory.soft_limit_in_bytes" : "memory.low",
+              std::to_string(*resources.memory_reservation));
 }
 
 /// v1's 2 to 262144, of which 1024 is what every other group has, in v2's 1 to 10000 with its 100.
@@ -86,7 +85,7 @@ void set_v1_memory(const std::vector<CgroupGroup>& groups, const Resources& reso
       throw Error::make(Errc::unsupported,
                         "{} needs the memory controller of cgroup v1, and this one is v2's", flag)
           .with_hint("leave it out");
-    write_group_file(place.dir, file, value);
+    write_limit(place, file, value);
   };
   if (resources.memory_swappiness)
     set("--memory-swappiness", "memory.swappiness", std::to_string(*resources.memory_swappiness));
@@ -105,8 +104,8 @@ void set_hugepages(const std::vector<CgroupGroup>& groups, const std::vector<Hug
     // Reserved pages too, as runc does: a mapping then fails, instead of a later touch that kills.
     const std::string reserved =
         fmt::format("hugetlb.{}.rsvd.{}", limit.page_size, is_v1 ? "limit_in_bytes" : "max");
-    if (sys::try_stat_at(place.dir, reserved)) write_group_file(place.dir, reserved, value);
-    write_group_file(place.dir, is_v1 ? v1 : v2, value);
+    if (sys::try_stat_at(place.dir, reserved)) write_limit(place, reserved, value);
+    write_limit(place, is_v1 ? v1 : v2, value);
   }
 }
 
@@ -136,7 +135,13 @@ void set_unified(const std::vector<CgroupGroup>& groups, const std::map<std::str
           .with_hint(
               "its controller has to be mounted and enabled (see cgroups(7)); names differ between v1 and "
               "v2");
-    with_context(flag, [&] { write_group_file(place->dir, name, value); });
+    try {
+      write_limit(*place, name, value);
+    } catch (Error& error) {
+      error.add_context(flag);
+      error.with_hint("the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst say what it takes");
+      throw;
+    }
   }
 }
 
@@ -144,8 +149,8 @@ void set_cpu_shares(const std::vector<CgroupGroup>& groups, const Resources& res
   if (!resources.cpu_shares) return;
   const Place place = require_place(groups, "cpu", "--cpu-shares", "cpu.shares", "cpu.weight");
   if (place.version == CgroupVersion::v1)
-    return write_group_file(place.dir, "cpu.shares", std::to_string(*resources.cpu_shares));
-  write_group_file(place.dir, "cpu.weight", std::to_string(weight_of(*resources.cpu_shares)));
+    return write_limit(place, "cpu.shares", std::to_string(*resources.cpu_shares));
+  write_limit(place, "cpu.weight", std::to_string(weight_of(*resources.cpu_shares)));
 }
 
 void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const char* file,
@@ -153,7 +158,7 @@ void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const 
   if (list.empty()) return;
   const Place place = require_place(groups, "cpuset", flag, file, file);
   try {
-    write_group_file(place.dir, file, list);
+    write_limit(place, file, list);
   } catch (Error& error) {
     error.add_context(fmt::format("{} '{}'", flag, printable(list)));
     error.with_hint("lscpu shows the processors and memory nodes of this machine");
@@ -167,16 +172,16 @@ void set_cpu(const std::vector<CgroupGroup>& groups, const Resources& resources)
   const std::uint64_t period = resources.cpu_period.value_or(kDefaultPeriod);
   const std::string quota = limit_text(resources.cpu_quota.value_or(-1), place.version);
   if (place.version == CgroupVersion::v2)
-    return write_group_file(place.dir, "cpu.max", fmt::format("{} {}", quota, period));
-  write_group_file(place.dir, "cpu.cfs_period_us", std::to_string(period));
-  write_group_file(place.dir, "cpu.cfs_quota_us", quota);
+    return write_limit(place, "cpu.max", fmt::format("{} {}", quota, period));
+  write_limit(place, "cpu.cfs_period_us", std::to_string(period));
+  write_limit(place, "cpu.cfs_quota_us", quota);
 }
 
 void set_pids(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.pids_limit) return;
   const Place place = require_place(groups, "pids", "--pids-limit", "pids.max", "pids.max");
-  write_group_file(place.dir, "pids.max",
-                   limit_text(*resources.pids_limit > 0 ? *resources.pids_limit : -1, CgroupVersion::v2));
+  write_limit(place, "pids.max",
+              limit_text(*resources.pids_limit > 0 ? *resources.pids_limit : -1, CgroupVersion::v2));
 }
 
 /// In v2 all groups of a container are one. Without any group nothing can be kept from devices.

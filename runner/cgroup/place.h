@@ -13,7 +13,11 @@ namespace lay::runner {
 struct Place {
   const UniqueFd& dir;
   CgroupVersion version;
+  LimitJournal* journal = nullptr;  ///< as the group's
 };
+
+/// Writes a limit, and before it what the file held into the journal, where there is one.
+void write_limit(const Place& place, const std::string& file, const std::string& text);
 
 /// The controller's files are there only where it is switched on for the group, whatever its root offers: the
 /// one given for the version is looked for.

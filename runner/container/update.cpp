@@ -1,8 +1,7 @@
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "cgroup/group.h"
+#include "cgroup/limit_journal.h"
 #include "cgroup/limits.h"
 #include "container/settled.h"
 #include "runner/lifecycle.h"
@@ -11,45 +10,20 @@ namespace lay::runner {
 
 namespace {
 
-/// The kernel's values of limits that were not there before: they lift those that `changed` has set.
-Resources with_lifted(Resources old, const Resources& changed) {
-  const auto lift = [](auto& before, const auto& after, auto unlimited) {
-    if (after && !before) before = unlimited;
-  };
-  lift(old.memory_limit, changed.memory_limit, -1);
-  lift(old.memory_swap, changed.memory_swap, -1);
-  lift(old.memory_reservation, changed.memory_reservation, -1);
-  lift(old.cpu_quota, changed.cpu_quota, -1);
-  lift(old.cpu_shares, changed.cpu_shares, kDefaultShares);
-  lift(old.pids_limit, changed.pids_limit, -1);
-  for (const auto list :
-       {&BlockIo::read_bytes, &BlockIo::write_bytes, &BlockIo::read_operations, &BlockIo::write_operations})
-    for (const BlockDeviceValue& device : changed.block_io.*list) {
-      const auto same = [&](const BlockDeviceValue& each) {
-        return each.major == device.major && each.minor == device.minor;
-      };
-      auto& before = old.block_io.*list;
-      if (std::ranges::none_of(before, same))
-        before.push_back({.major = device.major, .minor = device.minor, .value = 0});
-    }
-  return old;
-}
-
+/// All or nothing. Device rules and v2's controllers stay as they are.
 void set_live_limits(const Container& container, Resources resources) {
   resources.devices.clear();
-  const std::vector<CgroupGroup> groups = find_groups(cgroup_name_of(container.config()));
-  for (const CgroupGroup& group : groups)
+  LimitJournal journal;
+  std::vector<CgroupGroup> groups = find_groups(cgroup_name_of(container.config()));
+  for (CgroupGroup& group : groups) {
     enable_controllers(group, cgroup_name_of(container.config()), controllers_for(resources));
-  set_limits(groups, resources);
-}
-
-/// What of `changed` was set before something else of it was refused is taken back; why it was refused is
-/// what the user wants to know, not that this did not work either.
-void take_back(const Container& container, const Resources& changed) {
+    group.journal = &journal;
+  }
   try {
-    set_live_limits(container, with_lifted(container.config().spec.linux_.resources, changed));
+    set_limits(groups, resources);
   } catch (const Error&) {
-    return;
+    journal.restore();
+    throw;
   }
 }
 
@@ -63,14 +37,7 @@ void update_container(const ContainerStore& store, const std::string& name,
   Resources changed = container.config().spec.linux_.resources;
   change(changed);
   const Settled settled = settle(container);
-  if (settled.first) {
-    try {
-      set_live_limits(container, changed);
-    } catch (const Error&) {
-      take_back(container, changed);
-      throw;
-    }
-  }
+  if (settled.first) set_live_limits(container, changed);
   container.save_resources(changed);
 }
 

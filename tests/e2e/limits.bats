@@ -90,6 +90,35 @@ under_oom() { grep -q "under_oom 1" "$(group_of waits memory)/memory.oom_control
   [ "$("$LAY" ps -aq)" = "" ]
 }
 
+@test "v1: an update that is refused leaves every limit as it was, those too that the container never had" {
+  v1_of blkio
+  open_disk ext4 64M
+  local disk before
+  disk=$(findmnt -no SOURCE "$world/disk")
+  "$LAY" run -d --name kept --network none --device-read-bps "$disk:3m" small sleep 1000 >/dev/null
+  before=$(limits_of kept)
+  refused 1 "memory.swappiness" "$LAY" update -m 32m --memory-swap 64m --memory-reservation 16m --cpus 0.5 \
+    --cpu-shares 77 --cpuset-cpus 0 --pids-limit 5 --memory-swappiness 9 --oom-kill-disable \
+    --device-read-bps "$disk:1m" --device-write-iops "$disk:10" --cgroup-conf cpu.cfs_burst_us=1000 \
+    --cgroup-conf memory.swappiness=999 kept
+  diff <(echo "$before") <(limits_of kept)
+  # the same without what was refused is had
+  "$LAY" update -m 32m --memory-swap 64m --memory-reservation 16m --cpus 0.5 --cpu-shares 77 --cpuset-cpus 0 \
+    --pids-limit 5 --memory-swappiness 9 --oom-kill-disable --device-read-bps "$disk:1m" \
+    --device-write-iops "$disk:10" --cgroup-conf cpu.cfs_burst_us=1000 kept >/dev/null
+  [ "$(diff <(echo "$before") <(limits_of kept) | grep -c '^>')" -ge 11 ]
+  before=$(limits_of kept)
+  refused 1 "memory.swappiness" "$LAY" update --memory-swap -1 --cpus 1.5 --pids-limit -1 --device-read-bps "$disk:0" \
+    --cgroup-conf memory.swappiness=999 kept
+  diff <(echo "$before") <(limits_of kept)
+}
+limits_of() {
+  local id
+  id=$("$LAY" inspect -f '{{.Id}}' "$1")
+  (cd /sys/fs/cgroup && grep -r '' */lay/"$id"/{cpu.*,cpuset.cpus,pids.max,memory.*limit*,memory.swappiness,memory.oom_control,blkio.throttle.*device} |
+    grep -v 'cpu.stat' | sort)
+}
+
 @test "--hugetlb-limit reaches the cgroup, and a size that there is not is refused" {
   local file
   file=$(find /sys/fs/cgroup -maxdepth 2 -name cgroup.controllers -exec grep -l hugetlb {} + | head -n 1)

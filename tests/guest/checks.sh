@@ -218,6 +218,9 @@ check_update() {
     "67108864 50000 100000 200 7 0 "
   fails lay update -m 6m --cpuset-cpus 9 changed
   is "$(lay exec changed cat /sys/fs/cgroup/memory.max)" 67108864
+  # also of kinds that it never had
+  fails lay update --memory-reservation 8m --cgroup-conf memory.high=16m --cgroup-conf pids.max=no changed
+  is "$(lay exec changed sh -c 'cd /sys/fs/cgroup; cat memory.low memory.high pids.max' | tr '\n' ' ')" "0 max 7 "
   lay rm -f changed
 }
 
