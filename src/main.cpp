@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
+#include "oci/oci.h"
 #include "options.h"
 #include "output/messages.h"
 
@@ -140,13 +141,22 @@ int run_program(const Arguments& words) {
   }
 }
 
+/// The same program by another name is the OCI runtime: engines call a path and pass nothing before the
+/// runtime's own flags.
+int run_by_name(const char* name, const Arguments& words) {
+  const bool is_runtime = name != nullptr && std::filesystem::path(name).filename() == "lay-oci";
+  if (is_runtime) return run_oci(words);
+  if (!words.empty() && words.front() == "oci") return run_oci({words.begin() + 1, words.end()});
+  return run_program(words);
+}
+
 }  // namespace
 
 }  // namespace lay::cli
 
 int main(int argc, char** argv) {
   lay::cli::reopen_missing_stdio();
-  const int code = lay::cli::run_program({argv + 1, argv + argc});
+  const int code = lay::cli::run_by_name(argv[0], {argv + 1, argv + argc});
   if (std::fflush(stdout) == 0 || code != 0) return code;
   lay::cli::print_error(lay::Error::from_errno("write the output").message(), "");
   return 1;

@@ -32,6 +32,19 @@ CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const CgroupN
   }
 }
 
+/// Those that there are already. Throws busy when something runs in them.
+std::vector<CgroupGroup> find_empty_groups(const CgroupName& name) {
+  std::vector<CgroupGroup> groups = find_groups(name);
+  if (!list_group_processes(groups).empty())
+    throw Error::make(Errc::busy, "container's cgroup is not empty: '{}/{}'", name.parent, name.id);
+  return groups;
+}
+
+bool has_group(const std::vector<CgroupGroup>& groups, const CgroupHierarchy& hierarchy) {
+  return std::ranges::any_of(
+      groups, [&](const CgroupGroup& group) { return group.hierarchy.mount_point == hierarchy.mount_point; });
+}
+
 void kill_and_remove(const std::vector<CgroupGroup>& groups, const CgroupName& name) {
   kill_groups(groups);
   for (const CgroupGroup& group : groups) remove_group(group.hierarchy, name, kRemovalLimit);
@@ -63,12 +76,16 @@ CgroupGuard::CgroupGuard(std::unique_ptr<State> state) : state_(std::move(state)
 CgroupGuard::CgroupGuard(CgroupGuard&&) noexcept = default;
 CgroupGuard::~CgroupGuard() = default;
 
-CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resources) {
+CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resources, ExistingGroup existing) {
   auto state = std::make_unique<State>(name);
+  if (existing == ExistingGroup::joined) state->groups = find_empty_groups(name);
+  const bool is_there = !state->groups.empty();
   const std::vector<std::string> controllers = controllers_for(resources);
   for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
+    if (is_there && has_group(state->groups, hierarchy)) continue;
     state->groups.push_back(make_group_with_hint(hierarchy, name, controllers));
-    state->ownership = CgroupOwnership::owned;  // of the groups made so far, also when the next one fails
+    // Of the groups made so far, also when the next one fails
+    if (!is_there) state->ownership = CgroupOwnership::owned;
   }
   set_limits(state->groups, resources);
   return CgroupGuard(std::move(state));
@@ -96,6 +113,10 @@ void CgroupGuard::enter() const {
 
 void CgroupGuard::kill_all() const {
   kill_groups(state_->groups);
+}
+
+void CgroupGuard::leave() {
+  state_->ownership = CgroupOwnership::borrowed;
 }
 
 std::uint64_t CgroupGuard::oom_kills() const {

@@ -17,11 +17,17 @@ namespace lay::runner {
 /// the root of the hierarchy as this machine shows it, not beneath the cgroup of the lay that started it: so
 /// every later lay finds it again whatever session it runs in, and v2's rule against processes in inner
 /// groups is kept. Device rules are set by v1's devices controller, elsewhere by a program in v2.
+enum class ExistingGroup {
+  refused,
+  joined,  ///< when nothing runs in it: an engine may have made it. It is not this guard's to remove.
+};
+
 class CgroupGuard {
  public:
   /// Makes the groups and sets the limits. Throws unsupported, naming the controller and the flag, when a
   /// limit is asked for that this machine cannot set.
-  static CgroupGuard create(const CgroupName& name, const Resources& resources);
+  static CgroupGuard create(const CgroupName& name, const Resources& resources,
+                            ExistingGroup existing = ExistingGroup::refused);
   /// The group of a container that somebody else supervises, for exec and kill; throws not_found.
   static CgroupGuard open(const CgroupName& name);
   CgroupGuard(CgroupGuard&&) noexcept;
@@ -39,6 +45,8 @@ class CgroupGuard {
   void enter() const;
   /// SIGKILL to every process inside.
   void kill_all() const;
+  /// Whoever finds them by name removes them.
+  void leave();
   /// How many processes the kernel killed in it for want of memory.
   std::uint64_t oom_kills() const;
 

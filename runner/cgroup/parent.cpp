@@ -61,6 +61,11 @@ bool is_marked(const UniqueFd& above, const std::string& name) {
   return folder && sys::get_xattr(*folder, kMadeHere);
 }
 
+/// Of a parent: empty for the root of the hierarchy.
+std::vector<std::string> folders_of(const std::string& path) {
+  return path.empty() ? std::vector<std::string>() : parse_cgroup_path(path);
+}
+
 }  // namespace
 
 /// Copies cpuset.cpus and cpuset.mems down from `parent` where `dir` has none yet.
@@ -72,7 +77,7 @@ void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
 std::optional<UniqueFd> try_open_parent(const UniqueFd& root, const std::string& path) {
   if (path == kOwnParent) return sys::try_open_at(root, path, kFolder);
   std::optional<UniqueFd> folder = sys::dup_fd(root);
-  for (const std::string& name : parse_cgroup_path(path))
+  for (const std::string& name : folders_of(path))
     if (folder) folder = sys::try_open_at(*folder, name, kFolder);
   return folder;
 }
@@ -83,14 +88,14 @@ UniqueFd make_parent(const CgroupHierarchy& hierarchy, const UniqueFd& root, con
   const bool is_v1_cpuset = !is_v2 && hierarchy.has("cpuset");
   if (is_v2) enable_v2_controllers(root, controllers);
   UniqueFd folder;
-  for (const std::string& name : parse_cgroup_path(path)) {
+  for (const std::string& name : folders_of(path)) {
     const UniqueFd& above = folder ? folder : root;
     UniqueFd next = make_folder(above, name, path);
     if (is_v1_cpuset) inherit_cpuset(above, next);
     folder = std::move(next);
     if (is_v2) enable_v2_controllers(folder, controllers);
   }
-  return folder;
+  return folder ? std::move(folder) : sys::dup_fd(root);
 }
 
 void remove_parent(const UniqueFd& root, const std::string& path) {
@@ -98,7 +103,7 @@ void remove_parent(const UniqueFd& root, const std::string& path) {
     ::unlinkat(root.get(), kOwnParent, AT_REMOVEDIR);  // fails, as it should, while others have groups in it
     return;
   }
-  for (std::vector<std::string> folders = parse_cgroup_path(path); !folders.empty();) {
+  for (std::vector<std::string> folders = folders_of(path); !folders.empty();) {
     const std::string name = std::move(folders.back());
     folders.pop_back();
     const auto above = folders.empty() ? sys::dup_fd(root) : try_open_parent(root, join(folders, "/"));

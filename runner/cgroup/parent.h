@@ -9,8 +9,8 @@
 
 namespace lay::runner {
 
-/// The folder of a parent, "lay" or a path, in a hierarchy; empty when it is not there. No links are
-/// followed.
+/// The folder of a parent, "lay" or a path (empty: the root itself), in a hierarchy; empty when it is not
+/// there. No links are followed.
 std::optional<UniqueFd> try_open_parent(const UniqueFd& root, const std::string& path);
 /// As try_open_parent, with what is missing made and, but for lay's own, marked as lay's to remove. In v2
 /// those of `controllers` that there are are switched on all the way down; in v1's cpuset each folder gets

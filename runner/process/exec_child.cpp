@@ -18,6 +18,7 @@ namespace {
 constexpr int kNamespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
 void take_console(const ExecPlan& plan, const ChildEnd& parent) {
+  if (plan.keeps_stdio) return;
   if (!plan.process.terminal) return take_stdio(plan.stdio);
   const UniqueFd master = open_pty_master();
   take_terminal(master);
@@ -40,7 +41,8 @@ void enter_namespaces(const ExecPlan& plan) {
   join_session_keyring(plan.container_id);
   take_console(plan, parent);  // from inside: the pty is the container's
   if (!plan.user_namespace) set_rlimits(plan.process.rlimits);
-  become(plan.process, plan.confinement, parent);
+  if (plan.become.supervision == Supervision::by_others) outlive_supervisor();
+  become(plan.process, plan.confinement, parent, plan.become);
 }
 
 }  // namespace

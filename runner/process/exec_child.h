@@ -5,6 +5,7 @@
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
 #include "process/handshake.h"
+#include "process/process_steps.h"
 #include "process/stdio_pipes.h"
 #include "runner/spec.h"
 #include "security/confinement.h"
@@ -19,7 +20,9 @@ struct ExecPlan {
   UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered
   bool user_namespace = false;  ///< the container has one of its own
   bool time_namespace = false;
-  ChildStdio stdio;  ///< empty with a terminal
+  ChildStdio stdio;          ///< empty with a terminal
+  bool keeps_stdio = false;  ///< standard streams stay the caller's; without a terminal
+  BecomeOptions become;
 };
 
 /// The child, already in the container's pid namespace, until execve. What fails is sent to the parent.

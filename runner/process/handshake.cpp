@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/syscalls.h"
+#include "process/send_fd.h"
 
 namespace lay::runner {
 
@@ -21,6 +22,7 @@ constexpr char kGo = 'g';
 constexpr char kConsole = 'c';
 constexpr char kError = 'e';
 constexpr char kNote = 'n';
+constexpr char kStage = 's';
 constexpr std::size_t kMaxMessage = 8 * 1024;
 
 struct Message {
@@ -28,39 +30,16 @@ struct Message {
   UniqueFd fd;
 };
 
-union ControlBuffer {
-  cmsghdr align;
-  std::array<char, CMSG_SPACE(sizeof(int))> bytes;
-};
-
 void send_message(const UniqueFd& socket, std::string_view text) {
   if (sys::retry_eintr([&] { return ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL); }) < 0)
     throw Error::from_errno("send to the other side of the container's start");
-}
-
-void send_descriptor(const UniqueFd& socket, char kind, const UniqueFd& fd) {
-  iovec part{.iov_base = &kind, .iov_len = 1};
-  ControlBuffer control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int number = fd.get();
-  std::memcpy(CMSG_DATA(header), &number, sizeof number);
-  if (sys::retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); }) < 0)
-    throw Error::from_errno("hand over the container's console");
 }
 
 Message receive(const UniqueFd& socket) {
   Message result;
   result.text.resize(kMaxMessage);
   iovec part{.iov_base = result.text.data(), .iov_len = result.text.size()};
-  ControlBuffer control{};
+  FdControl control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -107,12 +86,20 @@ void check(const Message& message) {
 
 }  // namespace
 
+void ChildEnd::report_stage() const {
+  send_message(socket_, std::string_view(&kStage, 1));
+}
+
 void ChildEnd::send_console(const UniqueFd& master) const {
-  send_descriptor(socket_, kConsole, master);
+  send_fd(socket_, std::string_view(&kConsole, 1), master);
 }
 
 void ChildEnd::wait_for_parent() const {
-  if (receive(socket_).text.empty()) ::_exit(1);
+  if (!hears_parent()) ::_exit(1);
+}
+
+bool ChildEnd::hears_parent() const {
+  return !receive(socket_).text.empty();
 }
 
 void ChildEnd::check_parent() const {
@@ -120,9 +107,10 @@ void ChildEnd::check_parent() const {
   if (::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) ::_exit(1);
 }
 
-void ChildEnd::close_others() const {
+void ChildEnd::close_others(unsigned preserved) const {
   const auto own = static_cast<unsigned>(socket_.get());
-  if ((own > 3 && ::syscall(SYS_close_range, 3U, own - 1, 0) < 0) ||
+  const unsigned first = 3 + preserved;
+  if ((own > first && ::syscall(SYS_close_range, first, own - 1, 0) < 0) ||
       ::syscall(SYS_close_range, own + 1, ~0U, 0) < 0)
     throw Error::from_errno("close all other descriptors");
 }
@@ -137,6 +125,12 @@ void ChildEnd::send_error(const Error& error) const noexcept {
 
 void ChildEnd::send_note(const std::string& note) const {
   send_message(socket_, (kNote + note).substr(0, kMaxMessage));
+}
+
+void ParentEnd::wait_for_stage() const {
+  const Message message = receive(socket_);
+  check(message);
+  if (message.text.empty()) throw Error(Errc::io, "the container's process ended while it was made");
 }
 
 UniqueFd ParentEnd::receive_console() const {

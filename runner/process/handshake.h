@@ -20,15 +20,19 @@ class ChildEnd {
  public:
   explicit ChildEnd(UniqueFd socket) : socket_(std::move(socket)) {}
 
+  /// Tells the parent that all before its next step is done (ParentEnd::wait_for_stage()).
+  void report_stage() const;
   /// Hands the master of the container's pty to the parent.
   void send_console(const UniqueFd& master) const;
   /// Waits until the parent has put this process where it belongs. Ends the process when the parent is gone.
   void wait_for_parent() const;
+  /// As wait_for_parent(); false when the parent is gone.
+  bool hears_parent() const;
   /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent
   /// that died before it was set.
   void check_parent() const;
-  /// Closes every other descriptor from 3 on, and this one at execve(2).
-  void close_others() const;
+  /// Closes every other descriptor from 3 on but the first `preserved` of them, and this one at execve(2).
+  void close_others(unsigned preserved = 0) const;
   /// Everything of `error` but its place in the code. Never throws: there is nobody left to catch.
   void send_error(const Error& error) const noexcept;
   /// A remark for the user that does not keep the container from starting; after it comes exec or an error.
@@ -57,6 +61,8 @@ class ParentEnd {
  public:
   explicit ParentEnd(UniqueFd socket) : socket_(std::move(socket)) {}
 
+  /// Waits for report_stage(); throws the child's error.
+  void wait_for_stage() const;
   /// Waits for the child's console; throws the child's error.
   UniqueFd receive_console() const;
   void let_go() const;

@@ -24,29 +24,6 @@ namespace {
 
 constexpr const char* kSharedMemory = "/dev/shm";
 
-/// clone(2), "CLONE_NEW*".
-std::uint64_t flag_of(NamespaceType type) {
-  switch (type) {
-    case NamespaceType::pid:
-      return CLONE_NEWPID;
-    case NamespaceType::network:
-      return CLONE_NEWNET;
-    case NamespaceType::mount:
-      return CLONE_NEWNS;
-    case NamespaceType::ipc:
-      return CLONE_NEWIPC;
-    case NamespaceType::uts:
-      return CLONE_NEWUTS;
-    case NamespaceType::user:
-      return CLONE_NEWUSER;
-    case NamespaceType::cgroup:
-      return CLONE_NEWCGROUP;
-    case NamespaceType::time:
-      return CLONE_NEWTIME;
-  }
-  return 0;
-}
-
 UniqueFd open_of_process(pid_t pid, const char* name) {
   return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", pid, name), O_RDONLY);
 }
@@ -111,6 +88,28 @@ void set_clock(const UniqueFd& clocks, const std::string& clock, const TimeOffse
 
 }  // namespace
 
+std::uint64_t clone_flag_of(NamespaceType type) {
+  switch (type) {
+    case NamespaceType::pid:
+      return CLONE_NEWPID;
+    case NamespaceType::network:
+      return CLONE_NEWNET;
+    case NamespaceType::mount:
+      return CLONE_NEWNS;
+    case NamespaceType::ipc:
+      return CLONE_NEWIPC;
+    case NamespaceType::uts:
+      return CLONE_NEWUTS;
+    case NamespaceType::user:
+      return CLONE_NEWUSER;
+    case NamespaceType::cgroup:
+      return CLONE_NEWCGROUP;
+    case NamespaceType::time:
+      return CLONE_NEWTIME;
+  }
+  return 0;
+}
+
 UniqueFd open_namespace(const std::string& path, NamespaceType type) {
   try {
     if (!path.starts_with('/')) throw Error(Errc::invalid, "is not an absolute path");
@@ -118,7 +117,7 @@ UniqueFd open_namespace(const std::string& path, NamespaceType type) {
     if (filesystem_magic(fd) != NSFS_MAGIC) throw Error(Errc::invalid, "is no namespace");
     const int found = ::ioctl(fd.get(), NS_GET_NSTYPE);
     if (found < 0) throw Error::from_errno("ask for its type");
-    if (static_cast<std::uint64_t>(found) != flag_of(type))
+    if (static_cast<std::uint64_t>(found) != clone_flag_of(type))
       throw Error::make(Errc::invalid, "is no {} namespace", name_of(type));
     return fd;
   } catch (Error& error) {
@@ -140,7 +139,7 @@ NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig
     else if (!entry.path.empty())
       join_path(entry, plan);
     else if (is_cloned(config, entry.type))
-      plan.clone_flags |= flag_of(entry.type);
+      plan.clone_flags |= clone_flag_of(entry.type);
   }
   if (has_namespace(config.spec, NamespaceType::user) && (plan.pid || !plan.joined.empty()))
     throw Error(Errc::unsupported,

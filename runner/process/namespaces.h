@@ -23,6 +23,9 @@ struct NamespacePlan {
 /// user namespace of its own; for a path that leads to no namespace of its type; not_found.
 NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config);
 
+/// CLONE_NEW* of clone(2).
+std::uint64_t clone_flag_of(NamespaceType type);
+
 /// A namespace by a file of nsfs, such as /proc/<pid>/ns/ipc or a bind of it; throws invalid for anything
 /// else, and for one of another type.
 UniqueFd open_namespace(const std::string& path, NamespaceType type);

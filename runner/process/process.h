@@ -41,6 +41,8 @@ class ChildProcess {
   const UniqueFd& pidfd() const { return pidfd_; }
   /// Waits for the end; returns the exit code, 128 + N after signal N.
   int wait();
+  /// Lives on without this process: whoever adopts orphans waits for it.
+  void leave() { pidfd_.reset(); }
 
  private:
   pid_t pid_;

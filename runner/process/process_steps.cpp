@@ -154,7 +154,12 @@ void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits) {
   }
 }
 
-void become(const Process& process, const Confinement& confinement, const ChildEnd& parent) {
+void outlive_supervisor() {
+  set_process_option(PR_SET_PDEATHSIG, 0, "ask to outlive the supervisor");
+}
+
+void become(const Process& process, const Confinement& confinement, const ChildEnd& parent,
+            const BecomeOptions& options) {
   const Account account = look_up_user(process.user);  // with all rights: the files may be private
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
@@ -169,15 +174,17 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (!process.no_new_privileges) lock_in(confinement, landlock);
   set_user(account);
   apply_capabilities(process.capabilities);  // after the last call that needs another one
-  die_with_supervisor();                     // a change of user forgets it
-  parent.check_parent();
+  if (options.supervision == Supervision::by_parent) {
+    die_with_supervisor();  // a change of user forgets it
+    parent.check_parent();
+  }
   if (process.no_new_privileges) {
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
     lock_in(confinement, landlock);
   }
   if (process.has_init) leave_reaper_behind();
   // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.
-  parent.close_others();
+  parent.close_others(options.preserved_fds);
   execute_command(process.args, env);
 }
 

@@ -13,6 +13,12 @@
 /// (exec_child.h) have in common. They run in the child, in the order in which they stand here.
 namespace lay::runner {
 
+/// What becomes of a process of the container when the one of lay that made it is gone.
+enum class Supervision {
+  by_parent,  ///< it dies, too
+  by_others,  ///< it lives on: the engine that called lay as its OCI runtime has it
+};
+
 /// Cuts the ties to whoever called lay: nobody may look into this process, which is still lay's program
 /// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, signal mask and handlers are new.
 void leave_caller();
@@ -27,8 +33,17 @@ void set_rlimits(const std::vector<Rlimit>& limits);
 /// As set_rlimits, of another process: prlimit(2).
 void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits);
 
+/// prctl(2) PR_SET_PDEATHSIG: no longer dies with its supervisor.
+void outlive_supervisor();
+
+struct BecomeOptions {
+  Supervision supervision = Supervision::by_parent;
+  unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
+};
+
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,
 /// capabilities, landlock, seccomp, descriptors, execve. Throws what failed.
-[[noreturn]] void become(const Process& process, const Confinement& confinement, const ChildEnd& parent);
+[[noreturn]] void become(const Process& process, const Confinement& confinement, const ChildEnd& parent,
+                         const BecomeOptions& options = {});
 
 }  // namespace lay::runner

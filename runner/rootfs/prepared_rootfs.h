@@ -11,7 +11,8 @@ namespace lay::runner {
 /// needs whose first process is born in a user namespace of its own.
 struct PreparedRootfs {
   std::vector<PlannedMount> mounts;  ///< sources of bind mounts opened, /dev made and filled
-  UniqueFd root;                     ///< the overlay, attached nowhere
+  UniqueFd root;                     ///< the overlay, or a copy of the mount at `place`, attached nowhere
+  std::string place = "/dev";        ///< where it is attached; pivot_root(2) wants a mount and takes it there
 };
 
 /// In the parent, before the child is cloned; plan.overlay.ids is set. Nothing shows in the caller's mount
@@ -19,6 +20,7 @@ struct PreparedRootfs {
 PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan);
 
 /// As enter_rootfs, in a child that is root of its user namespace, which owns the mount namespace.
-void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared);
+void enter_prepared_rootfs(
+    const Spec& spec, const PreparedRootfs& prepared, const std::function<void()>& before_pivot = [] {});
 
 }  // namespace lay::runner

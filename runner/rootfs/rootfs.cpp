@@ -158,8 +158,20 @@ void pivot_into(const UniqueFd& root) {
   if (::chdir("/") < 0) throw Error::from_errno("enter the new root");
 }
 
-void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec) {
+/// A copy of the mount at the bundle's root, with what is mounted beneath it.
+UniqueFd clone_folder(const std::string& folder) {
+  return with_context("root file system", [&] { return clone_tree(sys::cwd(), folder, Recursion::yes); });
+}
+
+/// Put in its own place, where hooks look for it.
+void attach_root(const UniqueFd& root, const std::string& place) {
+  attach_mount(root, sys::open_at(sys::cwd(), place, O_PATH | O_DIRECTORY));
+}
+
+void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
+           const std::function<void()>& before_pivot) {
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
+  before_pivot();
   pivot_into(root);
   mask_paths(root, spec.linux_.masked_paths);
   make_paths_readonly(root, spec.linux_.readonly_paths);
@@ -170,11 +182,15 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
 
 }  // namespace
 
-void enter_rootfs(const Spec& spec, const RootfsPlan& plan) {
+void enter_rootfs(const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
   leave_propagation();
   const std::vector<PlannedMount> mounts = open_mounts(spec, plan);  // while the host's paths can be reached
-  enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec);
+  if (plan.folder.empty())
+    return enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec, before_pivot);
+  const UniqueFd root = clone_folder(plan.folder);
+  attach_root(root, plan.folder);
+  enter(root, mounts, spec, before_pivot);
 }
 
 PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
@@ -182,16 +198,21 @@ PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
   PreparedRootfs prepared{.mounts = open_mounts(spec, plan), .root = {}};
   const FileOwnerGuard owner_guard(*plan.overlay.ids);
   for (PlannedMount& planned : prepared.mounts) prepare_dev(planned, spec, *plan.overlay.ids);
+  if (!plan.folder.empty()) {
+    prepared.root = clone_folder(plan.folder);
+    prepared.place = plan.folder;
+    return prepared;
+  }
   prepared.root = mount_root(plan.overlay, overlay_targets(prepared.mounts));
   return prepared;
 }
 
-void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared) {
+void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared,
+                           const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
   leave_propagation();
-  // Anywhere but on what may be cloned: pivot_root(2) wants a mount, and takes it from there.
-  attach_mount(prepared.root, sys::open_at(sys::cwd(), "/dev", O_PATH | O_DIRECTORY));
-  enter(prepared.root, prepared.mounts, spec);
+  attach_root(prepared.root, prepared.place);
+  enter(prepared.root, prepared.mounts, spec, before_pivot);
 }
 
 }  // namespace lay::runner

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct BoundFile {
 
 /// Everything the child needs to make its root. A plain value, made by the parent.
 struct RootfsPlan {
+  /// A root that is there already, absolute: a runtime bundle's. Mount points that it lacks are made in it.
+  /// It takes the place of the overlay, but for the map of its ids.
+  std::string folder;
   OverlayPlan overlay;
   std::vector<BoundFile> files;
   /// The mount namespace whose /dev/shm is bound in place of an own one; null: none.
@@ -44,7 +48,9 @@ struct RootfsPlan {
 /// root, masks paths, makes read-only what shall be. Targets are resolved inside the root by descriptor only;
 /// missing mount points come from a layer of their own, which is made when it is not there yet. Throws
 /// Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
-void enter_rootfs(const Spec& spec, const RootfsPlan& plan);
+/// `before_pivot` is called when all is mounted, and the host's paths can still be reached.
+void enter_rootfs(
+    const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot = [] {});
 
 /// In the child, after enter_rootfs and after its cgroup namespace was unshared (which must follow its
 /// attachment to the cgroups, or the namespace would show the host's): mounts the hierarchies read-only on

@@ -85,23 +85,6 @@ std::vector<Rlimit> parse_rlimits(const Json& process) {
   return limits;
 }
 
-Process parse_process(const Json& json) {
-  refuse(json, "apparmorProfile");
-  refuse(json, "selinuxLabel");
-  const Json& size = part(json, "consoleSize");
-  return {.terminal = json_bool_or(json, "terminal", false),
-          .console_size = ConsoleSize{.height = number<std::uint16_t>(size, "height").value_or(0),
-                                      .width = number<std::uint16_t>(size, "width").value_or(0)},
-          .user = parse_user(part(json, "user")),
-          .args = json_strings(json, "args"),
-          .env = json_strings(json, "env"),
-          .cwd = json_string(json, "cwd"),
-          .capabilities = parse_capabilities(part(json, "capabilities")),
-          .rlimits = parse_rlimits(json),
-          .oom_score_adj = number<int>(json, "oomScoreAdj"),
-          .no_new_privileges = json_bool_or(json, "noNewPrivileges", false)};
-}
-
 std::vector<Mount> parse_mounts(const Json& spec) {
   std::vector<Mount> mounts;
   for (const Json& json : json_array(spec, "mounts"))
@@ -226,6 +209,23 @@ std::optional<std::uint32_t> take_auto_ids(std::map<std::string, std::string>& a
 }
 
 }  // namespace
+
+Process parse_process(const Json& json) {
+  refuse(json, "apparmorProfile");
+  refuse(json, "selinuxLabel");
+  const Json& size = part(json, "consoleSize");
+  return {.terminal = json_bool_or(json, "terminal", false),
+          .console_size = ConsoleSize{.height = number<std::uint16_t>(size, "height").value_or(0),
+                                      .width = number<std::uint16_t>(size, "width").value_or(0)},
+          .user = parse_user(part(json, "user")),
+          .args = json_strings(json, "args"),
+          .env = json_strings(json, "env"),
+          .cwd = json_string(json, "cwd"),
+          .capabilities = parse_capabilities(part(json, "capabilities")),
+          .rlimits = parse_rlimits(json),
+          .oom_score_adj = number<int>(json, "oomScoreAdj"),
+          .no_new_privileges = json_bool_or(json, "noNewPrivileges", false)};
+}
 
 Spec parse_spec(const Json& json) {
   refuse(json, "hooks");

@@ -233,5 +233,7 @@ bool has_own_namespace(const Spec& spec, NamespaceType type);
 /// "dev.lay.seccomp", not spelled out; listed rules stand in linux.seccomp.
 Json to_json(const Spec& spec);
 Spec parse_spec(const Json& json);
+/// The "process" part alone, as an engine gives it for a command beside the first one.
+Process parse_process(const Json& json);
 
 }  // namespace lay::runner

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_lock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "base/unique_fd.h"
+#include "runner/spec.h"
+
+/// The runner as an OCI runtime: containers that an engine has made from a bundle, by the operations of the
+/// runtime-spec (runtime.md). No process of lay's stays beside them: the caller, or whoever adopts orphans
+/// for it (PR_SET_CHILD_SUBREAPER), waits for their first process.
+namespace lay::runner {
+
+/// runtime.md, "State"; paused is an addition that all runtimes have.
+enum class OciStatus { creating, created, running, paused, stopped };
+std::string_view to_string(OciStatus status);
+
+/// What is settled when a container is created. ROOT/<id>/state.json.
+struct OciRecord {
+  std::string id;
+  std::string bundle;  ///< absolute
+  Time created;
+  pid_t pid = 0;                     ///< first process, as the runtime sees it; 0 until there is one
+  std::uint64_t pid_start_time = 0;  ///< clock ticks after boot, against pid reuse
+  std::string boot_id;
+  bool is_made = false;  ///< create has come to its end
+};
+
+/// One container: ROOT/<id>/ with
+///   state.json   the record
+///   config.json  the bundle's configuration as it was created with
+///   lock         held by create, start and delete
+///   waiting      locked by the first process until it executes its command
+///   start        the socket at which it waits for that
+class OciContainer {
+ public:
+  const OciRecord& record() const { return record_; }
+  const std::string& id() const { return record_.id; }
+  const UniqueFd& dir() const { return dir_; }
+  Spec spec() const;
+  OciStatus status() const;
+  /// As runtime.md has it: what `state` prints and hooks get.
+  Json state() const;
+
+ private:
+  friend class OciStore;
+  OciContainer(OciRecord record, UniqueFd dir) : record_(std::move(record)), dir_(std::move(dir)) {}
+  OciRecord record_;
+  UniqueFd dir_;
+};
+
+/// All containers of one --root.
+class OciStore {
+ public:
+  explicit OciStore(std::string root) : root_(std::move(root)) {}
+
+  /// Throws invalid for what is no id, not_found.
+  OciContainer find(const std::string& id) const;
+  /// Those whose record can be read, by id.
+  std::vector<OciContainer> list() const;
+  const std::string& root() const { return root_; }
+
+ private:
+  std::string root_;
+};
+
+/// How create and run make a container.
+struct OciCreateRequest {
+  std::string id;
+  std::string bundle = ".";
+  std::string config;          ///< path of the configuration; empty: config.json of the bundle
+  std::string pid_file;        ///< gets the first process's number; empty: none
+  std::string console_socket;  ///< AF_UNIX: gets the master of the terminal
+  unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
+  bool moves_root = false;     ///< --no-pivot: for hosts whose root is a ramdisk
+  bool new_keyring = true;
+  bool uses_cgroups = true;
+};
+
+/// Makes the container, up to its command. Throws what failed; then nothing is left of it.
+void oci_create(const OciStore& store, const OciCreateRequest& request);
+
+/// Lets the first process execute its command; returns when it has. Throws what it failed with, no_command
+/// and not_invocable among them.
+void oci_start(const OciStore& store, const std::string& id);
+
+enum class OciAfterRun { removed, kept };
+
+/// Creates, starts, and waits for the end with this process's own standard streams, or those of a terminal of
+/// its own; returns the exit code.
+int oci_run(const OciStore& store, const OciCreateRequest& request, OciAfterRun after);
+/// Creates and starts.
+void oci_run_detached(const OciStore& store, const OciCreateRequest& request);
+
+enum class OciRecipients { first, all };
+/// Throws invalid when it is neither created nor running.
+void oci_kill(const OciStore& store, const std::string& id, int signal, OciRecipients recipients);
+
+enum class OciRemoval { stopped, forced };
+/// Takes away what create made. Throws busy when it is not stopped and the removal is not forced. A forced
+/// removal of what is not there is done already.
+void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal);
+
+void oci_pause(const OciStore& store, const std::string& id);
+void oci_resume(const OciStore& store, const std::string& id);
+
+/// The processes of its cgroup, subgroups included.
+std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id);
+
+/// A process to be executed beside the first one.
+struct OciExecRequest {
+  std::string id;
+  /// What to run, made of the container's own process: defaults as user and environment are its.
+  std::function<Process(const Process& own)> process;
+  std::string pid_file;
+  std::string console_socket;
+  std::string cgroup;  ///< a group beneath the container's own; empty: that itself
+  unsigned preserved_fds = 0;
+};
+
+/// Waits for its end; returns the exit code.
+int oci_exec(const OciStore& store, const OciExecRequest& request);
+/// Returns when the command is executed.
+void oci_exec_detached(const OciStore& store, const OciExecRequest& request);
+
+}  // namespace lay::runner

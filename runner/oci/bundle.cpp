@@ -1,0 +1,137 @@
+#include "oci/bundle.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "security/sysctl.h"
+#include "spec/names.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr const char* kConfig = "config.json";
+
+bool has_device(const Spec& spec, const std::string& path) {
+  return std::ranges::any_of(spec.linux_.devices, [&](const Device& device) { return device.path == path; });
+}
+
+/// config-linux.md, "Default Devices".
+void add_default_devices(Spec& spec) {
+  for (Device& device : default_spec().linux_.devices)
+    if (!has_device(spec, device.path)) spec.linux_.devices.push_back(std::move(device));
+}
+
+/// As runc has them: nodes of any kind can be made, and the default ones used.
+void add_default_device_rules(Spec& spec) {
+  std::vector<DeviceRule>& rules = spec.linux_.resources.devices;
+  if (rules.empty()) rules.push_back({.allow = false});
+  for (const char* type : {"c", "b"}) rules.push_back({.allow = true, .type = type, .access = "m"});
+  for (DeviceRule& rule : default_spec().linux_.resources.devices)
+    if (rule.allow) rules.push_back(std::move(rule));
+}
+
+/// The kernel lets nobody raise them; `runc spec` lists them all the same, and no runtime minds.
+void drop_impossible_ambient(Capabilities& capabilities) {
+  const auto has = [](const std::vector<std::string>& set, const std::string& name) {
+    return std::ranges::find(set, name) != set.end();
+  };
+  std::erase_if(capabilities.ambient, [&](const std::string& name) {
+    return !has(capabilities.inheritable, name) || !has(capabilities.permitted, name);
+  });
+}
+
+void check_process(const Process& process) {
+  if (process.args.empty() || process.args.front().empty())
+    throw Error(Errc::invalid, "process.args is empty: there is no command to run");
+  if (!process.cwd.starts_with('/'))
+    throw Error::make(Errc::invalid, "process.cwd '{}' is not an absolute path", printable(process.cwd));
+}
+
+void check_namespaces(const Spec& spec) {
+  std::vector<NamespaceType> seen;
+  for (const Namespace& entry : spec.linux_.namespaces) {
+    if (std::ranges::find(seen, entry.type) != seen.end())
+      throw Error::make(Errc::invalid, "linux.namespaces has '{}' twice", name_of(entry.type));
+    seen.push_back(entry.type);
+  }
+  if (!has_own_namespace(spec, NamespaceType::mount))
+    throw Error(Errc::unsupported, "a container needs a mount namespace of its own")
+        .with_hint("put {\"type\": \"mount\"} into linux.namespaces");
+  if (!spec.hostname.empty() && !has_namespace(spec, NamespaceType::uts))
+    throw Error(Errc::invalid, "a hostname needs a uts namespace, or it would be the host's");
+  const bool has_maps = !spec.linux_.uid_mappings.empty() || !spec.linux_.gid_mappings.empty();
+  if (has_maps && !has_namespace(spec, NamespaceType::user))
+    throw Error(Errc::invalid, "linux.uidMappings and gidMappings need a user namespace");
+  if (!spec.linux_.time_offsets.empty() && !has_own_namespace(spec, NamespaceType::time))
+    throw Error(Errc::invalid, "linux.timeOffsets need a time namespace of the container's own");
+}
+
+std::string absolute_path(const std::string& path) {
+  std::string text = std::filesystem::absolute(path).lexically_normal().string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Spec parse_bundle_config(const std::string& text) {
+  const Json json = parse_json(text, kConfig);
+  Spec spec = parse_spec(json);
+  const Json* linux_part = json_find(json, "linux");
+  if (linux_part == nullptr) throw Error(Errc::unsupported, "the configuration is not one for Linux");
+  if (json_find(*linux_part, "seccomp") == nullptr && spec.linux_.seccomp == SeccompProfile::builtin)
+    spec.linux_.seccomp = SeccompProfile::unconfined;
+  spec.process.user.username.clear();  // only Windows has it; lay's own containers are another matter
+  spec.process.user.group_names.clear();
+  drop_impossible_ambient(spec.process.capabilities);
+  check_process(spec.process);
+  check_namespaces(spec);
+  check_sysctls(spec);
+  add_default_devices(spec);
+  add_default_device_rules(spec);
+  return spec;
+}
+
+Bundle read_bundle(const std::string& path, const std::string& config) {
+  Bundle bundle{.path = absolute_path(path), .config = {}, .spec = {}};
+  const std::string file = config.empty() ? bundle.path + "/" + kConfig : config;
+  return with_context(fmt::format("bundle '{}'", printable(bundle.path)), [&] {
+    bundle.config = with_context(printable(file), [&] {
+      return sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kMaxJsonBytes);
+    });
+    bundle.spec = parse_bundle_config(bundle.config);
+    if (bundle.spec.root.path.empty()) throw Error(Errc::invalid, "root.path is missing");
+    bundle.spec.root.path = absolute_in(bundle.path, bundle.spec.root.path);
+    const auto root = sys::try_open_at(sys::cwd(), bundle.spec.root.path, O_PATH | O_DIRECTORY);
+    if (!root)
+      throw Error::make(Errc::not_found, "root.path '{}' does not exist", printable(bundle.spec.root.path));
+    bundle.spec.root.path = std::filesystem::canonical(bundle.spec.root.path).string();
+    return std::move(bundle);
+  });
+}
+
+std::string absolute_in(const std::string& base, const std::string& path) {
+  return (std::filesystem::path(base) / path).lexically_normal().string();
+}
+
+CgroupName cgroup_of(const std::string& id, const Spec& spec) {
+  const std::string& path = spec.linux_.cgroups_path;
+  if (path.empty()) return {id, ""};
+  std::vector<std::string> folders = parse_cgroup_path(path);
+  std::string name = std::move(folders.back());
+  folders.pop_back();
+  return {std::move(name), join(folders, "/")};
+}
+
+CgroupName cgroup_of(const OciContainer& container) {
+  return cgroup_of(container.id(), container.spec());
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+#include "cgroup/group_name.h"
+#include "runner/oci.h"
+#include "runner/spec.h"
+
+namespace lay::runner {
+
+constexpr const char* kRuntimeSpecVersion = "1.2.0";
+
+/// A runtime bundle (bundle.md) whose configuration was read and found in order.
+struct Bundle {
+  std::string path;    ///< absolute
+  std::string config;  ///< the text of config.json
+  Spec spec;           ///< root.path is absolute
+};
+
+/// `config` is the path of the configuration; empty: the bundle's config.json. Throws not_found, invalid,
+/// unsupported.
+Bundle read_bundle(const std::string& path, const std::string& config);
+
+/// The text of a config.json as a bundle's: what the runtime-spec has a runtime add is in it, the default
+/// devices and their rules. Throws invalid, unsupported.
+Spec parse_bundle_config(const std::string& text);
+
+/// `path` taken from the folder `base`.
+std::string absolute_in(const std::string& base, const std::string& path);
+
+/// By linux.cgroupsPath, from the root of each hierarchy; without one /ID.
+CgroupName cgroup_of(const std::string& id, const Spec& spec);
+CgroupName cgroup_of(const OciContainer& container);
+
+}  // namespace lay::runner

@@ -1,0 +1,199 @@
+#include "oci/create.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "oci/bundle.h"
+#include "oci/first_process.h"
+#include "oci/store.h"
+#include "process/command.h"
+#include "process/container_ids.h"
+#include "process/oom_score.h"
+#include "process/process_steps.h"
+#include "process/send_fd.h"
+#include "security/id_map.h"
+
+namespace lay::runner {
+
+namespace {
+
+void check_terminal(const Spec& spec, const OciCreateRequest& request) {
+  if (request.console_socket.empty() || spec.process.terminal) return;
+  throw Error(Errc::invalid, "there is a console socket, but process.terminal is not set");
+}
+
+void check_console_socket(const Spec& spec, const OciCreateRequest& request) {
+  if (!spec.process.terminal || !request.console_socket.empty()) return;
+  throw Error(Errc::invalid, "process.terminal is set, but there is no console socket to send it to")
+      .with_hint("--console-socket PATH");
+}
+
+OciFirstPlan plan_first(const OciCreateRequest& request, Bundle& bundle) {
+  OciFirstPlan plan{.id = request.id,
+                    .spec = std::move(bundle.spec),
+                    .preserved_fds = request.preserved_fds,
+                    .new_keyring = request.new_keyring};
+  plan.confinement = prepare_confinement(plan.spec);
+  plan.rootfs.folder = plan.spec.root.path;
+  plan.namespaces = open_oci_namespaces(plan.spec);
+  plan.before_pivot = [] {};
+  plan.before_exec = [] {};
+  return plan;
+}
+
+/// The ids of a user namespace of the container's own.
+std::optional<IdMap> own_ids(const Spec& spec) {
+  if (!has_own_namespace(spec, NamespaceType::user)) return std::nullopt;
+  check_id_maps(spec.linux_);
+  return make_id_map(spec.linux_.uid_mappings, spec.linux_.gid_mappings);
+}
+
+void prepare_for_user_namespace(OciFirstPlan& plan, const IdMap& ids) {
+  plan.rootfs.overlay.ids = &ids;
+  fit_sysctls(plan.spec, ids);
+  plan.prepared.emplace(prepare_rootfs(plan.spec, plan.rootfs));
+}
+
+/// One making of a container, from the folder to the waiting process.
+class Creation {
+ public:
+  Creation(const OciStore& store, const OciCreateRequest& request)
+      : request_(request),
+        bundle_(read_bundle(request.bundle, request.config)),
+        folder_(store, request.id),
+        record_({.id = request.id, .bundle = bundle_.path, .created = std::chrono::system_clock::now()}) {
+    check_terminal(bundle_.spec, request);
+    check_preserved(request.preserved_fds);
+    save_config();
+    save_record(folder_.dir(), record_);
+  }
+
+  OciCreated make() {
+    OciFirstPlan plan = plan_first(request_, bundle_);
+    std::optional<CgroupGuard> cgroup;
+    if (request_.uses_cgroups)
+      cgroup.emplace(CgroupGuard::create(cgroup_of(request_.id, plan.spec), plan.spec.linux_.resources,
+                                         ExistingGroup::joined));
+    const std::optional<IdMap> ids = own_ids(plan.spec);
+    if (ids) prepare_for_user_namespace(plan, *ids);
+    plan.listener = listen_for_start(folder_.dir());
+    std::optional<FileLock> waiting(FileLock::acquire(folder_.dir(), kOciWaiting, LockMode::exclusive));
+
+    Handshake handshake = make_handshake();
+    const CgroupGuard* group = cgroup ? &*cgroup : nullptr;
+    OomScoreGuard score(plan.spec.process.oom_score_adj);
+    auto process = clone_into(plan.namespaces, group == nullptr ? nullptr : group->birthplace());
+    if (!process) {
+      score.keep();
+      folder_.leave_lock();
+      { const ParentEnd unused = std::move(handshake.parent); }
+      run_oci_first(plan, group, std::move(handshake.child));
+    }
+    { const ChildEnd unused = std::move(handshake.child); }
+    waiting.reset();  // the child's alone
+    OciCreated created{.process = std::move(*process), .console = {}};
+    if (ids) {
+      write_id_maps(created.process.pid(), *ids);
+      handshake.parent.let_go();
+    }
+    note_process(created.process.pid());
+    finish(plan.spec, handshake.parent, created, ids.has_value());
+    if (cgroup) cgroup->leave();
+    folder_.keep();
+    return created;
+  }
+
+ private:
+  void save_config() const {
+    AtomicFile file(folder_.dir(), "config.json");
+    file.write(bundle_.config);
+    file.publish();
+  }
+
+  void note_process(pid_t pid) {
+    record_.pid = pid;
+    record_.pid_start_time = start_time(pid).value_or(0);
+    record_.boot_id = sys::boot_id();
+    save_record(folder_.dir(), record_);
+  }
+
+  void finish(const Spec& spec, const ParentEnd& child, OciCreated& created, bool has_ids) {
+    child.wait_for_stage();  // all is mounted
+    child.let_go();
+    if (spec.process.terminal) {
+      created.console = child.receive_console();
+      if (!request_.console_socket.empty()) {
+        send_to_console_socket(request_.console_socket, created.console);
+        created.console.reset();
+      }
+    }
+    if (has_ids) set_rlimits_of(created.process.pid(), spec.process.rlimits);
+    child.wait_for_stage();  // only the command is left to do
+    if (!request_.pid_file.empty()) write_pid_file(request_.pid_file, record_.pid);
+    record_.is_made = true;
+    save_record(folder_.dir(), record_);
+    child.let_go();
+  }
+
+  const OciCreateRequest& request_;
+  Bundle bundle_;
+  OciFolder folder_;
+  OciRecord record_;
+};
+
+}  // namespace
+
+OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& request) {
+  return with_context("create '" + printable(request.id) + "'",
+                      [&] { return Creation(store, request).make(); });
+}
+
+void send_to_console_socket(const std::string& path, const UniqueFd& master) {
+  with_context(fmt::format("console socket '{}'", printable(path)), [&] {
+    const UniqueFd folder = sys::open_at(sys::cwd(), std::filesystem::absolute(path).parent_path().string(),
+                                         O_PATH | O_DIRECTORY);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string short_path =
+        fmt::format("/proc/self/fd/{}/{}", folder.get(), std::filesystem::path(path).filename().string());
+    if (short_path.size() >= sizeof address.sun_path) throw Error(Errc::invalid, "its name is too long");
+    std::memcpy(address.sun_path, short_path.data(), short_path.size());
+    const UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+      throw Error::from_errno("connect");
+    send_fd(socket, "/dev/ptmx", master);
+  });
+}
+
+void write_pid_file(const std::string& path, pid_t pid) {
+  with_context(fmt::format("pid file '{}'", printable(path)), [&] {
+    const std::filesystem::path file = std::filesystem::absolute(path);
+    const UniqueFd folder = sys::open_at(sys::cwd(), file.parent_path().string(), O_RDONLY | O_DIRECTORY);
+    AtomicFile written(folder, file.filename().string(), 0644);
+    written.write(std::to_string(pid));
+    written.publish();
+  });
+}
+
+void check_preserved(unsigned count) {
+  for (unsigned fd = 3; fd < 3 + count; ++fd)
+    if (::fcntl(static_cast<int>(fd), F_GETFD) < 0)
+      throw Error::make(Errc::invalid, "descriptor {} is to be preserved, but is not open", fd);
+}
+
+void oci_create(const OciStore& store, const OciCreateRequest& request) {
+  check_console_socket(read_bundle(request.bundle, request.config).spec, request);
+  OciCreated created = make_oci_container(store, request);
+  created.process.leave();
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "base/unique_fd.h"
+#include "process/process.h"
+#include "runner/oci.h"
+
+namespace lay::runner {
+
+/// A container that was made and waits for its start. Its first process is killed with `process`, unless that
+/// is left.
+struct OciCreated {
+  ChildProcess process;
+  UniqueFd console;  ///< master of its terminal; empty without one, or when the console socket got it
+};
+
+OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& request);
+
+/// Sends the master of a terminal, as runc's docs/terminals.md has it. Throws what keeps it from being sent.
+void send_to_console_socket(const std::string& path, const UniqueFd& master);
+
+/// Written beside, then renamed: an engine waits for the file to appear.
+void write_pid_file(const std::string& path, pid_t pid);
+
+/// Throws invalid unless the `count` descriptors from 3 on are open.
+void check_preserved(unsigned count);
+
+}  // namespace lay::runner

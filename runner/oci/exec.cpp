@@ -1,0 +1,104 @@
+#include <utility>
+
+#include "base/error.h"
+#include "cgroup/cgroup.h"
+#include "oci/bundle.h"
+#include "oci/create.h"
+#include "oci/first_process.h"
+#include "process/exec_child.h"
+#include "process/namespaces.h"
+#include "process/oom_score.h"
+#include "process/pty.h"
+#include "process/relay.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// A command that is being executed in a container.
+struct OciExecuted {
+  ChildProcess process;
+  UniqueFd console;  ///< master of its terminal, unless the console socket got it
+};
+
+CgroupName group_for(const OciContainer& container, const Spec& spec, const std::string& below) {
+  const CgroupName own = cgroup_of(container.id(), spec);
+  if (below.empty()) return own;
+  std::vector<std::string> folders = parse_cgroup_path(below);
+  std::string last = std::move(folders.back());
+  folders.back() = own.id;
+  std::rotate(folders.rbegin(), folders.rbegin() + 1, folders.rend());
+  const std::string path = join(folders, "/");
+  return {std::move(last), own.parent.empty() ? path : own.parent + "/" + path};
+}
+
+ExecPlan plan_exec(const OciContainer& container, Spec spec, const OciExecRequest& request) {
+  auto first = open_first_process(container.record());
+  if (!first) throw Error::make(Errc::invalid, "container not running: '{}'", container.id());
+  if (container.status() == OciStatus::paused)
+    throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
+  spec.process = request.process(spec.process);
+  ExecPlan plan{.container_id = container.id(),
+                .process = spec.process,
+                .confinement = prepare_confinement(spec),
+                .first_process = std::move(*first),
+                .user_namespace = has_namespace(spec, NamespaceType::user),
+                .time_namespace = has_namespace(spec, NamespaceType::time),
+                .keeps_stdio = !spec.process.terminal,
+                .become = {.preserved_fds = request.preserved_fds}};
+  return plan;
+}
+
+ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
+  const PidNamespaceForChildren inside(plan.first_process);
+  OomScoreGuard score(plan.process.oom_score_adj);
+  auto process = ChildProcess::clone(0, cgroup.birthplace());
+  if (!process) {
+    score.keep();
+    { const ParentEnd unused = std::move(handshake.parent); }
+    run_exec_child(plan, cgroup, handshake.child);
+  }
+  { const ChildEnd unused = std::move(handshake.child); }
+  return std::move(*process);
+}
+
+OciExecuted execute(const OciStore& store, const OciExecRequest& request, Supervision supervision) {
+  const OciContainer container = store.find(request.id);
+  check_preserved(request.preserved_fds);
+  Spec spec = container.spec();
+  const CgroupGuard cgroup = CgroupGuard::open(group_for(container, spec, request.cgroup));
+  ExecPlan plan = plan_exec(container, std::move(spec), request);
+  plan.become.supervision = supervision;
+  Handshake handshake = make_handshake();
+  OciExecuted executed{.process = clone_inside(plan, cgroup, handshake), .console = {}};
+  if (plan.process.terminal) {
+    executed.console = handshake.parent.receive_console();
+    set_window_size(executed.console, plan.process.console_size);
+    if (!request.console_socket.empty()) {
+      send_to_console_socket(request.console_socket, executed.console);
+      executed.console.reset();
+    }
+  }
+  handshake.parent.wait_for_exec();
+  if (!request.pid_file.empty()) write_pid_file(request.pid_file, executed.process.pid());
+  return executed;
+}
+
+}  // namespace
+
+int oci_exec(const OciStore& store, const OciExecRequest& request) {
+  const SignalQueue signals;
+  OciExecuted executed = execute(store, request, Supervision::by_parent);
+  const bool has_terminal = static_cast<bool>(executed.console);
+  ParentStdio stdio;
+  if (has_terminal) stdio = parent_side(std::move(executed.console), InputMode::relayed);
+  relay_until_end(executed.process.pidfd(), std::move(stdio), signals, {.terminal = has_terminal});
+  return executed.process.wait();
+}
+
+void oci_exec_detached(const OciStore& store, const OciExecRequest& request) {
+  OciExecuted executed = execute(store, request, Supervision::by_others);
+  executed.process.leave();
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,166 @@
+#include "oci/first_process.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "base/mount.h"
+#include "base/syscalls.h"
+#include "oci/store.h"
+#include "process/command.h"
+#include "process/namespaces.h"
+#include "process/process.h"
+#include "process/process_steps.h"
+#include "process/pty.h"
+#include "runner/network.h"
+#include "security/id_map.h"
+#include "security/sysctl.h"
+
+namespace lay::runner {
+
+namespace {
+
+/// unix(7); through the folder's descriptor, for paths of sockets are short.
+sockaddr_un address_in(const UniqueFd& dir) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = fmt::format("{}/{}", fd_path(dir), kOciSocket);
+  std::memcpy(address.sun_path, path.data(), path.size());  // a short name and a number
+  return address;
+}
+
+UniqueFd make_socket() {
+  UniqueFd fd{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
+  if (!fd) throw Error::from_errno("make a socket");
+  return fd;
+}
+
+/// Whoever connects and is gone again without a word has changed its mind.
+ChildEnd wait_for_start(const UniqueFd& listener) {
+  for (;;) {
+    UniqueFd fd{sys::retry_eintr([&] { return ::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC); })};
+    if (!fd) throw Error::from_errno("wait for the start");
+    ChildEnd starter(std::move(fd));
+    if (starter.hears_parent()) return starter;
+  }
+}
+
+/// So that create fails for a command that is not there; the rest is seen when it is executed.
+void require_command(const Process& process) {
+  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+  const std::string& command = process.args.front();
+  for (const std::string& path : candidates(command, process.env))
+    if (sys::try_open_in_root(root, path.starts_with('/') ? path : process.cwd + "/" + path, O_PATH)) return;
+  throw Error::make(Errc::no_command, "exec: \"{}\": executable file not found in $PATH", command);
+}
+
+void set_names(const Spec& spec) {
+  if (!has_own_namespace(spec, NamespaceType::uts) || spec.hostname.empty()) return;
+  if (::sethostname(spec.hostname.data(), spec.hostname.size()) < 0)
+    throw Error::from_errno("set the hostname '{}'", spec.hostname);
+}
+
+void enter_namespaces(const OciFirstPlan& plan) {
+  for (const UniqueFd& entry : plan.namespaces.joined) set_namespaces(entry, 0);
+  if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
+}
+
+void make_root(const OciFirstPlan& plan, const ChildEnd& parent) {
+  const auto before_pivot = [&] {
+    parent.report_stage();  // for the hooks of the runtime's side
+    parent.wait_for_parent();
+    plan.before_pivot();
+  };
+  if (plan.prepared) return enter_prepared_rootfs(plan.spec, *plan.prepared, before_pivot);
+  enter_rootfs(plan.spec, plan.rootfs, before_pivot);
+}
+
+void take_console(const Spec& spec, const ChildEnd& parent) {
+  if (!spec.process.terminal) return;
+  const UniqueFd master = open_console(spec);
+  take_terminal(master);
+  parent.send_console(master);
+}
+
+void leave_cgroups(const Spec& spec) {
+  if (has_own_namespace(spec, NamespaceType::cgroup) && ::unshare(CLONE_NEWCGROUP) < 0)
+    throw Error::from_errno("make a cgroup namespace");
+  mount_cgroups(spec);
+}
+
+/// All that create does.
+void prepare(const OciFirstPlan& plan, const CgroupGuard* cgroup, const ChildEnd& parent) {
+  leave_caller();
+  enter_time_namespace(plan.spec);
+  if (cgroup != nullptr) cgroup->enter();
+  if (plan.prepared) {
+    parent.wait_for_parent();  // which gives it ids
+    become_root_inside();
+  }
+  if (plan.new_keyring) join_session_keyring(plan.id);
+  enter_namespaces(plan);
+  write_sysctls(plan.spec);
+  set_names(plan.spec);
+  make_root(plan, parent);
+  take_console(plan.spec, parent);
+  leave_cgroups(plan.spec);
+  if (!plan.prepared) set_rlimits(plan.spec.process.rlimits);
+  require_command(plan.spec.process);
+  outlive_supervisor();
+  parent.report_stage();
+  parent.wait_for_parent();  // which has written down that it is there
+}
+
+}  // namespace
+
+void run_oci_first(const OciFirstPlan& plan, const CgroupGuard* cgroup, ChildEnd parent) noexcept {
+  run_child(parent, [&] {
+    prepare(plan, cgroup, parent);
+    { const ChildEnd done = std::move(parent); }
+    const ChildEnd starter = wait_for_start(plan.listener);
+    run_child(starter, [&] {
+      plan.before_exec();
+      become(plan.spec.process, plan.confinement, starter,
+             {.supervision = Supervision::by_others, .preserved_fds = plan.preserved_fds});
+    });
+  });
+}
+
+UniqueFd listen_for_start(const UniqueFd& dir) {
+  UniqueFd listener = make_socket();
+  const sockaddr_un address = address_in(dir);
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+      ::listen(listener.get(), 1) < 0)
+    throw Error::from_errno("make the socket of the container's start");
+  return listener;
+}
+
+ParentEnd connect_for_start(const UniqueFd& dir) {
+  UniqueFd socket = make_socket();
+  const sockaddr_un address = address_in(dir);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    throw Error::from_errno("reach the container's first process");
+  return ParentEnd(std::move(socket));
+}
+
+bool is_waiting(const UniqueFd& dir) {
+  return !FileLock::try_acquire(dir, kOciWaiting, LockMode::shared);
+}
+
+std::optional<UniqueFd> open_first_process(const OciRecord& record) {
+  if (record.pid == 0 || record.boot_id != sys::boot_id()) return std::nullopt;
+  auto pidfd = open_process(record.pid);
+  if (!pidfd || start_time(record.pid) != record.pid_start_time) return std::nullopt;
+  if (wait_for_end(*pidfd, std::chrono::milliseconds(0))) return std::nullopt;
+  return pidfd;
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "cgroup/cgroup.h"
+#include "oci/namespaces.h"
+#include "process/handshake.h"
+#include "rootfs/prepared_rootfs.h"
+#include "runner/oci.h"
+#include "security/confinement.h"
+
+/// The first process of a container of an OCI bundle.
+namespace lay::runner {
+
+/// What it needs, settled by create. Values and descriptors only.
+struct OciFirstPlan {
+  std::string id;
+  Spec spec;
+  Confinement confinement;
+  RootfsPlan rootfs;
+  OciNamespaces namespaces;
+  std::optional<PreparedRootfs> prepared;  ///< with a user namespace of its own
+  UniqueFd listener;                       ///< where start is waited for
+  unsigned preserved_fds = 0;
+  bool new_keyring = true;
+  std::function<void()> before_pivot;  ///< hooks createContainer
+  std::function<void()> before_exec;   ///< hooks startContainer
+};
+
+/// The child, from clone to execve. Until start is waited for, what fails is sent to `parent`, later to
+/// whoever starts it.
+[[noreturn]] void run_oci_first(const OciFirstPlan& plan, const CgroupGuard* cgroup,
+                                ChildEnd parent) noexcept;
+
+/// The socket at which the first process waits, in the container's folder.
+UniqueFd listen_for_start(const UniqueFd& dir);
+/// Connects there.
+ParentEnd connect_for_start(const UniqueFd& dir);
+/// False when it has executed its command, or has ended.
+bool is_waiting(const UniqueFd& dir);
+
+/// The process of the record itself; empty when it has ended, zombies included.
+std::optional<UniqueFd> open_first_process(const OciRecord& record);
+
+}  // namespace lay::runner

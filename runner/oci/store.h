@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+
+#include "runner/oci.h"
+
+namespace lay::runner {
+
+constexpr const char* kOciSocket = "start";
+constexpr const char* kOciWaiting = "waiting";
+
+/// The folder of a container that is being made, its lock held. Taken away again unless keep() is called.
+class OciFolder {
+ public:
+  /// Throws invalid for what is no id, exists.
+  OciFolder(const OciStore& store, const std::string& id);
+  OciFolder(const OciFolder&) = delete;
+  OciFolder& operator=(const OciFolder&) = delete;
+  ~OciFolder();
+
+  const UniqueFd& dir() const { return dir_; }
+  void keep() { is_kept_ = true; }
+  /// In a child: the lock is its parent's.
+  void leave_lock() { lock_.reset(); }
+
+ private:
+  UniqueFd root_;
+  std::string id_;
+  UniqueFd dir_;
+  std::optional<FileLock> lock_;
+  bool is_kept_ = false;
+};
+
+void save_record(const UniqueFd& dir, const OciRecord& record);
+/// Held by whoever changes a container's state.
+FileLock lock_oci(const OciContainer& container);
+/// Takes the folder away.
+void remove_oci_folder(const OciStore& store, const std::string& id);
+
+}  // namespace lay::runner
