@@ -26,7 +26,7 @@ std::string range_text(std::uint16_t first, unsigned last) {
 std::string to_string(const Run& run) {
   const runner::PortMapping& port = run.first;
   const unsigned host_last = port.host_port_last != 0 ? port.host_port_last : port.host_port + run.more;
-  return fmt::format("{}:{}->{}/{}", port.host_ip, range_text(port.host_port, host_last),
+  return fmt::format("{}->{}/{}", runner::host_end(port, range_text(port.host_port, host_last)),
                      range_text(port.container_port, port.container_port + run.more),
                      port.protocol == runner::Protocol::tcp ? "tcp" : "udp");
 }

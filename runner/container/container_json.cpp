@@ -33,6 +33,7 @@ Json to_json(const std::vector<PortMapping>& ports) {
                     {"containerPort", port.container_port},
                     {"protocol", port.protocol == Protocol::tcp ? "tcp" : "udp"}});
     if (port.host_port_last != 0) json.back()["hostPortLast"] = port.host_port_last;
+    if (port.on_ipv6_too) json.back()["onIpv6Too"] = true;
   }
   return json;
 }
@@ -68,7 +69,8 @@ std::vector<PortMapping> parse_ports(const Json& json) {
                      .protocol = json_string(port, "protocol") == "udp" ? Protocol::udp : Protocol::tcp,
                      .host_port_last = json_find(port, "hostPortLast") == nullptr
                                            ? std::uint16_t{}
-                                           : parse_port(port, "hostPortLast")});
+                                           : parse_port(port, "hostPortLast"),
+                     .on_ipv6_too = json_find(port, "onIpv6Too") != nullptr});
   return ports;
 }
 

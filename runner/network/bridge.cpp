@@ -108,10 +108,14 @@ Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::
   throw Error::make(Errc::busy, "bridge '{}': no subnet could be agreed on in {} tries", name, kCreateTries);
 }
 
+void add_ports(std::vector<PublishedPort>& ports, const LeaseRecord& record, Ipv4 address) {
+  const Ipv6 address6 = parse_ipv6(record.address6).value_or(Ipv6{});
+  for (const PortMapping& port : record.ports) ports.push_back({port, address, address6});
+}
+
 std::vector<PublishedPort> ports_of_holders(const LeaseBook& leases) {
   std::vector<PublishedPort> ports;
-  for (const auto& [address, record] : leases.held())
-    for (const PortMapping& port : record.ports) ports.push_back({port, address});
+  for (const auto& [address, record] : leases.held()) add_ports(ports, record, address);
   return ports;
 }
 
@@ -120,13 +124,15 @@ using LeaseRecords = std::vector<std::pair<Ipv4, LeaseRecord>>;
 /// What containers have beside their addresses: NAT entries, and links that still exist.
 void take_away(const NetworkNames& names, const LeaseRecords& records) {
   std::vector<PublishedPort> ports;
-  for (const auto& [address, record] : records)
-    for (const PortMapping& port : record.ports) ports.push_back({port, address});
+  for (const auto& [address, record] : records) add_ports(ports, record, address);
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   withdraw_ports(netfilter, names.table, ports);
   NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
   for (const auto& [address, record] : records) {
-    if (has_udp(record.ports)) forget_flows_to(netfilter, address);
+    if (has_udp(record.ports)) {
+      forget_flows_to(netfilter, address);
+      if (const auto address6 = parse_ipv6(record.address6)) forget_flows_to(netfilter, *address6);
+    }
     // Usually its namespace has taken the link along; a container that outlived its holder still has it
     if (!record.veth.empty() && find_link(route, record.veth)) remove_link(route, record.veth);
   }
@@ -143,6 +149,13 @@ std::vector<std::string> enable_forwarding() {
   return {
       "turned on net.ipv4.ip_forward, which containers need to reach other machines; it stays on until "
       "reboot"};
+}
+
+/// The host's own ::1 reaches published ports too: answers come by the bridge.
+void let_loopback_in(NetlinkSocket& route, const Link& bridge) {
+  const NetlinkMessage request = add_loopback_route6(bridge.index);
+  const std::optional<NetlinkFailure> failure = route.try_run({&request, 1});
+  if (failure && failure->error_number != EEXIST) throw failure->error(request.what());
 }
 
 /// As enable_forwarding, for IPv6. A router ignores what other routers announce, unless accept_ra is 2: links
@@ -164,10 +177,13 @@ std::vector<std::string> enable_forwarding6() {
       "on until reboot"};
 }
 
-void ensure_ipv6(NetlinkSocket& netfilter, const NetworkNames& names, const BridgeWish& wish,
-                 Bridge& bridge) {
-  const Ipv6Table table{names.table, names.bridge, *wish.subnet6, wish.reach};
-  if (bridge.is_new || !has_ipv6_table(netfilter, table)) make_ipv6_table(netfilter, table);
+void ensure_ipv6(NetlinkSocket& route, NetlinkSocket& netfilter, const NetworkNames& names,
+                 const LeaseBook& leases, const BridgeWish& wish, Bridge& bridge) {
+  const Ipv6Table table{names.table, names.bridge, *wish.subnet6, wish.reach, host_loopback6()};
+  if (bridge.is_new || !has_ipv6_table(netfilter, table)) {
+    if (wish.reach == Reach::everywhere) let_loopback_in(route, bridge.link);
+    make_ipv6_table(netfilter, table, ports_of_holders(leases));
+  }
   if (wish.reach != Reach::everywhere) return;
   for (std::string& note : enable_forwarding6()) bridge.notes.push_back(std::move(note));
 }
@@ -205,7 +221,7 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
         "this kernel has no nftables for bridges: a container with CAP_NET_RAW can send under the addresses "
         "of "
         "others");
-  if (wish.subnet6) ensure_ipv6(netfilter, names, wish, bridge);
+  if (wish.subnet6) ensure_ipv6(route, netfilter, names, leases, wish, bridge);
   if (wish.reach == Reach::everywhere)
     for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
   return bridge;

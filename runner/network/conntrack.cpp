@@ -40,7 +40,10 @@ class Flow {
     return number(part(CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT));
   }
   /// Who answers: the target after rewriting.
-  std::uint64_t answerer() const { return number(part(CTA_TUPLE_REPLY, CTA_TUPLE_IP, CTA_IP_V4_SRC)); }
+  bool is_answered_by(std::uint16_t attribute, Bytes address) const {
+    const auto found = part(CTA_TUPLE_REPLY, CTA_TUPLE_IP, attribute);
+    return found && std::equal(found->begin(), found->end(), address.begin(), address.end());
+  }
   bool is_rewritten() const { return (number(attribute(CTA_STATUS)) & (IPS_SRC_NAT | IPS_DST_NAT)) != 0; }
 
  private:
@@ -55,11 +58,12 @@ class Flow {
   const nlmsghdr& message_;
 };
 
-NetlinkMessage begin_message(std::string what, std::uint8_t type, std::uint16_t flags) {
+NetlinkMessage begin_message(std::string what, std::uint8_t type, std::uint16_t flags,
+                             std::uint8_t address_family) {
   NetlinkMessage message(std::move(what), static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | type),
                          flags);
   auto& family = message.fixed<nfgenmsg>();
-  family.nfgen_family = AF_INET;
+  family.nfgen_family = address_family;
   family.version = NFNETLINK_V0;
   return message;
 }
@@ -70,10 +74,11 @@ void forget(NetlinkSocket& socket, const NetlinkMessage& question,
             const std::function<bool(const Flow&)>& is_stale) {
   std::vector<NetlinkMessage> requests;
   socket.query(question, [&](const nlmsghdr& message) {
+    const std::uint8_t family = fixed_part<nfgenmsg>(message).nfgen_family;
     const Flow flow(message);
     const std::optional<Bytes> original = flow.original();
     if (!original || !is_stale(flow)) return;
-    requests.push_back(begin_message("forget a flow", IPCTNL_MSG_CT_DELETE, 0));
+    requests.push_back(begin_message("forget a flow", IPCTNL_MSG_CT_DELETE, 0, family));
     requests.back().put(CTA_TUPLE_ORIG | NLA_F_NESTED, *original);
   });
   for (const NetlinkMessage& request : requests) {
@@ -83,8 +88,8 @@ void forget(NetlinkSocket& socket, const NetlinkMessage& question,
   }
 }
 
-NetlinkMessage list_flows() {
-  return begin_message("list the flows", IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+NetlinkMessage list_flows(std::uint8_t family) {
+  return begin_message("list the flows", IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
 }
 
 void put_filter(NetlinkMessage& message, std::uint32_t original, std::uint32_t reply) {
@@ -92,6 +97,16 @@ void put_filter(NetlinkMessage& message, std::uint32_t original, std::uint32_t r
     message.put_u32(CTA_FILTER_ORIG_FLAGS, original);
     message.put_u32(CTA_FILTER_REPLY_FLAGS, reply);
   });
+}
+
+/// `attribute` is that of the source's address in a tuple.
+void forget_flows_to(NetlinkSocket& socket, std::uint8_t family, std::uint16_t attribute, Bytes address) {
+  NetlinkMessage question = list_flows(family);
+  question.nest(CTA_TUPLE_REPLY,
+                [&] { question.nest(CTA_TUPLE_IP, [&] { question.put(attribute, address); }); });
+  put_filter(question, 0, kMatchSource);
+  forget(socket, question,
+         [&](const Flow& flow) { return flow.is_udp() && flow.is_answered_by(attribute, address); });
 }
 
 }  // namespace
@@ -106,7 +121,7 @@ void forget_unpublished_flows(NetlinkSocket& socket, const std::vector<PortMappi
     if (port.protocol != Protocol::udp) continue;
     const std::array<std::uint8_t, 2> number{static_cast<std::uint8_t>(port.host_port >> 8),
                                              static_cast<std::uint8_t>(port.host_port & 0xff)};
-    NetlinkMessage question = list_flows();
+    NetlinkMessage question = list_flows(is_ipv6(port) ? AF_INET6 : AF_INET);
     question.nest(CTA_TUPLE_ORIG, [&] {
       question.nest(CTA_TUPLE_PROTO, [&] {
         question.put_u8(CTA_PROTO_NUM, IPPROTO_UDP);
@@ -122,13 +137,11 @@ void forget_unpublished_flows(NetlinkSocket& socket, const std::vector<PortMappi
 }
 
 void forget_flows_to(NetlinkSocket& socket, Ipv4 address) {
-  NetlinkMessage question = list_flows();
-  question.nest(CTA_TUPLE_REPLY, [&] {
-    question.nest(CTA_TUPLE_IP, [&] { question.put(CTA_IP_V4_SRC, network_bytes(address)); });
-  });
-  put_filter(question, 0, kMatchSource);
-  forget(socket, question,
-         [&](const Flow& flow) { return flow.is_udp() && flow.answerer() == address.value; });
+  forget_flows_to(socket, AF_INET, CTA_IP_V4_SRC, network_bytes(address));
+}
+
+void forget_flows_to(NetlinkSocket& socket, const Ipv6& address) {
+  forget_flows_to(socket, AF_INET6, CTA_IP_V6_SRC, address.bytes);
 }
 
 }  // namespace lay::runner

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "network/address.h"
+#include "network/address6.h"
 #include "network/netlink.h"
 #include "runner/network.h"
 
@@ -17,5 +18,6 @@ bool has_udp(const std::vector<PortMapping>& ports);
 void forget_unpublished_flows(NetlinkSocket& socket, const std::vector<PortMapping>& ports);
 /// Forgets the UDP flows that published ports have led to `address`. Call it when they have been withdrawn.
 void forget_flows_to(NetlinkSocket& socket, Ipv4 address);
+void forget_flows_to(NetlinkSocket& socket, const Ipv6& address);
 
 }  // namespace lay::runner

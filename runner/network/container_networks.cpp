@@ -12,6 +12,17 @@ bool can_publish(const std::optional<NetworkMember>& member) {
          (member->network.reach == Reach::everywhere && member->network.driver == NetworkDriver::bridge);
 }
 
+bool can_publish6(const std::optional<NetworkMember>& member) {
+  return member && can_publish(member) && !member->network.subnet6.empty();
+}
+
+/// The first member that can publish has the ports. When none can, the first of all refuses them.
+template <class Predicate>
+std::size_t first_of(const std::vector<std::optional<NetworkMember>>& members, Predicate&& can) {
+  const auto found = std::find_if(members.begin(), members.end(), can);
+  return found == members.end() ? 0 : static_cast<std::size_t>(found - members.begin());
+}
+
 }  // namespace
 
 std::optional<NetworkMember> member_on(const ContainerStore& store, const Container& container,
@@ -37,12 +48,13 @@ ContainerNetworks ContainerNetworks::reserve(const ContainerStore& store, const 
   const std::vector<Endpoint> endpoints = endpoints_of(network);
   std::vector<std::optional<NetworkMember>> members;
   for (const Endpoint& endpoint : endpoints) members.push_back(member_on(store, container, endpoint));
-  auto publishing = std::find_if(members.begin(), members.end(), can_publish);
-  if (publishing == members.end()) publishing = members.begin();  // which refuses ports, if there are any
+  const std::size_t publishing = first_of(members, can_publish);
+  const std::size_t publishing6 = first_of(members, can_publish6);
   ContainerNetworks result;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     NetworkConfig config = config_on(endpoints[i]);
-    if (publishing == members.begin() + static_cast<std::ptrdiff_t>(i)) config.ports = network.ports;
+    for (const PortMapping& port : network.ports)
+      if (i == (is_ipv6(port) ? publishing6 : publishing)) config.ports.push_back(port);
     result.attachments_.push_back(
         BridgeAttachment::reserve(store.run(), container.config().id, config, members[i]));
   }
@@ -54,9 +66,10 @@ const Attachment* ContainerNetworks::first() const {
 }
 
 std::vector<PortMapping> ContainerNetworks::ports() const {
+  std::vector<PortMapping> ports;
   for (const BridgeAttachment& entry : attachments_)
-    if (!entry.attachment().ports.empty()) return entry.attachment().ports;
-  return {};
+    ports.insert(ports.end(), entry.attachment().ports.begin(), entry.attachment().ports.end());
+  return ports;
 }
 
 std::vector<std::string> ContainerNetworks::notes() const {

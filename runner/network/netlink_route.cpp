@@ -271,6 +271,23 @@ NetlinkMessage add_address6(int index, const Ipv6& address, const Subnet6& subne
   return message;
 }
 
+NetlinkMessage add_loopback_route6(int index) {
+  constexpr std::uint32_t kMetric = 0x10000;  // and the link's number: no two of the same may be
+  constexpr std::array<std::uint8_t, 16> kLoopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  NetlinkMessage message(fmt::format("add a route for ::1 by link {}", index), RTM_NEWROUTE, kCreate);
+  auto& info = message.fixed<rtmsg>();
+  info.rtm_family = AF_INET6;
+  info.rtm_dst_len = 128;
+  info.rtm_table = RT_TABLE_LOCAL;
+  info.rtm_protocol = RTPROT_BOOT;
+  info.rtm_scope = RT_SCOPE_UNIVERSE;
+  info.rtm_type = RTN_LOCAL;
+  message.put(RTA_DST, kLoopback);
+  message.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
+  message.put_u32(RTA_PRIORITY, kMetric + static_cast<std::uint32_t>(index));
+  return message;
+}
+
 NetlinkMessage add_default_route6(int index, const Ipv6& gateway, unsigned metric) {
   NetlinkMessage message(fmt::format("add default route by {}", to_string(gateway)), RTM_NEWROUTE, kCreate);
   auto& info = message.fixed<rtmsg>();

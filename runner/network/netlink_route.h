@@ -70,6 +70,8 @@ NetlinkMessage set_link_up(int index);
 NetlinkMessage add_address(int index, Ipv4 address, const Subnet& subnet);
 /// Not probed for a duplicate (RFC 4862), which takes a second.
 NetlinkMessage add_address6(int index, const Ipv6& address, const Subnet6& subnet);
+/// So that an answer for ::1 is let in by this link; loopback's own route comes first by its metric.
+NetlinkMessage add_loopback_route6(int index);
 NetlinkMessage add_default_route6(int index, const Ipv6& gateway, unsigned metric);
 
 /// A link inside `netns` that shares the wire of `parent`, in bridge mode: those of one parent reach each

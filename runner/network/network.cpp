@@ -24,6 +24,7 @@
 #include "network/names.h"
 #include "network/netlink_route.h"
 #include "network/nftables.h"
+#include "network/nftables_ipv6.h"
 #include "network/peer_names.h"
 #include "network/ports.h"
 #include "network/senders.h"
@@ -64,6 +65,24 @@ AddressPool pool_of(const std::optional<NetworkMember>& member, const Bridge& br
   return pool;
 }
 
+std::vector<PortMapping> on_ipv4_alone(std::vector<PortMapping> ports) {
+  for (PortMapping& port : ports) port.on_ipv6_too = false;
+  return ports;
+}
+
+/// Rewriting a packet's target cannot turn it from IPv6 to IPv4, and nothing else is between.
+void check_ports(const std::vector<PortMapping>& ports, const BridgeWish& wish) {
+  const auto port = std::find_if(ports.begin(), ports.end(), is_ipv6);
+  if (port == ports.end()) return;
+  if (!wish.subnet6) throw no_ipv6_for(*port);
+  if (port->host_ip == "::1" && host_loopback6() == HostLoopback6::left_alone)
+    throw Error::make(Errc::unsupported,
+                      "port {} cannot be published: br_netfilter of this machine gets in the way of ::1",
+                      to_string(*port))
+        .with_hint(
+            "sysctl net.bridge.bridge-nf-call-ip6tables=0, or publish it on 127.0.0.1 or another address");
+}
+
 bool is_macvlan(const std::optional<NetworkMember>& member) {
   return member && member->network.driver == NetworkDriver::macvlan;
 }
@@ -99,7 +118,8 @@ struct BridgeAttachment::State {
 
 std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
   std::vector<PublishedPort> ports;
-  for (const HeldPort& held : held_ports) ports.push_back({held.port, lease->address});
+  const Ipv6 address6 = parse_ipv6(attachment.address6).value_or(Ipv6{});
+  for (const PortMapping& port : attachment.ports) ports.push_back({port, lease->address, address6});
   return ports;
 }
 
@@ -274,9 +294,10 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   if (!config.address6.empty() && !wish.subnet6)
     throw Error::make(Errc::invalid, "network '{}' has no IPv6 that --ip6 could be of", config.name)
         .with_hint("make the network with --ipv6");
+  check_ports(config.ports, wish);
   const std::string place = member ? network_run(run, member->network.id) : run;
   // The ports first: they are what may be refused, and then nothing else has been touched
-  std::vector<HeldPort> ports = hold_ports(config.ports);
+  std::vector<HeldPort> ports = hold_ports(wish.subnet6 ? config.ports : on_ipv4_alone(config.ports));
   BridgeAttachment result(
       std::make_unique<State>(State{.run = place,
                                     .leases = LeaseBook::open(place),
@@ -298,7 +319,7 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
     state.look_at_foreign_chains();
   state.take_lease(container_id);
   state.veth = free_veth_name(container_id, member);
-  for (const HeldPort& held : state.held_ports) state.attachment.ports.push_back(held.port);
+  state.attachment.ports = mappings_of(state.held_ports);
   state.record_lease(container_id);
   return result;
 }

@@ -5,22 +5,17 @@
 #include <vector>
 
 #include "network/netlink.h"
+#include "network/nftables_ports.h"
 #include "network/nftables_rules.h"
 #include "runner/network.h"
 
-/// lay's own nftables table, by netlink(7) transactions: each function's changes
+/// lay's own nftables tables, by netlink(7) transactions: each function's changes
 /// happen as a whole or not at all.
 namespace lay::runner {
 
-/// One element of the maps: a host port and the container address it leads to.
-struct PublishedPort {
-  PortMapping port;
-  Ipv4 address;
-};
-
 /// Whether the table stands with all its rules, and nobody has flushed it.
 bool has_nat_table(NetlinkSocket& socket, const std::string& name, Reach reach = Reach::everywhere);
-/// Replaces the table, or makes it, holding `ports`.
+/// Replaces the table, or makes it, holding those of `ports` that are of IPv4.
 void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<const PublishedPort> ports);
 /// Absent is success.
 void delete_nat_table(NetlinkSocket& socket, const std::string& name);

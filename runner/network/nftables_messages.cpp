@@ -69,6 +69,10 @@ std::vector<NetlinkMessage> remove_table(const std::string& name, std::uint16_t 
   return requests;
 }
 
+void append(std::vector<NetlinkMessage>& requests, std::vector<NetlinkMessage> more) {
+  requests.insert(requests.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
+}
+
 NetlinkMessage chain_message(const std::string& table, const ChainPlan& plan, std::uint16_t family) {
   const auto chain = own(nftnl_chain_alloc(), nftnl_chain_free);
   nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table.c_str());

@@ -27,6 +27,9 @@ NetlinkMessage begin_nft_message(std::string what, std::uint16_t type, std::uint
 /// Puts the marks of a transaction around `requests`; the answer is asked of the last request.
 std::vector<NetlinkMessage> transaction(std::vector<NetlinkMessage> requests);
 
+/// Puts `more` behind `requests`.
+void append(std::vector<NetlinkMessage>& requests, std::vector<NetlinkMessage> more);
+
 /// How many rules a table has; 0 when there is none.
 std::size_t count_rules(NetlinkSocket& socket, const std::string& table, std::uint16_t family);
 

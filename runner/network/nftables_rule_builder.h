@@ -3,7 +3,9 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <array>
@@ -89,6 +91,43 @@ class RuleBuilder {
     nftnl_expr_set_str(lookup, NFTNL_EXPR_LOOKUP_SET, set);
     if (membership == Membership::outside)
       nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+  }
+
+  void match_link(std::uint32_t key, std::uint32_t operation, const std::string& name) {
+    load_meta(key, kFirst);
+    compare(operation, padded_link_name(name));
+  }
+
+  void match_conntrack_bits(std::uint32_t key, std::uint32_t bits) {
+    load_conntrack(key);
+    mask(bits);
+    compare(NFT_CMP_NEQ, std::uint32_t{0});
+  }
+
+  /// The target is an address of this host.
+  void match_local_target() {
+    nftnl_expr* fib = append("fib");
+    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, kFirst);
+    compare(NFT_CMP_EQ, std::uint32_t{RTN_LOCAL});
+  }
+
+  void masquerade() { append("masq"); }
+
+  /// Looks the key that starts in kFirst up in `map`; a hit rewrites the target to what the map holds, whose
+  /// port is in `port` then; a miss ends the rule.
+  void redirect(const char* map, std::uint32_t port) {
+    nftnl_expr* lookup = append("lookup");
+    nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_SREG, kFirst);
+    nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_DREG, kFirst);
+    nftnl_expr_set_str(lookup, NFTNL_EXPR_LOOKUP_SET, map);
+    nftnl_expr* nat = append("nat");
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FAMILY, family_);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_ADDR_MIN, kFirst);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_PROTO_MIN, port);
+    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
   }
 
   void verdict(std::uint32_t verdict) {

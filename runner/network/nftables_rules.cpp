@@ -1,9 +1,7 @@
 #include "network/nftables_rules.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter_ipv4.h>
-#include <linux/rtnetlink.h>
 
 #include "network/nftables_rule_builder.h"
 
@@ -22,46 +20,10 @@ class NatRuleBuilder : public RuleBuilder {
   NatRuleBuilder(const NatTable& table, const std::string& chain)
       : RuleBuilder(NFPROTO_IPV4, table.name, chain) {}
 
-  void match_link(std::uint32_t key, std::uint32_t operation, const std::string& name) {
-    load_meta(key, kFirst);
-    compare(operation, padded_link_name(name));
-  }
-
   void match_subnet(std::uint32_t offset, const Subnet& subnet) {
     load_payload(NFT_PAYLOAD_NETWORK_HEADER, offset, 4, kFirst);
     mask(network_bytes(Ipv4{subnet.mask()}));
     compare(NFT_CMP_EQ, network_bytes(subnet.address));
-  }
-
-  void match_conntrack_bits(std::uint32_t key, std::uint32_t bits) {
-    load_conntrack(key);
-    mask(bits);
-    compare(NFT_CMP_NEQ, std::uint32_t{0});
-  }
-
-  void match_local_target() {
-    nftnl_expr* fib = append("fib");
-    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
-    nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, kFirst);
-    compare(NFT_CMP_EQ, std::uint32_t{RTN_LOCAL});
-  }
-
-  void masquerade() { append("masq"); }
-
-  /// Looks the key that starts in kFirst up in `map`; a hit rewrites the target to what the map holds, a miss
-  /// ends the rule.
-  void redirect(const char* map) {
-    nftnl_expr* lookup = append("lookup");
-    nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_SREG, kFirst);
-    nftnl_expr_set_u32(lookup, NFTNL_EXPR_LOOKUP_DREG, kFirst);
-    nftnl_expr_set_str(lookup, NFTNL_EXPR_LOOKUP_SET, map);
-    nftnl_expr* nat = append("nat");
-    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
-    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
-    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_ADDR_MIN, kFirst);
-    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_PROTO_MIN, kSecond);
-    nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
   }
 };
 
@@ -106,11 +68,11 @@ void add_action(NatRuleBuilder& rule, Action action) {
       rule.load_meta(NFT_META_L4PROTO, kFirst);
       rule.load_payload(NFT_PAYLOAD_NETWORK_HEADER, kTargetOffset, 4, kSecond);
       rule.load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTargetPortOffset, 2, kThird);
-      return rule.redirect(kExactMap);
+      return rule.redirect(kExactMap, kSecond);
     case Action::redirect_any:
       rule.load_meta(NFT_META_L4PROTO, kFirst);
       rule.load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTargetPortOffset, 2, kSecond);
-      return rule.redirect(kAnyMap);
+      return rule.redirect(kAnyMap, kSecond);
   }
 }
 

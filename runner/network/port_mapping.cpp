@@ -1,5 +1,3 @@
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -7,13 +5,15 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "network/address.h"
+#include "network/address6.h"
 #include "runner/network.h"
 
 namespace lay::runner {
 
 namespace {
 
-constexpr const char* kPortHint = "write it as 8080:80, 127.0.0.1:8080:80, 8000-8010:80-90 or 53:53/udp";
+constexpr const char* kPortHint =
+    "write it as 8080:80, 127.0.0.1:8080:80, [::1]:8080:80, 8000-8010:80-90 or 53:53/udp";
 
 struct PortRange {
   std::uint16_t first = 0;
@@ -66,21 +66,22 @@ std::string parse_host_ip(std::string_view host, std::string_view text) {
   return to_string(*address);
 }
 
-/// "[ADDRESS]:…": rewriting a packet's target cannot turn it from IPv6 to IPv4, and nothing else is between.
-[[noreturn]] void refuse_ipv6(std::string_view rest, std::string_view text) {
-  const std::size_t end = rest.find(']');
-  std::array<std::uint8_t, 16> bytes{};
-  if (rest.starts_with('[') &&
-      (end == std::string_view::npos ||
-       ::inet_pton(AF_INET6, std::string(rest.substr(1, end - 1)).c_str(), bytes.data()) != 1))
-    throw bad_port(text, "what stands in brackets is not an IPv6 address");
-  throw unsupported_port(text, "IPv6 host addresses are",
-                         "leave the address out, or give an IPv4 one: containers are reached by IPv4");
+std::string parse_host_ip6(std::string_view host, std::string_view text) {
+  const std::optional<Ipv6> address = parse_ipv6(host);
+  if (!address) throw bad_port(text, "what stands in brackets is not an IPv6 address");
+  const std::array<std::uint8_t, 16>& bytes = address->bytes;
+  if (bytes[0] == 0xff) throw bad_port(text, "a port cannot be published on a multicast address");
+  if (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80)
+    throw bad_port(text, "a link-local address is one of several links");
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::equal(kMapped.begin(), kMapped.end(), bytes.begin()))
+    throw bad_port(text, "the IPv6 address stands for one of IPv4, which is to be given as such");
+  return to_string(*address);
 }
 
 /// The parts between the colons, the container's last.
 struct Parts {
-  std::string host_ip = "0.0.0.0";
+  std::string host_ip;
   PortRange host;
   PortRange container;
   Protocol protocol = Protocol::tcp;
@@ -93,8 +94,18 @@ Parts parse_parts(std::string_view text) {
     parts.protocol = parse_protocol(rest.substr(slash + 1), text);
     rest = rest.substr(0, slash);
   }
-  if (rest.find('[') != std::string_view::npos || std::count(rest.begin(), rest.end(), ':') > 2)
-    refuse_ipv6(rest, text);
+  if (rest.starts_with('[')) {
+    const std::size_t end = rest.find(']');
+    if (end == std::string_view::npos) throw bad_port(text, "what stands in brackets is not an IPv6 address");
+    parts.host_ip = parse_host_ip6(rest.substr(1, end - 1), text);
+    rest.remove_prefix(end + 1);
+    if (!rest.starts_with(':') || std::count(rest.begin(), rest.end(), ':') != 2)
+      throw bad_port(text,
+                     "behind an address stand a port of the host, which may be empty, and the container's");
+    rest.remove_prefix(1);
+  } else if (std::count(rest.begin(), rest.end(), ':') > 2) {
+    throw bad_port(text, "an IPv6 address has to stand in brackets");
+  }
   const std::vector<std::string> words = split(rest, ':');
   parts.container = parse_range(words.back(), text);
   if (parts.container.first == 0) throw bad_port(text, "port 0 cannot be published");
@@ -115,9 +126,10 @@ std::vector<PortMapping> parse_port_mappings(std::string_view text) {
     throw bad_port(text, fmt::format("{} host ports for {} of the container", host.size(), container.size()));
   std::vector<PortMapping> ports;
   for (unsigned i = 0; i < container.size(); ++i) {
-    PortMapping port{.host_ip = parts.host_ip,
+    PortMapping port{.host_ip = parts.host_ip.empty() ? "0.0.0.0" : parts.host_ip,
                      .container_port = static_cast<std::uint16_t>(container.first + i),
-                     .protocol = parts.protocol};
+                     .protocol = parts.protocol,
+                     .on_ipv6_too = parts.host_ip.empty()};
     if (takes_one_of) port.host_port_last = host.last;
     if (host.first != 0) port.host_port = static_cast<std::uint16_t>(host.first + i);
     ports.push_back(std::move(port));
@@ -134,12 +146,27 @@ std::vector<PortMapping> parse_exposed_ports(std::string_view text) {
   return parse_port_mappings(text);
 }
 
+bool is_ipv6(const PortMapping& port) {
+  return port.host_ip.find(':') != std::string::npos;
+}
+
+Error no_ipv6_for(const PortMapping& port) {
+  return Error::make(Errc::unsupported, "port {} cannot be published: the container has no IPv6 address",
+                     to_string(port))
+      .with_hint("put it on a network made with 'lay network create --ipv6', or give an address of IPv4");
+}
+
+std::string host_end(const PortMapping& port, const std::string& port_text) {
+  return is_ipv6(port) ? fmt::format("[{}]:{}", port.host_ip, port_text)
+                       : fmt::format("{}:{}", port.host_ip, port_text);
+}
+
 std::string port_name(std::uint16_t port, Protocol protocol) {
   return fmt::format("{}/{}", port, protocol == Protocol::tcp ? "tcp" : "udp");
 }
 
 std::string to_string(const PortMapping& port) {
-  return fmt::format("{}:{}->{}", port.host_ip, port.host_port,
+  return fmt::format("{}->{}", host_end(port, std::to_string(port.host_port)),
                      port_name(port.container_port, port.protocol));
 }
 

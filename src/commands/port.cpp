@@ -19,15 +19,15 @@ runner::PortMapping parse_wanted(const std::string& text) {
 
 void print_all(const std::vector<runner::PortMapping>& ports) {
   for (const runner::PortMapping& port : ports)
-    fmt::print("{} -> {}:{}\n", runner::port_name(port.container_port, port.protocol), port.host_ip,
-               port.host_port);
+    fmt::print("{} -> {}\n", runner::port_name(port.container_port, port.protocol),
+               runner::host_end(port, std::to_string(port.host_port)));
 }
 
 void print_one(const std::vector<runner::PortMapping>& ports, const runner::PortMapping& wanted) {
   bool is_found = false;
   for (const runner::PortMapping& port : ports) {
     if (port.container_port != wanted.container_port || port.protocol != wanted.protocol) continue;
-    fmt::print("{}:{}\n", port.host_ip, port.host_port);
+    fmt::print("{}\n", runner::host_end(port, std::to_string(port.host_port)));
     is_found = true;
   }
   if (!is_found)

@@ -430,6 +430,125 @@ threading.Event().wait(60)" 3>&- & server=$!
     [ "$(nft list tables | grep -c lay)" = 0 ]'
 }
 
+# write_clients: `asks ADDRESS PORT` and `asks_udp` print what a server tells there, in any namespace.
+write_clients() {
+  mkdir -p "$world/bin"
+  cat >"$world/bin/asks" <<'END'
+#!/usr/bin/env python3
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 3) as server: print(server.recv(100).decode())
+END
+  cat >"$world/bin/asks_udp" <<'END'
+#!/usr/bin/env python3
+import socket, sys
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+  client.settimeout(3); client.connect((sys.argv[1], int(sys.argv[2]))); client.send(b"?")
+  print(client.recv(100).decode())
+END
+  chmod +x "$world"/bin/*
+  PATH=$world/bin:$PATH
+}
+# tells_in CONTAINER: a server on port 80 of its network, which tells each client its address, by TCP and UDP.
+tells_in() {
+  rm -f "$world/ready"
+  nsenter -t "$("$LAY" inspect -f "{{.State.Pid}}" "$1")" -n python3 -c "
+import socket, threading
+server = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)
+asked = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+asked.bind(('::', 80))
+def answer():
+  while True: asked.sendto((client := asked.recvfrom(100)[1])[0].encode(), client)
+threading.Thread(target=answer, daemon=True).start()
+open('$world/ready', 'w').close()
+while True:
+  client, address = server.accept()
+  client.sendall(address[0].encode()); client.close()" >/dev/null 2>&1 3>&- &
+  wait_until 5 test -e "$world/ready"
+}
+# on_host6 COMMAND...: as on_host, with another machine by IPv6 too.
+on_host6() {
+  write_clients
+  export -f tells_in
+  on_host "other_machine
+    ip addr add 2001:db8::1/64 dev up0 nodad
+    there ip addr add 2001:db8::2/64 dev up1 nodad
+    [ ! -e /proc/sys/net/bridge/bridge-nf-call-ip6tables ] || echo 0 >/proc/sys/net/bridge/bridge-nf-call-ip6tables
+    $1"
+}
+
+@test "a port is published on IPv6 too where the container has it, and clients keep their addresses" {
+  on_host6 '
+    "$LAY" network create --subnet 10.77.0.0/24 --subnet fd00:77::/64 six >/dev/null
+    "$LAY" run -d --name web --network six -p 8080:80 -p 8080:80/udp small sleep 1000 >/dev/null
+    tells_in web
+    [ "$(there asks 2001:db8::1 8080)" = 2001:db8::2 ]
+    [ "$(there asks 198.51.100.1 8080)" = ::ffff:198.51.100.2 ]
+    [ "$(there asks_udp 2001:db8::1 8080)" = 2001:db8::2 ]
+    # the host itself by any address, a neighbour, and the container itself
+    [ "$(asks ::1 8080)" = fd00:77::1 ]
+    [ "$(asks_udp ::1 8080)" = fd00:77::1 ]
+    [ "$(asks 2001:db8::1 8080)" = 2001:db8::1 ]
+    [ "$(asks 127.0.0.1 8080)" = ::ffff:10.77.0.1 ]
+    "$LAY" run -d --name peer --network six small sleep 1000 >/dev/null
+    from() { nsenter -t "$("$LAY" inspect -f "{{.State.Pid}}" "$1")" -n asks 2001:db8::1 8080; }
+    [ "$(from peer)" = fd00:77::1 ]
+    [ "$(from web)" = fd00:77::1 ]
+    # to nothing but what is published
+    there ip route add fd00:77::/64 via 2001:db8::1
+    fails there asks fd00:77::2 80
+    has "$("$LAY" ps)" "0.0.0.0:8080->80/tcp, 0.0.0.0:8080->80/udp, [::]:8080->80/tcp, [::]:8080->80/udp"
+    [ "$("$LAY" port web 80 | xargs)" = "0.0.0.0:8080 [::]:8080" ]
+    [ "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Ports.\"80/tcp\"[].HostIp" | xargs)" = "0.0.0.0 ::" ]
+    # who has it on one family has it
+    refused 125 "port 8080/tcp is already in use" "$LAY" run --rm --network six -p "[::]:8080:80" small true
+    refused 125 "port 8080/tcp is already in use" "$LAY" run --rm -p 8080:80 small true
+    # a table that somebody flushed is made again with it
+    nft flush table ip6 "$(nft list tables ip6 | grep -o "lay.*")"
+    fails there asks 2001:db8::1 8080
+    "$LAY" run --rm --network six small true
+    [ "$(there asks 2001:db8::1 8080)" = 2001:db8::2 ]
+    [ "$(asks ::1 8080)" = fd00:77::1 ]
+    "$LAY" rm -f web >/dev/null
+    wait_until 5 fails asks ::1 8080
+    fails there asks 2001:db8::1 8080
+    [ "$(nft list ruleset | grep -c 8080)" = 0 ]'
+}
+
+@test "a port is published on one IPv6 address alone" {
+  on_host6 '
+    "$LAY" network create --subnet 10.77.0.0/24 --subnet fd00:77::/64 six >/dev/null
+    "$LAY" network create --subnet 10.78.0.0/24 four >/dev/null
+    "$LAY" run -d --name web --network four --network six -p "[::1]:8081:80" -p "[2001:db8::1]:8082:80" \
+      -p "[::]:8083:80" -p 0.0.0.0:8084:80 small sleep 1000 >/dev/null
+    tells_in web
+    [ "$(asks ::1 8081)" = fd00:77::1 ]
+    fails there asks 2001:db8::1 8081
+    fails asks 127.0.0.1 8081
+    [ "$(there asks 2001:db8::1 8082)" = 2001:db8::2 ]
+    fails asks ::1 8082
+    [ "$(there asks 2001:db8::1 8083)" = 2001:db8::2 ]
+    fails there asks 198.51.100.1 8083
+    has "$(there asks 198.51.100.1 8084)" 198.51.100.2
+    fails there asks 2001:db8::1 8084
+    refused 125 "has no address 2001:db8::7" "$LAY" run --rm --network six -p "[2001:db8::7]:80:80" small true
+    [ "$("$LAY" port web 80 | sort | xargs)" = "0.0.0.0:8084 [2001:db8::1]:8082 [::1]:8081 [::]:8083" ]'
+}
+
+@test "where br_netfilter gets in the way of ::1, that is said or left alone" {
+  [[ -e /proc/sys/net/bridge/bridge-nf-call-ip6tables ]] || skip "this kernel has no br_netfilter"
+  on_host6 '
+    echo 1 >/proc/sys/net/bridge/bridge-nf-call-ip6tables
+    "$LAY" network create --subnet 10.77.0.0/24 --subnet fd00:77::/64 six >/dev/null
+    refused 125 "br_netfilter" "$LAY" run --rm --network six -p "[::1]:8080:80" small true
+    "$LAY" run -d --name web --network six -p 8080:80 small sleep 1000 >/dev/null
+    tells_in web
+    [ "$(there asks 2001:db8::1 8080)" = 2001:db8::2 ]
+    has "$(asks 127.0.0.1 8080)" 10.77.0.1
+    # refused at once, so that programs that try ::1 first go on with 127.0.0.1
+    [ "$(asks ::1 8080 2>&1 | grep -c refused)" = 1 ]
+    has "$(asks localhost 8080)" 10.77.0.1'
+}
+
 @test "N02: on a network with IPv6 nobody takes another's address or believes a router beside lay's" {
   on_host '
     "$LAY" network create --ipv6 back >/dev/null

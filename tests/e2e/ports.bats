@@ -63,8 +63,10 @@ says() { [[ $(timeout 3 bash -c "exec 9<>/dev/tcp/${3-127.0.0.1}/$1 || exit; cat
   refused 125 "-P needs the bridge network" "$LAY" run --rm -P --network none exposing true
 }
 
-@test "an IPv6 host address is refused in words" {
-  refused 125 "IPv6 host addresses are not supported" "$LAY" run --rm -p '[::1]:8080:80' small true
+@test "an IPv6 host address is refused in words where the container has no IPv6" {
+  refused 125 "the container has no IPv6 address" "$LAY" run --rm -p '[::1]:8080:80' small true
+  "$LAY" network create four >/dev/null
+  refused 125 "the container has no IPv6 address" "$LAY" run --rm -p '[::]:8080:80' --network four small true
   refused 125 "not an IPv6 address" "$LAY" run --rm -p '[::g]:8080:80' small true
   refused 125 "2 host ports for 3 of the container" "$LAY" run --rm -p 8000-8001:80-82 small true
 }

@@ -20,21 +20,28 @@ enum class Protocol { tcp, udp };
 
 /// "-p [ip:][host]:container[/udp]".
 struct PortMapping {
-  std::string host_ip;          ///< "0.0.0.0" when not given
+  std::string host_ip;          ///< "0.0.0.0" when not given; may be one of IPv6
   std::uint16_t host_port = 0;  ///< 0: a free one is chosen at start
   std::uint16_t container_port = 0;
   Protocol protocol = Protocol::tcp;
   std::uint16_t host_port_last = 0;  ///< not 0: a free one from host_port to this is chosen at start
+  bool on_ipv6_too = false;          ///< no address was given: on "::" as well, where the container has IPv6
 
   bool operator==(const PortMapping&) const = default;
 };
 
-/// One mapping for each port of the container: "8080:80", "127.0.0.1:53:53/udp", "8000-8010:80-90"; a range
-/// of host ports for one of the container is one mapping. Throws invalid with a hint; IPv6 host addresses are
-/// unsupported.
+/// One mapping for each port of the container: "8080:80", "127.0.0.1:53:53/udp", "[::1]:8080:80",
+/// "8000-8010:80-90"; a range of host ports for one of the container is one mapping. Throws invalid with a
+/// hint.
 std::vector<PortMapping> parse_port_mappings(std::string_view text);
 /// "80", "8000-8010/udp", as images and --expose name ports: each to be published on a free host port.
 std::vector<PortMapping> parse_exposed_ports(std::string_view text);
+/// Whether the host's address is one of IPv6.
+bool is_ipv6(const PortMapping& port);
+/// What to say of one of IPv6 where the container has no such address.
+Error no_ipv6_for(const PortMapping& port);
+/// "0.0.0.0:8080", "[::1]:8080"; of several ports the text that stands for them.
+std::string host_end(const PortMapping& port, const std::string& port_text);
 /// "80/tcp".
 std::string port_name(std::uint16_t port, Protocol protocol);
 /// "0.0.0.0:8080->80/tcp".
