@@ -54,6 +54,7 @@ class LayerUnpacker {
 
  private:
   void unpack(const TarEntry& entry) {
+    if (is_aufs_metadata(entry.path)) return;
     try {
       const EntryPath path = parse_entry_path(entry.path);
       const Removal removal = parse_removal(path.name);

@@ -9,6 +9,12 @@
 
 namespace lay::layerstore {
 
+namespace {
+
+constexpr std::string_view kMetadataPrefix = ".wh..wh.";
+
+}  // namespace
+
 EntryPath parse_entry_path(std::string_view path) {
   if (path.empty()) throw Error(Errc::invalid, "it has an empty name");
   if (path.size() >= PATH_MAX)
@@ -28,6 +34,11 @@ EntryPath parse_entry_path(std::string_view path) {
     result.name = part;
   }
   return result;
+}
+
+bool is_aufs_metadata(std::string_view path) {
+  while (path.starts_with("/") || path.starts_with("./")) path.remove_prefix(path.front() == '/' ? 1 : 2);
+  return path.starts_with(kMetadataPrefix) && path != kOpaqueName;
 }
 
 Removal parse_removal(std::string_view name) {

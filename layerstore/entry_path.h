@@ -19,6 +19,10 @@ struct EntryPath {
 /// than 255 bytes, paths longer than 4095, and removals (".wh.") anywhere but in the last component.
 EntryPath parse_entry_path(std::string_view path);
 
+/// Whether that is what AUFS kept for itself at a layer's root (".wh..wh.plnk", ".wh..wh.aufs"), or something
+/// below it: in layers of docker's early days, and passed over by docker and podman as well.
+bool is_aufs_metadata(std::string_view path);
+
 /// A tar's name as a message shows it: printable, and of a long one only the beginning.
 std::string shown_path(std::string_view path);
 

@@ -89,6 +89,7 @@ TreeBuilder::TreeBuilder() {
 }
 
 void TreeBuilder::add(const TarEntry& entry, std::uint64_t data_offset) {
+  if (is_aufs_metadata(entry.path)) return;
   try {
     const EntryPath path = parse_entry_path(entry.path);
     const Removal removal = parse_removal(path.name);

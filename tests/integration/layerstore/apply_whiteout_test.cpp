@@ -6,6 +6,7 @@
 #include "error_of.h"
 #include "overlay_fixture.h"
 #include "tar_builder.h"
+#include "tree_builder.h"
 
 namespace lay::layerstore {
 
@@ -87,9 +88,21 @@ TEST_CASE("a removal behind a symlink stays within the layer", "[layerstore][app
   CHECK(shell("stat -c %F " + fixture.path("lower") + "/victim").output == "regular empty file\n");
 }
 
+TEST_CASE("what AUFS kept at a layer's root is passed over", "[layerstore][apply]") {
+  const std::string metadata = removal("./.wh..wh.aufs") + tar_folder(".wh..wh.plnk/") +
+                               tar_file(".wh..wh.plnk/12.34") + tar_folder(".wh..wh.orph/");
+  CHECK(merged_names(metadata + tar_file("new")) == "d d/old d/sub d/sub/older keep new ");
+  const std::string bytes = metadata + tar_file("new") + tar_end_mark();
+  StringSource tar(bytes);
+  CHECK(index_layer(tar).tree.inodes.size() == 2);  // the root and "new"
+  CHECK(
+      refusal_of(metadata + test::tar_member({.name = "link", .type = '1', .link = ".wh..wh.plnk/12.34"})) ==
+      Errc::invalid);
+}
+
 TEST_CASE("removals that name nothing, dots or reserved names are invalid", "[layerstore][apply]") {
   for (const char* name :
-       {".wh.", ".wh..", ".wh...", "d/.wh..", "d/.wh...", ".wh..wh.plnk", "dne/../.wh.etc"})
+       {".wh.", ".wh..", ".wh...", "d/.wh..", "d/.wh...", "d/.wh..wh.plnk", "dne/../.wh.etc"})
     CHECK(refusal_of(removal(name)) == Errc::invalid);
   CHECK(refusal_of(tar_folder(".wh.d/")) == Errc::invalid);
   CHECK(refusal_of(tar_file(".wh.d/x")) == Errc::invalid);

@@ -56,6 +56,14 @@ TEST_CASE("a removal that names nothing or a folder's own dots is invalid", "[la
   CHECK(parse_removal(".whx") == Removal::none);
 }
 
+TEST_CASE("what AUFS kept at a layer's root is told from removals", "[layerstore][apply]") {
+  for (const char* path :
+       {".wh..wh.plnk", "./.wh..wh.aufs", "/.wh..wh.orph/", ".wh..wh.plnk/1.2", "././/.wh..wh.x"})
+    CHECK(is_aufs_metadata(path));
+  for (const char* path : {".wh..wh..opq", "./.wh..wh..opq", ".wh.x", "a/.wh..wh.plnk", "a", "", "/", "./"})
+    CHECK_FALSE(is_aufs_metadata(path));
+}
+
 TEST_CASE("nothing can lie below a removal", "[layerstore][apply]") {
   CHECK(refusal_of(".wh.d/x") == Errc::invalid);
   CHECK(refusal_of("a/.wh..wh..opq/x") == Errc::invalid);
