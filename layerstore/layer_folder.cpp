@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "erofs_writer.h"
@@ -19,13 +20,14 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kImplied = "implied";
+constexpr const char* kNotePrefix = "from.";
 constexpr const char* kBoot = "boot";
 constexpr const char* kSynced = "synced";
 constexpr std::size_t kMaxImplied = 256 * 1024 * 1024;
 constexpr std::size_t kMaxBootId = 64;
 
 std::string blob_note(const Descriptor& blob) {
-  return fmt::format("from.{}.{}.{}", to_string(media_type::compression_of(blob.media_type)),
+  return fmt::format("{}{}.{}.{}", kNotePrefix, to_string(media_type::compression_of(blob.media_type)),
                      blob.digest.algorithm_name(), blob.digest.hex());
 }
 
@@ -112,6 +114,12 @@ std::vector<std::string> read_implied(const UniqueFd& dir) {
 
 void note_blob(const UniqueFd& dir, const Descriptor& blob) {
   sys::open_at(dir, blob_note(blob), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+}
+
+void copy_blob_notes(const UniqueFd& from, const UniqueFd& to) {
+  for (const std::string& name : list_names(from))
+    if (name.starts_with(kNotePrefix))
+      sys::open_at(to, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 }
 
 bool has_blob_note(const UniqueFd& dir, const Descriptor& blob) {

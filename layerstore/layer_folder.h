@@ -40,6 +40,8 @@ std::vector<std::string> read_implied(const UniqueFd& dir);
 
 /// Notes that the bytes of `blob` were seen to give this layer.
 void note_blob(const UniqueFd& dir, const Descriptor& blob);
+/// Those of `from` hold for `to` too, which is the same layer: a note tells of a blob, not of the folder.
+void copy_blob_notes(const UniqueFd& from, const UniqueFd& to);
 bool has_blob_note(const UniqueFd& dir, const Descriptor& blob);
 
 /// Whether the layer may be used as it is: it is on disk, or it was written since the machine was started.

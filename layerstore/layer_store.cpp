@@ -99,7 +99,10 @@ Digest LayerWriter::commit() {
           .with_hint("remove that folder and try again");
     // What is there may be damaged, and this one was hashed just now. A mount keeps the files that it began
     // with; a tree is a lower of running containers by its path, and stays.
-    if (*there == LayerForm::erofs) try_exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
+    if (*there == LayerForm::erofs) {
+      try_exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
+      copy_blob_notes(sys::open_dir(ingest_.dir(), kPart), sys::open_dir(layers_, diff_id_->hex()));
+    }
   }
   if (is_tree) sys::fsync(layers_);
   return *diff_id_;

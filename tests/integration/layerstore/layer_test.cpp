@@ -230,6 +230,20 @@ TEST_CASE("a stored blob stands only for the layer that it gives", "[layerstore]
     CHECK(is_layer_stored(temp.store, one.blob, one.diff_id));
     CHECK(shell("ls " + notes).status == 0);
   }
+  SECTION("which the layer's next copy knows as well") {
+    const std::string zstd = compress(one.tar, Compression::zstd);
+    SentLayer again = one;
+    again.blob = Descriptor{
+        .media_type = std::string(media_type::kLayerZstd), .digest = digest_of(zstd), .size = zstd.size()};
+    temp.store.blobs().remove(again.blob.digest);
+    LayerWriter layer = temp.store.layers().begin();
+    StringSource tar(one.tar);
+    layer.apply(tar);
+    layer.note_blob(again.blob);
+    layer.commit(one.diff_id);
+    CHECK(temp.store.layers().is_from(one.diff_id, again.blob));
+    CHECK(temp.store.layers().is_from(one.diff_id, one.blob));
+  }
   SECTION("and for none when it is damaged") {
     const std::string file = temp.path() + "/blobs/sha256/" + one.blob.digest.hex();
     REQUIRE(shell("printf X | dd of=" + file + " bs=1 seek=5000 conv=notrunc").status == 0);
