@@ -14,6 +14,7 @@
 #include "cgroup/block_limits.h"
 #include "cgroup/device_filter.h"
 #include "cgroup/device_rules.h"
+#include "cgroup/limit_journal.h"
 #include "cgroup/place.h"
 
 namespace lay::runner {
@@ -226,6 +227,22 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
   set_hugepages(groups, resources.hugepages);
   set_devices(groups, resources);
   set_unified(groups, resources.unified);
+}
+
+void set_live_limits(const CgroupName& name, Resources resources) {
+  resources.devices.clear();
+  LimitJournal journal;
+  std::vector<CgroupGroup> groups = find_groups(name);
+  for (CgroupGroup& group : groups) {
+    enable_controllers(group, name, controllers_for(resources));
+    group.journal = &journal;
+  }
+  try {
+    set_limits(groups, resources);
+  } catch (const Error&) {
+    journal.restore();
+    throw;
+  }
 }
 
 std::vector<std::string> controllers_for(const Resources& resources) {

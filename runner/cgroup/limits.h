@@ -16,6 +16,10 @@ constexpr std::uint64_t kDefaultShares = 1024;
 /// program's.
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources);
 
+/// As set_limits() for groups in use, all or nothing: when one is refused, those before it are taken back.
+/// Device rules and v2's controllers stay as they are.
+void set_live_limits(const CgroupName& name, Resources resources);
+
 /// The controllers of v2 that a group needs for these limits, for make_group(): those whose numbers `stats`
 /// shows, and what else is asked for.
 std::vector<std::string> controllers_for(const Resources& resources);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "cgroup/counters.h"
 #include "cgroup/group.h"
 #include "process/first_process.h"
 #include "process/process.h"
@@ -20,42 +21,6 @@ namespace lay::runner {
 namespace {
 
 constexpr std::size_t kMaxFile = 1024 * 1024;
-
-/// The file's text from the first group that has it. A group that is just being removed has it no more.
-std::optional<std::string> try_read(const std::vector<CgroupGroup>& groups, CgroupVersion version,
-                                    const char* file) {
-  for (const CgroupGroup& group : groups) {
-    if (group.hierarchy.version != version) continue;
-    const auto fd = sys::try_open_at(group.dir, file, O_RDONLY);
-    if (!fd) continue;
-    try {
-      return sys::read_all(*fd, kMaxFile);
-    } catch (const Error& error) {
-      if (error.error_number() != ENODEV && error.error_number() != EOPNOTSUPP) throw;
-    }
-  }
-  return std::nullopt;
-}
-
-/// v1's file before v2's: in a hybrid the controller is v1's.
-std::optional<std::string> try_read(const std::vector<CgroupGroup>& groups, const char* v1_file,
-                                    const char* v2_file) {
-  if (auto text = try_read(groups, CgroupVersion::v1, v1_file)) return text;
-  return try_read(groups, CgroupVersion::v2, v2_file);
-}
-
-/// A file of one number; empty when it says "max".
-std::optional<std::uint64_t> number_of(const std::optional<std::string>& text) {
-  return text ? parse_number(text->substr(0, text->find('\n'))) : std::nullopt;
-}
-
-/// The number in the line "KEY NUMBER".
-std::optional<std::uint64_t> value_of(const std::optional<std::string>& text, const std::string& key) {
-  if (!text) return std::nullopt;
-  for (const std::string& line : split(*text, '\n'))
-    if (line.starts_with(key + " ")) return parse_number(std::string_view(line).substr(key.size() + 1));
-  return std::nullopt;
-}
 
 std::optional<std::chrono::nanoseconds> processor_time(const std::vector<CgroupGroup>& groups) {
   if (const auto used = number_of(try_read(groups, CgroupVersion::v1, "cpuacct.usage")))

@@ -82,7 +82,8 @@ std::string absolute_path(const std::string& path) {
 }  // namespace
 
 Spec parse_bundle_config(const std::string& text) {
-  const Json json = parse_json(text, kConfig);
+  Json json = parse_json(text, kConfig);
+  json.erase("hooks");  // parse_hooks() is for them
   Spec spec = parse_spec(json);
   const Json* linux_part = json_find(json, "linux");
   if (linux_part == nullptr) throw Error(Errc::unsupported, "the configuration is not one for Linux");
@@ -107,6 +108,7 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
       return sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kMaxJsonBytes);
     });
     bundle.spec = parse_bundle_config(bundle.config);
+    bundle.hooks = parse_hooks(parse_json(bundle.config, kConfig));
     if (bundle.spec.root.path.empty()) throw Error(Errc::invalid, "root.path is missing");
     bundle.spec.root.path = absolute_in(bundle.path, bundle.spec.root.path);
     const auto root = sys::try_open_at(sys::cwd(), bundle.spec.root.path, O_PATH | O_DIRECTORY);

@@ -3,18 +3,18 @@
 #include <string>
 
 #include "cgroup/group_name.h"
+#include "oci/hooks.h"
 #include "runner/oci.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
-
-constexpr const char* kRuntimeSpecVersion = "1.2.0";
 
 /// A runtime bundle (bundle.md) whose configuration was read and found in order.
 struct Bundle {
   std::string path;    ///< absolute
   std::string config;  ///< the text of config.json
   Spec spec;           ///< root.path is absolute
+  Hooks hooks;
 };
 
 /// `config` is the path of the configuration; empty: the bundle's config.json. Throws not_found, invalid,

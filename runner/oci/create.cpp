@@ -45,8 +45,7 @@ OciFirstPlan plan_first(const OciCreateRequest& request, Bundle& bundle) {
   plan.confinement = prepare_confinement(plan.spec);
   plan.rootfs.folder = plan.spec.root.path;
   plan.namespaces = open_oci_namespaces(plan.spec);
-  plan.before_pivot = [] {};
-  plan.before_exec = [] {};
+  plan.hooks = bundle.hooks;
   return plan;
 }
 
@@ -79,6 +78,7 @@ class Creation {
 
   OciCreated make() {
     OciFirstPlan plan = plan_first(request_, bundle_);
+    plan.state = state();
     std::optional<CgroupGuard> cgroup;
     if (request_.uses_cgroups)
       cgroup.emplace(CgroupGuard::create(cgroup_of(request_.id, plan.spec), plan.spec.linux_.resources,
@@ -119,6 +119,19 @@ class Creation {
     file.publish();
   }
 
+  Json state() const { return OciContainer::make_state(record_, bundle_.config, OciStatus::creating); }
+
+  /// A failure is the container's end, and what was made for it has to be taken back.
+  void run_runtime_hooks() {
+    try {
+      run_hooks(bundle_.hooks.prestart, "prestart", state());
+      run_hooks(bundle_.hooks.create_runtime, "createRuntime", state());
+    } catch (const Error&) {
+      run_poststop_hooks(bundle_.hooks, record_, bundle_.config);
+      throw;
+    }
+  }
+
   void note_process(pid_t pid) {
     record_.pid = pid;
     record_.pid_start_time = start_time(pid).value_or(0);
@@ -128,6 +141,7 @@ class Creation {
 
   void finish(const Spec& spec, const ParentEnd& child, OciCreated& created, bool has_ids) {
     child.wait_for_stage();  // all is mounted
+    run_runtime_hooks();
     child.let_go();
     if (spec.process.terminal) {
       created.console = child.receive_console();

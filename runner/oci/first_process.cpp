@@ -73,11 +73,21 @@ void enter_namespaces(const OciFirstPlan& plan) {
   if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
 }
 
+/// The state as the container sees itself: its process has the number that it has there.
+void run_hooks_inside(const OciFirstPlan& plan, const std::vector<Hook>& hooks, const char* kind,
+                      OciStatus status) {
+  if (hooks.empty()) return;
+  Json state = plan.state;
+  state["status"] = to_string(status);
+  state["pid"] = ::getpid();
+  run_hooks(hooks, kind, state);
+}
+
 void make_root(const OciFirstPlan& plan, const ChildEnd& parent) {
   const auto before_pivot = [&] {
     parent.report_stage();  // for the hooks of the runtime's side
     parent.wait_for_parent();
-    plan.before_pivot();
+    run_hooks_inside(plan, plan.hooks.create_container, "createContainer", OciStatus::creating);
   };
   if (plan.prepared) return enter_prepared_rootfs(plan.spec, *plan.prepared, before_pivot);
   enter_rootfs(plan.spec, plan.rootfs, before_pivot);
@@ -127,7 +137,7 @@ void run_oci_first(const OciFirstPlan& plan, const CgroupGuard* cgroup, ChildEnd
     { const ChildEnd done = std::move(parent); }
     const ChildEnd starter = wait_for_start(plan.listener);
     run_child(starter, [&] {
-      plan.before_exec();
+      run_hooks_inside(plan, plan.hooks.start_container, "startContainer", OciStatus::created);
       become(plan.spec.process, plan.confinement, starter,
              {.supervision = Supervision::by_others, .preserved_fds = plan.preserved_fds});
     });

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
+#include "oci/hooks.h"
 #include "oci/namespaces.h"
 #include "process/handshake.h"
 #include "rootfs/prepared_rootfs.h"
@@ -26,8 +26,8 @@ struct OciFirstPlan {
   UniqueFd listener;                       ///< where start is waited for
   unsigned preserved_fds = 0;
   bool new_keyring = true;
-  std::function<void()> before_pivot;  ///< hooks createContainer
-  std::function<void()> before_exec;   ///< hooks startContainer
+  Hooks hooks;  ///< those that run in the container
+  Json state;   ///< for them, but for status and pid
 };
 
 /// The child, from clone to execve. Until start is waited for, what fails is sent to `parent`, later to

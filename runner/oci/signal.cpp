@@ -61,11 +61,15 @@ void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal
       throw Error::make(Errc::busy, "cannot delete container {} that is not stopped: {}", id,
                         to_string(status))
           .with_hint("--force kills it first");
+    std::string config;
     if (has_config(container)) {
       end_processes(container);
       remove_cgroups(cgroup_of(container));
+      config = config_of(container);
     }
     remove_oci_folder(store, id);
+    if (!config.empty())
+      run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record(), config);
   });
 }
 

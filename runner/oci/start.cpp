@@ -1,8 +1,27 @@
+#include <csignal>
+
 #include "base/error.h"
 #include "oci/first_process.h"
 #include "oci/store.h"
+#include "process/process.h"
 
 namespace lay::runner {
+
+namespace {
+
+/// A failure is the container's end.
+void run_poststart_hooks(const OciContainer& container) {
+  const Hooks hooks = parse_hooks(parse_json(config_of(container), "config.json"));
+  if (hooks.poststart.empty()) return;
+  try {
+    run_hooks(hooks.poststart, "poststart", container.state());
+  } catch (const Error&) {
+    if (const auto first = open_first_process(container.record())) send_signal(*first, SIGKILL);
+    throw;
+  }
+}
+
+}  // namespace
 
 void oci_start(const OciStore& store, const std::string& id) {
   const OciContainer container = store.find(id);
@@ -15,6 +34,7 @@ void oci_start(const OciStore& store, const std::string& id) {
     const ParentEnd first = connect_for_start(container.dir());
     first.let_go();
     first.wait_for_exec();
+    run_poststart_hooks(container);
   });
 }
 

@@ -91,14 +91,17 @@ OciStatus OciContainer::status() const {
 }
 
 Json OciContainer::state() const {
-  const OciStatus now = status();
-  Json state{{"ociVersion", kRuntimeSpecVersion}, {"id", record_.id},
-             {"status", to_string(now)},          {"pid", now == OciStatus::stopped ? 0 : record_.pid},
-             {"bundle", record_.bundle},          {"created", format_time(record_.created)}};
-  const Json config = parse_json(read_file(dir_, kConfig), kConfig);
+  return make_state(record_, read_file(dir_, kConfig), status());
+}
+
+Json OciContainer::make_state(const OciRecord& record, const std::string& config_text, OciStatus status) {
+  Json state{{"ociVersion", kRuntimeSpecVersion}, {"id", record.id},
+             {"status", to_string(status)},       {"pid", status == OciStatus::stopped ? 0 : record.pid},
+             {"bundle", record.bundle},           {"created", format_time(record.created)}};
+  const Json config = parse_json(config_text, kConfig);
   if (const Json* annotations = json_find(config, "annotations")) state["annotations"] = *annotations;
   if (const Json* root = json_find(config, "root"))
-    state["rootfs"] = absolute_in(record_.bundle, json_string_or(*root, "path", {}));
+    state["rootfs"] = absolute_in(record.bundle, json_string_or(*root, "path", {}));
   return state;
 }
 
@@ -150,6 +153,10 @@ OciFolder::~OciFolder() {
   }
 }
 
+std::string config_of(const OciContainer& container) {
+  return read_file(container.dir(), kConfig);
+}
+
 void save_record(const UniqueFd& dir, const OciRecord& record) {
   const Json json{{"id", record.id},
                   {"bundle", record.bundle},
@@ -165,6 +172,16 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
 
 FileLock lock_oci(const OciContainer& container) {
   return FileLock::acquire(container.dir(), kLock, LockMode::exclusive);
+}
+
+void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const std::string& config) {
+  for (const Hook& hook : hooks.poststop) {
+    try {
+      run_hooks({hook}, "poststop", OciContainer::make_state(record, config, OciStatus::stopped));
+    } catch (const Error&) {
+      // a warning at most, and there is nobody who waits for one
+    }
+  }
 }
 
 void remove_oci_folder(const OciStore& store, const std::string& id) {

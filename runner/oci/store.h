@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "oci/hooks.h"
 #include "runner/oci.h"
 
 namespace lay::runner {
@@ -31,6 +32,10 @@ class OciFolder {
   bool is_kept_ = false;
 };
 
+/// The text of its configuration.
+std::string config_of(const OciContainer& container);
+/// When the container is gone. What fails is passed over, as the runtime-spec has it.
+void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const std::string& config);
 void save_record(const UniqueFd& dir, const OciRecord& record);
 /// Held by whoever changes a container's state.
 FileLock lock_oci(const OciContainer& container);

@@ -118,6 +118,14 @@ MountOptions parse_mount_options(const Mount& mount) {
   return options;
 }
 
+std::vector<std::string> known_mount_options() {
+  std::vector<std::string> names{"bind", "rbind", "defaults", "idmap", "ridmap"};
+  for (const AttributeOption& option : kAttributes) names.emplace_back(option.name);
+  for (const PropagationOption& option : kPropagations) names.emplace_back(option.name);
+  std::ranges::sort(names);
+  return names;
+}
+
 std::string normalize_path(const std::string& path) {
   std::vector<std::string> kept;
   for (std::string& part : split(path, '/')) {

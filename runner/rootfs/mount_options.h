@@ -29,6 +29,9 @@ struct MountOptions {
   std::vector<std::pair<std::string, std::optional<std::string>>> data;
 };
 
+/// Every name of an option that is no file system's own, sorted.
+std::vector<std::string> known_mount_options();
+
 /// Sorts the options of `mount`; the last of two that contradict each other wins. A bind mount gets nosuid
 /// and nodev unless it asks for "suid" or "dev", and takes no file system options. Throws invalid for
 /// "shared" and "rshared", since no mount of a container may reach the host, and for options that a bind

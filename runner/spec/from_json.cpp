@@ -130,23 +130,6 @@ std::vector<DeviceRule> parse_device_rules(const Json& resources) {
   return rules;
 }
 
-Resources parse_resources(const Json& json) {
-  Resources resources{.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
-                      .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
-                      .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
-                      .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
-                      .disable_oom_killer = json_bool_or(part(json, "memory"), "disableOOMKiller", false),
-                      .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
-                      .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
-                      .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
-                      .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
-                      .mems = json_string_or(part(json, "cpu"), "mems", {}),
-                      .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
-                      .devices = parse_device_rules(json)};
-  parse_rare_resources(json, resources);
-  return resources;
-}
-
 std::vector<IdMapping> parse_id_mappings(const Json& linux_part, const char* key) {
   std::vector<IdMapping> mappings;
   for (const Json& json : json_array(linux_part, key))
@@ -209,6 +192,23 @@ std::optional<std::uint32_t> take_auto_ids(std::map<std::string, std::string>& a
 }
 
 }  // namespace
+
+Resources parse_resources(const Json& json) {
+  Resources resources{.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
+                      .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
+                      .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
+                      .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
+                      .disable_oom_killer = json_bool_or(part(json, "memory"), "disableOOMKiller", false),
+                      .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
+                      .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
+                      .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
+                      .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
+                      .mems = json_string_or(part(json, "cpu"), "mems", {}),
+                      .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
+                      .devices = parse_device_rules(json)};
+  parse_rare_resources(json, resources);
+  return resources;
+}
 
 Process parse_process(const Json& json) {
   refuse(json, "apparmorProfile");

@@ -45,6 +45,13 @@ std::string word_for(const Table& table, Value value) {
   return {};
 }
 
+template <class Table>
+std::vector<std::string> words_of(const Table& table) {
+  std::vector<std::string> words;
+  for (const auto& [key, word] : table) words.emplace_back(word);
+  return words;
+}
+
 /// The value under `key` by its name in `table`.
 template <class Table>
 auto value_of(const Table& table, const Json& object, const char* key) {
@@ -125,6 +132,14 @@ Seccomp parse_seccomp(const Json& json) {
     with_context(fmt::format("entry {} of 'syscalls'", seccomp.syscalls.size()),
                  [&] { seccomp.syscalls.push_back(parse_seccomp_rule(rule)); });
   return seccomp;
+}
+
+std::vector<std::string> seccomp_action_names() {
+  return words_of(kActions);
+}
+
+std::vector<std::string> seccomp_operator_names() {
+  return words_of(kOperators);
 }
 
 }  // namespace lay::runner

@@ -28,13 +28,18 @@ constexpr std::array kCommands{
     OciCommand{"exec", "run a command inside a container", oci_command_exec},
     OciCommand{"ps", "list a container's processes", oci_command_ps},
     OciCommand{"pause", "let every process of a container stand still", oci_command_pause},
+    OciCommand{"update", "give a container other limits", oci_command_update},
+    OciCommand{"events", "print what a container takes", oci_command_events},
+    OciCommand{"spec", "write a configuration to begin with", oci_command_spec},
+    OciCommand{"features", "show what this runtime can do, as JSON", oci_command_features},
     OciCommand{"resume", "let a paused container go on", oci_command_resume},
 };
 
 constexpr int kErrorExit = 1;
 
 std::string version_text() {
-  return fmt::format("lay-oci version {}\nspec: {}\n", LAY_VERSION, "1.2.0");
+  return fmt::format("lay-oci version {}\nspec: {}\n+CAP +SECCOMP +EBPF +LANDLOCK\n", LAY_VERSION,
+                     runner::kRuntimeSpecVersion);
 }
 
 void print_overview(const CLI::App& parser) {

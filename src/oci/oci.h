@@ -41,6 +41,10 @@ int oci_command_delete(const OciContext& context, const Arguments& arguments);
 int oci_command_pause(const OciContext& context, const Arguments& arguments);
 int oci_command_resume(const OciContext& context, const Arguments& arguments);
 int oci_command_exec(const OciContext& context, const Arguments& arguments);
+int oci_command_update(const OciContext& context, const Arguments& arguments);
+int oci_command_events(const OciContext& context, const Arguments& arguments);
+int oci_command_spec(const OciContext& context, const Arguments& arguments);
+int oci_command_features(const OciContext& context, const Arguments& arguments);
 int oci_command_ps(const OciContext& context, const Arguments& arguments);
 
 /// What stands behind "lay-oci" on the command line; returns the exit code.

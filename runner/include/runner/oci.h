@@ -18,6 +18,8 @@
 /// for it (PR_SET_CHILD_SUBREAPER), waits for their first process.
 namespace lay::runner {
 
+constexpr const char* kRuntimeSpecVersion = "1.2.0";
+
 /// runtime.md, "State"; paused is an addition that all runtimes have.
 enum class OciStatus { creating, created, running, paused, stopped };
 std::string_view to_string(OciStatus status);
@@ -48,6 +50,7 @@ class OciContainer {
   OciStatus status() const;
   /// As runtime.md has it: what `state` prints and hooks get.
   Json state() const;
+  static Json make_state(const OciRecord& record, const std::string& config, OciStatus status);
 
  private:
   friend class OciStore;
@@ -111,8 +114,24 @@ void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal
 void oci_pause(const OciStore& store, const std::string& id);
 void oci_resume(const OciStore& store, const std::string& id);
 
+/// Other limits for a container that lives: `resources` as linux.resources has them; what it does not name
+/// stays. All or nothing.
+void oci_update(const OciStore& store, const std::string& id, const Json& resources);
+
 /// The processes of its cgroup, subgroups included.
 std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id);
+
+/// What the kernel counts for it, in the form of runc's events: "cpu", "memory", "pids", "blkio", "hugetlb".
+Json oci_stats(const OciStore& store, const std::string& id);
+/// How many processes of it the kernel killed for want of memory.
+std::uint64_t oci_oom_kills(const OciStore& store, const std::string& id);
+
+/// What this runtime can do: runtime-spec features.md.
+Json oci_features();
+
+enum class OciSpecKind { root, rootless };
+/// A config.json to begin with. Rootless: with a user namespace of the caller's own ids.
+Json oci_template(OciSpecKind kind);
 
 /// A process to be executed beside the first one.
 struct OciExecRequest {

@@ -1,0 +1,106 @@
+#include "oci/hooks.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "process/process.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr int kCannotExecute = 127;  // as a shell has it
+
+Hook parse_hook(const Json& json) {
+  Hook hook{.path = json_string(json, "path"),
+            .args = json_strings(json, "args"),
+            .env = json_strings(json, "env"),
+            .timeout = {}};
+  if (!hook.path.starts_with('/'))
+    throw Error::make(Errc::invalid, "path '{}' is not absolute", printable(hook.path));
+  if (json_find(json, "timeout") == nullptr) return hook;
+  const std::int64_t timeout = json_int(json, "timeout");
+  if (timeout <= 0) throw Error::make(Errc::invalid, "timeout {} is not positive", timeout);
+  hook.timeout = std::chrono::seconds(timeout);
+  return hook;
+}
+
+std::vector<Hook> parse_list(const Json& hooks, const char* kind) {
+  std::vector<Hook> list;
+  for (const Json& json : json_array(hooks, kind))
+    list.push_back(
+        with_context(fmt::format("hooks.{}[{}]", kind, list.size()), [&] { return parse_hook(json); }));
+  return list;
+}
+
+/// A file without a name, so that a hook that does not read its input keeps nobody waiting.
+UniqueFd input_with(const std::string& text) {
+  UniqueFd fd{::memfd_create("lay-state", MFD_CLOEXEC)};
+  if (!fd) throw Error::from_errno("make a file in memory");
+  sys::write_all(fd, text);
+  if (::lseek(fd.get(), 0, SEEK_SET) < 0) throw Error::from_errno("rewind the state");
+  return fd;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (std::string& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+[[noreturn]] void execute(Hook hook, const UniqueFd& input) {
+  if (hook.args.empty()) hook.args.push_back(hook.path);
+  const std::vector<char*> argv = pointers(hook.args);
+  const std::vector<char*> envp = pointers(hook.env);
+  ::sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  std::signal(SIGPIPE, SIG_DFL);
+  if (::dup2(input.get(), STDIN_FILENO) >= 0) ::execve(hook.path.c_str(), argv.data(), envp.data());
+  ::_exit(kCannotExecute);
+}
+
+void run(const Hook& hook, const UniqueFd& input) {
+  auto child = ChildProcess::clone(0, nullptr);
+  if (!child) execute(hook, input);
+  if (!wait_for_end(child->pidfd(), hook.timeout)) {
+    send_signal(child->pidfd(), SIGKILL);
+    child->wait();
+    throw Error::make(Errc::io, "took longer than {} s and was killed", hook.timeout->count());
+  }
+  const int code = child->wait();
+  if (code == kCannotExecute) throw Error(Errc::io, "ended with code 127, or cannot be executed");
+  if (code != 0) throw Error::make(Errc::io, "ended with code {}", code);
+}
+
+}  // namespace
+
+Hooks parse_hooks(const Json& config) {
+  const Json* hooks = json_find(config, "hooks");
+  if (hooks == nullptr) return {};
+  return {.prestart = parse_list(*hooks, "prestart"),
+          .create_runtime = parse_list(*hooks, "createRuntime"),
+          .create_container = parse_list(*hooks, "createContainer"),
+          .start_container = parse_list(*hooks, "startContainer"),
+          .poststart = parse_list(*hooks, "poststart"),
+          .poststop = parse_list(*hooks, "poststop")};
+}
+
+void run_hooks(const std::vector<Hook>& hooks, const char* kind, const Json& state) {
+  if (hooks.empty()) return;
+  const std::string text = dump_json(state);
+  for (const Hook& hook : hooks)
+    with_context(fmt::format("hook {} '{}'", kind, printable(hook.path)),
+                 [&] { run(hook, input_with(text)); });
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,19 @@
+#include "base/error.h"
+#include "cgroup/limits.h"
+#include "oci/bundle.h"
+#include "oci/store.h"
+#include "spec/resources_json.h"
+
+namespace lay::runner {
+
+void oci_update(const OciStore& store, const std::string& id, const Json& resources) {
+  const OciContainer container = store.find(id);
+  with_context(fmt::format("update '{}'", id), [&] {
+    const FileLock lock = lock_oci(container);
+    if (container.status() == OciStatus::stopped)
+      throw Error::make(Errc::invalid, "container not running: '{}'", id);
+    set_live_limits(cgroup_of(container), parse_resources(resources));
+  });
+}
+
+}  // namespace lay::runner

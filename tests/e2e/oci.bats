@@ -1,0 +1,336 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# lay as an OCI runtime: the operations of runtime.md by the command line that runc defined.
+
+load world
+load oci
+
+setup() { open_oci_world; }
+teardown() { close_oci_world; }
+
+@test "a container is created, started, killed and deleted" {
+  small_bundle
+  args sh -c 'echo started >/tmp/mark; exec sleep 100'
+  oci create --bundle bundle --pid-file pid c1 </dev/null >out 2>&1
+  [ "$(status_of c1)" = created ]
+  [ ! -e bundle/rootfs/tmp/mark ]
+  [ "$(cat pid)" = "$(oci state c1 | jq .pid)" ]
+  [ "$(oci state c1 | jq -r .bundle)" = "$world/bundle" ]
+  oci start c1
+  wait_until 5 test -e bundle/rootfs/tmp/mark
+  [ "$(status_of c1)" = running ]
+  oci kill c1 KILL
+  wait_until 5 eval '[ "$(status_of c1)" = stopped ]'
+  oci delete c1
+  run oci state c1
+  [ "$status" -eq 1 ]
+  has "$output" "container does not exist"
+  [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
+  [ ! -e "$world/state/c1" ]
+}
+
+@test "operations are refused in states that do not allow them" {
+  small_bundle
+  args sleep 100
+  oci create --bundle bundle c1 </dev/null >out 2>&1
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "container with id exists"
+  [ "$(status_of c1)" = created ]
+  run oci delete c1
+  [ "$status" -eq 1 ]
+  has "$output" "not stopped"
+  run oci resume c1
+  [ "$status" -eq 1 ]
+  has "$output" "not paused"
+  oci start c1
+  run oci start c1
+  [ "$status" -eq 1 ]
+  has "$output" "running"
+  oci pause c1
+  [ "$(status_of c1)" = paused ]
+  run oci exec c1 true
+  [ "$status" -eq 1 ]
+  has "$output" "paused"
+  oci resume c1
+  oci kill c1 9
+  wait_until 5 eval '[ "$(status_of c1)" = stopped ]'
+  run oci kill c1 9
+  [ "$status" -eq 1 ]
+  has "$output" "container not running"
+  run oci start c1
+  [ "$status" -eq 1 ]
+  run oci exec c1 true
+  [ "$status" -eq 1 ]
+  has "$output" "container not running"
+  oci delete c1
+  run oci delete c1
+  [ "$status" -eq 1 ]
+  oci delete --force c1
+  for id in '' . .. a/b 'a b' "$(printf 'x%.0s' {1..300})"; do
+    run oci create --bundle bundle "$id"
+    [ "$status" -eq 1 ]
+  done
+}
+
+@test "run hands standard streams and exit codes on, and leaves nothing" {
+  small_bundle
+  args sh -c 'cat; echo err >&2; exit 3'
+  run --separate-stderr eval 'echo given | oci run --bundle bundle c1'
+  [ "$status" -eq 3 ]
+  [ "$output" = given ]
+  [ "$stderr" = err ]
+  [ -z "$(oci list -q)" ]
+  args sh -c 'kill -9 $$'
+  edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "pid"]'
+  run oci run --bundle bundle c1
+  [ "$status" -eq 137 ]
+}
+
+@test "run --detach returns when the command is executed, and --keep leaves the state" {
+  small_bundle
+  args sleep 100
+  oci run --detach --bundle bundle --pid-file pid c1 </dev/null >out 2>&1
+  [ "$(readlink "/proc/$(cat pid)/exe")" != "" ]
+  [ "$(tr '\0' ' ' <"/proc/$(cat pid)/cmdline")" = "sleep 100 " ]
+  oci delete --force c1
+  args true
+  oci run --keep --bundle bundle c2
+  [ "$(status_of c2)" = stopped ]
+  oci delete c2
+}
+
+@test "a command that is not there fails create; one that cannot be executed fails start" {
+  small_bundle
+  args nothing-there
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" 'executable file not found in $PATH'
+  [ -z "$(oci list -q)" ]
+  args /etc/passwd
+  oci create --bundle bundle c1 </dev/null >out 2>&1
+  run oci start c1
+  [ "$status" -eq 1 ]
+  has "$output" "permission denied"
+  wait_until 5 eval '[ "$(status_of c1)" = stopped ]'
+  oci delete c1
+}
+
+@test "exec joins a container with the process of the command line or of a file" {
+  small_bundle
+  args sleep 100
+  oci create --bundle bundle c1 </dev/null >out 2>&1
+  oci start c1
+  run oci exec --env A=b --cwd /tmp --user 5:6 c1 sh -c 'pwd; id -u; id -g; echo $A; hostname'
+  [ "$output" = $'/tmp\n5\n6\nb\nlay' ]
+  run oci exec c1 sh -c 'exit 9'
+  [ "$status" -eq 9 ]
+  run oci exec --tty c1 tty
+  has "$output" /dev/pts/
+  jq '.process | .args = ["sh", "-c", "echo from file; id -u"] | .user = {"uid": 7, "gid": 8}' bundle/config.json >process
+  run oci exec --process process c1
+  [ "$output" = $'from file\n7' ]
+  oci exec --detach --pid-file pid c1 sleep 50 </dev/null >out 2>&1
+  [ "$(tr '\0' ' ' <"/proc/$(cat pid)/cmdline")" = "sleep 50 " ]
+  [ "$(oci ps --format json c1 | jq length)" = 2 ]
+  [ "$(oci ps --format json c1 | jq "index($(cat pid))")" != null ]
+  oci kill --all c1 KILL
+  wait_until 5 eval '[ "$(oci ps --format json c1 | jq length)" = 0 ]'
+}
+
+@test "descriptors from 3 on are kept as many as asked for" {
+  small_bundle
+  args sh -c 'ls /proc/self/fd | head -20; cat <&4'
+  echo kept >kept
+  run eval '"$OCI" --root "$world/state" run --preserve-fds 2 --bundle bundle c1 3</dev/null 4<kept 5<kept'
+  [ "$status" -eq 0 ]
+  has "$output" kept
+  args sh -c 'ls /proc/self/fd'
+  run eval '"$OCI" --root "$world/state" run --bundle bundle c1 3</dev/null 4<kept'
+  [ "$output" = $'0\n1\n2\n3' ]  # 3 is the folder that ls reads
+  run oci run --preserve-fds 40 --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "not open"
+}
+
+@test "the terminal goes to the console socket" {
+  small_bundle
+  args sh -c 'tty; stat -c %t:%T /dev/console; [ -t 0 ] && echo is a terminal'
+  edit 'c["process"]["terminal"] = True; c["process"]["consoleSize"] = {"height": 7, "width": 9}'
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "console socket"
+  python3 "$here/console.py" console.sock console.out >console.log 2>&1 3>&- &
+  wait_until 5 test -S console.sock
+  oci create --bundle bundle --console-socket console.sock c1
+  oci start c1
+  wait
+  grep -q "is a terminal" console.out
+  grep -q "size 7 9" console.log
+  edit 'c["process"]["terminal"] = False'
+  run oci create --bundle bundle --console-socket console.sock c2
+  [ "$status" -eq 1 ]
+  has "$output" "terminal"
+}
+
+@test "hooks run at their points, in their namespaces, with the state on standard input" {
+  small_bundle
+  cat >hook <<'H'
+#!/bin/sh
+state=$(cat)
+name=$(/bin/hostname)
+echo "$1 $name $(echo "$state" | sed 's/.*"status":"\([a-z]*\)".*/\1/') $HOOK" >>LOG
+H
+  sed -i "s#LOG#$world/log#" hook
+  chmod +x hook
+  cp hook bundle/rootfs/bin/hook
+  sed -i "s#$world/log#/log#; s#/bin/hostname#/bin/hostname#; s#sed #/bin/busybox sed #" bundle/rootfs/bin/hook
+  edit 'h = lambda kind, path: [{"path": path, "args": ["hook", kind], "env": ["HOOK=" + kind, "PATH=/bin:/usr/bin"], "timeout": 5}]
+c["hooks"] = {k: h(k, "'"$world"'/hook") for k in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"]}
+c["hooks"]["startContainer"] = h("startContainer", "/bin/hook")'
+  args sh -c 'echo command >>/log; exec sleep 100'
+  oci create --bundle bundle c1 </dev/null >out 2>&1
+  host=$(hostname)
+  [ "$(cat log)" = "prestart $host creating prestart
+createRuntime $host creating createRuntime
+createContainer lay creating createContainer" ]
+  [ ! -e bundle/rootfs/log ]
+  oci start c1
+  wait_until 5 grep -q command bundle/rootfs/log
+  [ "$(cat bundle/rootfs/log)" = "startContainer lay created startContainer
+command" ]
+  [ "$(tail -n 1 log)" = "poststart $host running poststart" ]
+  oci delete --force c1
+  [ "$(tail -n 1 log)" = "poststop $host stopped poststop" ]
+}
+
+@test "a hook that fails or takes too long ends the container, and nothing is left" {
+  small_bundle
+  args sleep 100
+  for kind in prestart createRuntime createContainer; do
+    edit 'c["hooks"] = {"'$kind'": [{"path": "/bin/false"}], "poststop": [{"path": "/bin/sh", "args": ["sh", "-c", "echo over >>'"$world"'/log"]}]}'
+    run oci create --bundle bundle c1
+    [ "$status" -eq 1 ]
+    has "$output" "hook $kind '/bin/false': ended with code 1"
+    [ -z "$(oci list -q)" ]
+    [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
+  done
+  edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "50"], "timeout": 1}]}'
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "longer than 1 s"
+  for kind in startContainer poststart; do
+    edit 'c["hooks"] = {"'$kind'": [{"path": "/bin/false"}]}'
+    oci create --bundle bundle c1 </dev/null >out 2>&1
+    run oci start c1
+    [ "$status" -eq 1 ]
+    wait_until 5 eval '[ "$(status_of c1)" = stopped ]'
+    oci delete c1
+  done
+  edit 'c["hooks"] = {"prestart": [{"path": "relative"}]}'
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "hooks.prestart[0]"
+}
+
+@test "limits are set by the bundle and changed by update, all or nothing" {
+  small_bundle
+  args sleep 100
+  edit 'c["linux"]["resources"]["pids"] = {"limit": 50}; c["linux"]["cgroupsPath"] = "/lay-oci-test/c1"'
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  limit() { cat /sys/fs/cgroup/pids/lay-oci-test/c1/pids.max 2>/dev/null || cat /sys/fs/cgroup/lay-oci-test/c1/pids.max; }
+  [ "$(limit)" = 50 ]
+  oci update --pids-limit 60 c1
+  [ "$(limit)" = 60 ]
+  echo '{"pids": {"limit": 70}}' | oci update --resources - c1
+  [ "$(limit)" = 70 ]
+  run eval "echo '{\"pids\": {\"limit\": 80}, \"cpu\": {\"cpus\": \"9999\"}}' | oci update -r - c1"
+  [ "$status" -eq 1 ]
+  [ "$(limit)" = 70 ]
+  oci events --stats c1 >stats
+  [ "$(jq -r '.type, .id, .data.pids.current' stats)" = $'stats\nc1\n1' ]
+  [ "$(jq '.data.memory.usage.usage > 0 and .data.cpu.usage.total > 0' stats)" = true ]
+  oci delete --force c1
+  [ -z "$(find /sys/fs/cgroup -type d -path '*lay-oci-test*')" ]
+}
+
+@test "a cgroup in which something runs is refused, an empty one is used" {
+  small_bundle
+  args sleep 100
+  edit 'c["linux"]["cgroupsPath"] = "/lay-oci-test/c1"'
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  run oci create --bundle bundle c2
+  [ "$status" -eq 1 ]
+  has "$output" "not empty"
+  [ "$(status_of c1)" = running ]
+  oci delete --force c1
+}
+
+@test "kill -9 of create leaves nothing that delete --force does not clear" {
+  small_bundle
+  args sleep 100
+  for call in clone3 sendto move_mount mkdirat; do
+    for when in 1 2 3; do
+      # strace follows the container, too, and so ends with it
+      timeout -s KILL 20 strace -f -qq -o trace -e trace=$call -e inject=$call:signal=KILL:when=$when \
+        "$OCI" --root "$world/state" create --bundle bundle c1 </dev/null >out 2>&1 3>&- &
+      local tracer=$!
+      wait_until 10 eval '[ ! -d /proc/$tracer ] || [ "$(status_of c1 2>/dev/null)" = created ]'
+      oci delete --force c1
+      wait "$tracer" || true
+      [ -z "$(oci list -q)" ]
+      [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
+      [ -z "$(pgrep -f "^sleep 100")" ]
+    done
+  done
+}
+
+@test "errors go to the log in the form that engines read" {
+  small_bundle
+  args nothing-there
+  run oci --log log.json --log-format json create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  [ "$(jq -r .level log.json)" = error ]
+  has "$(jq -r .msg log.json)" "executable file not found"
+  run oci --log log.text create --bundle bundle c1
+  has "$(cat log.text)" "level=error"
+  run oci --systemd-cgroup create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "systemd"
+  run oci no-such-command
+  [ "$status" -eq 1 ]
+  "$OCI" --version | grep -q '^lay-oci version'
+  "$LAY" oci features | jq -e '.ociVersionMax == "1.2.0" and (.linux.namespaces | index("time"))' >/dev/null
+}
+
+@test "a bundle that is not in order is refused before anything has happened" {
+  small_bundle
+  cp bundle/config.json good.json
+  broken() {
+    cp good.json bundle/config.json
+    edit "$1"
+    run oci create --bundle bundle c1
+    [ "$status" -eq 1 ] || { echo "accepted: $1"; return 1; }
+    has "$output" "$2"
+    [ -z "$(oci list -q)" ]
+  }
+  broken 'c["process"]["args"] = []' args
+  broken 'c["process"]["cwd"] = "tmp"' cwd
+  broken 'c["root"]["path"] = "nowhere"' nowhere
+  broken 'del c["root"]' root.path
+  broken 'c["ociVersion"] = "2.0.0"' 2.0.0
+  broken 'c["linux"]["namespaces"].append({"type": "pid"})' twice
+  broken 'c["linux"]["namespaces"].append({"type": "nothing"})' nothing
+  broken 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "mount"]' "mount namespace"
+  broken 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "uts"]' hostname
+  broken 'c["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 1000, "size": 1}]' "user namespace"
+  broken 'c["linux"]["sysctl"] = {"kernel.panic": "1"}' kernel.panic
+  broken 'c["linux"]["cgroupsPath"] = "/a/../b"' cgroup
+  echo '{' >bundle/config.json
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  rm bundle/config.json
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" config.json
+}
