@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,7 +12,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "inode.h"
-#include "overlay_notation.h"
+#include "same_inode.h"
 
 namespace lay::layerstore {
 
@@ -56,39 +54,6 @@ bool is_opaque(const UniqueFd& folder) {
 void add_names(const Folder& folder, std::set<std::string>& names) {
   if (!folder) return;
   for (FolderEntry& entry : read_folder(*folder)) names.insert(std::move(entry.name));
-}
-
-std::map<std::string, std::string> attributes(const UniqueFd& file) {
-  std::map<std::string, std::string> result;
-  for (const std::string& name : sys::list_xattrs(file))
-    if (!overlay_xattr(name)) result[name] = sys::get_xattr(file, name).value_or("");
-  return result;
-}
-
-bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::string& name) {
-  const UniqueFd a = sys::open_at(left, name, O_RDONLY | O_NOFOLLOW);
-  const UniqueFd b = sys::open_at(right, name, O_RDONLY | O_NOFOLLOW);
-  std::array<std::byte, 65536> a_buffer;
-  std::array<std::byte, 65536> b_buffer;
-  for (std::uint64_t offset = 0;;) {
-    throw_if_cancelled();
-    const std::size_t count = sys::pread_some(a, a_buffer, offset);
-    const std::size_t other =
-        sys::pread_some(b, std::span(b_buffer).first(std::max<std::size_t>(count, 1)), offset);
-    if (count != other || !std::equal(a_buffer.begin(), a_buffer.begin() + static_cast<std::ptrdiff_t>(count),
-                                      b_buffer.begin()))
-      return false;
-    if (count == 0) return true;
-    offset += count;
-  }
-}
-
-/// Of two inodes of one type.
-bool are_alike(const struct ::stat& a, const struct ::stat& b) {
-  if (a.st_mode != b.st_mode || a.st_uid != b.st_uid || a.st_gid != b.st_gid) return false;
-  if (a.st_mtim.tv_sec != b.st_mtim.tv_sec) return false;
-  if (S_ISCHR(a.st_mode) || S_ISBLK(a.st_mode)) return a.st_rdev == b.st_rdev;
-  return S_ISDIR(a.st_mode) || a.st_size == b.st_size;
 }
 
 class Comparison {
@@ -156,12 +121,8 @@ class Comparison {
 
   static bool is_same(const UniqueFd& before, const struct ::stat& old_status, const UniqueFd& after,
                       const struct ::stat& status, const std::string& name) {
-    if (!are_alike(old_status, status)) return false;
-    const int flags = O_PATH | O_NOFOLLOW;
-    if (attributes(sys::open_at(before, name, flags)) != attributes(sys::open_at(after, name, flags)))
-      return false;
-    if (S_ISLNK(status.st_mode)) return sys::readlink_at(before, name) == sys::readlink_at(after, name);
-    return !S_ISREG(status.st_mode) || have_same_content(before, after, name);
+    return are_same_inodes({before, name, old_status}, {after, name, status}) &&
+           (!S_ISREG(status.st_mode) || have_same_content(before, after, name));
   }
 
   /// Data of the file, or of all files in the folder.

@@ -31,6 +31,7 @@ struct Command {
 std::span<const Command> all_commands();
 
 // One file each under commands/.
+int command_bundle(const Context& context, const Arguments& arguments);
 int command_commit(const Context& context, const Arguments& arguments);
 int command_copy(const Context& context, const Arguments& arguments);
 int command_diff(const Context& context, const Arguments& arguments);

@@ -130,8 +130,7 @@ Account resolve_name(const User& user, std::string_view passwd, std::string_view
   return account;
 }
 
-std::string read_account_file(const std::string& path) {
-  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+std::string read_account_file(const UniqueFd& root, const std::string& path) {
   const auto fd = sys::try_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd) return {};
   if (!S_ISREG(sys::stat_of(*fd).st_mode))
@@ -149,7 +148,11 @@ Account resolve_user(const User& user, std::string_view passwd, std::string_view
 }
 
 Account look_up_user(const User& user) {
-  return resolve_user(user, read_account_file("/etc/passwd"), read_account_file("/etc/group"));
+  return look_up_user(user, sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY));
+}
+
+Account look_up_user(const User& user, const UniqueFd& root) {
+  return resolve_user(user, read_account_file(root, "/etc/passwd"), read_account_file(root, "/etc/group"));
 }
 
 }  // namespace lay::runner

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
@@ -27,5 +28,7 @@ Account resolve_user(const User& user, std::string_view passwd, std::string_view
 /// resolve_user with the files of the root folder that the calling process is in. Both are resolved beneath
 /// "/", need not be there, must be regular files, and are read up to 4 MiB.
 Account look_up_user(const User& user);
+/// The same beneath another root.
+Account look_up_user(const User& user, const UniqueFd& root);
 
 }  // namespace lay::runner

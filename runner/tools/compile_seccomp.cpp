@@ -3,6 +3,7 @@
 // that it is given, as lines of a C++ initialiser for CallRange arrays (security/seccomp_program.h):
 //   seccomp_native.inc  the calls of this architecture
 //   seccomp_compat.inc  those of the other one whose programs its kernel runs too
+//   seccomp_refused.inc the names of all that either table refuses
 #include <seccomp.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -81,6 +83,18 @@ void write_table(std::uint32_t arch, const std::string& path) {
   if (!out) throw std::runtime_error("cannot write " + path);
 }
 
+/// For profiles that others compile (security/seccomp_listing.cpp).
+void write_refused(const std::string& path) {
+  std::set<std::string> refused;
+  for (const std::uint32_t arch : {::seccomp_arch_native(), kCompatArch})
+    for (const auto& [number, name] : names_of(arch))
+      if (answer_for(name) == "denied") refused.insert(name);
+  std::ofstream out(path);
+  for (const std::string& name : refused) out << '"' << name << "\",\n";
+  out.close();
+  if (!out) throw std::runtime_error("cannot write " + path);
+}
+
 /// A name that was misspelt would be denied without a word.
 void check_names() {
   const auto check = [](std::string_view name) {
@@ -104,6 +118,7 @@ int main(int argc, char** argv) {
     check_names();
     write_table(::seccomp_arch_native(), folder + "/seccomp_native.inc");
     write_table(kCompatArch, folder + "/seccomp_compat.inc");
+    write_refused(folder + "/seccomp_refused.inc");
     return EXIT_SUCCESS;
   } catch (const std::exception& error) {
     std::cerr << "compile_seccomp: " << error.what() << "\n";

@@ -4,14 +4,18 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <memory>
 #include <optional>
 
+#include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "bundle/bundle.h"
 #include "command.h"
 #include "container_layers.h"
 #include "id_file.h"
 #include "image_lookup.h"
+#include "layerstore/ingest.h"
 #include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
@@ -28,26 +32,41 @@ struct CommitOptions {
   std::string base;
   std::string id_file;
   bool quiet = false;
+  bool is_bundle = false;
   ImageFlags image;
+};
+
+/// Where the upper of a bundle is made; nothing is collected meanwhile.
+struct Scratch {
+  explicit Scratch(const layerstore::Store& store)
+      : lock(store.share()),
+        root(sys::open_dir(sys::cwd(), store.path())),
+        ingest(layerstore::Ingest::begin(root)) {}
+
+  FileLock lock;
+  UniqueFd root;
+  layerstore::Ingest ingest;
 };
 
 /// What is to be captured: an upper and the image it was made on.
 struct Source {
   UniqueFd upper;
   std::optional<layerstore::Image> base;
-  std::optional<FileLock> kept;  ///< the container's files, which nobody shall remove half-read
+  std::optional<FileLock> kept;      ///< the container's files, which nobody shall remove half-read
+  std::unique_ptr<Scratch> scratch;  ///< has the upper, where that is made of a bundle
 };
 
 CommitOptions parse_options(const Arguments& arguments) {
   CommitOptions options;
   const auto parser =
-      make_parser("commit", "[flags] CONTAINER|./UPPER NAME[:TAG]",
+      make_parser("commit", "[flags] CONTAINER|./UPPER|--bundle DIR NAME[:TAG]",
                   "Captures what a container changed, or an overlay upper folder, as a new image. "
                   "The same upper gives the same digest everywhere.");
   parser->add_option("source", options.source, "container, or a folder written with a '/'")->required();
   parser->add_option("name", options.name, "name of the new image")->required();
   parser->add_option("--base", options.base, "image the upper folder was made on")->type_name("IMAGE");
   parser->add_option("--iidfile", options.id_file, "write the image id to this file")->type_name("FILE");
+  parser->add_flag("--bundle", options.is_bundle, "the source is a folder that 'lay bundle' wrote");
   parser->add_flag("-q,--quiet", options.quiet, "no progress");
   options.image.add_to(*parser);
   parse(*parser, arguments);
@@ -66,6 +85,9 @@ void refuse_own_root(const UniqueFd& folder, const CommitOptions& options) {
 Source open_folder(const layerstore::Store& store, const CommitOptions& options) {
   Source source{.upper = open_source(options.source, O_RDONLY | O_DIRECTORY)};
   refuse_own_root(source.upper, options);
+  if (is_bundle(source.upper))
+    throw Error::make(Errc::invalid, "'{}' is a bundle, no upper folder", printable(options.source))
+        .with_hint("lay commit --bundle " + printable(options.source) + " " + printable(options.name));
   if (!options.base.empty()) source.base = find_image(store, options.base).image;
   return source;
 }
@@ -77,6 +99,33 @@ Source open_container(const Context& context, const layerstore::Store& store, co
   const runner::Container container = open_containers(context).find(options.source);
   FileLock kept = container.keep_files();
   return {.upper = container.open_upper(), .base = image_of(container, store), .kept = std::move(kept)};
+}
+
+layerstore::Image image_of_bundle(const layerstore::Store& store, const BundleNotes& notes) {
+  try {
+    const std::uint64_t size = store.blobs().size(notes.manifest).value_or(0);
+    return store.load({.media_type = std::string(), .digest = notes.manifest, .size = size});
+  } catch (Error& error) {
+    if (error.code() == Errc::not_found)
+      error.add_context("the image it was made of, " + printable(notes.image))
+          .with_hint("get it again: lay pull or lay load, of just that manifest");
+    throw;
+  }
+}
+
+Source open_bundle(const Context& context, const layerstore::Store& store, const CommitOptions& options) {
+  if (!options.base.empty())
+    throw Error(Errc::invalid, "--base goes with an upper folder: a bundle knows its image")
+        .with_hint("leave out --base");
+  const UniqueFd folder = open_source(options.source, O_RDONLY | O_DIRECTORY);
+  const BundleNotes notes = read_bundle_notes(folder);
+  Source source;
+  source.scratch = std::make_unique<Scratch>(store);
+  source.base = image_of_bundle(store, notes);
+  sys::mkdir_at(source.scratch->ingest.dir(), "upper", 0700);
+  source.upper = sys::open_dir(source.scratch->ingest.dir(), "upper");
+  make_bundle_upper(context, store, *source.base, folder, notes, source.upper);
+  return source;
 }
 
 layerstore::CommitRequest make_request(const CommitOptions& options, const Source& source) {
@@ -106,7 +155,9 @@ int command_commit(const Context& context, const Arguments& arguments) {
     const layerstore::Store store = open_store(context);
     const std::string name = registry::local_name(options.name);
     const bool is_folder = options.source.find('/') != std::string::npos || options.source == ".";
-    Source source = is_folder ? open_folder(store, options) : open_container(context, store, options);
+    Source source = options.is_bundle ? open_bundle(context, store, options)
+                    : is_folder       ? open_folder(store, options)
+                                      : open_container(context, store, options);
 
     std::optional<ContainerLayers> layers;  // mounted only if the upper points into them
     layerstore::CommitRequest request = make_request(options, source);
