@@ -115,6 +115,7 @@ UniqueFd open_landlock(const Confinement& confinement) {
 
 /// The filter comes last: it may forbid what landlock takes.
 void lock_in(const Confinement& confinement, const UniqueFd& landlock) {
+  set_exec_label(confinement.label);
   if (landlock) enter_landlock(landlock);
   load_seccomp(confinement.seccomp);
 }
@@ -137,6 +138,13 @@ void join_session_keyring(const std::string& container_id) {
   constexpr unsigned kPermissions = 0x3f1b0000;
   if (::syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, kPermissions) < 0 && errno != EACCES)
     throw Error::from_errno("set the permissions of the session keyring");
+}
+
+void check_rlimit(const Rlimit& limit) {
+  limit_number(limit.type);
+  if (limit.soft > limit.hard)
+    throw Error::make(Errc::invalid, "{}: the soft limit {} is above the hard one {}", limit.type, limit.soft,
+                      limit.hard);
 }
 
 void set_rlimits(const std::vector<Rlimit>& limits) {

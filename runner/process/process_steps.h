@@ -28,6 +28,8 @@ void leave_caller();
 /// without keyrings has none to protect.
 void join_session_keyring(const std::string& container_id);
 
+/// Throws invalid for a type that there is not, or a soft limit above the hard one.
+void check_rlimit(const Rlimit& limit);
 /// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.
 void set_rlimits(const std::vector<Rlimit>& limits);
 /// As set_rlimits, of another process: prlimit(2).

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "runner/spec.h"
+#include "security/host_labels.h"
 #include "security/landlock.h"
 #include "security/seccomp.h"
 
@@ -12,6 +13,7 @@ namespace lay::runner {
 struct Confinement {
   SeccompFilter seccomp;
   std::optional<LandlockRules> landlock;
+  ExecLabel label;
 };
 
 /// In the parent. Throws unsupported for what this machine does not have.

@@ -1,53 +1,20 @@
-#include <concepts>
-#include <limits>
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "process/process_steps.h"
 #include "runner/spec.h"
+#include "spec/json_fields.h"
+#include "spec/linux_json.h"
 #include "spec/names.h"
 #include "spec/resources_json.h"
+#include "spec/scheduling_json.h"
 #include "spec/seccomp_json.h"
 
 namespace lay::runner {
 
 namespace {
-
-/// An integer of the document in the range of T. Fractions and strings are refused.
-template <std::integral T>
-T as_number(const Json& value, const char* key) {
-  const bool fits = value.is_number_unsigned()
-                        ? std::in_range<T>(value.get<std::uint64_t>())
-                        : value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
-  if (!fits)
-    throw Error::make(Errc::invalid, "'{}' is {}, expected a whole number from {} to {}", key, value.dump(),
-                      std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
-  return value.get<T>();
-}
-
-/// As as_number; empty when absent.
-template <std::integral T>
-std::optional<T> number(const Json& object, const char* key) {
-  const Json* value = json_find(object, key);
-  if (value == nullptr) return std::nullopt;
-  return as_number<T>(*value, key);
-}
-
-std::map<std::string, std::string> string_map(const Json& object, const char* key) {
-  std::map<std::string, std::string> result;
-  const Json* value = json_find(object, key);
-  if (value == nullptr) return result;
-  if (!value->is_object()) throw Error::make(Errc::invalid, "'{}' is not an object of strings", key);
-  for (const auto& [name, text] : value->items()) result[name] = json_string(*value, name.c_str());
-  return result;
-}
-
-/// An empty object where `key` is absent, so that its members read as absent too.
-const Json& part(const Json& object, const char* key) {
-  static const Json empty = Json::object();
-  const Json* value = json_find(object, key);
-  return value == nullptr ? empty : *value;
-}
 
 /// Parts of the specification that would change what the container may do are
 /// refused, never dropped in silence.
@@ -78,20 +45,34 @@ Capabilities parse_capabilities(const Json& json) {
 
 std::vector<Rlimit> parse_rlimits(const Json& process) {
   std::vector<Rlimit> limits;
-  for (const Json& json : json_array(process, "rlimits"))
-    limits.push_back({.type = json_string(json, "type"),
-                      .hard = number<std::uint64_t>(json, "hard").value_or(0),
-                      .soft = number<std::uint64_t>(json, "soft").value_or(0)});
+  for (const Json& json : json_array(process, "rlimits")) {
+    Rlimit limit{.type = json_string(json, "type"),
+                 .hard = required_number<std::uint64_t>(json, "hard"),
+                 .soft = required_number<std::uint64_t>(json, "soft")};
+    check_rlimit(limit);
+    if (std::ranges::any_of(limits, [&](const Rlimit& other) { return other.type == limit.type; }))
+      throw Error::make(Errc::invalid, "'rlimits' has '{}' twice", limit.type);
+    limits.push_back(std::move(limit));
+  }
   return limits;
+}
+
+/// Relative ones are of old versions of the spec, and taken from the root as runc does.
+std::string destination_of(const Json& json) {
+  std::string destination = json_string(json, "destination");
+  if (destination.empty()) throw Error(Errc::invalid, "'destination' of a mount is empty");
+  return destination.starts_with('/') ? destination : "/" + destination;
 }
 
 std::vector<Mount> parse_mounts(const Json& spec) {
   std::vector<Mount> mounts;
   for (const Json& json : json_array(spec, "mounts"))
-    mounts.push_back({.destination = json_string(json, "destination"),
+    mounts.push_back({.destination = destination_of(json),
                       .type = json_string_or(json, "type", {}),
                       .source = json_string_or(json, "source", {}),
-                      .options = json_strings(json, "options")});
+                      .options = json_strings(json, "options"),
+                      .uid_mappings = parse_id_mappings(json, "uidMappings"),
+                      .gid_mappings = parse_id_mappings(json, "gidMappings")});
   return mounts;
 }
 
@@ -106,9 +87,22 @@ std::vector<Namespace> parse_namespaces(const Json& linux_part) {
   return namespaces;
 }
 
+void check_device(const Json& json, const Device& device) {
+  if (device.type != "c" && device.type != "u" && device.type != "b" && device.type != "p")
+    throw Error::make(Errc::invalid, "device '{}' has the unknown type '{}'", printable(device.path),
+                      printable(device.type))
+        .with_hint("known are c, u, b and p");
+  if (!device.path.starts_with('/'))
+    throw Error::make(Errc::invalid, "device '{}' is not an absolute path", printable(device.path));
+  if (device.type == "p") return;
+  for (const char* key : {"major", "minor"})
+    if (json_find(json, key) == nullptr)
+      throw Error::make(Errc::invalid, "device '{}': '{}' is missing", printable(device.path), key);
+}
+
 std::vector<Device> parse_devices(const Json& linux_part) {
   std::vector<Device> devices;
-  for (const Json& json : json_array(linux_part, "devices"))
+  for (const Json& json : json_array(linux_part, "devices")) {
     devices.push_back({.path = json_string(json, "path"),
                        .type = json_string(json, "type"),
                        .major = json_int_or(json, "major", 0),
@@ -116,6 +110,8 @@ std::vector<Device> parse_devices(const Json& linux_part) {
                        .file_mode = number<std::uint32_t>(json, "fileMode").value_or(0666),
                        .uid = number<std::uint32_t>(json, "uid").value_or(0),
                        .gid = number<std::uint32_t>(json, "gid").value_or(0)});
+    check_device(json, devices.back());
+  }
   return devices;
 }
 
@@ -130,15 +126,6 @@ std::vector<DeviceRule> parse_device_rules(const Json& resources) {
   return rules;
 }
 
-std::vector<IdMapping> parse_id_mappings(const Json& linux_part, const char* key) {
-  std::vector<IdMapping> mappings;
-  for (const Json& json : json_array(linux_part, key))
-    mappings.push_back({.container_id = number<std::uint32_t>(json, "containerID").value_or(0),
-                        .host_id = number<std::uint32_t>(json, "hostID").value_or(0),
-                        .size = number<std::uint32_t>(json, "size").value_or(0)});
-  return mappings;
-}
-
 std::map<std::string, TimeOffset> parse_time_offsets(const Json& linux_part) {
   std::map<std::string, TimeOffset> offsets;
   for (const auto& [clock, json] : part(linux_part, "timeOffsets").items())
@@ -148,21 +135,22 @@ std::map<std::string, TimeOffset> parse_time_offsets(const Json& linux_part) {
 }
 
 Linux parse_linux(const Json& json) {
-  for (const char* key : {"intelRdt", "mountLabel"}) refuse(json, key);
   std::optional<Seccomp> rules;
   if (const Json* seccomp = json_find(json, "seccomp"))
     rules = with_context("seccomp", [&] { return parse_seccomp(*seccomp); });
-  return {.namespaces = parse_namespaces(json),
-          .devices = parse_devices(json),
-          .cgroups_path = json_string_or(json, "cgroupsPath", {}),
-          .resources = parse_resources(part(json, "resources")),
-          .masked_paths = json_strings(json, "maskedPaths"),
-          .readonly_paths = json_strings(json, "readonlyPaths"),
-          .sysctl = string_map(json, "sysctl"),
-          .seccomp_rules = std::move(rules),
-          .uid_mappings = parse_id_mappings(json, "uidMappings"),
-          .gid_mappings = parse_id_mappings(json, "gidMappings"),
-          .time_offsets = parse_time_offsets(json)};
+  Linux result{.namespaces = parse_namespaces(json),
+               .devices = parse_devices(json),
+               .cgroups_path = json_string_or(json, "cgroupsPath", {}),
+               .resources = parse_resources(part(json, "resources")),
+               .masked_paths = json_strings(json, "maskedPaths"),
+               .readonly_paths = json_strings(json, "readonlyPaths"),
+               .sysctl = string_map(json, "sysctl"),
+               .seccomp_rules = std::move(rules),
+               .uid_mappings = parse_id_mappings(json, "uidMappings"),
+               .gid_mappings = parse_id_mappings(json, "gidMappings"),
+               .time_offsets = parse_time_offsets(json)};
+  parse_rare_linux(json, result);
+  return result;
 }
 
 /// Takes the profile's name out of the annotations, where to_json() put it. Rules that are listed go before.
@@ -211,20 +199,22 @@ Resources parse_resources(const Json& json) {
 }
 
 Process parse_process(const Json& json) {
-  refuse(json, "apparmorProfile");
-  refuse(json, "selinuxLabel");
   const Json& size = part(json, "consoleSize");
-  return {.terminal = json_bool_or(json, "terminal", false),
-          .console_size = ConsoleSize{.height = number<std::uint16_t>(size, "height").value_or(0),
-                                      .width = number<std::uint16_t>(size, "width").value_or(0)},
-          .user = parse_user(part(json, "user")),
-          .args = json_strings(json, "args"),
-          .env = json_strings(json, "env"),
-          .cwd = json_string(json, "cwd"),
-          .capabilities = parse_capabilities(part(json, "capabilities")),
-          .rlimits = parse_rlimits(json),
-          .oom_score_adj = number<int>(json, "oomScoreAdj"),
-          .no_new_privileges = json_bool_or(json, "noNewPrivileges", false)};
+  Process process{.terminal = json_bool_or(json, "terminal", false),
+                  .console_size = ConsoleSize{.height = number<std::uint16_t>(size, "height").value_or(0),
+                                              .width = number<std::uint16_t>(size, "width").value_or(0)},
+                  .user = parse_user(part(json, "user")),
+                  .args = json_strings(json, "args"),
+                  .env = json_strings(json, "env"),
+                  .cwd = json_string(json, "cwd"),
+                  .capabilities = parse_capabilities(part(json, "capabilities")),
+                  .rlimits = parse_rlimits(json),
+                  .oom_score_adj = number<int>(json, "oomScoreAdj"),
+                  .no_new_privileges = json_bool_or(json, "noNewPrivileges", false),
+                  .apparmor_profile = json_string_or(json, "apparmorProfile", {}),
+                  .selinux_label = json_string_or(json, "selinuxLabel", {})};
+  parse_scheduling(json, process);
+  return process;
 }
 
 Spec parse_spec(const Json& json) {
@@ -235,6 +225,7 @@ Spec parse_spec(const Json& json) {
             .root = Root{.path = json_string_or(root, "path", {}),
                          .readonly = json_bool_or(root, "readonly", false)},
             .hostname = json_string_or(json, "hostname", {}),
+            .domainname = json_string_or(json, "domainname", {}),
             .mounts = parse_mounts(json),
             .annotations = string_map(json, "annotations"),
             .linux_ = parse_linux(part(json, "linux"))};

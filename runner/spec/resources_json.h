@@ -8,7 +8,8 @@ namespace lay::runner {
 /// "linux.resources" as a whole; absent parts say nothing. Throws invalid, unsupported.
 Resources parse_resources(const Json& json);
 
-/// Adds blockIO, hugepageLimits and unified to `json` where they say something.
+/// Adds blockIO, hugepageLimits, network, rdma, unified and the rarer members of cpu and memory to `json`
+/// where they say something.
 void add_rare_resources(Json& json, const Resources& resources);
 void parse_rare_resources(const Json& json, Resources& resources);
 

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include "runner/spec.h"
+#include "spec/json_fields.h"
+#include "spec/linux_json.h"
 #include "spec/names.h"
 #include "spec/resources_json.h"
+#include "spec/scheduling_json.h"
 #include "spec/seccomp_json.h"
 
 namespace lay::runner {
@@ -39,6 +42,9 @@ Json to_json(const Process& process) {
   if (process.oom_score_adj) json["oomScoreAdj"] = *process.oom_score_adj;
   for (const Rlimit& limit : process.rlimits)
     json["rlimits"].push_back({{"type", limit.type}, {"hard", limit.hard}, {"soft", limit.soft}});
+  if (!process.apparmor_profile.empty()) json["apparmorProfile"] = process.apparmor_profile;
+  if (!process.selinux_label.empty()) json["selinuxLabel"] = process.selinux_label;
+  add_scheduling(json, process);
   return json;
 }
 
@@ -47,6 +53,8 @@ Json to_json(const Mount& mount) {
   if (!mount.type.empty()) json["type"] = mount.type;
   if (!mount.source.empty()) json["source"] = mount.source;
   if (!mount.options.empty()) json["options"] = mount.options;
+  if (!mount.uid_mappings.empty()) json["uidMappings"] = to_json(mount.uid_mappings);
+  if (!mount.gid_mappings.empty()) json["gidMappings"] = to_json(mount.gid_mappings);
   return json;
 }
 
@@ -67,10 +75,6 @@ Json to_json(const DeviceRule& rule) {
   if (rule.major) json["major"] = *rule.major;
   if (rule.minor) json["minor"] = *rule.minor;
   return json;
-}
-
-Json to_json(const IdMapping& mapping) {
-  return {{"containerID", mapping.container_id}, {"hostID", mapping.host_id}, {"size", mapping.size}};
 }
 
 template <class Item>
@@ -101,12 +105,13 @@ Json to_json(const Linux& linux_part) {
   Json json{{"namespaces", list_of(linux_part.namespaces)}, {"devices", list_of(linux_part.devices)},
             {"resources", to_json(linux_part.resources)},   {"maskedPaths", linux_part.masked_paths},
             {"readonlyPaths", linux_part.readonly_paths},   {"sysctl", linux_part.sysctl}};
-  if (!linux_part.uid_mappings.empty()) json["uidMappings"] = list_of(linux_part.uid_mappings);
-  if (!linux_part.gid_mappings.empty()) json["gidMappings"] = list_of(linux_part.gid_mappings);
+  if (!linux_part.uid_mappings.empty()) json["uidMappings"] = to_json(linux_part.uid_mappings);
+  if (!linux_part.gid_mappings.empty()) json["gidMappings"] = to_json(linux_part.gid_mappings);
   for (const auto& [clock, offset] : linux_part.time_offsets)
     json["timeOffsets"][clock] = {{"secs", offset.secs}, {"nanosecs", offset.nanosecs}};
   if (linux_part.seccomp_rules) json["seccomp"] = seccomp_to_json(*linux_part.seccomp_rules);
   if (!linux_part.cgroups_path.empty()) json["cgroupsPath"] = linux_part.cgroups_path;
+  add_rare_linux(json, linux_part);
   return json;
 }
 
@@ -125,6 +130,7 @@ Json to_json(const Spec& spec) {
             {"linux", to_json(spec.linux_)}};
   json["root"] = {{"path", spec.root.path}, {"readonly", spec.root.readonly}};
   if (!spec.hostname.empty()) json["hostname"] = spec.hostname;
+  if (!spec.domainname.empty()) json["domainname"] = spec.domainname;
   return json;
 }
 

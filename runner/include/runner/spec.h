@@ -44,6 +44,31 @@ struct ConsoleSize {
   std::uint16_t width = 0;
 };
 
+/// ioprio_set(2). The level is 0 (first) to 7; the class idle has none.
+struct IoPriority {
+  enum class Class { realtime, best_effort, idle };
+  Class level_class = Class::best_effort;
+  int priority = 0;
+};
+
+/// sched_setattr(2).
+struct Scheduler {
+  std::string policy;              ///< "SCHED_OTHER" …
+  std::int32_t nice = 0;           ///< -20 (first) to 19, of OTHER and BATCH
+  std::int32_t priority = 0;       ///< 1 to 99, of FIFO and RR
+  std::vector<std::string> flags;  ///< "SCHED_FLAG_RESET_ON_FORK" …
+  std::uint64_t runtime = 0;       ///< nanoseconds, of DEADLINE as the next two
+  std::uint64_t deadline = 0;
+  std::uint64_t period = 0;
+};
+
+/// On which processors a command beside the first one runs, before and after it has entered the cgroup; in
+/// the form of cpuset(7) lists, empty: as it is.
+struct CpuAffinity {
+  std::string initial;
+  std::string final_;
+};
+
 struct Process {
   bool terminal = false;
   ConsoleSize console_size;
@@ -55,6 +80,11 @@ struct Process {
   std::vector<Rlimit> rlimits;
   std::optional<int> oom_score_adj;  ///< -1000 (never killed) to 1000; empty: as lay's
   bool no_new_privileges = false;
+  std::string apparmor_profile;
+  std::string selinux_label;
+  std::optional<IoPriority> io_priority;
+  std::optional<Scheduler> scheduler;
+  CpuAffinity exec_cpu_affinity;
   /// A first process of lay's own stands before the command and reaps. Not in the runtime-spec: an
   /// annotation.
   bool has_init = false;
@@ -65,11 +95,23 @@ struct Root {
   bool readonly = false;
 };
 
+/// A row of ids that a user namespace has under other numbers than the host.
+struct IdMapping {
+  std::uint32_t container_id = 0;
+  std::uint32_t host_id = 0;
+  std::uint32_t size = 0;
+
+  bool operator==(const IdMapping&) const = default;
+};
+
 struct Mount {
   std::string destination;
   std::string type;  ///< "proc", "tmpfs", "bind" …
   std::string source;
   std::vector<std::string> options;
+  /// Of a bind mount with "idmap" or "ridmap"; empty: the container's own.
+  std::vector<IdMapping> uid_mappings = {};
+  std::vector<IdMapping> gid_mappings = {};
 };
 
 enum class NamespaceType { pid, network, mount, ipc, uts, user, cgroup, time };
@@ -81,7 +123,7 @@ struct Namespace {
 
 struct Device {
   std::string path;
-  std::string type;  ///< "c", "b", "p"
+  std::string type;  ///< "c" or "u", "b", "p"
   std::int64_t major = 0;
   std::int64_t minor = 0;
   std::uint32_t file_mode = 0666;
@@ -107,8 +149,10 @@ struct BlockDeviceValue {
 };
 
 struct BlockIo {
-  std::optional<std::uint16_t> weight;  ///< among others, 10 to 1000
+  std::optional<std::uint16_t> weight;       ///< among others, 10 to 1000
+  std::optional<std::uint16_t> leaf_weight;  ///< v1's CFQ, which no kernel from 5.0 on has
   std::vector<BlockDeviceValue> weights;
+  std::vector<BlockDeviceValue> leaf_weights;
   std::vector<BlockDeviceValue> read_bytes;  ///< a second
   std::vector<BlockDeviceValue> write_bytes;
   std::vector<BlockDeviceValue> read_operations;
@@ -122,32 +166,55 @@ struct HugepageLimit {
   bool operator==(const HugepageLimit&) const = default;
 };
 
+/// What a program's traffic over one link of the host counts against others': v1's net_prio.
+struct LinkPriority {
+  std::string name;
+  std::uint32_t priority = 0;
+
+  bool operator==(const LinkPriority&) const = default;
+};
+
+/// At one RDMA device, by its name.
+struct RdmaLimit {
+  std::optional<std::uint32_t> handles;
+  std::optional<std::uint32_t> objects;
+
+  bool operator==(const RdmaLimit&) const = default;
+};
+
+/// Limits of "memory" that kernels have given up: kept, and not written, as runc and crun do.
+struct ObsoleteMemory {
+  std::optional<std::int64_t> kernel;
+  std::optional<std::int64_t> kernel_tcp;
+  std::optional<bool> use_hierarchy;
+};
+
 struct Resources {
   std::optional<std::int64_t> memory_limit;        ///< bytes
   std::optional<std::int64_t> memory_swap;         ///< bytes of memory and swap together; -1 unlimited
   std::optional<std::int64_t> memory_reservation;  ///< bytes that are taken from it last
   std::optional<std::uint64_t> memory_swappiness;  ///< 0 to 100
   bool disable_oom_killer = false;                 ///< processes wait for memory instead of being killed
-  std::optional<std::int64_t> cpu_quota;           ///< microseconds in each period
+  bool check_before_update = false;                ///< a new memory limit below what is used is refused
+  ObsoleteMemory obsolete_memory;
+  std::optional<std::int64_t> cpu_quota;  ///< microseconds in each period
   std::optional<std::uint64_t> cpu_period;
-  std::optional<std::uint64_t> cpu_shares;  ///< weight among others, 1024 by default (v1's scale)
-  std::string cpus;                         ///< cpuset(7) list; empty: any
+  std::optional<std::uint64_t> cpu_shares;           ///< weight among others, 1024 by default (v1's scale)
+  std::optional<std::uint64_t> cpu_burst;            ///< microseconds that may be saved up beyond the quota
+  std::optional<std::int64_t> cpu_realtime_runtime;  ///< microseconds in each of the next; v1 only
+  std::optional<std::uint64_t> cpu_realtime_period;
+  std::optional<std::int64_t> cpu_idle;  ///< 1: only what no other group wants
+  std::string cpus;                      ///< cpuset(7) list; empty: any
   std::string mems;
   std::optional<std::int64_t> pids_limit;  ///< -1 unlimited
   std::vector<DeviceRule> devices;
   BlockIo block_io;
   std::vector<HugepageLimit> hugepages;
+  std::optional<std::uint32_t> network_class;  ///< v1's net_cls
+  std::vector<LinkPriority> link_priorities;
+  std::map<std::string, RdmaLimit> rdma;
   /// Files of the cgroup by name, "memory.high", written last. The runtime-spec knows them in v2 only.
   std::map<std::string, std::string> unified;
-};
-
-/// A row of ids that a user namespace has under other numbers than the host.
-struct IdMapping {
-  std::uint32_t container_id = 0;
-  std::uint32_t host_id = 0;
-  std::uint32_t size = 0;
-
-  bool operator==(const IdMapping&) const = default;
 };
 
 /// What a clock of a time namespace is ahead of the host's, time_namespaces(7).
@@ -192,6 +259,21 @@ struct Seccomp {
 /// listed: Linux::seccomp_rules.
 enum class SeccompProfile { builtin, unconfined, listed };
 
+/// personality(2). The spec knows no flags yet.
+enum class PersonalityDomain { linux64, linux32 };
+
+/// What the container's root shares with the mount it was made of: mount_namespaces(7).
+enum class RootPropagation { shared, slave, private_, unbindable };
+
+/// resctrl(5) of x86: a class of service.
+struct IntelRdt {
+  std::string class_id;          ///< closID; empty: the container's id
+  std::string l3_schema;         ///< l3CacheSchema
+  std::string memory_schema;     ///< memBwSchema
+  bool monitors_cache = false;   ///< enableCMT
+  bool monitors_memory = false;  ///< enableMBM
+};
+
 struct Linux {
   std::vector<Namespace> namespaces;
   std::vector<Device> devices;
@@ -208,6 +290,10 @@ struct Linux {
   /// Kept in the annotation "dev.lay.userns".
   std::optional<std::uint32_t> auto_ids;
   std::map<std::string, TimeOffset> time_offsets;  ///< by clock: "monotonic", "boottime"
+  std::optional<RootPropagation> root_propagation;
+  std::string mount_label;  ///< SELinux
+  std::optional<PersonalityDomain> personality;
+  std::optional<IntelRdt> intel_rdt;
 };
 
 struct Spec {
@@ -215,6 +301,7 @@ struct Spec {
   Process process;
   Root root;
   std::string hostname;
+  std::string domainname = {};
   std::vector<Mount> mounts;
   std::map<std::string, std::string> annotations;
   Linux linux_;

@@ -124,12 +124,10 @@ TEST_CASE("rules of system calls stand in config.json as the runtime spec has th
 }
 
 TEST_CASE("what lay cannot do is refused, not dropped", "[runner][spec]") {
-  for (const char* pointer : {"/hooks/poststop", "/linux/intelRdt/closID"}) {
-    Json json = document();
-    json[Json::json_pointer(pointer)] = "x";
-    CHECK(error_of([&] { parse_spec(json); }).code() == Errc::unsupported);
-  }
   Json json = document();
+  json["hooks"]["poststop"] = "x";
+  CHECK(error_of([&] { parse_spec(json); }).code() == Errc::unsupported);
+  json.erase("hooks");
   json["ociVersion"] = "2.0.0";
   CHECK(error_of([&] { parse_spec(json); }).code() == Errc::unsupported);
 }

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <sched.h>
+
+#include <string>
+
+#include "runner/spec.h"
+
+/// When and where a process is given a processor or a disk: sched(7), ioprio_set(2).
+namespace lay::runner {
+
+/// Throws invalid for a policy or flag that there is not, or numbers that no policy takes.
+void check_scheduler(const Scheduler& scheduler);
+
+/// "0-3,7" as a set; empty text is an empty set. Throws invalid.
+cpu_set_t parse_cpu_list(const std::string& text);
+
+/// sched_setaffinity(2) of the calling process; an empty list changes nothing.
+void set_cpu_affinity(const std::string& list);
+
+/// What process.scheduler and process.ioPriority ask for, of the calling process: with the rights of the
+/// host's root still, and inside the cgroup.
+void apply_scheduling(const Process& process);
+
+}  // namespace lay::runner
