@@ -127,6 +127,9 @@ void set_weights(const std::vector<CgroupGroup>& groups, const BlockIo& block_io
 }  // namespace
 
 void set_block_io(const std::vector<CgroupGroup>& groups, const BlockIo& block_io) {
+  if (block_io.leaf_weight || !block_io.leaf_weights.empty())
+    throw Error(Errc::unsupported, "blockIO.leafWeight went with the scheduler CFQ, which Linux 5.0 gave up")
+        .with_hint("leave it out");
   set_weights(groups, block_io);
   for (const Rate& rate : kRates) set_rates(groups, rate, block_io);
 }

@@ -16,6 +16,7 @@
 #include "cgroup/device_rules.h"
 #include "cgroup/limit_journal.h"
 #include "cgroup/place.h"
+#include "cgroup/rare_limits.h"
 
 namespace lay::runner {
 
@@ -215,9 +216,12 @@ std::string format_device_rule(const DeviceRule& rule) {
 }
 
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+  check_memory_before_update(groups, resources);
   set_memory(groups, resources);
   set_memory_reservation(groups, resources);
+  set_rare_cpu(groups, resources);
   set_cpu(groups, resources);
+  set_cpu_burst(groups, resources);
   set_cpu_shares(groups, resources);
   set_cpuset(groups, "--cpuset-cpus", "cpuset.cpus", resources.cpus);
   set_cpuset(groups, "--cpuset-mems", "cpuset.mems", resources.mems);
@@ -225,6 +229,7 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
   set_v1_memory(groups, resources);
   set_block_io(groups, resources.block_io);
   set_hugepages(groups, resources.hugepages);
+  set_network_and_rdma(groups, resources);
   set_devices(groups, resources);
   set_unified(groups, resources.unified);
 }
@@ -251,6 +256,7 @@ std::vector<std::string> controllers_for(const Resources& resources) {
     if (std::ranges::find(controllers, name) == controllers.end()) controllers.push_back(name);
   };
   if (!resources.hugepages.empty()) add("hugetlb");
+  for (const std::string& name : rare_controllers(resources)) add(name);
   for (const auto& [name, value] : resources.unified) add(name.substr(0, name.find('.')));
   return controllers;
 }

@@ -66,6 +66,8 @@ void check_namespaces(const Spec& spec) {
         .with_hint("put {\"type\": \"mount\"} into linux.namespaces");
   if (!spec.hostname.empty() && !has_namespace(spec, NamespaceType::uts))
     throw Error(Errc::invalid, "a hostname needs a uts namespace, or it would be the host's");
+  if (!spec.domainname.empty() && !has_namespace(spec, NamespaceType::uts))
+    throw Error(Errc::invalid, "a domainname needs a uts namespace, or it would be the host's");
   const bool has_maps = !spec.linux_.uid_mappings.empty() || !spec.linux_.gid_mappings.empty();
   if (has_maps && !has_namespace(spec, NamespaceType::user))
     throw Error(Errc::invalid, "linux.uidMappings and gidMappings need a user namespace");

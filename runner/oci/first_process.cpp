@@ -119,6 +119,7 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard* cgroup, const ChildEnd
   enter_namespaces(plan);
   write_sysctls(plan.spec);
   set_names(plan.spec);
+  set_domainname(plan.spec);
   make_root(plan, parent);
   take_console(plan.spec, parent);
   leave_cgroups(plan.spec);

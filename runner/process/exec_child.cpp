@@ -7,6 +7,7 @@
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
+#include "process/scheduling.h"
 #include "security/id_map.h"
 
 namespace lay::runner {
@@ -35,7 +36,9 @@ void enter_namespaces(const ExecPlan& plan) {
 
 [[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();  // first: the container's processes can see this one
+  set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   cgroup.enter();  // from here on its limits are in force
+  set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
   if (plan.user_namespace) set_rlimits(plan.process.rlimits);  // raising one takes a right over the host
   enter_namespaces(plan);
   join_session_keyring(plan.container_id);

@@ -61,6 +61,7 @@ void leave_cgroups(const Spec& spec) {
   enter_namespaces(plan);    // before /sys is mounted, which shows the mounter's network
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);
+  set_domainname(plan.spec);
   make_root(plan);                     // the longest step; beside it the parent does the network
   take_console(plan, parent);          // from inside: the pty is the container's
   if (!plan.prepared) cgroup.enter();  // late: what this process takes is not the container's yet

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "base/text.h"
 #include "process/command.h"
 #include "process/reaper.h"
+#include "process/scheduling.h"
 #include "security/capabilities.h"
 #include "security/user_lookup.h"
 
@@ -109,6 +111,13 @@ void set_user(const Account& account) {
     throw Error::from_errno("set user {}", account.uid);
 }
 
+/// What uname(2) tells, and how addresses are laid out.
+void set_personality(std::optional<PersonalityDomain> domain) {
+  if (!domain) return;
+  const unsigned long persona = *domain == PersonalityDomain::linux32 ? PER_LINUX32 : PER_LINUX;
+  if (::personality(persona) < 0) throw Error::from_errno("set the personality {}", persona);
+}
+
 UniqueFd open_landlock(const Confinement& confinement) {
   return confinement.landlock ? make_landlock_ruleset(*confinement.landlock) : UniqueFd();
 }
@@ -138,6 +147,12 @@ void join_session_keyring(const std::string& container_id) {
   constexpr unsigned kPermissions = 0x3f1b0000;
   if (::syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, kPermissions) < 0 && errno != EACCES)
     throw Error::from_errno("set the permissions of the session keyring");
+}
+
+void set_domainname(const Spec& spec) {
+  if (!has_own_namespace(spec, NamespaceType::uts) || spec.domainname.empty()) return;
+  if (::setdomainname(spec.domainname.data(), spec.domainname.size()) < 0)
+    throw Error::from_errno("set the domain name '{}'", printable(spec.domainname));
 }
 
 void check_rlimit(const Rlimit& limit) {
@@ -171,6 +186,8 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   const Account account = look_up_user(process.user);  // with all rights: the files may be private
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
+  apply_scheduling(process);  // takes rights of the host's root
+  set_personality(confinement.personality);
   ::umask(process.user.umask.value_or(022));  // before the folder is made
   enter_working_folder(process.cwd);
   give_stdio_to(account.uid);

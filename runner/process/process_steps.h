@@ -28,6 +28,9 @@ void leave_caller();
 /// without keyrings has none to protect.
 void join_session_keyring(const std::string& container_id);
 
+/// setdomainname(2), in a uts namespace of the container's own.
+void set_domainname(const Spec& spec);
+
 /// Throws invalid for a type that there is not, or a soft limit above the hard one.
 void check_rlimit(const Rlimit& limit);
 /// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.

@@ -14,6 +14,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "process/namespaces.h"
+#include "rootfs/copy_folder.h"
 #include "rootfs/device_nodes.h"
 #include "security/id_map.h"
 
@@ -39,23 +40,40 @@ UniqueFd open_source(const Mount& mount, const MountOptions& options) {
 }
 
 void translate_owners(const PlannedMount& planned, const IdMap* ids) {
-  if (planned.options.owners == Owners::as_stored) return;
+  const MountOptions& options = planned.options;
+  if (options.owners == Owners::as_stored) return;
+  if (options.owners == Owners::of_mount) {
+    const IdMap own = make_id_map(planned.mount.uid_mappings, planned.mount.gid_mappings);
+    return map_mount(planned.source, own, options.owners_recursion);
+  }
   if (ids == nullptr)
     throw Error(Errc::invalid, "the option 'idmap' needs a user namespace of the container's own")
         .with_hint("--userns auto");
-  map_mount(planned.source, *ids, planned.options.recursion);
+  map_mount(planned.source, *ids, options.owners_recursion);
 }
 
-PlannedMount open_mount(const Mount& mount, const IdMap* ids) {
+bool changes_something(const MountAttributes& attributes) {
+  return attributes.set != 0 || attributes.clear != 0 || attributes.propagation != 0;
+}
+
+/// `mount` is the root of a mount.
+void apply_attributes(const UniqueFd& mount, const MountOptions& options, MountRules rules) {
+  if (changes_something(options.recursive)) set_mount_attributes(mount, options.recursive, Recursion::yes);
+  if (changes_something(options.attributes))
+    set_mount_attributes(mount, options.attributes,
+                         rules == MountRules::lay ? Recursion::yes : Recursion::no);
+}
+
+PlannedMount open_mount(const Mount& mount, const IdMap* ids, MountRules rules) {
   return with_context(fmt::format("mount '{}'", printable(mount.destination)), [&] {
-    PlannedMount planned{.mount = mount, .target = normalize_path(mount.destination)};
-    planned.options = parse_mount_options(mount);
+    PlannedMount planned{.mount = mount, .target = normalize_path(mount.destination), .rules = rules};
+    planned.options = parse_mount_options(mount, rules);
     if (planned.target == "/")
       throw Error::make(Errc::invalid, "nothing can be mounted over the root itself");
-    if (!is_bind(mount)) return planned;
+    if (!is_bind(mount) || planned.options.is_remount) return planned;
     planned.source = open_source(mount, planned.options);
     translate_owners(planned, ids);
-    set_mount_attributes(planned.source, planned.options.attributes, Recursion::yes);
+    apply_attributes(planned.source, planned.options, rules);
     planned.kind = S_ISDIR(sys::stat_of(planned.source).st_mode) ? TargetKind::folder : TargetKind::file;
     return planned;
   });
@@ -70,15 +88,20 @@ Mount mount_of(const BoundFile& file, const IdMap* ids) {
   return mount;
 }
 
-UniqueFd make_new(const std::string& type, const MountOptions& options) {
+UniqueFd make_new(const std::string& type, const MountOptions& options, const std::string& source = {}) {
   FsContext context(type);
+  if (!source.empty()) context.set_string("source", source);
   for (const auto& [key, value] : options.data) {
     if (value)
       context.set_string(key, *value);
     else
       context.set_flag(key);
   }
-  return context.mount(options.attributes.set);
+  UniqueFd mount = context.mount(options.attributes.set | options.recursive.set);
+  for (const std::uint64_t propagation : {options.recursive.propagation, options.attributes.propagation})
+    if (propagation != 0 && propagation != MS_PRIVATE)  // which it is already
+      set_mount_attributes(mount, {.propagation = propagation}, Recursion::no);
+  return mount;
 }
 
 /// A new one, or where that is refused the host's own, with all below it: a user namespace may
@@ -105,9 +128,15 @@ const char* substitute_of(const std::string& type, const Spec& spec) {
   return type == "proc" && !has_namespace(spec, NamespaceType::pid) ? "/proc" : nullptr;
 }
 
+bool is_usual(const std::string& type) {
+  return type == "proc" || type == "sysfs" || type == "tmpfs" || type == "devpts" || type == "mqueue";
+}
+
 UniqueFd make_filesystem(const PlannedMount& planned, const Spec& spec) {
   const std::string& type = planned.mount.type;
-  if (type != "proc" && type != "sysfs" && type != "tmpfs" && type != "devpts" && type != "mqueue")
+  if (planned.rules == MountRules::runtime_spec && !is_usual(type))
+    return make_new(type, planned.options, planned.mount.source);
+  if (!is_usual(type))
     throw Error::make(Errc::unsupported, "file system type '{}' cannot be mounted in a container",
                       printable(type))
         .with_hint("known are bind, proc, sysfs, tmpfs, devpts, mqueue and cgroup");
@@ -133,17 +162,35 @@ void check_target(const UniqueFd& root, const UniqueFd& target, TargetKind kind)
                       S_ISDIR(info.st_mode) ? "folder" : "file");
 }
 
+/// "remount": other attributes for what is mounted there already. Options of the file system itself would be
+/// for everybody who has it mounted.
+void change_mount(const UniqueFd& root, const PlannedMount& planned) {
+  if (!planned.options.data.empty())
+    throw Error::make(Errc::unsupported, "'remount' with the option '{}' of the file system",
+                      printable(planned.options.data.front().first))
+        .with_hint("give it to the mount that makes it");
+  const auto target = find_target(root, planned.target);
+  if (!target || !is_mount_root(*target))
+    throw Error(Errc::not_found, "'remount', but nothing is mounted there");
+  MountOptions options = planned.options;
+  const bool has_propagation = std::ranges::any_of(
+      planned.mount.options, [](const std::string& option) { return is_propagation(option); });
+  if (!has_propagation) options.recursive.propagation = 0;
+  apply_attributes(*target, options, planned.rules);
+}
+
 }  // namespace
 
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
   std::vector<PlannedMount> mounts;
-  for (const Mount& mount : spec.mounts) mounts.push_back(open_mount(mount, plan.overlay.ids));
+  const MountRules rules = plan.folder.empty() ? MountRules::lay : MountRules::runtime_spec;
+  for (const Mount& mount : spec.mounts) mounts.push_back(open_mount(mount, plan.overlay.ids, rules));
   if (plan.shared_memory != nullptr)
     for (PlannedMount& planned : mounts)
       if (planned.target == kSharedMemory && !planned.source)
         planned.source = copy_shared_memory(*plan.shared_memory);
   for (const BoundFile& file : plan.files) {
-    PlannedMount planned = open_mount(mount_of(file, plan.overlay.ids), plan.overlay.ids);
+    PlannedMount planned = open_mount(mount_of(file, plan.overlay.ids), plan.overlay.ids, MountRules::lay);
     const bool is_taken = std::any_of(mounts.begin(), mounts.end(), [&](const PlannedMount& mount) {
       return mount.target == planned.target;
     });
@@ -176,11 +223,13 @@ std::vector<const PlannedMount*> overlay_targets(const std::vector<PlannedMount>
 
 void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& spec) {
   with_context(fmt::format("mount '{}'", printable(planned.mount.destination)), [&] {
+    if (planned.options.is_remount) return change_mount(root, planned);
     const UniqueFd target = make_target(root, planned.target, planned.kind);
     check_target(root, target, planned.kind);
     if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
     if (planned.source) return attach_mount(planned.source, target);
     const UniqueFd mount = make_filesystem(planned, spec);
+    if (planned.options.copies_up) copy_folder(target, mount);
     attach_mount(mount, target);
     if (is_dev(planned)) fill_dev(mount, spec, nullptr);
   });

@@ -18,6 +18,7 @@ struct PlannedMount {
   TargetKind kind = TargetKind::folder;
   /// Of a bind mount: a detached copy of the tree at the source, opened once; of /dev after prepare_dev().
   UniqueFd source;
+  MountRules rules = MountRules::lay;
 };
 
 /// All mounts in the order in which they are made: spec.mounts, then the bound files, but none whose place a

@@ -168,6 +168,17 @@ void attach_root(const UniqueFd& root, const std::string& place) {
   attach_mount(root, sys::open_at(sys::cwd(), place, O_PATH | O_DIRECTORY));
 }
 
+/// linux.rootfsPropagation. The root is a copy of the mount at its place, which follows the host's as its
+/// slave; what is shared is so among the container's own mount namespaces.
+void set_root_propagation(const UniqueFd& root, const Linux& linux_part) {
+  if (!linux_part.root_propagation) return;
+  std::uint64_t propagation = MS_PRIVATE;
+  if (linux_part.root_propagation == RootPropagation::shared) propagation = MS_SHARED;
+  if (linux_part.root_propagation == RootPropagation::slave) propagation = MS_SLAVE;
+  if (linux_part.root_propagation == RootPropagation::unbindable) propagation = MS_UNBINDABLE;
+  set_mount_attributes(root, MountAttributes{.propagation = propagation}, Recursion::no);
+}
+
 void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
            const std::function<void()>& before_pivot) {
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
@@ -175,6 +186,7 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   pivot_into(root);
   mask_paths(root, spec.linux_.masked_paths);
   make_paths_readonly(root, spec.linux_.readonly_paths);
+  set_root_propagation(root, spec.linux_);
   // Last: until here mount points may have to be made in a folder that a volume brought.
   if (spec.root.readonly)
     set_mount_attributes(root, MountAttributes{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
@@ -184,8 +196,9 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
 
 void enter_rootfs(const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
+  // While the host's paths can be reached; and a mount that shall be shared with the host still is.
+  const std::vector<PlannedMount> mounts = open_mounts(spec, plan);
   leave_propagation();
-  const std::vector<PlannedMount> mounts = open_mounts(spec, plan);  // while the host's paths can be reached
   if (plan.folder.empty())
     return enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec, before_pivot);
   const UniqueFd root = clone_folder(plan.folder);

@@ -9,11 +9,13 @@
 
 namespace lay::runner {
 
-/// What the first process of a container, and those that exec starts, lock themselves into at last.
+/// What the first process of a container, and those that exec starts, have in common beyond their namespaces,
+/// most of which they lock themselves into at last.
 struct Confinement {
   SeccompFilter seccomp;
   std::optional<LandlockRules> landlock;
   ExecLabel label;
+  std::optional<PersonalityDomain> personality;
 };
 
 /// In the parent. Throws unsupported for what this machine does not have.

@@ -92,6 +92,19 @@ ChildProcess clone_into_new_namespace() {
   }
 }
 
+/// Its number where /proc is from, which a container's first process still has of the host: fdinfo of a
+/// pidfd, proc(5).
+pid_t number_in_proc(const ChildProcess& process) {
+  constexpr std::string_view kKey = "Pid:\t";
+  const UniqueFd fd =
+      sys::open_at(sys::cwd(), fmt::format("/proc/self/fdinfo/{}", process.pidfd().get()), O_RDONLY);
+  for (const std::string& line : split(sys::read_all(fd, 4096), '\n'))
+    if (line.starts_with(kKey))
+      if (const auto number = parse_number(std::string_view(line).substr(kKey.size())))
+        return static_cast<pid_t>(*number);
+  return process.pid();
+}
+
 std::uint32_t first_of(pid_t pid, const char* file) {
   const UniqueFd fd = sys::open_at(sys::cwd(), fmt::format("/proc/{}/{}", pid, file), O_RDONLY);
   std::vector<IdMapping> map;
@@ -121,8 +134,9 @@ std::optional<std::uint32_t> host_id(std::span<const IdMapping> maps, std::uint3
 IdMap make_id_map(std::vector<IdMapping> uids, std::vector<IdMapping> gids) {
   IdMap map{.uids = std::move(uids), .gids = std::move(gids), .user_namespace = {}};
   const ChildProcess holder = clone_into_new_namespace();
-  write_id_maps(holder.pid(), map);
-  map.user_namespace = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/user", holder.pid()), O_RDONLY);
+  const pid_t pid = number_in_proc(holder);
+  write_id_maps(pid, map);
+  map.user_namespace = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/user", pid), O_RDONLY);
   return map;
 }
 

@@ -1,5 +1,6 @@
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
@@ -62,4 +63,98 @@ TEST_CASE("paths are compared by their parts", "[runner][rootfs]") {
   CHECK_FALSE(lies_beneath("/ab", "/a"));
   CHECK_FALSE(lies_beneath("/a", "/a"));
   CHECK_FALSE(lies_beneath("/", "/"));
+}
+
+TEST_CASE("by the rules of the runtime spec options mean what mount(8) has for them", "[runner][rootfs]") {
+  const auto parsed = [](std::vector<std::string> options) {
+    return parse_mount_options({"/d", "bind", "/s", std::move(options)}, MountRules::runtime_spec);
+  };
+  const MountOptions plain = parsed({"bind"});
+  CHECK(plain.attributes.set == 0);
+  CHECK(plain.recursive.propagation == MS_PRIVATE);
+  const MountOptions both = parsed({"rbind", "rro", "rnosuid", "exec", "rshared", "ridmap", "size=1"});
+  CHECK(both.recursive.set == (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID));
+  CHECK(both.attributes.clear == MOUNT_ATTR_NOEXEC);
+  CHECK(both.recursive.propagation == MS_SHARED);
+  CHECK(both.owners_recursion == Recursion::yes);
+  CHECK(both.data.empty());
+  CHECK(parsed({"slave"}).attributes.propagation == MS_SLAVE);
+  CHECK(parsed({"remount", "bind"}).is_remount);
+}
+
+TEST_CASE("every option of the runtime spec's table is known", "[runner][rootfs]") {
+  for (const char* option : {"async",
+                             "atime",
+                             "bind",
+                             "defaults",
+                             "dev",
+                             "diratime",
+                             "dirsync",
+                             "exec",
+                             "iversion",
+                             "lazytime",
+                             "loud",
+                             "mand",
+                             "noatime",
+                             "nodev",
+                             "nodiratime",
+                             "noexec",
+                             "noiversion",
+                             "nolazytime",
+                             "nomand",
+                             "norelatime",
+                             "nostrictatime",
+                             "nosuid",
+                             "nosymfollow",
+                             "private",
+                             "ratime",
+                             "rbind",
+                             "rdev",
+                             "rdiratime",
+                             "relatime",
+                             "remount",
+                             "rexec",
+                             "rnoatime",
+                             "rnodev",
+                             "rnodiratime",
+                             "rnoexec",
+                             "rnorelatime",
+                             "rnostrictatime",
+                             "rnosuid",
+                             "rnosymfollow",
+                             "ro",
+                             "rprivate",
+                             "rrelatime",
+                             "rro",
+                             "rrw",
+                             "rshared",
+                             "rslave",
+                             "rstrictatime",
+                             "rsuid",
+                             "rsymfollow",
+                             "runbindable",
+                             "rw",
+                             "shared",
+                             "silent",
+                             "slave",
+                             "strictatime",
+                             "suid",
+                             "symfollow",
+                             "sync",
+                             "tmpcopyup",
+                             "unbindable",
+                             "idmap",
+                             "ridmap"}) {
+    INFO(option);
+    const std::vector<std::string> known = known_mount_options();
+    CHECK(std::find(known.begin(), known.end(), option) != known.end());
+  }
+}
+
+TEST_CASE("maps of a mount come together, and are a bind mount's", "[runner][rootfs]") {
+  CHECK(test::error_of([] {
+          parse_mount_options(
+              {.destination = "/d", .type = "bind", .source = "/s", .uid_mappings = {{0, 1, 1}}},
+              MountRules::runtime_spec);
+        }).code() == Errc::invalid);
 }
