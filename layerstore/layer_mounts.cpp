@@ -129,6 +129,15 @@ class UnusedLayers {
   const UniqueFd& folder_;
 };
 
+/// After a failure, which is what matters then.
+void remove_unused(const UniqueFd& folder) noexcept {
+  try {
+    UnusedLayers(folder).remove();
+  } catch (const std::exception&) {
+    // The next release tries again
+  }
+}
+
 /// Whether the layer at `index` is there once more further up. All it has is shown by that one, and the
 /// kernel takes no folder twice.
 bool recurs_above(std::span<const Digest> diff_ids, std::size_t index) {
@@ -148,11 +157,8 @@ std::string stack_key(const std::vector<std::string>& lowers) {
   return digest_of(join(lowers, "\n")).hex();
 }
 
-}  // namespace
-
-Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> diff_ids) const {
-  MountFolder mounted(run_);
-  UniqueFd& folder = mounted.fd;
+Lowers mount_all(UniqueFd& folder, const std::string& run, const LayerStore& layers,
+                 std::span<const Digest> diff_ids) {
   Lowers lowers;
   std::vector<std::vector<std::string>> implied;
   for (std::size_t i = diff_ids.size(); i-- > 0;) {
@@ -163,9 +169,9 @@ Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> di
     } else {
       const std::string name = mount_name(diff_ids[i], layer);
       with_context(fmt::format("mount layer {}", diff_ids[i].to_string()),
-                   [&] { mount_layer(folder, run_, name, layer); });
+                   [&] { mount_layer(folder, run, name, layer); });
       lowers.held.push_back(use(folder, name));
-      lowers.paths.push_back(folder_of(run_) + "/" + name);
+      lowers.paths.push_back(folder_of(run) + "/" + name);
     }
     implied.push_back(std::move(layer.implied));
     if (i > 0 && has_opaque_root(lowers.paths.back())) break;
@@ -175,8 +181,20 @@ Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> di
   const std::string name = stack_key(lowers.paths) + std::string(kParentsSuffix);
   make_parents(folder, name, parents);
   lowers.held.push_back(use(folder, name));
-  lowers.paths.insert(lowers.paths.begin(), folder_of(run_) + "/" + name);
+  lowers.paths.insert(lowers.paths.begin(), folder_of(run) + "/" + name);
   return lowers;
+}
+
+}  // namespace
+
+Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> diff_ids) const {
+  MountFolder mounted(run_);
+  try {
+    return mount_all(mounted.fd, run_, layers, diff_ids);
+  } catch (const std::exception&) {
+    remove_unused(mounted.fd);
+    throw;
+  }
 }
 
 void LayerMounts::release(Lowers lowers) const {

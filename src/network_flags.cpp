@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "options.h"
+#include "runner/network_membership.h"
 
 namespace lay::cli {
 
@@ -34,6 +35,11 @@ void check_count(const std::vector<runner::PortMapping>& ports) {
     throw Error::make(Errc::unsupported, "{} ports are to be published, and {} is the most", ports.size(),
                       kMaxPublished)
         .with_hint("publish what is needed, or give the container the host's network: --network host");
+}
+
+void refuse_ipv6_ports(const runner::NetworkConfig& network) {
+  for (const runner::PortMapping& port : network.ports)
+    if (runner::is_ipv6(port)) throw runner::no_ipv6_for(port);
 }
 
 }  // namespace
@@ -105,13 +111,24 @@ void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::str
 
 void find_networks(const std::string& root, runner::NetworkConfig& network) {
   const runner::NetworkStore networks(root);
-  if (!network.name.empty()) network.name = networks.find(network.name).name;
-  for (runner::Endpoint& endpoint : network.more)
-    if (!endpoint.name.empty()) endpoint.name = networks.find(endpoint.name).name;
+  bool has_ipv6 = false;
+  std::vector<runner::Endpoint> endpoints = runner::endpoints_of(network);
+  for (runner::Endpoint& endpoint : endpoints) {
+    if (endpoint.name.empty()) continue;
+    const runner::NetworkDefinition found = networks.find(endpoint.name);
+    endpoint.name = found.name;
+    runner::check_addresses(found, endpoint);
+    has_ipv6 = has_ipv6 || !found.subnet6.empty();
+  }
+  if (!endpoints.empty()) runner::set_endpoints(network, std::move(endpoints));
+  if (!has_ipv6) refuse_ipv6_ports(network);
 }
 
 std::optional<FileLock> settle_networks(const std::string& root, runner::NetworkConfig& network) {
-  if (network.name.empty() && network.more.empty()) return std::nullopt;
+  if (network.name.empty() && network.more.empty()) {
+    refuse_ipv6_ports(network);
+    return std::nullopt;
+  }
   FileLock lock = runner::NetworkStore(root).keep();
   find_networks(root, network);
   return lock;

@@ -31,7 +31,8 @@ struct NetworkFlags {
   void apply(runner::NetworkConfig& network, const std::set<std::string>& exposed) const;
 };
 
-/// Puts names in place of the ids by which networks of users may be written. Throws not_found.
+/// Puts names in place of the ids by which networks of users may be written. Throws not_found, and what of
+/// addresses and ports those networks cannot have.
 void find_networks(const std::string& root, runner::NetworkConfig& network);
 /// As find_networks. What is returned is held until the container is made: meanwhile nobody removes them.
 std::optional<FileLock> settle_networks(const std::string& root, runner::NetworkConfig& network);

@@ -1,6 +1,7 @@
 #include "port_listing.h"
 
 #include "base/text.h"
+#include "runner/network_view.h"
 
 namespace lay::cli {
 
@@ -33,9 +34,11 @@ std::string to_string(const Run& run) {
 
 }  // namespace
 
-std::vector<runner::PortMapping> published_ports(const runner::Container& container,
+std::vector<runner::PortMapping> published_ports(const runner::ContainerStore& store,
+                                                 const runner::Container& container,
                                                  const runner::ContainerState& state) {
-  return state.ports.empty() ? container.config().network.ports : state.ports;
+  return state.status == runner::Status::running ? runner::live_ports(store, container, state)
+                                                 : container.config().network.ports;
 }
 
 std::string describe_ports(const std::vector<runner::PortMapping>& ports) {

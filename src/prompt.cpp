@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <iostream>
 #include <optional>
 
 #include "base/error.h"
@@ -66,8 +65,7 @@ bool is_confirmed(const std::string& question, const std::string& without) {
   if (::isatty(STDIN_FILENO) == 0)
     throw Error(Errc::invalid, "this removes things, and there is no terminal to ask at").with_hint(without);
   print_diagnostic(question + " [y/N] ");
-  std::string answer;
-  std::getline(std::cin, answer);
+  const std::string answer = read_line();
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 

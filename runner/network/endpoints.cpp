@@ -5,7 +5,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "network/address6.h"
+#include "network/leases.h"
 #include "runner/network.h"
+#include "runner/network_membership.h"
 
 namespace lay::runner {
 
@@ -37,6 +40,20 @@ bool is_on(const NetworkConfig& network, std::string_view name) {
   const std::vector<Endpoint> endpoints = endpoints_of(network);
   return std::any_of(endpoints.begin(), endpoints.end(),
                      [&](const Endpoint& endpoint) { return endpoint.name == name; });
+}
+
+void check_addresses(const NetworkDefinition& network, const Endpoint& endpoint) {
+  if (!endpoint.address.empty()) {
+    const Subnet subnet = parse_subnet(network.subnet).value_or(Subnet{});
+    const AddressPool pool{subnet, parse_ipv4(network.gateway()).value_or(Ipv4{}), subnet};
+    const std::optional<Ipv4> address = parse_ipv4(endpoint.address);
+    if (!address || !pool.has(*address)) throw no_address_of(pool, endpoint.address);
+  }
+  if (endpoint.address6.empty()) return;
+  const std::optional<Subnet6> subnet = parse_subnet6(network.subnet6);
+  if (!subnet) throw no_ipv6_on(network.name);
+  const std::optional<Ipv6> address = parse_ipv6(endpoint.address6);
+  if (!address || !subnet->contains(*address)) throw no_address_of(*subnet, endpoint.address6);
 }
 
 std::string shown_name(const Endpoint& endpoint) {

@@ -129,10 +129,7 @@ Lease LeaseBook::take(const AddressPool& pool, std::string_view container_id) co
 Lease LeaseBook::take_exactly(const AddressPool& pool, const std::string& address,
                               std::string_view container_id) const {
   const std::optional<Ipv4> wished = parse_ipv4(address);
-  if (!wished || !pool.has(*wished))
-    throw Error::make(Errc::invalid, "address '{}' is none for a container in {}", printable(address),
-                      to_string(pool.subnet))
-        .with_hint(fmt::format("the gateway is {}", to_string(pool.gateway)));
+  if (!wished || !pool.has(*wished)) throw no_address_of(pool, address);
   const LeaseRecord holder = read(*wished);
   if (holder.container == container_id && !container_id.empty()) revoke(*wished);
   if (std::optional<Lease> lease = try_take(*wished); lease && sys::stat_of(lease->lock.fd()).st_size == 0)
@@ -198,6 +195,22 @@ std::vector<std::pair<Ipv4, LeaseRecord>> LeaseBook::records() const {
   std::vector<std::pair<Ipv4, LeaseRecord>> found;
   for (const Ipv4 address : addresses()) found.emplace_back(address, read(address));
   return found;
+}
+
+Error no_address_of(const AddressPool& pool, std::string_view address) {
+  return Error::make(Errc::invalid, "address '{}' is none for a container in {}", printable(address),
+                     to_string(pool.subnet))
+      .with_hint(fmt::format("the gateway is {}", to_string(pool.gateway)));
+}
+
+Error no_address_of(const Subnet6& subnet, std::string_view address) {
+  return Error::make(Errc::invalid, "address '{}' is none of {}", printable(address), to_string(subnet))
+      .with_hint("--ip6 is within the IPv6 subnet of the network");
+}
+
+Error no_ipv6_on(std::string_view network) {
+  return Error::make(Errc::invalid, "network '{}' has no IPv6 that --ip6 could be of", network)
+      .with_hint("make the network with --ipv6");
 }
 
 std::string lease_text(const LeaseRecord& record) {

@@ -5,9 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file_lock.h"
 #include "base/unique_fd.h"
 #include "network/address.h"
+#include "network/address6.h"
 #include "runner/network.h"
 
 namespace lay::runner {
@@ -123,6 +125,11 @@ class LeaseBook {
   UniqueFd run_;
   UniqueFd folder_;
 };
+
+/// What to say of an address that is none of the pool's.
+Error no_address_of(const AddressPool& pool, std::string_view address);
+Error no_address_of(const Subnet6& subnet, std::string_view address);
+Error no_ipv6_on(std::string_view network);
 
 /// The text of a lease file, and back; what cannot be read gives an empty record.
 std::string lease_text(const LeaseRecord& record);

@@ -139,10 +139,7 @@ void BridgeAttachment::State::settle_address6(const AddressPool& pool, const std
     if (record.container != container_id) taken.insert(record.address6);
   if (!wished_address6.empty()) {
     const std::optional<Ipv6> wished = parse_ipv6(wished_address6);
-    if (!wished || !subnet.contains(*wished))
-      throw Error::make(Errc::invalid, "address '{}' is none of {}", printable(wished_address6),
-                        to_string(subnet))
-          .with_hint("--ip6 is within the IPv6 subnet of the network");
+    if (!wished || !subnet.contains(*wished)) throw no_address_of(subnet, wished_address6);
     attachment.address6 = to_string(*wished);
     if (taken.contains(attachment.address6))
       throw Error::make(Errc::busy, "address {} is in use", attachment.address6)
@@ -291,9 +288,7 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   if (is_macvlan(member) && !config.ports.empty())
     throw Error::make(Errc::invalid, "network '{}' is macvlan: no port can be published on it", config.name)
         .with_hint("leave -p out: the container has an address on the wire that all its ports are at");
-  if (!config.address6.empty() && !wish.subnet6)
-    throw Error::make(Errc::invalid, "network '{}' has no IPv6 that --ip6 could be of", config.name)
-        .with_hint("make the network with --ipv6");
+  if (!config.address6.empty() && !wish.subnet6) throw no_ipv6_on(config.name);
   check_ports(config.ports, wish);
   const std::string place = member ? network_run(run, member->network.id) : run;
   // The ports first: they are what may be refused, and then nothing else has been touched

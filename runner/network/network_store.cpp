@@ -3,15 +3,18 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/atomic_file.h"
 #include "base/file_lock.h"
 #include "base/folder_names.h"
+#include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "container/names.h"
 #include "network/address.h"
 #include "network/address6.h"
 #include "network/macvlan.h"
+#include "network/names.h"
 #include "network/netlink_route.h"
 #include "runner/container.h"
 
@@ -100,6 +103,13 @@ void check_no_overlap(const NetworkDefinition& wish, const std::vector<NetworkDe
             .with_hint("name another one, or give --ipv6 alone: a free one is chosen");
 }
 
+/// Its leases and lock; nobody is on it any more.
+void forget_place(const std::string& run, const NetworkDefinition& network) {
+  const std::filesystem::path place = network_run(run, network.id);
+  if (const auto folder = sys::try_open_at(sys::cwd(), place.parent_path(), O_RDONLY | O_DIRECTORY))
+    remove_tree(*folder, place.filename());
+}
+
 }  // namespace
 
 std::optional<UniqueFd> NetworkStore::open_folder() const {
@@ -173,6 +183,7 @@ void NetworkStore::remove(const NetworkDefinition& network, const ContainerStore
                         container.config().name)
           .with_hint("remove the container first: lay rm -f " + container.config().name);
   sweep_networks(containers.run());
+  forget_place(containers.run(), network);
   if (!sys::try_unlink_at(folder, file_name(network.name))) throw no_network(network.name);
   sys::fsync(folder);
 }

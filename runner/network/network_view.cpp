@@ -1,5 +1,7 @@
 #include "runner/network_view.h"
 
+#include <utility>
+
 #include "network/address6.h"
 #include "network/leases.h"
 #include "network/names.h"
@@ -31,18 +33,25 @@ std::optional<Subnet> subnet_of(const LeaseBook& leases, const std::optional<Net
   return network ? parse_subnet(network->subnet) : leases.subnet();
 }
 
-/// `guess` is where to look first: reading one lease instead of all.
+/// What a container has on the network, empty when it is not there. `guess` is where to look first: reading
+/// one lease instead of all.
+std::pair<Ipv4, LeaseRecord> find_record(const LeaseBook& leases, const std::string& container_id,
+                                         const std::string& guess) {
+  if (const std::optional<Ipv4> address = parse_ipv4(guess))
+    if (LeaseRecord record = leases.read(*address); record.container == container_id)
+      return {*address, std::move(record)};
+  for (auto&& [address, record] : leases.records())
+    if (record.container == container_id) return {address, std::move(record)};
+  return {};
+}
+
 LiveAddress find_address(const std::string& run, const std::optional<NetworkDefinition>& network,
                          const std::string& container_id, const std::string& guess) {
   const std::optional<LeaseBook> leases = find_leases(run, network);
   const std::optional<Subnet> subnet = leases ? subnet_of(*leases, network) : std::nullopt;
   if (!subnet) return {};
-  if (const std::optional<Ipv4> address = parse_ipv4(guess))
-    if (const LeaseRecord record = leases->read(*address); record.container == container_id)
-      return live_address(network, *subnet, *address, record);
-  for (const auto& [address, record] : leases->records())
-    if (record.container == container_id) return live_address(network, *subnet, address, record);
-  return {};
+  const auto [address, record] = find_record(*leases, container_id, guess);
+  return record.container.empty() ? LiveAddress{} : live_address(network, *subnet, address, record);
 }
 
 std::optional<NetworkDefinition> try_find(const NetworkStore& networks, const std::string& name) {
@@ -72,6 +81,22 @@ std::vector<EndpointView> view_endpoints(const ContainerStore& store, const Cont
     views.push_back(std::move(view));
   }
   return views;
+}
+
+std::vector<PortMapping> live_ports(const ContainerStore& store, const Container& container,
+                                    const ContainerState& state) {
+  std::vector<PortMapping> ports;
+  const NetworkStore networks(store.root());
+  for (const Endpoint& endpoint : endpoints_of(container.config().network)) {
+    if (ports.size() >= state.ports.size()) break;  // usually all are those of the first network
+    std::optional<NetworkDefinition> network;
+    if (!endpoint.name.empty() && !(network = try_find(networks, endpoint.name))) continue;
+    const std::optional<LeaseBook> leases = find_leases(store.run(), network);
+    if (!leases) continue;
+    const LeaseRecord record = find_record(*leases, container.config().id, state.address).second;
+    ports.insert(ports.end(), record.ports.begin(), record.ports.end());
+  }
+  return ports;
 }
 
 std::map<std::string, LiveAddress> members_of(const std::string& run,

@@ -150,7 +150,7 @@ class Creation {
         created.console.reset();
       }
     }
-    if (has_ids) set_rlimits_of(created.process.pid(), spec.process.rlimits);
+    if (has_ids) raise_hard_limits(created.process.pid(), spec.process.rlimits);
     child.wait_for_stage();  // only the command is left to do
     if (!request_.pid_file.empty()) write_pid_file(request_.pid_file, record_.pid);
     record_.is_made = true;

@@ -123,7 +123,6 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard* cgroup, const ChildEnd
   make_root(plan, parent);
   take_console(plan.spec, parent);
   leave_cgroups(plan.spec);
-  if (!plan.prepared) set_rlimits(plan.spec.process.rlimits);
   require_command(plan.spec.process);
   outlive_supervisor();
   parent.report_stage();

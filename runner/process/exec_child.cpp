@@ -39,11 +39,10 @@ void enter_namespaces(const ExecPlan& plan) {
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   cgroup.enter();  // from here on its limits are in force
   set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
-  if (plan.user_namespace) set_rlimits(plan.process.rlimits);  // raising one takes a right over the host
+  if (plan.user_namespace) raise_hard_limits(0, plan.process.rlimits);  // which takes a right over the host
   enter_namespaces(plan);
   join_session_keyring(plan.container_id);
   take_console(plan, parent);  // from inside: the pty is the container's
-  if (!plan.user_namespace) set_rlimits(plan.process.rlimits);
   if (plan.become.supervision == Supervision::by_others) outlive_supervisor();
   become(plan.process, plan.confinement, parent, plan.become);
 }

@@ -67,7 +67,6 @@ void leave_cgroups(const Spec& spec) {
   if (!plan.prepared) cgroup.enter();  // late: what this process takes is not the container's yet
   parent.wait_for_parent();            // from here on limits and network are in force
   leave_cgroups(plan.spec);            // the namespace's root is where this process is now
-  set_rlimits(plan.spec.process.rlimits);
   become(plan.spec.process, plan.confinement, parent);
 }
 

@@ -135,7 +135,6 @@ void prepare_for_user_namespace(InitPlan& plan, const IdMap& ids) {
   fit_sysctls(plan.spec, ids);
   plan.prepared.emplace(prepare_rootfs(plan.spec, plan.rootfs));
   give_pipes_to(plan.stdio, ids.root_uid(), ids.root_gid());
-  plan.spec.process.rlimits.clear();  // raising one takes a right over the host: set_rlimits_of()
 }
 
 std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const CgroupGuard& cgroup,
@@ -201,7 +200,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (ids) give_ids(launched, ids->map, handshake);
   launched.networks.connect(launched.process.pid());  // beside the child's own work
   if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);
-  if (ids) set_rlimits_of(launched.process.pid(), config.spec.process.rlimits);
+  if (ids) raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
   handshake.parent.let_go();
   handshake.parent.wait_for_exec();
   return launched;

@@ -118,6 +118,20 @@ void set_personality(std::optional<PersonalityDomain> domain) {
   if (::personality(persona) < 0) throw Error::from_errno("set the personality {}", persona);
 }
 
+Error no_rlimit(const Rlimit& limit) {
+  Error error = Error::from_errno("set {} to {}:{}", limit.type, limit.soft, limit.hard);
+  if (error.code() == Errc::denied) error.with_hint("raising a hard limit takes CAP_SYS_RESOURCE");
+  return error;
+}
+
+void set_rlimits(const std::vector<Rlimit>& limits) {
+  for (const Rlimit& limit : limits) {
+    const ::rlimit value{.rlim_cur = limit.soft, .rlim_max = limit.hard};
+    if (::setrlimit(static_cast<__rlimit_resource>(limit_number(limit.type)), &value) != 0)
+      throw no_rlimit(limit);
+  }
+}
+
 UniqueFd open_landlock(const Confinement& confinement) {
   return confinement.landlock ? make_landlock_ruleset(*confinement.landlock) : UniqueFd();
 }
@@ -162,18 +176,14 @@ void check_rlimit(const Rlimit& limit) {
                       limit.hard);
 }
 
-void set_rlimits(const std::vector<Rlimit>& limits) {
-  set_rlimits_of(0, limits);
-}
-
-void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits) {
+void raise_hard_limits(pid_t pid, const std::vector<Rlimit>& limits) {
   for (const Rlimit& limit : limits) {
-    const ::rlimit value{.rlim_cur = limit.soft, .rlim_max = limit.hard};
     const auto number = static_cast<__rlimit_resource>(limit_number(limit.type));
-    if (::prlimit(pid, number, &value, nullptr) == 0) continue;
-    Error error = Error::from_errno("set {} to {}:{}", limit.type, limit.soft, limit.hard);
-    if (error.code() == Errc::denied) error.with_hint("raising a hard limit takes CAP_SYS_RESOURCE");
-    throw error;
+    ::rlimit value{};
+    if (::prlimit(pid, number, nullptr, &value) != 0) throw Error::from_errno("read {}", limit.type);
+    if (value.rlim_max >= limit.hard) continue;
+    value.rlim_max = limit.hard;
+    if (::prlimit(pid, number, &value, nullptr) != 0) throw no_rlimit(limit);
   }
 }
 
@@ -193,7 +203,8 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   give_stdio_to(account.uid);
 
   const UniqueFd landlock = open_landlock(confinement);  // while every path can be reached
-  limit_bounding_set(process.capabilities);              // takes CAP_SETPCAP
+  set_rlimits(process.rlimits);              // while that is a right, and when lay needs no file any more
+  limit_bounding_set(process.capabilities);  // takes CAP_SETPCAP
   // Without no_new_privs both take CAP_SYS_ADMIN, so they are entered while that is
   // there; they let the rest pass.
   if (!process.no_new_privileges) lock_in(confinement, landlock);

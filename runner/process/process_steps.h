@@ -33,10 +33,9 @@ void set_domainname(const Spec& spec);
 
 /// Throws invalid for a type that there is not, or a soft limit above the hard one.
 void check_rlimit(const Rlimit& limit);
-/// setrlimit(2); raising a hard limit takes CAP_SYS_RESOURCE.
-void set_rlimits(const std::vector<Rlimit>& limits);
-/// As set_rlimits, of another process: prlimit(2).
-void set_rlimits_of(pid_t pid, const std::vector<Rlimit>& limits);
+/// Raises hard limits that are lower, of another process or (0) this one: for one that will set them when it
+/// has no right over the host any more.
+void raise_hard_limits(pid_t pid, const std::vector<Rlimit>& limits);
 
 /// prctl(2) PR_SET_PDEATHSIG: no longer dies with its supervisor.
 void outlive_supervisor();

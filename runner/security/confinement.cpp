@@ -1,6 +1,8 @@
 #include "security/confinement.h"
 
 #include "base/error.h"
+#include "runner/isolation.h"
+#include "security/sysctl.h"
 #include "spec/names.h"
 
 namespace lay::runner {
@@ -26,6 +28,11 @@ Confinement prepare_confinement(const Spec& spec) {
     require_landlock(*confinement.landlock, landlock_abi());
   }
   return confinement;
+}
+
+void check_isolation(const Spec& spec) {
+  check_sysctls(spec);
+  static_cast<void>(prepare_confinement(spec));
 }
 
 }  // namespace lay::runner

@@ -94,7 +94,7 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
         {"GlobalIPv6Address", first.address6},
         {"IPv6Gateway", first.gateway6},
         {"Networks", networks_json(networks)},
-        {"Ports", ports_json(published_ports(container, state))}}},
+        {"Ports", ports_json(published_ports(containers, container, state))}}},
       {"Mounts", spec.value("mounts", Json::array())},
       {"Upper", container.path() + "/upper"},
       {"Spec", spec},

@@ -252,7 +252,7 @@ int prune(const Context& context, const Arguments& arguments) {
   parser->add_flag("-f,--force", is_forced, "do not ask");
   parse(*parser, arguments);
   if (!is_forced && !is_confirmed("remove every network that no container uses?", "lay network prune -f"))
-    return 0;
+    return 1;
   const runner::NetworkStore networks(context.root);
   for (const runner::NetworkDefinition& network : networks.list()) {
     try {

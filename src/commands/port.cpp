@@ -5,6 +5,7 @@
 #include "command.h"
 #include "options.h"
 #include "port_listing.h"
+#include "runner/network_view.h"
 
 namespace lay::cli {
 
@@ -47,7 +48,10 @@ int command_port(const Context& context, const Arguments& arguments) {
   parser->add_option("port", wanted, "of the container: only where this one is");
   parse(*parser, arguments);
   return with_context("port " + printable(name), [&] {
-    const std::vector<runner::PortMapping> ports = open_containers(context).find(name).state().ports;
+    const runner::ContainerStore containers = open_containers(context);
+    const runner::Container container = containers.find(name);
+    const std::vector<runner::PortMapping> ports =
+        runner::live_ports(containers, container, container.state());
     if (wanted.empty())
       print_all(ports);
     else

@@ -35,7 +35,8 @@ std::string describe_status(const runner::ContainerState& state) {
   return "";
 }
 
-Json row_of(const runner::Container& container, const runner::ContainerState& state, bool whole) {
+Json row_of(const runner::ContainerStore& store, const runner::Container& container,
+            const runner::ContainerState& state, bool whole) {
   const runner::ContainerConfig& config = container.config();
   const std::string command = join(config.spec.process.args, " ");
   const auto image = config.notes.find(note::kImage);
@@ -50,7 +51,7 @@ Json row_of(const runner::Container& container, const runner::ContainerState& st
       {"State", name},
       {"Status", describe_status(state) + (name == "paused" ? " (Paused)" : "")},
       {"ExitCode", state.exit_code},
-      {"Ports", describe_ports(published_ports(container, state))},
+      {"Ports", describe_ports(published_ports(store, container, state))},
       {"Names", config.name},
       {"Labels", config.labels},
       {"Pid", state.pid},
@@ -58,8 +59,8 @@ Json row_of(const runner::Container& container, const runner::ContainerState& st
 }
 
 /// One whose settings cannot be read: shown, so that it can be removed.
-Json damaged_row(const runner::Container& container, bool whole) {
-  Json row = row_of(container, container.state(), whole);
+Json damaged_row(const runner::ContainerStore& store, const runner::Container& container, bool whole) {
+  Json row = row_of(store, container, container.state(), whole);
   row["State"] = "damaged";
   row["Status"] = "Damaged (" + printable(container.damage()) + ")";
   if (container.config().created == Time{}) row["RunningFor"] = "unknown";
@@ -88,10 +89,11 @@ int command_ps(const Context& context, const Arguments& arguments) {
   std::vector<Json> rows;
   if (all)
     for (const runner::Container& container : store.list_damaged())
-      rows.push_back(damaged_row(container, whole));
+      rows.push_back(damaged_row(store, container, whole));
   for (const runner::Container& container : containers) {
     const runner::ContainerState state = container.state();
-    if (all || state.status == runner::Status::running) rows.push_back(row_of(container, state, whole));
+    if (all || state.status == runner::Status::running)
+      rows.push_back(row_of(store, container, state, whole));
   }
   if (quiet) format = "{{.ID}}";
   print_listing(rows,

@@ -16,6 +16,7 @@
 #include "output/progress_display.h"
 #include "registry/transfer.h"
 #include "runner/host_security.h"
+#include "runner/isolation.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -114,12 +115,32 @@ bool is_for_platform(const layerstore::ImageConfig& config, const std::string& w
          (platform.variant.empty() || platform.variant == config.variant);
 }
 
-FoundImage obtain_image(const layerstore::Store& store, const Invocation& invocation) {
+/// The names of other containers.
+void resolve_names(const runner::ContainerStore& containers, runner::ContainerConfig& config) {
+  if (config.network.mode == runner::NetworkMode::container)
+    config.network.container = containers.find(config.network.container).config().id;
+  resolve_joined(containers, config);
+}
+
+/// What is wrong with the flags is told before anything is fetched. Of the image only a command is supposed.
+void check_flags(const Context& context, const runner::ContainerStore& containers,
+                 const RunOptions& options) {
+  layerstore::ImageConfig image;
+  image.run.cmd = {"command"};
+  runner::ContainerConfig config = plan_container(image, options);
+  resolve_names(containers, config);
+  find_networks(context.root, config.network);
+  runner::check_isolation(config.spec);
+}
+
+FoundImage obtain_image(const Context& context, const runner::ContainerStore& containers,
+                        const layerstore::Store& store, const Invocation& invocation) {
   if (invocation.pull == PullPolicy::never) return find_image(store, invocation.image);
   if (invocation.pull == PullPolicy::missing)
     if (auto found = try_find_image(store, invocation.image);
         found && is_for_platform(found->image.config, invocation.platform))
       return std::move(*found);
+  check_flags(context, containers, invocation.options);
   const std::string image = printable(invocation.image);
   return with_context(
       invocation.pull == PullPolicy::always
@@ -144,9 +165,7 @@ struct Prepared {
 runner::ContainerConfig plan_from_image(const runner::ContainerStore& containers, const FoundImage& found,
                                         const RunOptions& options) {
   runner::ContainerConfig config = plan_container(found.image.config, options);
-  if (config.network.mode == runner::NetworkMode::container)
-    config.network.container = containers.find(config.network.container).config().id;
-  resolve_joined(containers, config);
+  resolve_names(containers, config);
   return config;
 }
 
@@ -171,7 +190,7 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
                           const Invocation& invocation) {
   const layerstore::Store store = open_store(context);
   const FileLock lock = store.share();
-  const FoundImage found = obtain_image(store, invocation);
+  const FoundImage found = obtain_image(context, containers, store, invocation);
   runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);
   const std::optional<FileLock> networks_stay = settle_networks(context.root, config.network);
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);

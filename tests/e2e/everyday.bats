@@ -171,3 +171,37 @@ interrupted() {
   exec {silent}>&- {full}>&-
   [ -z "$(ls "$LAY_ROOT/ingest")" ]
 }
+
+@test "what is wrong with the flags of run is told before a missing image is pulled" {
+  "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
+  early() {
+    local words=$1
+    shift
+    refused 125 "$words" "$LAY" run "$@" 127.0.0.1:1/none true
+    ! grep -qi pull "$world/refused.err"
+  }
+  early "--log-driver" --log-driver syslog
+  early "max-size" --log-opt max-size=none
+  early "landlock" --landlock wings=2
+  early "/nowhere" --security-opt seccomp=/nowhere
+  early "auto:size" --userns auto:size=0
+  early "wings" --ulimit wings=2
+  early "sysctl" --sysctl kernel.panic=1
+  early "none for a container in 10.77.0.0/24" --network one --ip 10.99.0.1
+  early "no IPv6" --network one --ip6 fd00::2
+  early "no IPv6 address" --network one -p '[::1]:80:80'
+  early "network 'nowhere' is not known" --network nowhere
+  early "no container" --network container:nowhere
+}
+
+@test "a layer that cannot be mounted leaves neither a folder nor a mount" {
+  local layer
+  layer=$(echo "$LAY_ROOT"/layers/*/layer.erofs)
+  [[ -e $layer ]] || skip "layers are unpacked on this machine"
+  truncate -s 0 "$layer"
+  run "$LAY" run --rm --network none small true
+  [ "$status" = 125 ]
+  has "$output" "mount layer"
+  ! grep -qF " $LAY_RUN/layers" /proc/self/mountinfo
+  [ -z "$(find "$LAY_RUN/layers" -mindepth 1 -type d)" ]
+}

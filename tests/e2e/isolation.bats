@@ -163,6 +163,14 @@ JSON
 
 @test "--ulimit, with -1 and with what lay may not raise" {
   [ "$(inside --ulimit nofile=100:200 --ulimit core=0 -- 'ulimit -Sn; ulimit -Hn; ulimit -c')" = $'100\n200\n0' ]
+  # fewer than lay itself has open meanwhile; exec has them too, and a user who may not raise them
+  [ "$(inside --ulimit nofile=5:5 -- 'ulimit -n; ulimit -Hn')" = $'5\n5' ]
+  [ "$(inside --ulimit nofile=5:5 --user user -- 'ulimit -n')" = 5 ]
+  [ "$(inside --ulimit nofile=5:5 --userns auto -- 'ulimit -n')" = 5 ]
+  [ "$(inside --ulimit "nofile=9:$(ulimit -Hn)" --userns auto -- 'ulimit -Hn')" = "$(ulimit -Hn)" ]
+  "$LAY" run -d --name few --network none --ulimit nofile=5:5 small sleep 1000 >/dev/null
+  [ "$("$LAY" exec few sh -c 'ulimit -n')" = 5 ]
+  "$LAY" rm -f few >/dev/null
   refused 125 "there is no limit 'wings'" "$LAY" run --rm --ulimit wings=2 small true
   refused 125 "soft limit is above" "$LAY" run --rm --ulimit nofile=9:8 small true
   refused 125 "'x' is no number" "$LAY" run --rm --ulimit nofile=x small true

@@ -306,13 +306,17 @@ threading.Event().wait(60)" 3>&- & server=$!
     "$LAY" run -d --name web -p 8080:80 small sh -c "while true; do nc -ll -p 80 -e echo page; done" >/dev/null
     page() { timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/8080; cat <&3"; }
     wait_until 5 eval "page | grep -q page"
+    [ "$("$LAY" port web)" = "80/tcp -> 0.0.0.0:8080" ]
     "$LAY" network disconnect bridge web
     fails page
+    ports() { "$LAY" port web; "$LAY" ps --format "{{.Ports}}"; "$LAY" inspect web | jq -r ".[0].NetworkSettings.Ports[][].HostPort"; }
+    [ -z "$(ports | xargs)" ]
     [ "$("$LAY" exec web ls /sys/class/net | xargs)" = lo ]
     "$LAY" network connect bridge web
     has "$("$LAY" exec web ip -o -4 addr show eth0)" 10.99.
     has "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks.bridge.IPAddress")" 10.99.
     fails page
+    [ -z "$(ports | xargs)" ]
     "$LAY" stop -t 0 web >/dev/null
     "$LAY" start web >/dev/null
     wait_until 5 eval "page | grep -q page"'
@@ -663,8 +667,21 @@ on_host6() {
   for answer in n y; do
     run script -qec "\"$LAY\" network prune" /dev/null <<<"$answer"
     has "$output" "[y/N]"
+    [ $status = "$([ $answer = n ] && echo 1 || echo 0)" ]
     [ "$("$LAY" network ls -q | grep -c one)" = "$([ $answer = n ] && echo 1 || echo 0)" ]
   done
+}
+
+@test "a network that is removed leaves nothing in RUN, after containers were on it either" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name web --network back small sleep 1000 >/dev/null
+    [ -n "$(ls "$LAY_RUN/networks")" ]
+    "$LAY" rm -f web >/dev/null
+    "$LAY" network rm back >/dev/null
+    [ -z "$(ls "$LAY_RUN/networks")" ]
+    [ "$(links)" = 0 ]
+    [ "$(nft list tables | grep -c lay)" = 0 ]'
 }
 
 @test "a network is not removed from under a container that is being made" {

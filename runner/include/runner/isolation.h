@@ -26,6 +26,9 @@ void unmask(Spec& spec, const std::string& path);
 /// too.
 void restrict_by_landlock(Spec& spec, const std::string& rules);
 
+/// Throws what a start would of seccomp profile, landlock rules and sysctls.
+void check_isolation(const Spec& spec);
+
 /// As `--privileged` of docker and podman: every capability and device that lay has, no seccomp, no masked or
 /// read-only path. Namespaces stay. Container and host are then one as far as root is concerned.
 void make_privileged(Spec& spec);

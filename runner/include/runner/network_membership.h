@@ -17,6 +17,9 @@ namespace lay::runner {
 void connect_to_network(const ContainerStore& store, const std::string& container, Endpoint endpoint,
                         const std::function<void(const std::string& note)>& on_note);
 
+/// Throws invalid when `endpoint` asks for an address that `network` does not have for containers.
+void check_addresses(const NetworkDefinition& network, const Endpoint& endpoint);
+
 /// Takes a container off a network, at once and for every later start: link, address, names, and the ports
 /// that it published there. Throws invalid when it is not on it.
 void disconnect_from_network(const ContainerStore& store, const std::string& container,

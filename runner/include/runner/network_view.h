@@ -35,6 +35,11 @@ struct EndpointView {
 std::vector<EndpointView> view_endpoints(const ContainerStore& store, const Container& container,
                                          const ContainerState& state);
 
+/// The ports of a running container that are published now: a network that it was taken off has taken those
+/// on it along.
+std::vector<PortMapping> live_ports(const ContainerStore& store, const Container& container,
+                                    const ContainerState& state);
+
 /// By container id. Without `network` those on the bridge of all.
 std::map<std::string, LiveAddress> members_of(const std::string& run,
                                               const std::optional<NetworkDefinition>& network);
