@@ -37,12 +37,12 @@ void check_console_socket(const Spec& spec, const OciCreateRequest& request) {
       .with_hint("--console-socket PATH");
 }
 
-OciFirstPlan plan_first(const OciCreateRequest& request, Bundle& bundle) {
+OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, Bundle& bundle) {
   OciFirstPlan plan{.id = request.id,
                     .spec = std::move(bundle.spec),
                     .preserved_fds = request.preserved_fds,
                     .new_keyring = request.new_keyring};
-  plan.confinement = prepare_confinement(plan.spec);
+  plan.confinement = prepare_confinement(plan.spec, store.root() + kOciSeccomp);
   plan.rootfs.folder = plan.spec.root.path;
   plan.namespaces = open_oci_namespaces(plan.spec);
   plan.hooks = bundle.hooks;
@@ -66,7 +66,8 @@ void prepare_for_user_namespace(OciFirstPlan& plan, const IdMap& ids) {
 class Creation {
  public:
   Creation(const OciStore& store, const OciCreateRequest& request)
-      : request_(request),
+      : store_(store),
+        request_(request),
         bundle_(read_bundle(request.bundle, request.config)),
         folder_(store, request.id),
         record_({.id = request.id, .bundle = bundle_.path, .created = std::chrono::system_clock::now()}) {
@@ -77,7 +78,7 @@ class Creation {
   }
 
   OciCreated make() {
-    OciFirstPlan plan = plan_first(request_, bundle_);
+    OciFirstPlan plan = plan_first(store_, request_, bundle_);
     plan.state = state();
     std::optional<CgroupGuard> cgroup;
     if (request_.uses_cgroups)
@@ -158,6 +159,7 @@ class Creation {
     child.let_go();
   }
 
+  const OciStore& store_;
   const OciCreateRequest& request_;
   Bundle bundle_;
   OciFolder folder_;

@@ -5,6 +5,7 @@
 #include "oci/bundle.h"
 #include "oci/create.h"
 #include "oci/first_process.h"
+#include "oci/store.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
@@ -32,7 +33,8 @@ CgroupName group_for(const OciContainer& container, const Spec& spec, const std:
   return {std::move(last), own.parent.empty() ? path : own.parent + "/" + path};
 }
 
-ExecPlan plan_exec(const OciContainer& container, Spec spec, const OciExecRequest& request) {
+ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec spec,
+                   const OciExecRequest& request) {
   auto first = open_first_process(container.record());
   if (!first) throw Error::make(Errc::invalid, "container not running: '{}'", container.id());
   if (container.status() == OciStatus::paused)
@@ -40,7 +42,7 @@ ExecPlan plan_exec(const OciContainer& container, Spec spec, const OciExecReques
   spec.process = request.process(spec.process);
   ExecPlan plan{.container_id = container.id(),
                 .process = spec.process,
-                .confinement = prepare_confinement(spec),
+                .confinement = prepare_confinement(spec, store.root() + kOciSeccomp),
                 .first_process = std::move(*first),
                 .user_namespace = has_namespace(spec, NamespaceType::user),
                 .time_namespace = has_namespace(spec, NamespaceType::time),
@@ -67,7 +69,7 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   check_preserved(request.preserved_fds);
   Spec spec = container.spec();
   const CgroupGuard cgroup = CgroupGuard::open(group_for(container, spec, request.cgroup));
-  ExecPlan plan = plan_exec(container, std::move(spec), request);
+  ExecPlan plan = plan_exec(store, container, std::move(spec), request);
   plan.become.supervision = supervision;
   Handshake handshake = make_handshake();
   OciExecuted executed{.process = clone_inside(plan, cgroup, handshake), .console = {}};

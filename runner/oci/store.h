@@ -7,6 +7,9 @@
 
 namespace lay::runner {
 
+/// Beneath the store's root, compiled seccomp profiles (seccomp_cache.h). No container has such an id.
+constexpr const char* kOciSeccomp = "/@seccomp";
+
 constexpr const char* kOciSocket = "start";
 constexpr const char* kOciWaiting = "waiting";
 

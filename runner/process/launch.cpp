@@ -159,7 +159,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   NamespacePlan namespaces = plan_namespaces(store, config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
-  plan.confinement = prepare_confinement(plan.spec);
+  plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
 
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) {

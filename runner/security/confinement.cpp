@@ -17,8 +17,8 @@ void refuse_resctrl(const Linux& linux_part) {
 
 }  // namespace
 
-Confinement prepare_confinement(const Spec& spec) {
-  Confinement confinement{.seccomp = prepare_seccomp(spec.linux_, spec.process.capabilities)};
+Confinement prepare_confinement(const Spec& spec, const std::string& cache) {
+  Confinement confinement{.seccomp = prepare_seccomp(spec.linux_, spec.process.capabilities, cache)};
   confinement.label = plan_exec_label(spec.process);
   confinement.personality = spec.linux_.personality;
   refuse_resctrl(spec.linux_);

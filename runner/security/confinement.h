@@ -18,7 +18,8 @@ struct Confinement {
   std::optional<PersonalityDomain> personality;
 };
 
-/// In the parent. Throws unsupported for what this machine does not have.
-Confinement prepare_confinement(const Spec& spec);
+/// In the parent. Throws unsupported for what this machine does not have. `cache` is a folder for compiled
+/// seccomp profiles, or empty (seccomp_cache.h).
+Confinement prepare_confinement(const Spec& spec, const std::string& cache = {});
 
 }  // namespace lay::runner

@@ -8,17 +8,18 @@
 
 #include "base/error.h"
 #include "security/capabilities.h"
-#include "security/seccomp_compile.h"
+#include "security/seccomp_cache.h"
 #include "security/seccomp_program.h"
 
 namespace lay::runner {
 
-SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capabilities) {
+SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capabilities,
+                              const std::string& cache) {
   switch (linux_part.seccomp) {
     case SeccompProfile::unconfined:
       return {};
     case SeccompProfile::listed:
-      return compile_seccomp(linux_part.seccomp_rules.value());
+      return compile_seccomp_cached(linux_part.seccomp_rules.value(), cache);
     case SeccompProfile::builtin:
       break;
   }

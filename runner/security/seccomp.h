@@ -2,6 +2,7 @@
 
 #include <linux/filter.h>
 
+#include <string>
 #include <vector>
 
 #include "runner/spec.h"
@@ -15,8 +16,9 @@ struct SeccompFilter {
 };
 
 /// In the parent, since listed rules take a library of the host: the filter of linux_part.seccomp for a
-/// process that has these capabilities.
-SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capabilities);
+/// process that has these capabilities. `cache` is as compile_seccomp_cached() has it.
+SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capabilities,
+                              const std::string& cache = {});
 
 /// In the child, last. Needs no_new_privs or CAP_SYS_ADMIN. A filter that cannot be loaded is an error, never
 /// a warning.
