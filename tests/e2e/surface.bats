@@ -40,6 +40,23 @@ perl_in() {
   done
 }
 
+@test "P02: a path that a rename races is asked for again, and given up when that does not end" {
+  command -v strace >/dev/null || skip "needs strace"
+  small_image
+  mkdir shared
+  races() {
+    strace -f -qq -o trace -e trace=openat2 -e "inject=openat2:error=EAGAIN:when=$1" \
+      "$LAY" run --rm --network none -v "$world/shared:/made/deep" -w /made/here small sh -c 'pwd; ls -d /made/deep'
+  }
+  [ "$(races 1..3)" = $'/made/here\n/made/deep' ]
+  [ "$(grep -c INJECTED trace)" -ge 3 ]
+  run races 1+
+  [ "$status" -ge 125 ]
+  has "$output" "Resource temporarily unavailable"
+  [ "$("$LAY" ps -aq)" = "" ]
+  [ "$(ls shared)" = "" ]
+}
+
 @test "K08: masked paths that are links, twice the same, inside another, on a read-only root" {
   small_image
   inside --read-only --security-opt mask=/proc/acpi:/proc/acpi:/sys/firmware:/sys/firmware/acpi:/proc/version:/proc/version -- '! grep . /proc/version'
