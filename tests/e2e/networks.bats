@@ -466,7 +466,7 @@ threading.Thread(target=answer, daemon=True).start()
 open('$world/ready', 'w').close()
 while True:
   client, address = server.accept()
-  client.sendall(address[0].encode()); client.close()" >/dev/null 2>&1 3>&- &
+  client.sendall(address[0].encode()); client.close()" >/dev/null 2>&1 3>&- & server=$!
   wait_until 5 test -e "$world/ready"
 }
 # on_host6 COMMAND...: as on_host, with another machine by IPv6 too.
