@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "cgroup/group.h"
 #include "cgroup/layout.h"
 #include "cgroup/limits.h"
@@ -99,6 +100,10 @@ CgroupGuard CgroupGuard::open(const CgroupName& name) {
   return CgroupGuard(std::move(state));
 }
 
+CgroupGuard CgroupGuard::none() {
+  return CgroupGuard(std::make_unique<State>(CgroupName("")));
+}
+
 const UniqueFd* CgroupGuard::birthplace() const {
   const auto& groups = state_->groups;
   const auto v2 = std::ranges::find(groups, CgroupVersion::v2,
@@ -113,6 +118,13 @@ void CgroupGuard::enter() const {
 
 void CgroupGuard::kill_all() const {
   kill_groups(state_->groups);
+}
+
+std::vector<CgroupMount> CgroupGuard::clone_mounts() const {
+  std::vector<CgroupMount> mounts;
+  for (const CgroupGroup& group : state_->groups)
+    mounts.push_back({.hierarchy = group.hierarchy, .mount = clone_tree(group.dir, Recursion::no)});
+  return mounts;
 }
 
 void CgroupGuard::leave() {

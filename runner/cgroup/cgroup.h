@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "cgroup/group_name.h"
+#include "cgroup/layout.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
@@ -17,6 +19,12 @@ namespace lay::runner {
 /// the root of the hierarchy as this machine shows it, not beneath the cgroup of the lay that started it: so
 /// every later lay finds it again whatever session it runs in, and v2's rule against processes in inner
 /// groups is kept. Device rules are set by v1's devices controller, elsewhere by a program in v2.
+/// A group as it can be mounted into a container.
+struct CgroupMount {
+  CgroupHierarchy hierarchy;
+  UniqueFd mount;
+};
+
 enum class ExistingGroup {
   refused,
   joined,  ///< when nothing runs in it: an engine may have made it. It is not this guard's to remove.
@@ -30,6 +38,8 @@ class CgroupGuard {
                             ExistingGroup existing = ExistingGroup::refused);
   /// The group of a container that somebody else supervises, for exec and kill; throws not_found.
   static CgroupGuard open(const CgroupName& name);
+  /// No group at all: a process stays in its parent's.
+  static CgroupGuard none();
   CgroupGuard(CgroupGuard&&) noexcept;
   CgroupGuard& operator=(CgroupGuard&&) = delete;
   /// Removes the groups when made by create(); processes still in them are killed first.
@@ -45,6 +55,8 @@ class CgroupGuard {
   void enter() const;
   /// SIGKILL to every process inside.
   void kill_all() const;
+  /// Copies of the places where the groups can be seen, attached nowhere.
+  std::vector<CgroupMount> clone_mounts() const;
   /// Whoever finds them by name removes them.
   void leave();
   /// How many processes the kernel killed in it for want of memory.

@@ -134,8 +134,4 @@ CgroupName cgroup_of(const std::string& id, const Spec& spec) {
   return {std::move(name), join(folders, "/")};
 }
 
-CgroupName cgroup_of(const OciContainer& container) {
-  return cgroup_of(container.id(), container.spec());
-}
-
 }  // namespace lay::runner

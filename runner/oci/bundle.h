@@ -30,6 +30,5 @@ std::string absolute_in(const std::string& base, const std::string& path);
 
 /// By linux.cgroupsPath, from the root of each hierarchy; without one /ID.
 CgroupName cgroup_of(const std::string& id, const Spec& spec);
-CgroupName cgroup_of(const OciContainer& container);
 
 }  // namespace lay::runner

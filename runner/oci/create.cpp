@@ -20,6 +20,7 @@
 #include "process/oom_score.h"
 #include "process/process_steps.h"
 #include "process/send_fd.h"
+#include "rootfs/rootfs.h"
 #include "security/id_map.h"
 
 namespace lay::runner {
@@ -49,6 +50,12 @@ OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, 
   return plan;
 }
 
+/// Without a cgroup namespace a mount of the hierarchies would show the host's: the container gets its own
+/// groups bound there.
+bool shows_own_groups(const Spec& spec) {
+  return find_cgroup_mount(spec) != nullptr && !has_namespace(spec, NamespaceType::cgroup);
+}
+
 /// The ids of a user namespace of the container's own.
 std::optional<IdMap> own_ids(const Spec& spec) {
   if (!has_own_namespace(spec, NamespaceType::user)) return std::nullopt;
@@ -73,6 +80,7 @@ class Creation {
         record_({.id = request.id, .bundle = bundle_.path, .created = std::chrono::system_clock::now()}) {
     check_terminal(bundle_.spec, request);
     check_preserved(request.preserved_fds);
+    note_what_lasts();
     save_config();
     save_record(folder_.dir(), record_);
   }
@@ -80,24 +88,24 @@ class Creation {
   OciCreated make() {
     OciFirstPlan plan = plan_first(store_, request_, bundle_);
     plan.state = state();
-    std::optional<CgroupGuard> cgroup;
-    if (request_.uses_cgroups)
-      cgroup.emplace(CgroupGuard::create(cgroup_of(request_.id, plan.spec), plan.spec.linux_.resources,
-                                         ExistingGroup::joined));
+    CgroupGuard cgroup =
+        request_.uses_cgroups
+            ? CgroupGuard::create(cgroup_of(record_), plan.spec.linux_.resources, ExistingGroup::joined)
+            : CgroupGuard::none();
+    if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
     const std::optional<IdMap> ids = own_ids(plan.spec);
     if (ids) prepare_for_user_namespace(plan, *ids);
     plan.listener = listen_for_start(folder_.dir());
     std::optional<FileLock> waiting(FileLock::acquire(folder_.dir(), kOciWaiting, LockMode::exclusive));
 
     Handshake handshake = make_handshake();
-    const CgroupGuard* group = cgroup ? &*cgroup : nullptr;
     OomScoreGuard score(plan.spec.process.oom_score_adj);
-    auto process = clone_into(plan.namespaces, group == nullptr ? nullptr : group->birthplace());
+    auto process = clone_into(plan.namespaces, cgroup.birthplace());
     if (!process) {
       score.keep();
       folder_.leave_lock();
       { const ParentEnd unused = std::move(handshake.parent); }
-      run_oci_first(plan, group, std::move(handshake.child));
+      run_oci_first(plan, cgroup, std::move(handshake.child));
     }
     { const ChildEnd unused = std::move(handshake.child); }
     waiting.reset();  // the child's alone
@@ -108,7 +116,7 @@ class Creation {
     }
     note_process(created.process.pid());
     finish(plan.spec, handshake.parent, created, ids.has_value());
-    if (cgroup) cgroup->leave();
+    cgroup.leave();
     folder_.keep();
     return created;
   }
@@ -131,6 +139,14 @@ class Creation {
       run_poststop_hooks(bundle_.hooks, record_, bundle_.config);
       throw;
     }
+  }
+
+  void note_what_lasts() {
+    CgroupName group = cgroup_of(request_.id, bundle_.spec);
+    record_.has_cgroups = request_.uses_cgroups;
+    record_.cgroup_parent = std::move(group.parent);
+    record_.cgroup_name = std::move(group.id);
+    record_.has_late_hooks = !bundle_.hooks.poststart.empty() || !bundle_.hooks.poststop.empty();
   }
 
   void note_process(pid_t pid) {

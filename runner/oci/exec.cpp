@@ -22,8 +22,8 @@ struct OciExecuted {
   UniqueFd console;  ///< master of its terminal, unless the console socket got it
 };
 
-CgroupName group_for(const OciContainer& container, const Spec& spec, const std::string& below) {
-  const CgroupName own = cgroup_of(container.id(), spec);
+CgroupName group_for(const OciContainer& container, const std::string& below) {
+  const CgroupName own = cgroup_of(container.record());
   if (below.empty()) return own;
   std::vector<std::string> folders = parse_cgroup_path(below);
   std::string last = std::move(folders.back());
@@ -68,7 +68,9 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   const OciContainer container = store.find(request.id);
   check_preserved(request.preserved_fds);
   Spec spec = container.spec();
-  const CgroupGuard cgroup = CgroupGuard::open(group_for(container, spec, request.cgroup));
+  const CgroupGuard cgroup = container.record().has_cgroups
+                                 ? CgroupGuard::open(group_for(container, request.cgroup))
+                                 : CgroupGuard::none();
   ExecPlan plan = plan_exec(store, container, std::move(spec), request);
   plan.become.supervision = supervision;
   Handshake handshake = make_handshake();

@@ -100,17 +100,18 @@ void take_console(const Spec& spec, const ChildEnd& parent) {
   parent.send_console(master);
 }
 
-void leave_cgroups(const Spec& spec) {
-  if (has_own_namespace(spec, NamespaceType::cgroup) && ::unshare(CLONE_NEWCGROUP) < 0)
+void leave_cgroups(const OciFirstPlan& plan) {
+  if (!plan.cgroup_mounts.empty()) return bind_cgroups(plan.spec, plan.cgroup_mounts);
+  if (has_own_namespace(plan.spec, NamespaceType::cgroup) && ::unshare(CLONE_NEWCGROUP) < 0)
     throw Error::from_errno("make a cgroup namespace");
-  mount_cgroups(spec);
+  mount_cgroups(plan.spec);
 }
 
 /// All that create does.
-void prepare(const OciFirstPlan& plan, const CgroupGuard* cgroup, const ChildEnd& parent) {
+void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();
   enter_time_namespace(plan.spec);
-  if (cgroup != nullptr) cgroup->enter();
+  cgroup.enter();
   if (plan.prepared) {
     parent.wait_for_parent();  // which gives it ids
     become_root_inside();
@@ -122,7 +123,7 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard* cgroup, const ChildEnd
   set_domainname(plan.spec);
   make_root(plan, parent);
   take_console(plan.spec, parent);
-  leave_cgroups(plan.spec);
+  leave_cgroups(plan);
   require_command(plan.spec.process);
   outlive_supervisor();
   parent.report_stage();
@@ -131,7 +132,7 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard* cgroup, const ChildEnd
 
 }  // namespace
 
-void run_oci_first(const OciFirstPlan& plan, const CgroupGuard* cgroup, ChildEnd parent) noexcept {
+void run_oci_first(const OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd parent) noexcept {
   run_child(parent, [&] {
     prepare(plan, cgroup, parent);
     { const ChildEnd done = std::move(parent); }

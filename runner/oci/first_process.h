@@ -23,6 +23,7 @@ struct OciFirstPlan {
   RootfsPlan rootfs;
   OciNamespaces namespaces;
   std::optional<PreparedRootfs> prepared;  ///< with a user namespace of its own
+  std::vector<CgroupMount> cgroup_mounts;  ///< of a container that shares the host's cgroup namespace
   UniqueFd listener;                       ///< where start is waited for
   unsigned preserved_fds = 0;
   bool new_keyring = true;
@@ -32,7 +33,7 @@ struct OciFirstPlan {
 
 /// The child, from clone to execve. Until start is waited for, what fails is sent to `parent`, later to
 /// whoever starts it.
-[[noreturn]] void run_oci_first(const OciFirstPlan& plan, const CgroupGuard* cgroup,
+[[noreturn]] void run_oci_first(const OciFirstPlan& plan, const CgroupGuard& cgroup,
                                 ChildEnd parent) noexcept;
 
 /// The socket at which the first process waits, in the container's folder.

@@ -1,16 +1,11 @@
 #include "oci/namespaces.h"
 
-#include <sched.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
 #include <utility>
 
 #include "base/error.h"
-#include "base/syscalls.h"
+#include "base/text.h"
 #include "process/namespaces.h"
-#include "security/id_map.h"
+#include "spec/names.h"
 
 namespace lay::runner {
 
@@ -30,9 +25,10 @@ OciNamespaces open_oci_namespaces(const Spec& spec) {
       continue;
     }
     UniqueFd fd = open_namespace(entry.path, entry.type);
-    if (entry.type == NamespaceType::user)
-      namespaces.user = std::move(fd);
-    else if (entry.type == NamespaceType::pid)
+    if (entry.type == NamespaceType::user || entry.type == NamespaceType::time)
+      throw Error::make(Errc::unsupported, "a {} namespace cannot be joined by its path ('{}')",
+                        name_of(entry.type), printable(entry.path));
+    if (entry.type == NamespaceType::pid)
       namespaces.pid = std::move(fd);
     else
       namespaces.joined.push_back(std::move(fd));

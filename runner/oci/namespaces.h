@@ -12,12 +12,11 @@ namespace lay::runner {
 /// How a container of a bundle comes to its namespaces; those with descriptors exist already.
 struct OciNamespaces {
   std::uint64_t clone_flags = 0;  ///< of new ones, without cgroup and time: they are made later
-  UniqueFd user;                  ///< entered before the others are made, so that it owns them
   UniqueFd pid;                   ///< to be born in
   std::vector<UniqueFd> joined;   ///< entered by the child
 };
 
-/// Opens what linux.namespaces names by path. Throws invalid, not_found.
+/// Opens what linux.namespaces names by path. Throws invalid, not_found; unsupported for user and time.
 OciNamespaces open_oci_namespaces(const Spec& spec);
 
 /// A child in the new namespaces and those of user and pid; empty in the child.

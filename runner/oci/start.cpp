@@ -11,8 +11,8 @@ namespace {
 
 /// A failure is the container's end.
 void run_poststart_hooks(const OciContainer& container) {
+  if (!container.record().has_late_hooks) return;
   const Hooks hooks = parse_hooks(parse_json(config_of(container), "config.json"));
-  if (hooks.poststart.empty()) return;
   try {
     run_hooks(hooks.poststart, "poststart", container.state());
   } catch (const Error&) {
@@ -27,9 +27,8 @@ void oci_start(const OciStore& store, const std::string& id) {
   const OciContainer container = store.find(id);
   with_context(fmt::format("start '{}'", id), [&] {
     const FileLock lock = lock_oci(container);
-    const OciStatus status = container.status();
-    if (status != OciStatus::created)
-      throw Error::make(Errc::invalid, "cannot start a container that is {}", to_string(status))
+    if (!container.record().is_made || !is_waiting(container.dir()))
+      throw Error::make(Errc::invalid, "cannot start a container that is {}", to_string(container.status()))
           .with_hint("only one that is created can be started, and once");
     const ParentEnd first = connect_for_start(container.dir());
     first.let_go();

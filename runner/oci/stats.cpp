@@ -112,7 +112,7 @@ Json oci_stats(const OciStore& store, const std::string& id) {
   const OciContainer container = store.find(id);
   if (container.status() == OciStatus::stopped)
     throw Error::make(Errc::invalid, "container not running: '{}'", id);
-  const Groups groups = find_groups(cgroup_of(container));
+  const Groups groups = groups_of(container);
   return {{"cpu", processor(groups)},
           {"memory", memory(groups)},
           {"pids",
@@ -123,7 +123,7 @@ Json oci_stats(const OciStore& store, const std::string& id) {
 }
 
 std::uint64_t oci_oom_kills(const OciStore& store, const std::string& id) {
-  return count_oom_kills(find_groups(cgroup_of(store.find(id))));
+  return count_oom_kills(groups_of(store.find(id)));
 }
 
 }  // namespace lay::runner

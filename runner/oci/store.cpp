@@ -50,7 +50,11 @@ OciRecord parse_record(const std::string& text) {
           .pid = static_cast<pid_t>(json_int(json, "pid")),
           .pid_start_time = static_cast<std::uint64_t>(json_int(json, "pidStartTime")),
           .boot_id = json_string(json, "bootId"),
-          .is_made = json_bool_or(json, "isMade", false)};
+          .is_made = json_bool_or(json, "isMade", false),
+          .has_cgroups = json_bool_or(json, "hasCgroups", false),
+          .cgroup_parent = json_string_or(json, "cgroupParent", {}),
+          .cgroup_name = json_string_or(json, "cgroupName", {}),
+          .has_late_hooks = json_bool_or(json, "hasLateHooks", false)};
 }
 
 std::string read_file(const UniqueFd& dir, const char* name) {
@@ -87,7 +91,7 @@ OciStatus OciContainer::status() const {
   if (!record_.is_made && !FileLock::try_acquire(dir_, kLock, LockMode::shared)) return OciStatus::creating;
   if (!open_first_process(record_)) return OciStatus::stopped;
   if (is_waiting(dir_)) return OciStatus::created;
-  return are_frozen(find_groups(cgroup_of(*this))) ? OciStatus::paused : OciStatus::running;
+  return are_frozen(groups_of(*this)) ? OciStatus::paused : OciStatus::running;
 }
 
 Json OciContainer::state() const {
@@ -153,6 +157,15 @@ OciFolder::~OciFolder() {
   }
 }
 
+CgroupName cgroup_of(const OciRecord& record) {
+  return {record.cgroup_name, record.cgroup_parent};
+}
+
+std::vector<CgroupGroup> groups_of(const OciContainer& container) {
+  if (!container.record().has_cgroups) return {};
+  return find_groups(cgroup_of(container.record()));
+}
+
 std::string config_of(const OciContainer& container) {
   return read_file(container.dir(), kConfig);
 }
@@ -164,7 +177,11 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
                   {"pid", record.pid},
                   {"pidStartTime", record.pid_start_time},
                   {"bootId", record.boot_id},
-                  {"isMade", record.is_made}};
+                  {"isMade", record.is_made},
+                  {"hasCgroups", record.has_cgroups},
+                  {"cgroupParent", record.cgroup_parent},
+                  {"cgroupName", record.cgroup_name},
+                  {"hasLateHooks", record.has_late_hooks}};
   AtomicFile file(dir, kRecord);
   file.write(dump_json(json));
   file.publish();

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "cgroup/group.h"
 #include "oci/hooks.h"
 #include "runner/oci.h"
 
@@ -35,6 +36,9 @@ class OciFolder {
   bool is_kept_ = false;
 };
 
+/// Its groups, in whatever hierarchies it has one.
+std::vector<CgroupGroup> groups_of(const OciContainer& container);
+CgroupName cgroup_of(const OciRecord& record);
 /// The text of its configuration.
 std::string config_of(const OciContainer& container);
 /// When the container is gone. What fails is passed over, as the runtime-spec has it.

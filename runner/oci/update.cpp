@@ -12,7 +12,9 @@ void oci_update(const OciStore& store, const std::string& id, const Json& resour
     const FileLock lock = lock_oci(container);
     if (container.status() == OciStatus::stopped)
       throw Error::make(Errc::invalid, "container not running: '{}'", id);
-    set_live_limits(cgroup_of(container), parse_resources(resources));
+    if (!container.record().has_cgroups)
+      throw Error::make(Errc::unsupported, "'{}' was created without cgroups", id);
+    set_live_limits(cgroup_of(container.record()), parse_resources(resources));
   });
 }
 

@@ -9,6 +9,7 @@
 
 namespace lay::runner {
 
+struct CgroupMount;
 struct IdMap;
 
 /// The overlay of one container. Paths are absolute on the host.
@@ -58,6 +59,12 @@ void enter_rootfs(
 /// mounted right there; v1 and hybrid as a tmpfs with one folder for each hierarchy. Nothing is mounted when
 /// the spec has no such mount or no cgroup namespace of its own.
 void mount_cgroups(const Spec& spec);
+
+/// As mount_cgroups, for a container in the host's cgroup namespace: its own groups, as they are.
+void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups);
+
+/// The mount of `spec` that is to show the cgroups; null when there is none.
+const Mount* find_cgroup_mount(const Spec& spec);
 
 /// Opens the container's new pty from inside its devpts and binds it to /dev/console; returns the master.
 /// After enter_rootfs.

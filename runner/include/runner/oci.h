@@ -32,7 +32,11 @@ struct OciRecord {
   pid_t pid = 0;                     ///< first process, as the runtime sees it; 0 until there is one
   std::uint64_t pid_start_time = 0;  ///< clock ticks after boot, against pid reuse
   std::string boot_id;
-  bool is_made = false;  ///< create has come to its end
+  bool is_made = false;       ///< create has come to its end
+  bool has_cgroups = false;   ///< it was given some
+  std::string cgroup_parent;  ///< where its groups lie beneath the root of each hierarchy; empty: right there
+  std::string cgroup_name;
+  bool has_late_hooks = false;  ///< poststart or poststop
 };
 
 /// One container: ROOT/<id>/ with
