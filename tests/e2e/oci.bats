@@ -334,3 +334,13 @@ command" ]
   [ "$status" -eq 1 ]
   has "$output" config.json
 }
+
+@test "a container in the host's cgroup namespace sees its own groups where they are mounted" {
+  small_bundle
+  edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "cgroup"]
+c["linux"]["resources"]["pids"] = {"limit": 44}'
+  args sh -c 'cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; touch /sys/fs/cgroup/pids/x 2>&1; true'
+  run oci run --bundle bundle c1
+  has "$output" 44
+  has "$output" "Read-only"
+}
