@@ -45,6 +45,7 @@ OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, 
                     .new_keyring = request.new_keyring};
   plan.confinement = prepare_confinement(plan.spec, store.root() + kOciSeccomp);
   plan.rootfs.folder = plan.spec.root.path;
+  if (request.moves_root) plan.rootfs.root_switch = RootSwitch::move;
   plan.namespaces = open_oci_namespaces(plan.spec);
   plan.hooks = bundle.hooks;
   return plan;

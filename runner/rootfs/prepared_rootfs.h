@@ -12,7 +12,8 @@ namespace lay::runner {
 struct PreparedRootfs {
   std::vector<PlannedMount> mounts;  ///< sources of bind mounts opened, /dev made and filled
   UniqueFd root;                     ///< the overlay, or a copy of the mount at `place`, attached nowhere
-  std::string place = "/dev";        ///< where it is attached; pivot_root(2) wants a mount and takes it there
+  RootSwitch root_switch = RootSwitch::pivot;
+  std::string place = "/dev";  ///< where it is attached; pivot_root(2) wants a mount and takes it there
 };
 
 /// In the parent, before the child is cloned; plan.overlay.ids is set. Nothing shows in the caller's mount

@@ -179,11 +179,22 @@ void set_root_propagation(const UniqueFd& root, const Linux& linux_part) {
   set_mount_attributes(root, MountAttributes{.propagation = propagation}, Recursion::no);
 }
 
+/// runtime-spec knows no such thing, runc's --no-pivot does. mount(2), "MS_MOVE".
+void move_into(const UniqueFd& root) {
+  if (::fchdir(root.get()) < 0) throw Error::from_errno("enter the root file system");
+  if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0)
+    throw Error::from_errno("move the root file system over the old one");
+  if (::chroot(".") < 0 || ::chdir("/") < 0) throw Error::from_errno("enter the new root");
+}
+
 void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
-           const std::function<void()>& before_pivot) {
+           RootSwitch root_switch, const std::function<void()>& before_pivot) {
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
   before_pivot();
-  pivot_into(root);
+  if (root_switch == RootSwitch::pivot)
+    pivot_into(root);
+  else
+    move_into(root);
   mask_paths(root, spec.linux_.masked_paths);
   make_paths_readonly(root, spec.linux_.readonly_paths);
   set_root_propagation(root, spec.linux_);
@@ -200,10 +211,11 @@ void enter_rootfs(const Spec& spec, const RootfsPlan& plan, const std::function<
   const std::vector<PlannedMount> mounts = open_mounts(spec, plan);
   leave_propagation();
   if (plan.folder.empty())
-    return enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec, before_pivot);
+    return enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec, plan.root_switch,
+                 before_pivot);
   const UniqueFd root = clone_folder(plan.folder);
   attach_root(root, plan.folder);
-  enter(root, mounts, spec, before_pivot);
+  enter(root, mounts, spec, plan.root_switch, before_pivot);
 }
 
 PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
@@ -214,6 +226,7 @@ PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
   if (!plan.folder.empty()) {
     prepared.root = clone_folder(plan.folder);
     prepared.place = plan.folder;
+    prepared.root_switch = plan.root_switch;
     return prepared;
   }
   prepared.root = mount_root(plan.overlay, overlay_targets(prepared.mounts));
@@ -225,7 +238,7 @@ void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared,
   const UmaskGuard umask_guard(022);
   leave_propagation();
   attach_root(prepared.root, prepared.place);
-  enter(prepared.root, prepared.mounts, spec, before_pivot);
+  enter(prepared.root, prepared.mounts, spec, prepared.root_switch, before_pivot);
 }
 
 }  // namespace lay::runner

@@ -33,11 +33,18 @@ struct BoundFile {
   std::string destination;  ///< inside
 };
 
+/// How a process comes into its root.
+enum class RootSwitch {
+  pivot,
+  move,  ///< over the old one, which stays beneath: where the host's root is a ramdisk, which cannot be left
+};
+
 /// Everything the child needs to make its root. A plain value, made by the parent.
 struct RootfsPlan {
   /// A root that is there already, absolute: a runtime bundle's. Mount points that it lacks are made in it.
   /// It takes the place of the overlay, but for the map of its ids.
   std::string folder;
+  RootSwitch root_switch = RootSwitch::pivot;
   OverlayPlan overlay;
   std::vector<BoundFile> files;
   /// The mount namespace whose /dev/shm is bound in place of an own one; null: none.

@@ -344,3 +344,12 @@ c["linux"]["resources"]["pids"] = {"limit": 44}'
   has "$output" 44
   has "$output" "Read-only"
 }
+
+@test "--no-pivot moves the root over the host's" {
+  small_bundle
+  args sh -c 'ls /; cat /etc/passwd'
+  run oci run --no-pivot --bundle bundle c1
+  [ "$status" -eq 0 ]
+  has "$output" root:x:0:0:root:/root:/bin/sh
+  [ "$(head -n 8 <<<"$output" | tr '\n' ' ')" = "bin dev etc proc root run sys tmp " ]
+}
