@@ -2,7 +2,7 @@
 # Runs lay and its peers in turn on the same work and prints medians, ratios and peak memory; the same as JSON goes to
 # build/bench/result.json. Needs root.
 #   bench/run.sh [--quick] [--rounds N] [--peers-only] [WORK...]
-#     WORK          run-bridge run-none exec detached crowd commit files layer push push-again pull pull-change serve
+#     WORK          run-bridge run-none oci exec detached crowd commit files layer push push-again pull pull-change serve
 #                   (all when none is named; `run` is both runs, `rmi` is measured with pull)
 #     --quick       few rounds
 #     --rounds N    rounds of each work, instead of 3 for the long and 20 for the short ones

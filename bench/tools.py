@@ -143,13 +143,16 @@ class Docker(Tool):
 class Bundle(Tool):
     """An OCI runtime on a bundle that is ready: what is left of a run when everything around it is done."""
 
-    def __init__(self, sandbox, runtime):
+    def __init__(self, sandbox, runtime, program=None):
         super().__init__(sandbox)
-        self.start = [runtime, "--root", f"/run/bench-{runtime}"]
+        self.runtime = runtime
+        self.start = [program or runtime, "--root", f"/run/bench-{runtime}"]
         self.folder = sandbox.path(f"bundle-{runtime}")
+        if os.path.isdir(self.folder):
+            return
         os.makedirs(os.path.join(self.folder, "rootfs"))
         self.do(["tar", "-C", os.path.join(self.folder, "rootfs"), "-xpf", sandbox.base_tar])
-        subprocess.run([runtime, "spec"], cwd=self.folder, check=True)
+        subprocess.run(["runc", "spec"], cwd=self.folder, check=True)  # the same for each
 
     def prepare(self, *words):
         path = os.path.join(self.folder, "config.json")
@@ -157,7 +160,7 @@ class Bundle(Tool):
             spec = json.load(file)
         spec["process"]["args"] = list(words)
         spec["process"]["terminal"] = False
-        spec["linux"]["cgroupsPath"] = f"{self.sandbox.cgroup}/{self.start[0]}"
+        spec["linux"]["cgroupsPath"] = f"{self.sandbox.cgroup}/{self.runtime}"
         with open(path, "w") as file:
             json.dump(spec, file)
 

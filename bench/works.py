@@ -323,13 +323,13 @@ def pull(peers):
         contender("skopeo", "skopeo", skopeo)], undo_title="remove the pulled image")
 
 
-def bundle_contender(sandbox, runtime):
+def bundle_contender(sandbox, runtime, program=None):
     def make():
-        tool = Bundle(sandbox, runtime)
+        tool = Bundle(sandbox, runtime, program)
         tool.prepare("true")
         return {"command": tool.command("run", "--bundle", tool.folder, "bench"),
                 "note": "a bundle that is ready: no image, no layers"}
-    return contender(runtime, f"{runtime} (bundle)", make)
+    return contender("lay" if program else runtime, f"{runtime} (bundle)", make)
 
 
 def bwrap_contender(sandbox):
@@ -370,6 +370,14 @@ def run_none(peers):
     ready = [bundle_contender(peers.sandbox, "runc"), bundle_contender(peers.sandbox, "crun"),
              bwrap_contender(peers.sandbox)]
     return Work("run-none", "run `true`, no network", run_contenders(peers, "none") + ready, short=True)
+
+
+def oci(peers):
+    """The same bundle under each runtime. crun refuses machines with both versions of cgroups."""
+    own = os.path.join(os.path.dirname(peers.program or ""), "lay-oci")
+    return Work("oci", "run `true` of a bundle", [
+        bundle_contender(peers.sandbox, "lay-oci", own), bundle_contender(peers.sandbox, "runc"),
+        bundle_contender(peers.sandbox, "crun")], short=True)
 
 
 def execute(peers):
@@ -495,6 +503,6 @@ def serve_hold(peers):
         server, ["hold", serve.push(server, blob, peers.sandbox.log), "2000", "500"], 0))
 
 
-kWorks = {"run-bridge": run_bridge, "run-none": run_none, "exec": execute, "detached": detached, "crowd": crowd,
+kWorks = {"run-bridge": run_bridge, "run-none": run_none, "oci": oci, "exec": execute, "detached": detached, "crowd": crowd,
           "commit": commit, "files": files, "layer": layer, "push": push, "push-again": push_again, "pull": pull,
           "pull-change": pull_change, "serve-put": serve_put, "serve-get": serve_get, "serve-hold": serve_hold}

@@ -91,8 +91,7 @@ Spec parse_bundle_config(const std::string& text) {
   if (linux_part == nullptr) throw Error(Errc::unsupported, "the configuration is not one for Linux");
   if (json_find(*linux_part, "seccomp") == nullptr && spec.linux_.seccomp == SeccompProfile::builtin)
     spec.linux_.seccomp = SeccompProfile::unconfined;
-  spec.process.user.username.clear();  // only Windows has it; lay's own containers are another matter
-  spec.process.user.group_names.clear();
+  drop_windows_user(spec.process.user);
   drop_impossible_ambient(spec.process.capabilities);
   check_process(spec.process);
   check_namespaces(spec);
@@ -121,13 +120,18 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
   });
 }
 
+void drop_windows_user(User& user) {
+  user.username.clear();
+  user.group_names.clear();
+}
+
 std::string absolute_in(const std::string& base, const std::string& path) {
   return (std::filesystem::path(base) / path).lexically_normal().string();
 }
 
 CgroupName cgroup_of(const std::string& id, const Spec& spec) {
   const std::string& path = spec.linux_.cgroups_path;
-  if (path.empty()) return {id, ""};
+  if (path.empty()) return {id};  // beneath lay's own: at the root others may have one of that name
   std::vector<std::string> folders = parse_cgroup_path(path);
   std::string name = std::move(folders.back());
   folders.pop_back();

@@ -25,10 +25,13 @@ Bundle read_bundle(const std::string& path, const std::string& config);
 /// devices and their rules. Throws invalid, unsupported.
 Spec parse_bundle_config(const std::string& text);
 
+/// user.username is for Windows alone; lay's own containers have another use for it.
+void drop_windows_user(User& user);
+
 /// `path` taken from the folder `base`.
 std::string absolute_in(const std::string& base, const std::string& path);
 
-/// By linux.cgroupsPath, from the root of each hierarchy; without one /ID.
+/// By linux.cgroupsPath, from the root of each hierarchy; without one beneath lay's own parent.
 CgroupName cgroup_of(const std::string& id, const Spec& spec);
 
 }  // namespace lay::runner

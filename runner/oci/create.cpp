@@ -48,6 +48,10 @@ OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, 
   if (request.moves_root) plan.rootfs.root_switch = RootSwitch::move;
   plan.namespaces = open_oci_namespaces(plan.spec);
   plan.hooks = bundle.hooks;
+  if (request.listen_fds != 0) {
+    plan.spec.process.env.push_back(fmt::format("LISTEN_FDS={}", request.listen_fds));
+    plan.spec.process.env.emplace_back("LISTEN_PID=1");
+  }
   return plan;
 }
 

@@ -95,7 +95,8 @@ OciStatus OciContainer::status() const {
 }
 
 Json OciContainer::state() const {
-  return make_state(record_, read_file(dir_, kConfig), status());
+  const bool has_config = sys::try_stat_at(dir_, kConfig).has_value();  // not when create was killed early
+  return make_state(record_, has_config ? read_file(dir_, kConfig) : "{}", status());
 }
 
 Json OciContainer::make_state(const OciRecord& record, const std::string& config_text, OciStatus status) {

@@ -26,7 +26,9 @@ void add_create_flags(CLI::App& parser, runner::OciCreateRequest& request) {
 /// Sockets of systemd's activation (sd_listen_fds(3)) go to the command, too.
 void add_activation(runner::OciCreateRequest& request) {
   const char* count = std::getenv("LISTEN_FDS");
-  if (count != nullptr) request.preserved_fds += static_cast<unsigned>(parse_number(count).value_or(0));
+  if (count == nullptr) return;
+  request.listen_fds = static_cast<unsigned>(parse_number(count).value_or(0));
+  request.preserved_fds += request.listen_fds;
 }
 
 void finish(const OciContext& context, runner::OciCreateRequest& request) {

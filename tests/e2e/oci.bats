@@ -276,6 +276,7 @@ command" ]
         "$OCI" --root "$world/state" create --bundle bundle c1 </dev/null >out 2>&1 3>&- &
       local tracer=$!
       wait_until 10 eval '[ ! -d /proc/$tracer ] || [ "$(status_of c1 2>/dev/null)" = created ]'
+      oci list --format json >/dev/null
       oci delete --force c1
       wait "$tracer" || true
       [ -z "$(oci list -q)" ]
@@ -352,4 +353,12 @@ c["linux"]["resources"]["pids"] = {"limit": 44}'
   [ "$status" -eq 0 ]
   has "$output" root:x:0:0:root:/root:/bin/sh
   [ "$(head -n 8 <<<"$output" | tr '\n' ' ')" = "bin dev etc proc root run sys tmp " ]
+}
+
+@test "sockets of systemd's activation go to the command" {
+  small_bundle
+  args sh -c 'echo $LISTEN_FDS $LISTEN_PID; cat <&3'
+  echo kept >kept
+  run eval 'LISTEN_FDS=1 "$OCI" --root "$world/state" run --bundle bundle c1 3<kept'
+  [ "$output" = $'1 1\nkept' ]
 }

@@ -86,6 +86,7 @@ struct OciCreateRequest {
   std::string pid_file;        ///< gets the first process's number; empty: none
   std::string console_socket;  ///< AF_UNIX: gets the master of the terminal
   unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
+  unsigned listen_fds = 0;     ///< the first of them are systemd's: sd_listen_fds(3)
   bool moves_root = false;     ///< --no-pivot: for hosts whose root is a ramdisk
   bool new_keyring = true;
   bool uses_cgroups = true;
