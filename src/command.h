@@ -37,6 +37,7 @@ int command_copy(const Context& context, const Arguments& arguments);
 int command_diff(const Context& context, const Arguments& arguments);
 int command_exec(const Context& context, const Arguments& arguments);
 int command_export(const Context& context, const Arguments& arguments);
+int command_generate(const Context& context, const Arguments& arguments);
 int command_history(const Context& context, const Arguments& arguments);
 int command_images(const Context& context, const Arguments& arguments);
 int command_import(const Context& context, const Arguments& arguments);

@@ -16,6 +16,8 @@ constexpr std::array kCommands{
     Command{"commit", "container commit", "capture a container or an upper folder as an image", 1,
             command_commit, kUnwind},
     Command{"bundle", "", "write an OCI bundle that other runtimes run", 1, command_bundle, kUnwind},
+    Command{"generate", "", "write how it is run for podman, Kubernetes or compose", 1, command_generate,
+            kEnd},
     Command{"push", "image push", "send an image to a registry", 1, command_push, kUnwind},
     Command{"pull", "image pull", "get an image from a registry", 1, command_pull, kUnwind},
     Command{"copy", "image copy", "copy an image between registries, archives and the store", 1, command_copy,

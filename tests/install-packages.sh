@@ -10,7 +10,7 @@ packages_for() {
       libmnl-dev libnftnl-dev libmicrohttpd-dev libcrypt-dev libtomlplusplus-dev libpsl-dev libpsl5 ca-certificates ;;
     example) echo debootstrap debian-archive-keyring docker-registry curl tar ;;
     test) echo debootstrap debian-archive-keyring docker-registry curl tar clang-format clang-tidy skopeo umoci \
-      podman buildah runc crun runsc conmon netavark bats jq strace libarchive-tools attr acl libcap2-bin nftables \
+      podman buildah runc crun runsc docker-compose python3-yaml conmon netavark bats jq strace libarchive-tools attr acl libcap2-bin nftables \
       iproute2 iptables apache2-utils hyperfine busybox-static procps psmisc util-linux python3 zstd gzip openssl \
       time git golang-1.19-src libpython3.11-testsuite docker.io containerd e2fsprogs xfsprogs qemu-system-x86 ;;
     fuzz) echo clang-14 libclang-rt-14-dev ;;

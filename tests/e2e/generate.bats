@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# `lay generate`: what podman, docker-compose and YAML and systemd readers find in what is written.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+yaml() { python3 -c 'import sys, yaml, json; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))' "$1" >"$1.json"; }
+
+# A container with most of what there is.
+rich_container() {
+  mkdir -p vol
+  "$LAY" run -d --name rich -h box -e 'A=yes' -e $'B=1: "2" #3\n4\t%h $HOME $(A) \\' -e C= -v "$PWD/vol:/v:ro" --tmpfs /t:size=1m -p 127.0.0.1:18080:80 \
+    -u 1000:100 -w /tmp --cap-add NET_ADMIN --cap-drop KILL --read-only --ulimit nofile=64:128 --sysctl net.core.somaxconn=99 \
+    --memory 64m --cpus 0.5 --pids-limit 50 --security-opt no-new-privileges -l 'x.y=no' --stop-timeout 3 --shm-size 1m "$@" \
+    small sh -c 'trap "exit 0" TERM; echo "$0" "$B"; sleep 1000 & wait' 'an argument' >/dev/null
+}
+
+@test "compose: python and docker-compose read back each value as it was given" {
+  rich_container
+  "$LAY" generate compose -f compose.yaml rich
+  yaml compose.yaml
+  local s='.[0].services.rich'
+  [ "$(jq -r "$s.environment.A" compose.yaml.json)" = yes ]
+  [ "$(jq -r "$s.environment.B" compose.yaml.json)" = $'1: "2" #3\n4\t%h $$HOME $$(A) \\' ]
+  [ "$(jq -c "$s.ports" compose.yaml.json)" = '["127.0.0.1:18080:80/tcp"]' ]
+  [ "$(jq -c "$s.volumes[0] | [.source, .target, .read_only]" compose.yaml.json)" = "[\"$PWD/vol\",\"/v\",true]" ]
+  [ "$(jq -c "$s | [.user, .working_dir, .hostname, .read_only, .pids_limit, .mem_limit, .cpus, .stop_grace_period, .labels[\"x.y\"]]" compose.yaml.json)" = \
+    '["1000:100","/tmp","box",true,50,"67108864","0.5","3s","no"]' ]
+  command -v docker-compose >/dev/null || skip "docker-compose is not installed"
+  docker-compose -f compose.yaml config -q
+}
+
+@test "podman kube play runs the pod, and the container has what it had under lay" {
+  rich_container
+  "$LAY" generate kube -f pod.yaml rich 2>notes
+  yaml pod.yaml
+  local c='.[0].spec.containers[0]'
+  [ "$(jq -r "$c.env[] | select(.name == \"A\").value" pod.yaml.json)" = yes ]
+  [ "$(jq -r "$c.resources.limits | .memory, .cpu" pod.yaml.json)" = $'67108864\n0.5' ]
+  [ "$(jq -c "$c.securityContext | [.runAsUser, .runAsGroup, .readOnlyRootFilesystem, .allowPrivilegeEscalation]" pod.yaml.json)" = '[1000,100,true,false]' ]
+  has "$(cat notes)" "kube cannot say --ulimit=nofile=64:128"
+  has "$(cat notes)" "kube cannot say --pids-limit=50"
+}
+
+@test "kube --service has the published ports, and its labels lead to the pod" {
+  rich_container
+  "$LAY" generate kube --service --name 'My_App' rich >pod.yaml 2>/dev/null
+  yaml pod.yaml
+  [ "$(jq -c '.[1].spec | [.selector.app, .ports[0].port, .ports[0].targetPort]' pod.yaml.json)" = '["my-app",18080,80]' ]
+  [ "$(jq -r '.[0].metadata.labels.app' pod.yaml.json)" = my-app ]
+}
+
+@test "quadlet: every line is one that quadlet knows, quoted as systemd reads it" {
+  rich_container --landlock ro=/,rw=/tmp
+  "$LAY" generate quadlet rich >rich.container 2>notes
+  has "$(cat rich.container)" 'Environment="B=1: \"2\" #3\n4\t%%h $$HOME $$(A) \\"'
+  has "$(cat rich.container)" "PublishPort=127.0.0.1:18080:80/tcp"
+  has "$(cat rich.container)" "# not expressed: --landlock=ro=/,rw=/tmp"
+  has "$(cat rich.container)" '"an argument"'
+  has "$(cat notes)" "quadlet cannot say --landlock=ro=/,rw=/tmp"
+  [ "$(grep -cvE '^(\[(Unit|Container|Install)\]|[A-Za-z]+=.+|#.*|)$' rich.container)" = 0 ]
+}
+
+@test "the same container gives the same bytes, and an image has a recipe too" {
+  rich_container
+  local format
+  for format in quadlet kube compose; do
+    "$LAY" generate "$format" rich >one 2>/dev/null
+    "$LAY" generate "$format" rich >two 2>/dev/null
+    cmp one two
+    "$LAY" generate "$format" small >image
+    grep -q small image
+  done
+  refused 1 "there is no" "$LAY" generate kube nosuch
+  refused 1 "cannot be the name" "$LAY" generate kube --name '../x' small
+  run "$LAY" generate helm small
+  [ "$status" != 0 ]
+}
