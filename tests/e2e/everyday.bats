@@ -107,9 +107,10 @@ YAML
 
 @test "the program and its manual page are installed" {
   DESTDIR=$world/installed cmake --install "$(dirname "$LAY")" >/dev/null
-  run find "$world/installed" -type f -printf '%f\n'
-  [ "$(sort <<<"$output")" = $'lay\nlay.1' ]
+  run find "$world/installed" ! -type d -printf '%f\n'
+  [ "$(LC_ALL=C sort <<<"$output")" = $'lay\nlay-oci\nlay-oci.1\nlay.1' ]
   "$(find "$world/installed" -name lay)" --version | grep -q '^lay '
+  "$(find "$world/installed" -name lay-oci)" --version | grep -q '^lay-oci version'
 }
 
 @test "where no thread can be had, a commit says so and ends" {
