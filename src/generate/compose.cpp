@@ -84,9 +84,9 @@ class Writer {
     if (!recipe_.command.empty()) service_["command"] = list_of(recipe_.command);
     for (const Setting& setting : recipe_.settings)
       if (!add(setting)) result_.left_out.push_back(as_flag(setting));
-    OrderedJson document;
+    OrderedJson document = OrderedJson::object();
     add_networks(document);
-    OrderedJson whole;
+    OrderedJson whole = OrderedJson::object();
     whole["services"][recipe_.name] = service_;
     whole.update(document);
     result_.text = write_yaml(whole);

@@ -21,7 +21,6 @@ using runner::NamespaceType;
 constexpr std::int64_t kDefaultPids = 2048;
 constexpr std::uint64_t kUsualPeriod = 100000;
 constexpr const char* kLandlock = "dev.lay.landlock";
-constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 template <class List, class Value>
 bool contains(const List& list, const Value& value) {
@@ -75,8 +74,8 @@ class Reader {
 
   void read_process() {
     for (const std::string& entry : spec_.process.env) {
-      const bool is_own = entry == kDefaultPath || entry == "HOSTNAME=" + spec_.hostname ||
-                          entry == "container=lay" || (spec_.process.terminal && entry == "TERM=xterm");
+      const bool is_own = entry == "HOSTNAME=" + spec_.hostname || entry == "container=lay" ||
+                          (spec_.process.terminal && entry == "TERM=xterm");
       if (!is_own && !contains(image_.env, entry)) put("env", entry);
     }
     if (spec_.process.user.username != image_.user) put_text("user", spec_.process.user.username);

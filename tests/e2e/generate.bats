@@ -7,7 +7,22 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+
+teardown() {
+  if [[ -n ${pods-} ]]; then
+    podman_ pod rm -af -t 0 >/dev/null || true
+    podman_ rm -af -t 0 >/dev/null || true
+    rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} 2>/dev/null || true
+    rm -rf --one-file-system "$pods"
+  fi
+  close_world
+}
+
+# Of a world's own; $pods is short enough for its sockets.
+podman_() {
+  CONTAINERS_CONF=$world/podman.conf timeout -s KILL 60 podman --root "$world/podman" --runroot "$pods" --storage-driver vfs \
+    --runtime runc --cgroup-manager cgroupfs --events-backend file "$@" 3>&-
+}
 
 yaml() { python3 -c 'import sys, yaml, json; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))' "$1" >"$1.json"; }
 
@@ -35,7 +50,7 @@ rich_container() {
   docker-compose -f compose.yaml config -q
 }
 
-@test "podman kube play runs the pod, and the container has what it had under lay" {
+@test "kube: a YAML reader finds what the container has, and what cannot be said is named" {
   rich_container
   "$LAY" generate kube -f pod.yaml rich 2>notes
   yaml pod.yaml
@@ -76,8 +91,25 @@ rich_container() {
     "$LAY" generate "$format" small >image
     grep -q small image
   done
-  refused 1 "there is no" "$LAY" generate kube nosuch
+  refused 1 "no image 'nosuch'" "$LAY" generate kube nosuch
   refused 1 "cannot be the name" "$LAY" generate kube --name '../x' small
   run "$LAY" generate helm small
   [ "$status" != 0 ]
+}
+
+@test "podman kube play runs the pod, and the container has what it had under lay" {
+  pods=$(mktemp -d /run/lay-pods.XXXXXX)
+  printf '%s\n' '[containers]' "default_ulimits = ['nofile=1024:1024', 'nproc=1024:1024']" >podman.conf
+  mkdir -m 777 vol
+  "$LAY" run -d --name pod1 --network host -e 'A=yes: no' -e 'B=plain $HOME' -v "$PWD/vol:/v" -w /tmp -u 5:6 --read-only \
+    small sh -c 'id -u >/v/out; id -g >>/v/out; pwd >>/v/out; echo "$A|$B" >>/v/out; touch /x 2>>/v/out; exec sleep 100' >/dev/null
+  wait_until 5 grep -q Read-only vol/out
+  mv vol/out under-lay
+  "$LAY" generate kube pod1 >pod.yaml
+  "$LAY" rm -f pod1 >/dev/null
+  "$LAY" save small | podman_ load -q >/dev/null
+  podman_ kube play pod.yaml
+  wait_until 10 grep -q Read-only vol/out
+  diff under-lay vol/out
+  podman_ kube down pod.yaml
 }
