@@ -135,6 +135,10 @@ std::uint64_t CgroupGuard::oom_kills() const {
   return count_oom_kills(state_->groups);
 }
 
+void require_no_processes(const CgroupName& name) {
+  find_empty_groups(name);
+}
+
 void remove_cgroups(const CgroupName& name) {
   kill_and_remove(find_groups(name), name);
 }

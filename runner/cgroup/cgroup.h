@@ -68,6 +68,9 @@ class CgroupGuard {
   std::unique_ptr<State> state_;
 };
 
+/// Throws busy when something runs in groups of that name.
+void require_no_processes(const CgroupName& name);
+
 /// Removes the groups of containers whose supervisor was killed.
 void remove_cgroups(const CgroupName& name);
 

@@ -91,9 +91,7 @@ Spec parse_bundle_config(const std::string& text) {
   if (linux_part == nullptr) throw Error(Errc::unsupported, "the configuration is not one for Linux");
   if (json_find(*linux_part, "seccomp") == nullptr && spec.linux_.seccomp == SeccompProfile::builtin)
     spec.linux_.seccomp = SeccompProfile::unconfined;
-  drop_windows_user(spec.process.user);
-  drop_impossible_ambient(spec.process.capabilities);
-  check_process(spec.process);
+  settle_process(spec.process);
   check_namespaces(spec);
   check_sysctls(spec);
   add_default_devices(spec);
@@ -120,9 +118,11 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
   });
 }
 
-void drop_windows_user(User& user) {
-  user.username.clear();
-  user.group_names.clear();
+void settle_process(Process& process) {
+  process.user.username.clear();  // only Windows has it; lay's own containers are another matter
+  process.user.group_names.clear();
+  drop_impossible_ambient(process.capabilities);
+  check_process(process);
 }
 
 std::string absolute_in(const std::string& base, const std::string& path) {

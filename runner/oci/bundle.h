@@ -25,8 +25,9 @@ Bundle read_bundle(const std::string& path, const std::string& config);
 /// devices and their rules. Throws invalid, unsupported.
 Spec parse_bundle_config(const std::string& text);
 
-/// user.username is for Windows alone; lay's own containers have another use for it.
-void drop_windows_user(User& user);
+/// A process as an engine gives it: what lay alone would understand is dropped, and so are ambient
+/// capabilities that cannot be. Throws invalid without a command, or when its folder is not absolute.
+void settle_process(Process& process);
 
 /// `path` taken from the folder `base`.
 std::string absolute_in(const std::string& base, const std::string& path);

@@ -93,6 +93,7 @@ class Creation {
   OciCreated make() {
     OciFirstPlan plan = plan_first(store_, request_, bundle_);
     plan.state = state();
+    if (request_.uses_cgroups) claim_groups();
     CgroupGuard cgroup =
         request_.uses_cgroups
             ? CgroupGuard::create(cgroup_of(record_), plan.spec.linux_.resources, ExistingGroup::joined)
@@ -146,9 +147,15 @@ class Creation {
     }
   }
 
+  /// From here on `delete` may take what runs in groups of that name: not before it is known to be nothing.
+  void claim_groups() {
+    require_no_processes(cgroup_of(record_));
+    record_.has_cgroups = true;
+    save_record(folder_.dir(), record_);
+  }
+
   void note_what_lasts() {
     CgroupName group = cgroup_of(request_.id, bundle_.spec);
-    record_.has_cgroups = request_.uses_cgroups;
     record_.cgroup_parent = std::move(group.parent);
     record_.cgroup_name = std::move(group.id);
     record_.has_late_hooks = !bundle_.hooks.poststart.empty() || !bundle_.hooks.poststop.empty();
@@ -222,9 +229,14 @@ void write_pid_file(const std::string& path, pid_t pid) {
 }
 
 void check_preserved(unsigned count) {
-  for (unsigned fd = 3; fd < 3 + count; ++fd)
-    if (::fcntl(static_cast<int>(fd), F_GETFD) < 0)
+  constexpr unsigned kMost = 1024;
+  if (count > kMost)
+    throw Error::make(Errc::invalid, "{} descriptors are to be preserved, more than {}", count, kMost);
+  for (unsigned fd = 3; fd < 3 + count; ++fd) {
+    const int flags = ::fcntl(static_cast<int>(fd), F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) != 0)  // lay's own close at execve(2), the caller's do not
       throw Error::make(Errc::invalid, "descriptor {} is to be preserved, but is not open", fd);
+  }
 }
 
 void oci_create(const OciStore& store, const OciCreateRequest& request) {

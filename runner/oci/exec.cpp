@@ -40,7 +40,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   if (container.status() == OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
   spec.process = request.process(spec.process);
-  drop_windows_user(spec.process.user);
+  settle_process(spec.process);
   ExecPlan plan{.container_id = container.id(),
                 .process = spec.process,
                 .confinement = prepare_confinement(spec, store.root() + kOciSeccomp),

@@ -1,7 +1,9 @@
 #include "oci/hooks.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -65,7 +67,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   std::signal(SIGPIPE, SIG_DFL);
-  if (::dup2(input.get(), STDIN_FILENO) >= 0) ::execve(hook.path.c_str(), argv.data(), envp.data());
+  // What an engine has open is not the hook's, and of a hook inside the container neither is what lay has
+  if (::dup2(input.get(), STDIN_FILENO) >= 0 && ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) >= 0)
+    ::execve(hook.path.c_str(), argv.data(), envp.data());
   ::_exit(kCannotExecute);
 }
 

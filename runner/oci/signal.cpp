@@ -30,6 +30,19 @@ void end_processes(const OciContainer& container) {
   if (container.record().has_cgroups) remove_cgroups(cgroup_of(container.record()));
 }
 
+void remove_locked(const OciStore& store, const OciContainer& container, OciRemoval removal) {
+  const std::string& id = container.id();
+  const OciStatus status = container.settled_status();
+  if (status != OciStatus::stopped && removal == OciRemoval::stopped)
+    throw Error::make(Errc::busy, "cannot delete container {} that is not stopped: {}", id, to_string(status))
+        .with_hint("--force kills it first");
+  end_processes(container);
+  const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
+  remove_oci_folder(store, id);
+  if (!config.empty())
+    run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record(), config);
+}
+
 }  // namespace
 
 void oci_kill(const OciStore& store, const std::string& id, int signal, OciRecipients recipients) {
@@ -43,42 +56,31 @@ void oci_kill(const OciStore& store, const std::string& id, int signal, OciRecip
 }
 
 void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal) {
-  std::optional<OciContainer> found;
+  std::optional<LockedOci> locked;
   try {
-    found.emplace(store.find(id));
+    locked.emplace(lock_oci(store, id));
   } catch (const Error& error) {
     if (removal == OciRemoval::forced && error.code() == Errc::not_found) return;
     throw;
   }
-  const OciContainer& container = *found;
-  with_context(fmt::format("delete '{}'", id), [&] {
-    const FileLock lock = lock_oci(container);
-    const OciStatus status = container.status();
-    if (status != OciStatus::stopped && removal == OciRemoval::stopped)
-      throw Error::make(Errc::busy, "cannot delete container {} that is not stopped: {}", id,
-                        to_string(status))
-          .with_hint("--force kills it first");
-    end_processes(container);
-    const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
-    remove_oci_folder(store, id);
-    if (!config.empty())
-      run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record(), config);
-  });
+  with_context(fmt::format("delete '{}'", id), [&] { remove_locked(store, locked->container, removal); });
 }
 
 void oci_pause(const OciStore& store, const std::string& id) {
-  const OciContainer container = store.find(id);
-  const OciStatus status = container.status();
+  const LockedOci locked = lock_oci(store, id);
+  const OciStatus status = locked.container.settled_status();
   if (status != OciStatus::running && status != OciStatus::created)
     throw Error::make(Errc::invalid, "container not running: '{}' is {}", id, to_string(status));
-  freeze_groups(groups_of(container));
+  if (!locked.container.record().has_cgroups)
+    throw Error::make(Errc::unsupported, "'{}' was created without cgroups and cannot be paused", id);
+  freeze_groups(groups_of(locked.container));
 }
 
 void oci_resume(const OciStore& store, const std::string& id) {
-  const OciContainer container = store.find(id);
-  if (container.status() != OciStatus::paused)
+  const LockedOci locked = lock_oci(store, id);
+  if (locked.container.settled_status() != OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is not paused", id);
-  thaw_groups(groups_of(container));
+  thaw_groups(groups_of(locked.container));
 }
 
 std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id) {

@@ -24,11 +24,12 @@ void run_poststart_hooks(const OciContainer& container) {
 }  // namespace
 
 void oci_start(const OciStore& store, const std::string& id) {
-  const OciContainer container = store.find(id);
   with_context(fmt::format("start '{}'", id), [&] {
-    const FileLock lock = lock_oci(container);
-    if (!container.record().is_made || !is_waiting(container.dir()))
-      throw Error::make(Errc::invalid, "cannot start a container that is {}", to_string(container.status()))
+    const LockedOci locked = lock_oci(store, id);
+    const OciContainer& container = locked.container;
+    const OciStatus status = container.settled_status();
+    if (!container.record().is_made || status != OciStatus::created)
+      throw Error::make(Errc::invalid, "cannot start a container that is {}", to_string(status))
           .with_hint("only one that is created can be started, and once");
     const ParentEnd first = connect_for_start(container.dir());
     first.let_go();

@@ -89,9 +89,13 @@ Spec OciContainer::spec() const {
 
 OciStatus OciContainer::status() const {
   if (!record_.is_made && !FileLock::try_acquire(dir_, kLock, LockMode::shared)) return OciStatus::creating;
+  return settled_status();
+}
+
+OciStatus OciContainer::settled_status() const {
   if (!open_first_process(record_)) return OciStatus::stopped;
-  if (is_waiting(dir_)) return OciStatus::created;
-  return are_frozen(groups_of(*this)) ? OciStatus::paused : OciStatus::running;
+  if (are_frozen(groups_of(*this))) return OciStatus::paused;
+  return is_waiting(dir_) ? OciStatus::created : OciStatus::running;
 }
 
 Json OciContainer::state() const {
@@ -188,8 +192,14 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
   file.publish();
 }
 
-FileLock lock_oci(const OciContainer& container) {
-  return FileLock::acquire(container.dir(), kLock, LockMode::exclusive);
+LockedOci lock_oci(const OciStore& store, const std::string& id) {
+  for (;;) {
+    const OciContainer before = store.find(id);
+    FileLock lock = FileLock::acquire(before.dir(), kLock, LockMode::exclusive);
+    OciContainer now = store.find(id);
+    if (sys::stat_of(before.dir()).st_ino == sys::stat_of(now.dir()).st_ino)
+      return {.lock = std::move(lock), .container = std::move(now)};
+  }
 }
 
 void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const std::string& config) {

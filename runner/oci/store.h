@@ -44,8 +44,13 @@ std::string config_of(const OciContainer& container);
 /// When the container is gone. What fails is passed over, as the runtime-spec has it.
 void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const std::string& config);
 void save_record(const UniqueFd& dir, const OciRecord& record);
-/// Held by whoever changes a container's state.
-FileLock lock_oci(const OciContainer& container);
+/// A container that nobody else changes.
+struct LockedOci {
+  FileLock lock;
+  OciContainer container;  ///< read when the lock was had
+};
+/// Throws as OciStore::find(), also for a container that goes while it is waited for.
+LockedOci lock_oci(const OciStore& store, const std::string& id);
 /// Takes the folder away.
 void remove_oci_folder(const OciStore& store, const std::string& id);
 

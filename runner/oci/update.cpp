@@ -7,10 +7,10 @@
 namespace lay::runner {
 
 void oci_update(const OciStore& store, const std::string& id, const Json& resources) {
-  const OciContainer container = store.find(id);
   with_context(fmt::format("update '{}'", id), [&] {
-    const FileLock lock = lock_oci(container);
-    if (container.status() == OciStatus::stopped)
+    const LockedOci locked = lock_oci(store, id);
+    const OciContainer& container = locked.container;
+    if (container.settled_status() == OciStatus::stopped)
       throw Error::make(Errc::invalid, "container not running: '{}'", id);
     if (!container.record().has_cgroups)
       throw Error::make(Errc::unsupported, "'{}' was created without cgroups", id);

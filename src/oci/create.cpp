@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <cstdlib>
+#include <string>
 
 #include "base/text.h"
 #include "oci/oci.h"
@@ -26,7 +29,8 @@ void add_create_flags(CLI::App& parser, runner::OciCreateRequest& request) {
 /// Sockets of systemd's activation (sd_listen_fds(3)) go to the command, too.
 void add_activation(runner::OciCreateRequest& request) {
   const char* count = std::getenv("LISTEN_FDS");
-  if (count == nullptr) return;
+  const char* receiver = std::getenv("LISTEN_PID");
+  if (count == nullptr || receiver == nullptr || receiver != std::to_string(::getpid())) return;
   request.listen_fds = static_cast<unsigned>(parse_number(count).value_or(0));
   request.preserved_fds += request.listen_fds;
 }

@@ -103,6 +103,9 @@ int oci_command_exec(const OciContext& context, const Arguments& arguments) {
     return put_over(own, flags);
   };
   if (flags.process_file.empty() && flags.args.empty()) throw UsageError{"which command?"};
+  if (is_detached && flags.terminal && request.console_socket.empty())
+    throw Error(Errc::invalid, "a terminal of a detached command has to go somewhere")
+        .with_hint("--console-socket PATH");
   if (!is_detached) return runner::oci_exec(context.store(), request);
   runner::oci_exec_detached(context.store(), request);
   return 0;

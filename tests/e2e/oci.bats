@@ -268,7 +268,7 @@ command" ]
 
 @test "kill -9 of create leaves nothing that delete --force does not clear" {
   small_bundle
-  args sleep 100
+  args sleep 86420
   for call in clone3 sendto move_mount mkdirat; do
     for when in 1 2 3; do
       # strace follows the container, too, and so ends with it
@@ -281,7 +281,7 @@ command" ]
       wait "$tracer" || true
       [ -z "$(oci list -q)" ]
       [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
-      [ -z "$(pgrep -f "^sleep 100")" ]
+      [ -z "$(pgrep -f "^sleep 86420")" ]
     done
   done
 }
@@ -359,6 +359,43 @@ c["linux"]["resources"]["pids"] = {"limit": 44}'
   small_bundle
   args sh -c 'echo $LISTEN_FDS $LISTEN_PID; cat <&3'
   echo kept >kept
-  run eval 'LISTEN_FDS=1 "$OCI" --root "$world/state" run --bundle bundle c1 3<kept'
+  run sh -c 'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" --root "$1" run --bundle bundle c1 3<kept' "$OCI" "$world/state"
   [ "$output" = $'1 1\nkept' ]
+}
+
+@test "a created container that is paused goes on where it was" {
+  small_bundle
+  args sleep 100
+  oci create --bundle bundle c1 </dev/null >out 2>&1
+  oci pause c1
+  [ "$(status_of c1)" = paused ]
+  run oci start c1
+  [ "$status" -eq 1 ]
+  has "$output" paused
+  oci resume c1
+  [ "$(status_of c1)" = created ]
+  oci start c1
+  [ "$(status_of c1)" = running ]
+}
+
+@test "a container whose create was killed goes by delete without --force" {
+  small_bundle
+  args sleep 100
+  edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "7"]}]}'
+  oci create --bundle bundle c1 </dev/null >out 2>&1 &
+  local maker=$!
+  wait_until 5 eval '[ "$(status_of c1 2>/dev/null)" = creating ] && [ "$(oci state c1 | jq .pid)" != 0 ]'
+  kill -9 "$(pgrep -f "state create --bundle bundle c1" | head -n 1)"
+  wait "$maker" || true
+  wait_until 5 eval '[ "$(status_of c1)" = stopped ]'
+  oci delete c1
+  [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
+}
+
+@test "hooks get no descriptor but the standard ones" {
+  small_bundle
+  args true
+  edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "ls /proc/self/fd >'"$world"'/fds"], "env": ["PATH=/bin"]}]}'
+  "$OCI" --root "$world/state" run --preserve-fds 1 --bundle bundle c1 3</dev/null 5</dev/null
+  [ "$(tr '\n' ' ' <fds)" = "0 1 2 3 " ]  # 3 is the folder that ls reads
 }

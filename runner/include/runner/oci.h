@@ -52,6 +52,8 @@ class OciContainer {
   const UniqueFd& dir() const { return dir_; }
   Spec spec() const;
   OciStatus status() const;
+  /// As status(), for the one who holds the container's lock: nobody creates it now.
+  OciStatus settled_status() const;
   /// As runtime.md has it: what `state` prints and hooks get.
   Json state() const;
   static Json make_state(const OciRecord& record, const std::string& config, OciStatus status);
