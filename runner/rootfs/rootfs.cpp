@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "rootfs/mount_options.h"
 #include "rootfs/mounts.h"
 #include "rootfs/overlay.h"
 #include "rootfs/paths.h"
@@ -179,8 +181,25 @@ void set_root_propagation(const UniqueFd& root, const Linux& linux_part) {
   set_mount_attributes(root, MountAttributes{.propagation = propagation}, Recursion::no);
 }
 
+/// The host's proc and sysfs, which nothing masks: as long as they are in the mount namespace, a user
+/// namespace made in the container may mount others. Those inside the root are the container's own.
+void leave_host_proc(const std::string& root) {
+  constexpr std::size_t kLongest = 16 * 1024 * 1024;
+  std::vector<std::string> lines =
+      split(sys::read_all(sys::open_at(sys::cwd(), "/proc/self/mountinfo", O_RDONLY), kLongest), '\n');
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {  // what lies on top comes last
+    const std::vector<std::string> fields = split(*line, ' ');
+    const bool is_kernels =
+        line->find(" - proc ") != std::string::npos || line->find(" - sysfs ") != std::string::npos;
+    if (!is_kernels || fields.size() < 5 || lies_beneath(fields[4], root)) continue;
+    if (::umount2(fields[4].c_str(), MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+      throw Error::from_errno("leave the host's '{}'", printable(fields[4]));
+  }
+}
+
 /// runtime-spec knows no such thing, runc's --no-pivot does. mount(2), "MS_MOVE".
-void move_into(const UniqueFd& root) {
+void move_into(const UniqueFd& root, const std::string& place) {
+  leave_host_proc(place);
   if (::fchdir(root.get()) < 0) throw Error::from_errno("enter the root file system");
   if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0)
     throw Error::from_errno("move the root file system over the old one");
@@ -194,7 +213,7 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   if (root_switch == RootSwitch::pivot)
     pivot_into(root);
   else
-    move_into(root);
+    move_into(root, spec.root.path);
   mask_paths(root, spec.linux_.masked_paths);
   make_paths_readonly(root, spec.linux_.readonly_paths);
   set_root_propagation(root, spec.linux_);

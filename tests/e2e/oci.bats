@@ -348,10 +348,19 @@ c["linux"]["resources"]["pids"] = {"limit": 44}'
 
 @test "--no-pivot moves the root over the host's" {
   small_bundle
-  args sh -c 'ls /; cat /etc/passwd'
+  args sh -c 'ls /; cat /etc/passwd; cat /proc/self/mountinfo >/tmp/mounts'
   run oci run --no-pivot --bundle bundle c1
   [ "$status" -eq 0 ]
+  # The host's own, which nothing masks, would let a nested user namespace mount others
+  [ "$(grep -c ' - proc ' bundle/rootfs/tmp/mounts)" = "$(grep -c ' /proc.* - proc ' bundle/rootfs/tmp/mounts)" ]
+  grep -q ' /proc .* - proc ' bundle/rootfs/tmp/mounts
   has "$output" root:x:0:0:root:/root:/bin/sh
+  ln -sf busybox bundle/rootfs/bin/unshare
+  edit 'for k in ("bounding", "effective", "permitted"): c["process"]["capabilities"][k].append("CAP_SYS_ADMIN")'
+  args sh -c 'unshare -U -r -m -p -f mount -t proc proc /tmp && echo unmasked'
+  [[ $(oci run --no-pivot --bundle bundle c1 2>&1) != *unmasked* ]]
+  args sh -c 'ls /'
+  run oci run --no-pivot --bundle bundle c1
   [ "$(head -n 8 <<<"$output" | tr '\n' ' ')" = "bin dev etc proc root run sys tmp " ]
 }
 
