@@ -325,6 +325,7 @@ command" ]
   broken 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "mount"]' "mount namespace"
   broken 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "uts"]' hostname
   broken 'c["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 1000, "size": 1}]' "user namespace"
+  broken 'c["linux"]["namespaces"] += [{"type": "user"}]; c["linux"]["namespaces"][0]["path"] = "/proc/self/ns/" + {"network": "net"}.get(c["linux"]["namespaces"][0]["type"], c["linux"]["namespaces"][0]["type"])' "join other namespaces"
   broken 'c["linux"]["sysctl"] = {"kernel.panic": "1"}' kernel.panic
   broken 'c["linux"]["cgroupsPath"] = "/a/../b"' cgroup
   echo '{' >bundle/config.json
