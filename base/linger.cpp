@@ -17,19 +17,59 @@ namespace lay {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLinger{2000};
+using Clock = std::chrono::steady_clock;
 
-bool is_same_time(const timespec& a, const timespec& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+constexpr std::chrono::milliseconds kLinger{2000};
+constexpr std::chrono::milliseconds kSoon{100};
+constexpr std::chrono::milliseconds kSoonAtLatest{1000};
+constexpr std::chrono::milliseconds kStep{20};
+
+/// The calls of tidy_later(), told by the lock file's time of change.
+class Calls {
+ public:
+  explicit Calls(const UniqueFd& file) : file_(file), time_(sys::stat_of(file).st_mtim) {}
+
+  /// Whether there was one since this was asked last.
+  bool is_new() {
+    const timespec now = sys::stat_of(file_).st_mtim;
+    const bool is_same = now.tv_sec == time_.tv_sec && now.tv_nsec == time_.tv_nsec;
+    time_ = now;
+    return !is_same;
+  }
+  /// Waits for one; false when none came.
+  bool wait(std::chrono::milliseconds limit) {
+    for (const auto end = Clock::now() + limit; Clock::now() < end;) {
+      std::this_thread::sleep_for(kStep);
+      if (is_new()) return true;
+    }
+    return false;
+  }
+
+ private:
+  const UniqueFd& file_;
+  timespec time_;
+};
+
+/// A failure must not keep the rest from being removed in its time.
+void work_soon(const Tidying& tidying, Calls& calls) {
+  if (!tidying.soon) return;
+  const auto latest = Clock::now() + kSoonAtLatest;
+  while (calls.wait(kSoon) && Clock::now() < latest) {
+  }
+  try {
+    tidying.soon();
+  } catch (const std::exception&) {
+    // The next one finds what is left
+  }
 }
 
 /// One look. True when there is nothing more to wait for: it is removed, or needed, and then the next release
 /// starts another process. `linger` is unlocked before the common lock, so that no release is missed.
-bool look_once(const Tidying& tidying, const FileLock& linger, const timespec& last_release) {
+bool look_once(const Tidying& tidying, const FileLock& linger, Calls& calls) {
   bool is_done = false;
   tidying.locked([&] {
     const bool is_due = tidying.is_due();
-    if (is_due && !is_same_time(last_release, sys::stat_of(linger.fd()).st_mtim)) return;
+    if (is_due && calls.is_new()) return;
     if (is_due) tidying.remove();
     ::flock(linger.fd().get(), LOCK_UN);
     is_done = true;
@@ -37,26 +77,17 @@ bool look_once(const Tidying& tidying, const FileLock& linger, const timespec& l
   return is_done;
 }
 
-/// A failure must not keep the rest from being removed in its time.
-void work_at_once(const Tidying& tidying) {
-  try {
-    if (tidying.at_once) tidying.at_once();
-  } catch (const std::exception&) {
-    // The next one finds what is left
-  }
-}
-
 void linger(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
-  const Tidying tidying = prepare();
-  work_at_once(tidying);
   const auto lock = FileLock::try_acquire(dir, name, LockMode::exclusive);
   if (!lock) return;  // another was quicker
+  const Tidying tidying = prepare();
+  Calls calls(lock->fd());
   for (bool is_done = false; !is_done;) {
-    const timespec last_release = sys::stat_of(lock->fd()).st_mtim;
-    std::this_thread::sleep_for(kLinger);
+    do work_soon(tidying, calls);
+    while (calls.wait(kLinger));
     if (sys::try_open_at(sys::cwd(), folder, O_PATH)) {
-      is_done = look_once(tidying, *lock, last_release);
+      is_done = look_once(tidying, *lock, calls);
     } else {  // somebody removed the folder, and its locks with it
       tidying.remove();
       is_done = true;
@@ -76,16 +107,21 @@ void linger(const std::string& folder, const std::string& name, const std::funct
 
 }  // namespace
 
-void tidy_later(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare,
-                Urgency urgency) {
+void tidy_later(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
   {
     const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
     const UniqueFd file = sys::open_at(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (::futimens(file.get(), nullptr) < 0) throw Error::from_errno("note the time of '{}'", name);
     // Somebody lingers already, and sees the new time
-    if (!FileLock::try_acquire(dir, name, LockMode::exclusive) && urgency == Urgency::later) return;
+    if (!FileLock::try_acquire(dir, name, LockMode::exclusive)) return;
   }
   if (detach(Descriptors::none)) run_lingering_process(folder, name, prepare);
+}
+
+bool is_lingering(const std::string& folder, const std::string& name) {
+  const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
+  const auto file = sys::try_open_at(dir, name, O_RDWR | O_NOFOLLOW);
+  return file && !FileLock::try_lock(UniqueFd(::dup(file->get())), LockMode::exclusive);
 }
 
 }  // namespace lay

@@ -343,8 +343,8 @@ def bwrap_contender(sandbox):
     return contender("bwrap", "bwrap", make)
 
 
-def run_contenders(peers, network):
-    flags = ["run", "--rm", "--network", network]
+def run_contenders(peers, *more):
+    flags = ["run", "--rm", *more]
 
     def lay():
         return {"command": peers.lay.command(*flags, "debian:12", "true"), "env": peers.lay.env}
@@ -363,13 +363,14 @@ def run_contenders(peers, network):
 
 
 def run_bridge(peers):
-    return Work("run-bridge", "run `true`, bridge network", run_contenders(peers, "bridge"), short=True)
+    return Work("run-bridge", "run `true`, bridge network, a published port",
+                run_contenders(peers, "--network", "bridge", "--publish", "18080:80"), short=True)
 
 
 def run_none(peers):
     ready = [bundle_contender(peers.sandbox, "runc"), bundle_contender(peers.sandbox, "crun"),
              bwrap_contender(peers.sandbox)]
-    return Work("run-none", "run `true`, no network", run_contenders(peers, "none") + ready, short=True)
+    return Work("run-none", "run `true`, no network", run_contenders(peers, "--network", "none") + ready, short=True)
 
 
 def oci(peers):

@@ -133,8 +133,8 @@ void take_away(const NetworkNames& names, const LeaseRecords& records) {
       forget_flows_to(netfilter, address);
       if (const auto address6 = parse_ipv6(record.address6)) forget_flows_to(netfilter, *address6);
     }
-    // Usually its namespace has taken the link along; a container that outlived its holder still has it
-    if (!record.veth.empty() && find_link(route, record.veth)) remove_link(route, record.veth);
+    // Usually its namespace takes the link along; a container that outlived its holder still has it
+    if (is_link_in_use(route, record.veth)) remove_link(route, record.veth);
   }
 }
 

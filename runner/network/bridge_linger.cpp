@@ -8,14 +8,18 @@
 
 namespace lay::runner {
 
-void tidy_bridge_later(const std::string& run, const NetworkNames& names, Urgency urgency) {
-  const auto prepare = [run, names, urgency]() -> Tidying {
+namespace {
+constexpr const char* kLinger = "bridge.linger";
+}
+
+void tidy_bridge_later(const std::string& run, const NetworkNames& names) {
+  const auto prepare = [run, names]() -> Tidying {
     const auto leases = std::make_shared<LeaseBook>(LeaseBook::open(run));
-    const auto clear = [leases, names] {
-      const NetworkLock lock = leases->lock();
-      clear_dead_leases(names, *leases);
-    };
-    return {.at_once = urgency == Urgency::at_once ? clear : std::function<void()>(),
+    return {.soon =
+                [leases, names] {
+                  const NetworkLock lock = leases->lock();
+                  clear_dead_leases(names, *leases);
+                },
             .locked =
                 [leases](const std::function<void()>& body) {
                   const NetworkLock lock = leases->lock();
@@ -24,7 +28,11 @@ void tidy_bridge_later(const std::string& run, const NetworkNames& names, Urgenc
             .is_due = [leases, names] { return !is_tidy(names, *leases); },
             .remove = [leases, names] { tidy_bridge(names, *leases); }};
   };
-  tidy_later(run, "bridge.linger", prepare, urgency);
+  tidy_later(run, kLinger, prepare);
+}
+
+bool is_bridge_tidied_soon(const std::string& run) {
+  return is_lingering(run, kLinger);
 }
 
 }  // namespace lay::runner

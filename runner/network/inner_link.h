@@ -37,6 +37,4 @@ void set_up_inside(NetlinkSocket& host, const UniqueFd& netns, const InnerLink& 
 /// worries.
 void remove_inside(const UniqueFd& netns, const MacAddress& mac);
 
-inline constexpr int kLoopbackIndex = 1;  // in every network namespace
-
 }  // namespace lay::runner

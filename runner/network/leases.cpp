@@ -23,6 +23,7 @@ constexpr const char* kLockName = "network.lock";
 constexpr const char* kLeases = "leases";
 constexpr const char* kHostsLock = "../../hosts.lock";  // RUN itself: of all networks
 constexpr const char* kSubnetName = "network.json";
+constexpr std::string_view kEnded = "\nended\n";
 /// More than any list of ports a command line can hold.
 constexpr std::size_t kMaxRecordBytes = 1024 * 1024;
 
@@ -139,6 +140,12 @@ Lease LeaseBook::take_exactly(const AddressPool& pool, const std::string& addres
       .with_hint("take another one, or leave --ip out");
 }
 
+std::optional<Lease> LeaseBook::take_over(Ipv4 address) const {
+  std::optional<Lease> lease = try_take(address);
+  if (lease) sys::ftruncate(lease->lock.fd(), 0);
+  return lease;
+}
+
 void LeaseBook::write(const Lease& lease, const LeaseRecord& record) const {
   sys::write_all(lease.lock.fd(), lease_text(record));
 }
@@ -156,6 +163,7 @@ bool LeaseBook::is_revoked(const Lease& lease) {
 }
 
 void LeaseBook::leave_dead(const Lease& lease) {
+  sys::write_all(lease.lock.fd(), kEnded);
   ::flock(lease.lock.fd().get(), LOCK_UN);  // a process forked meanwhile may hold a copy of the descriptor
 }
 
@@ -226,6 +234,8 @@ std::string lease_text(const LeaseRecord& record) {
 
 LeaseRecord parse_lease(std::string_view text) {
   try {
+    const bool has_ended = text.ends_with(kEnded);
+    if (has_ended) text.remove_suffix(kEnded.size());
     const Json document = parse_json(text, "lease");
     LeaseRecord record{.container = json_string(document, "container"),
                        .veth = json_string(document, "veth"),
@@ -234,7 +244,8 @@ LeaseRecord parse_lease(std::string_view text) {
                        .names = json_find(document, "names") == nullptr ? std::vector<std::string>{}
                                                                         : json_strings(document, "names"),
                        .folder = json_string_or(document, "folder", {}),
-                       .address6 = json_string_or(document, "address6", {})};
+                       .address6 = json_string_or(document, "address6", {}),
+                       .has_ended = has_ended};
     for (const Json& port : json_array(document, "ports")) record.ports.push_back(port_from_json(port));
     return record;
   } catch (const Error&) {

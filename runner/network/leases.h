@@ -23,6 +23,7 @@ struct LeaseRecord {
   std::vector<std::string> names = {};  ///< others on a network of users know it by these
   std::string folder = {};              ///< the container's, with its hosts file; empty on the bridge of all
   std::string address6 = {};            ///< IPv6, where the network has it
+  bool has_ended = false;               ///< its holder has seen the container's end
 
   bool operator==(const LeaseRecord&) const = default;
 };
@@ -96,6 +97,8 @@ class LeaseBook {
   /// the container had in an earlier life, and has not given back yet, is no hindrance.
   Lease take_exactly(const AddressPool& pool, const std::string& address,
                      std::string_view container_id) const;
+  /// That of an ended holder, which nobody has cleared; empty when there is none (any more).
+  std::optional<Lease> take_over(Ipv4 address) const;
   /// Once for each lease.
   void write(const Lease& lease, const LeaseRecord& record) const;
   /// Gives the address back.
@@ -103,7 +106,8 @@ class LeaseBook {
   /// Takes it from whoever holds it, who finds out by is_revoked().
   void revoke(Ipv4 address) const;
   static bool is_revoked(const Lease& lease);
-  /// Leaves it as that of a holder who died: somebody else clears up, and until then nobody gets the address.
+  /// Leaves it as that of a holder who died, but has seen the container's end: somebody else clears up, or
+  /// takes it over.
   static void leave_dead(const Lease& lease);
 
   /// Whether anybody has a lease.
@@ -131,7 +135,8 @@ Error no_address_of(const AddressPool& pool, std::string_view address);
 Error no_address_of(const Subnet6& subnet, std::string_view address);
 Error no_ipv6_on(std::string_view network);
 
-/// The text of a lease file, and back; what cannot be read gives an empty record.
+/// The text of a lease file, and back; what cannot be read gives an empty record. A line is added to it at
+/// the container's end.
 std::string lease_text(const LeaseRecord& record);
 LeaseRecord parse_lease(std::string_view text);
 

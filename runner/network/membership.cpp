@@ -116,7 +116,7 @@ void disconnect_live(const ContainerStore& store, const Container& container,
     tell_peer_names(leases);
     forget_peer_names(leases, container.path());
   }
-  tidy_bridge_later(place, names, Urgency::later);
+  tidy_bridge_later(place, names);
 }
 
 void check_own_network(const ContainerConfig& config) {

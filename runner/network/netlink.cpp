@@ -130,12 +130,16 @@ NetlinkSocket NetlinkSocket::open(int bus) {
   if (!fd) throw Error::from_errno("open a netlink socket (family {})", bus);
   set_option(fd, NETLINK_EXT_ACK);
   set_option(fd, NETLINK_CAP_ACK);
-  return NetlinkSocket(std::move(fd));
+  return {std::move(fd), bus};
 }
 
 // Not filled with zeros: of the room for the longest dump mostly one page is ever touched
-NetlinkSocket::NetlinkSocket(UniqueFd fd)
-    : fd_(std::move(fd)), buffer_(std::make_unique_for_overwrite<char[]>(kReceiveBytes)) {}
+NetlinkSocket::NetlinkSocket(UniqueFd fd, int bus)
+    : fd_(std::move(fd)), bus_(bus), buffer_(std::make_unique_for_overwrite<char[]>(kReceiveBytes)) {}
+
+NetlinkSocket::~NetlinkSocket() {
+  if (bus_ == NETLINK_NETFILTER) fd_.release();
+}
 
 std::span<const char> NetlinkSocket::receive(int flags) {
   const ssize_t count =

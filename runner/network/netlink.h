@@ -61,9 +61,15 @@ struct NetlinkFailure {
 };
 
 /// A netlink socket. It belongs to the network namespace of the thread that opened it, also when it is used
-/// from another one.
+/// from another one. One of netfilter stays open until the process ends: closing it waits for the grace
+/// period of what anybody has deleted from a table just now (up to 25 ms), and keeps all others from changing
+/// tables meanwhile (nft_rcv_nl_event() of the kernel).
 class NetlinkSocket {
  public:
+  NetlinkSocket(NetlinkSocket&&) noexcept = default;
+  NetlinkSocket& operator=(NetlinkSocket&&) = delete;
+  ~NetlinkSocket();
+
   /// `bus` is NETLINK_ROUTE or NETLINK_NETFILTER.
   static NetlinkSocket open(int bus);
 
@@ -77,10 +83,11 @@ class NetlinkSocket {
   bool query(const NetlinkMessage& question, const std::function<void(const nlmsghdr&)>& take);
 
  private:
-  explicit NetlinkSocket(UniqueFd fd);
+  NetlinkSocket(UniqueFd fd, int bus);
   /// One datagram, valid until the next call; empty when there is none (MSG_DONTWAIT).
   std::span<const char> receive(int flags);
   UniqueFd fd_;
+  int bus_;
   std::unique_ptr<char[]> buffer_;
 };
 

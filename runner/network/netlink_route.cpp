@@ -34,11 +34,20 @@ std::optional<Ipv4> attribute_ipv4(const nlmsghdr& message, std::size_t fixed_si
   return address;
 }
 
+/// Numbers of namespaces are not negative; -1 stands for one that is being taken apart.
+std::optional<std::int32_t> attribute_namespace(const nlmsghdr& message, std::size_t fixed_size,
+                                                std::uint16_t type) {
+  const auto number = attribute_u32(message, fixed_size, type);
+  if (!number || static_cast<std::int32_t>(*number) < 0) return std::nullopt;
+  return static_cast<std::int32_t>(*number);
+}
+
 Link read_link(const nlmsghdr& message) {
   const auto& info = fixed_part<ifinfomsg>(message);
   return {.index = info.ifi_index,
           .mtu = attribute_u32(message, sizeof info, IFLA_MTU).value_or(kDefaultMtu),
-          .is_up = (info.ifi_flags & IFF_UP) != 0};
+          .is_up = (info.ifi_flags & IFF_UP) != 0,
+          .peer_namespace = attribute_namespace(message, sizeof info, IFLA_LINK_NETNSID)};
 }
 
 Subnet subnet_of(Ipv4 address, unsigned prefix_length) {
@@ -89,6 +98,15 @@ std::optional<Link> find_link(NetlinkSocket& socket, const std::string& name) {
   std::optional<Link> link;
   socket.query(question, [&](const nlmsghdr& message) { link = read_link(message); });
   return link;
+}
+
+bool is_link_in_use(NetlinkSocket& socket, const std::string& veth) {
+  const std::optional<Link> link = veth.empty() ? std::nullopt : find_link(socket, veth);
+  if (!link || !link->peer_namespace) return false;
+  NetlinkMessage question("look into a network namespace", RTM_GETLINK, NLM_F_ACK);
+  question.fixed<ifinfomsg>().ifi_index = kLoopbackIndex;
+  question.put_u32(IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(*link->peer_namespace));
+  return !socket.try_run({&question, 1});  // EINVAL: the kernel gives no reference to a dead one
 }
 
 std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket) {

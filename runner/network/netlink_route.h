@@ -12,14 +12,23 @@
 /// Links, addresses and routes: the requests of rtnetlink(7) that lay makes, and the answers it reads.
 namespace lay::runner {
 
+inline constexpr int kLoopbackIndex = 1;  // in every network namespace
+
 struct Link {
   int index = 0;
   unsigned mtu = 0;
   bool is_up = false;
+  /// The kernel's number for the network namespace where its other end is; empty when that is here, or on its
+  /// way out.
+  std::optional<std::int32_t> peer_namespace = {};
 };
 
 /// Empty when no link has that name.
 std::optional<Link> find_link(NetlinkSocket& socket, const std::string& name);
+
+/// Whether there is such a veth and its other end is in a network namespace that something still lives in.
+/// When the last process of one has ended, the kernel takes some 20 ms to take its links away.
+bool is_link_in_use(NetlinkSocket& socket, const std::string& veth);
 
 /// The name of the link with that MAC address; empty when there is none.
 std::optional<std::string> find_link_name(NetlinkSocket& socket, const MacAddress& mac);

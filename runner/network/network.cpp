@@ -28,6 +28,7 @@
 #include "network/peer_names.h"
 #include "network/ports.h"
 #include "network/senders.h"
+#include "network/take_over.h"
 
 namespace lay::runner {
 
@@ -106,7 +107,8 @@ struct BridgeAttachment::State {
 
   std::vector<PublishedPort> published_ports() const;
   MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
-  void take_lease(const std::string& container_id);
+  std::optional<Ipv4> make_way_for_it() const;
+  void take_lease(const std::string& container_id, std::optional<Ipv4> left = {});
   void take_probed_lease(const std::string& container_id);
   void record_lease(const std::string& container_id);
   void set_up_tables();
@@ -123,8 +125,19 @@ std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
   return ports;
 }
 
-void BridgeAttachment::State::take_lease(const std::string& container_id) {
+/// Addresses that users asked for are had now or not at all, and those of IPv6 are not taken over.
+std::optional<Ipv4> BridgeAttachment::State::make_way_for_it() const {
+  if (wished_address.empty() && (!member || member->network.subnet6.empty()))
+    return make_way(run, names, leases, attachment.ports);
+  clear_dead_leases(names, leases);
+  return std::nullopt;
+}
+
+/// `left`: what make_way_for_it() gave.
+void BridgeAttachment::State::take_lease(const std::string& container_id, std::optional<Ipv4> left) {
   const AddressPool pool = pool_of(member, bridge);
+  if (left && pool.has(*left)) lease = leases.take_over(*left);
+  if (lease) return;
   lease = wished_address.empty() ? leases.take(pool, container_id)
                                  : leases.take_exactly(pool, wished_address, container_id);
   if (member && !member->network.subnet6.empty()) settle_address6(pool, container_id);
@@ -247,8 +260,8 @@ void BridgeAttachment::State::look_at_foreign_chains() {
   for (std::string& note : notes_on_foreign_chains(netfilter, names)) bridge.notes.push_back(std::move(note));
 }
 
-/// Published ports leave a dead lease, which a process of its own clears up: nobody waits for that but a
-/// container that starts at once.
+/// Published ports leave a dead lease, which a process of its own clears up, or the next container takes
+/// over.
 void BridgeAttachment::State::release() {
   const NetworkLock lock = leases.lock();
   if (lease && is_published) LeaseBook::leave_dead(*lease);
@@ -256,7 +269,7 @@ void BridgeAttachment::State::release() {
   lease.reset();
   if (member) tell_peer_names(leases);
   if (is_macvlan(member)) return;
-  tidy_bridge_later(run, names, is_published ? Urgency::at_once : Urgency::later);
+  tidy_bridge_later(run, names);
 }
 
 BridgeAttachment::BridgeAttachment(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -308,13 +321,13 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
     return result;
   }
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
-  clear_dead_leases(state.names, state.leases);
+  state.attachment.ports = mappings_of(state.held_ports);
+  const std::optional<Ipv4> left = state.make_way_for_it();
   state.bridge = ensure_bridge(state.names, state.leases, wish);
   if (wish.reach == Reach::everywhere && (state.bridge.is_new || !config.ports.empty()))
     state.look_at_foreign_chains();
-  state.take_lease(container_id);
+  state.take_lease(container_id, left);
   state.veth = free_veth_name(container_id, member);
-  state.attachment.ports = mappings_of(state.held_ports);
   state.record_lease(container_id);
   return result;
 }

@@ -104,6 +104,24 @@ TEST_CASE("the address of a dead holder is free only when it was cleared up", "[
   CHECK(leases.take(runner::AddressPool::of(kSubnet), "id").address == address);
 }
 
+TEST_CASE("a lease tells whether its holder saw the end, and is taken over empty",
+          "[runner][network][leases]") {
+  const TempFolder folder;
+  const LeaseBook leases = LeaseBook::open(folder.path() + "/run");
+  runner::LeaseRecord record{.container = "id", .veth = "lay0123", .ports = {{"127.0.0.1", 1, 2}}};
+  const auto lease = leases.take(runner::AddressPool::of(kSubnet), "id");
+  leases.write(lease, record);
+  LeaseBook::leave_dead(lease);
+  record.has_ended = true;
+  CHECK(leases.read(lease.address) == record);
+  const auto next = leases.take_over(lease.address);
+  REQUIRE(next);
+  CHECK_FALSE(leases.take_over(lease.address));
+  leases.write(*next, {.container = "other"});
+  CHECK(leases.read(lease.address).container == "other");
+  CHECK_FALSE(leases.read(lease.address).has_ended);
+}
+
 TEST_CASE("a damaged network.json is as good as none", "[runner][network][leases]") {
   const TempFolder folder;
   const LeaseBook leases = LeaseBook::open(folder.path());

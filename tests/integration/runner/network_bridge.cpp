@@ -5,6 +5,12 @@
 using namespace lay;
 using namespace lay::test;
 
+namespace {
+bool publishes(const TwoMachines& world, std::string_view port) {
+  return world.in_host("nft list ruleset").find(port) != std::string::npos;
+}
+}  // namespace
+
 TEST_CASE("two containers reach the host and each other", "[runner][network]") {
   const TwoMachines world;
   const NetworkContainer one(world.run, "one");
@@ -101,7 +107,8 @@ TEST_CASE("with the last container everything on the host is gone", "[runner][ne
     NetworkContainer two(world.run, "two", {"8081:80"});
     CHECK(world.traces() != before);
     one.end();
-    CHECK_THAT(world.in_host("nft list ruleset"), Catch::Contains("8081") && !Catch::Contains("8080"));
+    CHECK(poll_until([&] { return !publishes(world, "8080"); }));
+    CHECK(publishes(world, "8081"));
   }
   CHECK(poll_until([&] { return world.traces() == before; }));
 }
@@ -114,12 +121,45 @@ TEST_CASE("the bridge stays for a moment, so that one container after the other 
   NetworkContainer(world.run, "one", {"8080:80"}).end();
   const std::string index = bridge_index();
   CHECK_FALSE(index.empty());
-  CHECK_THAT(world.in_host("nft list ruleset"), !Catch::Contains("8080"));
+  CHECK(poll_until([&] { return !publishes(world, "8080"); }));
   for (int i = 0; i < 5; ++i) {
     NetworkContainer(world.run, "next", {"8080:80"}).end();
     CHECK(bridge_index() == index);
   }
   CHECK(poll_until([&] { return world.traces() == before; }));
+}
+
+TEST_CASE("who publishes what one that has just ended published takes over its address",
+          "[runner][network]") {
+  const TwoMachines world;
+  NetworkContainer first(world.run, "first", {"8080:80", "8081:81/udp"});
+  const std::string address = first.attachment->attachment().address;
+  first.end();
+  SECTION("and its place in the tables") {
+    const NetworkContainer next(world.run, "next", {"8080:80", "8081:81/udp"});
+    CHECK(next.attachment->attachment().address == address);
+    const UniqueFd server = serve(next.netns(), SOCK_STREAM, "0.0.0.0", 80);
+    CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
+    CHECK(world.in_host("ls " + world.run + "/leases | wc -l") == "1\n");
+  }
+  SECTION("but not when it publishes something else as well") {
+    const NetworkContainer next(world.run, "next", {"8080:80", "8082:82"});
+    CHECK(next.attachment->attachment().address != address);
+    const UniqueFd server = serve(next.netns(), SOCK_STREAM, "0.0.0.0", 80);
+    CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
+    CHECK(world.in_host("ls " + world.run + "/leases | wc -l") == "1\n");
+    CHECK_THAT(world.traces(), !Catch::Contains("8081"));
+  }
+  SECTION("but not when the port leads elsewhere inside") {
+    const NetworkContainer next(world.run, "next", {"8080:81"});
+    const UniqueFd server = serve(next.netns(), SOCK_STREAM, "0.0.0.0", 81);
+    CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
+  }
+  SECTION("and one that publishes nothing leaves it alone") {
+    const NetworkContainer next(world.run, "next");
+    CHECK(next.attachment->attachment().address != address);
+    CHECK(poll_until([&] { return !publishes(world, "8080"); }));
+  }
 }
 
 TEST_CASE("the bridge goes even when somebody removed RUN meanwhile", "[runner][network]") {
