@@ -152,6 +152,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   spec.linux_.resources.pids_limit = kDefaultPids;
   options.resources.apply(spec.linux_.resources);
   options.placement.apply(config);
+  config.runtime = options.runtime.parse();
   return config;
 }
 

@@ -12,6 +12,7 @@
 #include "placement_flags.h"
 #include "resource_flags.h"
 #include "runner/container.h"
+#include "runtime_flags.h"
 
 namespace lay::cli {
 
@@ -36,6 +37,7 @@ struct RunOptions {
   std::optional<unsigned> stop_timeout;
   IsolationFlags isolation;
   NamespaceFlags namespaces;
+  RuntimeFlags runtime;
   bool terminal = false;
   bool interactive = false;
   bool auto_remove = false;

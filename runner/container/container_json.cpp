@@ -150,6 +150,15 @@ LogConfig parse_log_config(const Json* json) {
           .max_bytes = parse_unsigned<std::uint64_t>(*json, "maxBytes")};
 }
 
+Json to_json(const RuntimeChoice& runtime) {
+  return {{"program", runtime.program}, {"flags", runtime.flags}};
+}
+
+RuntimeChoice parse_runtime(const Json* json) {
+  if (json == nullptr) return {};
+  return {.program = json_string(*json, "program"), .flags = json_strings(*json, "flags")};
+}
+
 }  // namespace
 
 std::string_view to_string(Status status) {
@@ -165,20 +174,22 @@ std::string_view to_string(Status status) {
 }
 
 Json to_json(const ContainerConfig& config) {
-  return {{"id", config.id},
-          {"name", config.name},
-          {"created", format_time(config.created)},
-          {"lowers", config.lowers},
-          {"network", to_json(config.network)},
-          {"joined", to_json(config.joined)},
-          {"sharesIpc", config.shares_ipc},
-          {"openStdin", config.open_stdin},
-          {"autoRemove", config.auto_remove},
-          {"log", {{"isKept", config.log.is_kept}, {"maxBytes", config.log.max_bytes}}},
-          {"stopSignal", config.stop_signal},
-          {"stopTimeout", config.stop_timeout},
-          {"labels", config.labels},
-          {"notes", config.notes}};
+  Json json{{"id", config.id},
+            {"name", config.name},
+            {"created", format_time(config.created)},
+            {"lowers", config.lowers},
+            {"network", to_json(config.network)},
+            {"joined", to_json(config.joined)},
+            {"sharesIpc", config.shares_ipc},
+            {"openStdin", config.open_stdin},
+            {"autoRemove", config.auto_remove},
+            {"log", {{"isKept", config.log.is_kept}, {"maxBytes", config.log.max_bytes}}},
+            {"stopSignal", config.stop_signal},
+            {"stopTimeout", config.stop_timeout},
+            {"labels", config.labels},
+            {"notes", config.notes}};
+  if (!config.runtime.is_own()) json["runtime"] = to_json(config.runtime);
+  return json;
 }
 
 ContainerConfig parse_container_config(const Json& json) {
@@ -192,6 +203,7 @@ ContainerConfig parse_container_config(const Json& json) {
           .open_stdin = json_bool_or(json, "openStdin", false),
           .auto_remove = json_bool_or(json, "autoRemove", false),
           .log = parse_log_config(json_find(json, "log")),
+          .runtime = parse_runtime(json_find(json, "runtime")),
           .stop_signal = json_string_or(json, "stopSignal", {}),
           .stop_timeout = parse_unsigned<unsigned>(json, "stopTimeout"),
           .labels = parse_words(json, "labels"),
@@ -209,6 +221,7 @@ Json to_json(const ContainerState& state) {
             {"gateway", state.gateway},
             {"macAddress", state.mac_address},
             {"error", state.error}};
+  if (!state.delegated.empty()) json["delegated"] = state.delegated;
   if (!state.ports.empty()) json["ports"] = to_json(state.ports);
   if (state.started) json["started"] = format_time(*state.started);
   if (state.finished) json["finished"] = format_time(*state.finished);
@@ -228,7 +241,8 @@ ContainerState parse_container_state(const Json& json) {
           .gateway = json_string_or(json, "gateway", {}),
           .mac_address = json_string_or(json, "macAddress", {}),
           .ports = json_find(json, "ports") == nullptr ? std::vector<PortMapping>{} : parse_ports(json),
-          .error = json_string_or(json, "error", {})};
+          .error = json_string_or(json, "error", {}),
+          .delegated = json_string_or(json, "delegated", {})};
 }
 
 }  // namespace lay::runner

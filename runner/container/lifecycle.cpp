@@ -9,10 +9,9 @@
 #include "base/detach.h"
 #include "base/error.h"
 #include "base/syscalls.h"
-#include "cgroup/freezer.h"
+#include "container/leftovers.h"
 #include "container/log_writer.h"
 #include "container/run_lock.h"
-#include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/idle_memory.h"
 #include "process/launch.h"
@@ -60,7 +59,7 @@ class Run {
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
   void start() {
-    if (!is_first_) clear_leftovers();
+    if (!is_first_) clear_leftovers(store_.run(), container_);
     forget_exit_code(lock_);
     try {
       open_log();
@@ -110,16 +109,6 @@ class Run {
       log_.emplace(container_.dir(), config.log.max_bytes / 2);
   }
 
-  /// What a supervisor that was killed could not take away. A first process that still ends holds the upper.
-  void clear_leftovers() {
-    if (const auto process = try_open_first_process(container_)) {
-      send_signal(process->pidfd, SIGKILL);
-      thaw_groups(find_groups(cgroup_name_of(container_.config())));
-      wait_for_end(process->pidfd, std::nullopt);
-    }
-    remove_cgroups(cgroup_name_of(container_.config()));
-  }
-
   void save_running() {
     const pid_t pid = launched_->process.pid();
     state_ = {.status = Status::running,
@@ -127,6 +116,7 @@ class Run {
               .pid_start_time = start_time(pid).value_or(0),
               .boot_id = sys::boot_id(),
               .started = std::chrono::system_clock::now()};
+    if (launched_->delegated) state_.delegated = launched_->delegated->folder();
     if (const Attachment* attachment = launched_->networks.first()) {
       state_.address = attachment->address;
       state_.gateway = attachment->gateway;
@@ -142,6 +132,7 @@ class Run {
     state_.pid = 0;
     state_.finished = std::chrono::system_clock::now();
     state_.address.clear();
+    state_.delegated.clear();
     state_.ports.clear();
     keep([&] { write_exit_code(lock_, state_.exit_code); });
     keep([&] {

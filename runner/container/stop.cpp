@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cgroup/freezer.h"
 #include "container/run_lock.h"
+#include "delegate/delegated.h"
 #include "process/first_process.h"
 #include "process/process.h"
 #include "runner/lifecycle.h"
@@ -23,6 +24,21 @@ int stop_signal_of(const Container& container) {
   return name.empty() ? SIGTERM : parse_signal(name);
 }
 
+/// Another runtime knows what its first process is: that of the host may be a sandbox or a machine. False
+/// when it has ended.
+bool send_to(const Container& container, const FirstProcess& process, int signal) {
+  const ContainerState state = container.state();
+  if (state.delegated.empty() || signal == SIGKILL) return send_signal(process.pidfd, signal);
+  try {
+    runtime_of(container.config(), state)
+        .run({"kill", delegated_id(container.config()), std::to_string(signal)});
+  } catch (const Error&) {
+    if (!wait_for_end(process.pidfd, std::chrono::milliseconds(0))) throw;
+    return false;
+  }
+  return true;
+}
+
 /// Until the supervisor of that process has cleared up. Somebody may start the container anew at once, and
 /// then the lock is another supervisor's.
 void wait_for_clearing(const Container& container, pid_t pid) {
@@ -37,7 +53,7 @@ void wait_for_clearing(const Container& container, pid_t pid) {
 
 void signal_container(const Container& container, int signal) {
   const FirstProcess process = open_first_process(container);
-  if (!send_signal(process.pidfd, signal))
+  if (!send_to(container, process, signal))
     throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
   thaw_groups(find_groups(cgroup_name_of(container.config())));  // what is frozen receives no signal
 }
@@ -52,7 +68,7 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
   if (!process) return;
   const std::chrono::seconds patience =
       timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
-  send_signal(process->pidfd, stop_signal_of(container));
+  send_to(container, *process, stop_signal_of(container));
   thaw_groups(find_groups(cgroup_name_of(container.config())));
   if (!wait_for_end(process->pidfd, patience)) {
     send_signal(process->pidfd, SIGKILL);

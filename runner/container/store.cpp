@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
-#include "cgroup/cgroup.h"
 #include "container/container_json.h"
+#include "container/leftovers.h"
 #include "container/names.h"
 #include "container/run_lock.h"
 #include "runner/container.h"
@@ -345,8 +345,7 @@ void ContainerStore::remove(const Container& container) const {
     throw Error::make(Errc::busy, "container '{}' is running", container.config().name)
         .with_hint(fmt::format("stop it first with 'lay stop {}', or remove it with 'lay rm -f'",
                                container.config().name));
-  // What a killed supervisor could not take away itself.
-  remove_cgroups(cgroup_name_of(container.config()));
+  clear_leftovers(run_, container);
   sweep_networks(run_);
   take_out(container, *held).delete_files();
 }

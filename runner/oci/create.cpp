@@ -19,7 +19,7 @@
 #include "process/container_ids.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
-#include "process/send_fd.h"
+#include "process/fd_message.h"
 #include "rootfs/rootfs.h"
 #include "security/id_map.h"
 

@@ -1,9 +1,7 @@
 #include "oci/hooks.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -13,6 +11,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "process/host_program.h"
 #include "process/process.h"
 
 namespace lay::runner {
@@ -52,25 +51,11 @@ UniqueFd input_with(const std::string& text) {
   return fd;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
+/// What an engine has open is not the hook's, and of a hook inside the container neither is what lay has.
 [[noreturn]] void execute(Hook hook, const UniqueFd& input) {
   if (hook.args.empty()) hook.args.push_back(hook.path);
-  const std::vector<char*> argv = pointers(hook.args);
-  const std::vector<char*> envp = pointers(hook.env);
-  ::sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::signal(SIGPIPE, SIG_DFL);
-  // What an engine has open is not the hook's, and of a hook inside the container neither is what lay has
-  if (::dup2(input.get(), STDIN_FILENO) >= 0 && ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) >= 0)
-    ::execve(hook.path.c_str(), argv.data(), envp.data());
-  ::_exit(kCannotExecute);
+  if (::dup2(input.get(), STDIN_FILENO) < 0) ::_exit(kCannotExecute);
+  execute_host_program(hook.path, std::move(hook.args), std::move(hook.env));
 }
 
 void run(const Hook& hook, const UniqueFd& input) {

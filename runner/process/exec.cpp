@@ -1,3 +1,5 @@
+#include "delegate/exec.h"
+
 #include <utility>
 
 #include "base/error.h"
@@ -100,6 +102,7 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
     throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
         .with_hint(fmt::format("lay unpause {}", config.name));
   FirstProcess first = open_first_process(container);
+  if (!config.runtime.is_own()) return exec_delegated(container, plan_process(config, request), request);
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
                 .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),

@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 #include "base/syscalls.h"
-#include "process/send_fd.h"
+#include "process/fd_message.h"
 
 namespace lay::runner {
 
@@ -25,42 +25,13 @@ constexpr char kNote = 'n';
 constexpr char kStage = 's';
 constexpr std::size_t kMaxMessage = 8 * 1024;
 
-struct Message {
-  std::string text;  ///< empty: the other side is gone
-  UniqueFd fd;
-};
-
 void send_message(const UniqueFd& socket, std::string_view text) {
   if (sys::retry_eintr([&] { return ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL); }) < 0)
     throw Error::from_errno("send to the other side of the container's start");
 }
 
 Message receive(const UniqueFd& socket) {
-  Message result;
-  result.text.resize(kMaxMessage);
-  iovec part{.iov_base = result.text.data(), .iov_len = result.text.size()};
-  FdControl control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
-  const auto read = [&] {
-    return sys::retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); });
-  };
-  ssize_t count = read();
-  // An end that is closed with something unread puts this, once, before what it sent: the reason why it
-  // ended.
-  if (count < 0 && errno == ECONNRESET) count = read();
-  if (count < 0) throw Error::from_errno("receive from the other side of the container's start");
-  result.text.resize(static_cast<std::size_t>(count));
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    int number = -1;
-    std::memcpy(&number, CMSG_DATA(header), sizeof number);
-    result.fd = UniqueFd{number};
-  }
-  return result;
+  return receive_message(socket, kMaxMessage);
 }
 
 std::string encode(const Error& error) {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cgroup/cgroup.h"
+#include "delegate/delegated.h"
 #include "network/container_networks.h"
 #include "process/container_ids.h"
 #include "process/process.h"
@@ -13,12 +14,14 @@
 namespace lay::runner {
 
 /// A container that runs, with all that was made for it on the host. Destroyed, it takes everything away:
-/// first the process with its namespaces (so links and mounts are gone), then network, cgroups and ids.
+/// first the process with its namespaces (so links and mounts are gone), then what another runtime keeps of
+/// it, network, cgroups and ids.
 struct LaunchedContainer {
   MountPoints points;
   std::vector<IdLease> ids;
   CgroupGuard cgroup;
   ContainerNetworks networks;
+  std::optional<Delegated> delegated;  ///< when another runtime runs it
   ParentStdio stdio;
   ChildProcess process;
 };

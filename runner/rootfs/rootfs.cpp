@@ -237,6 +237,14 @@ void enter_rootfs(const Spec& spec, const RootfsPlan& plan, const std::function<
   enter(root, mounts, spec, plan.root_switch, before_pivot);
 }
 
+std::string mount_for_others(const Spec& spec, const RootfsPlan& plan) {
+  const UmaskGuard umask_guard(022);
+  const std::vector<PlannedMount> mounts = open_mounts(spec, plan);
+  leave_propagation();
+  const UniqueFd root = mount_root(plan.overlay, overlay_targets(mounts));
+  return sys::readlink_at(sys::cwd(), fd_path(root));
+}
+
 PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
   const UmaskGuard umask_guard(022);
   PreparedRootfs prepared{.mounts = open_mounts(spec, plan), .root = {}};

@@ -48,6 +48,7 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   options.placement.add_to(parser);
   options.isolation.add_to(parser);
   options.namespaces.add_to(parser);
+  options.runtime.add_to(parser);
 }
 
 void add_process_flags(CLI::App& parser, RunOptions& options) {

@@ -317,7 +317,7 @@ class Reader {
 
   void read_life() {
     if (config_.stop_signal != image_.stop_signal) put_text("stop-signal", config_.stop_signal);
-    if (config_.stop_timeout != runner::ContainerConfig{}.stop_timeout)
+    if (config_.stop_timeout != runner::kStopTimeout)
       put("stop-timeout", std::to_string(config_.stop_timeout));
     if (!config_.log.is_kept)
       put("log-driver", "none");

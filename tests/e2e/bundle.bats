@@ -10,13 +10,18 @@ setup() {
 }
 teardown() { close_world; }
 
+# without_v2 COMMAND...: where no hierarchy of v2 is mounted beside those of v1, for crun refuses machines that have both.
+without_v2() {
+  unshare --mount bash -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' without_v2 "$@"
+}
+
 # Runs the bundle DIR under RUNTIME, as its users start it.
 under() {
   local runtime=$1 dir=$2 id=lay-e2e-$BASHPID
   case $runtime in
     runc) runc --root "$world/runc" run -b "$dir" "$id" ;;
     runsc) runsc --root "$world/runsc" --network none --ignore-cgroups --rootless=false run -bundle "$dir" "$id" ;;
-    crun) crun --root "$world/crun" --cgroup-manager=disabled run -b "$dir" "$id" ;;
+    crun) without_v2 crun --root "$world/crun" run -b "$dir" "$id" ;;
   esac
 }
 
@@ -57,7 +62,6 @@ facts='id -u; id -g; id -G; pwd; hostname; echo $HOME $A; cat /proc/self/status 
 @test "crun runs a bundle unchanged" {
   "$LAY" bundle -e A=b -u user small b sh -c 'id -u; echo $A'
   run under crun b
-  [[ $output != *cgroup* ]] || skip "crun refuses this machine's cgroups: $output"
   has "$output" 1000
   [ "$status" = 0 ]
 }

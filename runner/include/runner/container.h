@@ -25,6 +25,17 @@ struct LogConfig {
   bool operator==(const LogConfig&) const = default;
 };
 
+inline constexpr unsigned kStopTimeout = 10;  // seconds
+
+/// Who runs a container: lay's own runner, or another OCI runtime on its behalf.
+struct RuntimeChoice {
+  std::string program;             ///< absolute path; empty: lay itself
+  std::vector<std::string> flags;  ///< global ones, in front of its command
+
+  bool is_own() const { return program.empty(); }
+  bool operator==(const RuntimeChoice&) const = default;
+};
+
 /// Everything about a container that is settled when it is created. container.json; spec is config.json.
 struct ContainerConfig {
   std::string id;    ///< 64 hex digits; made by create() when empty
@@ -38,8 +49,9 @@ struct ContainerConfig {
   bool open_stdin = false;   ///< -i
   bool auto_remove = false;  ///< --rm
   LogConfig log;
+  RuntimeChoice runtime;
   std::string stop_signal;     ///< "SIGTERM" when empty
-  unsigned stop_timeout = 10;  ///< seconds between the stop signal and SIGKILL
+  unsigned stop_timeout = kStopTimeout;  ///< seconds between the stop signal and SIGKILL
   /// The caller's own notes (image name, manifest digest …): kept, shown by inspect, never read here.
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> notes;
@@ -64,6 +76,7 @@ struct ContainerState {
   std::string mac_address;
   std::vector<PortMapping> ports;  ///< published while it runs, with the host ports really taken
   std::string error;               ///< why it could not be started
+  std::string delegated;           ///< the folder of what another runtime keeps of it; empty with lay's own
 };
 
 /// A container's folder: containers/<id>/ with config.json container.json state.json lock log, upper/ work/

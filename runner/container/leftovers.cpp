@@ -1,0 +1,24 @@
+#include "container/leftovers.h"
+
+#include <csignal>
+
+#include "cgroup/cgroup.h"
+#include "cgroup/freezer.h"
+#include "delegate/delegated.h"
+#include "process/first_process.h"
+#include "process/process.h"
+
+namespace lay::runner {
+
+void clear_leftovers(const std::string& run, const Container& container) {
+  const ContainerConfig& config = container.config();
+  if (const auto process = try_open_first_process(container)) {  // it holds the upper until it has ended
+    send_signal(process->pidfd, SIGKILL);
+    thaw_groups(find_groups(cgroup_name_of(config)));
+    wait_for_end(process->pidfd, std::nullopt);
+  }
+  if (!config.runtime.is_own()) clear_delegated(run, config);
+  remove_cgroups(cgroup_name_of(config));
+}
+
+}  // namespace lay::runner

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runner/network.h"
+
+namespace lay::runner {
+
+/// Where a container of another runtime gets its cgroups.
+enum class GroupEntry {
+  by_path,        ///< the runtime moves it into lay's, which linux.cgroupsPath names
+  before_create,  ///< the runtime is told to leave cgroups alone, and is called from within lay's
+};
+
+/// How a runtime is to be called, beside what all have in common with runc.
+struct Dialect {
+  std::vector<std::string> flags;  ///< in front of the user's own, which win
+  GroupEntry entry = GroupEntry::by_path;
+  bool mounts_cgroups = true;  ///< false: it has no place for them
+  /// Where v2's hierarchy is mounted beside v1's, when it must not see that; empty: nothing is hidden.
+  std::string hidden = {};
+};
+
+/// By the program's name: "crun", "runsc"; others are called as runc is.
+Dialect dialect_of(const std::string& program, NetworkMode network);
+
+}  // namespace lay::runner

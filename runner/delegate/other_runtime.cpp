@@ -1,0 +1,134 @@
+#include "delegate/other_runtime.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "base/json.h"
+#include "base/syscalls.h"
+#include "base/text.h"
+#include "delegate/dialect.h"
+#include "process/host_program.h"
+#include "process/process.h"
+#include "process/stdio_pipes.h"
+
+namespace lay::runner {
+
+namespace {
+
+constexpr std::size_t kMaxLog = 4 * 1024 * 1024;
+
+/// The message of one line of a log, if it tells of an error: JSON, or the line itself.
+std::optional<std::string> error_in(const std::string& line) {
+  try {
+    const Json json = parse_json(line, "log");
+    const std::string level = json_string_or(json, "level", "error");
+    if (level != "error" && level != "fatal") return std::nullopt;
+    return json_string_or(json, "msg", {});
+  } catch (const Error&) {
+    return line;
+  }
+}
+
+std::string last_error(const std::string& log) {
+  const auto file = sys::try_open_at(sys::cwd(), log, O_RDONLY | O_NOFOLLOW);
+  if (!file) return {};
+  std::string last;
+  for (const std::string& line : split(sys::read_all(*file, kMaxLog), '\n'))
+    if (!line.empty())
+      if (auto message = error_in(line); message && !message->empty()) last = std::move(*message);
+  return last;
+}
+
+std::string last_line(std::string_view text) {
+  std::string last;
+  for (std::string& line : split(text, '\n'))
+    if (!line.empty()) last = std::move(line);
+  return last;
+}
+
+bool says(std::string_view message, std::initializer_list<std::string_view> words) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return message.find(word) != std::string_view::npos; });
+}
+
+void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> env;
+  for (char** entry = environ; *entry != nullptr; ++entry) env.emplace_back(*entry);
+  return env;
+}
+
+/// From this process alone: in a mount namespace of its own, from which nothing comes back.
+void hide(const std::string& mount_point) {
+  if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0 ||
+      ::umount2(mount_point.c_str(), MNT_DETACH) < 0)
+    ::_exit(1);
+}
+
+Errc code_of(std::string_view message) {
+  if (says(message, {"executable file not found", "executable file `", "error finding executable"}))
+    return Errc::no_command;
+  const bool is_of_command = says(message, {"exec: ", "exec ", "execve", "starting container process",
+                                            "open executable", "failed to load"});
+  if (is_of_command && says(message, {"no such file", "No such file"})) return Errc::no_command;
+  if (is_of_command &&
+      says(message, {"permission denied", "Permission denied", "exec format", "Exec format"}))
+    return Errc::not_invocable;
+  return Errc::io;
+}
+
+}  // namespace
+
+OtherRuntime::OtherRuntime(const ContainerConfig& config, std::string folder, std::string log_name)
+    : words_{config.runtime.program}, folder_(std::move(folder)), log_name_(std::move(log_name)) {
+  Dialect dialect = dialect_of(config.runtime.program, config.network.mode);
+  append(words_, {"--root", folder_ + "/root", "--log", log(), "--log-format", "json"});
+  append(words_, dialect.flags);
+  append(words_, config.runtime.flags);
+  hidden_ = std::move(dialect.hidden);
+}
+
+bool OtherRuntime::has_failed() const {
+  return !last_error(log()).empty();
+}
+
+void OtherRuntime::execute(const std::vector<std::string>& command) const {
+  std::vector<std::string> words = words_;
+  append(words, command);
+  if (!hidden_.empty()) hide(hidden_);
+  execute_host_program(words_.front(), std::move(words), own_environment());
+}
+
+void OtherRuntime::run(const std::vector<std::string>& command) const {
+  auto child = ChildProcess::clone(0, nullptr);
+  if (!child) {
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
+    execute(command);
+  }
+  if (const int code = child->wait(); code != 0) throw failure(command, code);
+}
+
+Error OtherRuntime::failure(const std::vector<std::string>& command, int exit_code,
+                            std::string_view said) const {
+  const std::string name = std::filesystem::path(words_.front()).filename();
+  std::string message = last_error(log());
+  if (message.empty()) message = last_line(said);
+  if (message.empty())
+    return Error::make(Errc::io, "{} {} ended with code {}", name, command.front(), exit_code)
+        .with_hint(fmt::format("try {} by hand: lay bundle IMAGE DIR", name));
+  return Error::make(code_of(message), "{} {}: {}", name, command.front(), printable(message));
+}
+
+}  // namespace lay::runner

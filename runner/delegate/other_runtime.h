@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "runner/container.h"
+
+namespace lay::runner {
+
+/// Another OCI runtime's command line, as runc defined it, for one container.
+class OtherRuntime {
+ public:
+  /// `folder`: absolute; holds its root/ and the log of that name.
+  OtherRuntime(const ContainerConfig& config, std::string folder, std::string log_name = "log");
+
+  /// In a child: executes it with that command, and standard streams as they are.
+  [[noreturn]] void execute(const std::vector<std::string>& command) const;
+
+  /// Runs one of its commands to the end, with /dev/null as standard streams; throws what it logged.
+  void run(const std::vector<std::string>& command) const;
+  /// What it logged last when it ended with that code, or without a log the last line of what it `said` on
+  /// standard error. no_command and not_invocable are told apart by its
+  /// words, which the runtimes have in common with the C library or with Go's.
+  Error failure(const std::vector<std::string>& command, int exit_code, std::string_view said = {}) const;
+  /// Whether it has logged an error.
+  bool has_failed() const;
+  std::string log() const { return folder_ + "/" + log_name_; }
+
+ private:
+  std::vector<std::string> words_;  ///< program and global flags
+  std::string hidden_;              ///< Dialect::hidden
+  std::string folder_;
+  std::string log_name_;
+};
+
+}  // namespace lay::runner

@@ -1,0 +1,37 @@
+#include "process/host_program.h"
+
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace lay::runner {
+
+namespace {
+
+constexpr int kCannotExecute = 127;
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (std::string& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+}  // namespace
+
+void execute_host_program(const std::string& path, std::vector<std::string> args,
+                          std::vector<std::string> env) noexcept {
+  const std::vector<char*> argv = pointers(args);
+  const std::vector<char*> envp = pointers(env);
+  ::sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  std::signal(SIGPIPE, SIG_DFL);
+  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) >= 0)
+    ::execve(path.c_str(), argv.data(), envp.data());
+  ::_exit(kCannotExecute);
+}
+
+}  // namespace lay::runner

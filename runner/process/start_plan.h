@@ -1,0 +1,25 @@
+#pragma once
+
+#include "rootfs/rootfs.h"
+#include "runner/container.h"
+#include "runner/network.h"
+#include "runner/spec.h"
+
+/// What each start of a container settles, whoever runs it.
+namespace lay::runner {
+
+/// Whether it enters a network namespace that is there already.
+bool is_joined(NetworkMode mode);
+
+/// The spec as it is executed: what only this start knows is filled in. Throws what is wrong with it.
+Spec final_spec(const ContainerConfig& config);
+
+/// `resolver` is that of whoever writes hosts and resolv.conf: the container whose network is joined, or
+/// itself.
+RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolver);
+
+/// hosts, hostname and resolv.conf in the container's folder. `attachment` is null without a bridge network,
+/// `joined` without a container whose network is joined.
+void write_etc_files(const Container& container, const Attachment* attachment, const Container* joined);
+
+}  // namespace lay::runner

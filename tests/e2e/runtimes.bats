@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# `lay run --runtime`: containers that another OCI runtime runs, with everything around them as always.
+
+bats_require_minimum_version 1.5.0
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+# with RUNTIME COMMAND...: skips when it is not installed; else runs `lay run` with it, on no network.
+needs() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+with() { "$LAY" run --runtime "$1" --network none "${@:2}"; }
+
+# exchanges RUNTIME: a container's life, from its start in the background to its removal.
+exchanges() {
+  needs "$1"
+  with "$1" -d --name c -e WORD=told small sh -c \
+    'echo out; echo err >&2; trap "echo bye; exit 3" TERM; while :; do sleep 0.1; done' >/dev/null
+  wait_until 5 said out
+  run -0 "$LAY" exec c sh -c 'echo "$WORD $(id -u) $(hostname)"'
+  [ "$output" = "told 0 $("$LAY" ps -q | cut -c1-12)" ]
+  [ "$(printf 'through' | "$LAY" exec -i c cat)" = through ]
+  [ "$("$LAY" exec -u user c id -u)" = 1000 ]
+  [ "$("$LAY" exec -u 7:8 c id -g)" = 8 ]
+  [ "$("$LAY" exec -w /tmp c sh -c pwd)" = /tmp ]
+  run -5 "$LAY" exec c sh -c 'exit 5'
+  run -127 "$LAY" exec c nothing
+  run -126 "$LAY" exec c /etc/passwd
+  [ "$("$LAY" stats --no-stream --format json c | jq -r '.[0].Name // .Name')" = c ]
+  "$LAY" top c | grep -q .
+  "$LAY" pause c
+  has "$("$LAY" ps)" Paused
+  "$LAY" unpause c
+  "$LAY" exec c touch /new
+  "$LAY" stop c
+  [ "$("$LAY" wait c)" = 3 ]
+  has "$("$LAY" logs c 2>&1)" bye
+  has "$("$LAY" logs c 2>&1 >/dev/null)" err
+  [ "$("$LAY" diff c)" = "A /new" ]
+  "$LAY" commit c with-new >/dev/null
+  "$LAY" run --rm --network none with-new ls /new
+  "$LAY" start c
+  wait_until 5 "$LAY" exec c ls /new
+  "$LAY" rm -f c
+  [ -z "$(ls "$LAY_RUN/delegated")" ]
+}
+said() { "$LAY" logs c | grep -q "$1"; }
+
+@test "runc runs a container from start to removal" { exchanges runc; }
+@test "crun runs a container from start to removal, also on a machine with both versions of cgroups" { exchanges crun; }
+@test "gVisor's runsc runs a container from start to removal" { exchanges runsc; }
+
+# ends RUNTIME: how attached containers end.
+ends() {
+  needs "$1"
+  run -7 with "$1" --rm small sh -c 'exit 7'
+  run -143 with "$1" --rm small sh -c '(sleep 0.3; kill -TERM $$) & trap "exit 143" TERM; wait'
+  [ "$(printf 'in' | with "$1" --rm -i small cat)" = in ]
+  run -127 with "$1" --rm small nothing
+  has "$output" "nothing"
+  run -126 with "$1" --rm small /etc/passwd
+  run -0 with "$1" --rm --read-only -v "$world/small:/there:ro" small sh -c 'ls /there; ! touch /x 2>/dev/null; ! touch /there/x 2>/dev/null'
+  has "$output" bin
+  [ -z "$("$LAY" ps -aq)" ]
+  [ -z "$(ls "$LAY_RUN/delegated")" ]
+}
+@test "runc: exit codes, signals, input, commands that are not there" { ends runc; }
+@test "crun: exit codes, signals, input, commands that are not there" { ends crun; }
+@test "runsc: exit codes, signals, input, commands that are not there" { ends runsc; }
+
+# has_terminal RUNTIME
+has_terminal() {
+  needs "$1"
+  run -4 script -qec "'$LAY' run --rm -t --network none --runtime $1 small sh -c 'test -t 0 && echo seen; exit 4'" /dev/null </dev/null
+  has "$output" seen
+}
+@test "runc has a terminal" { has_terminal runc; }
+@test "crun has a terminal" { has_terminal crun; }
+@test "runsc has a terminal" { has_terminal runsc; }
+
+# on_bridge RUNTIME [FLAGS...]: a published port is reached, limits are lay's.
+on_bridge() {
+  needs "$1"
+  "$LAY" run -d --name web --runtime "$@" -m 64m -p 127.0.0.1:0:80 small nc -ll -p 80 -e echo hello >/dev/null
+  local port
+  port=$("$LAY" port web 80 | sed 's/.*://')
+  wait_until 10 answers "$port"
+  [ "$("$LAY" stats --no-stream --format json web | jq -r '.[0].MemLimit // .[0].memory.limit // empty' | head -c 2)" != 0 ]
+  "$LAY" update -m 48m web
+  "$LAY" run --rm --network container:web small sh -c 'ip addr' | grep -q eth0
+}
+answers() { [ "$(timeout 3 bash -c "exec 9<>/dev/tcp/127.0.0.1/$1 || exit; head -n 1 <&9" 2>/dev/null)" = hello ]; }
+@test "runc: a published port is reached, and another container joins the network" { on_bridge runc; }
+@test "crun: a published port is reached, and another container joins the network" { on_bridge crun; }
+@test "runsc: a published port is reached through the container's own network" { on_bridge runsc --runtime-flag network=host; }
+
+@test "the memory limit bites under runc and crun" {
+  for runtime in runc crun; do
+    needs "$runtime"
+    run -137 with "$runtime" --name big -m 16m --memory-swap 16m small sh -c 'exec dd if=/dev/zero of=/dev/null bs=64M count=1'
+    [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' big)" = true ]
+    "$LAY" rm big
+  done
+}
+
+@test "a container that joins others' namespaces does so under runc and crun" {
+  "$LAY" run -d --name first --network none small sleep 100 >/dev/null
+  for runtime in runc crun; do
+    needs "$runtime"
+    has "$(with "$runtime" --rm --pid container:first small ps)" "sleep 100"
+    refused 125 "--ipc container" with "$runtime" --rm --ipc container:first small true
+  done
+}
+
+@test "what another runtime cannot do is refused before anything is made" {
+  needs runc
+  refused 125 "no runtime 'nothing'" "$LAY" run --rm --runtime nothing small true
+  refused 125 "--runtime-flag" "$LAY" run --rm --runtime-flag debug small true
+  refused 125 "--init is lay's own" with runc --rm --init small true
+  refused 125 "--landlock is lay's own" with runc --rm --landlock ro=/bin small true
+  refused 125 "--userns" with runc --rm --userns auto small true
+  run -125 with runc --rm --runtime-flag no-such-flag small true
+  has "$output" "no-such-flag"
+  [ -z "$("$LAY" ps -aq)" ]
+  [ -z "$(ls "$LAY_RUN/delegated")" ]
+}
+
+# left_by_killed RUNTIME: rm and start clear what a killed supervisor left.
+left_by_killed() {
+  needs "$1"
+  with "$1" -d --name c small sleep 100 >/dev/null
+  local first supervisor
+  first=$("$LAY" inspect -f '{{.State.Pid}}' c)
+  supervisor=$(ps -o ppid= -p "$first")
+  kill -9 "$supervisor"
+  wait_until 5 ended "$supervisor"
+  "$LAY" start c
+  [ "$("$LAY" exec c echo alive)" = alive ]
+  ended "$first"
+  first=$("$LAY" inspect -f '{{.State.Pid}}' c)
+  supervisor=$(ps -o ppid= -p "$first")
+  kill -9 "$supervisor"
+  wait_until 5 ended "$supervisor"
+  "$LAY" rm -f c
+  ended "$first"
+  "$LAY" run --rm --network none small true  # whose end lets go of the layers
+  [ -z "$(ls "$LAY_RUN/delegated")" ]
+}
+ended() { [[ ! -e /proc/$1/status ]] || grep -q '^State:.Z' "/proc/$1/status"; }
+@test "what a killed supervisor left of a container of runc is cleared" { left_by_killed runc; }
+@test "what a killed supervisor left of a container of crun is cleared" { left_by_killed crun; }
+@test "what a killed supervisor left of a container of runsc is cleared" { left_by_killed runsc; }
+
+# view RUNTIME|"": what probe.sh sees.
+view() {
+  "$LAY" run --rm ${1:+--runtime "$1"} --network none -h probe -e WORD=told -m 64m --ulimit nofile=100:200 \
+    -v "$here/probe.sh:/probe.sh:ro" debian:12 sh /probe.sh 2>/dev/null | grep .
+}
+
+# How the hierarchies are put together, what covers a masked file, and a link to what is not there is each one's own.
+common() { grep -vE '^(mount:(/sys/fs/cgroup(/|=)|/proc/(interrupts|keys|timer_list)=)|dev:/dev/core=)'; }
+
+@test "a container sees the same under lay, runc and crun, field by field" {
+  debian_image
+  view "" >lay.txt
+  [ "$(wc -l <lay.txt)" -gt 70 ]
+  for runtime in runc crun; do
+    needs "$runtime"
+    view "$runtime" >"$runtime.txt"
+    diff <(common <lay.txt) <(common <"$runtime.txt")
+    for controller in memory pids cpu devices; do
+      grep -q "^mount:/sys/fs/cgroup/$controller=cgroup ro" "$runtime.txt"
+    done
+  done
+}
+
+@test "a container of runsc sees of its user, rights, environment and names what it sees under lay" {
+  needs runsc
+  debian_image
+  fields='^(pid|Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapBnd|hostname|cwd|umask|env:.*|own_files|oom_score_adj)='
+  view "" | grep -E "$fields" >lay.txt
+  [ "$(wc -l <lay.txt)" -gt 15 ]
+  diff lay.txt <(view runsc | grep -E "$fields")
+}
