@@ -44,6 +44,7 @@ const std::map<std::string_view, Key>& keys() {
       {"tty", {"tty", Form::flag}},
       {"interactive", {"stdin_open", Form::flag}},
       {"init", {"init", Form::flag}},
+      {"runtime", {"runtime", Form::text}},
       {"publish", {"ports", Form::list}},
       {"dns", {"dns", Form::list}},
       {"dns-search", {"dns_search", Form::list}},

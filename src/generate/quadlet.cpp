@@ -52,10 +52,16 @@ const std::map<std::string_view, Key>& keys() {
 
 /// Flags that podman does not have, or whose values it would read otherwise.
 bool is_unknown(const Setting& setting) {
-  static const std::set<std::string_view> kUnknown{"landlock",           "time",
-                                                   "hugepages",          "seccomp-profile",
-                                                   "device-read-bps",    "device-write-bps",
-                                                   "device-read-iops",   "device-write-iops",
+  static const std::set<std::string_view> kUnknown{"landlock",
+                                                   "time",
+                                                   "runtime",
+                                                   "runtime-flag",
+                                                   "hugepages",
+                                                   "seccomp-profile",
+                                                   "device-read-bps",
+                                                   "device-write-bps",
+                                                   "device-read-iops",
+                                                   "device-write-iops",
                                                    "blkio-weight-device"};
   return kUnknown.contains(setting.flag) || (setting.flag == "volume" && setting.value.ends_with("idmap")) ||
          (setting.value.starts_with("container:") && setting.flag != "label" && setting.flag != "env");

@@ -319,6 +319,8 @@ class Reader {
     if (config_.stop_signal != image_.stop_signal) put_text("stop-signal", config_.stop_signal);
     if (config_.stop_timeout != runner::kStopTimeout)
       put("stop-timeout", std::to_string(config_.stop_timeout));
+    if (!config_.runtime.is_own()) put("runtime", config_.runtime.program);
+    for (const std::string& flag : config_.runtime.flags) put("runtime-flag", flag);
     if (!config_.log.is_kept)
       put("log-driver", "none");
     else if (config_.log.max_bytes != runner::LogConfig{}.max_bytes)
