@@ -374,7 +374,7 @@ def run_none(peers):
 
 
 def oci(peers):
-    """The same bundle under each runtime. crun refuses machines with both versions of cgroups."""
+    """The same bundle under each runtime."""
     own = os.path.join(os.path.dirname(peers.program or ""), "lay-oci")
     return Work("oci", "run `true` of a bundle", [
         bundle_contender(peers.sandbox, "lay-oci", own), bundle_contender(peers.sandbox, "runc"),

@@ -88,8 +88,7 @@ std::string absolute_path(const std::string& path) {
 
 }  // namespace
 
-Spec parse_bundle_config(const std::string& text) {
-  Json json = parse_json(text, kConfig);
+Spec parse_bundle_config(Json json) {
   json.erase("hooks");  // parse_hooks() is for them
   Spec spec = parse_spec(json);
   const Json* linux_part = json_find(json, "linux");
@@ -111,8 +110,9 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
     bundle.config = with_context(printable(file), [&] {
       return sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kMaxJsonBytes);
     });
-    bundle.spec = parse_bundle_config(bundle.config);
-    bundle.hooks = parse_hooks(parse_json(bundle.config, kConfig));
+    Json json = parse_json(bundle.config, kConfig);
+    bundle.hooks = parse_hooks(json);
+    bundle.spec = parse_bundle_config(std::move(json));
     if (bundle.spec.root.path.empty()) throw Error(Errc::invalid, "root.path is missing");
     bundle.spec.root.path = absolute_in(bundle.path, bundle.spec.root.path);
     const auto root = sys::try_open_at(sys::cwd(), bundle.spec.root.path, O_PATH | O_DIRECTORY);

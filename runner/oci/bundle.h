@@ -21,9 +21,9 @@ struct Bundle {
 /// unsupported.
 Bundle read_bundle(const std::string& path, const std::string& config);
 
-/// The text of a config.json as a bundle's: what the runtime-spec has a runtime add is in it, the default
+/// A config.json as a bundle's: what the runtime-spec has a runtime add is in it, the default
 /// devices and their rules. Throws invalid, unsupported.
-Spec parse_bundle_config(const std::string& text);
+Spec parse_bundle_config(Json json);
 
 /// A process as an engine gives it: what lay alone would understand is dropped, and so are ambient
 /// capabilities that cannot be. Throws invalid without a command, or when its folder is not absolute.

@@ -17,9 +17,9 @@
 #include "oci/store.h"
 #include "process/command.h"
 #include "process/container_ids.h"
+#include "process/fd_message.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
-#include "process/fd_message.h"
 #include "rootfs/rootfs.h"
 #include "security/id_map.h"
 
@@ -27,15 +27,13 @@ namespace lay::runner {
 
 namespace {
 
-void check_terminal(const Spec& spec, const OciCreateRequest& request) {
-  if (request.console_socket.empty() || spec.process.terminal) return;
-  throw Error(Errc::invalid, "there is a console socket, but process.terminal is not set");
-}
-
-void check_console_socket(const Spec& spec, const OciCreateRequest& request) {
-  if (!spec.process.terminal || !request.console_socket.empty()) return;
-  throw Error(Errc::invalid, "process.terminal is set, but there is no console socket to send it to")
-      .with_hint("--console-socket PATH");
+void check_terminal(const Spec& spec, const OciCreateRequest& request, OciTerminal terminal) {
+  const bool has_socket = !request.console_socket.empty();
+  if (has_socket && !spec.process.terminal)
+    throw Error(Errc::invalid, "there is a console socket, but process.terminal is not set");
+  if (spec.process.terminal && !has_socket && terminal == OciTerminal::sent)
+    throw Error(Errc::invalid, "process.terminal is set, but there is no console socket to send it to")
+        .with_hint("--console-socket PATH");
 }
 
 OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, Bundle& bundle) {
@@ -77,13 +75,13 @@ void prepare_for_user_namespace(OciFirstPlan& plan, const IdMap& ids) {
 /// One making of a container, from the folder to the waiting process.
 class Creation {
  public:
-  Creation(const OciStore& store, const OciCreateRequest& request)
+  Creation(const OciStore& store, const OciCreateRequest& request, OciTerminal terminal)
       : store_(store),
         request_(request),
         bundle_(read_bundle(request.bundle, request.config)),
         folder_(store, request.id),
         record_({.id = request.id, .bundle = bundle_.path, .created = std::chrono::system_clock::now()}) {
-    check_terminal(bundle_.spec, request);
+    check_terminal(bundle_.spec, request, terminal);
     check_preserved(request.preserved_fds);
     note_what_lasts();
     save_config();
@@ -134,7 +132,7 @@ class Creation {
     file.publish();
   }
 
-  Json state() const { return OciContainer::make_state(record_, bundle_.config, OciStatus::creating); }
+  Json state() const { return OciContainer::make_state(record_, OciStatus::creating); }
 
   /// A failure is the container's end, and what was made for it has to be taken back.
   void run_runtime_hooks() {
@@ -142,7 +140,7 @@ class Creation {
       run_hooks(bundle_.hooks.prestart, "prestart", state());
       run_hooks(bundle_.hooks.create_runtime, "createRuntime", state());
     } catch (const Error&) {
-      run_poststop_hooks(bundle_.hooks, record_, bundle_.config);
+      run_poststop_hooks(bundle_.hooks, record_);
       throw;
     }
   }
@@ -159,6 +157,8 @@ class Creation {
     record_.cgroup_parent = std::move(group.parent);
     record_.cgroup_name = std::move(group.id);
     record_.has_late_hooks = !bundle_.hooks.poststart.empty() || !bundle_.hooks.poststop.empty();
+    record_.rootfs = bundle_.spec.root.path;
+    record_.annotations = bundle_.spec.annotations;
   }
 
   void note_process(pid_t pid) {
@@ -196,9 +196,9 @@ class Creation {
 
 }  // namespace
 
-OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& request) {
+OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& request, OciTerminal terminal) {
   return with_context("create '" + printable(request.id) + "'",
-                      [&] { return Creation(store, request).make(); });
+                      [&] { return Creation(store, request, terminal).make(); });
 }
 
 void send_to_console_socket(const std::string& path, const UniqueFd& master) {
@@ -240,8 +240,7 @@ void check_preserved(unsigned count) {
 }
 
 void oci_create(const OciStore& store, const OciCreateRequest& request) {
-  check_console_socket(read_bundle(request.bundle, request.config).spec, request);
-  OciCreated created = make_oci_container(store, request);
+  OciCreated created = make_oci_container(store, request, OciTerminal::sent);
   created.process.leave();
 }
 

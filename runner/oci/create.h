@@ -13,7 +13,13 @@ struct OciCreated {
   UniqueFd console;  ///< master of its terminal; empty without one, or when the console socket got it
 };
 
-OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& request);
+/// Who gets the container's terminal, if it has one.
+enum class OciTerminal {
+  sent,  ///< whoever listens at the console socket
+  kept,  ///< without such a socket the caller
+};
+
+OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& request, OciTerminal terminal);
 
 /// Sends the master of a terminal, as runc's docs/terminals.md has it. Throws what keeps it from being sent.
 void send_to_console_socket(const std::string& path, const UniqueFd& master);

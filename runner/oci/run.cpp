@@ -35,7 +35,7 @@ class RemovedAtEnd {
 
 int oci_run(const OciStore& store, const OciCreateRequest& request, OciAfterRun after) {
   const SignalQueue signals;
-  OciCreated created = make_oci_container(store, request);
+  OciCreated created = make_oci_container(store, request, OciTerminal::kept);
   RemovedAtEnd removed(store, request.id);
   oci_start(store, request.id);
   const bool has_terminal = static_cast<bool>(created.console);

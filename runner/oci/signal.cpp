@@ -39,8 +39,7 @@ void remove_locked(const OciStore& store, const OciContainer& container, OciRemo
   end_processes(container);
   const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
   remove_oci_folder(store, id);
-  if (!config.empty())
-    run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record(), config);
+  if (!config.empty()) run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record());
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "cgroup/freezer.h"
 #include "oci/bundle.h"
 #include "oci/first_process.h"
+#include "spec/json_fields.h"
 
 namespace lay::runner {
 
@@ -54,7 +55,9 @@ OciRecord parse_record(const std::string& text) {
           .has_cgroups = json_bool_or(json, "hasCgroups", false),
           .cgroup_parent = json_string_or(json, "cgroupParent", {}),
           .cgroup_name = json_string_or(json, "cgroupName", {}),
-          .has_late_hooks = json_bool_or(json, "hasLateHooks", false)};
+          .has_late_hooks = json_bool_or(json, "hasLateHooks", false),
+          .rootfs = json_string_or(json, "rootfs", {}),
+          .annotations = string_map(json, "annotations")};
 }
 
 std::string read_file(const UniqueFd& dir, const char* name) {
@@ -84,7 +87,7 @@ std::string_view to_string(OciStatus status) {
 }
 
 Spec OciContainer::spec() const {
-  return parse_bundle_config(read_file(dir_, kConfig));
+  return parse_bundle_config(parse_json(read_file(dir_, kConfig), kConfig));
 }
 
 OciStatus OciContainer::status() const {
@@ -99,18 +102,15 @@ OciStatus OciContainer::settled_status() const {
 }
 
 Json OciContainer::state() const {
-  const bool has_config = sys::try_stat_at(dir_, kConfig).has_value();  // not when create was killed early
-  return make_state(record_, has_config ? read_file(dir_, kConfig) : "{}", status());
+  return make_state(record_, status());
 }
 
-Json OciContainer::make_state(const OciRecord& record, const std::string& config_text, OciStatus status) {
+Json OciContainer::make_state(const OciRecord& record, OciStatus status) {
   Json state{{"ociVersion", kRuntimeSpecVersion}, {"id", record.id},
              {"status", to_string(status)},       {"pid", status == OciStatus::stopped ? 0 : record.pid},
              {"bundle", record.bundle},           {"created", format_time(record.created)}};
-  const Json config = parse_json(config_text, kConfig);
-  if (const Json* annotations = json_find(config, "annotations")) state["annotations"] = *annotations;
-  if (const Json* root = json_find(config, "root"))
-    state["rootfs"] = absolute_in(record.bundle, json_string_or(*root, "path", {}));
+  if (!record.annotations.empty()) state["annotations"] = record.annotations;
+  if (!record.rootfs.empty()) state["rootfs"] = record.rootfs;
   return state;
 }
 
@@ -186,7 +186,9 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
                   {"hasCgroups", record.has_cgroups},
                   {"cgroupParent", record.cgroup_parent},
                   {"cgroupName", record.cgroup_name},
-                  {"hasLateHooks", record.has_late_hooks}};
+                  {"hasLateHooks", record.has_late_hooks},
+                  {"rootfs", record.rootfs},
+                  {"annotations", record.annotations}};
   AtomicFile file(dir, kRecord);
   file.write(dump_json(json));
   file.publish();
@@ -202,10 +204,10 @@ LockedOci lock_oci(const OciStore& store, const std::string& id) {
   }
 }
 
-void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const std::string& config) {
+void run_poststop_hooks(const Hooks& hooks, const OciRecord& record) {
   for (const Hook& hook : hooks.poststop) {
     try {
-      run_hooks({hook}, "poststop", OciContainer::make_state(record, config, OciStatus::stopped));
+      run_hooks({hook}, "poststop", OciContainer::make_state(record, OciStatus::stopped));
     } catch (const Error&) {
       // a warning at most, and there is nobody who waits for one
     }

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct OciRecord {
   std::string cgroup_parent;  ///< where its groups lie beneath the root of each hierarchy; empty: right there
   std::string cgroup_name;
   bool has_late_hooks = false;  ///< poststart or poststop
+  std::string rootfs;           ///< absolute
+  std::map<std::string, std::string> annotations;
 };
 
 /// One container: ROOT/<id>/ with
@@ -56,7 +59,7 @@ class OciContainer {
   OciStatus settled_status() const;
   /// As runtime.md has it: what `state` prints and hooks get.
   Json state() const;
-  static Json make_state(const OciRecord& record, const std::string& config, OciStatus status);
+  static Json make_state(const OciRecord& record, OciStatus status);
 
  private:
   friend class OciStore;
