@@ -2,7 +2,7 @@
 # Static archives where Debian has them: `lay run` must not load at start what only a transfer needs.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_package(fmt 9 REQUIRED)
+find_path(LAY_FMT_INCLUDE fmt/format-inl.h REQUIRED)  # headers only: base/fmt_library.cpp compiles them
 find_package(nlohmann_json 3.11 REQUIRED)
 
 # lay_static(TARGET ARCHIVE HEADER): imports one static archive from the system.
