@@ -60,8 +60,9 @@ struct RootfsPlan {
 void enter_rootfs(
     const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot = [] {});
 
-/// In a process that will execute another runtime, in a mount namespace made for that: mounts the overlay, with
-/// a mount point for each mount of `spec` and each bound file; returns where. The rest is the other's to do.
+/// In a process that will execute another runtime, in a mount namespace made for that: mounts the overlay,
+/// with a mount point for each mount of `spec` and each bound file; returns where. The rest is the other's to
+/// do.
 std::string mount_for_others(const Spec& spec, const RootfsPlan& plan);
 
 /// In the child, after enter_rootfs and after its cgroup namespace was unshared (which must follow its

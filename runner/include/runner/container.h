@@ -50,7 +50,7 @@ struct ContainerConfig {
   bool auto_remove = false;  ///< --rm
   LogConfig log;
   RuntimeChoice runtime;
-  std::string stop_signal;     ///< "SIGTERM" when empty
+  std::string stop_signal;               ///< "SIGTERM" when empty
   unsigned stop_timeout = kStopTimeout;  ///< seconds between the stop signal and SIGKILL
   /// The caller's own notes (image name, manifest digest …): kept, shown by inspect, never read here.
   std::map<std::string, std::string> labels;
