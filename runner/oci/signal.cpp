@@ -20,14 +20,25 @@ void signal_all(const OciContainer& container, int signal) {
     if (const auto pidfd = open_process(pid)) send_signal(*pidfd, signal);
 }
 
+/// An engine may have given its groups to another container since it ended.
+bool are_anothers_now(const OciStore& store, const OciContainer& container) {
+  if (list_group_processes(groups_of(container)).empty()) return false;
+  for (const OciContainer& other : store.list())
+    if (other.id() != container.id() && other.record().has_cgroups &&
+        cgroup_of(other.record()) == cgroup_of(container.record()) && open_first_process(other.record()))
+      return true;
+  return false;
+}
+
 /// Takes the first process, whatever its state, and all else in its groups, which go as well.
-void end_processes(const OciContainer& container) {
+void end_processes(const OciStore& store, const OciContainer& container) {
   if (const auto first = open_first_process(container.record())) {
     send_signal(*first, SIGKILL);
     thaw_groups(groups_of(container));
     wait_for_end(*first, std::nullopt);
   }
-  if (container.record().has_cgroups) remove_cgroups(cgroup_of(container.record()));
+  if (container.record().has_cgroups && !are_anothers_now(store, container))
+    remove_cgroups(cgroup_of(container.record()));
 }
 
 void remove_locked(const OciStore& store, const OciContainer& container, OciRemoval removal) {
@@ -36,7 +47,7 @@ void remove_locked(const OciStore& store, const OciContainer& container, OciRemo
   if (status != OciStatus::stopped && removal == OciRemoval::stopped)
     throw Error::make(Errc::busy, "cannot delete container {} that is not stopped: {}", id, to_string(status))
         .with_hint("--force kills it first");
-  end_processes(container);
+  end_processes(store, container);
   const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
   remove_oci_folder(store, id);
   if (!config.empty()) run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record());

@@ -266,6 +266,22 @@ command" ]
   oci delete --force c1
 }
 
+@test "delete of a container that has ended spares the one that its group was given to since" {
+  small_bundle
+  edit 'c["linux"]["cgroupsPath"] = "/lay-oci-test/c1"'
+  args true
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  wait_until 5 ended c1
+  args sleep 100
+  oci run --detach --bundle bundle c2 </dev/null >out 2>&1
+  oci delete c1
+  [ "$(status_of c2)" = running ]
+  [ "$(oci ps c2 | tail -n 1 | tr -d ' ')" = "$(oci state c2 | jq .pid)" ]
+  oci delete --force c2
+  [ -z "$(find /sys/fs/cgroup -type d -path '*/lay-oci-test/c1')" ]
+}
+ended() { [ "$(status_of "$1")" = stopped ]; }
+
 @test "kill -9 of create leaves nothing that delete --force does not clear" {
   small_bundle
   args sleep 86420
