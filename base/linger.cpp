@@ -50,17 +50,35 @@ class Calls {
   timespec time_;
 };
 
-/// A failure must not keep the rest from being removed in its time.
 void work_soon(const Tidying& tidying, Calls& calls) {
   if (!tidying.soon) return;
   const auto latest = Clock::now() + kSoonAtLatest;
   while (calls.wait(kSoon) && Clock::now() < latest) {
   }
+  tidying.soon();
+}
+
+bool is_there(const std::string& folder) {
+  return sys::try_open_at(sys::cwd(), folder, O_PATH).has_value();
+}
+
+/// Until nobody has called for kLinger. A failure ends this process, so that the next call starts another.
+void wait_until_quiet(const Tidying& tidying, Calls& calls, const std::string& folder) {
   try {
-    tidying.soon();
+    do work_soon(tidying, calls);
+    while (calls.wait(kLinger));
   } catch (const std::exception&) {
-    // The next one finds what is left
+    if (is_there(folder)) throw;
   }
+}
+
+/// Whoever only looks whether somebody lingers has the lock for a moment.
+std::optional<FileLock> take_lock(const UniqueFd& dir, const std::string& name) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    if (auto lock = FileLock::try_acquire(dir, name, LockMode::exclusive)) return lock;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return std::nullopt;
 }
 
 /// One look. True when there is nothing more to wait for: it is removed, or needed, and then the next release
@@ -79,14 +97,13 @@ bool look_once(const Tidying& tidying, const FileLock& linger, Calls& calls) {
 
 void linger(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
-  const auto lock = FileLock::try_acquire(dir, name, LockMode::exclusive);
+  const auto lock = take_lock(dir, name);
   if (!lock) return;  // another was quicker
   const Tidying tidying = prepare();
   Calls calls(lock->fd());
   for (bool is_done = false; !is_done;) {
-    do work_soon(tidying, calls);
-    while (calls.wait(kLinger));
-    if (sys::try_open_at(sys::cwd(), folder, O_PATH)) {
+    wait_until_quiet(tidying, calls, folder);
+    if (is_there(folder)) {
       is_done = look_once(tidying, *lock, calls);
     } else {  // somebody removed the folder, and its locks with it
       tidying.remove();
@@ -121,7 +138,7 @@ void tidy_later(const std::string& folder, const std::string& name, const std::f
 bool is_lingering(const std::string& folder, const std::string& name) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
   const auto file = sys::try_open_at(dir, name, O_RDWR | O_NOFOLLOW);
-  return file && !FileLock::try_lock(UniqueFd(::dup(file->get())), LockMode::exclusive);
+  return file && !FileLock::try_lock(sys::dup_fd(*file), LockMode::exclusive);
 }
 
 }  // namespace lay

@@ -65,6 +65,7 @@ class Run {
       open_log();
       launched_.emplace(launch(store_, container_));
       save_running();
+      if (launched_->delegated) launched_->delegated->start();  // from here on somebody could stop it
     } catch (const Error& error) {
       launched_.reset();
       state_ = {.status = container_.state().status, .error = printable(error.message())};

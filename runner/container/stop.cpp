@@ -29,6 +29,8 @@ int stop_signal_of(const Container& container) {
 bool send_to(const Container& container, const FirstProcess& process, int signal) {
   const ContainerState state = container.state();
   if (state.delegated.empty() || signal == SIGKILL) return send_signal(process.pidfd, signal);
+  thaw_groups(
+      find_groups(cgroup_name_of(container.config())));  // a sandbox that stands still passes nothing on
   try {
     runtime_of(container.config(), state)
         .run({"kill", delegated_id(container.config()), std::to_string(signal)});
@@ -68,7 +70,11 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
   if (!process) return;
   const std::chrono::seconds patience =
       timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
-  send_to(container, *process, stop_signal_of(container));
+  try {
+    send_to(container, *process, stop_signal_of(container));
+  } catch (const Error&) {
+    // Another runtime that is gone, or does not answer: SIGKILL needs none
+  }
   thaw_groups(find_groups(cgroup_name_of(container.config())));
   if (!wait_for_end(process->pidfd, patience)) {
     send_signal(process->pidfd, SIGKILL);

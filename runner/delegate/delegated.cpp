@@ -30,6 +30,7 @@ std::string delegated_id(const ContainerConfig& config) {
 }
 
 OtherRuntime runtime_of(const ContainerConfig& config, const ContainerState& state) {
+  if (state.delegated.empty()) throw Error::make(Errc::invalid, "container '{}' has just ended", config.name);
   return {config, state.delegated};
 }
 

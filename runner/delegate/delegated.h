@@ -14,6 +14,7 @@ namespace lay::runner {
 ///   log          the runtime's
 ///   pid          of the first process
 ///   console      the socket at which the terminal arrives
+/// What is special about a runtime is told by its program's name (dialect.h).
 /// Destroyed, it has the runtime delete the container, whatever state that is in, and removes the folder.
 class Delegated {
  public:
@@ -29,6 +30,8 @@ class Delegated {
   /// bytes).
   const std::string& id() const { return id_; }
   const OtherRuntime& runtime() const { return runtime_; }
+  /// Lets it execute its command.
+  void start() const { runtime_.run({"start", id_}); }
 
  private:
   Delegated(OtherRuntime runtime, std::string id, std::string folder, UniqueFd dir);
@@ -38,7 +41,7 @@ class Delegated {
   UniqueFd dir_;  ///< empty: moved away
 };
 
-/// Of a container that runs: the id in its runtime, and the runtime.
+/// Of a container that runs: the id in its runtime, and the runtime. Throws invalid when it has just ended.
 std::string delegated_id(const ContainerConfig& config);
 OtherRuntime runtime_of(const ContainerConfig& config, const ContainerState& state);
 

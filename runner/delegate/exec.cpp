@@ -1,8 +1,10 @@
 #include "delegate/exec.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <utility>
 
 #include "base/json.h"
@@ -61,6 +63,7 @@ int exit_code_of(const Error& error) {
 int exec_delegated(const Container& container, Process process, const ExecRequest& request) {
   const ContainerConfig& config = container.config();
   const ContainerState state = container.state();
+  runtime_of(config, state);  // says so when it has just ended
   const ExecFiles files(state.delegated, portable_process(container, std::move(process)));
   const OtherRuntime runtime(config, state.delegated, files.log_name());
   const std::vector<std::string> command{"exec", "--process", files.path(), delegated_id(config)};
@@ -69,6 +72,7 @@ int exec_delegated(const Container& container, Process process, const ExecReques
   const SignalQueue signals;
   auto child = ChildProcess::clone(0, nullptr);
   if (!child) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!request.terminal) take_stdio(stdio.child);
     runtime.execute(command);
   }

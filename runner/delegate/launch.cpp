@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <utility>
 
 #include "base/error.h"
@@ -14,6 +17,7 @@
 #include "delegate/console_socket.h"
 #include "delegate/creator.h"
 #include "process/first_process.h"
+#include "process/namespaces.h"
 #include "process/start_plan.h"
 #include "spec/names.h"
 
@@ -35,27 +39,37 @@ std::string file_name_of(NamespaceType type) {
   return type == NamespaceType::network ? "net" : name_of(type);
 }
 
-std::string namespace_path(const Container& container, NamespaceType type) {
-  return fmt::format("/proc/{}/ns/{}", open_first_process(container).pid, file_name_of(type));
+/// A namespace that is joined, by a path that leads to it as long as this process has it open.
+class JoinedNamespaces {
+ public:
+  std::string path_of(const Container& container, NamespaceType type) {
+    const FirstProcess first = open_first_process(container);
+    fds_.push_back(
+        sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", first.pid, file_name_of(type)), O_RDONLY));
+    if (wait_for_end(first.pidfd, std::chrono::milliseconds(0)))  // the number might be another's by now
+      throw Error::make(Errc::invalid, "container '{}' has ended", container.config().name);
+    return fmt::format("/proc/{}/fd/{}", ::getpid(), fds_.back().get());
+  }
+
+ private:
+  std::vector<UniqueFd> fds_;
+};
+
+void set_path(Spec& spec, NamespaceType type, const std::string& path) {
+  for (Namespace& entry : spec.linux_.namespaces)
+    if (entry.type == type) entry.path = path;
 }
 
-/// Namespaces of other containers, by path.
-void settle_joined(const ContainerStore& store, const ContainerConfig& config, Spec& spec) {
+/// Namespaces of other containers.
+void settle_joined(const ContainerStore& store, const ContainerConfig& config, JoinedNamespaces& joined,
+                   Spec& spec) {
   for (const auto& [type, id] : config.joined) {
     if (type == NamespaceType::ipc)
       throw Error(Errc::unsupported, "--ipc container: another runtime cannot share its /dev/shm")
           .with_hint("--ipc host shares both");
-    const std::string path = namespace_path(store.find(id), type);
-    for (Namespace& entry : spec.linux_.namespaces)
-      if (entry.type == type) entry.path = path;
-  }
-}
-
-void settle_network(const Container* joined, const NetworkConfig& network, Spec& spec) {
-  for (Namespace& entry : spec.linux_.namespaces) {
-    if (entry.type != NamespaceType::network) continue;
-    if (joined != nullptr) entry.path = namespace_path(*joined, NamespaceType::network);
-    if (network.mode == NetworkMode::path) entry.path = network.path;
+    const Container other = store.find(id);
+    check_joinable(config, other.config(), type);
+    set_path(spec, type, joined.path_of(other, type));
   }
 }
 
@@ -82,20 +96,49 @@ ChildProcess adopt_first(const Delegated& delegated) {
   if (!pid || *pid == 0) throw Error::make(Errc::io, "its pid file has '{}'", printable(text));
   auto pidfd = open_process(static_cast<pid_t>(*pid));
   if (!pidfd) throw Error(Errc::io, "its first process has ended already");
+  siginfo_t info{};
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd->get()), &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+    throw Error::make(Errc::unsupported, "process {}, which its pid file names, is no child of it", *pid)
+        .with_hint("lay needs a runtime that starts the container's process itself");
   return {static_cast<pid_t>(*pid), std::move(*pidfd)};
 }
 
-/// What is in a pipe just now.
-std::string read_waiting(const UniqueFd& pipe) {
-  std::string text(kMaxSaid, '\0');
-  const ssize_t count = pipe ? ::read(pipe.get(), text.data(), text.size()) : 0;
-  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-  return text;
+/// This process has the container's first process as its child when whoever made that ends.
+class OrphansAdopted {
+ public:
+  OrphansAdopted() {
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) throw Error::from_errno("adopt orphans");
+  }
+  OrphansAdopted(const OrphansAdopted&) = delete;
+  OrphansAdopted& operator=(const OrphansAdopted&) = delete;
+  ~OrphansAdopted() { ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); }
+};
+
+/// Waits until the runtime's `create` has ended. What it writes to what will be the container's streams is
+/// its own, and goes no further; returns the end of it.
+std::string listen_until_end(const ChildProcess& creator, const ParentStdio& stdio) {
+  std::string said;
+  std::array<char, kMaxSaid> buffer;
+  std::array<::pollfd, 3> entries{{{.fd = creator.pidfd().get(), .events = POLLIN, .revents = 0},
+                                   {.fd = stdio.out.get(), .events = POLLIN, .revents = 0},
+                                   {.fd = stdio.err.get(), .events = POLLIN, .revents = 0}}};
+  for (bool has_ended = false; !has_ended;) {
+    if (sys::retry_eintr([&] { return ::poll(entries.data(), entries.size(), -1); }) < 0)
+      throw Error::from_errno("wait for the runtime");
+    has_ended = entries[0].revents != 0;
+    for (const std::size_t i : {1U, 2U}) {
+      const ssize_t count = entries[i].revents != 0 ? ::read(entries[i].fd, buffer.data(), buffer.size()) : 0;
+      if (count > 0) said = std::string(buffer.data(), static_cast<std::size_t>(count));
+      if (count <= 0 && entries[i].revents != 0) entries[i].fd = -1;
+    }
+  }
+  return said;
 }
 
-/// `errors`: this end of the container's standard error, until then the runtime's; empty with a terminal.
+/// `stdio`: this side of the container's streams; empty with a terminal.
 ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const Delegated& delegated,
-                    const UniqueFd& errors) {
+                    const ParentStdio& stdio) {
+  const OrphansAdopted adopted;
   Handshake handshake = make_handshake();
   const bool is_born_inside = plan.entry == GroupEntry::before_create;
   auto creator = ChildProcess::clone(CLONE_NEWNS, is_born_inside ? cgroup.birthplace() : nullptr);
@@ -105,8 +148,8 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
   }
   { const ChildEnd unused = std::move(handshake.child); }
   handshake.parent.wait_for_exec();
-  if (const int code = creator->wait(); code != 0)
-    throw delegated.runtime().failure({"create"}, code, read_waiting(errors));
+  const std::string said = listen_until_end(*creator, stdio);
+  if (const int code = creator->wait(); code != 0) throw delegated.runtime().failure({"create"}, code, said);
   return adopt_first(delegated);
 }
 
@@ -120,8 +163,12 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   CreatorPlan plan{.spec = final_spec(config), .entry = dialect.entry};
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) joined.emplace(store.find(config.network.container));
-  settle_joined(store, config, plan.spec);
-  settle_network(joined ? &*joined : nullptr, config.network, plan.spec);
+  JoinedNamespaces namespaces;
+  settle_joined(store, config, namespaces, plan.spec);
+  if (joined)
+    set_path(plan.spec, NamespaceType::network, namespaces.path_of(*joined, NamespaceType::network));
+  if (config.network.mode == NetworkMode::path)
+    set_path(plan.spec, NamespaceType::network, config.network.path);
 
   ContainerNetworks networks = ContainerNetworks::reserve(store, container);
   plan.rootfs = plan_rootfs(container, (joined ? *joined : container).config().network.resolver);
@@ -143,8 +190,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   plan.runtime = &delegated.runtime();
   plan.command = create_command(delegated, console ? &*console : nullptr);
 
-  if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) throw Error::from_errno("adopt orphans");
-  ChildProcess process = create(plan, cgroup, delegated, stdio.parent.err);
+  ChildProcess process = create(plan, cgroup, delegated, stdio.parent);
   plan.stdio = {};
   LaunchedContainer launched{std::move(points),    {},
                              std::move(cgroup),    std::move(networks),
@@ -152,7 +198,6 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
                              std::move(process)};
   launched.networks.connect(launched.process.pid());
   if (console) launched.stdio = parent_side(console->receive(), input);
-  launched.delegated->runtime().run({"start", launched.delegated->id()});
   return launched;
 }
 

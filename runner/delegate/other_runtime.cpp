@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -23,7 +26,8 @@ namespace lay::runner {
 
 namespace {
 
-constexpr std::size_t kMaxLog = 4 * 1024 * 1024;
+constexpr std::size_t kMaxLog = 64 * 1024;  // of its end
+constexpr std::chrono::seconds kPatience{60};
 
 /// The message of one line of a log, if it tells of an error: JSON, or the line itself.
 std::optional<std::string> error_in(const std::string& line) {
@@ -37,11 +41,26 @@ std::optional<std::string> error_in(const std::string& line) {
   }
 }
 
-std::string last_error(const std::string& log) {
+/// The end of the log; runsc writes its objects without lines.
+std::vector<std::string> lines_of(const std::string& log) {
   const auto file = sys::try_open_at(sys::cwd(), log, O_RDONLY | O_NOFOLLOW);
   if (!file) return {};
+  const auto size = static_cast<std::size_t>(sys::stat_of(*file).st_size);
+  std::string text(std::min(size, kMaxLog), '\0');
+  const ssize_t count =
+      ::pread(file->get(), text.data(), text.size(), static_cast<::off_t>(size - text.size()));
+  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  std::string lines;
+  for (const char letter : text) {
+    if (letter == '{' && lines.ends_with('}')) lines += '\n';
+    lines += letter;
+  }
+  return split(lines, '\n');
+}
+
+std::string last_error(const std::string& log) {
   std::string last;
-  for (const std::string& line : split(sys::read_all(*file, kMaxLog), '\n'))
+  for (const std::string& line : lines_of(log))
     if (!line.empty())
       if (auto message = error_in(line); message && !message->empty()) last = std::move(*message);
   return last;
@@ -114,9 +133,13 @@ void OtherRuntime::run(const std::vector<std::string>& command) const {
   auto child = ChildProcess::clone(0, nullptr);
   if (!child) {
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
     execute(command);
   }
+  if (!wait_for_end(child->pidfd(), kPatience))
+    throw Error::make(Errc::io, "{} took longer than {} s and was killed", join(command, " "),
+                      kPatience.count());
   if (const int code = child->wait(); code != 0) throw failure(command, code);
 }
 

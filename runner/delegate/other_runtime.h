@@ -18,7 +18,8 @@ class OtherRuntime {
   /// In a child: executes it with that command, and standard streams as they are.
   [[noreturn]] void execute(const std::vector<std::string>& command) const;
 
-  /// Runs one of its commands to the end, with /dev/null as standard streams; throws what it logged.
+  /// Runs one of its commands to the end, with /dev/null as standard streams; throws what it logged, or that
+  /// it took longer than a minute.
   void run(const std::vector<std::string>& command) const;
   /// What it logged last when it ended with that code, or without a log the last line of what it `said` on
   /// standard error. no_command and not_invocable are told apart by its

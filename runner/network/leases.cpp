@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
@@ -40,6 +42,12 @@ UniqueFd open_run(const std::string& run) {
 UniqueFd open_subfolder(const UniqueFd& dir, const std::string& name) {
   sys::try_mkdir_at(dir, name, 0700);
   return sys::open_dir(dir, name);
+}
+
+/// A short text, whole or not at all.
+void write_at(const UniqueFd& file, std::string_view text, ::off_t offset) {
+  if (::pwrite(file.get(), text.data(), text.size(), offset) != static_cast<ssize_t>(text.size()))
+    throw Error::from_errno("write a lease");
 }
 
 Json port_to_json(const PortMapping& port) {
@@ -141,13 +149,14 @@ Lease LeaseBook::take_exactly(const AddressPool& pool, const std::string& addres
 }
 
 std::optional<Lease> LeaseBook::take_over(Ipv4 address) const {
-  std::optional<Lease> lease = try_take(address);
-  if (lease) sys::ftruncate(lease->lock.fd(), 0);
-  return lease;
+  return try_take(address);
 }
 
 void LeaseBook::write(const Lease& lease, const LeaseRecord& record) const {
-  sys::write_all(lease.lock.fd(), lease_text(record));
+  std::string text = lease_text(record);
+  const auto before = static_cast<std::size_t>(sys::stat_of(lease.lock.fd()).st_size);
+  text.resize(std::max(text.size(), before), ' ');  // in one step over what an ended holder left
+  write_at(lease.lock.fd(), text, 0);
 }
 
 void LeaseBook::drop(Lease lease) const {
@@ -163,7 +172,8 @@ bool LeaseBook::is_revoked(const Lease& lease) {
 }
 
 void LeaseBook::leave_dead(const Lease& lease) {
-  sys::write_all(lease.lock.fd(), kEnded);
+  const UniqueFd& file = lease.lock.fd();
+  if (!is_revoked(lease)) write_at(file, kEnded, static_cast<::off_t>(sys::stat_of(file).st_size));
   ::flock(lease.lock.fd().get(), LOCK_UN);  // a process forked meanwhile may hold a copy of the descriptor
 }
 

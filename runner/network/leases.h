@@ -97,9 +97,9 @@ class LeaseBook {
   /// the container had in an earlier life, and has not given back yet, is no hindrance.
   Lease take_exactly(const AddressPool& pool, const std::string& address,
                      std::string_view container_id) const;
-  /// That of an ended holder, which nobody has cleared; empty when there is none (any more).
+  /// That of an ended holder, with its record until another is written; empty when somebody has it.
   std::optional<Lease> take_over(Ipv4 address) const;
-  /// Once for each lease.
+  /// Once for each holder.
   void write(const Lease& lease, const LeaseRecord& record) const;
   /// Gives the address back.
   void drop(Lease lease) const;

@@ -2,9 +2,15 @@
 
 #include <libmnl/libmnl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <utility>
 
 #include "base/syscalls.h"
 
@@ -67,6 +73,62 @@ std::string extended_text(const nlmsghdr& message) {
   return std::string(begin, ::strnlen(begin, text->size()));
 }
 
+/// Netfilter sockets that nobody uses at the moment, for they are not closed.
+class Parking {
+ public:
+  Parking() = default;
+  Parking(const Parking&) = delete;
+  Parking& operator=(const Parking&) = delete;
+  ~Parking() {
+    if (process_ != ::getpid()) leave_parents();
+  }
+
+  static Parking& lot() {
+    static Parking parking;
+    return parking;
+  }
+  /// One of this thread's network namespace; empty when there is none.
+  UniqueFd take() {
+    const std::lock_guard guard(mutex_);
+    if (process_ != ::getpid()) leave_parents();
+    const ino_t here = namespace_here();
+    const auto found =
+        std::find_if(parked_.begin(), parked_.end(), [&](const Parked& each) { return each.space == here; });
+    if (found == parked_.end()) return {};
+    UniqueFd fd = std::move(found->fd);
+    parked_.erase(found);
+    std::array<char, 4096> unread;  // what a failure left there
+    while (::recv(fd.get(), unread.data(), unread.size(), MSG_DONTWAIT) > 0) {
+    }
+    return fd;
+  }
+  void put(UniqueFd fd) {
+    const std::lock_guard guard(mutex_);
+    if (process_ != ::getpid()) leave_parents();
+    parked_.push_back({.space = namespace_here(), .fd = std::move(fd)});
+  }
+
+ private:
+  struct Parked {
+    ino_t space;
+    UniqueFd fd;
+  };
+  /// After fork(2): they are the parent's, and the numbers may be others' by now.
+  void leave_parents() {
+    for (Parked& each : parked_) each.fd.release();
+    parked_.clear();
+    process_ = ::getpid();
+  }
+  static ino_t namespace_here() {
+    struct ::stat status {};
+    return ::stat("/proc/thread-self/ns/net", &status) == 0 ? status.st_ino : 0;
+  }
+
+  std::mutex mutex_;
+  pid_t process_ = ::getpid();
+  std::vector<Parked> parked_;
+};
+
 }  // namespace
 
 NetlinkMessage::NetlinkMessage(std::string what, std::uint16_t type, std::uint16_t flags)
@@ -126,6 +188,8 @@ Error NetlinkFailure::error(std::string_view what) const {
 }
 
 NetlinkSocket NetlinkSocket::open(int bus) {
+  if (bus == NETLINK_NETFILTER)
+    if (UniqueFd fd = Parking::lot().take()) return {std::move(fd), bus};
   UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, bus));
   if (!fd) throw Error::from_errno("open a netlink socket (family {})", bus);
   set_option(fd, NETLINK_EXT_ACK);
@@ -138,7 +202,7 @@ NetlinkSocket::NetlinkSocket(UniqueFd fd, int bus)
     : fd_(std::move(fd)), bus_(bus), buffer_(std::make_unique_for_overwrite<char[]>(kReceiveBytes)) {}
 
 NetlinkSocket::~NetlinkSocket() {
-  if (bus_ == NETLINK_NETFILTER) fd_.release();
+  if (fd_ && bus_ == NETLINK_NETFILTER) Parking::lot().put(std::move(fd_));
 }
 
 std::span<const char> NetlinkSocket::receive(int flags) {

@@ -106,7 +106,8 @@ bool is_link_in_use(NetlinkSocket& socket, const std::string& veth) {
   NetlinkMessage question("look into a network namespace", RTM_GETLINK, NLM_F_ACK);
   question.fixed<ifinfomsg>().ifi_index = kLoopbackIndex;
   question.put_u32(IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(*link->peer_namespace));
-  return !socket.try_run({&question, 1});  // EINVAL: the kernel gives no reference to a dead one
+  const auto failure = socket.try_run({&question, 1});
+  return !failure || failure->error_number != EINVAL;  // the kernel gives no reference to a dead one
 }
 
 std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket) {

@@ -108,6 +108,7 @@ struct BridgeAttachment::State {
   std::vector<PublishedPort> published_ports() const;
   MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
   std::optional<Ipv4> make_way_for_it() const;
+  Lease take_free(const AddressPool& pool, const std::string& container_id) const;
   void take_lease(const std::string& container_id, std::optional<Ipv4> left = {});
   void take_probed_lease(const std::string& container_id);
   void record_lease(const std::string& container_id);
@@ -128,17 +129,29 @@ std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
 /// Addresses that users asked for are had now or not at all, and those of IPv6 are not taken over.
 std::optional<Ipv4> BridgeAttachment::State::make_way_for_it() const {
   if (wished_address.empty() && (!member || member->network.subnet6.empty()))
-    return make_way(run, names, leases, attachment.ports);
+    return make_way(run, names, leases, {.ports = attachment.ports, .mac = wished_mac});
   clear_dead_leases(names, leases);
   return std::nullopt;
+}
+
+/// Addresses of ended containers that nobody has cleared yet are as good as free, when there are no others.
+Lease BridgeAttachment::State::take_free(const AddressPool& pool, const std::string& container_id) const {
+  try {
+    return leases.take(pool, container_id);
+  } catch (const Error& error) {
+    if (error.code() != Errc::unsupported || leases.dead().empty()) throw;
+  }
+  clear_dead_leases(names, leases);
+  return leases.take(pool, container_id);
 }
 
 /// `left`: what make_way_for_it() gave.
 void BridgeAttachment::State::take_lease(const std::string& container_id, std::optional<Ipv4> left) {
   const AddressPool pool = pool_of(member, bridge);
   if (left && pool.has(*left)) lease = leases.take_over(*left);
+  is_published = lease.has_value();  // from here on: its elements are in the maps already
   if (lease) return;
-  lease = wished_address.empty() ? leases.take(pool, container_id)
+  lease = wished_address.empty() ? take_free(pool, container_id)
                                  : leases.take_exactly(pool, wished_address, container_id);
   if (member && !member->network.subnet6.empty()) settle_address6(pool, container_id);
 }

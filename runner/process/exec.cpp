@@ -39,10 +39,14 @@ Process plan_process(const ContainerConfig& config, const ExecRequest& request) 
   return process;
 }
 
+void give_all_capabilities(Process& process) {
+  process.capabilities = choose_capabilities({"ALL"}, {});
+  process.no_new_privileges = false;
+}
+
 /// As --privileged of run; namespaces and device rules stay the container's.
 void give_all_rights(ExecPlan& plan) {
-  plan.process.capabilities = choose_capabilities({"ALL"}, {});
-  plan.process.no_new_privileges = false;
+  give_all_capabilities(plan.process);
   plan.confinement = {};
 }
 
@@ -102,7 +106,11 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
     throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
         .with_hint(fmt::format("lay unpause {}", config.name));
   FirstProcess first = open_first_process(container);
-  if (!config.runtime.is_own()) return exec_delegated(container, plan_process(config, request), request);
+  if (!config.runtime.is_own()) {
+    Process process = plan_process(config, request);
+    if (request.privileged) give_all_capabilities(process);
+    return exec_delegated(container, std::move(process), request);
+  }
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
                 .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),

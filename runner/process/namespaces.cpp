@@ -28,16 +28,6 @@ UniqueFd open_of_process(pid_t pid, const char* name) {
   return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", pid, name), O_RDONLY);
 }
 
-void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type) {
-  if (has_namespace(other.spec, NamespaceType::user) || has_namespace(config.spec, NamespaceType::user))
-    throw Error::make(Errc::unsupported,
-                      "namespaces cannot be shared with a container in another user namespace")
-        .with_hint("--userns host for both");
-  if (type == NamespaceType::ipc && !other.shares_ipc)
-    throw Error::make(Errc::invalid, "container '{}' keeps its ipc namespace to itself", other.name)
-        .with_hint("run it with --ipc shareable");
-}
-
 /// Enters the plan for a namespace of another container that is joined.
 void join_container(const ContainerStore& store, const ContainerConfig& config, NamespaceType type,
                     const std::string& id, NamespacePlan& plan) {
@@ -108,6 +98,16 @@ std::uint64_t clone_flag_of(NamespaceType type) {
       return CLONE_NEWTIME;
   }
   return 0;
+}
+
+void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type) {
+  if (has_namespace(other.spec, NamespaceType::user) || has_namespace(config.spec, NamespaceType::user))
+    throw Error::make(Errc::unsupported,
+                      "namespaces cannot be shared with a container in another user namespace")
+        .with_hint("--userns host for both");
+  if (type == NamespaceType::ipc && !other.shares_ipc)
+    throw Error::make(Errc::invalid, "container '{}' keeps its ipc namespace to itself", other.name)
+        .with_hint("run it with --ipc shareable");
 }
 
 UniqueFd open_namespace(const std::string& path, NamespaceType type) {

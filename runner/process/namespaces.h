@@ -23,6 +23,9 @@ struct NamespacePlan {
 /// user namespace of its own; for a path that leads to no namespace of its type; not_found.
 NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config);
 
+/// Throws unsupported when one of them has a user namespace, invalid when the other keeps its ipc to itself.
+void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type);
+
 /// CLONE_NEW* of clone(2).
 std::uint64_t clone_flag_of(NamespaceType type);
 

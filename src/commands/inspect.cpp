@@ -95,6 +95,7 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
         {"IPv6Gateway", first.gateway6},
         {"Networks", networks_json(networks)},
         {"Ports", ports_json(published_ports(containers, container, state))}}},
+      {"HostConfig", {{"Runtime", config.runtime.is_own() ? "lay" : config.runtime.program}}},
       {"Mounts", spec.value("mounts", Json::array())},
       {"Upper", container.path() + "/upper"},
       {"Spec", spec},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "base/text.h"
@@ -319,7 +320,7 @@ class Reader {
     if (config_.stop_signal != image_.stop_signal) put_text("stop-signal", config_.stop_signal);
     if (config_.stop_timeout != runner::kStopTimeout)
       put("stop-timeout", std::to_string(config_.stop_timeout));
-    if (!config_.runtime.is_own()) put("runtime", config_.runtime.program);
+    if (!config_.runtime.is_own()) put("runtime", std::filesystem::path(config_.runtime.program).filename());
     for (const std::string& flag : config_.runtime.flags) put("runtime-flag", flag);
     if (!config_.log.is_kept)
       put("log-driver", "none");

@@ -10,7 +10,7 @@ setup() {
 }
 teardown() { close_world; }
 
-# with RUNTIME COMMAND...: skips when it is not installed; else runs `lay run` with it, on no network.
+# needs RUNTIME: skips when it is not installed. with RUNTIME COMMAND...: `lay run` with it, on no network.
 needs() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 with() { "$LAY" run --runtime "$1" --network none "${@:2}"; }
 
@@ -26,11 +26,12 @@ exchanges() {
   [ "$("$LAY" exec -u user c id -u)" = 1000 ]
   [ "$("$LAY" exec -u 7:8 c id -g)" = 8 ]
   [ "$("$LAY" exec -w /tmp c sh -c pwd)" = /tmp ]
+  [ "$("$LAY" inspect -f '{{.HostConfig.Runtime}}' c)" = "$(command -v "$1")" ]
   run -5 "$LAY" exec c sh -c 'exit 5'
   run -127 "$LAY" exec c nothing
   run -126 "$LAY" exec c /etc/passwd
   [ "$("$LAY" stats --no-stream --format json c | jq -r '.[0].Name // .Name')" = c ]
-  "$LAY" top c | grep -q .
+  [ "$("$LAY" top c | wc -l)" -gt 1 ]
   "$LAY" pause c
   has "$("$LAY" ps)" Paused
   "$LAY" unpause c
@@ -88,9 +89,15 @@ on_bridge() {
   local port
   port=$("$LAY" port web 80 | sed 's/.*://')
   wait_until 10 answers "$port"
-  [ "$("$LAY" stats --no-stream --format json web | jq -r '.[0].MemLimit // .[0].memory.limit // empty' | head -c 2)" != 0 ]
+  [ "$(limit_of web)" = $((64 * 1024 * 1024)) ]
   "$LAY" update -m 48m web
+  [ "$(limit_of web)" = $((48 * 1024 * 1024)) ]
   "$LAY" run --rm --network container:web small sh -c 'ip addr' | grep -q eth0
+}
+limit_of() {
+  local group
+  group=$(cut -d: -f2,3 "/proc/$("$LAY" inspect -f '{{.State.Pid}}' "$1")/cgroup" | sed -n 's/^memory://p')
+  cat "/sys/fs/cgroup/memory$group/memory.limit_in_bytes"
 }
 answers() { [ "$(timeout 3 bash -c "exec 9<>/dev/tcp/127.0.0.1/$1 || exit; head -n 1 <&9" 2>/dev/null)" = hello ]; }
 @test "runc: a published port is reached, and another container joins the network" { on_bridge runc; }
@@ -153,6 +160,59 @@ ended() { [[ ! -e /proc/$1/status ]] || grep -q '^State:.Z' "/proc/$1/status"; }
 @test "what a killed supervisor left of a container of runc is cleared" { left_by_killed runc; }
 @test "what a killed supervisor left of a container of crun is cleared" { left_by_killed crun; }
 @test "what a killed supervisor left of a container of runsc is cleared" { left_by_killed runsc; }
+
+# stops_paused RUNTIME
+stops_paused() {
+  needs "$1"
+  with "$1" -d --name c small sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done' >/dev/null
+  "$LAY" pause c
+  timeout 20 "$LAY" stop c
+  [ "$("$LAY" wait c)" = 3 ]
+}
+@test "stop lets a paused container go on: runc" { stops_paused runc; }
+@test "stop lets a paused container go on: crun" { stops_paused crun; }
+@test "stop lets a paused container go on: runsc" { stops_paused runsc; }
+
+@test "stop ends a container whose runtime is gone, and rm clears it" {
+  needs runc
+  cp "$(command -v runc)" own-runtime
+  with ./own-runtime -d --name c small sh -c 'trap "" TERM; while :; do sleep 0.1; done' >/dev/null
+  rm own-runtime
+  timeout 20 "$LAY" stop -t 1 c
+  [ "$("$LAY" wait c)" = 137 ]
+  "$LAY" rm c
+}
+
+@test "a runtime that writes much before it creates the container does not stand in its own way" {
+  needs runc
+  printf '#!/bin/sh\nhead -c 300000 /dev/zero | tr "\\0" x >&2\nexec runc "$@"\n' >wordy
+  chmod +x wordy
+  [ "$(with ./wordy --rm small echo fine)" = fine ]
+}
+
+@test "exec --privileged has every capability under another runtime too" {
+  needs runc
+  with runc -d --name c small sleep 100 >/dev/null
+  has "$("$LAY" exec c cat /proc/self/status)" $'CapEff:\t00000000800405fb'
+  has "$("$LAY" exec --privileged c cat /proc/self/status)" "$(grep '^CapEff:' /proc/self/status)"
+}
+
+@test "a supervisor that is killed before its container starts leaves nothing that runs on" {
+  needs runc
+  printf '#!/bin/sh\ncase " $* " in *" start "*) sleep 3 ;; esac\nexec runc "$@"\n' >slow
+  chmod +x slow
+  with ./slow --name c small sleep 777 >/dev/null 2>&1 3>&- &
+  local supervisor=$!
+  wait_until 10 is_running c
+  local first
+  first=$("$LAY" inspect -f '{{.State.Pid}}' c)
+  kill -9 "$supervisor"
+  "$LAY" stop -t 1 c
+  ended "$first"
+  "$LAY" rm c
+  "$LAY" run --rm --network none small true
+}
+is_running() { [ "$("$LAY" inspect -f '{{.State.Status}}' "$1" 2>/dev/null)" = running ]; }
 
 # view RUNTIME|"": what probe.sh sees.
 view() {

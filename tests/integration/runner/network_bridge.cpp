@@ -132,6 +132,8 @@ TEST_CASE("the bridge stays for a moment, so that one container after the other 
 TEST_CASE("who publishes what one that has just ended published takes over its address",
           "[runner][network]") {
   const TwoMachines world;
+  const std::vector<runner::PortMapping> first_ports{{"0.0.0.0", 8080, 80},
+                                                     {"0.0.0.0", 8081, 81, runner::Protocol::udp}};
   NetworkContainer first(world.run, "first", {"8080:80", "8081:81/udp"});
   const std::string address = first.attachment->attachment().address;
   first.end();
@@ -141,6 +143,17 @@ TEST_CASE("who publishes what one that has just ended published takes over its a
     const UniqueFd server = serve(next.netns(), SOCK_STREAM, "0.0.0.0", 80);
     CHECK(can_connect(world.host.netns(), "127.0.0.1", 8080));
     CHECK(world.in_host("ls " + world.run + "/leases | wc -l") == "1\n");
+  }
+  SECTION("and leaves nothing when its start fails half way") {
+    const NetworkContainer other(world.run, "other");  // the bridge stays
+    { const auto next = runner::BridgeAttachment::reserve(world.run, "next", {.ports = first_ports}); }
+    CHECK(poll_until([&] { return !publishes(world, "8080"); }));
+    CHECK(poll_until([&] { return world.in_host("ls " + world.run + "/leases | wc -l") == "1\n"; }));
+  }
+  SECTION("but not with another MAC address, which neighbours do not know yet") {
+    const auto next = runner::BridgeAttachment::reserve(
+        world.run, "next", {.ports = first_ports, .mac_address = "02:00:00:00:00:02"});
+    CHECK(next.attachment().address != address);
   }
   SECTION("but not when it publishes something else as well") {
     const NetworkContainer next(world.run, "next", {"8080:80", "8082:82"});
