@@ -245,7 +245,7 @@ std::string lease_text(const LeaseRecord& record) {
 LeaseRecord parse_lease(std::string_view text) {
   try {
     const bool has_ended = text.ends_with(kEnded);
-    if (has_ended) text.remove_suffix(kEnded.size());
+    while (text.ends_with(kEnded)) text.remove_suffix(kEnded.size());  // taken over, and left before a start
     const Json document = parse_json(text, "lease");
     LeaseRecord record{.container = json_string(document, "container"),
                        .veth = json_string(document, "veth"),

@@ -114,6 +114,8 @@ TEST_CASE("a lease tells whether its holder saw the end, and is taken over empty
   LeaseBook::leave_dead(lease);
   record.has_ended = true;
   CHECK(leases.read(lease.address) == record);
+  LeaseBook::leave_dead(*leases.take_over(lease.address));  // a successor that failed before it had a record
+  CHECK(leases.read(lease.address) == record);
   const auto next = leases.take_over(lease.address);
   REQUIRE(next);
   CHECK_FALSE(leases.take_over(lease.address));
