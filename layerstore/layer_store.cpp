@@ -154,8 +154,8 @@ LayerWriter LayerStore::begin(DigestAlgorithm algorithm) const {
 void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
   while (auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
     if (has(diff_id) && is_trustworthy(*dir)) return;
-    // After a reboot many may start at once: one makes it good, the others wait for that and look again. Until it
-    // is done parts may be missing.
+    // After a reboot many may start at once: one makes it good, the others wait for that and look again.
+    // Until it is done parts may be missing.
     const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
     if (!is_folder_of(alone.fd(), diff_id)) continue;
     if (!has(diff_id)) break;
