@@ -9,6 +9,8 @@ namespace lay::cli {
 void PlacementFlags::add_to(CLI::App& parser) {
   parser.add_option("--cgroup-parent", cgroup_parent, "put it beneath this cgroup of yours (lay)")
       ->type_name("PATH");
+  parser.add_option("--rdt-class", rdt_class, "put it into this class of resctrl (cache, memory bandwidth)")
+      ->type_name("CLASS");
   parser
       .add_option("--oom-score-adj", oom_score_adj,
                   "killed first (1000) or last (-1000) when memory is short")
@@ -21,6 +23,7 @@ void PlacementFlags::apply(runner::ContainerConfig& config) const {
     throw Error::make(Errc::invalid, "--oom-score-adj {} is not between -1000 and 1000", *oom_score_adj)
         .with_hint("500 is killed before others, -500 after them");
   config.spec.process.oom_score_adj = oom_score_adj;
+  if (!rdt_class.empty()) config.spec.linux_.intel_rdt = runner::IntelRdt{.class_id = rdt_class};
   if (cgroup_parent.empty()) return;
   with_context("--cgroup-parent", [&] {
     config.spec.linux_.cgroups_path =

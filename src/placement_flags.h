@@ -8,9 +8,10 @@
 
 namespace lay::cli {
 
-/// --cgroup-parent and --oom-score-adj of run: where a container stands among others.
+/// --cgroup-parent, --rdt-class and --oom-score-adj of run: where a container stands among others.
 struct PlacementFlags {
   std::string cgroup_parent;
+  std::string rdt_class;
   std::optional<int> oom_score_adj;
 
   void add_to(CLI::App& parser);

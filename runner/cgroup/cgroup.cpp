@@ -46,27 +46,21 @@ bool has_group(const std::vector<CgroupGroup>& groups, const CgroupHierarchy& hi
       groups, [&](const CgroupGroup& group) { return group.hierarchy.mount_point == hierarchy.mount_point; });
 }
 
-void kill_and_remove(const std::vector<CgroupGroup>& groups, const CgroupName& name) {
-  kill_groups(groups);
-  for (const CgroupGroup& group : groups) remove_group(group.hierarchy, name, kRemovalLimit);
-}
-
 }  // namespace
-
-enum class CgroupOwnership { borrowed, owned };
 
 struct CgroupGuard::State {
   CgroupName name;
   std::vector<CgroupGroup> groups;
-  CgroupOwnership ownership = CgroupOwnership::borrowed;
+  std::vector<CgroupHierarchy> owned;  ///< in which the groups were made, and go with this
 
   explicit State(CgroupName group_name) : name(std::move(group_name)) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
-    if (ownership == CgroupOwnership::borrowed) return;
+    if (owned.empty()) return;
     try {
-      kill_and_remove(groups, name);
+      kill_groups(groups);
+      for (const CgroupHierarchy& hierarchy : owned) remove_group(hierarchy, name, kRemovalLimit);
     } catch (const Error&) {
       // A process that cannot die keeps its groups; remove_cgroups finds them later.
     }
@@ -80,13 +74,11 @@ CgroupGuard::~CgroupGuard() = default;
 CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resources, ExistingGroup existing) {
   auto state = std::make_unique<State>(name);
   if (existing == ExistingGroup::joined) state->groups = find_empty_groups(name);
-  const bool is_there = !state->groups.empty();
   const std::vector<std::string> controllers = controllers_for(resources);
   for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
-    if (is_there && has_group(state->groups, hierarchy)) continue;
+    if (has_group(state->groups, hierarchy)) continue;
     state->groups.push_back(make_group_with_hint(hierarchy, name, controllers));
-    // Of the groups made so far, also when the next one fails
-    if (!is_there) state->ownership = CgroupOwnership::owned;
+    state->owned.push_back(hierarchy);  // also when the next one fails
   }
   set_limits(state->groups, resources);
   return CgroupGuard(std::move(state));
@@ -128,7 +120,7 @@ std::vector<CgroupMount> CgroupGuard::clone_mounts() const {
 }
 
 void CgroupGuard::leave() {
-  state_->ownership = CgroupOwnership::borrowed;
+  state_->owned.clear();
 }
 
 std::uint64_t CgroupGuard::oom_kills() const {
@@ -140,7 +132,9 @@ void require_no_processes(const CgroupName& name) {
 }
 
 void remove_cgroups(const CgroupName& name) {
-  kill_and_remove(find_groups(name), name);
+  const std::vector<CgroupGroup> groups = find_groups(name);
+  kill_groups(groups);
+  for (const CgroupGroup& group : groups) remove_group(group.hierarchy, name, kRemovalLimit);
 }
 
 }  // namespace lay::runner

@@ -197,4 +197,17 @@ void remove_group(const CgroupHierarchy& hierarchy, const CgroupName& name, std:
   remove_parent(root, name.parent);
 }
 
+UniqueFd open_unified_group_of(pid_t pid) {
+  constexpr std::string_view kUnified = "0::";
+  constexpr std::size_t kMost = 64UL * 1024;
+  const std::string text =
+      sys::read_all(sys::open_at(sys::cwd(), fmt::format("/proc/{}/cgroup", pid), O_RDONLY), kMost);
+  for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies())
+    for (const std::string& line : split(text, '\n'))
+      if (hierarchy.version == CgroupVersion::v2 && line.starts_with(kUnified))
+        return sys::open_at(sys::cwd(), hierarchy.mount_point + line.substr(kUnified.size()),
+                            O_RDONLY | O_DIRECTORY);
+  throw Error::make(Errc::not_found, "process {} is in no group of cgroup v2", pid);
+}
+
 }  // namespace lay::runner

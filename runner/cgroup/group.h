@@ -51,4 +51,8 @@ void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups);
 /// busy. Absent is success.
 void remove_group(const CgroupHierarchy& hierarchy, const CgroupName& name, std::chrono::milliseconds limit);
 
+/// The group of v2's hierarchy in which a process is, for ChildProcess::clone(). Throws not_found when there
+/// is none.
+UniqueFd open_unified_group_of(pid_t pid);
+
 }  // namespace lay::runner

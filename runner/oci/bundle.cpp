@@ -68,11 +68,6 @@ void check_namespaces(const Spec& spec) {
     throw Error(Errc::invalid, "a hostname needs a uts namespace, or it would be the host's");
   if (!spec.domainname.empty() && !has_namespace(spec, NamespaceType::uts))
     throw Error(Errc::invalid, "a domainname needs a uts namespace, or it would be the host's");
-  const bool joins =
-      std::ranges::any_of(spec.linux_.namespaces, [](const Namespace& entry) { return !entry.path.empty(); });
-  if (joins && has_own_namespace(spec, NamespaceType::user))
-    throw Error(Errc::unsupported,
-                "a container with a user namespace of its own cannot join other namespaces by their path");
   const bool has_maps = !spec.linux_.uid_mappings.empty() || !spec.linux_.gid_mappings.empty();
   if (has_maps && !has_namespace(spec, NamespaceType::user))
     throw Error(Errc::invalid, "linux.uidMappings and gidMappings need a user namespace");

@@ -1,11 +1,8 @@
 #include "oci/create.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -20,6 +17,7 @@
 #include "process/fd_message.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
+#include "process/unix_socket.h"
 #include "rootfs/rootfs.h"
 #include "security/id_map.h"
 
@@ -59,11 +57,26 @@ bool shows_own_groups(const Spec& spec) {
   return find_cgroup_mount(spec) != nullptr && !has_namespace(spec, NamespaceType::cgroup);
 }
 
-/// The ids of a user namespace of the container's own.
-std::optional<IdMap> own_ids(const Spec& spec) {
-  if (!has_own_namespace(spec, NamespaceType::user)) return std::nullopt;
-  check_id_maps(spec.linux_);
-  return make_id_map(spec.linux_.uid_mappings, spec.linux_.gid_mappings);
+/// The ids of a user namespace that is there already. Maps beside its path can only say the same.
+IdMap joined_ids(const Linux& linux_part, const UniqueFd& user_namespace) {
+  IdMap ids = read_id_map(sys::dup_fd(user_namespace));
+  const bool has_maps = !linux_part.uid_mappings.empty() || !linux_part.gid_mappings.empty();
+  if (has_maps && (linux_part.uid_mappings != ids.uids || linux_part.gid_mappings != ids.gids))
+    throw Error(Errc::invalid,
+                "linux.uidMappings and gidMappings differ from those of the user namespace that is joined")
+        .with_hint("leave them out");
+  if (!host_id(ids.uids, 0) || !host_id(ids.gids, 0))
+    throw Error(Errc::invalid, "the user namespace that is joined has no root, who sets up a container");
+  return ids;
+}
+
+/// The ids of a user namespace other than lay's.
+std::optional<IdMap> ids_for(const OciFirstPlan& plan) {
+  const Linux& linux_part = plan.spec.linux_;
+  if (plan.namespaces.user) return joined_ids(linux_part, plan.namespaces.user);
+  if (!has_own_namespace(plan.spec, NamespaceType::user)) return std::nullopt;
+  check_id_maps(linux_part);
+  return make_id_map(linux_part.uid_mappings, linux_part.gid_mappings);
 }
 
 void prepare_for_user_namespace(OciFirstPlan& plan, const IdMap& ids) {
@@ -88,16 +101,29 @@ class Creation {
     save_record(folder_.dir(), record_);
   }
 
+  /// A failure is the container's end. Its hooks come when all of it is gone: runtime.md, "Lifecycle".
   OciCreated make() {
+    try {
+      return make_parts();
+    } catch (const Error&) {
+      if (record_.pid != 0) run_poststop_hooks(bundle_.hooks, record_);
+      throw;
+    }
+  }
+
+ private:
+  OciCreated make_parts() {
     OciFirstPlan plan = plan_first(store_, request_, bundle_);
     plan.state = state();
+    plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, state());
     if (request_.uses_cgroups) claim_groups();
     CgroupGuard cgroup =
         request_.uses_cgroups
             ? CgroupGuard::create(cgroup_of(record_), plan.spec.linux_.resources, ExistingGroup::joined)
             : CgroupGuard::none();
+    take_resctrl(plan);
     if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
-    const std::optional<IdMap> ids = own_ids(plan.spec);
+    const std::optional<IdMap> ids = ids_for(plan);
     if (ids) prepare_for_user_namespace(plan, *ids);
     plan.listener = listen_for_start(folder_.dir());
     std::optional<FileLock> waiting(FileLock::acquire(folder_.dir(), kOciWaiting, LockMode::exclusive));
@@ -115,17 +141,17 @@ class Creation {
     waiting.reset();  // the child's alone
     OciCreated created{.process = std::move(*process), .console = {}};
     if (ids) {
-      write_id_maps(created.process.pid(), *ids);
+      if (!plan.namespaces.user) write_id_maps(created.process.pid(), *ids);
       handshake.parent.let_go();
     }
     note_process(created.process.pid());
     finish(plan.spec, handshake.parent, created, ids.has_value());
     cgroup.leave();
+    if (plan.resctrl) plan.resctrl->leave();
     folder_.keep();
     return created;
   }
 
- private:
   void save_config() const {
     AtomicFile file(folder_.dir(), "config.json");
     file.write(bundle_.config);
@@ -134,17 +160,6 @@ class Creation {
 
   Json state() const { return OciContainer::make_state(record_, OciStatus::creating); }
 
-  /// A failure is the container's end, and what was made for it has to be taken back.
-  void run_runtime_hooks() {
-    try {
-      run_hooks(bundle_.hooks.prestart, "prestart", state());
-      run_hooks(bundle_.hooks.create_runtime, "createRuntime", state());
-    } catch (const Error&) {
-      run_poststop_hooks(bundle_.hooks, record_);
-      throw;
-    }
-  }
-
   /// From here on `delete` may take what runs in groups of that name: not before it is known to be nothing.
   void claim_groups() {
     require_no_processes(cgroup_of(record_));
@@ -152,7 +167,17 @@ class Creation {
     save_record(folder_.dir(), record_);
   }
 
+  void take_resctrl(OciFirstPlan& plan) {
+    const std::optional<IntelRdt>& rdt = plan.spec.linux_.intel_rdt;
+    if (!rdt) return;
+    plan.resctrl.emplace(ResctrlGroup::create(find_resctrl(), *rdt, request_.id));
+    record_.resctrl_folders = plan.resctrl->folders();
+    record_.resctrl_made = plan.resctrl->made();
+    save_record(folder_.dir(), record_);
+  }
+
   void note_what_lasts() {
+    record_.has_own_keyring = request_.new_keyring;
     CgroupName group = cgroup_of(request_.id, bundle_.spec);
     record_.cgroup_parent = std::move(group.parent);
     record_.cgroup_name = std::move(group.id);
@@ -170,10 +195,11 @@ class Creation {
 
   void finish(const Spec& spec, const ParentEnd& child, OciCreated& created, bool has_ids) {
     child.wait_for_stage();  // all is mounted
-    run_runtime_hooks();
+    run_hooks(bundle_.hooks.prestart, "prestart", state());
+    run_hooks(bundle_.hooks.create_runtime, "createRuntime", state());
     child.let_go();
     if (spec.process.terminal) {
-      created.console = child.receive_console();
+      created.console = child.receive_descriptor();
       if (!request_.console_socket.empty()) {
         send_to_console_socket(request_.console_socket, created.console);
         created.console.reset();
@@ -202,20 +228,8 @@ OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& req
 }
 
 void send_to_console_socket(const std::string& path, const UniqueFd& master) {
-  with_context(fmt::format("console socket '{}'", printable(path)), [&] {
-    const UniqueFd folder = sys::open_at(sys::cwd(), std::filesystem::absolute(path).parent_path().string(),
-                                         O_PATH | O_DIRECTORY);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string short_path =
-        fmt::format("/proc/self/fd/{}/{}", folder.get(), std::filesystem::path(path).filename().string());
-    if (short_path.size() >= sizeof address.sun_path) throw Error(Errc::invalid, "its name is too long");
-    std::memcpy(address.sun_path, short_path.data(), short_path.size());
-    const UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-      throw Error::from_errno("connect");
-    send_fd(socket, "/dev/ptmx", master);
-  });
+  with_context(fmt::format("console socket '{}'", printable(path)),
+               [&] { send_fd(connect_unix_socket(path), "/dev/ptmx", master); });
 }
 
 void write_pid_file(const std::string& path, pid_t pid) {

@@ -8,7 +8,6 @@
 #include "oci/store.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
-#include "process/oom_score.h"
 #include "process/pty.h"
 #include "process/relay.h"
 
@@ -45,24 +44,14 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                 .process = spec.process,
                 .confinement = prepare_confinement(spec, store.root() + kOciSeccomp),
                 .first_process = std::move(*first),
-                .user_namespace = has_namespace(spec, NamespaceType::user),
+                .user_namespace = !shares_namespace(container.record().pid, NamespaceType::user),
                 .time_namespace = has_namespace(spec, NamespaceType::time),
+                .resctrl = ResctrlGroup::open(container.record().resctrl_folders),
+                .has_own_keyring = container.record().has_own_keyring,
                 .keeps_stdio = !spec.process.terminal,
-                .become = {.preserved_fds = request.preserved_fds}};
+                .become = {.has_callers_stdio = true, .preserved_fds = request.preserved_fds}};
+  plan.confinement.listener = connect_seccomp_listener(spec.linux_, container.state());
   return plan;
-}
-
-ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
-  const PidNamespaceForChildren inside(plan.first_process);
-  OomScoreGuard score(plan.process.oom_score_adj);
-  auto process = ChildProcess::clone(0, cgroup.birthplace());
-  if (!process) {
-    score.keep();
-    { const ParentEnd unused = std::move(handshake.parent); }
-    run_exec_child(plan, cgroup, handshake.child);
-  }
-  { const ChildEnd unused = std::move(handshake.child); }
-  return std::move(*process);
 }
 
 OciExecuted execute(const OciStore& store, const OciExecRequest& request, Supervision supervision) {
@@ -75,9 +64,10 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   ExecPlan plan = plan_exec(store, container, std::move(spec), request);
   plan.become.supervision = supervision;
   Handshake handshake = make_handshake();
-  OciExecuted executed{.process = clone_inside(plan, cgroup, handshake), .console = {}};
+  OciExecuted executed{.process = clone_exec_child(plan, container.record().pid, cgroup, handshake),
+                       .console = {}};
   if (plan.process.terminal) {
-    executed.console = handshake.parent.receive_console();
+    executed.console = handshake.parent.receive_descriptor();
     set_window_size(executed.console, plan.process.console_size);
     if (!request.console_socket.empty()) {
       send_to_console_socket(request.console_socket, executed.console);

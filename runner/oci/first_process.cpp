@@ -68,11 +68,6 @@ void set_names(const Spec& spec) {
     throw Error::from_errno("set the hostname '{}'", spec.hostname);
 }
 
-void enter_namespaces(const OciFirstPlan& plan) {
-  for (const UniqueFd& entry : plan.namespaces.joined) set_namespaces(entry, 0);
-  if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
-}
-
 /// The state as the container sees itself: its process has the number that it has there.
 void run_hooks_inside(const OciFirstPlan& plan, const std::vector<Hook>& hooks, const char* kind,
                       OciStatus status) {
@@ -97,7 +92,7 @@ void take_console(const Spec& spec, const ChildEnd& parent) {
   if (!spec.process.terminal) return;
   const UniqueFd master = open_console(spec);
   take_terminal(master);
-  parent.send_console(master);
+  parent.send_descriptor(master);
 }
 
 void leave_cgroups(const OciFirstPlan& plan) {
@@ -112,12 +107,13 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd
   leave_caller();
   enter_time_namespace(plan.spec);
   cgroup.enter();
+  if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) {
     parent.wait_for_parent();  // which gives it ids
     become_root_inside();
   }
   if (plan.new_keyring) join_session_keyring(plan.id);
-  enter_namespaces(plan);
+  if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
   write_sysctls(plan.spec);
   set_names(plan.spec);
   set_domainname(plan.spec);
@@ -140,7 +136,9 @@ void run_oci_first(const OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd
     run_child(starter, [&] {
       run_hooks_inside(plan, plan.hooks.start_container, "startContainer", OciStatus::created);
       become(plan.spec.process, plan.confinement, starter,
-             {.supervision = Supervision::by_others, .preserved_fds = plan.preserved_fds});
+             {.supervision = Supervision::by_others,
+              .has_callers_stdio = true,
+              .preserved_fds = plan.preserved_fds});
     });
   });
 }

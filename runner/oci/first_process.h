@@ -5,6 +5,7 @@
 
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/resctrl.h"
 #include "oci/hooks.h"
 #include "oci/namespaces.h"
 #include "process/handshake.h"
@@ -23,6 +24,7 @@ struct OciFirstPlan {
   RootfsPlan rootfs;
   OciNamespaces namespaces;
   std::optional<PreparedRootfs> prepared;  ///< with a user namespace of its own
+  std::optional<ResctrlGroup> resctrl;
   std::vector<CgroupMount> cgroup_mounts;  ///< of a container that shares the host's cgroup namespace
   UniqueFd listener;                       ///< where start is waited for
   unsigned preserved_fds = 0;

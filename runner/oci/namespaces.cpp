@@ -2,11 +2,6 @@
 
 #include <utility>
 
-#include "base/error.h"
-#include "base/text.h"
-#include "process/namespaces.h"
-#include "spec/names.h"
-
 namespace lay::runner {
 
 namespace {
@@ -24,22 +19,22 @@ OciNamespaces open_oci_namespaces(const Spec& spec) {
       if (is_cloned(entry.type)) namespaces.clone_flags |= clone_flag_of(entry.type);
       continue;
     }
-    UniqueFd fd = open_namespace(entry.path, entry.type);
-    if (entry.type == NamespaceType::user || entry.type == NamespaceType::time)
-      throw Error::make(Errc::unsupported, "a {} namespace cannot be joined by its path ('{}')",
-                        name_of(entry.type), printable(entry.path));
-    if (entry.type == NamespaceType::pid)
-      namespaces.pid = std::move(fd);
-    else
-      namespaces.joined.push_back(std::move(fd));
+    JoinedNamespace joined{.type = entry.type, .fd = open_namespace(entry.path, entry.type)};
+    if (entry.type != NamespaceType::user)
+      namespaces.joined.push_back(std::move(joined));
+    else if (!is_own_namespace(joined))
+      namespaces.user = std::move(joined.fd);
   }
   return namespaces;
 }
 
 std::optional<ChildProcess> clone_into(const OciNamespaces& namespaces, const UniqueFd* birthplace) {
-  std::optional<PidNamespaceForChildren> inside;
-  if (namespaces.pid) inside.emplace(namespaces.pid);
-  return ChildProcess::clone(namespaces.clone_flags, birthplace);
+  NamespacesForChildren inside(namespaces.joined);
+  auto process = namespaces.user
+                     ? clone_in_user_namespace(namespaces.user, namespaces.clone_flags, birthplace)
+                     : ChildProcess::clone(namespaces.clone_flags, birthplace);
+  if (!process) inside.stay();
+  return process;
 }
 
 }  // namespace lay::runner

@@ -1,12 +1,15 @@
 #include <csignal>
+#include <map>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/freezer.h"
+#include "cgroup/resctrl.h"
 #include "oci/bundle.h"
 #include "oci/first_process.h"
 #include "oci/store.h"
+#include "process/listing.h"
 #include "process/process.h"
 
 namespace lay::runner {
@@ -16,8 +19,14 @@ namespace {
 void signal_all(const OciContainer& container, int signal) {
   const std::vector<CgroupGroup> groups = groups_of(container);
   if (signal == SIGKILL) return kill_groups(groups);
+  std::map<pid_t, UniqueFd> processes;
   for (const pid_t pid : list_group_processes(groups))
-    if (const auto pidfd = open_process(pid)) send_signal(*pidfd, signal);
+    if (auto pidfd = open_process(pid)) processes.emplace(pid, std::move(*pidfd));
+  // Who is listed again is the one that was opened, or another of this group: a number given to a stranger is
+  // not.
+  for (const pid_t pid : list_group_processes(groups))
+    if (const auto process = processes.find(pid); process != processes.end())
+      send_signal(process->second, signal);
 }
 
 /// An engine may have given its groups to another container since it ended.
@@ -39,6 +48,7 @@ void end_processes(const OciStore& store, const OciContainer& container) {
   }
   if (container.record().has_cgroups && !are_anothers_now(store, container))
     remove_cgroups(cgroup_of(container.record()));
+  remove_resctrl_folders(container.record().resctrl_made);
 }
 
 void remove_locked(const OciStore& store, const OciContainer& container, OciRemoval removal) {
@@ -91,6 +101,18 @@ void oci_resume(const OciStore& store, const std::string& id) {
   if (locked.container.settled_status() != OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is not paused", id);
   thaw_groups(groups_of(locked.container));
+}
+
+std::vector<ProcessInfo> oci_list_processes(const OciStore& store, const std::string& id) {
+  std::vector<ProcessInfo> processes;
+  const OciContainer container = store.find(id);
+  for (const pid_t pid : list_group_processes(groups_of(container))) {
+    auto process = read_process(pid, 0, cgroup_of(container.record()).id);
+    if (!process) continue;
+    process->parent = process->host_parent;
+    processes.push_back(std::move(*process));
+  }
+  return processes;
 }
 
 std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id) {

@@ -57,7 +57,10 @@ OciRecord parse_record(const std::string& text) {
           .cgroup_name = json_string_or(json, "cgroupName", {}),
           .has_late_hooks = json_bool_or(json, "hasLateHooks", false),
           .rootfs = json_string_or(json, "rootfs", {}),
-          .annotations = string_map(json, "annotations")};
+          .annotations = string_map(json, "annotations"),
+          .has_own_keyring = json_bool_or(json, "hasOwnKeyring", true),
+          .resctrl_folders = json_strings(json, "resctrlFolders"),
+          .resctrl_made = json_strings(json, "resctrlMade")};
 }
 
 std::string read_file(const UniqueFd& dir, const char* name) {
@@ -188,7 +191,10 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
                   {"cgroupName", record.cgroup_name},
                   {"hasLateHooks", record.has_late_hooks},
                   {"rootfs", record.rootfs},
-                  {"annotations", record.annotations}};
+                  {"annotations", record.annotations},
+                  {"hasOwnKeyring", record.has_own_keyring},
+                  {"resctrlFolders", record.resctrl_folders},
+                  {"resctrlMade", record.resctrl_made}};
   AtomicFile file(dir, kRecord);
   file.write(dump_json(json));
   file.publish();

@@ -9,10 +9,9 @@
 #include "process/exec_child.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
-#include "process/namespaces.h"
-#include "process/oom_score.h"
 #include "process/process.h"
 #include "process/relay.h"
+#include "process/start_plan.h"
 #include "runner/isolation.h"
 #include "runner/lifecycle.h"
 #include "security/id_map.h"
@@ -50,18 +49,6 @@ void give_all_rights(ExecPlan& plan) {
   plan.confinement = {};
 }
 
-ChildProcess clone_inside(const ExecPlan& plan, const CgroupGuard& cgroup, Handshake& handshake) {
-  const PidNamespaceForChildren inside(plan.first_process);
-  const OomScoreGuard score(plan.process.oom_score_adj);
-  auto process = ChildProcess::clone(0, cgroup.birthplace());
-  if (!process) {
-    { const ParentEnd unused = std::move(handshake.parent); }
-    run_exec_child(plan, cgroup, handshake.child);
-  }
-  { const ChildEnd unused = std::move(handshake.child); }
-  return std::move(*process);
-}
-
 /// A command that is being executed in the container.
 struct Executed {
   ChildProcess process;
@@ -81,9 +68,9 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   }
 
   Handshake handshake = make_handshake();
-  ChildProcess process = clone_inside(plan, cgroup, handshake);
+  ChildProcess process = clone_exec_child(plan, first, cgroup, handshake);
   plan.stdio = {};
-  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_console(), input);
+  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input);
   handshake.parent.wait_for_exec();
   return {std::move(process), std::move(stdio)};
 }
@@ -117,6 +104,9 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
                 .first_process = std::move(first.pidfd),
                 .user_namespace = has_namespace(config.spec, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
+  if (config.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*config.spec.linux_.intel_rdt));
+  if (!request.privileged)
+    plan.confinement.listener = connect_seccomp_listener(config.spec.linux_, oci_state(container, "running"));
   if (request.privileged) give_all_rights(plan);
   const SignalQueue signals;
   std::optional<Executed> executed;

@@ -3,7 +3,13 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <utility>
+
 #include "base/error.h"
+#include "cgroup/group.h"
+#include "process/namespaces.h"
+#include "process/oom_score.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
@@ -23,7 +29,7 @@ void take_console(const ExecPlan& plan, const ChildEnd& parent) {
   if (!plan.process.terminal) return take_stdio(plan.stdio);
   const UniqueFd master = open_pty_master();
   take_terminal(master);
-  parent.send_console(master);
+  parent.send_descriptor(master);
 }
 
 void enter_namespaces(const ExecPlan& plan) {
@@ -37,20 +43,43 @@ void enter_namespaces(const ExecPlan& plan) {
 [[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();  // first: the container's processes can see this one
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
+  if (plan.resctrl) plan.resctrl->enter();
   cgroup.enter();  // from here on its limits are in force
   set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
   if (plan.user_namespace) raise_hard_limits(0, plan.process.rlimits);  // which takes a right over the host
   enter_namespaces(plan);
-  join_session_keyring(plan.container_id);
+  if (plan.has_own_keyring) join_session_keyring(plan.container_id);
   take_console(plan, parent);  // from inside: the pty is the container's
   if (plan.become.supervision == Supervision::by_others) outlive_supervisor();
   become(plan.process, plan.confinement, parent, plan.become);
 }
 
+/// A container that has given its own group's controllers to groups beneath, as an init system does, has no
+/// process in that group any more, nor may have (cgroups.rst, "No Internal Process Constraint"): then where
+/// its first process is.
+std::optional<ChildProcess> clone_in_group(pid_t first, const CgroupGuard& cgroup) {
+  try {
+    return ChildProcess::clone(0, cgroup.birthplace());
+  } catch (const Error& error) {
+    if (error.error_number() != EBUSY) throw;
+  }
+  const UniqueFd group = open_unified_group_of(first);
+  return ChildProcess::clone(0, &group);
+}
+
 }  // namespace
 
-void run_exec_child(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
-  run_child(parent, [&] { start(plan, cgroup, parent); });
+ChildProcess clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
+                              Handshake& handshake) {
+  const PidNamespaceForChildren inside(plan.first_process);
+  const OomScoreGuard score(plan.process.oom_score_adj);
+  auto process = clone_in_group(first, cgroup);
+  if (!process) {
+    { const ParentEnd unused = std::move(handshake.parent); }
+    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child); });
+  }
+  { const ChildEnd unused = std::move(handshake.child); }
+  return std::move(*process);
 }
 
 }  // namespace lay::runner

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/resctrl.h"
 #include "process/handshake.h"
+#include "process/process.h"
 #include "process/process_steps.h"
 #include "process/stdio_pipes.h"
 #include "runner/spec.h"
@@ -20,13 +23,16 @@ struct ExecPlan {
   UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered
   bool user_namespace = false;  ///< the container has one of its own
   bool time_namespace = false;
-  ChildStdio stdio;          ///< empty with a terminal
-  bool keeps_stdio = false;  ///< standard streams stay the caller's; without a terminal
+  std::optional<ResctrlGroup> resctrl;  ///< entered like the cgroup
+  bool has_own_keyring = true;          ///< the container has one, which is joined
+  ChildStdio stdio;                     ///< empty with a terminal
+  bool keeps_stdio = false;             ///< standard streams stay the caller's; without a terminal
   BecomeOptions become;
 };
 
-/// The child, already in the container's pid namespace, until execve. What fails is sent to the parent.
-[[noreturn]] void run_exec_child(const ExecPlan& plan, const CgroupGuard& cgroup,
-                                 const ChildEnd& parent) noexcept;
+/// Clones the child, in the pid namespace of the first process, whose number on the host is `first`, and goes
+/// on there until execve. What fails is sent to the parent's end. The calling process must have one thread.
+ChildProcess clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
+                              Handshake& handshake);
 
 }  // namespace lay::runner

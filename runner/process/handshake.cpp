@@ -19,7 +19,7 @@ namespace {
 
 /// A message is one packet: its kind, then what belongs to it.
 constexpr char kGo = 'g';
-constexpr char kConsole = 'c';
+constexpr char kDescriptor = 'd';
 constexpr char kError = 'e';
 constexpr char kNote = 'n';
 constexpr char kStage = 's';
@@ -61,8 +61,8 @@ void ChildEnd::report_stage() const {
   send_message(socket_, std::string_view(&kStage, 1));
 }
 
-void ChildEnd::send_console(const UniqueFd& master) const {
-  send_fd(socket_, std::string_view(&kConsole, 1), master);
+void ChildEnd::send_descriptor(const UniqueFd& fd) const {
+  send_fd(socket_, std::string_view(&kDescriptor, 1), fd);
 }
 
 void ChildEnd::wait_for_parent() const {
@@ -104,10 +104,11 @@ void ParentEnd::wait_for_stage() const {
   if (message.text.empty()) throw Error(Errc::io, "the container's process ended while it was made");
 }
 
-UniqueFd ParentEnd::receive_console() const {
+UniqueFd ParentEnd::receive_descriptor() const {
   Message message = receive(socket_);
   check(message);
-  if (!message.fd) throw Error(Errc::io, "the container's process ended before it had a console");
+  if (!message.fd)
+    throw Error(Errc::io, "the container's process ended before it had made what was waited for");
   return std::move(message.fd);
 }
 

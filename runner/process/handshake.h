@@ -22,8 +22,8 @@ class ChildEnd {
 
   /// Tells the parent that all before its next step is done (ParentEnd::wait_for_stage()).
   void report_stage() const;
-  /// Hands the master of the container's pty to the parent.
-  void send_console(const UniqueFd& master) const;
+  /// Hands a descriptor to the parent: the master of the container's pty.
+  void send_descriptor(const UniqueFd& fd) const;
   /// Waits until the parent has put this process where it belongs. Ends the process when the parent is gone.
   void wait_for_parent() const;
   /// As wait_for_parent(); false when the parent is gone.
@@ -63,8 +63,8 @@ class ParentEnd {
 
   /// Waits for report_stage(); throws the child's error.
   void wait_for_stage() const;
-  /// Waits for the child's console; throws the child's error.
-  UniqueFd receive_console() const;
+  /// Waits for send_descriptor(); throws the child's error.
+  UniqueFd receive_descriptor() const;
   void let_go() const;
   /// Returns the child's notes when it has executed its command; throws the child's error.
   std::vector<std::string> wait_for_exec() const;

@@ -31,7 +31,7 @@ void take_console(const InitPlan& plan, const ChildEnd& parent) {
   if (!plan.spec.process.terminal) return take_stdio(plan.stdio);
   const UniqueFd master = open_console(plan.spec);
   take_terminal(master);
-  parent.send_console(master);
+  parent.send_descriptor(master);
 }
 
 /// It was born there, without ids: the parent gives it some. As long as it has none it is the host's root to
@@ -56,6 +56,7 @@ void leave_cgroups(const Spec& spec) {
 [[noreturn]] void start(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();                   // first: until exec this process is lay's program
   enter_time_namespace(plan.spec);  // while files of the host's root can be written
+  if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) enter_user_namespace(cgroup, parent);
   join_session_keyring(plan.container_id);
   enter_namespaces(plan);    // before /sys is mounted, which shows the mounter's network

@@ -6,6 +6,7 @@
 
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/resctrl.h"
 #include "process/handshake.h"
 #include "process/stdio_pipes.h"
 #include "rootfs/prepared_rootfs.h"
@@ -23,6 +24,7 @@ struct InitPlan {
   Confinement confinement;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
+  std::optional<ResctrlGroup> resctrl;
   std::vector<UniqueFd> joined;            ///< other namespaces to enter
   UniqueFd joined_network;                 ///< the network namespace to enter; modes container and path
   ChildStdio stdio;                        ///< empty with a terminal

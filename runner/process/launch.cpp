@@ -62,6 +62,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
+  plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating"));
+  if (plan.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*plan.spec.linux_.intel_rdt));
 
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) {
@@ -102,7 +104,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
                              std::move(*process)};
   if (ids) give_ids(launched, ids->map, handshake);
   launched.networks.connect(launched.process.pid());  // beside the child's own work
-  if (config.spec.process.terminal) launched.stdio = parent_side(handshake.parent.receive_console(), input);
+  if (config.spec.process.terminal)
+    launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
   if (ids) raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
   handshake.parent.let_go();
   handshake.parent.wait_for_exec();

@@ -1,3 +1,5 @@
+#include "process/listing.h"
+
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <unistd.h>
@@ -12,7 +14,6 @@
 #include "base/text.h"
 #include "cgroup/group.h"
 #include "process/first_process.h"
-#include "runner/processes.h"
 #include "security/capabilities.h"
 
 namespace lay::runner {
@@ -123,22 +124,6 @@ void add_status(ProcessInfo& process, std::string_view status, std::size_t depth
   process.seccomp = id("Seccomp", 0);
 }
 
-/// A process of the group that is still of it when everything is read: its number may be a stranger's by
-/// then.
-std::optional<ProcessInfo> read_process(pid_t pid, std::size_t depth, const std::string& container_id) {
-  const auto dir = sys::try_open_at(sys::cwd(), fmt::format("/proc/{}", pid), O_PATH | O_DIRECTORY);
-  if (!dir) return std::nullopt;
-  const auto stat = read_of(*dir, "stat");
-  const auto status = read_of(*dir, "status");
-  const auto cmdline = read_of(*dir, "cmdline");
-  const auto cgroup = read_of(*dir, "cgroup");
-  if (!stat || !status || !cmdline || !cgroup || cgroup->find("/" + container_id) == std::string::npos)
-    return std::nullopt;
-  ProcessInfo process = parse_process(*stat, *status, depth);
-  process.command = command_of(*cmdline, process.name);
-  return process;
-}
-
 /// How many pid namespaces lie above that of the first process.
 std::size_t namespace_depth(const FirstProcess& first) {
   const auto dir = sys::open_at(sys::cwd(), fmt::format("/proc/{}", first.pid), O_PATH | O_DIRECTORY);
@@ -166,6 +151,20 @@ ProcessInfo parse_process(std::string_view stat, std::string_view status, std::s
   ProcessInfo process;
   add_stat(process, stat);
   add_status(process, status, depth);
+  return process;
+}
+
+std::optional<ProcessInfo> read_process(pid_t pid, std::size_t depth, const std::string& container_id) {
+  const auto dir = sys::try_open_at(sys::cwd(), fmt::format("/proc/{}", pid), O_PATH | O_DIRECTORY);
+  if (!dir) return std::nullopt;
+  const auto stat = read_of(*dir, "stat");
+  const auto status = read_of(*dir, "status");
+  const auto cmdline = read_of(*dir, "cmdline");
+  const auto cgroup = read_of(*dir, "cgroup");
+  if (!stat || !status || !cmdline || !cgroup || cgroup->find("/" + container_id) == std::string::npos)
+    return std::nullopt;
+  ProcessInfo process = parse_process(*stat, *status, depth);
+  process.command = command_of(*cmdline, process.name);
   return process;
 }
 

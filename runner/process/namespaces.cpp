@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -15,6 +17,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "process/first_process.h"
+#include "process/handshake.h"
 #include "process/process.h"
 #include "spec/names.h"
 
@@ -24,8 +27,15 @@ namespace {
 
 constexpr const char* kSharedMemory = "/dev/shm";
 
-UniqueFd open_of_process(pid_t pid, const char* name) {
-  return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", pid, name), O_RDONLY);
+/// In /proc/<pid>/ns, namespaces(7).
+std::string file_of(NamespaceType type) {
+  if (type == NamespaceType::network) return "net";
+  return type == NamespaceType::mount ? "mnt" : name_of(type);
+}
+
+/// `process` is a number, or "self".
+UniqueFd open_of_process(const std::string& process, NamespaceType type) {
+  return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", process, file_of(type)), O_RDONLY);
 }
 
 /// Enters the plan for a namespace of another container that is joined.
@@ -35,9 +45,9 @@ void join_container(const ContainerStore& store, const ContainerConfig& config, 
     const Container other = store.find(id);
     check_joinable(config, other.config(), type);
     const FirstProcess first = open_first_process(other);
-    const std::string name = name_of(type);
-    UniqueFd fd = open_of_process(first.pid, name.c_str());
-    if (type == NamespaceType::ipc) plan.shared_memory = open_of_process(first.pid, "mnt");
+    const std::string pid = std::to_string(first.pid);
+    UniqueFd fd = open_of_process(pid, type);
+    if (type == NamespaceType::ipc) plan.shared_memory = open_of_process(pid, NamespaceType::mount);
     if (wait_for_end(first.pidfd, std::chrono::milliseconds(0)))  // the number might be another's by now
       throw Error::make(Errc::invalid, "container '{}' has ended", other.config().name);
     if (type == NamespaceType::pid)
@@ -148,6 +158,50 @@ NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig
   return plan;
 }
 
+NamespacesForChildren::NamespacesForChildren(const std::vector<JoinedNamespace>& joined) {
+  for (const JoinedNamespace& entry : joined) {
+    UniqueFd own = open_of_process("self", entry.type);
+    set_namespaces(entry.fd, 0);
+    own_.push_back(std::move(own));
+  }
+}
+
+NamespacesForChildren::~NamespacesForChildren() {
+  for (const UniqueFd& own : own_) ::setns(own.get(), 0);
+}
+
+std::optional<ChildProcess> clone_in_user_namespace(const UniqueFd& user, std::uint64_t flags,
+                                                    const UniqueFd* birthplace) {
+  const Handshake handshake = make_handshake();
+  auto between = ChildProcess::clone(0, birthplace);
+  if (!between) {
+    try {
+      set_namespaces(user, CLONE_NEWUSER);
+      auto child = ChildProcess::clone(flags | CLONE_PARENT, nullptr);
+      if (!child) return std::nullopt;
+      handshake.child.send_descriptor(child->pidfd());
+      child->leave();
+    } catch (const Error& error) {
+      handshake.child.send_error(error);
+    }
+    ::_exit(0);
+  }
+  UniqueFd child = handshake.parent.receive_descriptor();
+  const pid_t pid = number_in_proc(child);
+  between->wait();
+  return ChildProcess(pid, std::move(child));
+}
+
+bool shares_namespace(pid_t pid, NamespaceType type) {
+  return is_own_namespace({.type = type, .fd = open_of_process(std::to_string(pid), type)});
+}
+
+bool is_own_namespace(const JoinedNamespace& entry) {
+  const struct ::stat theirs = sys::stat_of(entry.fd);
+  const struct ::stat own = sys::stat_of(open_of_process("self", entry.type));
+  return theirs.st_dev == own.st_dev && theirs.st_ino == own.st_ino;
+}
+
 PidNamespaceForChildren::PidNamespaceForChildren(const UniqueFd& fd)
     : own_(sys::open_at(sys::cwd(), "/proc/self/ns/pid", O_RDONLY)) {
   set_namespaces(fd, CLONE_NEWPID);
@@ -158,7 +212,7 @@ PidNamespaceForChildren::~PidNamespaceForChildren() {
 }
 
 void enter_time_namespace(const Spec& spec) {
-  if (!has_namespace(spec, NamespaceType::time)) return;
+  if (!has_own_namespace(spec, NamespaceType::time)) return;
   with_context("time namespace", [&] {
     if (::unshare(CLONE_NEWTIME) < 0) throw Error::from_errno("make one");
     const UniqueFd clocks = sys::open_at(sys::cwd(), "/proc/self/timens_offsets", O_WRONLY);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "process/process.h"
 #include "runner/container.h"
 
 namespace lay::runner {
@@ -33,6 +34,38 @@ std::uint64_t clone_flag_of(NamespaceType type);
 /// else, and for one of another type.
 UniqueFd open_namespace(const std::string& path, NamespaceType type);
 
+/// A namespace that is there already.
+struct JoinedNamespace {
+  NamespaceType type;
+  UniqueFd fd;  ///< its file of nsfs
+};
+
+/// Children of this process are born in other namespaces; this process itself goes back to its own at the
+/// end. None of them is a user namespace: from there is no way back.
+class NamespacesForChildren {
+ public:
+  explicit NamespacesForChildren(const std::vector<JoinedNamespace>& joined);
+  NamespacesForChildren(const NamespacesForChildren&) = delete;
+  NamespacesForChildren& operator=(const NamespacesForChildren&) = delete;
+  ~NamespacesForChildren();
+  /// In the child.
+  void stay() { own_.clear(); }
+
+ private:
+  std::vector<UniqueFd> own_;
+};
+
+/// As ChildProcess::clone(), but in the user namespace `user`, which a process between enters before it makes
+/// the others: they are that one's, and the child is this process's all the same (CLONE_PARENT). Throws what
+/// failed there.
+std::optional<ChildProcess> clone_in_user_namespace(const UniqueFd& user, std::uint64_t flags,
+                                                    const UniqueFd* birthplace);
+
+/// Whether a process is in the namespace of that type in which the calling one is.
+bool shares_namespace(pid_t pid, NamespaceType type);
+/// Whether it is the calling process's own.
+bool is_own_namespace(const JoinedNamespace& entry);
+
 /// Children of this process are born in another pid namespace; this process itself
 /// stays where it is.
 class PidNamespaceForChildren {
@@ -47,8 +80,8 @@ class PidNamespaceForChildren {
   UniqueFd own_;
 };
 
-/// In the child: a time namespace with the given clocks, if the spec has one. While the host's /proc can be
-/// reached. time_namespaces(7): the offsets must be written before the first process enters.
+/// In the child: a time namespace with the given clocks, if the spec has one that is new. While the host's
+/// /proc can be reached. time_namespaces(7): the offsets must be written before the first process enters.
 void enter_time_namespace(const Spec& spec);
 
 /// In the child, while it sees the host's mounts: a detached copy of the /dev/shm of another mount namespace.

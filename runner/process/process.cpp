@@ -58,6 +58,16 @@ std::optional<std::uint64_t> start_time(pid_t pid) {
   }
 }
 
+pid_t number_in_proc(const UniqueFd& pidfd) {
+  constexpr std::string_view kKey = "Pid:\t";
+  const UniqueFd fd = sys::open_at(sys::cwd(), fmt::format("/proc/self/fdinfo/{}", pidfd.get()), O_RDONLY);
+  for (const std::string& line : split(sys::read_all(fd, 4096), '\n'))
+    if (line.starts_with(kKey))
+      if (const auto number = parse_number(std::string_view(line).substr(kKey.size())))
+        return static_cast<pid_t>(*number);
+  return 0;
+}
+
 bool wait_for_end(const UniqueFd& pidfd, std::optional<std::chrono::milliseconds> timeout) {
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + timeout.value_or(std::chrono::milliseconds(0));
@@ -90,7 +100,7 @@ std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags, const Uniqu
   ::clone_args args{};
   args.flags = flags | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
-  args.exit_signal = SIGCHLD;
+  args.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;  // with it as the caller's own, clone(2)
   if (birthplace != nullptr) {
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<decltype(args.cgroup)>(birthplace->get());

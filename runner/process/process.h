@@ -18,6 +18,9 @@ std::optional<UniqueFd> open_process(pid_t pid);
 bool send_signal(const UniqueFd& pidfd, int signal);
 /// Field 22 of /proc/<pid>/stat, in clock ticks after boot; empty when there is no such process. proc(5).
 std::optional<std::uint64_t> start_time(pid_t pid);
+/// The number that the process of a pidfd has in /proc, which a container's first process still has of the
+/// host; 0 when it has ended. fdinfo of a pidfd, proc(5).
+pid_t number_in_proc(const UniqueFd& pidfd);
 /// Waits until the process has ended; false when `timeout` is over before. Without one it waits for ever.
 bool wait_for_end(const UniqueFd& pidfd, std::optional<std::chrono::milliseconds> timeout);
 /// setns(2) of the calling thread into the given namespaces (CLONE_NEW*) of a process, or of one namespace by
@@ -32,9 +35,9 @@ class ChildProcess {
   ChildProcess& operator=(ChildProcess&&) = delete;
   ~ChildProcess();
 
-  /// clone3(2) with `flags` (CLONE_NEW*): as fork(2), empty in the child. For processes with one thread only,
-  /// since the child goes on with a copy of all memory. It is born in the cgroup `birthplace`, a folder of
-  /// v2's hierarchy, unless that is null.
+  /// clone3(2) with `flags` (CLONE_NEW*, CLONE_PARENT): as fork(2), empty in the child. For processes with
+  /// one thread only, since the child goes on with a copy of all memory. It is born in the cgroup
+  /// `birthplace`, a folder of v2's hierarchy, unless that is null.
   static std::optional<ChildProcess> clone(std::uint64_t flags, const UniqueFd* birthplace);
 
   pid_t pid() const { return pid_; }

@@ -92,16 +92,15 @@ void enter_working_folder(const std::string& cwd) {
 }
 
 /// So that a program of another user can open /dev/stdout and its terminal anew. /dev/null stays as it is.
-/// An engine's own may belong to somebody who is not in the container's user namespace, and then stay his:
+/// A caller's own may belong to somebody who is not in the container's user namespace, and then stay his:
 /// the command can use them all the same, as long as it does not open them anew.
-void give_stdio_to(std::uint32_t uid, Supervision supervision) {
-  const bool may_fail = supervision == Supervision::by_others;
+void give_stdio_to(std::uint32_t uid, const BecomeOptions& options) {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     struct ::stat info {};
     if (::fstat(number, &info) < 0) throw Error::from_errno("stat descriptor {}", number);
     const bool is_ours = S_ISFIFO(info.st_mode) || ::isatty(number) == 1;
     if (!is_ours || info.st_uid == uid || ::fchown(number, uid, info.st_gid) == 0) continue;
-    if (!may_fail || (errno != EPERM && errno != EINVAL && errno != EROFS))
+    if (!options.has_callers_stdio || (errno != EPERM && errno != EINVAL && errno != EROFS))
       throw Error::from_errno("give descriptor {} to user {}", number, uid);
   }
 }
@@ -144,7 +143,10 @@ UniqueFd open_landlock(const Confinement& confinement) {
 void lock_in(const Confinement& confinement, const UniqueFd& landlock) {
   set_exec_label(confinement.label);
   if (landlock) enter_landlock(landlock);
-  load_seccomp(confinement.seccomp);
+  if (confinement.listener)
+    load_seccomp_for(*confinement.listener, confinement.seccomp);
+  else
+    load_seccomp(confinement.seccomp);
 }
 
 }  // namespace
@@ -204,7 +206,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   set_personality(confinement.personality);
   ::umask(process.user.umask.value_or(022));  // before the folder is made
   enter_working_folder(process.cwd);
-  give_stdio_to(account.uid, options.supervision);
+  give_stdio_to(account.uid, options);
 
   const UniqueFd landlock = open_landlock(confinement);  // while every path can be reached
   set_rlimits(process.rlimits);              // while that is a right, and when lay needs no file any more

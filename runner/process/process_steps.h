@@ -42,7 +42,8 @@ void outlive_supervisor();
 
 struct BecomeOptions {
   Supervision supervision = Supervision::by_parent;
-  unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
+  bool has_callers_stdio = false;  ///< its standard streams are not of lay's making
+  unsigned preserved_fds = 0;      ///< descriptors from 3 on that the command keeps
 };
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,

@@ -115,4 +115,17 @@ Spec final_spec(const ContainerConfig& config) {
   return spec;
 }
 
+Json oci_state(const Container& container, const std::string& status) {
+  const ContainerConfig& config = container.config();
+  return {{"ociVersion", config.spec.oci_version},
+          {"id", config.id},
+          {"status", status},
+          {"bundle", container.path()},
+          {"annotations", config.spec.annotations}};
+}
+
+ResctrlGroup find_rdt_class(const IntelRdt& rdt) {
+  return ResctrlGroup::create(find_resctrl(), rdt, {});
+}
+
 }  // namespace lay::runner

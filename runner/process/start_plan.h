@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+
+#include "base/json.h"
+#include "cgroup/resctrl.h"
 #include "rootfs/rootfs.h"
 #include "runner/container.h"
 #include "runner/network.h"
@@ -21,5 +25,11 @@ RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolve
 /// hosts, hostname and resolv.conf in the container's folder. `attachment` is null without a bridge network,
 /// `joined` without a container whose network is joined.
 void write_etc_files(const Container& container, const Attachment* attachment, const Container* joined);
+
+/// What hooks and agents are told of a container: runtime.md, "State", but for its pid.
+Json oci_state(const Container& container, const std::string& status);
+
+/// The class of resctrl that a container is placed in. Throws not_found, unsupported.
+ResctrlGroup find_rdt_class(const IntelRdt& rdt);
 
 }  // namespace lay::runner

@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "base/error.h"
+#include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "rootfs/mount_options.h"
@@ -17,6 +19,8 @@
 namespace lay::runner {
 
 namespace {
+
+const std::string kKept = "/dev/.lay-devices";
 
 constexpr std::array<std::pair<const char*, const char*>, 6> kLinks{{
     {"/proc/self/fd", "fd"},
@@ -41,10 +45,8 @@ void set_owner(const UniqueFd& folder, const std::string& name, const Device& de
                 host_id(ids->gids, device.gid).value_or(ids->root_gid()));
 }
 
-void make_node(const UniqueFd& dev, const Device& device, const IdMap* ids) {
-  const std::string path = normalize_path(device.path);
-  if (!lies_beneath(path, "/dev"))
-    throw Error::make(Errc::invalid, "device '{}' does not lie in /dev", printable(device.path));
+/// At `path`, beneath /dev.
+void make_node(const UniqueFd& dev, const std::string& path, const Device& device, const IdMap* ids) {
   const std::size_t slash = path.rfind('/');
   const std::string name = path.substr(slash + 1);
   const UniqueFd folder = make_target(dev, path.substr(4, slash - 4) + "/.", TargetKind::folder);
@@ -58,9 +60,27 @@ void make_node(const UniqueFd& dev, const Device& device, const IdMap* ids) {
 }  // namespace
 
 void fill_dev(const UniqueFd& dev, const Spec& spec, const IdMap* ids) {
+  std::size_t number = 0;
   for (const Device& device : spec.linux_.devices)
-    with_context(fmt::format("device '{}'", printable(device.path)), [&] { make_node(dev, device, ids); });
+    with_context(fmt::format("device '{}'", printable(device.path)), [&] {
+      const std::string kept = kept_node(number++);
+      make_node(dev, lies_in_dev(device) ? normalize_path(device.path) : kept, device, ids);
+    });
   for (const auto& [target, name] : kLinks) sys::symlink_at(target, dev, name);
+}
+
+std::string kept_node(std::size_t number) {
+  return fmt::format("{}/{}", kKept, number);
+}
+
+bool lies_in_dev(const Device& device) {
+  return lies_beneath(normalize_path(device.path), "/dev");
+}
+
+void remove_kept_nodes(const UniqueFd& root, const Spec& spec) {
+  if (std::ranges::all_of(spec.linux_.devices, lies_in_dev)) return;
+  if (const auto dev = sys::try_open_in_root(root, "/dev", O_RDONLY | O_DIRECTORY))
+    remove_tree(*dev, kKept.substr(kKept.rfind('/') + 1));
 }
 
 }  // namespace lay::runner

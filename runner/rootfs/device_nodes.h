@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/unique_fd.h"
 #include "runner/spec.h"
 
@@ -10,7 +12,15 @@ struct IdMap;
 /// Fills the fresh tmpfs that is mounted on /dev: the nodes of spec.linux_.devices, and the links that every
 /// program expects (fd, stdin, stdout, stderr, ptmx, core). `dev` is its root. runtime-spec config-linux.md
 /// "Default devices". With `ids`, owners are those of a user namespace; one that is not in the map is root.
-/// Throws invalid for a device outside /dev or of an unknown type.
+/// Nodes that belong elsewhere are put into a folder of it for the time being. Throws invalid for a device of
+/// an unknown type.
 void fill_dev(const UniqueFd& dev, const Spec& spec, const IdMap* ids);
+
+/// Of a device that does not lie in /dev where its node is meanwhile, beneath /dev; `number` is its place in
+/// spec.linux_.devices. Its own place gets a bind of it, so that none stays in the root file system.
+std::string kept_node(std::size_t number);
+bool lies_in_dev(const Device& device);
+/// When all are bound.
+void remove_kept_nodes(const UniqueFd& root, const Spec& spec);
 
 }  // namespace lay::runner

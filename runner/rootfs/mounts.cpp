@@ -179,6 +179,24 @@ void change_mount(const UniqueFd& root, const PlannedMount& planned) {
   apply_attributes(*target, options, planned.rules);
 }
 
+/// Behind what may be mounted above their places.
+void add_distant_devices(std::vector<PlannedMount>& mounts, const Spec& spec) {
+  std::size_t number = 0;
+  for (const Device& device : spec.linux_.devices) {
+    const std::size_t own = number++;
+    if (lies_in_dev(device)) continue;
+    if (std::ranges::none_of(mounts, is_dev))
+      throw Error::make(Errc::unsupported,
+                        "device '{}' does not lie in /dev, which is no tmpfs of the container's own",
+                        printable(device.path))
+          .with_hint("mount a tmpfs on /dev");
+    mounts.push_back({.mount = {.destination = device.path, .type = "bind"},
+                      .target = normalize_path(device.path),
+                      .kind = TargetKind::file,
+                      .node = kept_node(own)});
+  }
+}
+
 }  // namespace
 
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
@@ -196,6 +214,7 @@ std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) 
     });
     if (!is_taken) mounts.push_back(std::move(planned));
   }
+  add_distant_devices(mounts, spec);
   return mounts;
 }
 
@@ -228,6 +247,9 @@ void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& 
     check_target(root, target, planned.kind);
     if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
     if (planned.source) return attach_mount(planned.source, target);
+    if (!planned.node.empty())
+      return attach_mount(
+          clone_tree(sys::open_in_root(root, planned.node, O_PATH | O_NOFOLLOW), Recursion::no), target);
     const UniqueFd mount = make_filesystem(planned, spec);
     if (planned.options.copies_up) copy_folder(target, mount);
     attach_mount(mount, target);

@@ -18,6 +18,7 @@ struct PlannedMount {
   TargetKind kind = TargetKind::folder;
   /// Of a bind mount: a detached copy of the tree at the source, opened once; of /dev after prepare_dev().
   UniqueFd source;
+  std::string node;  ///< of a device that does not lie in /dev: kept_node()
   MountRules rules = MountRules::lay;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "rootfs/mounts.h"
@@ -7,13 +8,17 @@
 
 namespace lay::runner {
 
+/// A folder that every machine has and nobody needs while a container is made.
+constexpr const char* kPlaceForRoot = "/dev";
+
 /// The parts of a root file system that only a process with rights over the host can make: what a container
 /// needs whose first process is born in a user namespace of its own.
 struct PreparedRootfs {
   std::vector<PlannedMount> mounts;  ///< sources of bind mounts opened, /dev made and filled
   UniqueFd root;                     ///< the overlay, or a copy of the mount at `place`, attached nowhere
   RootSwitch root_switch = RootSwitch::pivot;
-  std::string place = "/dev";  ///< where it is attached; pivot_root(2) wants a mount and takes it there
+  std::string place =
+      kPlaceForRoot;  ///< where it is attached; pivot_root(2) wants a mount and takes it there
 };
 
 /// In the parent, before the child is cloned; plan.overlay.ids is set. Nothing shows in the caller's mount

@@ -16,6 +16,7 @@
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "rootfs/device_nodes.h"
 #include "rootfs/mount_options.h"
 #include "rootfs/mounts.h"
 #include "rootfs/overlay.h"
@@ -209,6 +210,7 @@ void move_into(const UniqueFd& root, const std::string& place) {
 void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
            RootSwitch root_switch, const std::function<void()>& before_pivot) {
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
+  remove_kept_nodes(root, spec);
   before_pivot();
   if (root_switch == RootSwitch::pivot)
     pivot_into(root);
@@ -264,7 +266,13 @@ void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared,
                            const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
   leave_propagation();
-  attach_root(prepared.root, prepared.place);
+  try {
+    attach_root(prepared.root, prepared.place);
+  } catch (const Error& error) {
+    // The host's paths to it may be closed to the container's root, who is nobody there
+    if (error.error_number() != EACCES || prepared.root_switch == RootSwitch::move) throw;
+    attach_root(prepared.root, kPlaceForRoot);
+  }
   enter(prepared.root, prepared.mounts, spec, prepared.root_switch, before_pivot);
 }
 

@@ -6,6 +6,7 @@
 #include "security/host_labels.h"
 #include "security/landlock.h"
 #include "security/seccomp.h"
+#include "security/seccomp_listener.h"
 
 namespace lay::runner {
 
@@ -13,6 +14,7 @@ namespace lay::runner {
 /// most of which they lock themselves into at last.
 struct Confinement {
   SeccompFilter seccomp;
+  std::optional<SeccompListener> listener;  ///< connected by whoever starts a process: seccomp_listener.h
   std::optional<LandlockRules> landlock;
   ExecLabel label;
   std::optional<PersonalityDomain> personality;

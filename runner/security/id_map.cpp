@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "process/handshake.h"
 #include "process/process.h"
 
 namespace lay::runner {
@@ -92,20 +93,7 @@ ChildProcess clone_into_new_namespace() {
   }
 }
 
-/// Its number where /proc is from, which a container's first process still has of the host: fdinfo of a
-/// pidfd, proc(5).
-pid_t number_in_proc(const ChildProcess& process) {
-  constexpr std::string_view kKey = "Pid:\t";
-  const UniqueFd fd =
-      sys::open_at(sys::cwd(), fmt::format("/proc/self/fdinfo/{}", process.pidfd().get()), O_RDONLY);
-  for (const std::string& line : split(sys::read_all(fd, 4096), '\n'))
-    if (line.starts_with(kKey))
-      if (const auto number = parse_number(std::string_view(line).substr(kKey.size())))
-        return static_cast<pid_t>(*number);
-  return process.pid();
-}
-
-std::uint32_t first_of(pid_t pid, const char* file) {
+std::vector<IdMapping> read_map(pid_t pid, const char* file) {
   const UniqueFd fd = sys::open_at(sys::cwd(), fmt::format("/proc/{}/{}", pid, file), O_RDONLY);
   std::vector<IdMapping> map;
   for (const std::string& line : split(sys::read_all(fd, 64UL * 1024), '\n')) {
@@ -114,7 +102,11 @@ std::uint32_t first_of(pid_t pid, const char* file) {
       if (const auto number = parse_number(word)) numbers.push_back(static_cast<std::uint32_t>(*number));
     if (numbers.size() == 3) map.push_back({numbers[0], numbers[1], numbers[2]});
   }
-  return host_id(map, 0).value_or(0);
+  return map;
+}
+
+std::uint32_t root_of(pid_t pid, const char* file) {
+  return host_id(read_map(pid, file), 0).value_or(0);
 }
 
 }  // namespace
@@ -134,10 +126,26 @@ std::optional<std::uint32_t> host_id(std::span<const IdMapping> maps, std::uint3
 IdMap make_id_map(std::vector<IdMapping> uids, std::vector<IdMapping> gids) {
   IdMap map{.uids = std::move(uids), .gids = std::move(gids), .user_namespace = {}};
   const ChildProcess holder = clone_into_new_namespace();
-  const pid_t pid = number_in_proc(holder);
+  const pid_t pid = number_in_proc(holder.pidfd());
   write_id_maps(pid, map);
   map.user_namespace = sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/user", pid), O_RDONLY);
   return map;
+}
+
+IdMap read_id_map(UniqueFd user_namespace) {
+  const Handshake handshake = make_handshake();
+  auto visitor = ChildProcess::clone(0, nullptr);
+  if (!visitor)
+    run_child(handshake.child, [&] {
+      set_namespaces(user_namespace, CLONE_NEWUSER);
+      handshake.child.report_stage();
+      ::pause();  // killed as soon as the maps are read
+    });
+  handshake.parent.wait_for_stage();
+  const pid_t pid = number_in_proc(visitor->pidfd());
+  return {.uids = read_map(pid, "uid_map"),
+          .gids = read_map(pid, "gid_map"),
+          .user_namespace = std::move(user_namespace)};
 }
 
 void write_id_maps(pid_t pid, const IdMap& map) {
@@ -152,7 +160,7 @@ void become_root_inside() {
 }
 
 RootIds root_ids_of(pid_t pid) {
-  return {.uid = first_of(pid, "uid_map"), .gid = first_of(pid, "gid_map")};
+  return {.uid = root_of(pid, "uid_map"), .gid = root_of(pid, "gid_map")};
 }
 
 void map_mount(const UniqueFd& mount, const IdMap& map, Recursion recursion) {

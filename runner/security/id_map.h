@@ -37,6 +37,9 @@ struct IdMap {
 /// Makes the namespace. The calling process must have one thread.
 IdMap make_id_map(std::vector<IdMapping> uids, std::vector<IdMapping> gids);
 
+/// The maps of a user namespace that is there already, and it. The calling process must have one thread.
+IdMap read_id_map(UniqueFd user_namespace);
+
 /// Gives the user namespace in which `pid` is alone its maps: /proc/<pid>/uid_map and gid_map.
 void write_id_maps(pid_t pid, const IdMap& map);
 

@@ -21,7 +21,8 @@ SeccompFilter prepare_seccomp(const Linux& linux_part, const Capabilities& capab
                               const std::string& cache = {});
 
 /// In the child, last. Needs no_new_privs or CAP_SYS_ADMIN. A filter that cannot be loaded is an error, never
-/// a warning.
-void load_seccomp(const SeccompFilter& filter);
+/// a warning. `more_flags` are added to the filter's; returns what seccomp(2) does: with
+/// SECCOMP_FILTER_FLAG_NEW_LISTENER a descriptor.
+int load_seccomp(const SeccompFilter& filter, unsigned more_flags = 0);
 
 }  // namespace lay::runner

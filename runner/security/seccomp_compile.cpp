@@ -89,12 +89,28 @@ std::int32_t leniency(std::uint32_t answer) {
 /// Otherwise the kernel would take it for a kill.
 void require_available(SeccompAction action) {
   const std::uint32_t value = answer_of(action, 0);
-  if (action == SeccompAction::notify)
-    throw Error(Errc::unsupported, "SCMP_ACT_NOTIFY takes a listener, to which lay hands no filters")
-        .with_hint("SCMP_ACT_ERRNO or SCMP_ACT_LOG answer by themselves");
   if (::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &value) < 0)
     throw Error::make(Errc::unsupported, "this kernel has no {}", name_of(action))
         .with_hint("'lay info --security' lists the actions that it has");
+}
+
+/// config-linux.md, "Seccomp".
+void check_agent(const Seccomp& seccomp) {
+  const auto notifies = [](const SeccompRule& rule) { return rule.action == SeccompAction::notify; };
+  if (seccomp.default_action == SeccompAction::notify)
+    throw Error(Errc::unsupported,
+                "SCMP_ACT_NOTIFY cannot be the default: no call at all would be made without the agent")
+        .with_hint("let 'syscalls' name the calls that it shall answer");
+  if (seccomp.listener_path.empty()) {
+    if (std::ranges::any_of(seccomp.syscalls, notifies))
+      throw Error(Errc::invalid, "SCMP_ACT_NOTIFY needs 'listenerPath', the socket of the agent that answers")
+          .with_hint("SCMP_ACT_ERRNO or SCMP_ACT_LOG answer by themselves");
+    if (!seccomp.listener_metadata.empty())
+      throw Error(Errc::invalid, "'listenerMetadata' is for an agent, but there is no 'listenerPath'");
+  } else if (!seccomp.listener_path.starts_with('/')) {
+    throw Error::make(Errc::invalid, "listenerPath '{}' is not an absolute path",
+                      printable(seccomp.listener_path));
+  }
 }
 
 std::vector<Architecture> chosen_architectures(const Seccomp& seccomp) {
@@ -113,10 +129,11 @@ std::vector<Architecture> chosen_architectures(const Seccomp& seccomp) {
 }
 
 unsigned flag_bits(const Seccomp& seccomp) {
-  constexpr std::array<std::pair<std::string_view, unsigned>, 3> kFlags{{
+  constexpr std::array<std::pair<std::string_view, unsigned>, 4> kFlags{{
       {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
       {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
       {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+      {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
   }};
   unsigned bits = 0;
   for (const std::string& name : seccomp.flags) {
@@ -124,7 +141,7 @@ unsigned flag_bits(const Seccomp& seccomp) {
         std::find_if(kFlags.begin(), kFlags.end(), [&](const auto& entry) { return entry.first == name; });
     if (known == kFlags.end())
       throw Error::make(Errc::unsupported, "'{}' is no flag that lay knows", printable(name))
-          .with_hint("known are TSYNC, LOG and SPEC_ALLOW, behind SECCOMP_FILTER_FLAG_");
+          .with_hint("known are TSYNC, LOG, SPEC_ALLOW and WAIT_KILLABLE_RECV, behind SECCOMP_FILTER_FLAG_");
     bits |= known->second;
   }
   return bits;
@@ -280,9 +297,7 @@ void append_library_program(const SeccompLibrary& library, const Filter& filter,
 }  // namespace
 
 SeccompFilter compile_seccomp(const Seccomp& seccomp) {
-  if (!seccomp.listener_path.empty())
-    throw Error(Errc::unsupported, "lay hands no filter to the listener that the seccomp profile names")
-        .with_hint("leave out 'listenerPath'");
+  check_agent(seccomp);
   require_available(seccomp.default_action);
   const std::uint32_t default_answer = answer_of(seccomp.default_action, seccomp.default_errno_ret);
   const std::vector<Architecture> architectures = chosen_architectures(seccomp);

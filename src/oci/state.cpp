@@ -5,6 +5,7 @@
 #include "oci/oci.h"
 #include "options.h"
 #include "output/listing.h"
+#include "output/process_table.h"
 
 namespace lay::cli {
 
@@ -60,17 +61,21 @@ int oci_command_list(const OciContext& context, const Arguments& arguments) {
 
 int oci_command_ps(const OciContext& context, const Arguments& arguments) {
   std::string format = "table";
-  const auto parser = make_parser("oci ps", "[flags] ID", "Lists a container's processes.");
+  const auto parser =
+      make_parser("oci ps", "[flags] ID [PS-OPTIONS]",
+                  "Lists a container's processes, as the host sees them. PS-OPTIONS are -ef (the default),\n"
+                  "aux or -eo pid,args.");
   parser->add_option("-f,--format", format, "table or json")->check(CLI::IsMember({"table", "json"}));
-  const Arguments words = parse_prefix(*parser, arguments);
+  Arguments words = parse_prefix(*parser, arguments);
   if (words.empty()) throw UsageError{"which container?"};
-  const std::vector<pid_t> pids = runner::oci_processes(context.store(), words.front());
+  const std::string id = words.front();
+  words.erase(words.begin());
   if (format == "json") {
-    fmt::print("{}\n", dump_json(Json(pids)));
+    fmt::print("{}\n", dump_json(Json(runner::oci_processes(context.store(), id))));
     return 0;
   }
-  fmt::print("PID\n");
-  for (const pid_t pid : pids) fmt::print("{}\n", pid);
+  if (words.empty()) words = {"-ef"};
+  print_processes(runner::oci_list_processes(context.store(), id), std::move(words), {});
   return 0;
 }
 

@@ -89,7 +89,24 @@ needs_landlock() {
   echo '{"defaultAction": "SCMP_ACT_NOTIFY"}' >notify.json
   run "$LAY" run --explain --security-opt seccomp=notify.json small true
   [ "$status" = 125 ]
-  has "$output" "SCMP_ACT_NOTIFY takes a listener"
+  has "$output" "SCMP_ACT_NOTIFY cannot be the default"
+}
+
+@test "calls that a profile leaves to an agent are answered by it" {
+  python3 "$BATS_TEST_DIRNAME/seccomp_agent.py" "$world/agent" "$world/seen" 3>&- &
+  agent=$!
+  wait_until 5 test -S agent
+  echo '{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "'"$world"'/agent",
+    "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]}' >notify.json
+  "$LAY" run -d --name c --network none --security-opt seccomp=notify.json small sh -c 'mkdir /a; exec sleep 100'
+  wait_until 5 eval '"$LAY" logs c 2>&1 | grep -q "No medium found"'
+  run "$LAY" exec c mkdir /b
+  has "$output" "No medium found"
+  [ "$(jq -r .state.id seen | sort -u)" = "$("$LAY" inspect -f '{{.Id}}' c)" ]
+  kill $agent
+  run "$LAY" run --rm --network none --security-opt seccomp=notify.json small true
+  [ "$status" = 125 ]
+  has "$output" "seccomp agent at"
 }
 
 @test "info --security says what this machine has, as a table and as JSON" {

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "runner/processes.h"
 #include "runner/spec.h"
 
 /// The runner as an OCI runtime: containers that an engine has made from a bundle, by the operations of the
@@ -40,6 +41,9 @@ struct OciRecord {
   bool has_late_hooks = false;  ///< poststart or poststop
   std::string rootfs;           ///< absolute
   std::map<std::string, std::string> annotations;
+  bool has_own_keyring = true;               ///< not --no-new-keyring
+  std::vector<std::string> resctrl_folders;  ///< in which its processes are
+  std::vector<std::string> resctrl_made;     ///< those of them that go with it
 };
 
 /// One container: ROOT/<id>/ with
@@ -130,6 +134,8 @@ void oci_update(const OciStore& store, const std::string& id, const Json& resour
 
 /// The processes of its cgroup, subgroups included.
 std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id);
+/// They, with what the host sees of them: its numbers of processes and users.
+std::vector<ProcessInfo> oci_list_processes(const OciStore& store, const std::string& id);
 
 /// What the kernel counts for it, in the form of runc's events: "cpu", "memory", "pids", "blkio", "hugetlb".
 Json oci_stats(const OciStore& store, const std::string& id);

@@ -1,0 +1,268 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# What a config.json of the runtime-spec asks for beyond the everyday, by lay-oci: namespaces by path, the agent of a
+# seccomp profile, devices, the life of groups and hooks.
+
+load world
+load oci
+
+setup() {
+  open_oci_world
+  others=()
+}
+
+teardown() {
+  ((${#others[@]} == 0)) || kill -9 "${others[@]}" 2>/dev/null || true
+  close_oci_world
+}
+
+# hold FLAGS...: a process in new namespaces, whose number is then in $held.
+hold() {
+  unshare "$@" sleep 300 3>&- &
+  held=$!
+  others+=("$held")
+  wait_until 5 eval 'pgrep -x sleep -g $(ps -o pgid= $held) >/dev/null'
+}
+
+# path_of TYPE PATH: the bundle's namespace of that type is the one at PATH.
+path_of() {
+  edit "n = c['linux']['namespaces']; n[:] = [e for e in n if e['type'] != '$1'] + [{'type': '$1', 'path': '$2'}]"
+}
+
+# The bundle's container c1 runs in the background; what it says is in `out`.
+detached() { oci run --detach "$@" --bundle bundle c1 </dev/null >out 2>&1 || { cat out; return 1; }; }
+
+inode_of() { readlink "/proc/$1/ns/$2"; }
+
+@test "namespaces of every kind are joined by their path" {
+  small_bundle
+  hold --net --uts --ipc --cgroup --time --fork --pid --kill-child
+  inner=$(pgrep -P "$held")
+  others+=("$inner")
+  for pair in network:net uts:uts ipc:ipc cgroup:cgroup time:time pid:pid; do
+    path_of "${pair%:*}" "/proc/$inner/ns/${pair#*:}"
+  done
+  edit 'c.pop("hostname", None); c["linux"]["sysctl"] = {}'
+  args sleep 100
+  detached
+  pid=$(oci state c1 | jq .pid)
+  for name in net uts ipc cgroup time pid; do [ "$(inode_of "$pid" $name)" = "$(inode_of "$inner" $name)" ]; done
+  [ "$(inode_of "$pid" mnt)" != "$(inode_of "$inner" mnt)" ]
+  for name in net uts ipc cgroup time pid mnt; do
+    [ "$(oci exec c1 readlink /proc/self/ns/$name)" = "$(inode_of "$pid" $name)" ]
+  done
+  # lay itself is where it was: the next container has the host's
+  [ "$(inode_of self time)" = "$(inode_of $$ time)" ]
+}
+
+@test "a user namespace is joined by its path, with its ids" {
+  small_bundle
+  hold --user
+  echo "0 100000 65536" >/proc/$held/uid_map
+  echo "0 200000 65536" >/proc/$held/gid_map
+  path_of user /proc/$held/ns/user
+  chmod 1777 bundle/rootfs/tmp
+  args sleep 100
+  detached
+  pid=$(oci state c1 | jq .pid)
+  [ "$(inode_of "$pid" user)" = "$(inode_of "$held" user)" ]
+  [ "$(stat -c %u:%g /proc/$pid)" = 100000:200000 ]
+  [ "$(oci exec c1 id -u)" = 0 ]
+  [ "$(oci exec c1 readlink /proc/self/ns/user)" = "$(inode_of "$held" user)" ]
+  oci exec c1 touch /tmp/made
+  [ "$(stat -c %u:%g bundle/rootfs/tmp/made)" = 100000:200000 ]
+  # its other namespaces belong to that one: root there may name its machine
+  edit 'c["process"]["capabilities"]["bounding"] += ["CAP_SYS_ADMIN"]; c["process"]["capabilities"]["permitted"] += ["CAP_SYS_ADMIN"]; c["process"]["capabilities"]["effective"] += ["CAP_SYS_ADMIN"]'
+  oci delete --force c1
+  args sh -c 'hostname inside && hostname'
+  [ "$(oci run --bundle bundle c1 </dev/null)" = inside ]
+
+  edit 'c["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 1, "size": 1}]; c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 1, "size": 1}]'
+  run oci run --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "differ from those of the user namespace"
+}
+
+@test "the user namespace in which lay runs is joined by doing nothing" {
+  small_bundle
+  path_of user /proc/self/ns/user
+  args sleep 100
+  detached
+  [ "$(oci exec c1 id -u)" = 0 ]
+  [ "$(inode_of "$(oci state c1 | jq .pid)" user)" = "$(inode_of $$ user)" ]
+}
+
+@test "a user namespace of its own stands beside a network that is joined by its path" {
+  small_bundle
+  hold --net
+  path_of network /proc/$held/ns/net
+  edit 'c["linux"]["sysctl"] = {}'
+  edit 'c["linux"]["namespaces"].append({"type": "user"})
+c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 300000, "size": 1000}]'
+  args sleep 100
+  detached
+  pid=$(oci state c1 | jq .pid)
+  [ "$(inode_of "$pid" net)" = "$(inode_of "$held" net)" ]
+  [ "$(stat -c %u /proc/$pid)" = 300000 ]
+  [ "$(oci exec c1 readlink /proc/self/ns/net)" = "$(inode_of "$held" net)" ]
+}
+
+@test "calls that a profile leaves to an agent are answered by it, of the first process and of those of exec" {
+  small_bundle
+  python3 "$BATS_TEST_DIRNAME/seccomp_agent.py" "$world/agent" "$world/seen" 3>&- &
+  others+=($!)
+  wait_until 5 test -S agent
+  edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+    "listenerPath": "'"$world"'/agent", "listenerMetadata": "for the agent",
+    "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]}
+c["annotations"] = {"of": "the container"}'
+  ln -sf busybox bundle/rootfs/bin/mkdir
+  for no_new_privileges in True False; do
+    edit "c['process']['noNewPrivileges'] = $no_new_privileges"
+    rm -f seen
+    args sh -c 'mkdir /tmp/a; exec sleep 100'
+    detached
+    wait_until 5 grep -q "No medium found" out
+    [ ! -e bundle/rootfs/tmp/a ]
+    pid=$(oci state c1 | jq .pid)
+    [ "$(jq -r '.fds[0], .metadata, .pid, .state.id, .state.pid, .state.bundle, .state.annotations.of' seen)" = \
+      "$(printf '%s\n' seccompFd "for the agent" "$pid" c1 "$pid" "$world/bundle" "the container")" ]
+    run oci exec c1 mkdir /tmp/b
+    [ "$status" -eq 1 ]
+    has "$output" "No medium found"
+    wait_until 5 eval '[ "$(wc -l <seen)" = 2 ]'
+    # the command has neither the descriptor nor the connection
+    [ "$(oci exec c1 sh -c 'for fd in /proc/1/fd/*; do readlink $fd; done' | grep -cE 'seccomp|socket')" = 0 ]
+    [ "$(oci exec c1 sh -c 'ls /proc/1/task | grep -c .')" = 1 ]
+    oci delete --force c1
+  done
+}
+
+@test "an agent that is not there, or a profile that names none, is told before anything runs" {
+  small_bundle
+  args sh -c 'echo ran'
+  edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/nowhere/agent",
+    "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}'
+  run oci run --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "seccomp agent at '/nowhere/agent'"
+  edit 'del c["linux"]["seccomp"]["listenerPath"]'
+  run oci run --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "needs 'listenerPath'"
+  edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}'
+  run oci run --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "there is no 'listenerPath'"
+  edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/nowhere/agent"}'
+  run oci run --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "cannot be the default"
+  [ -z "$(oci list -q)" ]
+}
+
+@test "a device lies wherever its path says, in a user namespace too, and none stays in the root" {
+  small_bundle
+  edit 'c["linux"]["devices"] = [{"path": "/srv/devices/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 7, "gid": 8},
+    {"path": "/tmp/full", "type": "c", "major": 1, "minor": 7}]
+c["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "r"}]}'
+  args sh -c 'stat -c "%t:%T %a %u %g" /srv/devices/zero; stat -c "%t:%T" /tmp/full; head -c 4 /srv/devices/zero | cat -v; echo; ls -a /dev'
+  for user in no yes; do
+    [ $user = no ] || edit 'c["linux"]["namespaces"].append({"type": "user"})
+c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 300000, "size": 1000}]'
+    run --separate-stderr oci run --bundle bundle c1
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    [ "${lines[0]}" = "1:5 640 7 8" ]
+    [ "${lines[1]}" = 1:7 ]
+    [ "${lines[2]}" = '^@^@^@^@' ]
+    [ "$(grep -c lay <<<"$output")" = 0 ]
+    [ -z "$(find bundle/rootfs -type c)" ]
+  done
+}
+
+@test "ps prints what the host's ps would, or the columns that are asked for" {
+  small_bundle
+  args sleep 100
+  detached
+  oci exec --detach c1 sleep 200 </dev/null >>out 2>&1
+  pid=$(oci state c1 | jq .pid)
+  oci ps c1 >table
+  [ "$(awk 'NR == 1 {print $1, $2, $3, $NF}' table)" = "UID PID PPID COMMAND" ]
+  [ "$(awk 'NR > 1 {print $2}' table | sort)" = "$(oci ps -f json c1 | jq -r '.[]' | sort)" ]
+  grep -qE "^0 +$pid " table
+  grep -q 'sleep 200' table
+  [ "$(oci ps c1 -eo pid,comm | tail -n +2 | awk '{print $2}' | sort | uniq -c | xargs)" = "2 sleep" ]
+}
+
+@test "without a keyring of its own a container keeps its caller's, and so does exec" {
+  small_bundle
+  args sleep 100
+  for flags in --no-new-keyring ""; do
+    expected=1
+    [ -z "$flags" ] || expected=0
+    strace -f -e trace=keyctl -o calls "$OCI" --root "$world/state" run --detach $flags --bundle bundle c1 </dev/null >out 2>&1 3>&- &
+    others+=($!)
+    wait_until 5 eval '[ "$(status_of c1 2>/dev/null)" = running ]'
+    [ "$(grep -c JOIN_SESSION_KEYRING calls)" = $expected ]
+    oci exec c1 true
+    strace -f -e trace=keyctl -o calls "$OCI" --root "$world/state" exec c1 true 3>&-
+    [ "$(grep -c JOIN_SESSION_KEYRING calls)" = $expected ]
+    oci delete --force c1
+  done
+}
+
+@test "after a create that failed poststop hooks run once, when all is gone" {
+  small_bundle
+  args sleep 100
+  for kind in prestart createRuntime createContainer; do
+    rm -f log
+    edit 'c["hooks"] = {"'$kind'": [{"path": "/bin/false"}], "poststop": [{"path": "/bin/sh", "args": ["sh", "-c", "find /sys/fs/cgroup -type d -name c1; echo over"], "env": ["PATH=/bin:/usr/bin"]}]}
+c["hooks"]["poststop"][0]["args"][2] = "(" + c["hooks"]["poststop"][0]["args"][2] + ") >>'"$world"'/log"'
+    run oci create --bundle bundle c1
+    [ "$status" -eq 1 ]
+    [ "$(cat log)" = over ]
+  done
+}
+
+@test "a create that fails takes the groups that it made, and leaves those that were there" {
+  small_bundle
+  args sleep 100
+  first=$(find /sys/fs/cgroup -maxdepth 2 -name pids.max -o -maxdepth 2 -name cgroup.procs | head -1)
+  hierarchy=/sys/fs/cgroup/pids
+  [ -d $hierarchy ] || hierarchy=/sys/fs/cgroup
+  mkdir -p "$hierarchy/lay-oci-kept/c1"
+  edit 'c["linux"]["cgroupsPath"] = "/lay-oci-kept/c1"; c["process"]["args"] = ["/nowhere"]'
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  found=$(find /sys/fs/cgroup -type d -path '*lay-oci-kept*')
+  rmdir "$hierarchy/lay-oci-kept/c1" "$hierarchy/lay-oci-kept"
+  [ "$found" = "$hierarchy/lay-oci-kept"$'\n'"$hierarchy/lay-oci-kept/c1" ]
+}
+
+@test "kill --all reaches every process of the container" {
+  small_bundle
+  args sh -c 'trap "echo first" USR1; sh -c "trap \"echo second\" USR1; echo ready; while :; do sleep 0.1; done" & while :; do sleep 0.1; done'
+  detached
+  wait_until 5 grep -q ready out
+  # busybox's sleep dies of it, the shells say so
+  oci kill --all c1 USR1
+  wait_until 5 eval 'grep -q first out && grep -q second out'
+}
+
+@test "resctrl that the machine lacks is told; with it the class is made and goes" {
+  small_bundle
+  args sleep 100
+  edit 'c["linux"]["intelRdt"] = {"closID": "lay-e2e", "l3CacheSchema": "L3:0=1"}'
+  if ! grep -q ' - resctrl ' /proc/self/mountinfo; then
+    run oci run --detach --bundle bundle c1
+    [ "$status" -eq 1 ]
+    has "$output" "there is no resctrl file system"
+    small_image
+    refused 125 "there is no resctrl file system" "$LAY" run --rdt-class gold small true
+    return 0
+  fi
+  detached
+  grep -qx "$(oci state c1 | jq .pid)" /sys/fs/resctrl/lay-e2e/tasks
+  oci delete --force c1
+  [ ! -e /sys/fs/resctrl/lay-e2e ]
+}

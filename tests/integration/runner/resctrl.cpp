@@ -1,0 +1,100 @@
+#include "cgroup/resctrl.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "error_of.h"
+#include "temp_folder.h"
+
+namespace lay::runner {
+
+using test::error_of;
+using test::TempFolder;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The kernel makes the files of a class with its folder; here a class that is there stands for one.
+void make_class(const fs::path& root, const std::string& name, const std::string& schemata) {
+  fs::create_directories(root / name / "mon_groups");
+  std::ofstream(root / name / "schemata") << schemata;
+  std::ofstream(root / name / "tasks") << "";
+}
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a class of resctrl that is there is entered as it is", "[runner][resctrl]") {
+  const TempFolder dir;
+  make_class(dir.path(), "gold", "    L3:0=00f;1=00f\n    MB:0= 50;1= 50\n");
+  const ResctrlGroup group = ResctrlGroup::create(dir.path(), {.class_id = "gold"}, "c1");
+  CHECK(group.made().empty());
+  group.enter();
+  CHECK(text_of(fs::path(dir.path()) / "gold/tasks") == "0");
+}
+
+TEST_CASE("schemata of a class that is there have to be those that are asked for", "[runner][resctrl]") {
+  const TempFolder dir;
+  make_class(dir.path(), "gold", "    L3:0=00f;1=00f\n    MB:0= 50;1= 50\n");
+  const IntelRdt same{.class_id = "gold", .l3_schema = "L3:0=f;1=f", .memory_schema = "MB:0=50;1=50"};
+  CHECK(ResctrlGroup::create(dir.path(), same, "c1").made().empty());
+  const IntelRdt other{.class_id = "gold", .l3_schema = "L3:0=ff;1=f"};
+  const Error error = error_of([&] { ResctrlGroup::create(dir.path(), other, "c1"); });
+  CHECK(error.code() == Errc::invalid);
+  CHECK_THAT(error.message(), Catch::Contains("another schema than 'L3:0=ff;1=f'"));
+}
+
+TEST_CASE("a class that is not there is an error without schemata, and is made with them",
+          "[runner][resctrl]") {
+  const TempFolder dir;
+  const Error error = error_of([&] { ResctrlGroup::create(dir.path(), {.class_id = "gold"}, "c1"); });
+  CHECK(error.code() == Errc::not_found);
+  // There is no kernel to make its files: writing its schemata fails, and the class is gone again
+  const IntelRdt wanted{.class_id = "gold", .l3_schema = "L3:0=f"};
+  CHECK_THAT(error_of([&] { ResctrlGroup::create(dir.path(), wanted, "c1"); }).message(),
+             Catch::Contains("schema 'L3:0=f'"));
+  CHECK(!fs::exists(fs::path(dir.path()) / "gold"));
+}
+
+TEST_CASE("monitors lie in the class under the container's id, and go with it", "[runner][resctrl]") {
+  const TempFolder dir;
+  make_class(dir.path(), "gold", "");
+  const fs::path monitor = fs::path(dir.path()) / "gold/mon_groups/c1";
+  {
+    const ResctrlGroup group =
+        ResctrlGroup::create(dir.path(), {.class_id = "gold", .monitors_cache = true}, "c1");
+    CHECK(group.made() == std::vector<std::string>{monitor.string()});
+    CHECK(group.folders().size() == 2);
+    CHECK(fs::exists(monitor));
+  }
+  CHECK(!fs::exists(monitor));
+  CHECK(fs::exists(fs::path(dir.path()) / "gold"));
+}
+
+TEST_CASE("a class without a name of its own is the container's, made and removed", "[runner][resctrl]") {
+  const TempFolder dir;
+  ResctrlGroup group = ResctrlGroup::create(dir.path(), {}, "c1");
+  const std::vector<std::string> made = group.made();
+  group.leave();
+  CHECK(made == std::vector<std::string>{dir.path() + "/c1"});
+  CHECK(fs::exists(made.front()));
+  remove_resctrl_folders(made);
+  remove_resctrl_folders(made);  // gone is no error
+  CHECK(!fs::exists(made.front()));
+}
+
+TEST_CASE("the name of a class leads nowhere else", "[runner][resctrl]") {
+  const TempFolder dir;
+  for (const char* name : {"..", ".", "a/b", "info", "mon_groups", "mon_data", "a\nb"})
+    CHECK(error_of([&] { ResctrlGroup::create(dir.path(), {.class_id = name}, "c1"); }).code() ==
+          Errc::invalid);
+}
+
+}  // namespace lay::runner
