@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kMaxMessage = 4096;
 }
 
-ConsoleSocket::ConsoleSocket(const UniqueFd& dir)
-    : path_(fmt::format("/proc/{}/fd/{}/console", ::getpid(), dir.get())),
+ConsoleSocket::ConsoleSocket(const UniqueFd& dir, const std::string& name)
+    : path_(fmt::format("/proc/{}/fd/{}/{}", ::getpid(), dir.get(), name)),
       listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

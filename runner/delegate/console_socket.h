@@ -9,8 +9,8 @@ namespace lay::runner {
 /// Where a runtime sends the master of a container's terminal (runc's --console-socket).
 class ConsoleSocket {
  public:
-  /// Listens at `dir`/console. `dir` stays open as long as this.
-  explicit ConsoleSocket(const UniqueFd& dir);
+  /// Listens at `dir`/`name`. `dir` stays open as long as this.
+  ConsoleSocket(const UniqueFd& dir, const std::string& name);
   /// As this process's children may open it, however long the way to `dir` is (unix(7): 108 bytes).
   const std::string& path() const { return path_; }
   /// What it has sent; throws when it ended without.

@@ -14,11 +14,22 @@ namespace {
 constexpr std::size_t kIdDigits = 20;
 constexpr const char* kFolder = "/delegated";
 
+bool knows(const OtherRuntime& runtime, const std::string& id) {
+  try {
+    runtime.run({"state", id});
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void clear(const OtherRuntime& runtime, const std::string& folder, const std::string& id) {
   try {
     runtime.run({"delete", "--force", id});
   } catch (const Error&) {
-    // It was never created, or is gone: what is left lies in the folder
+    // It was never created, or is gone, and what is left lies in the folder; unless it knows the container
+    // still
+    if (knows(runtime, id)) throw;
   }
   remove_tree(sys::open_dir(sys::cwd(), folder.substr(0, folder.rfind('/'))), id);
 }

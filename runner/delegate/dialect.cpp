@@ -1,5 +1,6 @@
 #include "delegate/dialect.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cgroup/layout.h"
@@ -26,14 +27,26 @@ std::string v2_beside_v1() {
 Dialect dialect_of(const std::string& program, NetworkMode network) {
   const std::string name = std::filesystem::path(program).filename();
   if (name == "runsc") {
-    Dialect dialect{
-        .flags = {"--ignore-cgroups"}, .entry = GroupEntry::before_create, .mounts_cgroups = false};
+    Dialect dialect{.flags = {"--ignore-cgroups"},
+                    .entry = GroupEntry::before_create,
+                    .mounts_cgroups = false,
+                    .unknown_capabilities = {"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"}};
     if (network == NetworkMode::none) dialect.flags.emplace_back("--network=none");
     if (network == NetworkMode::host) dialect.flags.emplace_back("--network=host");
     return dialect;
   }
   if (name == "crun") return {.hidden = v2_beside_v1()};  // it refuses machines that have both
   return {};
+}
+
+void fit_process(const Dialect& dialect, Process& process) {
+  const auto is_unknown = [&](const std::string& name) {
+    return std::ranges::find(dialect.unknown_capabilities, name) != dialect.unknown_capabilities.end();
+  };
+  Capabilities& sets = process.capabilities;
+  for (std::vector<std::string>* set :
+       {&sets.bounding, &sets.effective, &sets.permitted, &sets.inheritable, &sets.ambient})
+    std::erase_if(*set, is_unknown);
 }
 
 }  // namespace lay::runner

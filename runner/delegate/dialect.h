@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "runner/network.h"
+#include "runner/spec.h"
 
 namespace lay::runner {
 
@@ -20,9 +21,14 @@ struct Dialect {
   bool mounts_cgroups = true;  ///< false: it has no place for them
   /// Where v2's hierarchy is mounted beside v1's, when it must not see that; empty: nothing is hidden.
   std::string hidden = {};
+  /// Capabilities that it takes for an error, and that would be nothing in it.
+  std::vector<std::string> unknown_capabilities = {};
 };
 
 /// By the program's name: "crun", "runsc"; others are called as runc is.
 Dialect dialect_of(const std::string& program, NetworkMode network);
+
+/// Takes from `process` what the runtime does not know.
+void fit_process(const Dialect& dialect, Process& process);
 
 }  // namespace lay::runner

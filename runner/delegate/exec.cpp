@@ -9,7 +9,10 @@
 
 #include "base/json.h"
 #include "base/syscalls.h"
+#include "delegate/adopt.h"
+#include "delegate/console_socket.h"
 #include "delegate/delegated.h"
+#include "delegate/dialect.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "process/stdio_pipes.h"
@@ -20,7 +23,7 @@ namespace lay::runner {
 
 namespace {
 
-/// What the runtime reads of one command and what it logs, gone at the end.
+/// What the runtime reads of one command, and what it writes of it, gone at the end.
 class ExecFiles {
  public:
   ExecFiles(const std::string& folder, const Json& process)
@@ -32,11 +35,14 @@ class ExecFiles {
   ExecFiles& operator=(const ExecFiles&) = delete;
   ~ExecFiles() {
     ::unlink(path().c_str());
-    ::unlink((folder_ + "/" + log_name()).c_str());
+    for (const std::string& other : {log_name(), pid_name(), console_name()})
+      ::unlink((folder_ + "/" + other).c_str());
   }
 
   std::string path() const { return folder_ + "/" + name_; }
   std::string log_name() const { return name_ + ".log"; }
+  std::string pid_name() const { return name_ + ".pid"; }
+  std::string console_name() const { return name_ + ".tty"; }
 
  private:
   std::string folder_;
@@ -58,28 +64,52 @@ int exit_code_of(const Error& error) {
   return error.code() == Errc::not_invocable ? 126 : 125;
 }
 
+/// The runtime sends the master of the command's terminal, and leaves the command to this process.
+int exec_on_terminal(const ContainerConfig& config, const ContainerState& state, const ExecFiles& files,
+                     InputMode input) {
+  const UniqueFd dir = sys::open_dir(sys::cwd(), state.delegated);
+  const ConsoleSocket console(dir, files.console_name());
+  const OrphansAdopted adopted;
+  const SignalQueue signals;
+  OtherRuntime(config, state.delegated, files.log_name())
+      .run({"exec", "--detach", "--console-socket", console.path(), "--pid-file",
+            state.delegated + "/" + files.pid_name(), "--process", files.path(), delegated_id(config)});
+  ChildProcess process = adopt_process(dir, files.pid_name());
+  relay_until_end(process.pidfd(), parent_side(console.receive(), input), signals, {.terminal = true});
+  return process.wait();
+}
+
+/// The command is the runtime's child, and the runtime is this process's. Pipes between, for gVisor writes to
+/// a file from its start.
+int exec_through_pipes(const ContainerConfig& config, const ContainerState& state, const ExecFiles& files,
+                       InputMode input) {
+  const OtherRuntime runtime(config, state.delegated, files.log_name());
+  const std::vector<std::string> command{"exec", "--process", files.path(), delegated_id(config)};
+  Stdio stdio = make_pipes(input);
+  const SignalQueue signals;
+  auto child = ChildProcess::clone(0, nullptr);
+  if (!child) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    take_stdio(stdio.child);
+    runtime.execute_or_exit(command);
+  }
+  stdio.child = {};
+  relay_until_end(child->pidfd(), std::move(stdio.parent), signals, {});
+  const int code = child->wait();
+  return code != 0 && runtime.has_failed() ? exit_code_of(runtime.failure(command, code)) : code;
+}
+
 }  // namespace
 
 int exec_delegated(const Container& container, Process process, const ExecRequest& request) {
   const ContainerConfig& config = container.config();
   const ContainerState state = container.state();
   runtime_of(config, state);  // says so when it has just ended
+  fit_process(dialect_of(config.runtime.program, config.network.mode), process);
   const ExecFiles files(state.delegated, portable_process(container, std::move(process)));
-  const OtherRuntime runtime(config, state.delegated, files.log_name());
-  const std::vector<std::string> command{"exec", "--process", files.path(), delegated_id(config)};
-  Stdio stdio;  // pipes, for gVisor writes to a file from its start; a terminal is the runtime's to relay
-  if (!request.terminal) stdio = make_pipes(request.open_stdin ? InputMode::relayed : InputMode::none);
-  const SignalQueue signals;
-  auto child = ChildProcess::clone(0, nullptr);
-  if (!child) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!request.terminal) take_stdio(stdio.child);
-    runtime.execute(command);
-  }
-  stdio.child = {};
-  relay_until_end(child->pidfd(), std::move(stdio.parent), signals, {});
-  const int code = child->wait();
-  return code != 0 && runtime.has_failed() ? exit_code_of(runtime.failure(command, code)) : code;
+  const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
+  if (request.terminal) return exec_on_terminal(config, state, files, input);
+  return exec_through_pipes(config, state, files, input);
 }
 
 }  // namespace lay::runner

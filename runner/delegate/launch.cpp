@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +12,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "delegate/adopt.h"
 #include "delegate/console_socket.h"
 #include "delegate/creator.h"
 #include "process/first_process.h"
@@ -25,7 +24,6 @@ namespace lay::runner {
 
 namespace {
 
-constexpr std::size_t kMaxPidFile = 32;
 constexpr std::size_t kMaxSaid = 16 * 1024;
 
 void check_own_ids(const ContainerConfig& config) {
@@ -89,31 +87,6 @@ std::vector<std::string> create_command(const Delegated& delegated, const Consol
   return words;
 }
 
-/// The process that the runtime's `create` has left, which is this process's child now.
-ChildProcess adopt_first(const Delegated& delegated) {
-  const std::string text = sys::read_all(sys::open_at(delegated.dir(), "pid", O_RDONLY), kMaxPidFile);
-  const auto pid = parse_number(std::string_view(text).substr(0, text.find('\n')));
-  if (!pid || *pid == 0) throw Error::make(Errc::io, "its pid file has '{}'", printable(text));
-  auto pidfd = open_process(static_cast<pid_t>(*pid));
-  if (!pidfd) throw Error(Errc::io, "its first process has ended already");
-  siginfo_t info{};
-  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd->get()), &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-    throw Error::make(Errc::unsupported, "process {}, which its pid file names, is no child of it", *pid)
-        .with_hint("lay needs a runtime that starts the container's process itself");
-  return {static_cast<pid_t>(*pid), std::move(*pidfd)};
-}
-
-/// This process has the container's first process as its child when whoever made that ends.
-class OrphansAdopted {
- public:
-  OrphansAdopted() {
-    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) throw Error::from_errno("adopt orphans");
-  }
-  OrphansAdopted(const OrphansAdopted&) = delete;
-  OrphansAdopted& operator=(const OrphansAdopted&) = delete;
-  ~OrphansAdopted() { ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); }
-};
-
 /// Waits until the runtime's `create` has ended. What it writes to what will be the container's streams is
 /// its own, and goes no further; returns the end of it.
 std::string listen_until_end(const ChildProcess& creator, const ParentStdio& stdio) {
@@ -150,7 +123,7 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
   handshake.parent.wait_for_exec();
   const std::string said = listen_until_end(*creator, stdio);
   if (const int code = creator->wait(); code != 0) throw delegated.runtime().failure({"create"}, code, said);
-  return adopt_first(delegated);
+  return adopt_process(delegated.dir(), "pid");
 }
 
 }  // namespace
@@ -161,6 +134,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   const Dialect dialect = dialect_of(config.runtime.program, config.network.mode);
   CreatorPlan plan{.spec = final_spec(config), .entry = dialect.entry};
+  fit_process(dialect, plan.spec.process);
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) joined.emplace(store.find(config.network.container));
   JoinedNamespaces namespaces;
@@ -170,31 +144,26 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   if (config.network.mode == NetworkMode::path)
     set_path(plan.spec, NamespaceType::network, config.network.path);
 
-  ContainerNetworks networks = ContainerNetworks::reserve(store, container);
-  plan.rootfs = plan_rootfs(container, (joined ? *joined : container).config().network.resolver);
-  MountPoints points = take_mount_points(store.run(), store.root() + "/containers", plan.spec, plan.rootfs);
-  plan.rootfs.overlay.points = points.path;
-  write_etc_files(container, networks.first(), joined ? &*joined : nullptr);
-  networks.tell_names();
-  CgroupGuard cgroup = CgroupGuard::create(cgroup_name_of(config), config.spec.linux_.resources);
+  HostParts host = make_host_parts(store, container, joined ? &*joined : nullptr, plan.spec);
+  plan.rootfs = std::move(host.rootfs);
   settle_groups(config, dialect, plan.spec);
   Delegated delegated = Delegated::make(store.run(), config);
   plan.config = delegated.folder() + "/config.json";
   std::optional<ConsoleSocket> console;
   Stdio stdio;
   if (config.spec.process.terminal)
-    console.emplace(delegated.dir());
+    console.emplace(delegated.dir(), "console");
   else
     stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);
   plan.runtime = &delegated.runtime();
   plan.command = create_command(delegated, console ? &*console : nullptr);
 
-  ChildProcess process = create(plan, cgroup, delegated, stdio.parent);
+  ChildProcess process = create(plan, host.cgroup, delegated, stdio.parent);
   plan.stdio = {};
-  LaunchedContainer launched{std::move(points),    {},
-                             std::move(cgroup),    std::move(networks),
-                             std::move(delegated), std::move(stdio.parent),
+  LaunchedContainer launched{std::move(host.points), {},
+                             std::move(host.cgroup), std::move(host.networks),
+                             std::move(delegated),   std::move(stdio.parent),
                              std::move(process)};
   launched.networks.connect(launched.process.pid());
   if (console) launched.stdio = parent_side(console->receive(), input);

@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::size_t kMaxLog = 64 * 1024;  // of its end
 constexpr std::chrono::seconds kPatience{60};
+constexpr int kCannotBegin = 125;
 
 /// The message of one line of a log, if it tells of an error: JSON, or the line itself.
 std::optional<std::string> error_in(const std::string& line) {
@@ -92,7 +93,7 @@ std::vector<std::string> own_environment() {
 void hide(const std::string& mount_point) {
   if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0 ||
       ::umount2(mount_point.c_str(), MNT_DETACH) < 0)
-    ::_exit(1);
+    throw Error::from_errno("hide '{}' from the runtime", mount_point);
 }
 
 Errc code_of(std::string_view message) {
@@ -129,13 +130,23 @@ void OtherRuntime::execute(const std::vector<std::string>& command) const {
   execute_host_program(words_.front(), std::move(words), own_environment());
 }
 
+void OtherRuntime::execute_or_exit(const std::vector<std::string>& command) const noexcept {
+  try {
+    execute(command);
+  } catch (const std::exception& error) {
+    const std::string text = fmt::format("lay: {}\n", error.what());
+    static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+  }
+  ::_exit(kCannotBegin);
+}
+
 void OtherRuntime::run(const std::vector<std::string>& command) const {
   auto child = ChildProcess::clone(0, nullptr);
   if (!child) {
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
-    execute(command);
+    execute_or_exit(command);
   }
   if (!wait_for_end(child->pidfd(), kPatience))
     throw Error::make(Errc::io, "{} took longer than {} s and was killed", join(command, " "),

@@ -15,8 +15,12 @@ class OtherRuntime {
   /// `folder`: absolute; holds its root/ and the log of that name.
   OtherRuntime(const ContainerConfig& config, std::string folder, std::string log_name = "log");
 
-  /// In a child: executes it with that command, and standard streams as they are.
+  /// In a child: executes it with that command, and standard streams as they are. Throws
+  /// what keeps it from that.
   [[noreturn]] void execute(const std::vector<std::string>& command) const;
+
+  /// As execute(); what keeps it from that goes to standard error, and the process ends.
+  [[noreturn]] void execute_or_exit(const std::vector<std::string>& command) const noexcept;
 
   /// Runs one of its commands to the end, with /dev/null as standard streams; throws what it logged, or that
   /// it took longer than a minute.

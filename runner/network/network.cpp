@@ -107,7 +107,7 @@ struct BridgeAttachment::State {
 
   std::vector<PublishedPort> published_ports() const;
   MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
-  std::optional<Ipv4> make_way_for_it() const;
+  std::optional<Ipv4> take_from_ended() const;
   Lease take_free(const AddressPool& pool, const std::string& container_id) const;
   void take_lease(const std::string& container_id, std::optional<Ipv4> left = {});
   void take_probed_lease(const std::string& container_id);
@@ -127,9 +127,9 @@ std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
 }
 
 /// Addresses that users asked for are had now or not at all, and those of IPv6 are not taken over.
-std::optional<Ipv4> BridgeAttachment::State::make_way_for_it() const {
+std::optional<Ipv4> BridgeAttachment::State::take_from_ended() const {
   if (wished_address.empty() && (!member || member->network.subnet6.empty()))
-    return make_way(run, names, leases, {.ports = attachment.ports, .mac = wished_mac});
+    return take_from_ended_holder(run, names, leases, {.ports = attachment.ports, .mac = wished_mac});
   clear_dead_leases(names, leases);
   return std::nullopt;
 }
@@ -145,7 +145,7 @@ Lease BridgeAttachment::State::take_free(const AddressPool& pool, const std::str
   return leases.take(pool, container_id);
 }
 
-/// `left`: what make_way_for_it() gave.
+/// `left`: what take_from_ended() gave.
 void BridgeAttachment::State::take_lease(const std::string& container_id, std::optional<Ipv4> left) {
   const AddressPool pool = pool_of(member, bridge);
   if (left && pool.has(*left)) lease = leases.take_over(*left);
@@ -335,7 +335,7 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   }
   const NetworkLock lock = state.leases.lock();  // after `result`: its destructor takes the lock itself
   state.attachment.ports = mappings_of(state.held_ports);
-  const std::optional<Ipv4> left = state.make_way_for_it();
+  const std::optional<Ipv4> left = state.take_from_ended();
   state.bridge = ensure_bridge(state.names, state.leases, wish);
   if (wish.reach == Reach::everywhere && (state.bridge.is_new || !config.ports.empty()))
     state.look_at_foreign_chains();

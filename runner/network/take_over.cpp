@@ -26,8 +26,8 @@ bool has_one_of(const LeaseRecord& record, std::span<const PortMapping> ports) {
 
 }  // namespace
 
-std::optional<Ipv4> make_way(const std::string& run, const NetworkNames& names, const LeaseBook& leases,
-                             const Successor& successor) {
+std::optional<Ipv4> take_from_ended_holder(const std::string& run, const NetworkNames& names,
+                                           const LeaseBook& leases, const Successor& successor) {
   std::vector<DeadLease> dead = leases.dead();
   if (dead.empty()) return std::nullopt;
   if (is_bridge_tidied_soon(run)) {

@@ -19,7 +19,7 @@ struct Successor {
 /// clears it soon (bridge_linger.h). Returns the address of an ended one that published the same ports, to be
 /// taken over by LeaseBook::take_over(): then the tables need not change, and so nobody waits for the grace
 /// period of a deleted element. Called under LeaseBook::lock().
-std::optional<Ipv4> make_way(const std::string& run, const NetworkNames& names, const LeaseBook& leases,
-                             const Successor& successor);
+std::optional<Ipv4> take_from_ended_holder(const std::string& run, const NetworkNames& names,
+                                           const LeaseBook& leases, const Successor& successor);
 
 }  // namespace lay::runner

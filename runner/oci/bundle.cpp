@@ -121,6 +121,7 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
 void settle_process(Process& process) {
   process.user.username.clear();  // only Windows has it; lay's own containers are another matter
   process.user.group_names.clear();
+  process.user.lists_primary_group = false;
   drop_impossible_ambient(process.capabilities);
   check_process(process);
 }

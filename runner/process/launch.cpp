@@ -72,14 +72,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   }
   if (config.network.mode == NetworkMode::path)
     plan.joined_network = open_namespace(config.network.path, NamespaceType::network);
-  ContainerNetworks networks = ContainerNetworks::reserve(store, container);
-  const Container* names = joined ? &*joined : &container;  // whose /etc/hosts and /etc/resolv.conf it has
-  plan.rootfs = plan_rootfs(container, names->config().network.resolver);
-  MountPoints points = take_mount_points(store.run(), store.root() + "/containers", plan.spec, plan.rootfs);
-  plan.rootfs.overlay.points = points.path;
-  write_etc_files(container, networks.first(), joined ? &*joined : nullptr);
-  networks.tell_names();
-  CgroupGuard cgroup = CgroupGuard::create(cgroup_name_of(config), config.spec.linux_.resources);
+  HostParts host = make_host_parts(store, container, joined ? &*joined : nullptr, plan.spec);
+  plan.rootfs = std::move(host.rootfs);
   Stdio stdio;
   if (!config.spec.process.terminal) stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);
@@ -90,17 +84,17 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (ids) prepare_for_user_namespace(plan, ids->map);
 
   Handshake handshake = make_handshake();
-  auto process = clone_first(namespaces, cgroup, plan.spec.process.oom_score_adj);
+  auto process = clone_first(namespaces, host.cgroup, plan.spec.process.oom_score_adj);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
-    run_init(plan, cgroup, handshake.child);
+    run_init(plan, host.cgroup, handshake.child);
   }
   { const ChildEnd unused = std::move(handshake.child); }
   plan.stdio = {};
   plan.prepared.reset();
-  LaunchedContainer launched{std::move(points),  ids ? std::move(ids->leases) : std::vector<IdLease>(),
-                             std::move(cgroup),  std::move(networks),
-                             std::nullopt,       std::move(stdio.parent),
+  LaunchedContainer launched{std::move(host.points), ids ? std::move(ids->leases) : std::vector<IdLease>(),
+                             std::move(host.cgroup), std::move(host.networks),
+                             std::nullopt,           std::move(stdio.parent),
                              std::move(*process)};
   if (ids) give_ids(launched, ids->map, handshake);
   launched.networks.connect(launched.process.pid());  // beside the child's own work

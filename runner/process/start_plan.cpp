@@ -115,6 +115,22 @@ Spec final_spec(const ContainerConfig& config) {
   return spec;
 }
 
+HostParts make_host_parts(const ContainerStore& store, const Container& container, const Container* joined,
+                          const Spec& spec) {
+  ContainerNetworks networks = ContainerNetworks::reserve(store, container);
+  const Container& names = joined != nullptr ? *joined : container;  // whose hosts and resolv.conf it has
+  RootfsPlan rootfs = plan_rootfs(container, names.config().network.resolver);
+  MountPoints points = take_mount_points(store.run(), store.root() + "/containers", spec, rootfs);
+  rootfs.overlay.points = points.path;
+  write_etc_files(container, networks.first(), joined);
+  networks.tell_names();
+  return {.networks = std::move(networks),
+          .rootfs = std::move(rootfs),
+          .points = std::move(points),
+          .cgroup = CgroupGuard::create(cgroup_name_of(container.config()),
+                                        container.config().spec.linux_.resources)};
+}
+
 Json oci_state(const Container& container, const std::string& status) {
   const ContainerConfig& config = container.config();
   return {{"ociVersion", config.spec.oci_version},

@@ -3,7 +3,10 @@
 #include <string>
 
 #include "base/json.h"
+#include "cgroup/cgroup.h"
 #include "cgroup/resctrl.h"
+#include "network/container_networks.h"
+#include "rootfs/mount_points.h"
 #include "rootfs/rootfs.h"
 #include "runner/container.h"
 #include "runner/network.h"
@@ -25,6 +28,20 @@ RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolve
 /// hosts, hostname and resolv.conf in the container's folder. `attachment` is null without a bridge network,
 /// `joined` without a container whose network is joined.
 void write_etc_files(const Container& container, const Attachment* attachment, const Container* joined);
+
+/// What a start makes on the host before there is a process.
+struct HostParts {
+  ContainerNetworks networks;
+  RootfsPlan rootfs;
+  MountPoints points;  ///< those of `rootfs`
+  CgroupGuard cgroup;
+};
+
+/// Reserves networks and mount points, writes the files in the container's folder, makes the groups with
+/// their limits. `joined` is the container whose network is joined, or null; `spec` is final_spec(), with all
+/// mounts.
+HostParts make_host_parts(const ContainerStore& store, const Container& container, const Container* joined,
+                          const Spec& spec);
 
 /// What hooks and agents are told of a container: runtime.md, "State", but for its pid.
 Json oci_state(const Container& container, const std::string& status);

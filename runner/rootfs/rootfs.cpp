@@ -207,6 +207,16 @@ void move_into(const UniqueFd& root, const std::string& place) {
   if (::chroot(".") < 0 || ::chdir("/") < 0) throw Error::from_errno("enter the new root");
 }
 
+/// While it can be made. What keeps it from that is said when it is entered: it may be there for its user
+/// alone.
+void make_working_folder(const UniqueFd& root, const std::string& cwd) {
+  try {
+    make_target(root, normalize_path(cwd), TargetKind::folder);
+  } catch (const Error&) {
+    return;
+  }
+}
+
 void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
            RootSwitch root_switch, const std::function<void()>& before_pivot) {
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
@@ -220,8 +230,9 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   make_paths_readonly(root, spec.linux_.readonly_paths);
   set_root_propagation(root, spec.linux_);
   // Last: until here mount points may have to be made in a folder that a volume brought.
-  if (spec.root.readonly)
-    set_mount_attributes(root, MountAttributes{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
+  if (!spec.root.readonly) return;
+  make_working_folder(root, spec.process.cwd);
+  set_mount_attributes(root, MountAttributes{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
 }
 
 }  // namespace

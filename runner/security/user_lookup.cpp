@@ -143,7 +143,7 @@ std::string read_account_file(const UniqueFd& root, const std::string& path) {
 Account resolve_user(const User& user, std::string_view passwd, std::string_view group) {
   Account account = user.username.empty() ? resolve_numbers(user, passwd) : resolve_name(user, passwd, group);
   for (const std::string& name : user.group_names) account.groups.push_back(group_id(group, name));
-  put_primary_first(account);
+  if (user.lists_primary_group) put_primary_first(account);
   return account;
 }
 

@@ -14,7 +14,7 @@ namespace lay::runner {
 struct Account {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::vector<std::uint32_t> groups;  ///< supplementary, the primary one included
+  std::vector<std::uint32_t> groups;  ///< supplementary; the primary one first if User lists it
   std::string home = "/";
 };
 

@@ -119,3 +119,10 @@ start_containerd() {
   ctr containers delete c2
   [ -z "$(ctr containers ls -q)" ]
 }
+
+@test "examples/engines.sh runs what lay committed under podman, ctr and podman kube play" {
+  run "$here/../../examples/engines.sh"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c '^configured by hand' <<<"$output")" = 3 ]
+}

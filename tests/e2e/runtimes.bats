@@ -190,6 +190,44 @@ stops_paused() {
   [ "$(with ./wordy --rm small echo fine)" = fine ]
 }
 
+# exec_terminal RUNTIME: `exec -t` of somebody who has none has one inside, as under lay itself.
+exec_terminal() {
+  needs "$1"
+  with "$1" -d --name c small sleep 100 >/dev/null
+  run -0 eval '"$LAY" exec -t c sh -c "test -t 0 && echo told" </dev/null'
+  has "$output" told
+  run -9 eval '"$LAY" exec -t c sh -c "exit 9" </dev/null'
+  [ "$(echo typed | "$LAY" exec -it c sh -c 'read word; echo "<$word>"' | tr -d '\r' | grep -c '<typed>')" = 1 ]
+}
+@test "a privileged container runs under runsc, and so does exec --privileged" {
+  needs runsc
+  [ "$(with runsc --rm --privileged small echo fine)" = fine ]
+  with runsc -d --name c small sleep 100 >/dev/null
+  [ "$("$LAY" exec --privileged c echo fine)" = fine ]
+}
+
+@test "exec has a terminal though its caller has none: runc" { exec_terminal runc; }
+@test "exec has a terminal though its caller has none: crun" { exec_terminal crun; }
+@test "exec has a terminal though its caller has none: runsc" { exec_terminal runsc; }
+
+@test "a container that its runtime cannot delete stays known" {
+  needs crun
+  real=$(command -v crun)
+  printf '%s\n' '#!/bin/sh' "[ ! -e $world/stuck ] || case \" \$* \" in *' delete '*) exit 1 ;; esac" "exec $real \"\$@\"" >crun
+  chmod +x crun
+  with "$world/crun" -d --name c small sleep 100 >/dev/null
+  touch stuck
+  supervisor=$(ps -o ppid= "$("$LAY" inspect -f '{{.State.Pid}}' c)")
+  kill -9 "$supervisor"
+  run "$LAY" rm -f c
+  [ "$status" != 0 ]
+  [ -n "$(ls "$LAY_RUN/delegated")" ]
+  rm stuck
+  "$LAY" rm -f c
+  "$LAY" run --rm --network none small true  # whose end lets go of the layers
+  [ -z "$(ls "$LAY_RUN/delegated")" ]
+}
+
 @test "exec --privileged has every capability under another runtime too" {
   needs runc
   with runc -d --name c small sleep 100 >/dev/null

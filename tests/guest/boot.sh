@@ -9,14 +9,20 @@ kernel=$("$here/../inputs/guest-kernel.sh")
 scratch=$(mktemp -d /var/tmp/lay-guest.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 
-# The program and every library it is linked with, at its own path.
+# take PROGRAM: it and every library it is linked with, at its own path.
+take() {
+  cp "$1" bin/
+  ldd "$1" | grep -o '/[^ ]*\.so[^ ]*' | while read -r library; do
+    mkdir -p ".$(dirname "$library")"
+    cp -L "$library" ".$library"
+  done
+}
+
 mkdir -p "$scratch/root"/{bin,guest} && cd "$scratch/root"
 cp /bin/busybox bin/busybox
-cp "$lay" bin/lay
-ldd "$lay" | grep -o '/[^ ]*\.so[^ ]*' | while read -r library; do
-  mkdir -p ".$(dirname "$library")"
-  cp -L "$library" ".$library"
-done
+take "$lay"
+ln -s lay bin/lay-oci
+for peer in crun runc; do take "$(command -v $peer)"; done
 cp -a "$kernel/modules/." .
 cp "$here/init" init
 cp "$here/checks.sh" guest/

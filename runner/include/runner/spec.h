@@ -22,6 +22,9 @@ struct User {
   std::string username;
   /// More supplementary groups: names of the container's own /etc/group, or numbers. Not in the runtime-spec.
   std::vector<std::string> group_names;
+  /// The primary group is a supplementary one, too, as with docker; a bundle lists it or does not. Not in the
+  /// runtime-spec.
+  bool lists_primary_group = true;
 };
 
 struct Rlimit {
