@@ -4,8 +4,8 @@
 #
 #     examples/engines.sh
 #
-# Needs root; installs the Debian packages that are missing and builds lay first, unless LAY names the program. Works in
-# folders of its own, which are gone at the end, as are the containers.
+# Needs root; installs the Debian packages that are missing and builds lay first, unless LAY names the program. Images,
+# containers and sockets lie in folders of its own, which are gone at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tests/inputs/registry.bash

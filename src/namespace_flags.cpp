@@ -89,10 +89,16 @@ void apply_ipc(runner::ContainerConfig& config, const std::string& mode) {
 }
 
 void apply_cgroupns(runner::ContainerConfig& config, const std::string& mode) {
-  if (mode.empty() || mode == "private") return;
-  if (mode != "host") throw wrong("--cgroupns", mode, "private (the default) or host");
-  erase_namespace(config.spec, NamespaceType::cgroup);
+  const Choice choice = apply_mode(config, NamespaceType::cgroup, mode);
+  if (choice == Choice::other)
+    throw wrong("--cgroupns", mode, "private (the default), host, container:NAME, ns:PATH");
+  if (choice == Choice::own) return;
   bind_from_host(config.spec, "/sys/fs/cgroup", {"rbind", "ro", "nosuid", "noexec", "nodev", "rprivate"});
+}
+
+/// Whether it names a namespace that is there.
+bool joins(const std::string& mode) {
+  return mode.starts_with("container:") || mode.starts_with("ns:");
 }
 
 /// "auto" or "auto:size=N".
@@ -134,6 +140,10 @@ void apply_userns(runner::ContainerConfig& config, const NamespaceFlags& flags) 
                       printable(flags.userns))
         .with_hint("--userns auto, or a map: --userns 0:100000:65536");
   spec.namespaces.push_back({.type = NamespaceType::user, .path = {}});
+  if (joins(flags.userns)) {
+    apply_mode(config, NamespaceType::user, flags.userns);
+    return;
+  }
   if (is_mode) {
     spec.auto_ids = parse_auto_size(flags.userns);
     return;
@@ -164,13 +174,14 @@ void NamespaceFlags::add_to(CLI::App& parser) {
   const auto add = [&](const char* name, std::string& value, const char* help, const char* type) {
     parser.add_option(name, value, help)->type_name(type);
   };
-  add("--userns", userns, "host (default), auto[:size=N], or ids: INSIDE:HOST:COUNT", "MODE");
+  add("--userns", userns, "host (default), auto[:size=N], INSIDE:HOST:COUNT, container:NAME, ns:PATH",
+      "MODE");
   add_list(parser, "--uidmap", uid_maps, "users of a user namespace", "INSIDE:HOST:COUNT");
   add_list(parser, "--gidmap", gid_maps, "groups of a user namespace", "INSIDE:HOST:COUNT");
   add("--pid", pid, "private (default), host, container:NAME, ns:PATH", "MODE");
   add("--ipc", ipc, "shareable (default), private, none, host, container:NAME, ns:PATH", "MODE");
   add("--uts", uts, "private (default), host, container:NAME, ns:PATH", "MODE");
-  add("--cgroupns", cgroupns, "private (default), host", "MODE");
+  add("--cgroupns", cgroupns, "private (default), host, container:NAME, ns:PATH", "MODE");
   add("--time", time, "clocks ahead of the host's: monotonic, boottime", "CLOCK=OFFSET,…");
 }
 

@@ -51,7 +51,12 @@ bool has_group(const std::vector<CgroupGroup>& groups, const CgroupHierarchy& hi
 struct CgroupGuard::State {
   CgroupName name;
   std::vector<CgroupGroup> groups;
-  std::vector<CgroupHierarchy> owned;  ///< in which the groups were made, and go with this
+  std::vector<std::string>
+      owned;  ///< mount points of the hierarchies whose group was made, and goes with this
+
+  bool is_owned(const CgroupGroup& group) const {
+    return std::ranges::find(owned, group.hierarchy.mount_point) != owned.end();
+  }
 
   explicit State(CgroupName group_name) : name(std::move(group_name)) {}
   State(const State&) = delete;
@@ -59,8 +64,9 @@ struct CgroupGuard::State {
   ~State() {
     if (owned.empty()) return;
     try {
+      std::erase_if(groups, [&](const CgroupGroup& group) { return !is_owned(group); });
       kill_groups(groups);
-      for (const CgroupHierarchy& hierarchy : owned) remove_group(hierarchy, name, kRemovalLimit);
+      for (const CgroupGroup& group : groups) remove_group(group.hierarchy, name, kRemovalLimit);
     } catch (const Error&) {
       // A process that cannot die keeps its groups; remove_cgroups finds them later.
     }
@@ -78,7 +84,7 @@ CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resourc
   for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
     if (has_group(state->groups, hierarchy)) continue;
     state->groups.push_back(make_group_with_hint(hierarchy, name, controllers));
-    state->owned.push_back(hierarchy);  // also when the next one fails
+    state->owned.push_back(hierarchy.mount_point);  // also when the next one fails
   }
   set_limits(state->groups, resources);
   return CgroupGuard(std::move(state));

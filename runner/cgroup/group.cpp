@@ -205,8 +205,8 @@ UniqueFd open_unified_group_of(pid_t pid) {
   for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies())
     for (const std::string& line : split(text, '\n'))
       if (hierarchy.version == CgroupVersion::v2 && line.starts_with(kUnified))
-        return sys::open_at(sys::cwd(), hierarchy.mount_point + line.substr(kUnified.size()),
-                            O_RDONLY | O_DIRECTORY);
+        return sys::open_in_root(sys::open_dir(sys::cwd(), hierarchy.mount_point),
+                                 line.substr(kUnified.size()), O_RDONLY | O_DIRECTORY);
   throw Error::make(Errc::not_found, "process {} is in no group of cgroup v2", pid);
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <ranges>
 
 #include "base/error.h"
@@ -29,31 +30,34 @@ void check_class(const std::string& name) {
   const bool is_bad = name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
                       name.find('\n') != std::string::npos || name == "info" || name == kMonitors ||
                       name == "mon_data";
-  if (is_bad)
-    throw Error::make(Errc::invalid, "linux.intelRdt.closID '{}' is no name of a class", printable(name));
+  if (is_bad) throw Error::make(Errc::invalid, "linux.intelRdt: '{}' is no name of a class", printable(name));
 }
 
-/// "L3:0=00f;1=f" without blanks and leading zeros of the masks.
-std::string plain_line(std::string_view line) {
+/// Of a line "L3:0=00f;1=F" the values by "L3:0" and "L3:1", without blanks and leading zeros.
+std::map<std::string, std::string> values_of(std::string_view line) {
   std::string plain;
-  for (const char c : line) {
-    if (c == ' ' || c == '\t' || (c == '0' && plain.ends_with('='))) continue;
-    plain += c;
+  for (const char c : to_lower(std::string(line)))
+    if (c != ' ' && c != '\t') plain += c;
+  const std::string resource = plain.substr(0, plain.find(':'));
+  std::map<std::string, std::string> values;
+  if (resource.size() == plain.size()) return values;
+  for (const std::string& part : split(plain.substr(resource.size() + 1), ';')) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string::npos) continue;
+    std::string value = part.substr(equals + 1);
+    value.erase(0, std::min(value.find_first_not_of('0'), value.size() - 1));
+    values[resource + ":" + part.substr(0, equals)] = std::move(value);
   }
-  return plain;
+  return values;
 }
 
-std::vector<std::string> plain_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  for (const std::string& line : split(text, '\n'))
-    if (std::string plain = plain_line(line); !plain.empty()) lines.push_back(std::move(plain));
-  return lines;
-}
-
+/// config-linux.md: of l3CacheSchema the lines "MB:" are nothing when there is a memBwSchema.
 std::string wanted_schemata(const IntelRdt& rdt) {
   std::string text;
-  for (const std::string& part : {rdt.l3_schema, rdt.memory_schema})
-    if (!part.empty()) text += part.ends_with('\n') ? part : part + "\n";
+  for (const std::string& line : split(rdt.l3_schema, '\n'))
+    if (!line.empty() && (rdt.memory_schema.empty() || !line.starts_with("MB:"))) text += line + "\n";
+  for (const std::string& line : split(rdt.memory_schema, '\n'))
+    if (!line.empty()) text += line + "\n";
   return text;
 }
 
@@ -80,14 +84,22 @@ void write_schemata(const std::string& root, const std::string& folder, const st
   }
 }
 
-/// A mask that is wanted for one domain only says nothing of the others.
+/// Domains that are not named may have what they like.
 void require_same(const std::string& folder, const IntelRdt& rdt) {
-  const std::vector<std::string> present = plain_lines(read_text(folder + "/schemata"));
-  for (const std::string& wanted : plain_lines(wanted_schemata(rdt)))
-    if (std::ranges::find(present, wanted) == present.end())
-      throw Error::make(Errc::invalid, "linux.intelRdt: class '{}' is there, with another schema than '{}'",
-                        printable(folder), printable(wanted))
-          .with_hint("leave out the schemata to take it as it is");
+  const std::string schemata = wanted_schemata(rdt);
+  if (schemata.empty()) return;
+  std::map<std::string, std::string> present;
+  for (const std::string& line : split(read_text(folder + "/schemata"), '\n')) present.merge(values_of(line));
+  for (const std::string& line : split(schemata, '\n'))
+    for (const auto& [domain, value] : values_of(line))
+      if (present[domain] != value)
+        throw Error::make(Errc::invalid, "linux.intelRdt: class '{}' is there, with another schema than '{}'",
+                          printable(folder), printable(line))
+            .with_hint("leave out the schemata to take it as it is");
+}
+
+std::string monitor_of(const std::string& folder, const std::string& id) {
+  return fmt::format("{}/{}/{}", folder, kMonitors, id);
 }
 
 bool is_folder(const std::string& path) {
@@ -124,12 +136,22 @@ ResctrlGroup ResctrlGroup::create(const std::string& root, const IntelRdt& rdt, 
   }
   group.folders_.push_back(folder);
   if (rdt.monitors_cache || rdt.monitors_memory) {
-    std::string monitor = fmt::format("{}/{}/{}", folder, kMonitors, id);
+    std::string monitor = monitor_of(folder, id);
     with_context("linux.intelRdt: monitor", [&] { sys::mkdir_at(sys::cwd(), monitor, 0755); });
     group.made_.push_back(monitor);
     group.folders_.push_back(std::move(monitor));
   }
+  if (!rdt.class_id.empty()) std::erase(group.made_, folder);
   return group;
+}
+
+std::vector<std::string> ResctrlGroup::own_folders(const std::string& root, const IntelRdt& rdt,
+                                                   const std::string& id) {
+  const std::string folder = root + "/" + (rdt.class_id.empty() ? id : rdt.class_id);
+  std::vector<std::string> folders;
+  if (rdt.class_id.empty()) folders.push_back(folder);
+  if (rdt.monitors_cache || rdt.monitors_memory) folders.push_back(monitor_of(folder, id));
+  return folders;
 }
 
 ResctrlGroup ResctrlGroup::open(std::vector<std::string> folders) {

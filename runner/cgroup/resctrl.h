@@ -21,6 +21,10 @@ class ResctrlGroup {
   /// schemata that `rdt` asks for; one that is not is made, if `rdt` asks for any, and given them. Throws
   /// not_found, invalid, and what the kernel says of the schemata.
   static ResctrlGroup create(const std::string& root, const IntelRdt& rdt, const std::string& id);
+  /// What create() may make and is gone with the container: of a class with a name of its own only the
+  /// monitors, for others may be in it.
+  static std::vector<std::string> own_folders(const std::string& root, const IntelRdt& rdt,
+                                              const std::string& id);
   /// The places that folders() told before.
   static ResctrlGroup open(std::vector<std::string> folders);
   ResctrlGroup(ResctrlGroup&& other) noexcept = default;

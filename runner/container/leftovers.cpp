@@ -17,7 +17,12 @@ void clear_leftovers(const std::string& run, const Container& container) {
     thaw_groups(find_groups(cgroup_name_of(config)));
     wait_for_end(process->pidfd, std::nullopt);
   }
-  if (!config.runtime.is_own()) clear_delegated(run, config);
+  try {
+    if (!config.runtime.is_own()) clear_delegated(run, config);
+  } catch (const Error&) {
+    remove_cgroups(cgroup_name_of(config));  // nothing runs on, whatever the other runtime can do
+    throw;
+  }
   remove_cgroups(cgroup_name_of(config));
 }
 

@@ -153,6 +153,11 @@ void fit_to_network(ContainerConfig& config) {
   });
 }
 
+/// What is missing in a folder that is being taken away is no damage.
+void require_not_removed(const UniqueFd& containers, const std::string& id, const std::string& name) {
+  if (!sys::try_stat_at(containers, id)) throw no_container(name);
+}
+
 /// The name of a container whose folder was never published, or is already renamed to be removed.
 void forget_name(const UniqueFd& names, const std::string& id) {
   const std::string name = name_of(names, id);
@@ -294,9 +299,15 @@ Container ContainerStore::open_damaged(const Folders& folders, const std::string
 }
 
 Container ContainerStore::find(const std::string& name) const {
-  if (const auto folders = open_folders())
-    if (const auto id = find_id(folders->containers, folders->names, name)) return open(*folders, *id);
-  throw no_container(name);
+  const auto folders = open_folders();
+  const auto id = folders ? find_id(folders->containers, folders->names, name) : std::nullopt;
+  if (!id) throw no_container(name);
+  try {
+    return open(*folders, *id);
+  } catch (const Error&) {
+    require_not_removed(folders->containers, *id, name);
+    throw;
+  }
 }
 
 Container ContainerStore::find_even_damaged(const std::string& name) const {
@@ -306,6 +317,7 @@ Container ContainerStore::find_even_damaged(const std::string& name) const {
   try {
     return open(*folders, *id);
   } catch (const Error& error) {
+    require_not_removed(folders->containers, *id, name);
     return open_damaged(*folders, *id, error);
   }
 }

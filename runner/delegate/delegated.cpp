@@ -23,15 +23,21 @@ bool knows(const OtherRuntime& runtime, const std::string& id) {
   }
 }
 
+void remove_folder(const std::string& folder, const std::string& id) {
+  remove_tree(sys::open_dir(sys::cwd(), folder.substr(0, folder.rfind('/'))), id);
+}
+
 void clear(const OtherRuntime& runtime, const std::string& folder, const std::string& id) {
   try {
     runtime.run({"delete", "--force", id});
-  } catch (const Error&) {
+  } catch (Error& error) {
     // It was never created, or is gone, and what is left lies in the folder; unless it knows the container
     // still
-    if (knows(runtime, id)) throw;
+    if (!knows(runtime, id)) return remove_folder(folder, id);
+    error.with_hint(fmt::format("when the runtime has let go of it, remove '{}' by hand", folder));
+    throw;
   }
-  remove_tree(sys::open_dir(sys::cwd(), folder.substr(0, folder.rfind('/'))), id);
+  remove_folder(folder, id);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "process/unix_socket.h"
 #include "rootfs/rootfs.h"
 #include "security/id_map.h"
+#include "security/seccomp_compile.h"
 
 namespace lay::runner {
 
@@ -65,8 +66,6 @@ IdMap joined_ids(const Linux& linux_part, const UniqueFd& user_namespace) {
     throw Error(Errc::invalid,
                 "linux.uidMappings and gidMappings differ from those of the user namespace that is joined")
         .with_hint("leave them out");
-  if (!host_id(ids.uids, 0) || !host_id(ids.gids, 0))
-    throw Error(Errc::invalid, "the user namespace that is joined has no root, who sets up a container");
   return ids;
 }
 
@@ -101,7 +100,8 @@ class Creation {
     save_record(folder_.dir(), record_);
   }
 
-  /// A failure is the container's end. Its hooks come when all of it is gone: runtime.md, "Lifecycle".
+  /// A failure is the container's end. Its hooks come when its process and its groups are gone: runtime.md,
+  /// "Lifecycle".
   OciCreated make() {
     try {
       return make_parts();
@@ -115,7 +115,8 @@ class Creation {
   OciCreated make_parts() {
     OciFirstPlan plan = plan_first(store_, request_, bundle_);
     plan.state = state();
-    plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, state());
+    plan.confinement.listener = plan_seccomp_listener(plan.spec.linux_, state());
+    if (plan.confinement.listener) require_seccomp_agent(record_.seccomp_agent);
     if (request_.uses_cgroups) claim_groups();
     CgroupGuard cgroup =
         request_.uses_cgroups
@@ -170,7 +171,10 @@ class Creation {
   void take_resctrl(OciFirstPlan& plan) {
     const std::optional<IntelRdt>& rdt = plan.spec.linux_.intel_rdt;
     if (!rdt) return;
-    plan.resctrl.emplace(ResctrlGroup::create(find_resctrl(), *rdt, request_.id));
+    const std::string root = find_resctrl();
+    record_.resctrl_made = ResctrlGroup::own_folders(root, *rdt, request_.id);
+    save_record(folder_.dir(), record_);  // first: of what is killed here `delete` finds all
+    plan.resctrl.emplace(ResctrlGroup::create(root, *rdt, request_.id));
     record_.resctrl_folders = plan.resctrl->folders();
     record_.resctrl_made = plan.resctrl->made();
     save_record(folder_.dir(), record_);
@@ -178,6 +182,8 @@ class Creation {
 
   void note_what_lasts() {
     record_.has_own_keyring = request_.new_keyring;
+    if (const auto& rules = bundle_.spec.linux_.seccomp_rules; rules && has_agent(*rules))
+      record_.seccomp_agent = rules->listener_path;
     CgroupName group = cgroup_of(request_.id, bundle_.spec);
     record_.cgroup_parent = std::move(group.parent);
     record_.cgroup_name = std::move(group.id);

@@ -47,6 +47,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                 .user_namespace = !shares_namespace(container.record().pid, NamespaceType::user),
                 .time_namespace = has_namespace(spec, NamespaceType::time),
                 .resctrl = ResctrlGroup::open(container.record().resctrl_folders),
+                .may_leave_group = request.cgroup.empty(),
                 .has_own_keyring = container.record().has_own_keyring,
                 .keeps_stdio = !spec.process.terminal,
                 .become = {.has_callers_stdio = true, .preserved_fds = request.preserved_fds}};
@@ -74,6 +75,7 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
       executed.console.reset();
     }
   }
+  plan.confinement.listener.reset();
   handshake.parent.wait_for_exec();
   if (!request.pid_file.empty()) write_pid_file(request.pid_file, executed.process.pid());
   return executed;

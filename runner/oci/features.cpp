@@ -6,6 +6,7 @@
 #include "rootfs/mount_options.h"
 #include "runner/oci.h"
 #include "security/capabilities.h"
+#include "security/seccomp_compile.h"
 #include "spec/names.h"
 #include "spec/seccomp_json.h"
 
@@ -62,10 +63,11 @@ Json oci_features() {
           {"operators", seccomp_operator_names()},
           {"archs",
            {"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"}},
-          {"knownFlags",
-           {"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"}},
-          {"supportedFlags",
-           {"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"}}}},
+          {"knownFlags", seccomp_flag_names()},
+          {"supportedFlags", seccomp_flag_names()}}},
+        {"apparmor", {{"enabled", true}}},
+        {"selinux", {{"enabled", true}}},
+        {"intelRdt", {{"enabled", true}}},
         {"mountExtensions", {{"idmap", {{"enabled", true}}}}}}},
       {"annotations", {{"dev.lay.version", LAY_VERSION}}},
       {"potentiallyUnsafeConfigAnnotations", {"dev.lay."}}};

@@ -43,13 +43,19 @@ UniqueFd make_socket() {
   return fd;
 }
 
+/// Who starts the container, and the connection to its seccomp agent.
+struct Starter {
+  ChildEnd end;
+  UniqueFd agent;
+};
+
 /// Whoever connects and is gone again without a word has changed its mind.
-ChildEnd wait_for_start(const UniqueFd& listener) {
+Starter wait_for_start(const UniqueFd& listener) {
   for (;;) {
     UniqueFd fd{sys::retry_eintr([&] { return ::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC); })};
     if (!fd) throw Error::from_errno("wait for the start");
     ChildEnd starter(std::move(fd));
-    if (starter.hears_parent()) return starter;
+    if (auto agent = starter.take_over()) return {std::move(starter), std::move(*agent)};
   }
 }
 
@@ -128,14 +134,15 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd
 
 }  // namespace
 
-void run_oci_first(const OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd parent) noexcept {
+void run_oci_first(OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd parent) noexcept {
   run_child(parent, [&] {
     prepare(plan, cgroup, parent);
     { const ChildEnd done = std::move(parent); }
-    const ChildEnd starter = wait_for_start(plan.listener);
-    run_child(starter, [&] {
+    Starter starter = wait_for_start(plan.listener);
+    run_child(starter.end, [&] {
+      if (plan.confinement.listener) plan.confinement.listener->socket = std::move(starter.agent);
       run_hooks_inside(plan, plan.hooks.start_container, "startContainer", OciStatus::created);
-      become(plan.spec.process, plan.confinement, starter,
+      become(plan.spec.process, plan.confinement, starter.end,
              {.supervision = Supervision::by_others,
               .has_callers_stdio = true,
               .preserved_fds = plan.preserved_fds});

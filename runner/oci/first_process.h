@@ -22,7 +22,7 @@ struct OciFirstPlan {
   Spec spec;
   Confinement confinement;
   RootfsPlan rootfs;
-  OciNamespaces namespaces;
+  NamespacePlan namespaces;
   std::optional<PreparedRootfs> prepared;  ///< with a user namespace of its own
   std::optional<ResctrlGroup> resctrl;
   std::vector<CgroupMount> cgroup_mounts;  ///< of a container that shares the host's cgroup namespace
@@ -35,8 +35,7 @@ struct OciFirstPlan {
 
 /// The child, from clone to execve. Until start is waited for, what fails is sent to `parent`, later to
 /// whoever starts it.
-[[noreturn]] void run_oci_first(const OciFirstPlan& plan, const CgroupGuard& cgroup,
-                                ChildEnd parent) noexcept;
+[[noreturn]] void run_oci_first(OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd parent) noexcept;
 
 /// The socket at which the first process waits, in the container's folder.
 UniqueFd listen_for_start(const UniqueFd& dir);

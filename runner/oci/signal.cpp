@@ -1,5 +1,4 @@
 #include <csignal>
-#include <map>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -16,17 +15,30 @@ namespace lay::runner {
 
 namespace {
 
+void require_groups(const OciContainer& container) {
+  if (!container.record().has_cgroups)
+    throw Error::make(Errc::unsupported, "'{}' was created without cgroups, by which its processes are told",
+                      container.id());
+}
+
+/// False where there is no freezer, or a process waits for a disk.
+bool try_freeze(const std::vector<CgroupGroup>& groups) {
+  try {
+    freeze_groups(groups);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void signal_all(const OciContainer& container, int signal) {
   const std::vector<CgroupGroup> groups = groups_of(container);
   if (signal == SIGKILL) return kill_groups(groups);
-  std::map<pid_t, UniqueFd> processes;
+  // Frozen, nothing is forked meanwhile, and no number goes to a stranger between look and signal
+  const bool is_frozen_here = container.status() != OciStatus::paused && try_freeze(groups);
   for (const pid_t pid : list_group_processes(groups))
-    if (auto pidfd = open_process(pid)) processes.emplace(pid, std::move(*pidfd));
-  // Who is listed again is the one that was opened, or another of this group: a number given to a stranger is
-  // not.
-  for (const pid_t pid : list_group_processes(groups))
-    if (const auto process = processes.find(pid); process != processes.end())
-      send_signal(process->second, signal);
+    if (const auto pidfd = open_process(pid)) send_signal(*pidfd, signal);
+  if (is_frozen_here) thaw_groups(groups);
 }
 
 /// An engine may have given its groups to another container since it ended.
@@ -48,7 +60,6 @@ void end_processes(const OciStore& store, const OciContainer& container) {
   }
   if (container.record().has_cgroups && !are_anothers_now(store, container))
     remove_cgroups(cgroup_of(container.record()));
-  remove_resctrl_folders(container.record().resctrl_made);
 }
 
 void remove_locked(const OciStore& store, const OciContainer& container, OciRemoval removal) {
@@ -59,6 +70,7 @@ void remove_locked(const OciStore& store, const OciContainer& container, OciRemo
         .with_hint("--force kills it first");
   end_processes(store, container);
   const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
+  remove_resctrl_folders(container.record().resctrl_made);
   remove_oci_folder(store, id);
   if (!config.empty()) run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record());
 }
@@ -106,6 +118,7 @@ void oci_resume(const OciStore& store, const std::string& id) {
 std::vector<ProcessInfo> oci_list_processes(const OciStore& store, const std::string& id) {
   std::vector<ProcessInfo> processes;
   const OciContainer container = store.find(id);
+  require_groups(container);
   for (const pid_t pid : list_group_processes(groups_of(container))) {
     auto process = read_process(pid, 0, cgroup_of(container.record()).id);
     if (!process) continue;
@@ -116,7 +129,9 @@ std::vector<ProcessInfo> oci_list_processes(const OciStore& store, const std::st
 }
 
 std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id) {
-  return list_group_processes(groups_of(store.find(id)));
+  const OciContainer container = store.find(id);
+  require_groups(container);
+  return list_group_processes(groups_of(container));
 }
 
 }  // namespace lay::runner

@@ -4,6 +4,7 @@
 #include "oci/first_process.h"
 #include "oci/store.h"
 #include "process/process.h"
+#include "security/seccomp_listener.h"
 
 namespace lay::runner {
 
@@ -32,7 +33,8 @@ void oci_start(const OciStore& store, const std::string& id) {
       throw Error::make(Errc::invalid, "cannot start a container that is {}", to_string(status))
           .with_hint("only one that is created can be started, and once");
     const ParentEnd first = connect_for_start(container.dir());
-    first.let_go();
+    const std::string& agent = container.record().seccomp_agent;
+    first.hand_over(agent.empty() ? UniqueFd() : connect_seccomp_agent(agent));
     first.wait_for_exec();
     run_poststart_hooks(container);
   });

@@ -58,6 +58,7 @@ OciRecord parse_record(const std::string& text) {
           .has_late_hooks = json_bool_or(json, "hasLateHooks", false),
           .rootfs = json_string_or(json, "rootfs", {}),
           .annotations = string_map(json, "annotations"),
+          .seccomp_agent = json_string_or(json, "seccompAgent", {}),
           .has_own_keyring = json_bool_or(json, "hasOwnKeyring", true),
           .resctrl_folders = json_strings(json, "resctrlFolders"),
           .resctrl_made = json_strings(json, "resctrlMade")};
@@ -192,6 +193,7 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
                   {"hasLateHooks", record.has_late_hooks},
                   {"rootfs", record.rootfs},
                   {"annotations", record.annotations},
+                  {"seccompAgent", record.seccomp_agent},
                   {"hasOwnKeyring", record.has_own_keyring},
                   {"resctrlFolders", record.resctrl_folders},
                   {"resctrlMade", record.resctrl_made}};

@@ -1,11 +1,13 @@
 #include "process/container_ids.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/error.h"
+#include "base/syscalls.h"
 
 namespace lay::runner {
 
@@ -22,9 +24,12 @@ std::uint32_t last_of_first_part(const std::vector<IdMapping>& map) {
 
 }  // namespace
 
-std::optional<ContainerIds> acquire_ids(const std::string& run, const ContainerConfig& config) {
+std::optional<ContainerIds> acquire_ids(const std::string& run, const ContainerConfig& config,
+                                        const NamespacePlan& namespaces) {
   const Linux& spec = config.spec.linux_;
-  if (!has_namespace(config.spec, NamespaceType::user)) return std::nullopt;
+  if (namespaces.user)
+    return ContainerIds{.map = read_id_map(sys::dup_fd(namespaces.user)), .leases = {}, .are_new = false};
+  if ((namespaces.clone_flags & CLONE_NEWUSER) == 0) return std::nullopt;
   std::vector<IdLease> leases;
   std::vector<IdMapping> uids = spec.uid_mappings;
   std::vector<IdMapping> gids = spec.gid_mappings;

@@ -9,6 +9,7 @@
 #include "process/exec_child.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
+#include "process/namespaces.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "process/start_plan.h"
@@ -70,6 +71,7 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   Handshake handshake = make_handshake();
   ChildProcess process = clone_exec_child(plan, first, cgroup, handshake);
   plan.stdio = {};
+  plan.confinement.listener.reset();
   if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input);
   handshake.parent.wait_for_exec();
   return {std::move(process), std::move(stdio)};
@@ -102,11 +104,12 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
                 .process = plan_process(config, request),
                 .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),
                 .first_process = std::move(first.pidfd),
-                .user_namespace = has_namespace(config.spec, NamespaceType::user),
+                .user_namespace = !shares_namespace(first.pid, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   if (config.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*config.spec.linux_.intel_rdt));
   if (!request.privileged)
-    plan.confinement.listener = connect_seccomp_listener(config.spec.linux_, oci_state(container, "running"));
+    plan.confinement.listener =
+        connect_seccomp_listener(config.spec.linux_, oci_state(container, "running", first.pid));
   if (request.privileged) give_all_rights(plan);
   const SignalQueue signals;
   std::optional<Executed> executed;

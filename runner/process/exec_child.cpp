@@ -57,11 +57,11 @@ void enter_namespaces(const ExecPlan& plan) {
 /// A container that has given its own group's controllers to groups beneath, as an init system does, has no
 /// process in that group any more, nor may have (cgroups.rst, "No Internal Process Constraint"): then where
 /// its first process is.
-std::optional<ChildProcess> clone_in_group(pid_t first, const CgroupGuard& cgroup) {
+std::optional<ChildProcess> clone_in_group(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup) {
   try {
     return ChildProcess::clone(0, cgroup.birthplace());
   } catch (const Error& error) {
-    if (error.error_number() != EBUSY) throw;
+    if (error.error_number() != EBUSY || !plan.may_leave_group) throw;
   }
   const UniqueFd group = open_unified_group_of(first);
   return ChildProcess::clone(0, &group);
@@ -73,7 +73,7 @@ ChildProcess clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGua
                               Handshake& handshake) {
   const PidNamespaceForChildren inside(plan.first_process);
   const OomScoreGuard score(plan.process.oom_score_adj);
-  auto process = clone_in_group(first, cgroup);
+  auto process = clone_in_group(plan, first, cgroup);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
     run_child(handshake.child, [&] { start(plan, cgroup, handshake.child); });

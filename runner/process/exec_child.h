@@ -24,9 +24,10 @@ struct ExecPlan {
   bool user_namespace = false;  ///< the container has one of its own
   bool time_namespace = false;
   std::optional<ResctrlGroup> resctrl;  ///< entered like the cgroup
-  bool has_own_keyring = true;          ///< the container has one, which is joined
-  ChildStdio stdio;                     ///< empty with a terminal
-  bool keeps_stdio = false;             ///< standard streams stay the caller's; without a terminal
+  bool may_leave_group = true;  ///< to that of the first process, when the group can have no processes
+  bool has_own_keyring = true;  ///< the container has one, which is joined
+  ChildStdio stdio;             ///< empty with a terminal
+  bool keeps_stdio = false;     ///< standard streams stay the caller's; without a terminal
   BecomeOptions become;
 };
 

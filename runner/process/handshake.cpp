@@ -73,6 +73,12 @@ bool ChildEnd::hears_parent() const {
   return !receive(socket_).text.empty();
 }
 
+std::optional<UniqueFd> ChildEnd::take_over() const {
+  Message message = receive(socket_);
+  if (message.text.empty()) return std::nullopt;
+  return std::move(message.fd);
+}
+
 void ChildEnd::check_parent() const {
   char byte = 0;
   if (::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) ::_exit(1);
@@ -116,6 +122,11 @@ void ParentEnd::let_go() const {
   // A child that has failed already is heard by wait_for_exec().
   if (::send(socket_.get(), &kGo, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
     throw Error::from_errno("let the container's process go on");
+}
+
+void ParentEnd::hand_over(const UniqueFd& fd) const {
+  if (!fd) return let_go();
+  send_fd(socket_, std::string_view(&kGo, 1), fd);
 }
 
 std::vector<std::string> ParentEnd::wait_for_exec() const {

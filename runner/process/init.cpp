@@ -21,12 +21,6 @@ void set_hostname(const Spec& spec) {
     throw Error::from_errno("set the hostname '{}'", spec.hostname);
 }
 
-void enter_namespaces(const InitPlan& plan) {
-  for (const UniqueFd& entry : plan.joined) set_namespaces(entry, 0);
-  if (plan.joined_network) set_namespaces(plan.joined_network, CLONE_NEWNET);
-  if (plan.network == NetworkMode::none) bring_loopback_up();
-}
-
 void take_console(const InitPlan& plan, const ChildEnd& parent) {
   if (!plan.spec.process.terminal) return take_stdio(plan.stdio);
   const UniqueFd master = open_console(plan.spec);
@@ -49,7 +43,8 @@ void make_root(const InitPlan& plan) {
 
 void leave_cgroups(const Spec& spec) {
   if (!has_namespace(spec, NamespaceType::cgroup)) return;
-  if (::unshare(CLONE_NEWCGROUP) < 0) throw Error::from_errno("make a cgroup namespace");
+  if (has_own_namespace(spec, NamespaceType::cgroup) && ::unshare(CLONE_NEWCGROUP) < 0)
+    throw Error::from_errno("make a cgroup namespace");
   mount_cgroups(spec);
 }
 
@@ -59,7 +54,7 @@ void leave_cgroups(const Spec& spec) {
   if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) enter_user_namespace(cgroup, parent);
   join_session_keyring(plan.container_id);
-  enter_namespaces(plan);    // before /sys is mounted, which shows the mounter's network
+  if (plan.network == NetworkMode::none) bring_loopback_up();
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);
   set_domainname(plan.spec);

@@ -25,8 +25,6 @@ struct InitPlan {
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
   std::optional<ResctrlGroup> resctrl;
-  std::vector<UniqueFd> joined;            ///< other namespaces to enter
-  UniqueFd joined_network;                 ///< the network namespace to enter; modes container and path
   ChildStdio stdio;                        ///< empty with a terminal
   std::optional<PreparedRootfs> prepared;  ///< in place of `rootfs` with a user namespace of its own
 };

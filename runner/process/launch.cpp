@@ -22,16 +22,12 @@ namespace lay::runner {
 namespace {
 
 /// What the kernel lets only the host's root do for a child in a user namespace, before it goes on.
-void give_ids(const LaunchedContainer& launched, const IdMap& ids, const Handshake& handshake) {
-  write_id_maps(launched.process.pid(), ids);
+void give_ids(const LaunchedContainer& launched, const ContainerIds& ids, const Handshake& handshake) {
+  if (ids.are_new) write_id_maps(launched.process.pid(), ids.map);
   handshake.parent.let_go();
 }
 
 void prepare_for_user_namespace(InitPlan& plan, const IdMap& ids) {
-  if (is_joined(plan.network))
-    throw Error(Errc::unsupported,
-                "a container with a user namespace of its own cannot join another's network")
-        .with_hint("--userns host");
   plan.rootfs.overlay.ids = &ids;
   fit_sysctls(plan.spec, ids);
   plan.prepared.emplace(prepare_rootfs(plan.spec, plan.rootfs));
@@ -41,16 +37,9 @@ void prepare_for_user_namespace(InitPlan& plan, const IdMap& ids) {
 std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const CgroupGuard& cgroup,
                                         std::optional<int> oom_score) {
   OomScoreGuard score(oom_score);
-  std::optional<PidNamespaceForChildren> inside;
-  if (namespaces.pid) inside.emplace(namespaces.pid);
-  auto process = ChildProcess::clone(namespaces.clone_flags, cgroup.birthplace());
+  auto process = clone_into(namespaces, cgroup.birthplace());
   if (!process) score.keep();
   return process;
-}
-
-UniqueFd open_network_of(const Container& joined) {
-  const FirstProcess first = open_first_process(joined);
-  return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/net", first.pid), O_RDONLY);
 }
 
 }  // namespace
@@ -62,25 +51,19 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
-  plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating"));
+  plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating", 0));
   if (plan.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*plan.spec.linux_.intel_rdt));
 
   std::optional<Container> joined;
-  if (config.network.mode == NetworkMode::container) {
-    joined.emplace(store.find(config.network.container));
-    plan.joined_network = open_network_of(*joined);
-  }
-  if (config.network.mode == NetworkMode::path)
-    plan.joined_network = open_namespace(config.network.path, NamespaceType::network);
+  if (config.network.mode == NetworkMode::container) joined.emplace(store.find(config.network.container));
   HostParts host = make_host_parts(store, container, joined ? &*joined : nullptr, plan.spec);
   plan.rootfs = std::move(host.rootfs);
   Stdio stdio;
   if (!config.spec.process.terminal) stdio = make_pipes(input);
   plan.stdio = std::move(stdio.child);
 
-  plan.joined = std::move(namespaces.joined);
   if (namespaces.shared_memory) plan.rootfs.shared_memory = &namespaces.shared_memory;
-  std::optional<ContainerIds> ids = acquire_ids(store.run(), config);
+  std::optional<ContainerIds> ids = acquire_ids(store.run(), config, namespaces);
   if (ids) prepare_for_user_namespace(plan, ids->map);
 
   Handshake handshake = make_handshake();
@@ -92,11 +75,12 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   { const ChildEnd unused = std::move(handshake.child); }
   plan.stdio = {};
   plan.prepared.reset();
+  plan.confinement.listener.reset();
   LaunchedContainer launched{std::move(host.points), ids ? std::move(ids->leases) : std::vector<IdLease>(),
                              std::move(host.cgroup), std::move(host.networks),
                              std::nullopt,           std::move(stdio.parent),
                              std::move(*process)};
-  if (ids) give_ids(launched, ids->map, handshake);
+  if (ids) give_ids(launched, *ids, handshake);
   launched.networks.connect(launched.process.pid());  // beside the child's own work
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);

@@ -19,6 +19,7 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/process.h"
+#include "process/process_steps.h"
 #include "spec/names.h"
 
 namespace lay::runner {
@@ -50,30 +51,85 @@ void join_container(const ContainerStore& store, const ContainerConfig& config, 
     if (type == NamespaceType::ipc) plan.shared_memory = open_of_process(pid, NamespaceType::mount);
     if (wait_for_end(first.pidfd, std::chrono::milliseconds(0)))  // the number might be another's by now
       throw Error::make(Errc::invalid, "container '{}' has ended", other.config().name);
-    if (type == NamespaceType::pid)
-      plan.pid = std::move(fd);
-    else
-      plan.joined.push_back(std::move(fd));
+    plan.join({.type = type, .fd = std::move(fd)});
   });
 }
 
-void join_path(const Namespace& entry, NamespacePlan& plan) {
-  if (entry.type == NamespaceType::mount || entry.type == NamespaceType::user ||
-      entry.type == NamespaceType::time || entry.type == NamespaceType::cgroup)
-    throw Error::make(Errc::unsupported, "a {} namespace cannot be joined by path ('{}')",
-                      name_of(entry.type), printable(entry.path));
-  UniqueFd fd = open_namespace(entry.path, entry.type);
-  if (entry.type == NamespaceType::pid)
-    plan.pid = std::move(fd);
-  else
-    plan.joined.push_back(std::move(fd));
+/// The network's kind stands elsewhere in the configuration.
+void plan_network(const ContainerStore& store, const ContainerConfig& config, NamespacePlan& plan) {
+  switch (config.network.mode) {
+    case NetworkMode::container:
+      return join_container(store, config, NamespaceType::network, config.network.container, plan);
+    case NetworkMode::path:
+      return plan.join({.type = NamespaceType::network,
+                        .fd = open_namespace(config.network.path, NamespaceType::network)});
+    default:
+      plan.clone_flags |= CLONE_NEWNET;
+  }
 }
 
-/// Of all that is new, what clone3(2) makes.
-bool is_cloned(const ContainerConfig& config, NamespaceType type) {
-  if (type == NamespaceType::cgroup || type == NamespaceType::time) return false;
-  return type != NamespaceType::network ||
-         (config.network.mode != NetworkMode::container && config.network.mode != NetworkMode::path);
+/// Whether both are in one user namespace: the host's, or that of the other.
+bool shares_users(const ContainerConfig& config, const ContainerConfig& other) {
+  const auto joined = config.joined.find(NamespaceType::user);
+  if (joined != config.joined.end()) return joined->second == other.id;
+  return !has_namespace(other.spec, NamespaceType::user) && !has_namespace(config.spec, NamespaceType::user);
+}
+
+/// Children of this process are born in other namespaces; this process itself goes back to its own. None of
+/// them is a user namespace: from there is no way back.
+class NamespacesForChildren {
+ public:
+  explicit NamespacesForChildren(const std::vector<JoinedNamespace>& joined) {
+    for (const JoinedNamespace& entry : joined) own_.push_back(open_of_process("self", entry.type));
+    try {
+      for (const JoinedNamespace& entry : joined) set_namespaces(entry.fd, 0);
+    } catch (const Error&) {
+      go_back();
+      throw;
+    }
+  }
+
+  /// In the parent, when the child is born.
+  void go_back() const {
+    for (const UniqueFd& own : own_)
+      if (::setns(own.get(), 0) < 0) throw Error::from_errno("go back to lay's own namespaces");
+  }
+
+ private:
+  std::vector<UniqueFd> own_;
+};
+
+/// As ChildProcess::clone(), for a plan whose user or cgroup namespace is there already: a process between
+/// enters those, and makes the others, which belong to the first. The child is this process's all the same
+/// (CLONE_PARENT). Throws what failed there.
+std::optional<ChildProcess> clone_from_between(const NamespacePlan& plan, const UniqueFd* birthplace) {
+  const Handshake handshake = make_handshake();
+  auto between = ChildProcess::clone(0, birthplace);
+  if (!between) {
+    try {
+      shut_others_out();
+      if (plan.cgroup) set_namespaces(plan.cgroup, CLONE_NEWCGROUP);
+      if (plan.user) set_namespaces(plan.user, CLONE_NEWUSER);
+      auto child = ChildProcess::clone(plan.clone_flags | CLONE_PARENT, nullptr);
+      if (!child) return std::nullopt;
+      handshake.child.send_descriptor(child->pidfd());
+      child->leave();
+    } catch (const Error& error) {
+      handshake.child.send_error(error);
+    } catch (const std::exception& error) {
+      handshake.child.send_error(Error(Errc::io, error.what()));
+    }
+    ::_exit(0);
+  }
+  UniqueFd child = handshake.parent.receive_descriptor();
+  const pid_t pid = number_in_proc(child);
+  between->wait();
+  return ChildProcess(pid, std::move(child));
+}
+
+std::optional<ChildProcess> born_from(const NamespacePlan& plan, const UniqueFd* birthplace) {
+  if (plan.user || plan.cgroup) return clone_from_between(plan, birthplace);
+  return ChildProcess::clone(plan.clone_flags, birthplace);
 }
 
 void set_clock(const UniqueFd& clocks, const std::string& clock, const TimeOffset& offset) {
@@ -110,8 +166,22 @@ std::uint64_t clone_flag_of(NamespaceType type) {
   return 0;
 }
 
+std::uint64_t cloned_flag_of(NamespaceType type) {
+  return type == NamespaceType::cgroup || type == NamespaceType::time ? 0 : clone_flag_of(type);
+}
+
+void NamespacePlan::join(JoinedNamespace namespace_) {
+  if (namespace_.type == NamespaceType::cgroup)
+    cgroup = std::move(namespace_.fd);
+  else if (namespace_.type != NamespaceType::user)
+    joined.push_back(std::move(namespace_));
+  else if (!is_own_namespace(namespace_))
+    user = std::move(namespace_.fd);
+}
+
 void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type) {
-  if (has_namespace(other.spec, NamespaceType::user) || has_namespace(config.spec, NamespaceType::user))
+  const bool is_mounted = type == NamespaceType::pid || type == NamespaceType::ipc;
+  if (is_mounted && !shares_users(config, other))
     throw Error::make(Errc::unsupported,
                       "namespaces cannot be shared with a container in another user namespace")
         .with_hint("--userns host for both");
@@ -147,49 +217,27 @@ NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig
     if (joined != config.joined.end())
       join_container(store, config, entry.type, joined->second, plan);
     else if (!entry.path.empty())
-      join_path(entry, plan);
-    else if (is_cloned(config, entry.type))
-      plan.clone_flags |= clone_flag_of(entry.type);
+      plan.join({.type = entry.type, .fd = open_namespace(entry.path, entry.type)});
+    else if (entry.type == NamespaceType::network)
+      plan_network(store, config, plan);
+    else
+      plan.clone_flags |= cloned_flag_of(entry.type);
   }
-  if (has_namespace(config.spec, NamespaceType::user) && (plan.pid || !plan.joined.empty()))
-    throw Error(Errc::unsupported,
-                "a container with a user namespace of its own cannot join other namespaces")
-        .with_hint("--userns host");
   return plan;
 }
 
-NamespacesForChildren::NamespacesForChildren(const std::vector<JoinedNamespace>& joined) {
-  for (const JoinedNamespace& entry : joined) {
-    UniqueFd own = open_of_process("self", entry.type);
-    set_namespaces(entry.fd, 0);
-    own_.push_back(std::move(own));
-  }
-}
-
-NamespacesForChildren::~NamespacesForChildren() {
-  for (const UniqueFd& own : own_) ::setns(own.get(), 0);
-}
-
-std::optional<ChildProcess> clone_in_user_namespace(const UniqueFd& user, std::uint64_t flags,
-                                                    const UniqueFd* birthplace) {
-  const Handshake handshake = make_handshake();
-  auto between = ChildProcess::clone(0, birthplace);
-  if (!between) {
+std::optional<ChildProcess> clone_into(const NamespacePlan& plan, const UniqueFd* birthplace) {
+  const NamespacesForChildren inside(plan.joined);
+  auto process = [&] {
     try {
-      set_namespaces(user, CLONE_NEWUSER);
-      auto child = ChildProcess::clone(flags | CLONE_PARENT, nullptr);
-      if (!child) return std::nullopt;
-      handshake.child.send_descriptor(child->pidfd());
-      child->leave();
-    } catch (const Error& error) {
-      handshake.child.send_error(error);
+      return born_from(plan, birthplace);
+    } catch (const Error&) {
+      inside.go_back();
+      throw;
     }
-    ::_exit(0);
-  }
-  UniqueFd child = handshake.parent.receive_descriptor();
-  const pid_t pid = number_in_proc(child);
-  between->wait();
-  return ChildProcess(pid, std::move(child));
+  }();
+  if (process) inside.go_back();
+  return process;
 }
 
 bool shares_namespace(pid_t pid, NamespaceType type) {

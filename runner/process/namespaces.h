@@ -9,57 +9,46 @@
 
 namespace lay::runner {
 
-/// How a container comes to its namespaces. Those with descriptors exist already.
-struct NamespacePlan {
-  /// CLONE_NEW* for clone3(2). The cgroup and the time namespace come later: the first when the process is in
-  /// its cgroup, the second when its clocks are set.
-  std::uint64_t clone_flags = 0;
-  UniqueFd pid;                  ///< to be born in: PidNamespaceForChildren
-  std::vector<UniqueFd> joined;  ///< entered by the child
-  /// The mount namespace of the container whose IPC namespace is joined: its /dev/shm comes along.
-  UniqueFd shared_memory;
-};
-
-/// Opens what is joined, each once. Throws invalid, with a hint, for a container that does not run, or has a
-/// user namespace of its own; for a path that leads to no namespace of its type; not_found.
-NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config);
-
-/// Throws unsupported when one of them has a user namespace, invalid when the other keeps its ipc to itself.
-void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type);
-
-/// CLONE_NEW* of clone(2).
-std::uint64_t clone_flag_of(NamespaceType type);
-
-/// A namespace by a file of nsfs, such as /proc/<pid>/ns/ipc or a bind of it; throws invalid for anything
-/// else, and for one of another type.
-UniqueFd open_namespace(const std::string& path, NamespaceType type);
-
 /// A namespace that is there already.
 struct JoinedNamespace {
   NamespaceType type;
   UniqueFd fd;  ///< its file of nsfs
 };
 
-/// Children of this process are born in other namespaces; this process itself goes back to its own at the
-/// end. None of them is a user namespace: from there is no way back.
-class NamespacesForChildren {
- public:
-  explicit NamespacesForChildren(const std::vector<JoinedNamespace>& joined);
-  NamespacesForChildren(const NamespacesForChildren&) = delete;
-  NamespacesForChildren& operator=(const NamespacesForChildren&) = delete;
-  ~NamespacesForChildren();
-  /// In the child.
-  void stay() { own_.clear(); }
+/// How a container comes to its namespaces. Those with descriptors exist already.
+struct NamespacePlan {
+  /// CLONE_NEW* for clone3(2). The cgroup and the time namespace come later: the first when the process is in
+  /// its cgroup, the second when its clocks are set.
+  std::uint64_t clone_flags = 0;
+  UniqueFd user;    ///< to be born in, and to own the new ones; never the one that lay is in
+  UniqueFd cgroup;  ///< to be born in, when it is in its cgroup
+  std::vector<JoinedNamespace> joined;  ///< all others to be born in
+  /// The mount namespace of the container whose IPC namespace is joined: its /dev/shm comes along.
+  UniqueFd shared_memory;
 
- private:
-  std::vector<UniqueFd> own_;
+  /// Puts one in its place.
+  void join(JoinedNamespace namespace_);
 };
 
-/// As ChildProcess::clone(), but in the user namespace `user`, which a process between enters before it makes
-/// the others: they are that one's, and the child is this process's all the same (CLONE_PARENT). Throws what
-/// failed there.
-std::optional<ChildProcess> clone_in_user_namespace(const UniqueFd& user, std::uint64_t flags,
-                                                    const UniqueFd* birthplace);
+/// Opens what is joined, each once. Throws invalid, with a hint, for a container that does not run; for a
+/// path that leads to no namespace of its type; what check_joinable() does; not_found.
+NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config);
+
+/// A child in all of them; empty in the child. The calling process, which has one thread, stays where it is.
+std::optional<ChildProcess> clone_into(const NamespacePlan& plan, const UniqueFd* birthplace);
+
+/// Throws unsupported for pid and ipc of a container in another user namespace, whose file systems (proc,
+/// mqueue) could not be mounted; invalid when the other keeps its ipc to itself.
+void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type);
+
+/// CLONE_NEW* of clone(2).
+std::uint64_t clone_flag_of(NamespaceType type);
+/// The same for clone3(2): 0 for those that are made later, NamespacePlan::clone_flags.
+std::uint64_t cloned_flag_of(NamespaceType type);
+
+/// A namespace by a file of nsfs, such as /proc/<pid>/ns/ipc or a bind of it; throws invalid for anything
+/// else, and for one of another type.
+UniqueFd open_namespace(const std::string& path, NamespaceType type);
 
 /// Whether a process is in the namespace of that type in which the calling one is.
 bool shares_namespace(pid_t pid, NamespaceType type);

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -140,19 +141,24 @@ UniqueFd open_landlock(const Confinement& confinement) {
 }
 
 /// The filter comes last: it may forbid what landlock takes.
-void lock_in(const Confinement& confinement, const UniqueFd& landlock) {
+void lock_in(const Confinement& confinement, const UniqueFd& landlock,
+             std::optional<SeccompHandover>& handover) {
   set_exec_label(confinement.label);
   if (landlock) enter_landlock(landlock);
-  if (confinement.listener)
-    load_seccomp_for(*confinement.listener, confinement.seccomp);
+  if (handover)
+    handover->load(confinement.seccomp);
   else
     load_seccomp(confinement.seccomp);
 }
 
 }  // namespace
 
-void leave_caller() {
+void shut_others_out() {
   set_process_option(PR_SET_DUMPABLE, 0, "shut others out of the container's process");
+}
+
+void leave_caller() {
+  shut_others_out();
   die_with_supervisor();
   reset_signals();
   if (::setsid() < 0) throw Error::from_errno("begin a session");
@@ -202,6 +208,8 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   const Account account = look_up_user(process.user);  // with all rights: the files may be private
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
+  std::optional<SeccompHandover> handover;
+  if (confinement.listener) handover.emplace(*confinement.listener);
   apply_scheduling(process);  // takes rights of the host's root
   set_personality(confinement.personality);
   ::umask(process.user.umask.value_or(022));  // before the folder is made
@@ -213,7 +221,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   limit_bounding_set(process.capabilities);  // takes CAP_SETPCAP
   // Without no_new_privs both take CAP_SYS_ADMIN, so they are entered while that is
   // there; they let the rest pass.
-  if (!process.no_new_privileges) lock_in(confinement, landlock);
+  if (!process.no_new_privileges) lock_in(confinement, landlock, handover);
   set_user(account);
   apply_capabilities(process.capabilities);  // after the last call that needs another one
   if (options.supervision == Supervision::by_parent) {
@@ -222,7 +230,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   }
   if (process.no_new_privileges) {
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
-    lock_in(confinement, landlock);
+    lock_in(confinement, landlock, handover);
   }
   if (process.has_init) leave_reaper_behind();
   // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.

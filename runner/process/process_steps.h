@@ -19,6 +19,9 @@ enum class Supervision {
   by_others,  ///< it lives on: the engine that called lay as its OCI runtime has it
 };
 
+/// prctl(2) PR_SET_DUMPABLE: who is root of the user namespace that this process enters may not look into it.
+void shut_others_out();
+
 /// Cuts the ties to whoever called lay: nobody may look into this process, which is still lay's program
 /// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, signal mask and handlers are new.
 void leave_caller();

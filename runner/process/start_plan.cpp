@@ -131,11 +131,12 @@ HostParts make_host_parts(const ContainerStore& store, const Container& containe
                                         container.config().spec.linux_.resources)};
 }
 
-Json oci_state(const Container& container, const std::string& status) {
+Json oci_state(const Container& container, const std::string& status, pid_t pid) {
   const ContainerConfig& config = container.config();
   return {{"ociVersion", config.spec.oci_version},
           {"id", config.id},
           {"status", status},
+          {"pid", pid},
           {"bundle", container.path()},
           {"annotations", config.spec.annotations}};
 }

@@ -43,8 +43,8 @@ struct HostParts {
 HostParts make_host_parts(const ContainerStore& store, const Container& container, const Container* joined,
                           const Spec& spec);
 
-/// What hooks and agents are told of a container: runtime.md, "State", but for its pid.
-Json oci_state(const Container& container, const std::string& status);
+/// What an agent is told of a container: runtime.md, "State". `pid` is that of its first process, or 0.
+Json oci_state(const Container& container, const std::string& status, pid_t pid);
 
 /// The class of resctrl that a container is placed in. Throws not_found, unsupported.
 ResctrlGroup find_rdt_class(const IntelRdt& rdt);

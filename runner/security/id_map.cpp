@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "process/handshake.h"
 #include "process/process.h"
+#include "process/process_steps.h"
 
 namespace lay::runner {
 
@@ -137,15 +138,19 @@ IdMap read_id_map(UniqueFd user_namespace) {
   auto visitor = ChildProcess::clone(0, nullptr);
   if (!visitor)
     run_child(handshake.child, [&] {
+      shut_others_out();
       set_namespaces(user_namespace, CLONE_NEWUSER);
       handshake.child.report_stage();
       ::pause();  // killed as soon as the maps are read
     });
   handshake.parent.wait_for_stage();
   const pid_t pid = number_in_proc(visitor->pidfd());
-  return {.uids = read_map(pid, "uid_map"),
-          .gids = read_map(pid, "gid_map"),
-          .user_namespace = std::move(user_namespace)};
+  IdMap map{.uids = read_map(pid, "uid_map"),
+            .gids = read_map(pid, "gid_map"),
+            .user_namespace = std::move(user_namespace)};
+  if (!host_id(map.uids, 0) || !host_id(map.gids, 0))
+    throw Error(Errc::invalid, "the user namespace that is joined has no root, who sets up a container");
+  return map;
 }
 
 void write_id_maps(pid_t pid, const IdMap& map) {

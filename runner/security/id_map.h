@@ -37,7 +37,8 @@ struct IdMap {
 /// Makes the namespace. The calling process must have one thread.
 IdMap make_id_map(std::vector<IdMapping> uids, std::vector<IdMapping> gids);
 
-/// The maps of a user namespace that is there already, and it. The calling process must have one thread.
+/// The maps of a user namespace that is there already, and it. Throws invalid for one without a root. The
+/// calling process must have one thread.
 IdMap read_id_map(UniqueFd user_namespace);
 
 /// Gives the user namespace in which `pid` is alone its maps: /proc/<pid>/uid_map and gid_map.

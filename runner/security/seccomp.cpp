@@ -32,7 +32,7 @@ int load_seccomp(const SeccompFilter& filter, unsigned more_flags) {
   const sock_fprog request{.len = static_cast<unsigned short>(filter.program.size()),
                            .filter = const_cast<sock_filter*>(filter.program.data())};
   unsigned flags = filter.flags | more_flags;
-  // One or the other, and there is one thread whose filter it is
+  // One or the other; it is the filter of the calling thread, and of what that becomes
   if ((flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0) flags &= ~unsigned{SECCOMP_FILTER_FLAG_TSYNC};
   const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &request);
   if (result < 0) {

@@ -96,18 +96,17 @@ void require_available(SeccompAction action) {
 
 /// config-linux.md, "Seccomp".
 void check_agent(const Seccomp& seccomp) {
-  const auto notifies = [](const SeccompRule& rule) { return rule.action == SeccompAction::notify; };
   if (seccomp.default_action == SeccompAction::notify)
     throw Error(Errc::unsupported,
                 "SCMP_ACT_NOTIFY cannot be the default: no call at all would be made without the agent")
         .with_hint("let 'syscalls' name the calls that it shall answer");
   if (seccomp.listener_path.empty()) {
-    if (std::ranges::any_of(seccomp.syscalls, notifies))
+    if (has_agent(seccomp))
       throw Error(Errc::invalid, "SCMP_ACT_NOTIFY needs 'listenerPath', the socket of the agent that answers")
           .with_hint("SCMP_ACT_ERRNO or SCMP_ACT_LOG answer by themselves");
     if (!seccomp.listener_metadata.empty())
       throw Error(Errc::invalid, "'listenerMetadata' is for an agent, but there is no 'listenerPath'");
-  } else if (!seccomp.listener_path.starts_with('/')) {
+  } else if (has_agent(seccomp) && !seccomp.listener_path.starts_with('/')) {
     throw Error::make(Errc::invalid, "listenerPath '{}' is not an absolute path",
                       printable(seccomp.listener_path));
   }
@@ -128,13 +127,14 @@ std::vector<Architecture> chosen_architectures(const Seccomp& seccomp) {
   return chosen;
 }
 
+constexpr auto kFlags = std::to_array<std::pair<std::string_view, unsigned>>({
+    {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
+    {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+    {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+});
+
 unsigned flag_bits(const Seccomp& seccomp) {
-  constexpr std::array<std::pair<std::string_view, unsigned>, 4> kFlags{{
-      {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
-      {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
-      {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-      {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
-  }};
   unsigned bits = 0;
   for (const std::string& name : seccomp.flags) {
     const auto known =
@@ -144,6 +144,8 @@ unsigned flag_bits(const Seccomp& seccomp) {
           .with_hint("known are TSYNC, LOG, SPEC_ALLOW and WAIT_KILLABLE_RECV, behind SECCOMP_FILTER_FLAG_");
     bits |= known->second;
   }
+  // Of a filter with an agent; the kernel refuses it elsewhere, where it would mean nothing
+  if (!has_agent(seccomp)) bits &= ~unsigned{SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV};
   return bits;
 }
 
@@ -295,6 +297,17 @@ void append_library_program(const SeccompLibrary& library, const Filter& filter,
 }
 
 }  // namespace
+
+bool has_agent(const Seccomp& seccomp) {
+  return std::ranges::any_of(seccomp.syscalls,
+                             [](const SeccompRule& rule) { return rule.action == SeccompAction::notify; });
+}
+
+std::vector<std::string> seccomp_flag_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, bit] : kFlags) names.emplace_back(name);
+  return names;
+}
 
 SeccompFilter compile_seccomp(const Seccomp& seccomp) {
   check_agent(seccomp);

@@ -65,6 +65,15 @@ no_such_process() { ! pgrep -f "$1" >/dev/null; }
   refused 125 "is not understood" "$LAY" run --rm --network none --pid everything small true
 }
 
+@test "a cgroup namespace is another container's, or one by its path" {
+  "$LAY" run -d --name a --network none small sleep 100 >/dev/null
+  local ns
+  ns=$(readlink "/proc/$(pid_of a)/ns/cgroup")
+  [ "$("$LAY" run --rm --network none --cgroupns container:a small readlink /proc/self/ns/cgroup)" = "$ns" ]
+  [ "$("$LAY" run --rm --network none --cgroupns "ns:/proc/$(pid_of a)/ns/cgroup" small readlink /proc/self/ns/cgroup)" = "$ns" ]
+  refused 125 "is not understood" "$LAY" run --rm --network none --cgroupns everything small true
+}
+
 @test "--ipc none has no shared memory" {
   run inside --ipc none -- 'ls -d /dev/shm'
   [ "$status" -ne 0 ]

@@ -127,7 +127,7 @@ open(\"$world/ready\", \"w\").close()
 threading.Event().wait(60)" 3>&- & server=$!
     wait_until 5 test -e "$world/ready"
     timeout 3 bash -c "exec 3<>/dev/tcp/$gateway/5353; cat <&3" | grep -q leak
-    has "$("$LAY" run --rm small nc -w 1 198.51.100.1 5353)" leak  # the default bridge does reach it
+    wait_until 10 eval "\"$LAY\" run --rm small nc -w 2 198.51.100.1 5353 | grep -q leak"  # the default bridge does reach it
     for address in 169.254.169.254 $gateway 198.51.100.1; do
       out=$("$LAY" run --rm --cap-add NET_ADMIN --network vault small sh -c \
         "ip route add default via $gateway; nc -w 1 $address 5353" 2>&1 || true)

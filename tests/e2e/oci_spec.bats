@@ -21,7 +21,7 @@ hold() {
   unshare "$@" sleep 300 3>&- &
   held=$!
   others+=("$held")
-  wait_until 5 eval 'pgrep -x sleep -g $(ps -o pgid= $held) >/dev/null'
+  wait_until 5 eval '[ "$(cat "/proc/$held/comm" "/proc/$(pgrep -P $held)/comm" 2>/dev/null | tail -n 1)" = sleep ]'
 }
 
 # path_of TYPE PATH: the bundle's namespace of that type is the one at PATH.
@@ -34,7 +34,7 @@ detached() { oci run --detach "$@" --bundle bundle c1 </dev/null >out 2>&1 || { 
 
 inode_of() { readlink "/proc/$1/ns/$2"; }
 
-@test "namespaces of every kind are joined by their path" {
+@test "namespaces of every kind but user and mount are joined by their path" {
   small_bundle
   hold --net --uts --ipc --cgroup --time --fork --pid --kill-child
   inner=$(pgrep -P "$held")
@@ -42,17 +42,18 @@ inode_of() { readlink "/proc/$1/ns/$2"; }
   for pair in network:net uts:uts ipc:ipc cgroup:cgroup time:time pid:pid; do
     path_of "${pair%:*}" "/proc/$inner/ns/${pair#*:}"
   done
-  edit 'c.pop("hostname", None); c["linux"]["sysctl"] = {}'
+  edit 'c.pop("hostname", None); c["linux"]["sysctl"] = {}
+c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "ls -l /proc/self/ns >'"$world"'/of-hook"], "env": ["PATH=/bin:/usr/bin"]}]}'
   args sleep 100
   detached
   pid=$(oci state c1 | jq .pid)
   for name in net uts ipc cgroup time pid; do [ "$(inode_of "$pid" $name)" = "$(inode_of "$inner" $name)" ]; done
   [ "$(inode_of "$pid" mnt)" != "$(inode_of "$inner" mnt)" ]
+  # lay itself, and what runs in its namespaces, is where it was
+  for name in net uts ipc cgroup time pid; do grep -qF "$(inode_of $$ $name)" of-hook; done
   for name in net uts ipc cgroup time pid mnt; do
     [ "$(oci exec c1 readlink /proc/self/ns/$name)" = "$(inode_of "$pid" $name)" ]
   done
-  # lay itself is where it was: the next container has the host's
-  [ "$(inode_of self time)" = "$(inode_of $$ time)" ]
 }
 
 @test "a user namespace is joined by its path, with its ids" {
@@ -131,6 +132,8 @@ c["annotations"] = {"of": "the container"}'
     [ "$status" -eq 1 ]
     has "$output" "No medium found"
     wait_until 5 eval '[ "$(wc -l <seen)" = 2 ]'
+    [ "$(tail -n 1 seen | jq .state.pid)" = "$pid" ]
+    [ "$(tail -n 1 seen | jq .pid)" != "$pid" ]
     # the command has neither the descriptor nor the connection
     [ "$(oci exec c1 sh -c 'for fd in /proc/1/fd/*; do readlink $fd; done' | grep -cE 'seccomp|socket')" = 0 ]
     [ "$(oci exec c1 sh -c 'ls /proc/1/task | grep -c .')" = 1 ]
@@ -154,11 +157,90 @@ c["annotations"] = {"of": "the container"}'
   run oci run --bundle bundle c1
   [ "$status" -eq 1 ]
   has "$output" "there is no 'listenerPath'"
+  edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/nowhere/agent"}'
+  [ "$(oci run --bundle bundle c1 </dev/null)" = ran ] # which no call is left to
   edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/nowhere/agent"}'
   run oci run --bundle bundle c1
   [ "$status" -eq 1 ]
   has "$output" "cannot be the default"
   [ -z "$(oci list -q)" ]
+}
+
+@test "an agent hears of a container when it is started, and one that waits is in nobody's way" {
+  small_bundle
+  python3 "$BATS_TEST_DIRNAME/seccomp_agent.py" "$world/agent" "$world/seen" 3>&- &
+  others+=($!)
+  wait_until 5 test -S agent
+  edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "'"$world"'/agent",
+    "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}'
+  args sleep 100
+  oci create --bundle bundle waits </dev/null >out 2>&1
+  [ ! -e seen ]
+  edit 'c["process"]["scheduler"] = {"policy": "SCHED_BATCH", "nice": 19}; c["linux"]["resources"] = {"cpu": {"cpus": "0"}}'
+  timeout 20 "$OCI" --root "$world/state" run --detach --bundle bundle c1 </dev/null >out 2>&1 3>&- || { cat out; false; }
+  wait_until 5 eval '[ "$(jq -r .state.id seen)" = c1 ]' # the one that waits is in nobody's way
+  oci start waits
+  wait_until 5 eval '[ "$(wc -l <seen)" = 2 ]'
+  oci delete --force waits
+}
+
+@test "who enters a user namespace that is there cannot be looked into" {
+  small_bundle
+  hold --user
+  echo "0 100000 65536" >/proc/$held/uid_map
+  echo "0 100000 65536" >/proc/$held/gid_map
+  path_of user /proc/$held/ns/user
+  args true
+  strace -f -qq -o calls -e trace=prctl,setns,clone3 "$OCI" --root "$world/state" run --bundle bundle c1 </dev/null 3>&-
+  # each process that enters it has shut others out before
+  awk '/PR_SET_DUMPABLE, (SUID_DUMP_DISABLE|0)/ {shut[$1] = 1} /setns\([0-9]+, CLONE_NEWUSER\)/ {n++; if (!shut[$1]) bad = 1}
+    END {exit !(n == 2 && !bad)}' calls || { cat calls; false; }
+}
+
+@test "exec gives and takes rights, and goes to a group beneath the container's" {
+  small_bundle
+  args sleep 100
+  detached
+  bits() { oci exec "${@:2}" c1 grep "^$1" /proc/self/status | awk '{print $2}'; }
+  [ "$(bits NoNewPrivs)" = 0 ]
+  [ "$(bits NoNewPrivs --no-new-privs)" = 1 ]
+  ((0x$(bits CapEff --cap CAP_SYS_TIME) & 1 << 25))
+  ! ((0x$(bits CapEff) & 1 << 25))
+  ((0x$(bits CapBnd --cap CAP_SYS_TIME --cap CAP_NET_ADMIN) & 1 << 12))
+  hierarchy=/sys/fs/cgroup/pids
+  [ -d $hierarchy ] || hierarchy=/sys/fs/cgroup
+  run oci exec --cgroup below c1 true
+  [ "$status" -ne 0 ]
+  for own in $(find /sys/fs/cgroup -type d -name c1); do
+    mkdir "$own/below"
+    [ ! -e "$own/cpuset.cpus" ] || for file in cpuset.cpus cpuset.mems; do cat "$own/$file" >"$own/below/$file"; done
+  done
+  oci exec --cgroup below c1 cat /proc/self/cgroup | grep -q 'c1/below$\|/below$'
+}
+
+@test "without cgroups a container is in its caller's, and what needs them says so" {
+  small_bundle
+  edit 'c["linux"]["resources"] = {}; c["mounts"] = [m for m in c["mounts"] if m["type"] != "cgroup"]'
+  args sleep 100
+  oci --cgroup-manager disabled run --detach --bundle bundle c1 </dev/null >out 2>&1 || { cat out; false; }
+  [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
+  for command in ps pause; do
+    run oci $command c1
+    [ "$status" -ne 0 ]
+    has "$output" "without cgroups"
+  done
+  [ "$(oci exec c1 echo inside)" = inside ]
+}
+
+@test "spec --rootless is a configuration that has a user namespace and none of root's own things" {
+  small_bundle
+  rm bundle/config.json
+  "$OCI" spec --rootless --bundle bundle
+  [ "$(jq -r '[.linux.namespaces[].type] | index("user") != null and index("network") == null' bundle/config.json)" = true ]
+  [ "$(jq '.linux.uidMappings[0].size' bundle/config.json)" = 1 ]
+  edit 'c["process"]["terminal"] = False; c["process"]["args"] = ["cat", "/proc/self/uid_map"]'
+  chmod 755 "$world" bundle
+  [ "$(oci run --bundle bundle c1 </dev/null | xargs)" = "0 0 1" ]
 }
 
 @test "a device lies wherever its path says, in a user namespace too, and none stays in the root" {
@@ -227,7 +309,6 @@ c["hooks"]["poststop"][0]["args"][2] = "(" + c["hooks"]["poststop"][0]["args"][2
 @test "a create that fails takes the groups that it made, and leaves those that were there" {
   small_bundle
   args sleep 100
-  first=$(find /sys/fs/cgroup -maxdepth 2 -name pids.max -o -maxdepth 2 -name cgroup.procs | head -1)
   hierarchy=/sys/fs/cgroup/pids
   [ -d $hierarchy ] || hierarchy=/sys/fs/cgroup
   mkdir -p "$hierarchy/lay-oci-kept/c1"

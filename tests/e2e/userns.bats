@@ -113,13 +113,33 @@ C
   has "$output" kept
 }
 
-@test "networks with a user namespace: published ports, the host's, and none of another" {
+@test "networks with a user namespace: published ports, the host's, and another container's" {
   "$LAY" run -d --name web --userns auto -p 127.0.0.1:18217:80 small \
     sh -c 'while :; do echo answer | nc -l -p 80; done' >/dev/null
   answers() { [[ $(timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/18217 && cat <&3') == answer ]]; }
   wait_until 10 answers
   [ "$("$LAY" run --rm --network host --userns auto small ls /sys/class/net | wc -l)" -ge 1 ]
-  refused 125 "cannot join another's network" "$LAY" run --rm --userns auto --network container:web small true
+  [ "$("$LAY" run --rm --userns auto --network container:web small sh -c 'nc 127.0.0.1 80; id -u' | xargs)" = "answer 0" ]
+}
+
+@test "a user namespace is shared with another container, or joined by its path" {
+  "$LAY" run -d --name a --network none --userns auto small sleep 100 >/dev/null
+  local ns
+  ns=$(readlink "/proc/$(pid_of a)/ns/user")
+  "$LAY" run -d --name b --network container:a --userns container:a --pid container:a --ipc container:a small \
+    sh -c 'echo mine >/f; chown 5:6 /f; sleep 98764' >/dev/null
+  [ "$(readlink "/proc/$(pid_of b)/ns/user")" = "$ns" ]
+  [ "$(first_id b)" = "$(first_id a)" ]
+  wait_until 5 eval '"$LAY" exec b stat -c %u:%g /f | grep -qx 5:6'
+  has "$("$LAY" exec a ps)" "sleep 98764"
+  [ "$("$LAY" run --rm --network none --userns "ns:/proc/$(pid_of a)/ns/user" small readlink /proc/self/ns/user)" = "$ns" ]
+  # as lay's own it is none
+  [ "$("$LAY" run --rm --network none --userns ns:/proc/self/ns/user small readlink /proc/self/ns/user)" = "$(readlink /proc/self/ns/user)" ]
+  "$LAY" commit -q b from-b >/dev/null
+  [ "$("$LAY" run --rm --network none from-b stat -c %u:%g /f)" = 5:6 ]
+  "$LAY" stop -t 0 b
+  "$LAY" start b >/dev/null
+  [ "$(readlink "/proc/$(pid_of b)/ns/user")" = "$ns" ]
 }
 
 @test "K14: a container with a user namespace cannot touch what belongs to the host, or to another container" {

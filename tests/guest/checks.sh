@@ -264,6 +264,14 @@ check_exec_beside_groups() {
   lay rm -f parent
 }
 
+# cgroup v2 is mounted with nsdelegate: nobody is moved from or to what their namespace does not show.
+check_cgroup_namespace() {
+  lay run -d --name shown --network none small sleep 1000
+  namespace=$(readlink /proc/$(lay inspect -f '{{.State.Pid}}' shown)/ns/cgroup)
+  is "$(lay run --rm --network none --cgroupns container:shown small readlink /proc/self/ns/cgroup)" "$namespace"
+  lay rm -f shown
+}
+
 # A bundle whose root is that of the image: lay-oci's own configuration, which all runtimes take.
 make_bundle() {
   mkdir -p /store/bundle

@@ -41,6 +41,7 @@ struct OciRecord {
   bool has_late_hooks = false;  ///< poststart or poststop
   std::string rootfs;           ///< absolute
   std::map<std::string, std::string> annotations;
+  std::string seccomp_agent;                 ///< its socket, when the profile leaves calls to one
   bool has_own_keyring = true;               ///< not --no-new-keyring
   std::vector<std::string> resctrl_folders;  ///< in which its processes are
   std::vector<std::string> resctrl_made;     ///< those of them that go with it

@@ -45,6 +45,12 @@ TEST_CASE("schemata of a class that is there have to be those that are asked for
   make_class(dir.path(), "gold", "    L3:0=00f;1=00f\n    MB:0= 50;1= 50\n");
   const IntelRdt same{.class_id = "gold", .l3_schema = "L3:0=f;1=f", .memory_schema = "MB:0=50;1=50"};
   CHECK(ResctrlGroup::create(dir.path(), same, "c1").made().empty());
+  // One domain alone, in capitals, and lines of bandwidth that the other schema replaces
+  for (const char* schema : {"L3:1=F", "L3: 0 = 00F", "MB:0=10\nL3:0=f"})
+    CHECK(ResctrlGroup::create(dir.path(),
+                               {.class_id = "gold", .l3_schema = schema, .memory_schema = "MB:1=50"}, "c2")
+              .made()
+              .empty());
   const IntelRdt other{.class_id = "gold", .l3_schema = "L3:0=ff;1=f"};
   const Error error = error_of([&] { ResctrlGroup::create(dir.path(), other, "c1"); });
   CHECK(error.code() == Errc::invalid);
@@ -76,6 +82,14 @@ TEST_CASE("monitors lie in the class under the container's id, and go with it", 
   }
   CHECK(!fs::exists(monitor));
   CHECK(fs::exists(fs::path(dir.path()) / "gold"));
+}
+
+TEST_CASE("what delete may have to remove is known before it is made", "[runner][resctrl]") {
+  using Folders = std::vector<std::string>;
+  CHECK(ResctrlGroup::own_folders("/r", {}, "c1") == Folders{"/r/c1"});
+  CHECK(ResctrlGroup::own_folders("/r", {.class_id = "gold", .l3_schema = "L3:0=f"}, "c1").empty());
+  CHECK(ResctrlGroup::own_folders("/r", {.class_id = "gold", .monitors_memory = true}, "c1") ==
+        Folders{"/r/gold/mon_groups/c1"});
 }
 
 TEST_CASE("a class without a name of its own is the container's, made and removed", "[runner][resctrl]") {

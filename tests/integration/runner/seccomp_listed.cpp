@@ -141,7 +141,16 @@ TEST_CASE("an agent is named when calls are left to it, by an absolute path", "[
   };
   refused(all_but(R"({"names": ["umask"], "action": "SCMP_ACT_NOTIFY"})"), "needs 'listenerPath'");
   refused(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"})", "no 'listenerPath'");
-  refused(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "run/x"})", "not an absolute path");
+  refused(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "run/x",
+              "syscalls": [{"names": ["umask"], "action": "SCMP_ACT_NOTIFY"}]})",
+          "not an absolute path");
+}
+
+TEST_CASE("without calls for an agent what is said of one means nothing", "[runner][seccomp]") {
+  const Seccomp rules = profile_of(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "run/x",
+    "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_LOG"]})");
+  CHECK(!has_agent(rules));
+  CHECK(compile_seccomp(rules).flags == SECCOMP_FILTER_FLAG_LOG);
 }
 
 TEST_CASE("U06: what a profile asks for and would not get is an error", "[runner][seccomp]") {
