@@ -141,7 +141,8 @@ void apply_userns(runner::ContainerConfig& config, const NamespaceFlags& flags) 
         .with_hint("--userns auto, or a map: --userns 0:100000:65536");
   spec.namespaces.push_back({.type = NamespaceType::user, .path = {}});
   if (joins(flags.userns)) {
-    apply_mode(config, NamespaceType::user, flags.userns);
+    if (apply_mode(config, NamespaceType::user, flags.userns) == Choice::other)
+      throw wrong("--userns", flags.userns, "container:NAME, ns:PATH");
     return;
   }
   if (is_mode) {

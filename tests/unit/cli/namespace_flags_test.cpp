@@ -43,7 +43,10 @@ TEST_CASE("namespaces are joined by container or by path", "[cli][namespaces]") 
   CHECK_FALSE(runner::has_own_namespace(config.spec, NamespaceType::ipc));
   CHECK_THROWS_AS(apply({.pid = "container:"}), Error);
   CHECK_THROWS_AS(apply({.uts = "ns:"}), Error);
-  CHECK_THROWS_AS(apply({.cgroupns = "container:x"}), Error);
+  CHECK_THROWS_AS(apply({.userns = "container:"}), Error);
+  CHECK_THROWS_AS(apply({.userns = "ns:"}), Error);
+  CHECK(apply({.userns = "container:x", .cgroupns = "container:y"}).joined ==
+        std::map<NamespaceType, std::string>{{NamespaceType::user, "x"}, {NamespaceType::cgroup, "y"}});
   CHECK_THROWS_AS(apply({.ipc = "shared"}), Error);
 }
 
