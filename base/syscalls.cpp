@@ -22,12 +22,25 @@ std::string fd_path(const UniqueFd& fd) {
   return fmt::format("/proc/self/fd/{}", fd.get());
 }
 
-/// Names the file: of the file systems that a command uses, one is full or broken.
-Error write_failure(const UniqueFd& fd, int error_number) {
+/// Where an open file is, as this process sees it.
+std::string whole_path(const UniqueFd& fd) {
   std::array<char, PATH_MAX> path{};
   const ssize_t length = ::readlink(fd_path(fd).c_str(), path.data(), path.size());
-  const std::string_view name(path.data(), length < 0 ? 0 : static_cast<std::size_t>(length));
-  return Error::from_number(error_number, fmt::format("write to '{}'", name));
+  return {path.data(), length < 0 ? 0 : static_cast<std::size_t>(length)};
+}
+
+/// Names the file: of the file systems that a command uses, one is full or broken.
+Error write_failure(const UniqueFd& fd, int error_number) {
+  return Error::from_number(error_number, fmt::format("write to '{}'", whole_path(fd)));
+}
+
+/// Of a step that makes something in `dir`: by its name there, but on a full file system by its whole path.
+Error creation_failure(const UniqueFd& dir, const std::string& path, const char* step) {
+  const int number = errno;
+  const bool is_full = number == ENOSPC || number == EDQUOT;
+  const bool is_beneath = dir.get() != AT_FDCWD && !path.starts_with('/');
+  const std::string folder = is_full && is_beneath ? whole_path(dir) + "/" : "";
+  return Error::from_number(number, fmt::format("{} '{}{}'", step, folder, path));
 }
 
 bool is_absent(int error_number) {
@@ -43,14 +56,14 @@ const UniqueFd& cwd() {
 
 UniqueFd open_at(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
   const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | O_CLOEXEC, mode); });
-  if (fd < 0) throw Error::from_errno("open '{}'", path);
+  if (fd < 0) throw creation_failure(dir, path, "open");
   return UniqueFd{fd};
 }
 
 std::optional<UniqueFd> try_open_at(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
   const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | O_CLOEXEC, mode); });
   if (fd < 0 && errno == ENOENT) return std::nullopt;
-  if (fd < 0) throw Error::from_errno("open '{}'", path);
+  if (fd < 0) throw creation_failure(dir, path, "open");
   return UniqueFd{fd};
 }
 
@@ -146,13 +159,13 @@ std::optional<struct ::stat> try_stat_at(const UniqueFd& dir, const std::string&
 }
 
 void mkdir_at(const UniqueFd& dir, const std::string& path, mode_t mode) {
-  if (::mkdirat(dir.get(), path.c_str(), mode) < 0) throw Error::from_errno("create folder '{}'", path);
+  if (::mkdirat(dir.get(), path.c_str(), mode) < 0) throw creation_failure(dir, path, "create folder");
 }
 
 bool try_mkdir_at(const UniqueFd& dir, const std::string& path, mode_t mode) {
   if (::mkdirat(dir.get(), path.c_str(), mode) == 0) return true;
   if (errno == EEXIST) return false;
-  throw Error::from_errno("create folder '{}'", path);
+  throw creation_failure(dir, path, "create folder");
 }
 
 void mknod_at(const UniqueFd& dir, const std::string& path, mode_t mode, dev_t device) {

@@ -145,7 +145,7 @@ const Descriptor& find_descriptor(const std::string& wanted) {
       if (name == to_lower(wanted)) return descriptor;
   std::vector<std::string> known;
   for (const Descriptor& descriptor : kDescriptors) known.push_back(split(descriptor.names, ' ').front());
-  throw Error::make(Errc::invalid, "'{}' is no column of top", printable(wanted))
+  throw Error::make(Errc::invalid, "'{}' is no column", printable(wanted))
       .with_hint("these are: " + join(known, " "));
 }
 
@@ -165,8 +165,7 @@ std::vector<std::string> parse_columns(std::vector<std::string> words) {
     for (const std::string& column : split(word, ','))
       if (!column.empty()) columns.push_back(column);
   if (columns.empty())
-    throw Error::make(Errc::invalid, "'{}' names no column", printable(first))
-        .with_hint("lay top NAME -eo pid,args");
+    throw Error::make(Errc::invalid, "'{}' names no column", printable(first)).with_hint("-eo pid,args");
   return columns;
 }
 

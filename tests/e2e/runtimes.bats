@@ -197,6 +197,7 @@ exec_terminal() {
   run -0 eval '"$LAY" exec -t c sh -c "test -t 0 && echo told" </dev/null'
   has "$output" told
   run -9 eval '"$LAY" exec -t c sh -c "exit 9" </dev/null'
+  run -127 eval '"$LAY" exec -t c nothing </dev/null'
   [ "$(echo typed | "$LAY" exec -it c sh -c 'read word; echo "<$word>"' | tr -d '\r' | grep -c '<typed>')" = 1 ]
 }
 @test "a privileged container runs under runsc, and so does exec --privileged" {

@@ -28,6 +28,20 @@ void write_file(const UniqueFd& dir, const std::string& name, std::string_view t
 
 }  // namespace
 
+TEST_CASE("what finds no room on a full file system is told by its whole path", "[base][files]") {
+  const TempFolder folder;
+  const std::string disk = folder.path() + "/disk";
+  sys::mkdir_at(folder.fd(), "disk", 0700);
+  REQUIRE(::mount("tmpfs", disk.c_str(), "tmpfs", 0, "nr_inodes=2") == 0);
+  {
+    const UniqueFd dir = sys::open_dir(folder.fd(), "disk");
+    write_file(dir, "last", "");
+    CHECK_THROWS_WITH(sys::mkdir_at(dir, "new", 0700), Catch::Contains("'" + disk + "/new': No space left"));
+    CHECK_THROWS_WITH(write_file(dir, "new", ""), Catch::Contains("'" + disk + "/new': No space left"));
+  }
+  REQUIRE(::umount2(disk.c_str(), MNT_DETACH) == 0);
+}
+
 TEST_CASE("an atomic file replaces its target only when committed", "[base][files]") {
   const TempFolder folder;
   replace_file(folder.fd(), "name", "old");
