@@ -304,6 +304,12 @@ c["hooks"]["poststop"][0]["args"][2] = "(" + c["hooks"]["poststop"][0]["args"][2
     [ "$status" -eq 1 ]
     [ "$(cat log)" = over ]
   done
+  rm -f log
+  edit 'c["hooks"] = {"poststop": c["hooks"]["poststop"]}'
+  args /bin/nothing-there
+  run oci create --bundle bundle c1
+  [ "$status" -ne 0 ]
+  [ "$(cat log)" = over ]
 }
 
 @test "a create that fails takes the groups that it made, and leaves those that were there" {
