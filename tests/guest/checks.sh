@@ -292,7 +292,9 @@ check_oci_is_fast() {
   done
   rm -r /store/bundle
   sum_of() { awk '{sum += $1} END {print sum}' /tmp/$1.times; }
-  echo "lay-oci $(sum_of lay-oci) ms, crun $(sum_of crun) ms, runc $(sum_of runc) ms" | tee /dev/fd/3
+  sums="lay-oci $(sum_of lay-oci) ms, crun $(sum_of crun) ms, runc $(sum_of runc) ms"
+  echo "$sums" >&3
+  echo "$sums"
   [ $(($(sum_of lay-oci) * 10)) -le $(($(sum_of crun) * 11)) ] # times of an emulated machine wander by a tenth
   [ $(($(sum_of lay-oci) * 3)) -le $(sum_of runc) ]
 }
