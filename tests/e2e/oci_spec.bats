@@ -24,6 +24,14 @@ hold() {
   wait_until 5 eval '[ "$(cat "/proc/$held/comm" "/proc/$(pgrep -P $held)/comm" 2>/dev/null | tail -n 1)" = sleep ]'
 }
 
+# hold_users: the same in a new user namespace, whose root is 100000 on the host, and 200000 as a group.
+hold_users() {
+  hold --user
+  echo "0 100000 65536" >/proc/$held/uid_map
+  echo "0 200000 65536" >/proc/$held/gid_map
+  path_of user /proc/$held/ns/user
+}
+
 # path_of TYPE PATH: the bundle's namespace of that type is the one at PATH.
 path_of() {
   edit "n = c['linux']['namespaces']; n[:] = [e for e in n if e['type'] != '$1'] + [{'type': '$1', 'path': '$2'}]"
@@ -58,10 +66,7 @@ c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "ls -l 
 
 @test "a user namespace is joined by its path, with its ids" {
   small_bundle
-  hold --user
-  echo "0 100000 65536" >/proc/$held/uid_map
-  echo "0 200000 65536" >/proc/$held/gid_map
-  path_of user /proc/$held/ns/user
+  hold_users
   chmod 1777 bundle/rootfs/tmp
   args sleep 100
   detached
@@ -186,10 +191,7 @@ c["annotations"] = {"of": "the container"}'
 
 @test "who enters a user namespace that is there cannot be looked into" {
   small_bundle
-  hold --user
-  echo "0 100000 65536" >/proc/$held/uid_map
-  echo "0 100000 65536" >/proc/$held/gid_map
-  path_of user /proc/$held/ns/user
+  hold_users
   args true
   strace -f -qq -o calls -e trace=prctl,setns,clone3 "$OCI" --root "$world/state" run --bundle bundle c1 </dev/null 3>&-
   # each process that enters it has shut others out before
