@@ -295,7 +295,7 @@ check_oci_is_fast() {
   sums="lay-oci $(sum_of lay-oci) ms, crun $(sum_of crun) ms, runc $(sum_of runc) ms"
   echo "$sums" >&3
   echo "$sums"
-  [ $(($(sum_of lay-oci) * 10)) -le $(($(sum_of crun) * 11)) ] # times of an emulated machine wander by a tenth
+  [ $(($(sum_of lay-oci) * 20)) -le $(($(sum_of crun) * 21)) ] # the clock steps by a twentieth of a run
   [ $(($(sum_of lay-oci) * 3)) -le $(sum_of runc) ]
 }
 
