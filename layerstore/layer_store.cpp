@@ -100,8 +100,8 @@ Digest LayerWriter::commit() {
     // What is there may be damaged, and this one was hashed just now. A mount keeps the files that it began
     // with; a tree is a lower of running containers by its path, and stays.
     if (*there == LayerForm::erofs) {
+      copy_blob_notes(sys::open_dir(layers_, diff_id_->hex()), dir_);
       try_exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
-      copy_blob_notes(sys::open_dir(ingest_.dir(), kPart), sys::open_dir(layers_, diff_id_->hex()));
     }
   }
   if (is_tree) sys::fsync(layers_);
@@ -135,14 +135,16 @@ bool LayerStore::has(const Digest& diff_id) const {
 OpenLayer LayerStore::open(const Digest& diff_id) const {
   const auto form = find_layer_form(layers_, diff_id.hex());
   if (!form) throw Error::make(Errc::not_found, "layer {} is not in the store", diff_id.to_string());
-  const UniqueFd dir = sys::open_dir(layers_, diff_id.hex());
-  OpenLayer layer{.form = *form, .implied = read_implied(dir)};
-  if (*form == LayerForm::tree) {
-    layer.tree_path = fmt::format("{}/layers/{}/{}", root_path_, diff_id.hex(), kLayerTree);
-  } else {
-    layer.image = open_part(dir, kLayerImage);
-    layer.tar = open_part(dir, kLayerTar);
-  }
+  OpenLayer layer;
+  in_folder(diff_id, [&](const UniqueFd& dir) {
+    layer = {.form = *form, .implied = read_implied(dir)};
+    if (*form == LayerForm::tree) {
+      layer.tree_path = fmt::format("{}/layers/{}/{}", root_path_, diff_id.hex(), kLayerTree);
+    } else {
+      layer.image = open_part(dir, kLayerImage);
+      layer.tar = open_part(dir, kLayerTar);
+    }
+  });
   return layer;
 }
 
@@ -177,6 +179,18 @@ bool LayerStore::is_folder_of(const UniqueFd& dir, const Digest& diff_id) const 
   return there && there->st_dev == here.st_dev && there->st_ino == here.st_ino;
 }
 
+void LayerStore::in_folder(const Digest& diff_id, const std::function<void(const UniqueFd& dir)>& use) const {
+  while (true) {
+    const UniqueFd dir = sys::open_dir(layers_, diff_id.hex());
+    try {
+      use(dir);
+      if (is_folder_of(dir, diff_id)) return;
+    } catch (const Error&) {
+      if (is_folder_of(dir, diff_id) || !has(diff_id)) throw;
+    }
+  }
+}
+
 void LayerStore::make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
   with_context(fmt::format("layer {}", blob.digest.to_string()), [&] {
     const UniqueFd file = blobs.open(blob.digest);
@@ -205,7 +219,7 @@ bool LayerStore::is_from(const Digest& diff_id, const Descriptor& blob) const {
 }
 
 void LayerStore::note_blob(const Digest& diff_id, const Descriptor& blob) const {
-  layerstore::note_blob(sys::open_dir(layers_, diff_id.hex()), blob);
+  in_folder(diff_id, [&](const UniqueFd& dir) { layerstore::note_blob(dir, blob); });
 }
 
 std::vector<Digest> LayerStore::list() const {

@@ -77,11 +77,28 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   return {std::move(process), std::move(stdio)};
 }
 
+ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t first) {
+  const ContainerConfig& config = container.config();
+  ExecPlan plan{.container_id = config.id,
+                .process = plan_process(config, request),
+                .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),
+                .first_process = {},
+                .user_namespace = !shares_namespace(first, NamespaceType::user),
+                .time_namespace = has_namespace(config.spec, NamespaceType::time)};
+  if (config.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*config.spec.linux_.intel_rdt));
+  if (request.privileged)
+    give_all_rights(plan);
+  else
+    plan.confinement.listener =
+        connect_seccomp_listener(config.spec.linux_, oci_state(container, "running", first));
+  return plan;
+}
+
 /// Of a container that ends meanwhile, each step fails in its own way; what the user has to know is that.
-Error explain(const Error& error, const ExecPlan& plan, const std::string& name) {
+Error explain(const Error& error, const UniqueFd& first_process, const std::string& name) {
   // Its namespaces go (ESRCH) a moment before its end can be seen
   const std::chrono::milliseconds patience(error.error_number() == ESRCH ? 1000 : 0);
-  if (!wait_for_end(plan.first_process, patience)) return error;
+  if (!wait_for_end(first_process, patience)) return error;
   return Error::make(Errc::invalid, "container '{}' has just ended", name)
       .with_hint(fmt::format("start it with 'lay start {}'", name));
 }
@@ -100,23 +117,14 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
     if (request.privileged) give_all_capabilities(process);
     return exec_delegated(container, std::move(process), request);
   }
-  ExecPlan plan{.container_id = config.id,
-                .process = plan_process(config, request),
-                .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),
-                .first_process = std::move(first.pidfd),
-                .user_namespace = !shares_namespace(first.pid, NamespaceType::user),
-                .time_namespace = has_namespace(config.spec, NamespaceType::time)};
-  if (config.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*config.spec.linux_.intel_rdt));
-  if (!request.privileged)
-    plan.confinement.listener =
-        connect_seccomp_listener(config.spec.linux_, oci_state(container, "running", first.pid));
-  if (request.privileged) give_all_rights(plan);
   const SignalQueue signals;
   std::optional<Executed> executed;
   try {
+    ExecPlan plan = make_plan(container, request, first.pid);
+    plan.first_process = sys::dup_fd(first.pidfd);
     executed.emplace(execute(plan, config, request, first.pid));
   } catch (const Error& error) {
-    throw explain(error, plan, config.name);
+    throw explain(error, first.pidfd, config.name);
   }
   relay_until_end(executed->process.pidfd(), std::move(executed->stdio.parent), signals,
                   {.terminal = request.terminal});

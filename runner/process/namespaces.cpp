@@ -36,7 +36,9 @@ std::string file_of(NamespaceType type) {
 
 /// `process` is a number, or "self".
 UniqueFd open_of_process(const std::string& process, NamespaceType type) {
-  return sys::open_at(sys::cwd(), fmt::format("/proc/{}/ns/{}", process, file_of(type)), O_RDONLY);
+  const std::string path = fmt::format("/proc/{}/ns/{}", process, file_of(type));
+  if (auto fd = sys::try_open_at(sys::cwd(), path, O_RDONLY)) return std::move(*fd);
+  throw Error::from_number(ESRCH, fmt::format("open '{}'", path));
 }
 
 /// Enters the plan for a namespace of another container that is joined.

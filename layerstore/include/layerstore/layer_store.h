@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -92,6 +93,9 @@ class LayerStore {
  private:
   FormChoice choose_form() const;
   bool is_folder_of(const UniqueFd& dir, const Digest& diff_id) const;
+  /// Calls `use` with the layer's folder, and again with the next when another writer replaces it meanwhile:
+  /// what is replaced is removed, file by file.
+  void in_folder(const Digest& diff_id, const std::function<void(const UniqueFd& dir)>& use) const;
   void make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
 
   const UniqueFd& root_;

@@ -1,4 +1,7 @@
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <functional>
+#include <future>
 #include <thread>
 
 #include "error_of.h"
@@ -263,6 +266,38 @@ TEST_CASE("the same layer received many times at once is there once", "[layersto
   for (std::thread& receiver : receivers) receiver.join();
   CHECK(temp.store.layers().list().size() == 1);
   CHECK(temp.store.blobs().list().size() == 1);
+  CHECK(debris(temp.path()) == 0);
+}
+
+TEST_CASE("a layer that is replaced while it is opened and noted is the one or the other",
+          "[layerstore][layer]") {
+  const TempStore temp;
+  const SentLayer sent = sent_layer(temp.folder, Compression::zstd);
+  const LayerStore& layers = temp.store.layers();
+  const auto make = [&] {
+    LayerWriter layer = layers.begin();
+    StringSource tar(sent.tar);
+    layer.apply(tar);
+    layer.note_blob(sent.blob);
+    layer.commit(sent.diff_id);
+  };
+  make();
+  std::atomic<int> replacing = 2;
+  const auto replace = [&] {
+    for (int i = 0; i < 100; ++i) make();
+    --replacing;
+  };
+  const auto use = [&] {
+    while (replacing > 0) {
+      layers.note_blob(sent.diff_id, sent.blob);
+      layers.open(sent.diff_id);
+    }
+  };
+  std::vector<std::future<void>> all;
+  for (const std::function<void()>& part : {std::function<void()>(replace), {replace}, {use}, {use}})
+    all.push_back(std::async(std::launch::async, part));
+  for (std::future<void>& part : all) CHECK_NOTHROW(part.get());
+  CHECK(layers.is_from(sent.diff_id, sent.blob));
   CHECK(debris(temp.path()) == 0);
 }
 
