@@ -105,6 +105,13 @@ bool is_mount_root(const UniqueFd& fd) {
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
+std::uint64_t mount_id(const UniqueFd& fd) {
+  struct ::statx info {};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) < 0)
+    throw Error::from_errno("ask for the mount of a file");
+  return info.stx_mnt_id;
+}
+
 std::uint64_t filesystem_magic(const UniqueFd& fd) {
   struct ::statfs info {};
   if (::fstatfs(fd.get(), &info) < 0) throw Error::from_errno("ask for the file system type");

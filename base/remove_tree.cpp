@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
 
 namespace lay {
@@ -22,13 +23,6 @@ struct DirCloser {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
 using DirStream = std::unique_ptr<DIR, DirCloser>;
-
-std::uint64_t mount_id(const UniqueFd& fd) {
-  struct ::statx info {};
-  if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) < 0)
-    throw Error::from_errno("stat a folder");
-  return info.stx_mnt_id;
-}
 
 DirStream open_stream(const UniqueFd& parent, const std::string& name, std::uint64_t expected_mount) {
   UniqueFd fd = sys::open_dir(parent, name);

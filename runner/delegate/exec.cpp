@@ -91,7 +91,7 @@ int exec_through_pipes(const ContainerConfig& config, const ContainerState& stat
   if (!child) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     take_stdio(stdio.child);
-    runtime.execute_or_exit(command);
+    runtime.execute_or_exit(command, STDERR_FILENO);
   }
   stdio.child = {};
   relay_until_end(child->pidfd(), std::move(stdio.parent), signals, {});

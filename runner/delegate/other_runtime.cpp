@@ -130,12 +130,12 @@ void OtherRuntime::execute(const std::vector<std::string>& command) const {
   execute_host_program(words_.front(), std::move(words), own_environment());
 }
 
-void OtherRuntime::execute_or_exit(const std::vector<std::string>& command) const noexcept {
+void OtherRuntime::execute_or_exit(const std::vector<std::string>& command, int told) const noexcept {
   try {
     execute(command);
   } catch (const std::exception& error) {
     const std::string text = fmt::format("lay: {}\n", error.what());
-    static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+    static_cast<void>(!::write(told, text.data(), text.size()));
   }
   ::_exit(kCannotBegin);
 }
@@ -146,7 +146,9 @@ void OtherRuntime::run(const std::vector<std::string>& command) const {
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
-    execute_or_exit(command);
+    // Where failure() looks for what the runtime says
+    execute_or_exit(command,
+                    ::open(log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   }
   if (!wait_for_end(child->pidfd(), kPatience))
     throw Error::make(Errc::io, "{} took longer than {} s and was killed", join(command, " "),

@@ -19,8 +19,8 @@ class OtherRuntime {
   /// what keeps it from that.
   [[noreturn]] void execute(const std::vector<std::string>& command) const;
 
-  /// As execute(); what keeps it from that goes to standard error, and the process ends.
-  [[noreturn]] void execute_or_exit(const std::vector<std::string>& command) const noexcept;
+  /// As execute(); what keeps it from that is written to the descriptor `told`, and the process ends.
+  [[noreturn]] void execute_or_exit(const std::vector<std::string>& command, int told) const noexcept;
 
   /// Runs one of its commands to the end, with /dev/null as standard streams; throws what it logged, or that
   /// it took longer than a minute.

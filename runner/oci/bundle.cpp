@@ -61,9 +61,14 @@ void check_namespaces(const Spec& spec) {
       throw Error::make(Errc::invalid, "linux.namespaces has '{}' twice", name_of(entry.type));
     seen.push_back(entry.type);
   }
-  if (!has_own_namespace(spec, NamespaceType::mount))
-    throw Error(Errc::unsupported, "a container needs a mount namespace of its own")
+  if (!has_namespace(spec, NamespaceType::mount))
+    throw Error(Errc::unsupported, "a container needs a mount namespace other than the host's")
         .with_hint("put {\"type\": \"mount\"} into linux.namespaces");
+  if (!has_own_namespace(spec, NamespaceType::mount) && has_own_namespace(spec, NamespaceType::user))
+    throw Error(Errc::invalid,
+                "root of a user namespace of the container's own may not mount anything in the "
+                "mount namespace that is joined")
+        .with_hint("join the user namespace that the mount namespace belongs to");
   if (!spec.hostname.empty() && !has_namespace(spec, NamespaceType::uts))
     throw Error(Errc::invalid, "a hostname needs a uts namespace, or it would be the host's");
   if (!spec.domainname.empty() && !has_namespace(spec, NamespaceType::uts))

@@ -11,6 +11,7 @@
 #include "base/syscalls.h"
 #include "oci/bundle.h"
 #include "oci/first_process.h"
+#include "oci/joined_root.h"
 #include "oci/store.h"
 #include "process/command.h"
 #include "process/container_ids.h"
@@ -44,6 +45,7 @@ OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, 
   plan.rootfs.folder = plan.spec.root.path;
   if (request.moves_root) plan.rootfs.root_switch = RootSwitch::move;
   plan.namespaces = open_oci_namespaces(plan.spec);
+  if (plan.namespaces.mount) plan.rootfs.root_switch = RootSwitch::chroot;
   plan.hooks = bundle.hooks;
   if (request.listen_fds != 0) {
     plan.spec.process.env.push_back(fmt::format("LISTEN_FDS={}", request.listen_fds));
@@ -106,6 +108,7 @@ class Creation {
     try {
       return make_parts();
     } catch (const Error&) {
+      take_root_away();
       if (record_.pid != 0) run_poststop_hooks(bundle_.hooks, record_);
       throw;
     }
@@ -146,6 +149,10 @@ class Creation {
       handshake.parent.let_go();
     }
     note_process(created.process.pid());
+    if (plan.namespaces.mount) {
+      note_joined_root(record_, plan.spec, handshake.parent.receive_descriptor());
+      save_record(folder_.dir(), record_);
+    }
     finish(plan.spec, handshake.parent, created, ids.has_value());
     cgroup.leave();
     if (plan.resctrl) plan.resctrl->leave();
@@ -157,6 +164,15 @@ class Creation {
     AtomicFile file(folder_.dir(), "config.json");
     file.write(bundle_.config);
     file.publish();
+  }
+
+  /// After a failure, which matters more than what fails here.
+  void take_root_away() const noexcept {
+    try {
+      unmount_joined_root(record_);
+    } catch (const std::exception&) {
+      // It stays mounted where it is
+    }
   }
 
   Json state() const { return OciContainer::make_state(record_, OciStatus::creating); }

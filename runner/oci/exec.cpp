@@ -5,6 +5,7 @@
 #include "oci/bundle.h"
 #include "oci/create.h"
 #include "oci/first_process.h"
+#include "oci/joined_root.h"
 #include "oci/store.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
@@ -51,6 +52,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                 .has_own_keyring = container.record().has_own_keyring,
                 .keeps_stdio = !spec.process.terminal,
                 .become = {.has_callers_stdio = true, .preserved_fds = request.preserved_fds}};
+  if (!container.record().mount_namespace.empty()) plan.root = open_root_of(container.record().pid);
   plan.confinement.listener = connect_seccomp_listener(spec.linux_, container.state());
   return plan;
 }

@@ -86,6 +86,8 @@ void run_hooks_inside(const OciFirstPlan& plan, const std::vector<Hook>& hooks, 
 
 void make_root(const OciFirstPlan& plan, const ChildEnd& parent) {
   const auto before_pivot = [&] {
+    if (plan.namespaces.mount)
+      parent.send_descriptor(sys::open_at(sys::cwd(), plan.rootfs.folder, O_PATH | O_DIRECTORY));
     parent.report_stage();  // for the hooks of the runtime's side
     parent.wait_for_parent();
     run_hooks_inside(plan, plan.hooks.create_container, "createContainer", OciStatus::creating);

@@ -52,10 +52,15 @@ UniqueFd input_with(const std::string& text) {
 }
 
 /// What an engine has open is not the hook's, and of a hook inside the container neither is what lay has.
-[[noreturn]] void execute(Hook hook, const UniqueFd& input) {
-  if (hook.args.empty()) hook.args.push_back(hook.path);
-  if (::dup2(input.get(), STDIN_FILENO) < 0) ::_exit(kCannotExecute);
-  execute_host_program(hook.path, std::move(hook.args), std::move(hook.env));
+[[noreturn]] void execute(Hook hook, const UniqueFd& input) noexcept {
+  try {
+    if (hook.args.empty()) hook.args.push_back(hook.path);
+    if (::dup2(input.get(), STDIN_FILENO) >= 0)
+      execute_host_program(hook.path, std::move(hook.args), std::move(hook.env));
+  } catch (const std::exception&) {
+    // The code tells it, as a shell's does
+  }
+  ::_exit(kCannotExecute);
 }
 
 void run(const Hook& hook, const UniqueFd& input) {

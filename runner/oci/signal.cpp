@@ -7,6 +7,7 @@
 #include "cgroup/resctrl.h"
 #include "oci/bundle.h"
 #include "oci/first_process.h"
+#include "oci/joined_root.h"
 #include "oci/store.h"
 #include "process/listing.h"
 #include "process/process.h"
@@ -71,6 +72,7 @@ void remove_locked(const OciStore& store, const OciContainer& container, OciRemo
   end_processes(store, container);
   const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
   remove_resctrl_folders(container.record().resctrl_made);
+  unmount_joined_root(container.record());
   remove_oci_folder(store, id);
   if (!config.empty()) run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record());
 }

@@ -61,7 +61,9 @@ OciRecord parse_record(const std::string& text) {
           .seccomp_agent = json_string_or(json, "seccompAgent", {}),
           .has_own_keyring = json_bool_or(json, "hasOwnKeyring", true),
           .resctrl_folders = json_strings(json, "resctrlFolders"),
-          .resctrl_made = json_strings(json, "resctrlMade")};
+          .resctrl_made = json_strings(json, "resctrlMade"),
+          .mount_namespace = json_string_or(json, "mountNamespace", {}),
+          .root_mount = static_cast<std::uint64_t>(json_int_or(json, "rootMount", 0))};
 }
 
 std::string read_file(const UniqueFd& dir, const char* name) {
@@ -196,7 +198,9 @@ void save_record(const UniqueFd& dir, const OciRecord& record) {
                   {"seccompAgent", record.seccomp_agent},
                   {"hasOwnKeyring", record.has_own_keyring},
                   {"resctrlFolders", record.resctrl_folders},
-                  {"resctrlMade", record.resctrl_made}};
+                  {"resctrlMade", record.resctrl_made},
+                  {"mountNamespace", record.mount_namespace},
+                  {"rootMount", record.root_mount}};
   AtomicFile file(dir, kRecord);
   file.write(dump_json(json));
   file.publish();

@@ -38,6 +38,8 @@ void enter_namespaces(const ExecPlan& plan) {
   if (plan.time_namespace) types |= CLONE_NEWTIME;
   set_namespaces(plan.first_process, types);
   if (plan.user_namespace) become_root_inside();
+  if (plan.root && (::fchdir(plan.root.get()) < 0 || ::chroot(".") < 0))
+    throw Error::from_errno("enter the container's root");
 }
 
 [[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {

@@ -21,6 +21,7 @@ struct ExecPlan {
   Process process;  ///< the container's own, with the request put in
   Confinement confinement;
   UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered
+  UniqueFd root;                ///< of the container, where its mount namespace's is another; else empty
   bool user_namespace = false;  ///< the container has one of its own
   bool time_namespace = false;
   std::optional<ResctrlGroup> resctrl;  ///< entered like the cgroup

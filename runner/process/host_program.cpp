@@ -6,11 +6,12 @@
 
 #include <csignal>
 
+#include "base/error.h"
+#include "base/text.h"
+
 namespace lay::runner {
 
 namespace {
-
-constexpr int kCannotExecute = 127;
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
@@ -22,7 +23,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }  // namespace
 
 void execute_host_program(const std::string& path, std::vector<std::string> args,
-                          std::vector<std::string> env) noexcept {
+                          std::vector<std::string> env) {
   const std::vector<char*> argv = pointers(args);
   const std::vector<char*> envp = pointers(env);
   ::sigset_t none;
@@ -31,7 +32,7 @@ void execute_host_program(const std::string& path, std::vector<std::string> args
   std::signal(SIGPIPE, SIG_DFL);
   if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) >= 0)
     ::execve(path.c_str(), argv.data(), envp.data());
-  ::_exit(kCannotExecute);
+  throw Error::from_errno("execute '{}'", printable(path));
 }
 
 }  // namespace lay::runner

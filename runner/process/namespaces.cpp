@@ -101,9 +101,9 @@ class NamespacesForChildren {
   std::vector<UniqueFd> own_;
 };
 
-/// As ChildProcess::clone(), for a plan whose user or cgroup namespace is there already: a process between
-/// enters those, and makes the others, which belong to the first. The child is this process's all the same
-/// (CLONE_PARENT). Throws what failed there.
+/// As ChildProcess::clone(), for a plan whose user, cgroup or mount namespace is there already: a process
+/// between enters those, and makes the others, which belong to the first. The child is this process's all the
+/// same (CLONE_PARENT). Throws what failed there.
 std::optional<ChildProcess> clone_from_between(const NamespacePlan& plan, const UniqueFd* birthplace) {
   const Handshake handshake = make_handshake();
   auto between = ChildProcess::clone(0, birthplace);
@@ -111,6 +111,7 @@ std::optional<ChildProcess> clone_from_between(const NamespacePlan& plan, const 
     try {
       shut_others_out();
       if (plan.cgroup) set_namespaces(plan.cgroup, CLONE_NEWCGROUP);
+      if (plan.mount) set_namespaces(plan.mount, CLONE_NEWNS);
       if (plan.user) set_namespaces(plan.user, CLONE_NEWUSER);
       auto child = ChildProcess::clone(plan.clone_flags | CLONE_PARENT, nullptr);
       if (!child) return std::nullopt;
@@ -130,7 +131,7 @@ std::optional<ChildProcess> clone_from_between(const NamespacePlan& plan, const 
 }
 
 std::optional<ChildProcess> born_from(const NamespacePlan& plan, const UniqueFd* birthplace) {
-  if (plan.user || plan.cgroup) return clone_from_between(plan, birthplace);
+  if (plan.user || plan.cgroup || plan.mount) return clone_from_between(plan, birthplace);
   return ChildProcess::clone(plan.clone_flags, birthplace);
 }
 
@@ -175,6 +176,8 @@ std::uint64_t cloned_flag_of(NamespaceType type) {
 void NamespacePlan::join(JoinedNamespace namespace_) {
   if (namespace_.type == NamespaceType::cgroup)
     cgroup = std::move(namespace_.fd);
+  else if (namespace_.type == NamespaceType::mount)
+    mount = std::move(namespace_.fd);
   else if (namespace_.type != NamespaceType::user)
     joined.push_back(std::move(namespace_));
   else if (!is_own_namespace(namespace_))

@@ -22,6 +22,7 @@ struct NamespacePlan {
   std::uint64_t clone_flags = 0;
   UniqueFd user;    ///< to be born in, and to own the new ones; never the one that lay is in
   UniqueFd cgroup;  ///< to be born in, when it is in its cgroup
+  UniqueFd mount;   ///< to be born in: who enters it leaves its own root and folder
   std::vector<JoinedNamespace> joined;  ///< all others to be born in
   /// The mount namespace of the container whose IPC namespace is joined: its /dev/shm comes along.
   UniqueFd shared_memory;

@@ -161,9 +161,31 @@ void pivot_into(const UniqueFd& root) {
   if (::chdir("/") < 0) throw Error::from_errno("enter the new root");
 }
 
+std::vector<std::string> mountinfo_lines() {
+  constexpr std::size_t kLongest = 16 * 1024 * 1024;
+  return split(sys::read_all(sys::open_at(sys::cwd(), "/proc/self/mountinfo", O_RDONLY), kLongest), '\n');
+}
+
 /// A copy of the mount at the bundle's root, with what is mounted beneath it.
 UniqueFd clone_folder(const std::string& folder) {
   return with_context("root file system", [&] { return clone_tree(sys::cwd(), folder, Recursion::yes); });
+}
+
+/// What is mounted on `place` would show in other mount namespaces, too: shared subtrees,
+/// mount_namespaces(7). proc_pid_mountinfo(5): the optional fields come after the sixth.
+void require_unshared(const UniqueFd& place, const std::string& path) {
+  const std::string id = std::to_string(mount_id(place)) + " ";
+  for (const std::string& line : mountinfo_lines()) {
+    if (!line.starts_with(id)) continue;
+    const std::string tags = line.substr(0, line.find(" - "));
+    if (tags.find(" shared:") == std::string::npos) return;
+    throw Error::make(
+        Errc::invalid,
+        "'{}' is in a mount that the joined mount namespace shares with others, which would get "
+        "the container's mounts",
+        printable(path))
+        .with_hint("in that namespace: mount --make-rslave /");
+  }
 }
 
 /// Put in its own place, where hooks look for it.
@@ -185,9 +207,7 @@ void set_root_propagation(const UniqueFd& root, const Linux& linux_part) {
 /// The host's proc and sysfs, which nothing masks: as long as they are in the mount namespace, a user
 /// namespace made in the container may mount others. Those inside the root are the container's own.
 void leave_host_proc(const std::string& root) {
-  constexpr std::size_t kLongest = 16 * 1024 * 1024;
-  std::vector<std::string> lines =
-      split(sys::read_all(sys::open_at(sys::cwd(), "/proc/self/mountinfo", O_RDONLY), kLongest), '\n');
+  const std::vector<std::string> lines = mountinfo_lines();
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {  // what lies on top comes last
     const std::vector<std::string> fields = split(*line, ' ');
     const bool is_kernels =
@@ -207,6 +227,22 @@ void move_into(const UniqueFd& root, const std::string& place) {
   if (::chroot(".") < 0 || ::chdir("/") < 0) throw Error::from_errno("enter the new root");
 }
 
+void chroot_into(const UniqueFd& root) {
+  if (::fchdir(root.get()) < 0) throw Error::from_errno("enter the root file system");
+  if (::chroot(".") < 0 || ::chdir("/") < 0) throw Error::from_errno("enter the new root");
+}
+
+void switch_root(const UniqueFd& root, const Spec& spec, RootSwitch root_switch) {
+  switch (root_switch) {
+    case RootSwitch::pivot:
+      return pivot_into(root);
+    case RootSwitch::move:
+      return move_into(root, spec.root.path);
+    case RootSwitch::chroot:
+      return chroot_into(root);
+  }
+}
+
 /// While it can be made. What keeps it from that is said when it is entered: it may be there for its user
 /// alone.
 void make_working_folder(const UniqueFd& root, const std::string& cwd) {
@@ -222,10 +258,7 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
   remove_kept_nodes(root, spec);
   before_pivot();
-  if (root_switch == RootSwitch::pivot)
-    pivot_into(root);
-  else
-    move_into(root, spec.root.path);
+  switch_root(root, spec, root_switch);
   mask_paths(root, spec.linux_.masked_paths);
   make_paths_readonly(root, spec.linux_.readonly_paths);
   set_root_propagation(root, spec.linux_);
@@ -235,12 +268,30 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   set_mount_attributes(root, MountAttributes{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
 }
 
+/// As enter(), on `place` in the mount namespace of others.
+void enter_beside_others(const UniqueFd& root, const std::string& place,
+                         const std::vector<PlannedMount>& mounts, const Spec& spec,
+                         const std::function<void()>& before_pivot) {
+  const UniqueFd target = sys::open_at(sys::cwd(), place, O_PATH | O_DIRECTORY);
+  require_unshared(target, place);
+  set_mount_attributes(root, MountAttributes{.propagation = MS_SLAVE}, Recursion::yes);
+  attach_mount(root, target);
+  try {
+    enter(root, mounts, spec, RootSwitch::chroot, before_pivot);
+  } catch (...) {
+    detach_mount(root);
+    throw;
+  }
+}
+
 }  // namespace
 
 void enter_rootfs(const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
   // While the host's paths can be reached; and a mount that shall be shared with the host still is.
   const std::vector<PlannedMount> mounts = open_mounts(spec, plan);
+  if (plan.root_switch == RootSwitch::chroot)
+    return enter_beside_others(clone_folder(plan.folder), plan.folder, mounts, spec, before_pivot);
   leave_propagation();
   if (plan.folder.empty())
     return enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec, plan.root_switch,
@@ -276,6 +327,8 @@ PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
 void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared,
                            const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
+  if (prepared.root_switch == RootSwitch::chroot)
+    return enter_beside_others(prepared.root, prepared.place, prepared.mounts, spec, before_pivot);
   leave_propagation();
   try {
     attach_root(prepared.root, prepared.place);

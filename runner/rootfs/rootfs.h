@@ -37,6 +37,9 @@ struct BoundFile {
 enum class RootSwitch {
   pivot,
   move,  ///< over the old one, which stays beneath: where the host's root is a ramdisk, which cannot be left
+  /// In a mount namespace that others are in, whose mounts have to stay: the root is mounted on its own
+  /// place there until somebody takes it away.
+  chroot,
 };
 
 /// Everything the child needs to make its root. A plain value, made by the parent.

@@ -42,7 +42,7 @@ detached() { oci run --detach "$@" --bundle bundle c1 </dev/null >out 2>&1 || { 
 
 inode_of() { readlink "/proc/$1/ns/$2"; }
 
-@test "namespaces of every kind but user and mount are joined by their path" {
+@test "namespaces of every kind but user and mount, which come below, are joined by their path" {
   small_bundle
   hold --net --uts --ipc --cgroup --time --fork --pid --kill-child
   inner=$(pgrep -P "$held")
@@ -96,6 +96,84 @@ c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "ls -l 
   detached
   [ "$(oci exec c1 id -u)" = 0 ]
   [ "$(inode_of "$(oci state c1 | jq .pid)" user)" = "$(inode_of $$ user)" ]
+}
+
+# mounts_of PID: how many mounts lie in the bundle's root, in the mount namespace of that process.
+mounts_of() { grep -c " $world/bundle/rootfs" "/proc/$1/mountinfo" || true; }
+
+@test "a mount namespace is joined by its path, and the container's mounts go from it at delete" {
+  small_bundle
+  hold --mount
+  path_of mount /proc/$held/ns/mnt
+  nsenter -t "$held" -m mount -t tmpfs seen-there /mnt
+  edit 'c["mounts"] += [{"destination": "/seen", "type": "none", "source": "/mnt", "options": ["rbind", "ro"]}]'
+  args sleep 100
+  before=$(cat /proc/self/mountinfo)
+  detached
+  pid=$(oci state c1 | jq .pid)
+  [ "$(inode_of "$pid" mnt)" = "$(inode_of "$held" mnt)" ]
+  [ "$(inode_of "$pid" pid)" != "$(inode_of "$held" pid)" ]
+  [ "$(readlink /proc/"$pid"/root)" = "$world/bundle/rootfs" ]
+  (($(mounts_of "$held") > 5 ))
+  oci exec c1 sh -c 'test "$(pwd)" = / && test ! -e /work && grep -q " /seen tmpfs ro" /proc/mounts && ls /bin/busybox' >/dev/null
+  [ "$(oci exec c1 readlink /proc/self/ns/mnt)" = "$(inode_of "$held" mnt)" ]
+  [ "$(oci exec c1 readlink /proc/1/root)" = / ]
+  [ "$(cat /proc/self/mountinfo)" = "$before" ]
+  oci delete --force c1
+  [ "$(mounts_of "$held")" = 0 ]
+  nsenter -t "$held" -m grep -q seen-there /proc/mounts
+
+  # Not what was mounted there before
+  nsenter -t "$held" -m mount --bind "$world/bundle/rootfs" "$world/bundle/rootfs"
+  [ "$(oci run --bundle bundle c1 </dev/null)" = "" ] &
+  running=$!
+  wait_until 5 eval '[ "$(status_of c1 2>/dev/null)" = running ]'
+  oci kill c1 KILL
+  wait "$running" || true
+  [ "$(mounts_of "$held")" = 1 ]
+
+  # One that belongs to a user namespace, which is joined as well
+  hold --user --mount
+  echo "0 100000 65536" >/proc/$held/uid_map
+  echo "0 100000 65536" >/proc/$held/gid_map
+  path_of user /proc/$held/ns/user
+  path_of mount /proc/$held/ns/mnt
+  chmod 755 .
+  args sh -c 'id -u; readlink /proc/self/ns/mnt; readlink /proc/self/root'
+  [ "$(oci run --bundle bundle c1)" = "0"$'\n'"$(inode_of "$held" mnt)"$'\n'/ ]
+  [ "$(mounts_of "$held")" = 0 ]
+}
+
+@test "a create that fails in a joined mount namespace leaves nothing there" {
+  small_bundle
+  hold --mount
+  path_of mount /proc/$held/ns/mnt
+  edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/false"}]}'
+  for change in 'pass' 'c["hooks"] = {"createContainer": [{"path": "/bin/false"}]}' \
+    'c.pop("hooks"); c["process"]["args"] = ["/no/such"]' \
+    'c["mounts"] += [{"destination": "/x", "type": "nosuchfs", "source": "x"}]'; do
+    edit "$change"
+    run oci create --bundle bundle c1
+    [ "$status" -eq 1 ]
+    [ "$(mounts_of "$held")" = 0 ]
+    [ ! -e "$world/state/c1" ]
+  done
+
+  hold --mount --propagation shared
+  path_of mount /proc/$held/ns/mnt
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "shares with others" "--make-rslave"
+
+  path_of mount /proc/$$/ns/mnt
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "is the host's"
+
+  edit 'c["linux"]["namespaces"] += [{"type": "user"}]'
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "may not mount anything"
 }
 
 @test "a user namespace of its own stands beside a network that is joined by its path" {
@@ -338,18 +416,25 @@ c["hooks"]["poststop"][0]["args"][2] = "(" + c["hooks"]["poststop"][0]["args"][2
   wait_until 5 eval 'grep -q first out && grep -q second out'
 }
 
-@test "resctrl that the machine lacks is told; with it the class is made and goes" {
+has_resctrl() { grep -q ' - resctrl ' /proc/self/mountinfo; }
+
+@test "resctrl that the machine lacks is told" {
+  ! has_resctrl || skip "this machine has resctrl"
   small_bundle
   args sleep 100
   edit 'c["linux"]["intelRdt"] = {"closID": "lay-e2e", "l3CacheSchema": "L3:0=1"}'
-  if ! grep -q ' - resctrl ' /proc/self/mountinfo; then
-    run oci run --detach --bundle bundle c1
-    [ "$status" -eq 1 ]
-    has "$output" "there is no resctrl file system"
-    small_image
-    refused 125 "there is no resctrl file system" "$LAY" run --rdt-class gold small true
-    return 0
-  fi
+  run oci run --detach --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "there is no resctrl file system"
+  small_image
+  refused 125 "there is no resctrl file system" "$LAY" run --rdt-class gold small true
+}
+
+@test "a class of resctrl is made and goes with the container" {
+  has_resctrl || skip "this machine has no resctrl"
+  small_bundle
+  args sleep 100
+  edit 'c["linux"]["intelRdt"] = {"closID": "lay-e2e", "l3CacheSchema": "L3:0=1"}'
   detached
   grep -qx "$(oci state c1 | jq .pid)" /sys/fs/resctrl/lay-e2e/tasks
   oci delete --force c1

@@ -178,6 +178,9 @@ stops_paused() {
   cp "$(command -v runc)" own-runtime
   with ./own-runtime -d --name c small sh -c 'trap "" TERM; while :; do sleep 0.1; done' >/dev/null
   rm own-runtime
+  run "$LAY" exec -t c true
+  [ "$status" -eq 125 ]
+  has "$output" "own-runtime': No such file"
   timeout 20 "$LAY" stop -t 1 c
   [ "$("$LAY" wait c)" = 137 ]
   "$LAY" rm c

@@ -58,6 +58,10 @@ void set_mount_attributes(const UniqueFd& fd, const MountAttributes& attributes,
 /// True when `fd` is the root of a mount, bind mounts included: statx(2), STATX_ATTR_MOUNT_ROOT, Linux 5.8.
 bool is_mount_root(const UniqueFd& fd);
 
+/// The number that mountinfo gives the mount in which `fd` is; it may be another's when that is gone:
+/// statx(2), STATX_MNT_ID, Linux 5.8.
+std::uint64_t mount_id(const UniqueFd& fd);
+
 /// The type of the file system that holds `fd`, as the kernel's magic number: fstatfs(2), linux/magic.h.
 std::uint64_t filesystem_magic(const UniqueFd& fd);
 

@@ -45,6 +45,8 @@ struct OciRecord {
   bool has_own_keyring = true;               ///< not --no-new-keyring
   std::vector<std::string> resctrl_folders;  ///< in which its processes are
   std::vector<std::string> resctrl_made;     ///< those of them that go with it
+  std::string mount_namespace;               ///< file of the one that it has joined; empty: its own
+  std::uint64_t root_mount = 0;              ///< there: the number of its root's mount
 };
 
 /// One container: ROOT/<id>/ with
