@@ -131,17 +131,24 @@ mounts_of() { grep -c " $world/bundle/rootfs" "/proc/$1/mountinfo" || true; }
   oci kill c1 KILL
   wait "$running" || true
   [ "$(mounts_of "$held")" = 1 ]
+}
 
-  # One that belongs to a user namespace, which is joined as well
-  hold --user --mount
-  echo "0 100000 65536" >/proc/$held/uid_map
-  echo "0 100000 65536" >/proc/$held/gid_map
-  path_of user /proc/$held/ns/user
+@test "a mount namespace whose owner is another user namespace is not joined: its /proc leads where he wants" {
+  small_bundle
+  echo untouched >treasure
+  chmod 600 treasure
+  setpriv --reuid 65534 --clear-groups unshare --user --map-root-user --mount sh -c "
+    mount -t tmpfs none /proc && mkdir -p /proc/sys/net/ipv4 && ln -s $world/treasure /proc/sys/net/ipv4/ip_forward
+    exec sleep 300" 3>&- &
+  held=$!
+  others+=("$held")
+  wait_until 5 eval '[ "$(cat /proc/$held/comm)" = sleep ]'
   path_of mount /proc/$held/ns/mnt
-  chmod 755 .
-  args sh -c 'id -u; readlink /proc/self/ns/mnt; readlink /proc/self/root'
-  [ "$(oci run --bundle bundle c1)" = "0"$'\n'"$(inode_of "$held" mnt)"$'\n'/ ]
-  [ "$(mounts_of "$held")" = 0 ]
+  edit 'c["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}'
+  run oci create --bundle bundle c1
+  [ "$status" -eq 1 ]
+  has "$output" "belongs to another user namespace"
+  [ "$(cat treasure)" = untouched ]
 }
 
 @test "a create that fails in a joined mount namespace leaves nothing there" {
