@@ -186,6 +186,8 @@ void require_unshared(const UniqueFd& place, const std::string& path) {
         printable(path))
         .with_hint("in that namespace: mount --make-rslave /");
   }
+  throw Error::make(Errc::invalid, "/proc does not tell of the mount at '{}'", printable(path))
+      .with_hint("the joined mount namespace needs a /proc that shows it: join its pid namespace, too");
 }
 
 /// Put in its own place, where hooks look for it.
@@ -268,6 +270,15 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   set_mount_attributes(root, MountAttributes{.set = MOUNT_ATTR_RDONLY}, Recursion::no);
 }
 
+/// After a failure, which matters more than what fails here.
+void take_back(const UniqueFd& root) noexcept {
+  try {
+    detach_mount(root);
+  } catch (const std::exception&) {
+    // It stays mounted; the runtime's side tries again
+  }
+}
+
 /// As enter(), on `place` in the mount namespace of others.
 void enter_beside_others(const UniqueFd& root, const std::string& place,
                          const std::vector<PlannedMount>& mounts, const Spec& spec,
@@ -279,7 +290,7 @@ void enter_beside_others(const UniqueFd& root, const std::string& place,
   try {
     enter(root, mounts, spec, RootSwitch::chroot, before_pivot);
   } catch (...) {
-    detach_mount(root);
+    take_back(root);
     throw;
   }
 }
