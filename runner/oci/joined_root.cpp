@@ -39,7 +39,7 @@ void note_joined_root(OciRecord& record, const Spec& spec, const UniqueFd& root)
 }
 
 void unmount_joined_root(const OciRecord& record) {
-  if (record.mount_namespace.empty()) return;
+  if (record.mount_namespace.empty() || record.boot_id != sys::boot_id()) return;
   const auto namespace_ = try_open_namespace(record.mount_namespace);
   if (!namespace_) return;
   const Handshake handshake = make_handshake();

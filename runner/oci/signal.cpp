@@ -72,9 +72,9 @@ void remove_locked(const OciStore& store, const OciContainer& container, OciRemo
   end_processes(store, container);
   const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
   remove_resctrl_folders(container.record().resctrl_made);
-  unmount_joined_root(container.record());
   remove_oci_folder(store, id);
   if (!config.empty()) run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record());
+  unmount_joined_root(container.record());  // last: what fails there leaves no container behind
 }
 
 }  // namespace
