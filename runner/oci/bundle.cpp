@@ -64,11 +64,10 @@ void check_namespaces(const Spec& spec) {
   if (!has_namespace(spec, NamespaceType::mount))
     throw Error(Errc::unsupported, "a container needs a mount namespace other than the host's")
         .with_hint("put {\"type\": \"mount\"} into linux.namespaces");
-  if (!has_own_namespace(spec, NamespaceType::mount) && has_own_namespace(spec, NamespaceType::user))
-    throw Error(Errc::invalid,
-                "root of a user namespace of the container's own may not mount anything in the "
-                "mount namespace that is joined")
-        .with_hint("join the user namespace that the mount namespace belongs to");
+  if (!has_own_namespace(spec, NamespaceType::mount) && has_namespace(spec, NamespaceType::user))
+    throw Error(Errc::unsupported,
+                "root of a user namespace may not mount anything in the mount namespace that is joined")
+        .with_hint("leave the user namespace out, or the path of the mount namespace");
   if (!spec.hostname.empty() && !has_namespace(spec, NamespaceType::uts))
     throw Error(Errc::invalid, "a hostname needs a uts namespace, or it would be the host's");
   if (!spec.domainname.empty() && !has_namespace(spec, NamespaceType::uts))

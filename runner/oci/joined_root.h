@@ -10,7 +10,7 @@ namespace lay::runner {
 void note_joined_root(OciRecord& record, const Spec& spec, const UniqueFd& root);
 
 /// Takes the root of a container that joined a mount namespace away from there, with all that is mounted in
-/// it. Nothing is to do when the namespace is gone, or something else is mounted in its place.
+/// it. Nothing is to do when the namespace is gone, or the mount on the root's place has another number.
 void unmount_joined_root(const OciRecord& record);
 
 /// The root of a process whose mount namespace has another.

@@ -338,8 +338,6 @@ PreparedRootfs prepare_rootfs(const Spec& spec, const RootfsPlan& plan) {
 void enter_prepared_rootfs(const Spec& spec, const PreparedRootfs& prepared,
                            const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
-  if (prepared.root_switch == RootSwitch::chroot)
-    return enter_beside_others(prepared.root, prepared.place, prepared.mounts, spec, before_pivot);
   leave_propagation();
   try {
     attach_root(prepared.root, prepared.place);
