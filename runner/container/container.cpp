@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -71,15 +72,25 @@ ContainerState Container::state() const {
   return state && state->status == Status::running ? ended_unseen(*state) : state.value_or(ContainerState{});
 }
 
+void Container::make_durable() const {
+  if (is_durable_) return;
+  for (const char* file : {"config.json", "container.json"})
+    sys::fsync(sys::open_at(dir_, file, O_RDONLY | O_NOFOLLOW));
+  sys::fsync(dir_);
+  const UniqueFd containers = sys::open_dir(sys::cwd(), std::filesystem::path(path_).parent_path());
+  sys::fsync(sys::open_dir(containers, kNames));
+  sys::fsync(containers);
+  is_durable_ = true;
+}
+
 void Container::save_state(const ContainerState& state) const {
   with_context(fmt::format("write '{}'", kStateFile), [&] {
     AtomicFile file(dir_, kStateFile);
     file.write(dump_json(to_json(state)));
     // "running" is worthless after a restart of the machine.
-    if (is_ephemeral() || state.status == Status::running)
-      file.publish();
-    else
-      file.commit();
+    if (is_ephemeral() || state.status == Status::running) return file.publish();
+    make_durable();
+    file.commit();
   });
 }
 

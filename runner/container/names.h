@@ -6,6 +6,9 @@
 
 namespace lay::runner {
 
+/// In containers/, where no id can have this name: a symlink for each container's name, to its id.
+inline constexpr const char* kNames = ".names";
+
 /// True for [A-Za-z0-9][A-Za-z0-9_.-]* of at most 128 characters: what may name a container.
 bool is_container_name(std::string_view text);
 /// True for 1 to 64 lower-case hexadecimal digits: an id or the beginning of one.

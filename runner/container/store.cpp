@@ -23,7 +23,6 @@ namespace {
 
 /// Beside the containers' folders in containers/; names that no id can have.
 constexpr const char* kLock = ".lock";
-constexpr const char* kNames = ".names";     ///< a symlink for each name, to the id
 constexpr const char* kNewPrefix = ".new-";  ///< being made; locked by its maker
 constexpr const char* kGonePrefix =
     ".gone-";  ///< being removed; locked by its remover or by who still reads it
@@ -81,13 +80,10 @@ void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
   sys::set_mtime_at(upper, ".", info.st_mtim);
 }
 
-void write_document(const UniqueFd& dir, const std::string& name, const Json& json, bool is_ephemeral) {
+void write_document(const UniqueFd& dir, const std::string& name, const Json& json) {
   AtomicFile file(dir, name);
   file.write(dump_json(json));
-  if (is_ephemeral)
-    file.publish();
-  else
-    file.commit();
+  file.publish();
 }
 
 /// The id that a name leads to; empty when there is no such name, or no more.
@@ -210,9 +206,6 @@ void publish(const UniqueFd& containers, const UniqueFd& names, const Container&
   }
   sys::symlink_at(id, names, name);
   sys::rename_at(containers, kNewPrefix + id, containers, id);
-  if (container.is_ephemeral()) return;
-  sys::fsync(names);
-  sys::fsync(containers);
 }
 
 }  // namespace
@@ -246,11 +239,12 @@ Container ContainerStore::create(ContainerConfig config) const {
   try {
     for (const char* folder : {"upper", "work"}) sys::mkdir_at(dir, folder, 0700);
     copy_root_attributes(sys::open_dir(dir, "upper"), config.lowers.front());
-    write_document(dir, "config.json", to_json(config.spec), config.auto_remove);
-    write_document(dir, "container.json", to_json(config), config.auto_remove);
+    write_document(dir, "config.json", to_json(config.spec));
+    write_document(dir, "container.json", to_json(config));
     const std::string path = root_ + "/containers/" + config.id;
     Container container(std::move(config), path, std::move(dir));
     container.first_lock_ = take_run_lock(container.dir_);
+    container.is_durable_ = container.is_ephemeral();
     for (int attempt = 0;; ++attempt) {
       try {
         publish(folders.containers, folders.names, container);
@@ -258,8 +252,7 @@ Container ContainerStore::create(ContainerConfig config) const {
       } catch (const Error& error) {
         if (chosen || error.code() != Errc::busy || attempt == 20) throw;
         container.config_.name = random_name();
-        write_document(container.dir_, "container.json", to_json(container.config_),
-                       container.is_ephemeral());
+        write_document(container.dir_, "container.json", to_json(container.config_));
       }
     }
   } catch (...) {

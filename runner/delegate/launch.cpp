@@ -166,6 +166,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
                              std::move(delegated),   std::move(stdio.parent),
                              std::move(process)};
   launched.networks.connect(launched.process.pid());
+  container.make_durable();
   if (console) launched.stdio = parent_side(console->receive(), input);
   return launched;
 }

@@ -81,7 +81,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
                              std::nullopt,           std::move(stdio.parent),
                              std::move(*process)};
   if (ids) give_ids(launched, *ids, handshake);
-  launched.networks.connect(launched.process.pid());  // beside the child's own work
+  launched.networks.connect(launched.process.pid());  // these two beside the child's own work
+  container.make_durable();
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
   if (ids) raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);

@@ -104,3 +104,15 @@ between() { (($1 <= $2 && $2 <= $3)) || { echo "$2 is not between $1 and $3"; re
   peak=$(command time -f %M "$LAY" load -q -i large.tar 2>&1 >/dev/null)
   between 1 "$peak" 65536
 }
+
+@test "a container is durable before its command begins; one that goes with its end is never synced" {
+  small_image
+  strace -f -qq -o trace -e trace=fsync,execve,mount "$LAY" run --network none --name kept small true
+  local synced began
+  synced=$(grep -n 'fsync(' trace | cut -d: -f1)
+  began=$(grep -n 'execve("/bin/true"' trace | cut -d: -f1)
+  # config.json, container.json, the container's folder, the folder of names and that of containers.
+  [ "$(awk -v began="$began" '$1 < began' <<<"$synced" | wc -l)" = 5 ]
+  strace -f -qq -o trace -e trace=fsync "$LAY" run --rm --network none small true
+  ! grep 'fsync(' trace
+}

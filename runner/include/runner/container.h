@@ -100,6 +100,10 @@ class Container {
   /// state.json and the rest need not survive a power cut: a container with auto_remove is not missed then.
   bool is_ephemeral() const { return config_.auto_remove; }
 
+  /// Its settings and its name survive a power cut from here on. create() leaves that to its first start,
+  /// which does it beside other work, or to save_state(). Does nothing once done, or when it is ephemeral.
+  void make_durable() const;
+
   /// Why its files cannot be read, for one that ContainerStore gave as damaged; empty when all is well.
   const std::string& damage() const { return damage_; }
 
@@ -125,6 +129,7 @@ class Container {
   std::string path_;
   UniqueFd dir_;
   mutable std::optional<FileLock> first_lock_;
+  mutable bool is_durable_ = true;
   std::string damage_;
 };
 
@@ -147,8 +152,9 @@ class ContainerStore {
   /// `root` is lay's root folder; `run` is RUN. Both are absolute. Nothing is made before create().
   ContainerStore(std::string root, std::string run) : root_(std::move(root)), run_(std::move(run)) {}
 
-  /// Makes the folder with empty upper and work and the files for /etc. Throws busy when the name is taken,
-  /// with a hint; invalid when it is not [A-Za-z0-9][A-Za-z0-9_.-]*.
+  /// Makes the folder with empty upper and work and the files for /etc; Container::make_durable() has still
+  /// to come. Throws busy when the name is taken, with a hint; invalid when it is not
+  /// [A-Za-z0-9][A-Za-z0-9_.-]*.
   Container create(ContainerConfig config) const;
   /// By name, id or unambiguous id prefix; throws not_found or invalid (ambiguous), with a hint.
   Container find(const std::string& name) const;
