@@ -64,7 +64,7 @@ SH
 
 # seen_by NAME: without what is each runtime's own way: how hierarchies are put together, what covers masked paths.
 seen_by() {
-  grep -vE '^mount:/(sys/fs/cgroup|proc/|sys/firmware|dev/console)|^path:/(proc/timer_list|sys/firmware)|^env:HOME|^dev:/dev/(core|console)|^fds|^keyring|^SigIgn' \
+  grep -vE '^mount:/(sys/fs/cgroup|proc/|sys/firmware|dev/console)|^path:/(proc/timer_list|sys/firmware)|^env:HOME|^(dev|kind):/dev/(core|console)|^fds|^keyring|^SigIgn' \
     "$1.seen" | sort
 }
 

@@ -13,8 +13,9 @@ say cwd "$(pwd)"
 say umask "$(umask)"
 env | grep -v '^_=' | sort | sed 's/^/env:/'
 sed 1d /proc/self/limits | sed -E 's/^(.{25}) *([^ ]+) *([^ ]+).*/limit:\1=\2 \3/; s/ +=/=/'
+for limit in c d f n s t v; do say "ulimit:$limit" "$(ulimit -S "-$limit") $(ulimit -H "-$limit")"; done
 say oom_score_adj "$(cat /proc/self/oom_score_adj)"
-say fds "$(ls /proc/self/fd | tr '\n' ' ' | sed 's/ [0-9]* $//')" # the last one is of ls
+say fds "$(for fd in 0 1 2 3 4 5 6 7 8 9; do (true >&"$fd") 2>/dev/null && printf '%s ' "$fd"; done)"
 while read -r _ place type options _; do
   say "mount:$place" "$type ${options%%,*}"
 done </proc/self/mounts | sort
@@ -26,8 +27,12 @@ for path in /proc/kcore /proc/keys /proc/timer_list /proc/scsi /sys/firmware /pr
   if (true >>"$path") 2>/dev/null; then can=writable; fi
   say "path:$path" "$kind $can"
 done
-for node in /dev/*; do say "dev:$node" "$(stat -c '%F %a %t:%T' "$node")"; done
+for node in /dev/*; do
+  say "dev:$node" "$(stat -c '%F %a %t:%T' "$node" 2>/dev/null)"
+  kind=other; [ ! -c "$node" ] || kind=device; [ ! -d "$node" ] || kind=folder; [ ! -L "$node" ] || kind=link
+  say "kind:$node" "$kind $(readlink "$node")"
+done
 say own_files "$(cat /etc/hostname) $(wc -l </etc/hosts)"
-say links "$(ls /sys/class/net | tr '\n' ' ')"
+say links "$(sed -n 's/^ *\([^ ]*\):.*/\1/p' /proc/net/dev | tr '\n' ' ')"
 say shm "$(stat -f -c '%T %b' /dev/shm)"
 for name in pid mnt uts ipc net cgroup user; do say "ns:$name" "$(readlink "/proc/self/ns/$name" | sed 's/:.*//')"; done
