@@ -22,6 +22,13 @@ unsigned recursive_flag(Recursion recursion) {
   return recursion == Recursion::yes ? unsigned{AT_RECURSIVE} : 0U;
 }
 
+std::uint64_t mount_number(const UniqueFd& fd, unsigned which) {
+  struct ::statx info {};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, which, &info) < 0)
+    throw Error::from_errno("ask for the mount of a file");
+  return info.stx_mnt_id;
+}
+
 UniqueFd open_tree_clone(int dir, const std::string& path, unsigned flags) {
   const int fd = sys::retry_eintr(
       [&] { return ::open_tree(dir, path.c_str(), OPEN_TREE_CLONE | unsigned{OPEN_TREE_CLOEXEC} | flags); });
@@ -106,10 +113,12 @@ bool is_mount_root(const UniqueFd& fd) {
 }
 
 std::uint64_t mount_id(const UniqueFd& fd) {
-  struct ::statx info {};
-  if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) < 0)
-    throw Error::from_errno("ask for the mount of a file");
-  return info.stx_mnt_id;
+  return mount_number(fd, STATX_MNT_ID);
+}
+
+std::uint64_t unique_mount_id(const UniqueFd& fd) {
+  constexpr unsigned kUniqueMountId = 0x4000;  // STATX_MNT_ID_UNIQUE, which Debian 12's headers lack
+  return mount_number(fd, STATX_MNT_ID | kUniqueMountId);
 }
 
 std::uint64_t filesystem_magic(const UniqueFd& fd) {

@@ -27,7 +27,7 @@ std::optional<UniqueFd> try_open_namespace(const std::string& path) {
 
 void unmount_here(const OciRecord& record) {
   const auto root = sys::try_open_at(sys::cwd(), record.rootfs, O_PATH | O_DIRECTORY);
-  if (root && is_mount_root(*root) && mount_id(*root) == record.root_mount) detach_mount(*root);
+  if (root && is_mount_root(*root) && unique_mount_id(*root) == record.root_mount) detach_mount(*root);
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ void unmount_here(const OciRecord& record) {
 void note_joined_root(OciRecord& record, const Spec& spec, const UniqueFd& root) {
   for (const Namespace& entry : spec.linux_.namespaces)
     if (entry.type == NamespaceType::mount) record.mount_namespace = entry.path;
-  record.root_mount = mount_id(root);
+  record.root_mount = unique_mount_id(root);
 }
 
 void unmount_joined_root(const OciRecord& record) {

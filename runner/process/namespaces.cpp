@@ -207,8 +207,7 @@ UniqueFd open_namespace(const std::string& path, NamespaceType type) {
     return fd;
   } catch (Error& error) {
     error.add_context(fmt::format("namespace '{}'", printable(path)));
-    error.with_hint(
-        fmt::format("ns:PATH names a file such as /proc/PID/ns/{}, or a bind of it", name_of(type)));
+    error.with_hint(fmt::format("it is a file such as /proc/PID/ns/{}, or a bind of it", file_of(type)));
     throw;
   }
 }

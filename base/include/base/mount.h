@@ -62,6 +62,10 @@ bool is_mount_root(const UniqueFd& fd);
 /// statx(2), STATX_MNT_ID, Linux 5.8.
 std::uint64_t mount_id(const UniqueFd& fd);
 
+/// A number that no other mount has until the machine restarts, on Linux 6.8 and later: statx(2),
+/// STATX_MNT_ID_UNIQUE. On others as mount_id().
+std::uint64_t unique_mount_id(const UniqueFd& fd);
+
 /// The type of the file system that holds `fd`, as the kernel's magic number: fstatfs(2), linux/magic.h.
 std::uint64_t filesystem_magic(const UniqueFd& fd);
 
