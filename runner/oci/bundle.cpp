@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "security/capabilities.h"
 #include "security/sysctl.h"
 #include "spec/names.h"
 
@@ -45,6 +47,24 @@ void drop_impossible_ambient(Capabilities& capabilities) {
   std::erase_if(capabilities.ambient, [&](const std::string& name) {
     return !has(capabilities.inheritable, name) || !has(capabilities.permitted, name);
   });
+}
+
+/// "Any value which cannot be mapped to a relevant kernel interface, or cannot be granted otherwise, MUST be
+/// logged as a warning": config.md, "Linux Process".
+void drop_ungrantable(Capabilities& capabilities, const OciWarn& warn) {
+  const std::set<int> available = available_capabilities();
+  const auto is_grantable = [&](const std::string& name) {
+    const auto number = find_capability(name);
+    return number && available.contains(*number);
+  };
+  std::set<std::string> missing;
+  for (auto* names : {&capabilities.bounding, &capabilities.effective, &capabilities.permitted,
+                      &capabilities.inheritable, &capabilities.ambient})
+    std::erase_if(
+        *names, [&](const std::string& name) { return !is_grantable(name) && (missing.insert(name), true); });
+  if (!warn) return;
+  for (const std::string& name : missing)
+    warn(fmt::format("capability '{}' cannot be granted here and is left out", printable(name)));
 }
 
 void check_process(const Process& process) {
@@ -87,14 +107,14 @@ std::string absolute_path(const std::string& path) {
 
 }  // namespace
 
-Spec parse_bundle_config(Json json) {
+Spec parse_bundle_config(Json json, const OciWarn& warn) {
   json.erase("hooks");  // parse_hooks() is for them
   Spec spec = parse_spec(json);
   const Json* linux_part = json_find(json, "linux");
   if (linux_part == nullptr) throw Error(Errc::unsupported, "the configuration is not one for Linux");
   if (json_find(*linux_part, "seccomp") == nullptr && spec.linux_.seccomp == SeccompProfile::builtin)
     spec.linux_.seccomp = SeccompProfile::unconfined;
-  settle_process(spec.process);
+  settle_process(spec.process, warn);
   check_namespaces(spec);
   check_sysctls(spec);
   add_default_devices(spec);
@@ -102,7 +122,7 @@ Spec parse_bundle_config(Json json) {
   return spec;
 }
 
-Bundle read_bundle(const std::string& path, const std::string& config) {
+Bundle read_bundle(const std::string& path, const std::string& config, const OciWarn& warn) {
   Bundle bundle{.path = absolute_path(path), .config = {}, .spec = {}};
   const std::string file = config.empty() ? bundle.path + "/" + kConfig : config;
   return with_context(fmt::format("bundle '{}'", printable(bundle.path)), [&] {
@@ -111,7 +131,7 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
     });
     Json json = parse_json(bundle.config, kConfig);
     bundle.hooks = parse_hooks(json);
-    bundle.spec = parse_bundle_config(std::move(json));
+    bundle.spec = parse_bundle_config(std::move(json), warn);
     if (bundle.spec.root.path.empty()) throw Error(Errc::invalid, "root.path is missing");
     bundle.spec.root.path = absolute_in(bundle.path, bundle.spec.root.path);
     const auto root = sys::try_open_at(sys::cwd(), bundle.spec.root.path, O_PATH | O_DIRECTORY);
@@ -122,10 +142,11 @@ Bundle read_bundle(const std::string& path, const std::string& config) {
   });
 }
 
-void settle_process(Process& process) {
+void settle_process(Process& process, const OciWarn& warn) {
   process.user.username.clear();  // only Windows has it; lay's own containers are another matter
   process.user.group_names.clear();
   process.user.lists_primary_group = false;
+  drop_ungrantable(process.capabilities, warn);
   drop_impossible_ambient(process.capabilities);
   check_process(process);
 }

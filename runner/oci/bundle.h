@@ -19,15 +19,16 @@ struct Bundle {
 
 /// `config` is the path of the configuration; empty: the bundle's config.json. Throws not_found, invalid,
 /// unsupported.
-Bundle read_bundle(const std::string& path, const std::string& config);
+Bundle read_bundle(const std::string& path, const std::string& config, const OciWarn& warn);
 
 /// A config.json as a bundle's: what the runtime-spec has a runtime add is in it, the default
 /// devices and their rules. Throws invalid, unsupported.
-Spec parse_bundle_config(Json json);
+Spec parse_bundle_config(Json json, const OciWarn& warn = {});
 
 /// A process as an engine gives it: what lay alone would understand is dropped, and so are ambient
-/// capabilities that cannot be. Throws invalid without a command, or when its folder is not absolute.
-void settle_process(Process& process);
+/// capabilities that cannot be and, with a warning, all that nobody can grant here. Throws invalid without a
+/// command, or when its folder is not absolute.
+void settle_process(Process& process, const OciWarn& warn);
 
 /// `path` taken from the folder `base`.
 std::string absolute_in(const std::string& base, const std::string& path);

@@ -92,7 +92,7 @@ class Creation {
   Creation(const OciStore& store, const OciCreateRequest& request, OciTerminal terminal)
       : store_(store),
         request_(request),
-        bundle_(read_bundle(request.bundle, request.config)),
+        bundle_(read_bundle(request.bundle, request.config, request.warn)),
         folder_(store, request.id),
         record_({.id = request.id, .bundle = bundle_.path, .created = std::chrono::system_clock::now()}) {
     check_terminal(bundle_.spec, request, terminal);

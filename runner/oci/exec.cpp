@@ -40,7 +40,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   if (container.status() == OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
   spec.process = request.process(spec.process);
-  settle_process(spec.process);
+  settle_process(spec.process, request.warn);
   ExecPlan plan{.container_id = container.id(),
                 .process = spec.process,
                 .confinement = prepare_confinement(spec, store.root() + kOciSeccomp),

@@ -114,15 +114,19 @@ void set_ambient(std::uint64_t ambient) {
 
 }  // namespace
 
-int capability_number(std::string_view name) {
+std::optional<int> find_capability(std::string_view name) {
   const std::string upper = to_upper(name);
   std::string_view bare = upper;
   if (bare.starts_with("CAP_")) bare.remove_prefix(4);
   const auto* found = std::find(kNames.begin(), kNames.end(), bare);
-  if (found == kNames.end())
-    throw Error::make(Errc::invalid, "unknown capability '{}'", printable(name))
-        .with_hint("see capabilities(7)");
+  if (found == kNames.end()) return std::nullopt;
   return static_cast<int>(found - kNames.begin());
+}
+
+int capability_number(std::string_view name) {
+  if (const auto number = find_capability(name)) return *number;
+  throw Error::make(Errc::invalid, "unknown capability '{}'", printable(name))
+      .with_hint("see capabilities(7)");
 }
 
 std::string capability_name(int number) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@ namespace lay::runner {
 
 /// "CAP_CHOWN", "chown" or "Chown" to its number; throws invalid. linux/capability.h.
 int capability_number(std::string_view name);
+/// As capability_number(); empty for what is none.
+std::optional<int> find_capability(std::string_view name);
 /// The reverse: "CAP_CHOWN".
 std::string capability_name(int number);
 /// One bit for each of them.

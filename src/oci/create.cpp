@@ -38,6 +38,7 @@ void add_activation(runner::OciCreateRequest& request) {
 void finish(const OciContext& context, runner::OciCreateRequest& request) {
   require_root("oci");
   request.uses_cgroups = context.cgroup_manager == OciCgroupManager::cgroupfs;
+  request.warn = [&](const std::string& warning) { warn(context, warning); };
   add_activation(request);
 }
 

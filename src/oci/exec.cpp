@@ -92,6 +92,7 @@ int oci_command_exec(const OciContext& context, const Arguments& arguments) {
   flags.args = parse_prefix(*parser, arguments);
   require_root("oci");
   if (flags.args.empty()) throw UsageError{"which container?"};
+  request.warn = [&](const std::string& warning) { warn(context, warning); };
   request.id = flags.args.front();
   flags.args.erase(flags.args.begin());
   request.process = [&](const runner::Process& own) {

@@ -58,26 +58,39 @@ std::string engine_text(const Error& error) {
   return text;
 }
 
-std::string log_line(const OciContext& context, const std::string& message) {
+std::string log_line(const OciContext& context, const char* level, const std::string& message) {
   const std::string time = format_time(std::chrono::system_clock::now());
   if (context.log_format == OciLogFormat::json)
-    return dump_json(Json{{"level", "error"}, {"msg", printable(message)}, {"time", time}}) + "\n";
-  return fmt::format("time=\"{}\" level=error msg={}\n", time, dump_json(Json(printable(message))));
+    return dump_json(Json{{"level", level}, {"msg", printable(message)}, {"time", time}}) + "\n";
+  return fmt::format("time=\"{}\" level={} msg={}\n", time, level, dump_json(Json(printable(message))));
+}
+
+void append_to_log(const OciContext& context, const std::string& line) {
+  try {
+    const UniqueFd log = sys::open_at(sys::cwd(), context.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    sys::write_all(log, line);
+  } catch (const Error& trouble) {
+    print_trouble(trouble);
+  }
+}
+
+/// In the engine's log, or on standard error.
+void log(const OciContext& context, const char* level, const std::string& message) {
+  const std::string line = log_line(context, level, message);
+  context.log.empty() ? print_diagnostic(line) : append_to_log(context, line);
+}
+
+void debug(const OciContext& context, const std::string& message) {
+  if (context.is_debug) log(context, "debug", message);
 }
 
 /// In the engine's log, and for people on standard error.
 void report(const OciContext& context, const Error& error) {
   const std::string message = engine_text(error);
-  if (context.log.empty() && context.log_format == OciLogFormat::json)
-    return print_diagnostic(log_line(context, message));
-  if (!context.log.empty()) {
-    try {
-      const UniqueFd log = sys::open_at(sys::cwd(), context.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-      sys::write_all(log, log_line(context, message));
-    } catch (const Error& trouble) {
-      print_trouble(trouble);
-    }
-  }
+  const std::string line = log_line(context, "error", message);
+  if (!error.hint().empty()) debug(context, error.hint());
+  if (context.log.empty() && context.log_format == OciLogFormat::json) return print_diagnostic(line);
+  if (!context.log.empty()) append_to_log(context, line);
   print_error(message, error.hint());
 }
 
@@ -110,7 +123,7 @@ void add_flags(CLI::App& parser, OciContext& context, GlobalFlags& flags) {
   parser.add_option("--rootless", flags.rootless, "taken for others' sake")->type_name("true|false|auto");
   parser.add_option("--criu", flags.criu, "taken for others' sake")->type_name("PATH");
   parser.add_flag("--systemd-cgroup", flags.systemd_cgroup, "refused: cgroups are made by lay itself");
-  parser.add_flag("--debug", context.is_debug, "say more");
+  parser.add_flag("--debug", context.is_debug, "log each call, how it ends and how long it takes, too");
   parser.add_flag("-v,--version", flags.wants_version, "print the version");
 }
 
@@ -124,6 +137,25 @@ void apply(const GlobalFlags& flags, OciContext& context) {
   else if (flags.cgroup_manager != "cgroupfs")
     throw Error::make(Errc::invalid, "'{}' is no cgroup manager", printable(flags.cgroup_manager))
         .with_hint("cgroupfs or disabled");
+}
+
+int run_logged(const OciContext& context, const OciCommand& command, const Arguments& arguments) {
+  using Clock = std::chrono::steady_clock;
+  if (!context.is_debug) return command.run(context, arguments);
+  debug(context, fmt::format("{} {}", command.name, fmt::join(arguments, " ")));
+  const auto begun = Clock::now();
+  const auto tell_end = [&](const std::string& how) {
+    const std::chrono::duration<double, std::milli> took = Clock::now() - begun;
+    debug(context, fmt::format("{} {} after {:.1f} ms", command.name, how, took.count()));
+  };
+  try {
+    const int exit_code = command.run(context, arguments);
+    tell_end(fmt::format("ended with {}", exit_code));
+    return exit_code;
+  } catch (...) {
+    tell_end("failed");
+    throw;
+  }
 }
 
 int dispatch(OciContext& context, const Arguments& words) {
@@ -143,10 +175,14 @@ int dispatch(OciContext& context, const Arguments& words) {
   apply(flags, context);
   const OciCommand& command = find_command(rest.front());
   rest.erase(rest.begin());
-  return command.run(context, rest);
+  return run_logged(context, command, rest);
 }
 
 }  // namespace
+
+void warn(const OciContext& context, const std::string& message) {
+  log(context, "warning", message);
+}
 
 int run_oci(const Arguments& words) {
   OciContext context{.root = default_context().run + "/oci"};

@@ -47,6 +47,9 @@ int oci_command_spec(const OciContext& context, const Arguments& arguments);
 int oci_command_features(const OciContext& context, const Arguments& arguments);
 int oci_command_ps(const OciContext& context, const Arguments& arguments);
 
+/// Into the engine's log, or on standard error.
+void warn(const OciContext& context, const std::string& message);
+
 /// What stands behind "lay-oci" on the command line; returns the exit code.
 int run_oci(const Arguments& words);
 

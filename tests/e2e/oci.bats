@@ -173,6 +173,24 @@ teardown() { close_oci_world; }
   has "$output" "terminal"
 }
 
+@test "the terminal of exec goes to its console socket" {
+  small_bundle
+  args sleep 100
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  python3 "$here/console.py" console.sock console.out >console.log 2>&1 3>&- &
+  wait_until 5 test -S console.sock
+  oci exec --tty --detach --console-socket console.sock --pid-file exec.pid c1 sh -c 'echo "$$"; [ -t 0 ] && echo is a terminal'
+  wait
+  grep -q "is a terminal" console.out
+  [ "$(cat exec.pid)" -gt 1 ]
+  run oci exec --tty --detach c1 true
+  [ "$status" -eq 1 ]
+  has "$output" "--console-socket"
+  run oci exec --console-socket nowhere.sock --tty --detach c1 true
+  [ "$status" -eq 1 ]
+  has "$output" nowhere.sock
+}
+
 @test "hooks run at their points, in their namespaces, with the state on standard input" {
   small_bundle
   cat >hook <<'H'
@@ -244,9 +262,12 @@ command" ]
   [ "$(limit)" = 60 ]
   echo '{"pids": {"limit": 70}}' | oci update --resources - c1
   [ "$(limit)" = 70 ]
+  echo '{"pids": {"limit": 75}}' >limits.json
+  oci update --resources limits.json c1
+  [ "$(limit)" = 75 ]
   run eval "echo '{\"pids\": {\"limit\": 80}, \"cpu\": {\"cpus\": \"9999\"}}' | oci update -r - c1"
   [ "$status" -eq 1 ]
-  [ "$(limit)" = 70 ]
+  [ "$(limit)" = 75 ]
   oci events --stats c1 >stats
   [ "$(jq -r '.type, .id, .data.pids.current' stats)" = $'stats\nc1\n1' ]
   [ "$(jq '.data.memory.usage.usage > 0 and .data.cpu.usage.total > 0' stats)" = true ]
@@ -320,16 +341,90 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   "$LAY" oci features | jq -e '.ociVersionMax == "1.2.0" and (.linux.namespaces | index("time"))' >/dev/null
 }
 
+@test "--debug logs each call, how it ended and after how long, without changing what engines read" {
+  small_bundle
+  oci --debug --log log.json --log-format json run --bundle bundle c1 </dev/null
+  [ "$(jq -r .level log.json | sort -u)" = debug ]
+  [ "$(jq -r .msg log.json | head -n 1)" = "run --bundle bundle c1" ]
+  [[ $(jq -r .msg log.json | tail -n 1) =~ ^'run ended with 0 after '[0-9.]+' ms'$ ]]
+  run oci --debug --log log.text start nobody
+  [ "$status" -eq 1 ]
+  has "$(cat log.text)" 'level=debug msg="start failed after'
+  [[ $(tail -n 1 log.text) == *level=error* ]]
+  run oci --log log.quiet start nobody
+  [ "$(wc -l <log.quiet)" = 1 ]
+}
+
+@test "capabilities that nobody can grant are left out with a warning in the log" {
+  small_bundle
+  edit 'for k in ("bounding", "effective", "permitted"): c["process"]["capabilities"][k] = ["CAP_KILL", "CAP_NOTHING", "CAP_SYS_TIME"]'
+  args sh -c 'grep CapEff /proc/self/status'
+  # As on a machine whose root may not set the clock.
+  run capsh --drop=cap_sys_time -- -c "'$OCI' --root '$world/state' --log log.json --log-format json run --bundle bundle c1"
+  has "$output" 0000000000000020
+  [ "$(jq -r .level log.json)" = $'warning\nwarning' ]
+  has "$(jq -r .msg log.json)" "'CAP_NOTHING' cannot be granted"
+  has "$(jq -r .msg log.json)" "'CAP_SYS_TIME' cannot be granted"
+  args sleep 100
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  run oci exec --cap CAP_NOTHING c1 true
+  [ "$status" -eq 0 ]
+  has "$output" "level=warning"
+}
+
+@test "--config takes another configuration than the bundle's, for create and for run" {
+  small_bundle
+  args sh -c 'echo from config.json'
+  cp bundle/config.json other.json
+  sed -i 's/from config.json/from elsewhere/' other.json
+  run oci run --bundle bundle --config other.json c1
+  [ "$output" = "from elsewhere" ]
+  run oci run --bundle bundle c1
+  [ "$output" = "from config.json" ]
+  rm bundle/config.json
+  oci create --bundle bundle --config other.json c1 </dev/null >out 2>&1
+  oci start c1
+  wait_until 5 grep -qx "from elsewhere" out
+  oci delete --force c1
+  run oci create --bundle bundle --config nowhere.json c1
+  [ "$status" -eq 1 ]
+  has "$output" nowhere.json
+}
+
+@test "list shows a table, JSON, or ids alone" {
+  small_bundle
+  args sleep 100
+  oci create --bundle bundle c1 </dev/null >out 2>&1
+  oci run --detach --bundle bundle c2 </dev/null >out 2>&1
+  run oci list
+  [ "$(awk '{print $1, $3, $4, $NF}' <<<"${lines[0]}")" = "ID STATUS BUNDLE OWNER" ]
+  [ "$(awk '{print $1, $2, $3, $4, $NF}' <<<"${lines[1]}")" = "c1 $(oci state c1 | jq .pid) created $world/bundle root" ]
+  [ "$(awk '{print $1, $3}' <<<"${lines[2]}")" = "c2 running" ]
+  [ "${#lines[@]}" = 3 ]
+  [ "$(oci list --format json | jq -r '.[] | .id + " " + .status')" = $'c1 created\nc2 running' ]
+  [ "$(oci list -q)" = $'c1\nc2' ]
+}
+
 @test "a bundle that is not in order is refused before anything has happened" {
   small_bundle
   cp bundle/config.json good.json
+  # What a create could leave on the host: groups, mounts, links, and files of the bundle and of its own.
+  host() {
+    find /sys/fs/cgroup -type d -path '*c1*'
+    cat /proc/self/mountinfo
+    ip -o link
+    find bundle/rootfs -printf '%p %y %m %s %T@\n' | sort
+    find state -name 'c1*'
+  }
+  mkdir -p state
+  host_before=$(host)
   broken() {
     cp good.json bundle/config.json
     edit "$1"
     run oci create --bundle bundle c1
     [ "$status" -eq 1 ] || { echo "accepted: $1"; return 1; }
     has "$output" "$2"
-    [ -z "$(oci list -q)" ]
+    diff <(echo "$host_before") <(host)
   }
   broken 'c["process"]["args"] = []' args
   broken 'c["process"]["cwd"] = "tmp"' cwd
@@ -343,6 +438,20 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   broken 'c["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 1000, "size": 1}]' "user namespace"
   broken 'c["linux"]["sysctl"] = {"kernel.panic": "1"}' kernel.panic
   broken 'c["linux"]["cgroupsPath"] = "/a/../b"' cgroup
+  broken 'c["process"]["rlimits"] = [{"type": "RLIMIT_NOTHING", "soft": 1, "hard": 1}]' RLIMIT_NOTHING
+  broken 'c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}]' RLIMIT_NOFILE
+  broken 'c["process"]["rlimits"] = 2 * [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}]' RLIMIT_NOFILE
+  broken 'c["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_NONE", "priority": 0}' IOPRIO_CLASS_NONE
+  broken 'c["process"]["scheduler"] = {"policy": "SCHED_NOTHING"}' SCHED_NOTHING
+  broken 'c["linux"]["personality"] = {"domain": "LINUX64"}' LINUX64
+  broken 'c["linux"]["rootfsPropagation"] = "loud"' rootfsPropagation
+  broken 'c["linux"]["timeOffsets"] = {"monotonic": {"secs": 1}}' time
+  broken 'c["linux"]["devices"] = [{"path": "/dev/x", "type": "q"}]' /dev/x
+  broken 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_NOTHING"}' SCMP_ACT_NOTHING
+  broken 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_NOTHING"]}' SECCOMP_FILTER_FLAG_NOTHING
+  broken 'c["mounts"].append({"destination": "/x", "type": "bind", "source": "/nowhere", "options": ["bind"]})' nowhere
+  broken 'c["hooks"] = {"createRuntime": [{"path": "relative"}]}' createRuntime
+  broken 'c["hooks"] = {"poststop": [{"path": "/bin/true", "timeout": 0}]}' timeout
   echo '{' >bundle/config.json
   run oci create --bundle bundle c1
   [ "$status" -eq 1 ]

@@ -90,6 +90,9 @@ class OciStore {
   std::string root_;
 };
 
+/// Told of what is left out of a container and is no error: config.md, "Linux Process", of capabilities.
+using OciWarn = std::function<void(const std::string& warning)>;
+
 /// How create and run make a container.
 struct OciCreateRequest {
   std::string id;
@@ -102,6 +105,7 @@ struct OciCreateRequest {
   bool moves_root = false;     ///< --no-pivot: for hosts whose root is a ramdisk
   bool new_keyring = true;
   bool uses_cgroups = true;
+  OciWarn warn;  ///< empty: nobody listens
 };
 
 /// Makes the container, up to its command. Throws what failed; then nothing is left of it.
@@ -161,6 +165,7 @@ struct OciExecRequest {
   std::string console_socket;
   std::string cgroup;  ///< a group beneath the container's own; empty: that itself
   unsigned preserved_fds = 0;
+  OciWarn warn;  ///< empty: nobody listens
 };
 
 /// Waits for its end; returns the exit code.
