@@ -14,6 +14,7 @@
 #include "cgroup/layout.h"
 #include "rootfs/mount_target.h"
 #include "rootfs/rootfs.h"
+#include "security/host_labels.h"
 
 namespace lay::runner {
 
@@ -49,10 +50,11 @@ std::uint64_t attributes_for(const Mount& mount) {
   return is_readonly ? kAttributes : kAttributes & ~std::uint64_t{MOUNT_ATTR_RDONLY};
 }
 
-void mount_v1(const UniqueFd& target, const std::vector<CgroupMount>& mounts) {
+void mount_v1(const UniqueFd& target, const std::vector<CgroupMount>& mounts, const std::string& label) {
   FsContext context("tmpfs");
   context.set_string("mode", "0755");
   context.set_string("size", "64k");
+  if (!label.empty()) context.set_string(kLabelOption, label);
   const UniqueFd folder = context.mount(kAttributes & ~std::uint64_t{MOUNT_ATTR_RDONLY});
   attach_mount(folder, target);
   for (const CgroupMount& each : mounts) {
@@ -68,13 +70,13 @@ void mount_v1(const UniqueFd& target, const std::vector<CgroupMount>& mounts) {
 }
 
 /// v2 alone right there, v1 and hybrid as a tmpfs with a folder for each hierarchy.
-void show(const Mount& mount, const std::vector<CgroupMount>& mounts) {
+void show(const Mount& mount, const std::vector<CgroupMount>& mounts, const std::string& label) {
   const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
   const UniqueFd target = sys::open_in_root(root, mount.destination, O_PATH | O_DIRECTORY);
   if (mounts.size() == 1 && mounts.front().hierarchy.version == CgroupVersion::v2)
     attach_mount(mounts.front().mount, target);
   else
-    mount_v1(target, mounts);
+    mount_v1(target, mounts, label);
 }
 
 }  // namespace
@@ -95,7 +97,7 @@ void mount_cgroups(const Spec& spec) {
       UniqueFd made = make_hierarchy_mount(hierarchy, attributes_for(*mount));
       mounts.push_back({.hierarchy = std::move(hierarchy), .mount = std::move(made)});
     }
-    show(*mount, mounts);
+    show(*mount, mounts, spec.linux_.mount_label);
   });
 }
 
@@ -107,7 +109,7 @@ void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups) {
       set_mount_attributes(group.mount,
                            MountAttributes{.set = attributes_for(*mount), .clear = MOUNT_ATTR__ATIME},
                            Recursion::no);
-    show(*mount, groups);
+    show(*mount, groups, spec.linux_.mount_label);
   });
 }
 

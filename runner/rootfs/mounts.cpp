@@ -16,6 +16,7 @@
 #include "process/namespaces.h"
 #include "rootfs/copy_folder.h"
 #include "rootfs/device_nodes.h"
+#include "security/host_labels.h"
 #include "security/id_map.h"
 
 namespace lay::runner {
@@ -132,8 +133,29 @@ bool is_usual(const std::string& type) {
   return type == "proc" || type == "sysfs" || type == "tmpfs" || type == "devpts" || type == "mqueue";
 }
 
+/// linux.mountLabel, for all files of a file system that the mount makes. The kernel labels proc, sysfs and
+/// cgroups itself.
+void add_label(PlannedMount& planned, const std::string& label) {
+  const std::string& type = planned.mount.type;
+  const bool is_new = !is_bind(planned.mount) && !planned.options.is_remount;
+  if (label.empty() || !is_new || type == "proc" || type == "sysfs" || is_cgroup(planned.mount)) return;
+  auto& data = planned.options.data;
+  if (type != "mqueue" && std::ranges::find(data, kLabelOption, [](const auto& option) {
+                            return std::string_view(option.first);
+                          }) == data.end())
+    data.emplace_back(kLabelOption, label);
+}
+
+/// The mqueue of an IPC namespace is one, however often it is mounted: it takes a label as a file does.
+UniqueFd make_mqueue(const MountOptions& options, const std::string& label) {
+  UniqueFd mount = make_new("mqueue", options);
+  if (!label.empty()) set_file_label(mount, label);
+  return mount;
+}
+
 UniqueFd make_filesystem(const PlannedMount& planned, const Spec& spec) {
   const std::string& type = planned.mount.type;
+  if (type == "mqueue") return make_mqueue(planned.options, spec.linux_.mount_label);
   if (planned.rules == MountRules::runtime_spec && !is_usual(type))
     return make_new(type, planned.options, planned.mount.source);
   if (!is_usual(type))
@@ -202,7 +224,10 @@ void add_distant_devices(std::vector<PlannedMount>& mounts, const Spec& spec) {
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
   std::vector<PlannedMount> mounts;
   const MountRules rules = plan.folder.empty() ? MountRules::lay : MountRules::runtime_spec;
-  for (const Mount& mount : spec.mounts) mounts.push_back(open_mount(mount, plan.overlay.ids, rules));
+  for (const Mount& mount : spec.mounts) {
+    mounts.push_back(open_mount(mount, plan.overlay.ids, rules));
+    add_label(mounts.back(), spec.linux_.mount_label);
+  }
   if (plan.shared_memory != nullptr)
     for (PlannedMount& planned : mounts)
       if (planned.target == kSharedMemory && !planned.source)

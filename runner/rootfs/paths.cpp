@@ -12,6 +12,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "rootfs/mount_target.h"
+#include "security/host_labels.h"
 
 namespace lay::runner {
 
@@ -30,26 +31,30 @@ UniqueFd open_null(const UniqueFd& root) {
 /// Hands out mounts of one and the same empty tmpfs.
 class EmptyFolder {
  public:
+  explicit EmptyFolder(const std::string& label) : label_(label) {}
+
   void cover(const UniqueFd& target) {
     if (first_) return attach_mount(clone_tree(first_, Recursion::no), target);
     FsContext context("tmpfs");
     context.set_string("nr_inodes", "1");
     context.set_string("mode", "0555");
     context.set_flag("ro");
+    if (!label_.empty()) context.set_string(kLabelOption, label_);
     first_ = context.mount(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     attach_mount(first_, target);
   }
 
  private:
+  const std::string& label_;
   UniqueFd first_;
 };
 
 }  // namespace
 
-void mask_paths(const UniqueFd& root, const std::vector<std::string>& paths) {
+void mask_paths(const UniqueFd& root, const std::vector<std::string>& paths, const std::string& label) {
   if (paths.empty()) return;
   const UniqueFd null = open_null(root);
-  EmptyFolder empty;
+  EmptyFolder empty(label);
   for (const std::string& path : paths) {
     const std::optional<UniqueFd> target = find_target(root, path);
     if (!target) continue;

@@ -261,7 +261,7 @@ void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const 
   remove_kept_nodes(root, spec);
   before_pivot();
   switch_root(root, spec, root_switch);
-  mask_paths(root, spec.linux_.masked_paths);
+  mask_paths(root, spec.linux_.masked_paths, spec.linux_.mount_label);
   make_paths_readonly(root, spec.linux_.readonly_paths);
   set_root_propagation(root, spec.linux_);
   // Last: until here mount points may have to be made in a folder that a volume brought.

@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/error.h"
 #include "base/mount.h"
@@ -55,6 +58,12 @@ void set_exec_label(const ExecLabel& label) {
   if (label.file.empty()) return;
   with_context(fmt::format("label '{}'", printable(label.text)),
                [&] { sys::write_all(sys::open_at(sys::cwd(), label.file, O_WRONLY), label.text); });
+}
+
+void set_file_label(const UniqueFd& file, const std::string& label) {
+  const int result =
+      ::setxattr(fd_path(file).c_str(), "security.selinux", label.c_str(), label.size() + 1, 0);
+  if (result < 0 && errno != EOPNOTSUPP) throw Error::from_errno("label it '{}'", printable(label));
 }
 
 void require_mount_label(const Linux& linux_part) {

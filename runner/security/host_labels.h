@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/unique_fd.h"
 #include "runner/spec.h"
 
 /// Labels of security modules that a kernel may or may not have.
@@ -19,6 +20,13 @@ ExecLabel plan_exec_label(const Process& process);
 
 /// In the child, after no_new_privs and before the seccomp filter.
 void set_exec_label(const ExecLabel& label);
+
+/// The mount option that takes linux.mountLabel for all files of a file system.
+inline constexpr const char* kLabelOption = "context";
+
+/// SELinux's label of one file, even one that is open by O_PATH alone; none where the host's policy has
+/// none for files of that file system. The host's /proc is needed.
+void set_file_label(const UniqueFd& file, const std::string& label);
 
 /// linux.mountLabel. Throws unsupported where the kernel has no SELinux.
 void require_mount_label(const Linux& linux_part);

@@ -46,4 +46,13 @@ good() {
 @test "v2: exec reaches a container that has groups beneath its own" { good exec_beside_groups; }
 @test "v2: a cgroup namespace of another container is joined" { good cgroup_namespace; }
 @test "v2: lay-oci starts a bundle three times as fast as runc, and as fast as crun" { good oci_is_fast; }
+@test "AppArmor: a profile confines the process and those of exec; one that is not loaded is an error" { good apparmor; }
+@test "a class and priorities for packets reach net_cls and net_prio" { good net_cls; }
+@test "v2: a card that rdma does not know is an error" { good rdma; }
 @test "v2: nothing is left of all these" { good nothing_left; }
+
+@test "SELinux: process and mounts have their labels; one that the policy does not know is an error" {
+  console=$BATS_TEST_TMPDIR/console
+  LAY_GUEST_SECURITY=selinux "$here/../guest/boot.sh" "$LAY" selinux >"$console"
+  good selinux
+}
