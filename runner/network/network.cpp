@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <exception>
 #include <future>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
-#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "network/attachment_state.h"
 #include "network/bridge.h"
 #include "network/bridge_linger.h"
 #include "network/conntrack.h"
@@ -28,7 +27,6 @@
 #include "network/peer_names.h"
 #include "network/ports.h"
 #include "network/senders.h"
-#include "network/take_over.h"
 
 namespace lay::runner {
 
@@ -59,13 +57,6 @@ BridgeWish wish_of(const std::optional<NetworkMember>& member) {
           .mtu = member->network.mtu};
 }
 
-AddressPool pool_of(const std::optional<NetworkMember>& member, const Bridge& bridge) {
-  AddressPool pool{bridge.subnet, bridge.gateway, bridge.subnet};
-  if (member && !member->network.ip_range.empty())
-    pool.range = parse_subnet(member->network.ip_range).value_or(bridge.subnet);
-  return pool;
-}
-
 std::vector<PortMapping> on_ipv4_alone(std::vector<PortMapping> ports) {
   for (PortMapping& port : ports) port.on_ipv6_too = false;
   return ports;
@@ -90,155 +81,11 @@ bool is_macvlan(const std::optional<NetworkMember>& member) {
 
 }  // namespace
 
-struct BridgeAttachment::State {
-  std::string run;
-  LeaseBook leases;
-  NetworkNames names;
-  std::vector<HeldPort> held_ports;
-  std::string wished_mac = {};       ///< --mac-address
-  std::string wished_address = {};   ///< --ip
-  std::string wished_address6 = {};  ///< --ip6
-  std::optional<NetworkMember> member = {};
-  std::optional<Lease> lease = {};
-  Bridge bridge = {};
-  std::string veth = {};
-  bool is_published = false;  ///< elements may be in the maps
-  Attachment attachment = {};
-
-  std::vector<PublishedPort> published_ports() const;
-  MacAddress mac() const { return parse_mac(wished_mac).value_or(mac_address(lease->address)); }
-  std::optional<Ipv4> take_from_ended() const;
-  Lease take_free(const AddressPool& pool, const std::string& container_id) const;
-  void take_lease(const std::string& container_id, std::optional<Ipv4> left = {});
-  void take_probed_lease(const std::string& container_id);
-  void record_lease(const std::string& container_id);
-  void set_up_tables();
-  void settle_address6(const AddressPool& pool, const std::string& container_id);
-  InnerLink inner_link(const UniqueFd& netns, std::optional<unsigned> number) const;
-  void look_at_foreign_chains();
-  void release();
-};
-
 std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
   std::vector<PublishedPort> ports;
   const Ipv6 address6 = parse_ipv6(attachment.address6).value_or(Ipv6{});
   for (const PortMapping& port : attachment.ports) ports.push_back({port, lease->address, address6});
   return ports;
-}
-
-/// Addresses that users asked for are had now or not at all, and those of IPv6 are not taken over.
-std::optional<Ipv4> BridgeAttachment::State::take_from_ended() const {
-  if (wished_address.empty() && (!member || member->network.subnet6.empty()))
-    return take_from_ended_holder(run, names, leases, {.ports = attachment.ports, .mac = wished_mac});
-  clear_dead_leases(names, leases);
-  return std::nullopt;
-}
-
-/// Addresses of ended containers that nobody has cleared yet are as good as free, when there are no others.
-Lease BridgeAttachment::State::take_free(const AddressPool& pool, const std::string& container_id) const {
-  try {
-    return leases.take(pool, container_id);
-  } catch (const Error& error) {
-    if (error.code() != Errc::unsupported || leases.dead().empty()) throw;
-  }
-  clear_dead_leases(names, leases);
-  return leases.take(pool, container_id);
-}
-
-/// `left`: what take_from_ended() gave.
-void BridgeAttachment::State::take_lease(const std::string& container_id, std::optional<Ipv4> left) {
-  const AddressPool pool = pool_of(member, bridge);
-  if (left && pool.has(*left)) lease = leases.take_over(*left);
-  is_published = lease.has_value();  // from here on: its elements are in the maps already
-  if (lease) return;
-  lease = wished_address.empty() ? take_free(pool, container_id)
-                                 : leases.take_exactly(pool, wished_address, container_id);
-  if (member && !member->network.subnet6.empty()) settle_address6(pool, container_id);
-}
-
-/// The IPv6 address has the same host bits as the IPv4 address, and so needs no lease of its own. Only those
-/// that users asked for can be in the way of each other, or of one that is made so.
-void BridgeAttachment::State::settle_address6(const AddressPool& pool, const std::string& container_id) {
-  const Subnet6 subnet = parse_subnet6(member->network.subnet6).value_or(Subnet6{});
-  std::set<std::string> taken{to_string(subnet.gateway()), to_string(subnet.address)};
-  for (const auto& [address, record] : leases.held())
-    if (record.container != container_id) taken.insert(record.address6);
-  if (!wished_address6.empty()) {
-    const std::optional<Ipv6> wished = parse_ipv6(wished_address6);
-    if (!wished || !subnet.contains(*wished)) throw no_address_of(subnet, wished_address6);
-    attachment.address6 = to_string(*wished);
-    if (taken.contains(attachment.address6))
-      throw Error::make(Errc::busy, "address {} is in use", attachment.address6)
-          .with_hint("take another one, or leave --ip6 out");
-  } else {
-    const auto made = [&] {
-      return to_string(subnet.host(lease->address.value - pool.subnet.address.value));
-    };
-    std::vector<Lease> passed_over;  // kept meanwhile, so that none of them is found again
-    while (taken.contains(made())) {
-      if (!wished_address.empty())
-        throw Error::make(Errc::busy, "address {} is in use", made())
-            .with_hint("name another one with --ip6");
-      passed_over.push_back(*std::exchange(lease, std::nullopt));
-      lease = leases.take(pool, container_id);
-    }
-    for (Lease& each : passed_over) leases.drop(std::move(each));
-    attachment.address6 = made();
-  }
-  attachment.prefix_length6 = subnet.prefix_length;
-}
-
-/// On the wire of others: an address is had when none of them has it. Asked without the lock, for it takes
-/// time.
-void BridgeAttachment::State::take_probed_lease(const std::string& container_id) {
-  constexpr std::size_t kTries = 32;
-  NetlinkSocket route = NetlinkSocket::open(NETLINK_ROUTE);
-  const std::string& parent = member->network.parent;
-  bridge.link = find_parent(route, parent);
-  if (member->network.mtu != 0) bridge.link.mtu = member->network.mtu;
-  bridge.subnet = parse_subnet(member->network.subnet).value_or(Subnet{});
-  bridge.gateway = parse_ipv4(member->network.gateway()).value_or(Ipv4{});
-  const std::vector<Ipv4> own = own_addresses(route);
-  std::vector<Lease> passed_over;
-  while (passed_over.size() < kTries) {
-    {
-      const NetworkLock lock = leases.lock();
-      clear_dead_leases(names, leases);
-      take_lease(container_id);
-      record_lease(container_id);
-    }
-    const bool is_own = std::find(own.begin(), own.end(), lease->address) != own.end();
-    if (!is_own && !is_in_use(bridge.link, parent, lease->address)) break;
-    if (!wished_address.empty())
-      throw Error::make(Errc::busy, "address {} is in use by another machine on the wire of '{}'",
-                        wished_address, parent)
-          .with_hint("take another one, or leave --ip out");
-    passed_over.push_back(*std::exchange(lease, std::nullopt));
-  }
-  const NetworkLock lock = leases.lock();
-  for (Lease& each : passed_over) leases.drop(std::move(each));
-  if (lease) return;
-  throw Error::make(Errc::busy, "{} addresses of {} in a row are in use by other machines", kTries,
-                    member->network.subnet)
-      .with_hint("make the network with an --ip-range that is kept free for containers");
-}
-
-void BridgeAttachment::State::record_lease(const std::string& container_id) {
-  LeaseRecord record{.container = container_id,
-                     .veth = veth,
-                     .ports = attachment.ports,
-                     .mac = wished_mac,
-                     .address6 = attachment.address6};
-  if (member) {
-    record.names = member->names;
-    record.folder = member->folder;
-  }
-  leases.write(*lease, record);
-  attachment.address = to_string(lease->address);
-  attachment.prefix_length = bridge.subnet.prefix_length;
-  attachment.gateway = to_string(bridge.gateway);
-  attachment.mac_address = to_string(mac());
-  attachment.notes = bridge.notes;
 }
 
 InnerLink BridgeAttachment::State::inner_link(const UniqueFd& netns, std::optional<unsigned> number) const {
@@ -403,34 +250,6 @@ void bring_loopback_up() {
   NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
   const NetlinkMessage request = set_link_up(kLoopbackIndex);
   socket.run({&request, 1});
-}
-
-namespace {
-
-/// `place` is the RUN of one network.
-void sweep_network(const std::string& place, const NetworkNames& names) {
-  const LeaseBook leases = LeaseBook::open(place);
-  const NetworkLock lock = leases.lock();
-  clear_dead_leases(names, leases);
-  remove_unused_bridge(names, leases);
-  tell_peer_names(leases);
-}
-
-/// The folders tell what there was, whatever became of the definitions.
-void sweep_named_networks(const std::string& run) {
-  const auto folder = sys::try_open_at(sys::cwd(), run + "/networks", O_RDONLY | O_DIRECTORY);
-  if (!folder) return;
-  for (const std::string& id : list_names(*folder)) {
-    const std::string place = network_run(run, id);
-    sweep_network(place, names_of_network(place));
-  }
-}
-
-}  // namespace
-
-void sweep_networks(const std::string& run) {
-  sweep_network(run, network_names(run));
-  sweep_named_networks(run);
 }
 
 }  // namespace lay::runner
