@@ -24,6 +24,7 @@ constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 enum class Extent {
   touched,  ///< those in the touched folders
   whole,    ///< all in either tree: the folder itself was replaced
+  added,    ///< all, and no folder was there before: by its path a symlink might lead to another one
 };
 
 using Status = std::optional<struct ::stat>;
@@ -76,11 +77,11 @@ class Comparison {
 
  private:
   void compare_folder(const std::string& path, Extent extent) {
-    const Folder before = open_folder(before_, path);
+    const Folder before = extent == Extent::added ? std::nullopt : open_folder(before_, path);
     const Folder after = open_folder(after_, path);
     std::set<std::string> names;
     if (extent == Extent::touched) extent = add_touched_names(path, names);
-    if (extent == Extent::whole) {
+    if (extent != Extent::touched) {
       add_names(before, names);
       add_names(after, names);
     }
@@ -108,10 +109,10 @@ class Comparison {
       note({ChangeKind::removed, path, 0, size_beneath(*before, name, *old_status)});
     } else if (!old_status) {
       note({ChangeKind::added, path, size_of(status), 0});
-      if (is_folder(status)) pending_.emplace_back(path, Extent::whole);
+      if (is_folder(status)) pending_.emplace_back(path, Extent::added);
     } else if ((old_status->st_mode & S_IFMT) != (status->st_mode & S_IFMT)) {
       note({ChangeKind::changed, path, size_of(status), size_beneath(*before, name, *old_status)});
-      if (is_folder(status)) pending_.emplace_back(path, Extent::whole);
+      if (is_folder(status)) pending_.emplace_back(path, Extent::added);
     } else {
       if (!is_same(*before, *old_status, *after, *status, name))
         note({ChangeKind::changed, path, size_of(status), size_of(old_status)});

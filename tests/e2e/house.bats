@@ -290,6 +290,16 @@ TXT
   [ "$output" = "C /text" ]
 }
 
+@test "diff does not take what a replaced symlink led to for the folder's own content" {
+  small_image
+  mkdir -p "$world/small/there/below"
+  echo same >"$world/small/there/below/file"
+  ln -s there "$world/small/link"
+  "$LAY" import "$world/small" base >/dev/null
+  "$LAY" run --name c --network none base sh -c 'rm /link; cp -a /there /link'
+  [ "$("$LAY" diff c)" = $'C /link\nA /link/below\nA /link/below/file' ]
+}
+
 @test "diff reads the change and not the base" {
   debian_image
   "$LAY" run --name c --network none debian:12 sh -c 'echo x >/etc/motd; echo y >/new'
