@@ -31,6 +31,7 @@ good() {
 @test "v2: --hugetlb-limit refuses more huge pages" { good hugetlb; }
 @test "v2: --device-read-bps and --device-write-bps slow down" { good io; }
 @test "v2: --blkio-weight reaches BFQ" { good io_weight; }
+@test "v2: --blkio-weight divides a disk" { good io_weight_bites; }
 @test "v2: --blkio-weight reaches io.cost, and is refused where no disk heeds it" { good io_cost; }
 @test "v2: --cgroup-conf writes files of v2, and none that are lay's own or another version's" { good cgroup_conf; }
 @test "K10: v2's program keeps from devices, after update and for exec too" { good devices; }

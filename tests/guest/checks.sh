@@ -137,6 +137,31 @@ check_io_weight() {
   echo none >/sys/block/nullb1/queue/scheduler
 }
 
+# Two that want the same slow disk get it by their weights, 100 to 800. strict_guarantees: BFQ waits for the next request of
+# who is served, or two that have never more than one at a time would take turns.
+check_io_weight_bites() {
+  mount -t configfs configfs /sys/kernel/config
+  slow=/sys/kernel/config/nullb/slow
+  mkdir $slow
+  for setting in memory_backed=1 size=64 irqmode=2 completion_nsec=2000000 hw_queue_depth=1 submit_queues=1 power=1; do
+    echo ${setting#*=} >$slow/${setting%%=*}
+  done
+  disk=slow
+  echo bfq >/sys/block/$disk/queue/scheduler
+  echo 0 >/sys/block/$disk/queue/iosched/low_latency
+  echo 1 >/sys/block/$disk/queue/iosched/strict_guarantees
+  for each in light:100 heavy:800; do
+    lay run -d --name ${each%%:*} --network none --device /dev/$disk --blkio-weight ${each#*:} small \
+      sh -c "while dd if=/dev/$disk of=/dev/null bs=4k count=16000 iflag=direct; do :; done"
+  done
+  sleep 4
+  for name in light heavy; do lay exec $name cat /sys/fs/cgroup/io.stat | sed -n "s/.*rbytes=\([0-9]*\).*/$name \1/p"; done | tee /tmp/shares
+  lay rm -f light heavy
+  echo 0 >$slow/power
+  rmdir $slow
+  awk '{read[$1] = $2} END {exit !(read["light"] > 0 && read["heavy"] > 2 * read["light"])}' /tmp/shares
+}
+
 # v2's own way, with another scale.
 check_io_cost() {
   device=$(cat /sys/block/nullb1/dev)
