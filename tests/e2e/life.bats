@@ -287,6 +287,24 @@ group_file() {
 # processors: those that the container named kept may use.
 processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/ {print $2}'; }
 
+@test "exec of a container that ends meanwhile says so, wherever it is held up" {
+  small_image
+  local pid call at_file
+  for call in openat setns clone3; do
+    "$LAY" run -d --name c --network none small sleep 100 >/dev/null
+    pid=$("$LAY" inspect -f '{{.State.Pid}}' c)
+    at_file=()
+    [ $call != openat ] || at_file=(-P "/proc/$pid/ns/user")
+    timeout 20 strace -f -qq -o trace "${at_file[@]}" -e "inject=$call:delay_enter=1500000:when=1" \
+      "$LAY" exec c true >said 2>&1 3>&- &
+    sleep 0.7
+    kill -9 "$pid"
+    wait $! && return 1
+    has "$(cat said)" "has just ended"
+    "$LAY" rm -f c >/dev/null
+  done
+}
+
 @test "limits of a running container change at once, and stay after start" {
   "$LAY" run -d --name kept --network none -m 64m --cpuset-cpus 0 --cpu-shares 512 --memory-reservation 32m small sleep 1000 >/dev/null
   [ "$(processors)" = 0 ]
