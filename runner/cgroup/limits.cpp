@@ -22,21 +22,28 @@ namespace lay::runner {
 
 namespace {
 
-constexpr std::uint64_t kDefaultPeriod = 100'000;  // microseconds, sched-bwc.rst
-
 /// -1 is "no limit".
 std::string limit_text(std::int64_t value, CgroupVersion version) {
   if (value < 0) return version == CgroupVersion::v1 ? "-1" : "max";
   return std::to_string(value);
 }
 
-/// v2 counts swap alone, the runtime-spec and v1 memory and swap together.
-std::string swap_text(std::int64_t total, std::optional<std::int64_t> memory, CgroupVersion version) {
-  if (total < 0 || version == CgroupVersion::v1) return limit_text(total, version);
-  const std::int64_t swap = total - memory.value_or(0);
-  if (swap < 0)
-    throw Error::make(Errc::invalid, "--memory-swap {} is less than --memory {}", total, memory.value_or(0));
-  return std::to_string(swap);
+/// A number, or "max".
+std::optional<std::int64_t> present_limit(const Place& place, const char* file) {
+  const auto value = parse_number(read_group_file(place.dir, file));
+  return value ? std::optional(static_cast<std::int64_t>(*value)) : std::nullopt;
+}
+
+/// v2 counts swap alone, the runtime-spec and v1 memory and swap together. Where only the sum is given, the
+/// memory stays as it is.
+std::string swap_text(const Resources& resources, const Place& place) {
+  const std::int64_t total = *resources.memory_swap;
+  if (total < 0 || place.version == CgroupVersion::v1) return limit_text(total, place.version);
+  const std::int64_t memory =
+      resources.memory_limit ? *resources.memory_limit : present_limit(place, "memory.max").value_or(0);
+  if (total < memory)
+    throw Error::make(Errc::invalid, "--memory-swap {} is less than --memory {}", total, memory);
+  return std::to_string(total - memory);
 }
 
 /// Writes each, in the other order when the kernel refuses the first: v1 wants a sum of memory and swap that
@@ -59,11 +66,16 @@ void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resourc
   const Place place = require_place(groups, "memory", "--memory", "memory.limit_in_bytes", "memory.max");
   const bool is_v1 = place.version == CgroupVersion::v1;
   const char* const memory_file = is_v1 ? "memory.limit_in_bytes" : "memory.max";
+  const char* const swap_file = is_v1 ? kV1Swap : "memory.swap.max";
+  const bool has_swap = find_place(groups, "memory", kV1Swap, "memory.swap.max").has_value();
   const std::string memory = limit_text(resources.memory_limit.value_or(-1), place.version);
-  const std::optional<Place> swap_place = find_place(groups, "memory", kV1Swap, "memory.swap.max");
-  if (!resources.memory_swap || !swap_place) return write_limit(place, memory_file, memory);
-  const std::string swap = swap_text(*resources.memory_swap, resources.memory_limit, place.version);
-  write_both(place, {memory_file, memory}, {is_v1 ? kV1Swap : "memory.swap.max", swap});
+  if (!resources.memory_swap || !has_swap) {
+    if (resources.memory_limit) write_limit(place, memory_file, memory);
+    return;
+  }
+  const std::string swap = swap_text(resources, place);
+  if (!resources.memory_limit) return write_limit(place, swap_file, swap);
+  write_both(place, {memory_file, memory}, {swap_file, swap});
 }
 
 void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -168,15 +180,22 @@ void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const 
   }
 }
 
+/// "QUOTA PERIOD"; what is not given stays as it is.
+std::string cpu_max(const Place& place, const Resources& resources) {
+  const std::vector<std::string> present = split(read_group_file(place.dir, "cpu.max"), ' ');
+  const std::string quota =
+      resources.cpu_quota ? limit_text(*resources.cpu_quota, place.version) : present.front();
+  const std::string period = resources.cpu_period ? std::to_string(*resources.cpu_period) : present.back();
+  return fmt::format("{} {}", quota, period);
+}
+
 void set_cpu(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.cpu_quota && !resources.cpu_period) return;
   const Place place = require_place(groups, "cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max");
-  const std::uint64_t period = resources.cpu_period.value_or(kDefaultPeriod);
-  const std::string quota = limit_text(resources.cpu_quota.value_or(-1), place.version);
-  if (place.version == CgroupVersion::v2)
-    return write_limit(place, "cpu.max", fmt::format("{} {}", quota, period));
-  write_limit(place, "cpu.cfs_period_us", std::to_string(period));
-  write_limit(place, "cpu.cfs_quota_us", quota);
+  if (place.version == CgroupVersion::v2) return write_limit(place, "cpu.max", cpu_max(place, resources));
+  if (resources.cpu_period) write_limit(place, "cpu.cfs_period_us", std::to_string(*resources.cpu_period));
+  if (resources.cpu_quota)
+    write_limit(place, "cpu.cfs_quota_us", limit_text(*resources.cpu_quota, place.version));
 }
 
 void set_pids(const std::vector<CgroupGroup>& groups, const Resources& resources) {

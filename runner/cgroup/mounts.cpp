@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -12,7 +13,9 @@
 #include "base/text.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/layout.h"
+#include "rootfs/mount_options.h"
 #include "rootfs/mount_target.h"
+#include "rootfs/paths.h"
 #include "rootfs/rootfs.h"
 #include "security/host_labels.h"
 
@@ -79,6 +82,21 @@ void show(const Mount& mount, const std::vector<CgroupMount>& mounts, const std:
     mount_v1(target, mounts, label);
 }
 
+/// What is to be hidden or read-only in the groups, which were not there when all else was.
+void cover_paths(const Spec& spec, const Mount& mount) {
+  const auto inside = [&](const std::vector<std::string>& paths) {
+    const std::string place = normalize_path(mount.destination);
+    std::vector<std::string> found;
+    std::ranges::copy_if(paths, std::back_inserter(found), [&](const std::string& path) {
+      return normalize_path(path) == place || lies_beneath(normalize_path(path), place);
+    });
+    return found;
+  };
+  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+  mask_paths(root, inside(spec.linux_.masked_paths), spec.linux_.mount_label);
+  make_paths_readonly(root, inside(spec.linux_.readonly_paths));
+}
+
 }  // namespace
 
 const Mount* find_cgroup_mount(const Spec& spec) {
@@ -98,6 +116,7 @@ void mount_cgroups(const Spec& spec) {
       mounts.push_back({.hierarchy = std::move(hierarchy), .mount = std::move(made)});
     }
     show(*mount, mounts, spec.linux_.mount_label);
+    cover_paths(spec, *mount);
   });
 }
 
@@ -110,6 +129,7 @@ void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups) {
                            MountAttributes{.set = attributes_for(*mount), .clear = MOUNT_ATTR__ATIME},
                            Recursion::no);
     show(*mount, groups, spec.linux_.mount_label);
+    cover_paths(spec, *mount);
   });
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "rootfs/mount_options.h"
 #include "security/capabilities.h"
 #include "security/sysctl.h"
 #include "spec/names.h"
@@ -138,6 +139,8 @@ Bundle read_bundle(const std::string& path, const std::string& config, const Oci
     if (!root)
       throw Error::make(Errc::not_found, "root.path '{}' does not exist", printable(bundle.spec.root.path));
     bundle.spec.root.path = std::filesystem::canonical(bundle.spec.root.path).string();
+    for (Mount& mount : bundle.spec.mounts)
+      if (is_bind(mount)) mount.source = absolute_in(bundle.path, mount.source);
     return std::move(bundle);
   });
 }

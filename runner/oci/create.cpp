@@ -27,6 +27,13 @@ namespace lay::runner {
 
 namespace {
 
+UniqueFd open_pid_folder(const std::string& path) {
+  return with_context(fmt::format("pid file '{}'", printable(path)), [&] {
+    return sys::open_at(sys::cwd(), std::filesystem::absolute(path).parent_path().string(),
+                        O_RDONLY | O_DIRECTORY);
+  });
+}
+
 void check_terminal(const Spec& spec, const OciCreateRequest& request, OciTerminal terminal) {
   const bool has_socket = !request.console_socket.empty();
   if (has_socket && !spec.process.terminal)
@@ -97,6 +104,7 @@ class Creation {
         record_({.id = request.id, .bundle = bundle_.path, .created = std::chrono::system_clock::now()}) {
     check_terminal(bundle_.spec, request, terminal);
     check_preserved(request.preserved_fds);
+    require_pid_folder(request.pid_file);
     note_what_lasts();
     save_config();
     save_record(folder_.dir(), record_);
@@ -109,7 +117,7 @@ class Creation {
       return make_parts();
     } catch (const Error&) {
       take_root_away();
-      if (record_.pid != 0) run_poststop_hooks(bundle_.hooks, record_);
+      if (record_.pid != 0) run_poststop_hooks(bundle_.hooks, record_, request_.warn);
       throw;
     }
   }
@@ -254,11 +262,14 @@ void send_to_console_socket(const std::string& path, const UniqueFd& master) {
                [&] { send_fd(connect_unix_socket(path), "/dev/ptmx", master); });
 }
 
+void require_pid_folder(const std::string& path) {
+  if (!path.empty()) static_cast<void>(open_pid_folder(path));
+}
+
 void write_pid_file(const std::string& path, pid_t pid) {
+  const UniqueFd folder = open_pid_folder(path);
   with_context(fmt::format("pid file '{}'", printable(path)), [&] {
-    const std::filesystem::path file = std::filesystem::absolute(path);
-    const UniqueFd folder = sys::open_at(sys::cwd(), file.parent_path().string(), O_RDONLY | O_DIRECTORY);
-    AtomicFile written(folder, file.filename().string(), 0644);
+    AtomicFile written(folder, std::filesystem::path(path).filename().string(), 0644);
     written.write(std::to_string(pid));
     written.publish();
   });

@@ -33,6 +33,16 @@ CgroupName group_for(const OciContainer& container, const std::string& below) {
   return {std::move(last), own.parent.empty() ? path : own.parent + "/" + path};
 }
 
+void check_terminal(const Process& process, const OciExecRequest& request, Supervision supervision) {
+  const bool has_socket = !request.console_socket.empty();
+  if (has_socket && !process.terminal)
+    throw Error(Errc::invalid, "there is a console socket, but the command has no terminal")
+        .with_hint("--tty, or \"terminal\": true in the file of --process");
+  if (process.terminal && !has_socket && supervision == Supervision::by_others)
+    throw Error(Errc::invalid, "a terminal of a detached command has to go somewhere")
+        .with_hint("--console-socket PATH");
+}
+
 ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec spec,
                    const OciExecRequest& request) {
   auto first = open_first_process(container.record());
@@ -60,12 +70,14 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
 OciExecuted execute(const OciStore& store, const OciExecRequest& request, Supervision supervision) {
   const OciContainer container = store.find(request.id);
   check_preserved(request.preserved_fds);
+  require_pid_folder(request.pid_file);
   Spec spec = container.spec();
   const CgroupGuard cgroup = container.record().has_cgroups
                                  ? CgroupGuard::open(group_for(container, request.cgroup))
                                  : CgroupGuard::none();
   ExecPlan plan = plan_exec(store, container, std::move(spec), request);
   plan.become.supervision = supervision;
+  check_terminal(plan.process, request, supervision);
   Handshake handshake = make_handshake();
   OciExecuted executed{.process = clone_exec_child(plan, container.record().pid, cgroup, handshake),
                        .console = {}};

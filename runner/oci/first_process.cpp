@@ -68,10 +68,12 @@ void require_command(const Process& process) {
   throw Error::make(Errc::no_command, "exec: \"{}\": executable file not found in $PATH", command);
 }
 
+/// In a uts namespace that was joined, too: it is not the host's (open_oci_namespaces).
 void set_names(const Spec& spec) {
-  if (!has_own_namespace(spec, NamespaceType::uts) || spec.hostname.empty()) return;
-  if (::sethostname(spec.hostname.data(), spec.hostname.size()) < 0)
+  if (!spec.hostname.empty() && ::sethostname(spec.hostname.data(), spec.hostname.size()) < 0)
     throw Error::from_errno("set the hostname '{}'", spec.hostname);
+  if (!spec.domainname.empty() && ::setdomainname(spec.domainname.data(), spec.domainname.size()) < 0)
+    throw Error::from_errno("set the domain name '{}'", printable(spec.domainname));
 }
 
 /// The state as the container sees itself: its process has the number that it has there.
@@ -124,7 +126,6 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd
   if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
   write_sysctls(plan.spec);
   set_names(plan.spec);
-  set_domainname(plan.spec);
   make_root(plan, parent);
   take_console(plan.spec, parent);
   leave_cgroups(plan);

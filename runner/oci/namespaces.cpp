@@ -17,6 +17,14 @@ void require_not_the_hosts(const JoinedNamespace& joined, const std::string& pat
       .with_hint("a mount namespace without a path is one of the container's own");
 }
 
+/// A name of the container would be the host's.
+void require_no_names(const JoinedNamespace& joined, const Spec& spec) {
+  const bool has_names = !spec.hostname.empty() || !spec.domainname.empty();
+  if (joined.type != NamespaceType::uts || !has_names || !is_own_namespace(joined)) return;
+  throw Error(Errc::invalid, "the uts namespace is the host's, whose hostname and domainname stay")
+      .with_hint("leave them out, or the path of the namespace");
+}
+
 /// What /proc and the bundle's paths are in a mount namespace, its owner decides; and lay writes there as
 /// root. NS_GET_USERNS, ioctl_ns(2): EPERM for an owner out of reach.
 void require_own_owner(const JoinedNamespace& joined, const std::string& path) {
@@ -28,10 +36,11 @@ void require_own_owner(const JoinedNamespace& joined, const std::string& path) {
       .with_hint("lay joins those that were made in its own, whose mounts only the host's root arranges");
 }
 
-JoinedNamespace open_joined(const Namespace& entry) {
+JoinedNamespace open_joined(const Spec& spec, const Namespace& entry) {
   JoinedNamespace joined{.type = entry.type, .fd = open_namespace(entry.path, entry.type)};
   require_not_the_hosts(joined, entry.path);
   require_own_owner(joined, entry.path);
+  require_no_names(joined, spec);
   return joined;
 }
 
@@ -43,7 +52,7 @@ NamespacePlan open_oci_namespaces(const Spec& spec) {
     if (entry.path.empty())
       plan.clone_flags |= cloned_flag_of(entry.type);
     else
-      plan.join(open_joined(entry));
+      plan.join(open_joined(spec, entry));
   }
   return plan;
 }

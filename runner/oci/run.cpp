@@ -12,13 +12,13 @@ namespace {
 /// Removes a container that could not be started, or has ended.
 class RemovedAtEnd {
  public:
-  RemovedAtEnd(const OciStore& store, const std::string& id) : store_(store), id_(id) {}
+  RemovedAtEnd(const OciStore& store, const OciCreateRequest& request) : store_(store), request_(request) {}
   RemovedAtEnd(const RemovedAtEnd&) = delete;
   RemovedAtEnd& operator=(const RemovedAtEnd&) = delete;
   ~RemovedAtEnd() {
     if (is_kept_) return;
     try {
-      oci_remove(store_, id_, OciRemoval::forced);
+      oci_remove(store_, request_.id, OciRemoval::forced, request_.warn);
     } catch (const Error&) {
       // `list` shows it
     }
@@ -27,7 +27,7 @@ class RemovedAtEnd {
 
  private:
   const OciStore& store_;
-  const std::string& id_;
+  const OciCreateRequest& request_;
   bool is_kept_ = false;
 };
 
@@ -36,7 +36,7 @@ class RemovedAtEnd {
 int oci_run(const OciStore& store, const OciCreateRequest& request, OciAfterRun after) {
   const SignalQueue signals;
   OciCreated created = make_oci_container(store, request, OciTerminal::kept);
-  RemovedAtEnd removed(store, request.id);
+  RemovedAtEnd removed(store, request);
   oci_start(store, request.id);
   const bool has_terminal = static_cast<bool>(created.console);
   ParentStdio stdio;
@@ -49,7 +49,7 @@ int oci_run(const OciStore& store, const OciCreateRequest& request, OciAfterRun 
 
 void oci_run_detached(const OciStore& store, const OciCreateRequest& request) {
   oci_create(store, request);
-  RemovedAtEnd removed(store, request.id);
+  RemovedAtEnd removed(store, request);
   oci_start(store, request.id);
   removed.keep();
 }

@@ -63,7 +63,8 @@ void end_processes(const OciStore& store, const OciContainer& container) {
     remove_cgroups(cgroup_of(container.record()));
 }
 
-void remove_locked(const OciStore& store, const OciContainer& container, OciRemoval removal) {
+void remove_locked(const OciStore& store, const OciContainer& container, OciRemoval removal,
+                   const OciWarn& warn) {
   const std::string& id = container.id();
   const OciStatus status = container.settled_status();
   if (status != OciStatus::stopped && removal == OciRemoval::stopped)
@@ -73,7 +74,8 @@ void remove_locked(const OciStore& store, const OciContainer& container, OciRemo
   const std::string config = container.record().has_late_hooks ? config_of(container) : std::string();
   remove_resctrl_folders(container.record().resctrl_made);
   remove_oci_folder(store, id);
-  if (!config.empty()) run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record());
+  if (!config.empty())
+    run_poststop_hooks(parse_hooks(parse_json(config, "config.json")), container.record(), warn);
   unmount_joined_root(container.record());  // last: what fails there leaves no container behind
 }
 
@@ -89,7 +91,7 @@ void oci_kill(const OciStore& store, const std::string& id, int signal, OciRecip
   if (signal == SIGKILL) thaw_groups(groups_of(container));
 }
 
-void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal) {
+void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal, const OciWarn& warn) {
   std::optional<LockedOci> locked;
   try {
     locked.emplace(lock_oci(store, id));
@@ -97,7 +99,8 @@ void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal
     if (removal == OciRemoval::forced && error.code() == Errc::not_found) return;
     throw;
   }
-  with_context(fmt::format("delete '{}'", id), [&] { remove_locked(store, locked->container, removal); });
+  with_context(fmt::format("delete '{}'", id),
+               [&] { remove_locked(store, locked->container, removal, warn); });
 }
 
 void oci_pause(const OciStore& store, const std::string& id) {

@@ -216,12 +216,12 @@ LockedOci lock_oci(const OciStore& store, const std::string& id) {
   }
 }
 
-void run_poststop_hooks(const Hooks& hooks, const OciRecord& record) {
+void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const OciWarn& warn) {
   for (const Hook& hook : hooks.poststop) {
     try {
       run_hooks({hook}, "poststop", OciContainer::make_state(record, OciStatus::stopped));
-    } catch (const Error&) {
-      // a warning at most, and there is nobody who waits for one
+    } catch (const Error& error) {
+      if (warn) warn(error.message());
     }
   }
 }

@@ -42,7 +42,7 @@ CgroupName cgroup_of(const OciRecord& record);
 /// The text of its configuration.
 std::string config_of(const OciContainer& container);
 /// When the container is gone. What fails is passed over, as the runtime-spec has it.
-void run_poststop_hooks(const Hooks& hooks, const OciRecord& record);
+void run_poststop_hooks(const Hooks& hooks, const OciRecord& record, const OciWarn& warn);
 void save_record(const UniqueFd& dir, const OciRecord& record);
 /// A container that nobody else changes.
 struct LockedOci {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -61,12 +62,17 @@ void make_node(const UniqueFd& dev, const std::string& path, const Device& devic
 
 void fill_dev(const UniqueFd& dev, const Spec& spec, const IdMap* ids) {
   std::size_t number = 0;
-  for (const Device& device : spec.linux_.devices)
-    with_context(fmt::format("device '{}'", printable(device.path)), [&] {
-      const std::string kept = kept_node(number++);
-      make_node(dev, lies_in_dev(device) ? normalize_path(device.path) : kept, device, ids);
-    });
-  for (const auto& [target, name] : kLinks) sys::symlink_at(target, dev, name);
+  std::set<std::string> names;
+  for (const Device& device : spec.linux_.devices) {
+    const std::string path = normalize_path(device.path);
+    const std::string kept = kept_node(number++);
+    if (path == "/dev/ptmx") continue;  // engines list the host's; the container's own is in its devpts
+    names.insert(path);
+    with_context(fmt::format("device '{}'", printable(device.path)),
+                 [&] { make_node(dev, lies_in_dev(device) ? path : kept, device, ids); });
+  }
+  for (const auto& [target, name] : kLinks)
+    if (!names.contains(fmt::format("/dev/{}", name))) sys::symlink_at(target, dev, name);
 }
 
 std::string kept_node(std::size_t number) {

@@ -175,8 +175,6 @@ MountOptions parse_mount_options(const Mount& mount, MountRules rules) {
   if (rules == MountRules::lay) {
     options.attributes.propagation = MS_PRIVATE;
     if (is_bind(mount)) options.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-  } else {
-    options.recursive.propagation = MS_PRIVATE;
   }
   for (const std::string& option : mount.options) {
     if (rules == MountRules::lay) refuse_shared(mount, option);
@@ -185,6 +183,9 @@ MountOptions parse_mount_options(const Mount& mount, MountRules rules) {
       continue;
     apply_rest(options, option, mount, rules);
   }
+  // Where only the mount itself has one of its own, what lies below it must still not reach the host
+  if (rules == MountRules::runtime_spec && options.recursive.propagation == 0)
+    options.recursive.propagation = options.attributes.propagation == 0 ? MS_PRIVATE : MS_SLAVE;
   take_mappings(options, mount);
   if (rules == MountRules::lay) options.owners_recursion = options.recursion;
   return options;

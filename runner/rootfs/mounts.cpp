@@ -201,6 +201,22 @@ void change_mount(const UniqueFd& root, const PlannedMount& planned) {
   apply_attributes(*target, options, planned.rules);
 }
 
+/// The groups are mounted when the process is in them, behind all else.
+void check_cgroup_mount(const std::vector<PlannedMount>& mounts) {
+  const auto is_for_groups = [](const PlannedMount& planned) { return is_cgroup(planned.mount); };
+  const auto first = std::ranges::find_if(mounts, is_for_groups);
+  if (first == mounts.end()) return;
+  for (auto other = std::next(first); other != mounts.end(); ++other) {
+    const std::string text = printable(other->mount.destination);
+    if (is_for_groups(*other))
+      throw Error::make(Errc::unsupported, "mount '{}': cgroups are mounted once, at '{}'", text,
+                        printable(first->mount.destination));
+    if (other->target == first->target || lies_beneath(other->target, first->target))
+      throw Error::make(Errc::unsupported, "mount '{}': nothing can be mounted over the cgroups, or in them",
+                        text);
+  }
+}
+
 /// Behind what may be mounted above their places.
 void add_distant_devices(std::vector<PlannedMount>& mounts, const Spec& spec) {
   std::size_t number = 0;
@@ -239,6 +255,7 @@ std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) 
     });
     if (!is_taken) mounts.push_back(std::move(planned));
   }
+  check_cgroup_mount(mounts);
   add_distant_devices(mounts, spec);
   return mounts;
 }

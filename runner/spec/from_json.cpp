@@ -24,14 +24,22 @@ void refuse(const Json& object, const char* key) {
     throw Error::make(Errc::unsupported, "'{}' is not supported in a runtime spec", key);
 }
 
+/// setresuid(2) takes -1, in 32 bits, for "as it is": whoever was meant, it would be lay's own root.
+std::uint32_t require_id(std::uint32_t id, const char* key) {
+  if (id != std::numeric_limits<std::uint32_t>::max()) return id;
+  throw Error::make(Errc::invalid, "'{}' is {}, which is no id: the kernel takes it for 'unchanged'", key,
+                    id);
+}
+
 User parse_user(const Json& json) {
-  User user{.uid = number<std::uint32_t>(json, "uid").value_or(0),
-            .gid = number<std::uint32_t>(json, "gid").value_or(0),
+  User user{.uid = require_id(number<std::uint32_t>(json, "uid").value_or(0), "uid"),
+            .gid = require_id(number<std::uint32_t>(json, "gid").value_or(0), "gid"),
             .umask = number<std::uint32_t>(json, "umask"),
             .username = json_string_or(json, "username", {}),
             .group_names = json_strings(json, "groupNames")};
   for (const Json& gid : json_array(json, "additionalGids"))
-    user.additional_gids.push_back(as_number<std::uint32_t>(gid, "additionalGids"));
+    user.additional_gids.push_back(
+        require_id(as_number<std::uint32_t>(gid, "additionalGids"), "additionalGids"));
   return user;
 }
 
@@ -115,10 +123,26 @@ std::vector<Device> parse_devices(const Json& linux_part) {
   return devices;
 }
 
+bool required_bool(const Json& json, const char* key) {
+  if (json_find(json, key) == nullptr) throw Error::make(Errc::invalid, "'{}' is missing", key);
+  return json_bool_or(json, key, false);
+}
+
+/// Engines write 0 for what nobody asked for, and runtimes take it so.
+template <class Number>
+std::optional<Number> not_zero(std::optional<Number> value) {
+  return value == Number{0} ? std::nullopt : value;
+}
+
+std::optional<std::int64_t> parse_pids_limit(const Json& resources) {
+  const Json* pids = json_find(resources, "pids");
+  return pids == nullptr ? std::nullopt : std::optional(required_number<std::int64_t>(*pids, "limit"));
+}
+
 std::vector<DeviceRule> parse_device_rules(const Json& resources) {
   std::vector<DeviceRule> rules;
   for (const Json& json : json_array(resources, "devices"))
-    rules.push_back({.allow = json_bool_or(json, "allow", false),
+    rules.push_back({.allow = required_bool(json, "allow"),
                      .type = json_string_or(json, "type", "a"),
                      .major = number<std::int64_t>(json, "major"),
                      .minor = number<std::int64_t>(json, "minor"),
@@ -182,18 +206,19 @@ std::optional<std::uint32_t> take_auto_ids(std::map<std::string, std::string>& a
 }  // namespace
 
 Resources parse_resources(const Json& json) {
-  Resources resources{.memory_limit = number<std::int64_t>(part(json, "memory"), "limit"),
-                      .memory_swap = number<std::int64_t>(part(json, "memory"), "swap"),
-                      .memory_reservation = number<std::int64_t>(part(json, "memory"), "reservation"),
-                      .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
-                      .disable_oom_killer = json_bool_or(part(json, "memory"), "disableOOMKiller", false),
-                      .cpu_quota = number<std::int64_t>(part(json, "cpu"), "quota"),
-                      .cpu_period = number<std::uint64_t>(part(json, "cpu"), "period"),
-                      .cpu_shares = number<std::uint64_t>(part(json, "cpu"), "shares"),
-                      .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
-                      .mems = json_string_or(part(json, "cpu"), "mems", {}),
-                      .pids_limit = number<std::int64_t>(part(json, "pids"), "limit"),
-                      .devices = parse_device_rules(json)};
+  Resources resources{
+      .memory_limit = not_zero(number<std::int64_t>(part(json, "memory"), "limit")),
+      .memory_swap = not_zero(number<std::int64_t>(part(json, "memory"), "swap")),
+      .memory_reservation = not_zero(number<std::int64_t>(part(json, "memory"), "reservation")),
+      .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
+      .disable_oom_killer = json_bool_or(part(json, "memory"), "disableOOMKiller", false),
+      .cpu_quota = not_zero(number<std::int64_t>(part(json, "cpu"), "quota")),
+      .cpu_period = not_zero(number<std::uint64_t>(part(json, "cpu"), "period")),
+      .cpu_shares = not_zero(number<std::uint64_t>(part(json, "cpu"), "shares")),
+      .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
+      .mems = json_string_or(part(json, "cpu"), "mems", {}),
+      .pids_limit = parse_pids_limit(json),
+      .devices = parse_device_rules(json)};
   parse_rare_resources(json, resources);
   return resources;
 }

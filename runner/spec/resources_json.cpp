@@ -39,6 +39,8 @@ BlockIo parse_block_io(const Json& json) {
   for (const DeviceList& each : kLists)
     for (const Json& item : json_array(json, each.key)) {
       const bool is_weight = std::string_view(each.key) == "weightDevice";
+      if (is_weight && json_find(item, "weight") == nullptr && json_find(item, "leafWeight") == nullptr)
+        throw Error(Errc::invalid, "an entry of 'weightDevice' has neither 'weight' nor 'leafWeight'");
       if (is_weight && json_find(item, each.value_key) == nullptr) continue;
       (block_io.*each.list)
           .push_back({.major = required_number<std::int64_t>(item, "major"),

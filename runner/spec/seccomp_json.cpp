@@ -76,10 +76,22 @@ std::optional<std::uint32_t> errno_under(const Json& object, const char* key) {
   return value ? std::optional(static_cast<std::uint32_t>(*value)) : std::nullopt;
 }
 
+/// "If the action doesn't support returning an errno, the runtime MUST print and error and fail."
+void check_errno(SeccompAction action, const std::optional<std::uint32_t>& number, const char* key) {
+  if (!number || action == SeccompAction::error || action == SeccompAction::trace) return;
+  throw Error::make(Errc::invalid, "'{}' is {}, but {} returns none", key, *number, name_of(action))
+      .with_hint("SCMP_ACT_ERRNO and SCMP_ACT_TRACE do");
+}
+
+std::uint64_t required(const Json& object, const char* key, std::uint64_t most) {
+  if (const auto value = number(object, key, most)) return *value;
+  throw Error::make(Errc::invalid, "'{}' is missing", key);
+}
+
 SeccompArgument parse_argument(const Json& json) {
   constexpr auto kAny = std::numeric_limits<std::uint64_t>::max();
-  return {.index = static_cast<std::uint32_t>(number(json, "index", kMaxIndex).value_or(0)),
-          .value = number(json, "value", kAny).value_or(0),
+  return {.index = static_cast<std::uint32_t>(required(json, "index", kMaxIndex)),
+          .value = required(json, "value", kAny),
           .value_two = number(json, "valueTwo", kAny).value_or(0),
           .op = value_of(kOperators, json, "op")};
 }
@@ -117,6 +129,7 @@ SeccompRule parse_seccomp_rule(const Json& json) {
                    .action = value_of(kActions, json, "action"),
                    .errno_ret = errno_under(json, "errnoRet")};
   if (rule.names.empty()) throw Error(Errc::invalid, "'names' is empty");
+  check_errno(rule.action, rule.errno_ret, "errnoRet");
   for (const Json& argument : json_array(json, "args")) rule.args.push_back(parse_argument(argument));
   return rule;
 }
@@ -128,6 +141,7 @@ Seccomp parse_seccomp(const Json& json) {
                   .flags = json_strings(json, "flags"),
                   .listener_path = json_string_or(json, "listenerPath", {}),
                   .listener_metadata = json_string_or(json, "listenerMetadata", {})};
+  check_errno(seccomp.default_action, seccomp.default_errno_ret, "defaultErrnoRet");
   for (const Json& rule : json_array(json, "syscalls"))
     with_context(fmt::format("entry {} of 'syscalls'", seccomp.syscalls.size()),
                  [&] { seccomp.syscalls.push_back(parse_seccomp_rule(rule)); });

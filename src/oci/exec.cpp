@@ -20,7 +20,7 @@ struct ExecFlags {
   std::optional<std::string> user;
   std::vector<std::string> env;
   std::vector<std::string> capabilities;
-  std::vector<std::uint32_t> groups;
+  std::vector<std::string> groups;
   bool terminal = false;
   bool no_new_privileges = false;
   std::vector<std::string> args;
@@ -28,7 +28,7 @@ struct ExecFlags {
 
 std::uint32_t parse_id(const std::string& text) {
   const auto id = parse_number(text);
-  if (!id || *id > UINT32_MAX)
+  if (!id || *id >= UINT32_MAX)  // which is -1, "unchanged" to the kernel
     throw Error::make(Errc::invalid, "'{}' is no id of a user or group", printable(text))
         .with_hint("--user UID[:GID], in numbers");
   return static_cast<std::uint32_t>(*id);
@@ -45,7 +45,8 @@ runner::Process put_over(runner::Process process, const ExecFlags& flags) {
   process.terminal = flags.terminal;
   if (flags.cwd) process.cwd = *flags.cwd;
   if (flags.user) set_user(process.user, *flags.user);
-  if (!flags.groups.empty()) process.user.additional_gids = flags.groups;
+  if (!flags.groups.empty()) process.user.additional_gids.clear();
+  for (const std::string& group : flags.groups) process.user.additional_gids.push_back(parse_id(group));
   process.env.insert(process.env.end(), flags.env.begin(), flags.env.end());
   if (flags.no_new_privileges) process.no_new_privileges = true;
   for (auto* set :
@@ -68,7 +69,7 @@ void add_flags(CLI::App& parser, ExecFlags& flags) {
   parser.add_option("-u,--user", flags.user, "user the command runs as")->type_name("UID[:GID]");
   add_list(parser, "-e,--env", flags.env, "environment variable", "NAME=VALUE");
   add_list(parser, "-c,--cap", flags.capabilities, "capability to add", "CAP_NAME");
-  parser.add_option("-g,--additional-gids", flags.groups, "supplementary group")->type_name("GID");
+  add_list(parser, "-g,--additional-gids", flags.groups, "supplementary group", "GID");
   parser.add_flag("-t,--tty", flags.terminal, "give it a terminal");
   parser.add_flag("--no-new-privs", flags.no_new_privileges, "it gains no rights by executing a file");
 }
@@ -104,9 +105,6 @@ int oci_command_exec(const OciContext& context, const Arguments& arguments) {
     return put_over(own, flags);
   };
   if (flags.process_file.empty() && flags.args.empty()) throw UsageError{"which command?"};
-  if (is_detached && flags.terminal && request.console_socket.empty())
-    throw Error(Errc::invalid, "a terminal of a detached command has to go somewhere")
-        .with_hint("--console-socket PATH");
   if (!is_detached) return runner::oci_exec(context.store(), request);
   runner::oci_exec_detached(context.store(), request);
   return 0;

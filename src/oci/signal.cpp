@@ -26,7 +26,8 @@ int oci_command_delete(const OciContext& context, const Arguments& arguments) {
   parser->add_option("id", id)->required();
   parse(*parser, arguments);
   runner::oci_remove(context.store(), id,
-                     is_forced ? runner::OciRemoval::forced : runner::OciRemoval::stopped);
+                     is_forced ? runner::OciRemoval::forced : runner::OciRemoval::stopped,
+                     [&](const std::string& warning) { warn(context, warning); });
   return 0;
 }
 

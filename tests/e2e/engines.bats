@@ -98,6 +98,14 @@ start_containerd() {
   has "$output" 100000
 }
 
+@test "podman's privileged containers have every right that this machine can grant" {
+  start_podman
+  run podman run --rm --network none --privileged localhost/small sh -c 'grep -o "CapEff.*" /proc/self/status; ls /dev/ptmx'
+  echo "$output"
+  [ "$status" -eq 0 ]
+  has "$output" "$(sed -n 's/^CapBnd://p' /proc/self/status)"
+}
+
 @test "containerd's ctr runs, execs, pauses, kills and removes containers" {
   start_containerd
   run ctr run --rm --runc-binary "$OCI" --rootfs "$world/bundle/rootfs" c1 sh -c 'echo hello; exit 4'

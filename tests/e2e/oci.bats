@@ -138,6 +138,29 @@ teardown() { close_oci_world; }
   wait_until 5 eval '[ "$(oci ps --format json c1 | jq length)" = 0 ]'
 }
 
+@test "exec takes groups, refuses what is nobody's id, and looks at its files before it runs anything" {
+  small_bundle
+  args sleep 100
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  [ "$(oci exec --additional-gids 7 -g 8 -u 5:6 c1 id -G)" = "6 7 8" ]
+  for user in 4294967295 5:4294967295; do
+    run oci exec -u "$user" c1 id
+    [ "$status" -eq 1 ]
+    has "$output" "no id"
+  done
+  run oci exec --pid-file /nowhere/pid c1 touch /tmp/ran
+  [ "$status" -eq 1 ]
+  [ ! -e bundle/rootfs/tmp/ran ]
+  jq '.process | .args = ["touch", "/tmp/ran"] | .terminal = true' bundle/config.json >process.json
+  run oci exec --detach --process process.json c1
+  [ "$status" -eq 1 ]
+  has "$output" "has to go somewhere"
+  [ ! -e bundle/rootfs/tmp/ran ]
+  run oci exec --console-socket nowhere.sock c1 true
+  [ "$status" -eq 1 ]
+  has "$output" "no terminal"
+}
+
 @test "descriptors from 3 on are kept as many as asked for" {
   small_bundle
   args sh -c 'ls /proc/self/fd | head -20; cat <&4'
@@ -273,6 +296,25 @@ command" ]
   [ "$(jq '.data.memory.usage.usage > 0 and .data.cpu.usage.total > 0' stats)" = true ]
   oci delete --force c1
   [ -z "$(find /sys/fs/cgroup -type d -path '*lay-oci-test*')" ]
+}
+
+@test "update changes what it names, and leaves the other half of a pair as it is" {
+  small_bundle
+  args sleep 100
+  edit 'c["linux"]["resources"] |= {"memory": {"limit": 104857600}, "cpu": {"quota": 50000, "period": 100000, "shares": 0}}'
+  oci run --detach --bundle bundle c1 </dev/null >out 2>&1
+  value() { cat "$(find /sys/fs/cgroup/"$1" -type d -name c1 | head -n 1)/$2"; }
+  [ "$(value cpu cpu.shares)" = 1024 ]
+  oci update --cpu-period 50000 c1
+  [ "$(value cpu cpu.cfs_quota_us) $(value cpu cpu.cfs_period_us)" = "50000 50000" ]
+  oci update --cpu-quota 20000 c1
+  [ "$(value cpu cpu.cfs_quota_us) $(value cpu cpu.cfs_period_us)" = "20000 50000" ]
+  oci update --memory-swap 314572800 c1
+  [ "$(value memory memory.limit_in_bytes) $(value memory memory.memsw.limit_in_bytes)" = "104857600 314572800" ]
+  oci update --memory-swap -1 c1
+  [ "$(value memory memory.limit_in_bytes)" = 104857600 ]
+  oci update --memory 52428800 --cpu-share 0 c1
+  [ "$(value memory memory.limit_in_bytes) $(value cpu cpu.shares)" = "52428800 1024" ]
 }
 
 @test "a cgroup in which something runs is refused, an empty one is used" {
@@ -441,6 +483,17 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   broken 'c["process"]["rlimits"] = [{"type": "RLIMIT_NOTHING", "soft": 1, "hard": 1}]' RLIMIT_NOTHING
   broken 'c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}]' RLIMIT_NOFILE
   broken 'c["process"]["rlimits"] = 2 * [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}]' RLIMIT_NOFILE
+  broken 'c["process"]["user"] = {"uid": 4294967295, "gid": 5}' "no id"
+  broken 'c["process"]["user"] = {"uid": 5, "gid": 4294967295}' "no id"
+  broken 'c["process"]["user"] = {"uid": 5, "gid": 5, "additionalGids": [4294967295]}' "no id"
+  broken 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 5}' defaultErrnoRet
+  broken 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_KILL", "errnoRet": 5}]}' errnoRet
+  broken 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [{"op": "SCMP_CMP_EQ"}]}]}' index
+  broken 'c["linux"]["resources"]["devices"] = [{"access": "rwm"}]' allow
+  broken 'c["linux"]["resources"]["pids"] = {}' limit
+  broken 'c["linux"]["resources"]["blockIO"] = {"weightDevice": [{"major": 8, "minor": 0}]}' leafWeight
+  broken 'c["mounts"].append({"destination": "/cg2", "type": "cgroup2", "source": "cgroup"})' "mounted once"
+  broken 'c["mounts"].append({"destination": "/sys/fs/cgroup/pids", "type": "tmpfs", "source": "tmpfs"})' "in them"
   broken 'c["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_NONE", "priority": 0}' IOPRIO_CLASS_NONE
   broken 'c["process"]["scheduler"] = {"policy": "SCHED_NOTHING"}' SCHED_NOTHING
   broken 'c["linux"]["personality"] = {"domain": "LINUX64"}' LINUX64
@@ -524,6 +577,15 @@ c["linux"]["resources"]["pids"] = {"limit": 44}'
   wait_until 5 eval '[ "$(status_of c1)" = stopped ]'
   oci delete c1
   [ -z "$(find /sys/fs/cgroup -type d -name c1)" ]
+}
+
+@test "a poststop hook that fails is a warning in the log, and the others run" {
+  small_bundle
+  edit "c['hooks'] = {'poststop': [{'path': '/bin/false'}, {'path': '/usr/bin/touch', 'args': ['touch', '$world/told']}]}"
+  oci --log log.json --log-format json run --bundle bundle c1 </dev/null
+  [ "$(jq -r .level log.json)" = warning ]
+  has "$(jq -r .msg log.json)" poststop
+  [ -e told ]
 }
 
 @test "hooks get no descriptor but the standard ones" {

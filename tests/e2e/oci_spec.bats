@@ -64,6 +64,64 @@ c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "ls -l 
   done
 }
 
+@test "hostname and domainname are set in a uts namespace that is joined, and never in the host's" {
+  small_bundle
+  hold --uts
+  path_of uts /proc/$held/ns/uts
+  edit 'c["hostname"] = "joinedname"; c["domainname"] = "joined.example"'
+  args sh -c 'hostname; cat /proc/sys/kernel/domainname'
+  [ "$(oci run --bundle bundle c1 </dev/null)" = $'joinedname\njoined.example' ]
+  [ "$(nsenter -u -t "$held" hostname)" = joinedname ]
+  path_of uts /proc/self/ns/uts
+  run oci run --bundle bundle c1 </dev/null
+  [ "$status" -eq 1 ]
+  has "$output" "the host's"
+}
+
+@test "what is masked or read-only in the cgroups is so" {
+  small_bundle
+  edit '
+next(m for m in c["mounts"] if m["type"] == "cgroup")["options"] = ["nosuid", "noexec", "nodev", "rw"]
+c["linux"]["maskedPaths"] = ["/sys/fs/cgroup/memory"]
+c["linux"]["readonlyPaths"] = ["/sys/fs/cgroup/pids"]'
+  args sh -c 'ls /sys/fs/cgroup/memory; echo 5 >/sys/fs/cgroup/pids/pids.max; echo 55 >/sys/fs/cgroup/cpu/cpu.shares; cat /sys/fs/cgroup/cpu/cpu.shares'
+  run oci run --bundle bundle c1 </dev/null
+  has "$output" "Read-only file system"
+  [ "${lines[-1]}" = 55 ]
+  [ "${#lines[@]}" = 2 ]
+  edit 'c["linux"]["maskedPaths"] = ["/sys/fs/cgroup"]'
+  args ls /sys/fs/cgroup
+  run oci run --bundle bundle c1 </dev/null
+  [ "$status" -eq 0 ]
+  [ -z "$output" ]
+}
+
+@test "a source that is relative is the bundle's, and a mount keeps its tie to the host as it says" {
+  small_bundle
+  mkdir bundle/data shared data
+  echo bundle >bundle/data/whose
+  echo caller >data/whose
+  cat >inside <<'SH'
+mount --make-private -t tmpfs shared "$1/shared"
+mount --make-shared "$1/shared"
+"$2" --root "$1/state" run --bundle "$1/bundle" c1
+SH
+  edit "
+c['mounts'] += [{'destination': '/data', 'type': 'bind', 'source': 'data', 'options': ['bind', 'ro']}]
+c['mounts'] += [{'destination': '/' + option, 'type': 'bind', 'source': '$world/shared', 'options': ['rbind', option]}
+                for option in ('slave', 'rslave', 'private', 'shared')]"
+  args sh -c 'cat /data/whose; grep -E " /(slave|rslave|private|shared) " /proc/self/mountinfo | cut -d" " -f5,7-8 | sed "s/:[0-9]*//g"'
+  run unshare -m sh inside "$world" "$OCI"
+  [ "$output" = $'bundle\n/slave master -\n/rslave master -\n/private - tmpfs\n/shared shared master' ]
+}
+
+@test "devices where the container has links of its own are passed over or take their place" {
+  small_bundle
+  edit 'c["linux"]["devices"] = [{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}, {"path": "/dev/core", "type": "c", "major": 1, "minor": 3}]'
+  args sh -c 'readlink /dev/ptmx; stat -c %t:%T /dev/core'
+  [ "$(oci run --bundle bundle c1 </dev/null)" = $'pts/ptmx\n1:3' ]
+}
+
 @test "a user namespace is joined by its path, with its ids" {
   small_bundle
   hold_users

@@ -130,7 +130,7 @@ void oci_kill(const OciStore& store, const std::string& id, int signal, OciRecip
 enum class OciRemoval { stopped, forced };
 /// Takes away what create made. Throws busy when it is not stopped and the removal is not forced. A forced
 /// removal of what is not there is done already.
-void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal);
+void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal, const OciWarn& warn = {});
 
 void oci_pause(const OciStore& store, const std::string& id);
 void oci_resume(const OciStore& store, const std::string& id);
