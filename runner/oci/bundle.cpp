@@ -117,7 +117,7 @@ Spec parse_bundle_config(Json json, const OciWarn& warn) {
     spec.linux_.seccomp = SeccompProfile::unconfined;
   settle_process(spec.process, warn);
   check_namespaces(spec);
-  check_sysctls(spec);
+  check_sysctls(spec, SysctlsOf::joined_too);
   add_default_devices(spec);
   add_default_device_rules(spec);
   return spec;

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "security/sysctl.h"
+#include "spec/names.h"
 
 namespace lay::runner {
 
@@ -25,6 +27,15 @@ void require_no_names(const JoinedNamespace& joined, const Spec& spec) {
       .with_hint("leave them out, or the path of the namespace");
 }
 
+void require_no_sysctls(const JoinedNamespace& joined, const Spec& spec) {
+  if (spec.linux_.sysctl.empty() || !is_own_namespace(joined)) return;
+  for (const auto& [key, value] : spec.linux_.sysctl)
+    if (sysctl_namespace(key) == joined.type)
+      throw Error::make(Errc::invalid, "sysctl '{}' would change the host: the {} namespace is its own",
+                        printable(key), name_of(joined.type))
+          .with_hint("leave it out, or the path of the namespace");
+}
+
 /// What /proc and the bundle's paths are in a mount namespace, its owner decides; and lay writes there as
 /// root. NS_GET_USERNS, ioctl_ns(2): EPERM for an owner out of reach.
 void require_own_owner(const JoinedNamespace& joined, const std::string& path) {
@@ -41,6 +52,7 @@ JoinedNamespace open_joined(const Spec& spec, const Namespace& entry) {
   require_not_the_hosts(joined, entry.path);
   require_own_owner(joined, entry.path);
   require_no_names(joined, spec);
+  require_no_sysctls(joined, spec);
   return joined;
 }
 

@@ -78,6 +78,21 @@ c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "ls -l 
   has "$output" "the host's"
 }
 
+@test "sysctls are set in namespaces that are joined, by either spelling, and never in the host's" {
+  small_bundle
+  hold --net --ipc
+  edit "
+for e in c['linux']['namespaces']:
+  if e['type'] in ('network', 'ipc'): e['path'] = '/proc/$held/ns/' + {'network': 'net', 'ipc': 'ipc'}[e['type']]
+c['linux']['sysctl'] = {'net/ipv4/ip_forward': '1', 'net.ipv4.conf.lo.forwarding': '1', 'kernel.shm_rmid_forced': '1', 'kernel.domainname': 'by.sysctl'}"
+  args sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced /proc/sys/kernel/domainname'
+  [ "$(oci run --bundle bundle c1 </dev/null)" = $'1\n1\nby.sysctl' ]
+  path_of ipc /proc/self/ns/ipc
+  run oci run --bundle bundle c1 </dev/null
+  [ "$status" -eq 1 ]
+  has "$output" "would change the host"
+}
+
 @test "what is masked or read-only in the cgroups is so" {
   small_bundle
   edit '

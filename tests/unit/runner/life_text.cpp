@@ -105,8 +105,11 @@ TEST_CASE("only sysctls of the container's own namespaces are let through", "[ru
   CHECK_NOTHROW(check("net.ipv4.ip_forward", true));
   CHECK_NOTHROW(check("kernel.shmmax", true));
   CHECK_NOTHROW(check("fs.mqueue.msg_max", true));
+  CHECK_NOTHROW(check("net/ipv4/conf/eth0.1/forwarding", true));
+  CHECK_NOTHROW(check("net.ipv4.conf.eth0/1.forwarding", true));
+  CHECK_NOTHROW(check("kernel.domainname", true));
   CHECK_THROWS_AS(check("net.ipv4.ip_forward", false), Error);
-  for (const char* key :
-       {"kernel.core_pattern", "vm.swappiness", "net../../kernel/x", "net/ipv4", "", "kernel.hostname"})
+  for (const char* key : {"kernel.core_pattern", "vm.swappiness", "net../../kernel/x", "net/../kernel/x",
+                          "net..ipv4", "", "kernel.hostname"})
     CHECK_THROWS_AS(check(key, true), Error);
 }

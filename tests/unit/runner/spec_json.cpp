@@ -106,7 +106,7 @@ TEST_CASE("rules of system calls stand in config.json as the runtime spec has th
   Spec spec = full_spec();
   spec.linux_.seccomp = SeccompProfile::listed;
   spec.linux_.seccomp_rules = {
-      .default_action = SeccompAction::log,
+      .default_action = SeccompAction::error,
       .default_errno_ret = 5,
       .architectures = {"SCMP_ARCH_X86"},
       .flags = {"SECCOMP_FILTER_FLAG_LOG"},

@@ -36,7 +36,7 @@ Json document() {
     "seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
       {"names": ["umask"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]}})"));
   json["linux"]["resources"].update(Json::parse(R"({
-    "memory": {}, "cpu": {}, "pids": {}, "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
+    "memory": {}, "cpu": {}, "pids": {"limit": 1}, "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
     "network": {"priorities": [{"name": "lo", "priority": 1}]}, "rdma": {"mlx5_1": {"hcaHandles": 1}},
     "blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 10}],
                 "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 10}]}})"));
