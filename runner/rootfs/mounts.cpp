@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -171,12 +172,31 @@ bool is_same_place(const struct ::stat& a, const struct ::stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/// What lxcfs and its like put over files of /proc, as the other runtimes allow it: lay writes to none of
+/// them.
+bool is_shown_by_others(const PlannedMount& planned) {
+  constexpr std::array<std::string_view, 11> kFiles{"/proc/cpuinfo",
+                                                    "/proc/diskstats",
+                                                    "/proc/meminfo",
+                                                    "/proc/stat",
+                                                    "/proc/swaps",
+                                                    "/proc/uptime",
+                                                    "/proc/loadavg",
+                                                    "/proc/slabinfo",
+                                                    "/proc/net/dev",
+                                                    "/proc/sys/kernel/ns_last_pid",
+                                                    "/proc/sys/crypto/fips_enabled"};
+  return planned.rules == MountRules::runtime_spec && planned.kind == TargetKind::file &&
+         std::ranges::find(kFiles, planned.target) != kFiles.end();
+}
+
 /// Mounts inside a procfs would redirect what programs, and lay itself, write to /proc.
-void check_target(const UniqueFd& root, const UniqueFd& target, TargetKind kind) {
+void check_target(const UniqueFd& root, const UniqueFd& target, const PlannedMount& planned) {
+  const TargetKind kind = planned.kind;
   const struct ::stat info = sys::stat_of(target);
   if (is_same_place(info, sys::stat_of(root)))
     throw Error::make(Errc::invalid, "the destination leads to the root itself");
-  if (filesystem_magic(target) == PROC_SUPER_MAGIC)
+  if (filesystem_magic(target) == PROC_SUPER_MAGIC && !is_shown_by_others(planned))
     throw Error::make(Errc::invalid, "nothing can be mounted inside /proc");
   if (S_ISDIR(info.st_mode) != (kind == TargetKind::folder))
     throw Error::make(Errc::invalid, "the source is a {}, but the destination is a {}",
@@ -286,7 +306,7 @@ void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& 
   with_context(fmt::format("mount '{}'", printable(planned.mount.destination)), [&] {
     if (planned.options.is_remount) return change_mount(root, planned);
     const UniqueFd target = make_target(root, planned.target, planned.kind);
-    check_target(root, target, planned.kind);
+    check_target(root, target, planned);
     if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
     if (planned.source) return attach_mount(planned.source, target);
     if (!planned.node.empty())

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <limits>
@@ -133,7 +134,9 @@ Account resolve_name(const User& user, std::string_view passwd, std::string_view
 std::string read_account_file(const UniqueFd& root, const std::string& path) {
   const auto fd = sys::try_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd) return {};
-  if (!S_ISREG(sys::stat_of(*fd).st_mode))
+  const struct ::stat info = sys::stat_of(*fd);
+  if (S_ISCHR(info.st_mode) && info.st_rdev == ::makedev(1, 3)) return {};  // masked
+  if (!S_ISREG(info.st_mode))
     throw Error::make(Errc::invalid, "the container's '{}' is not a regular file", path);
   return with_context("read the container's " + path, [&] { return sys::read_all(*fd, kMaxFileSize); });
 }

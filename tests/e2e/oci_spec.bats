@@ -93,6 +93,21 @@ c['linux']['sysctl'] = {'net/ipv4/ip_forward': '1', 'net.ipv4.conf.lo.forwarding
   has "$output" "would change the host"
 }
 
+@test "files of /proc that others show are mounted, and a passwd that is masked is one without entries" {
+  small_bundle
+  echo "MemTotal: 1 kB" >meminfo
+  edit "
+c['mounts'].append({'destination': '/proc/meminfo', 'type': 'bind', 'source': '$world/meminfo', 'options': ['bind', 'ro']})
+c['linux']['maskedPaths'].append('/etc/passwd')
+c['process']['user'] = {'uid': 5, 'gid': 6}"
+  args sh -c 'cat /proc/meminfo; id -u; cat /etc/passwd'
+  [ "$(oci run --bundle bundle c1 </dev/null)" = $'MemTotal: 1 kB\n5' ]
+  edit "c['mounts'][-1]['destination'] = '/proc/version'"
+  run oci run --bundle bundle c1 </dev/null
+  [ "$status" -eq 1 ]
+  has "$output" "inside /proc"
+}
+
 @test "what is masked or read-only in the cgroups is so" {
   small_bundle
   edit '
