@@ -100,6 +100,14 @@ void check_namespaces(const Spec& spec) {
     throw Error(Errc::invalid, "linux.timeOffsets need a time namespace of the container's own");
 }
 
+/// The kernel would take what comes before it for the whole.
+void refuse_nul(const Json& json) {
+  if (json.is_string() && json.get_ref<const std::string&>().find('\0') != std::string::npos)
+    throw Error::make(Errc::invalid, "'{}' has a NUL in it", printable(json.get<std::string>()));
+  if (json.is_structured())
+    for (const Json& part : json) refuse_nul(part);
+}
+
 std::string absolute_path(const std::string& path) {
   std::string text = std::filesystem::absolute(path).lexically_normal().string();
   while (text.size() > 1 && text.ends_with('/')) text.pop_back();
@@ -131,6 +139,7 @@ Bundle read_bundle(const std::string& path, const std::string& config, const Oci
       return sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kMaxJsonBytes);
     });
     Json json = parse_json(bundle.config, kConfig);
+    refuse_nul(json);
     bundle.hooks = parse_hooks(json);
     bundle.spec = parse_bundle_config(std::move(json), warn);
     if (bundle.spec.root.path.empty()) throw Error(Errc::invalid, "root.path is missing");

@@ -100,6 +100,10 @@ void check_scheduler(const Scheduler& scheduler) {
   flag_bits(scheduler);
   if (scheduler.nice < -20 || scheduler.nice > 19)
     throw Error::make(Errc::invalid, "'nice' is {}, expected -20 (first) to 19", scheduler.nice);
+  const bool has_times = scheduler.runtime != 0 || scheduler.deadline != 0 || scheduler.period != 0;
+  if (has_times && scheduler.policy != "SCHED_DEADLINE")
+    throw Error::make(Errc::invalid, "'runtime', 'deadline' and 'period' are of SCHED_DEADLINE, not of {}",
+                      scheduler.policy);
   const bool is_realtime = scheduler.policy == "SCHED_FIFO" || scheduler.policy == "SCHED_RR";
   if (is_realtime ? scheduler.priority < 1 || scheduler.priority > 99 : scheduler.priority != 0)
     throw Error::make(Errc::invalid,

@@ -106,6 +106,10 @@ void check_device(const Json& json, const Device& device) {
   for (const char* key : {"major", "minor"})
     if (json_find(json, key) == nullptr)
       throw Error::make(Errc::invalid, "device '{}': '{}' is missing", printable(device.path), key);
+  // linux/kdev_t.h: 12 and 20 bits
+  if (device.major < 0 || device.major > 0xfff || device.minor < 0 || device.minor > 0xfffff)
+    throw Error::make(Errc::invalid, "device '{}': there is no {}:{}", printable(device.path), device.major,
+                      device.minor);
 }
 
 std::vector<Device> parse_devices(const Json& linux_part) {
@@ -254,7 +258,8 @@ Spec parse_spec(const Json& json) {
             .mounts = parse_mounts(json),
             .annotations = string_map(json, "annotations"),
             .linux_ = parse_linux(part(json, "linux"))};
-  if (!spec.oci_version.starts_with("1."))
+  if (spec.annotations.contains("")) throw Error(Errc::invalid, "'annotations' has an empty key");
+  if (!spec.oci_version.starts_with("1.") || !parse_number(split(spec.oci_version, '.')[1]))
     throw Error::make(Errc::unsupported, "runtime spec version '{}', expected 1.x", spec.oci_version);
   spec.linux_.seccomp = take_seccomp_profile(spec.annotations, spec.linux_);
   spec.linux_.auto_ids = take_auto_ids(spec.annotations);

@@ -494,6 +494,11 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   broken 'c["linux"]["resources"]["blockIO"] = {"weightDevice": [{"major": 8, "minor": 0}]}' leafWeight
   broken 'c["mounts"].append({"destination": "/cg2", "type": "cgroup2", "source": "cgroup"})' "mounted once"
   broken 'c["mounts"].append({"destination": "/sys/fs/cgroup/pids", "type": "tmpfs", "source": "tmpfs"})' "in them"
+  broken 'c["process"]["args"] = ["true\u0000false"]' NUL
+  broken 'c["annotations"] = {"": "x"}' "empty key"
+  broken 'c["ociVersion"] = "1.x"' 1.x
+  broken 'c["linux"]["devices"] = [{"path": "/dev/x", "type": "c", "major": 4294967297, "minor": 3}]' "no 4294967297:3"
+  broken 'c["process"]["scheduler"] = {"policy": "SCHED_BATCH", "runtime": 10000, "deadline": 100000, "period": 100000}' SCHED_DEADLINE
   broken 'c["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_NONE", "priority": 0}' IOPRIO_CLASS_NONE
   broken 'c["process"]["scheduler"] = {"policy": "SCHED_NOTHING"}' SCHED_NOTHING
   broken 'c["linux"]["personality"] = {"domain": "LINUX64"}' LINUX64
