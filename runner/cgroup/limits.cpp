@@ -39,8 +39,8 @@ std::optional<std::int64_t> present_limit(const Place& place, const char* file) 
 std::string swap_text(const Resources& resources, const Place& place) {
   const std::int64_t total = *resources.memory_swap;
   if (total < 0 || place.version == CgroupVersion::v1) return limit_text(total, place.version);
-  const std::int64_t memory =
-      resources.memory_limit ? *resources.memory_limit : present_limit(place, "memory.max").value_or(0);
+  const std::int64_t memory = std::max<std::int64_t>(
+      resources.memory_limit.value_or(present_limit(place, "memory.max").value_or(0)), 0);
   if (total < memory)
     throw Error::make(Errc::invalid, "--memory-swap {} is less than --memory {}", total, memory);
   return std::to_string(total - memory);
@@ -70,8 +70,10 @@ void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resourc
   const bool has_swap = find_place(groups, "memory", kV1Swap, "memory.swap.max").has_value();
   const std::string memory = limit_text(resources.memory_limit.value_or(-1), place.version);
   if (!resources.memory_swap || !has_swap) {
-    if (resources.memory_limit) write_limit(place, memory_file, memory);
-    return;
+    if (!resources.memory_limit) return;
+    if (is_v1 && has_swap && *resources.memory_limit < 0)  // the sum may not be less
+      return write_both(place, {memory_file, memory}, {swap_file, memory});
+    return write_limit(place, memory_file, memory);
   }
   const std::string swap = swap_text(resources, place);
   if (!resources.memory_limit) return write_limit(place, swap_file, swap);

@@ -17,7 +17,6 @@ namespace lay::runner {
 
 namespace {
 
-constexpr const char* kStateFile = "state.json";
 /// What a shell would say of a process killed by SIGKILL.
 constexpr int kKilled = 137;
 

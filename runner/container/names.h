@@ -6,6 +6,9 @@
 
 namespace lay::runner {
 
+/// In a container's folder, from its first start on.
+inline constexpr const char* kStateFile = "state.json";
+
 /// In containers/, where no id can have this name: a symlink for each container's name, to its id.
 inline constexpr const char* kNames = ".names";
 

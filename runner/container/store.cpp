@@ -266,7 +266,10 @@ Container ContainerStore::open(const Folders& folders, const std::string& id) co
   try {
     ContainerConfig config = parse_container_config(read_document(dir, "container.json"));
     config.spec = with_context("config.json", [&] { return parse_spec(read_document(dir, "config.json")); });
-    return Container(std::move(config), root_ + "/containers/" + id, std::move(dir));
+    Container container(std::move(config), root_ + "/containers/" + id, std::move(dir));
+    // Whoever made it may have been killed before its first start
+    container.is_durable_ = container.is_ephemeral() || sys::try_stat_at(container.dir_, kStateFile);
+    return container;
   } catch (const Error& error) {
     if (error.code() == Errc::not_found) throw;
     throw Error(Errc::corrupt, error.message())

@@ -52,8 +52,9 @@ void drop_impossible_ambient(Capabilities& capabilities) {
 
 /// "Any value which cannot be mapped to a relevant kernel interface, or cannot be granted otherwise, MUST be
 /// logged as a warning": config.md, "Linux Process".
-void drop_ungrantable(Capabilities& capabilities, const OciWarn& warn) {
-  const std::set<int> available = available_capabilities();
+void drop_ungrantable(Capabilities& capabilities, CapabilitySource source, const OciWarn& warn) {
+  const std::set<int> available =
+      source == CapabilitySource::user_namespace ? known_capabilities() : available_capabilities();
   const auto is_grantable = [&](const std::string& name) {
     const auto number = find_capability(name);
     return number && available.contains(*number);
@@ -100,12 +101,36 @@ void check_namespaces(const Spec& spec) {
     throw Error(Errc::invalid, "linux.timeOffsets need a time namespace of the container's own");
 }
 
-/// The kernel would take what comes before it for the whole.
 void refuse_nul(const Json& json) {
   if (json.is_string() && json.get_ref<const std::string&>().find('\0') != std::string::npos)
     throw Error::make(Errc::invalid, "'{}' has a NUL in it", printable(json.get<std::string>()));
+  if (json.is_object())
+    for (const auto& [key, part] : json.items()) refuse_nul(Json(key));
   if (json.is_structured())
     for (const Json& part : json) refuse_nul(part);
+}
+
+/// What is mounted later on the very place of the cgroups takes it.
+void drop_covered_cgroups(std::vector<Mount>& mounts) {
+  const auto is_covered = [&](const Mount& mount) {
+    const auto later = mounts.begin() + (&mount - mounts.data()) + 1;
+    return (mount.type == "cgroup" || mount.type == "cgroup2") &&
+           std::any_of(later, mounts.end(), [&](const Mount& other) {
+             return normalize_path(other.destination) == normalize_path(mount.destination);
+           });
+  };
+  const auto covered = std::ranges::find_if(mounts, is_covered);
+  if (covered != mounts.end()) mounts.erase(covered);
+}
+
+/// "either absolute or relative to the bundle": config.md, "Mounts". Not normalized: ".." behind a symlink is
+/// the kernel's to resolve.
+void settle_source(Mount& mount, const std::string& bundle) {
+  const bool is_remount = std::ranges::find(mount.options, "remount") != mount.options.end();
+  if (!is_bind(mount) || is_remount) return;
+  if (mount.source.empty())
+    throw Error::make(Errc::invalid, "mount '{}': a bind mount needs a source", printable(mount.destination));
+  if (!mount.source.starts_with('/')) mount.source = bundle + "/" + mount.source;
 }
 
 std::string absolute_path(const std::string& path) {
@@ -116,6 +141,12 @@ std::string absolute_path(const std::string& path) {
 
 }  // namespace
 
+Json parse_oci_json(std::string_view text, const std::string& what) {
+  Json json = parse_json(text, what);
+  refuse_nul(json);
+  return json;
+}
+
 Spec parse_bundle_config(Json json, const OciWarn& warn) {
   json.erase("hooks");  // parse_hooks() is for them
   Spec spec = parse_spec(json);
@@ -123,7 +154,11 @@ Spec parse_bundle_config(Json json, const OciWarn& warn) {
   if (linux_part == nullptr) throw Error(Errc::unsupported, "the configuration is not one for Linux");
   if (json_find(*linux_part, "seccomp") == nullptr && spec.linux_.seccomp == SeccompProfile::builtin)
     spec.linux_.seccomp = SeccompProfile::unconfined;
-  settle_process(spec.process, warn);
+  settle_process(spec.process,
+                 has_namespace(spec, NamespaceType::user) ? CapabilitySource::user_namespace
+                                                          : CapabilitySource::callers_own,
+                 warn);
+  drop_covered_cgroups(spec.mounts);
   check_namespaces(spec);
   check_sysctls(spec, SysctlsOf::joined_too);
   add_default_devices(spec);
@@ -138,8 +173,7 @@ Bundle read_bundle(const std::string& path, const std::string& config, const Oci
     bundle.config = with_context(printable(file), [&] {
       return sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kMaxJsonBytes);
     });
-    Json json = parse_json(bundle.config, kConfig);
-    refuse_nul(json);
+    Json json = parse_oci_json(bundle.config, kConfig);
     bundle.hooks = parse_hooks(json);
     bundle.spec = parse_bundle_config(std::move(json), warn);
     if (bundle.spec.root.path.empty()) throw Error(Errc::invalid, "root.path is missing");
@@ -148,17 +182,16 @@ Bundle read_bundle(const std::string& path, const std::string& config, const Oci
     if (!root)
       throw Error::make(Errc::not_found, "root.path '{}' does not exist", printable(bundle.spec.root.path));
     bundle.spec.root.path = std::filesystem::canonical(bundle.spec.root.path).string();
-    for (Mount& mount : bundle.spec.mounts)
-      if (is_bind(mount)) mount.source = absolute_in(bundle.path, mount.source);
+    for (Mount& mount : bundle.spec.mounts) settle_source(mount, bundle.path);
     return std::move(bundle);
   });
 }
 
-void settle_process(Process& process, const OciWarn& warn) {
+void settle_process(Process& process, CapabilitySource source, const OciWarn& warn) {
   process.user.username.clear();  // only Windows has it; lay's own containers are another matter
   process.user.group_names.clear();
   process.user.lists_primary_group = false;
-  drop_ungrantable(process.capabilities, warn);
+  drop_ungrantable(process.capabilities, source, warn);
   drop_impossible_ambient(process.capabilities);
   check_process(process);
 }

@@ -25,10 +25,13 @@ Bundle read_bundle(const std::string& path, const std::string& config, const Oci
 /// devices and their rules. Throws invalid, unsupported.
 Spec parse_bundle_config(Json json, const OciWarn& warn = {});
 
+/// Where a process's capabilities come from: a user namespace other than lay's has them all.
+enum class CapabilitySource { callers_own, user_namespace };
+
 /// A process as an engine gives it: what lay alone would understand is dropped, and so are ambient
 /// capabilities that cannot be and, with a warning, all that nobody can grant here. Throws invalid without a
 /// command, or when its folder is not absolute.
-void settle_process(Process& process, const OciWarn& warn);
+void settle_process(Process& process, CapabilitySource source, const OciWarn& warn);
 
 /// `path` taken from the folder `base`.
 std::string absolute_in(const std::string& base, const std::string& path);

@@ -50,12 +50,15 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   if (container.status() == OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
   spec.process = request.process(spec.process);
-  settle_process(spec.process, request.warn);
+  const bool is_in_user_namespace = !shares_namespace(container.record().pid, NamespaceType::user);
+  settle_process(spec.process,
+                 is_in_user_namespace ? CapabilitySource::user_namespace : CapabilitySource::callers_own,
+                 request.warn);
   ExecPlan plan{.container_id = container.id(),
                 .process = spec.process,
                 .confinement = prepare_confinement(spec, store.root() + kOciSeccomp),
                 .first_process = std::move(*first),
-                .user_namespace = !shares_namespace(container.record().pid, NamespaceType::user),
+                .user_namespace = is_in_user_namespace,
                 .time_namespace = has_namespace(spec, NamespaceType::time),
                 .resctrl = ResctrlGroup::open(container.record().resctrl_folders),
                 .may_leave_group = request.cgroup.empty(),

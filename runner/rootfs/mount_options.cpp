@@ -170,6 +170,17 @@ void apply_rest(MountOptions& options, const std::string& option, const Mount& m
 
 }  // namespace
 
+namespace {
+
+/// Where only the mount itself is given one: what lies below must not reach the host, unless that is asked
+/// for, when all stays in the host's peer groups.
+std::uint64_t propagation_below(std::uint64_t own) {
+  if (own == MS_SHARED) return 0;
+  return own == MS_SLAVE ? MS_SLAVE : MS_PRIVATE;
+}
+
+}  // namespace
+
 MountOptions parse_mount_options(const Mount& mount, MountRules rules) {
   MountOptions options;
   if (rules == MountRules::lay) {
@@ -183,9 +194,8 @@ MountOptions parse_mount_options(const Mount& mount, MountRules rules) {
       continue;
     apply_rest(options, option, mount, rules);
   }
-  // Where only the mount itself has one of its own, what lies below it must still not reach the host
   if (rules == MountRules::runtime_spec && options.recursive.propagation == 0)
-    options.recursive.propagation = options.attributes.propagation == 0 ? MS_PRIVATE : MS_SLAVE;
+    options.recursive.propagation = propagation_below(options.attributes.propagation);
   take_mappings(options, mount);
   if (rules == MountRules::lay) options.owners_recursion = options.recursion;
   return options;

@@ -221,7 +221,8 @@ void change_mount(const UniqueFd& root, const PlannedMount& planned) {
   apply_attributes(*target, options, planned.rules);
 }
 
-/// The groups are mounted when the process is in them, behind all else.
+/// The groups are mounted when the process is in them, behind all else: so there is one such mount in a
+/// bundle, and none in it.
 void check_cgroup_mount(const std::vector<PlannedMount>& mounts) {
   const auto is_for_groups = [](const PlannedMount& planned) { return is_cgroup(planned.mount); };
   const auto first = std::ranges::find_if(mounts, is_for_groups);
@@ -231,9 +232,8 @@ void check_cgroup_mount(const std::vector<PlannedMount>& mounts) {
     if (is_for_groups(*other))
       throw Error::make(Errc::unsupported, "mount '{}': cgroups are mounted once, at '{}'", text,
                         printable(first->mount.destination));
-    if (other->target == first->target || lies_beneath(other->target, first->target))
-      throw Error::make(Errc::unsupported, "mount '{}': nothing can be mounted over the cgroups, or in them",
-                        text);
+    if (lies_beneath(other->target, first->target))
+      throw Error::make(Errc::unsupported, "mount '{}': nothing can be mounted in the cgroups", text);
   }
 }
 
@@ -275,7 +275,7 @@ std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) 
     });
     if (!is_taken) mounts.push_back(std::move(planned));
   }
-  check_cgroup_mount(mounts);
+  if (rules == MountRules::runtime_spec) check_cgroup_mount(mounts);
   add_distant_devices(mounts, spec);
   return mounts;
 }

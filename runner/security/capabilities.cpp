@@ -147,6 +147,13 @@ std::set<int> available_capabilities() {
   return numbers;
 }
 
+std::set<int> known_capabilities() {
+  std::set<int> numbers;
+  for (int capability = 0; capability <= CAP_LAST_CAP; ++capability)
+    if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0) numbers.insert(capability);
+  return numbers;
+}
+
 Capabilities default_capabilities() {
   const std::vector<std::string> eleven{
       "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",           "CAP_FSETID",     "CAP_KILL",   "CAP_SETGID",

@@ -21,6 +21,8 @@ std::string capability_name(int number);
 std::uint64_t capability_mask(const std::vector<std::string>& names);
 /// What lay may hand on: its own bounding set, as far as the kernel and lay know the capabilities.
 std::set<int> available_capabilities();
+/// All that the kernel and lay know: what a user namespace that lay makes or enters can give.
+std::set<int> known_capabilities();
 /// The default set of design "Defaults of a container": podman's eleven, in all but inheritable and ambient.
 Capabilities default_capabilities();
 

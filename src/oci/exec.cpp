@@ -58,7 +58,7 @@ runner::Process put_over(runner::Process process, const ExecFlags& flags) {
 runner::Process read_process(const std::string& file) {
   return with_context(printable(file), [&] {
     const std::string text = sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kMaxJsonBytes);
-    return runner::parse_process(parse_json(text, "the process"));
+    return runner::parse_process(runner::parse_oci_json(text, "the process"));
   });
 }
 

@@ -142,7 +142,9 @@ void apply(const GlobalFlags& flags, OciContext& context) {
 int run_logged(const OciContext& context, const OciCommand& command, const Arguments& arguments) {
   using Clock = std::chrono::steady_clock;
   if (!context.is_debug) return command.run(context, arguments);
-  debug(context, fmt::format("{} {}", command.name, fmt::join(arguments, " ")));
+  // Of exec they may be secrets: its environment, and the command's own
+  debug(context,
+        command.name == "exec" ? "exec" : fmt::format("{} {}", command.name, fmt::join(arguments, " ")));
   const auto begun = Clock::now();
   const auto tell_end = [&](const std::string& how) {
     const std::chrono::duration<double, std::milli> took = Clock::now() - begun;

@@ -44,8 +44,9 @@ constexpr std::array kTexts{
 Json read_resources(const std::string& file) {
   constexpr std::size_t kLongest = kMaxJsonBytes;
   if (file == "-")
-    return parse_json(sys::read_all(UniqueFd{::dup(STDIN_FILENO)}, kLongest), "standard input");
-  return parse_json(sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kLongest), printable(file));
+    return runner::parse_oci_json(sys::read_all(UniqueFd{::dup(STDIN_FILENO)}, kLongest), "standard input");
+  return runner::parse_oci_json(sys::read_all(sys::open_at(sys::cwd(), file, O_RDONLY), kLongest),
+                                printable(file));
 }
 
 /// A size with or without a unit, or -1.

@@ -159,6 +159,10 @@ teardown() { close_oci_world; }
   run oci exec --console-socket nowhere.sock c1 true
   [ "$status" -eq 1 ]
   has "$output" "no terminal"
+  echo '{"args": ["echo", "a\u0000b"], "cwd": "/"}' >process.json
+  run oci exec --process process.json c1
+  [ "$status" -eq 1 ]
+  has "$output" NUL
 }
 
 @test "descriptors from 3 on are kept as many as asked for" {
@@ -315,6 +319,9 @@ command" ]
   [ "$(value memory memory.limit_in_bytes)" = 104857600 ]
   oci update --memory 52428800 --cpu-share 0 c1
   [ "$(value memory memory.limit_in_bytes) $(value cpu cpu.shares)" = "52428800 1024" ]
+  oci update --memory 52428800 --memory-swap 104857600 c1
+  oci update --memory -1 c1
+  [ "$(value memory memory.limit_in_bytes)" -gt 1000000000000 ]
 }
 
 @test "a cgroup in which something runs is refused, an empty one is used" {
@@ -389,6 +396,8 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   [ "$(jq -r .level log.json | sort -u)" = debug ]
   [ "$(jq -r .msg log.json | head -n 1)" = "run --bundle bundle c1" ]
   [[ $(jq -r .msg log.json | tail -n 1) =~ ^'run ended with 0 after '[0-9.]+' ms'$ ]]
+  run oci --debug --log log.exec exec -e PASSWORD=hunter2 nobody true
+  [[ $(cat log.exec) != *hunter2* ]]
   run oci --debug --log log.text start nobody
   [ "$status" -eq 1 ]
   has "$(cat log.text)" 'level=debug msg="start failed after'
@@ -407,6 +416,13 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   [ "$(jq -r .level log.json)" = $'warning\nwarning' ]
   has "$(jq -r .msg log.json)" "'CAP_NOTHING' cannot be granted"
   has "$(jq -r .msg log.json)" "'CAP_SYS_TIME' cannot be granted"
+  # A user namespace of its own has what lay itself lacks.
+  edit 'c["linux"]["namespaces"].append({"type": "user"})
+for kind in ("uidMappings", "gidMappings"): c["linux"][kind] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+for k in ("bounding", "effective", "permitted"): c["process"]["capabilities"][k] = ["CAP_SYS_TIME"]'
+  run capsh --drop=cap_sys_time -- -c "'$OCI' --root '$world/state' run --bundle bundle c1"
+  has "$output" 0000000002000000
+  [[ $output != *granted* ]]
   args sleep 100
   oci run --detach --bundle bundle c1 </dev/null >out 2>&1
   run oci exec --cap CAP_NOTHING c1 true
@@ -493,7 +509,8 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
   broken 'c["linux"]["resources"]["pids"] = {}' limit
   broken 'c["linux"]["resources"]["blockIO"] = {"weightDevice": [{"major": 8, "minor": 0}]}' leafWeight
   broken 'c["mounts"].append({"destination": "/cg2", "type": "cgroup2", "source": "cgroup"})' "mounted once"
-  broken 'c["mounts"].append({"destination": "/sys/fs/cgroup/pids", "type": "tmpfs", "source": "tmpfs"})' "in them"
+  broken 'c["mounts"].append({"destination": "/sys/fs/cgroup/pids", "type": "tmpfs", "source": "tmpfs"})' "in the cgroups"
+  broken 'c["mounts"].append({"destination": "/x", "type": "bind", "options": ["rbind"]})' "needs a source"
   broken 'c["process"]["args"] = ["true\u0000false"]' NUL
   broken 'c["annotations"] = {"": "x"}' "empty key"
   broken 'c["ociVersion"] = "1.x"' 1.x

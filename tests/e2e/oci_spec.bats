@@ -124,6 +124,10 @@ c["linux"]["readonlyPaths"] = ["/sys/fs/cgroup/pids"]'
   run oci run --bundle bundle c1 </dev/null
   [ "$status" -eq 0 ]
   [ -z "$output" ]
+  edit 'c["linux"]["maskedPaths"] = []; c["mounts"].append({"destination": "/sys/fs/cgroup", "type": "tmpfs", "source": "tmpfs"})'
+  run oci run --bundle bundle c1 </dev/null
+  [ "$status" -eq 0 ]
+  [ -z "$output" ] # what is mounted there later
 }
 
 @test "a source that is relative is the bundle's, and a mount keeps its tie to the host as it says" {
@@ -131,6 +135,10 @@ c["linux"]["readonlyPaths"] = ["/sys/fs/cgroup/pids"]'
   mkdir bundle/data shared data
   echo bundle >bundle/data/whose
   echo caller >data/whose
+  mkdir -p real/deep source
+  echo right >real/which
+  echo wrong >source/which
+  ln -s "$world/real/deep" source/link
   cat >inside <<'SH'
 mount --make-private -t tmpfs shared "$1/shared"
 mount --make-shared "$1/shared"
@@ -138,11 +146,12 @@ mount --make-shared "$1/shared"
 SH
   edit "
 c['mounts'] += [{'destination': '/data', 'type': 'bind', 'source': 'data', 'options': ['bind', 'ro']}]
+c['mounts'] += [{'destination': '/which', 'type': 'bind', 'source': '$world/source/link/../which', 'options': ['bind']}]
 c['mounts'] += [{'destination': '/' + option, 'type': 'bind', 'source': '$world/shared', 'options': ['rbind', option]}
                 for option in ('slave', 'rslave', 'private', 'shared')]"
-  args sh -c 'cat /data/whose; grep -E " /(slave|rslave|private|shared) " /proc/self/mountinfo | cut -d" " -f5,7-8 | sed "s/:[0-9]*//g"'
+  args sh -c 'cat /data/whose /which; grep -E " /(slave|rslave|private|shared) " /proc/self/mountinfo | cut -d" " -f5,7-8 | sed "s/:[0-9]*//g"'
   run unshare -m sh inside "$world" "$OCI"
-  [ "$output" = $'bundle\n/slave master -\n/rslave master -\n/private - tmpfs\n/shared shared master' ]
+  [ "$output" = $'bundle\nright\n/slave master -\n/rslave master -\n/private - tmpfs\n/shared shared -' ]
 }
 
 @test "devices where the container has links of its own are passed over or take their place" {

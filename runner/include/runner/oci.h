@@ -93,6 +93,10 @@ class OciStore {
 /// Told of what is left out of a container and is no error: config.md, "Linux Process", of capabilities.
 using OciWarn = std::function<void(const std::string& warning)>;
 
+/// As parse_json(), for what an engine says: a NUL within a string is an error too, for the kernel would take
+/// what comes before it for the whole.
+Json parse_oci_json(std::string_view text, const std::string& what);
+
 /// How create and run make a container.
 struct OciCreateRequest {
   std::string id;
