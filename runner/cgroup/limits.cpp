@@ -39,8 +39,9 @@ std::optional<std::int64_t> present_limit(const Place& place, const char* file) 
 std::string swap_text(const Resources& resources, const Place& place) {
   const std::int64_t total = *resources.memory_swap;
   if (total < 0 || place.version == CgroupVersion::v1) return limit_text(total, place.version);
-  const std::int64_t memory = std::max<std::int64_t>(
-      resources.memory_limit.value_or(present_limit(place, "memory.max").value_or(0)), 0);
+  const std::optional<std::int64_t> limit =
+      resources.memory_limit ? resources.memory_limit : present_limit(place, "memory.max");
+  const std::int64_t memory = std::max<std::int64_t>(limit.value_or(0), 0);
   if (total < memory)
     throw Error::make(Errc::invalid, "--memory-swap {} is less than --memory {}", total, memory);
   return std::to_string(total - memory);
