@@ -1,6 +1,7 @@
 #include "layerstore/apply.h"
 
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -29,6 +30,15 @@ namespace {
 constexpr std::uint64_t kWithHoles = 64 * 1024;
 
 constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
+
+/// What the kernel says of a way that leads over the layer's own symlinks is the layer's fault.
+Error blame_layer(const Error& error) {
+  if (error.error_number() == ELOOP)
+    return Error(Errc::invalid, "its folder leads through too many symlinks");
+  if (error.error_number() == ENAMETOOLONG)
+    return Error::make(Errc::invalid, "its folder leads through a name of more than {} bytes", NAME_MAX);
+  return error;
+}
 
 class LayerUnpacker {
  public:
@@ -64,9 +74,7 @@ class LayerUnpacker {
       require_storable(entry);
       unpack_entry(entry, path);
     } catch (const Error& error) {
-      const bool is_loop = error.error_number() == ELOOP;
-      throw Error(is_loop ? Error(Errc::invalid, "its folder leads through too many symlinks") : error)
-          .add_context(fmt::format("entry '{}'", shown_path(entry.path)));
+      throw blame_layer(error).add_context(fmt::format("entry '{}'", shown_path(entry.path)));
     }
   }
 

@@ -233,7 +233,7 @@ class ImageReader {
       const InodeIndex child = add_inode(entry.number);
       require(entry.type == dirent_type(tree_.inodes[child].mode), "a name is not of the type it says");
       ++tree_.inodes[child].links;
-      tree_.inodes[index].names->emplace_hint(tree_.inodes[index].names->end(), entry.name, child);
+      tree_.inodes[index].names->insert({tree_.names.keep(entry.name), child});
       if (!S_ISDIR(tree_.inodes[child].mode)) continue;
       require(is_new, "a folder has two names");
       ++subfolders;

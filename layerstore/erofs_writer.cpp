@@ -34,15 +34,10 @@ constexpr std::uint64_t kMaxChunks = std::uint64_t{1} << 24U;
 
 /// Where one inode goes.
 struct Place {
-  std::uint64_t offset = 0;  ///< of the inode; 0: not part of the tree
-  std::uint32_t block = 0;   ///< of the first whole data block, counted from the first in the image
-  unsigned chunk_bits = 0;   ///< log2 of a chunk of a file, bytes
+  std::uint64_t offset = 0;     ///< of the inode; 0: not part of the tree
+  std::uint32_t block = 0;      ///< of the first whole data block, counted from the first in the image
+  std::uint8_t chunk_bits = 0;  ///< log2 of a chunk of a file, bytes
   erofs::DataLayout layout = erofs::DataLayout::plain;
-};
-
-struct DirectoryName {
-  std::string_view name;
-  InodeIndex inode;
 };
 
 template <class Record>
@@ -126,21 +121,21 @@ std::uint64_t chunk_count(const LayerInode& file, unsigned bits) {
 }
 
 /// Names in byte order, with "." and ".." where they belong.
-std::vector<DirectoryName> directory_names(const LayerInode& folder, InodeIndex self, InodeIndex parent) {
-  std::vector<DirectoryName> names{{"."sv, self}, {".."sv, parent}};
+std::vector<FolderName> directory_names(const LayerInode& folder, InodeIndex self, InodeIndex parent) {
+  std::vector<FolderName> names{{"."sv, self}, {".."sv, parent}};
   names.reserve(folder.names->size() + 2);
-  for (const auto& [name, inode] : *folder.names) names.push_back({name, inode});
+  for (const FolderName& name : *folder.names) names.push_back(name);
   std::sort(names.begin(), names.end(),
-            [](const DirectoryName& a, const DirectoryName& b) { return a.name < b.name; });
+            [](const FolderName& a, const FolderName& b) { return a.name() < b.name(); });
   return names;
 }
 
 /// How many names, from `begin` on, go into one block.
-std::size_t names_in_block(const std::vector<DirectoryName>& names, std::size_t begin) {
+std::size_t names_in_block(const std::vector<FolderName>& names, std::size_t begin) {
   std::size_t used = 0;
   std::size_t end = begin;
   for (; end < names.size(); ++end) {
-    used += sizeof(erofs::Dirent) + names[end].name.size();
+    used += sizeof(erofs::Dirent) + names[end].name().size();
     if (used > erofs::kBlock) break;
   }
   return end - begin;
@@ -219,7 +214,7 @@ class ImageWriter {
       if (S_ISREG(inode.mode)) {
         if (inode.size == 0) return;
         place.layout = erofs::DataLayout::chunks;
-        place.chunk_bits = chunk_bits(inode);
+        place.chunk_bits = static_cast<std::uint8_t>(chunk_bits(inode));
         const std::uint64_t count = chunk_count(inode, place.chunk_bits);
         chunks += inode.extras().regions ? count : 0;
         if (count > kMaxChunks || chunks > kMaxChunks)
@@ -260,13 +255,13 @@ class ImageWriter {
   std::uint64_t content_size(InodeIndex index, InodeIndex parent) const {
     const LayerInode& inode = tree_.inodes[index];
     if (!inode.names) return inode.extras().link.size();
-    const std::vector<DirectoryName> names = directory_names(inode, index, parent);
+    const std::vector<FolderName> names = directory_names(inode, index, parent);
     std::uint64_t size = 0;
     for (std::size_t begin = 0; begin < names.size();) {
       const std::size_t count = names_in_block(names, begin);
       size = erofs::align(size, erofs::kBlock);
       for (std::size_t i = begin; i < begin + count; ++i)
-        size += sizeof(erofs::Dirent) + names[i].name.size();
+        size += sizeof(erofs::Dirent) + names[i].name().size();
       begin += count;
     }
     return size;
@@ -277,7 +272,7 @@ class ImageWriter {
     return inode.names ? directory_content(directory_names(inode, index, parent)) : inode.extras().link;
   }
 
-  std::string directory_content(const std::vector<DirectoryName>& names) const {
+  std::string directory_content(const std::vector<FolderName>& names) const {
     std::string content;
     for (std::size_t begin = 0; begin < names.size();) {
       const std::size_t count = names_in_block(names, begin);
@@ -285,13 +280,13 @@ class ImageWriter {
       std::size_t name_offset = count * sizeof(erofs::Dirent);
       std::string text;
       for (std::size_t i = begin; i < begin + count; ++i) {
-        const erofs::Dirent dirent{.inode = places_[names[i].inode].offset / erofs::kInodeUnit,
+        const erofs::Dirent dirent{.inode = places_[names[i].inode()].offset / erofs::kInodeUnit,
                                    .name_offset = static_cast<std::uint16_t>(name_offset),
-                                   .type = dirent_type(tree_.inodes[names[i].inode].mode),
+                                   .type = dirent_type(tree_.inodes[names[i].inode()].mode),
                                    .reserved = 0};
         content.append(bytes_of(dirent));
-        text += names[i].name;
-        name_offset += names[i].name.size();
+        text += names[i].name();
+        name_offset += names[i].name().size();
       }
       content += text;
       begin += count;
@@ -384,10 +379,10 @@ class ImageWriter {
   }
 
   std::uint32_t folder_links(const LayerInode& folder) const {
-    const auto folders = std::count_if(folder.names->begin(), folder.names->end(), [&](const auto& entry) {
-      return tree_.inodes[entry.second].names != nullptr;
-    });
-    return 2 + static_cast<std::uint32_t>(folders);
+    std::uint32_t links = 2;
+    for (const FolderName& entry : *folder.names)
+      if (tree_.inodes[entry.inode()].names) ++links;
+    return links;
   }
 
   void write_xattrs(const LayerInode& inode) {

@@ -43,7 +43,7 @@ void walk_tree(
     const std::function<void(InodeIndex inode, InodeIndex parent, const std::string& path)>& visit) {
   struct Level {
     InodeIndex folder;
-    FolderNames::const_iterator next;
+    FolderNames::Iterator next;
     std::size_t path_size;
   };
   std::vector<bool> seen(tree.inodes.size());
@@ -61,11 +61,13 @@ void walk_tree(
       stack.pop_back();
       continue;
     }
-    const auto& [name, inode] = *level.next++;
+    const FolderName entry = *level.next;
+    ++level.next;
+    const InodeIndex inode = entry.inode();
     if (seen[inode]) continue;
     seen[inode] = true;
     if (!path.empty()) path += '/';
-    path += name;
+    path += entry.name();
     visit(inode, level.folder, path);
     if (tree.inodes[inode].names) enter(inode);
   }
@@ -74,7 +76,7 @@ void walk_tree(
 std::vector<std::string> implied_folders(const LayerTree& tree) {
   std::vector<std::string> paths;
   walk_tree(tree, [&](InodeIndex inode, InodeIndex, const std::string& path) {
-    if (tree.inodes[inode].is_implied) paths.push_back(path);
+    if (tree.inodes[inode].extras().is_implied) paths.push_back(path);
   });
   return paths;
 }

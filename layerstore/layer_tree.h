@@ -6,21 +6,15 @@
 #include <ctime>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "folder_names.h"
 #include "tar_entry.h"
 
 namespace lay::layerstore {
-
-/// Index into LayerTree::inodes.
-using InodeIndex = std::uint32_t;
-
-/// Names of a folder in byte order, "." and ".." left out.
-using FolderNames = std::map<std::string, InodeIndex, std::less<>>;
 
 /// What few inodes have; of millions of files, what each takes is what counts.
 struct InodeExtras {
@@ -29,6 +23,7 @@ struct InodeExtras {
   dev_t device = 0;
   std::string link;           ///< target of a symlink
   std::vector<Xattr> xattrs;  ///< by name
+  bool is_implied = false;    ///< a folder without an entry of its own
 };
 
 /// One inode of a layer in overlay's notation: a whiteout is a char 0:0 node, an opaque folder has the
@@ -43,7 +38,6 @@ struct LayerInode {
   std::uint64_t data_offset = 0;       ///< where its data begin in the tar; a multiple of 512
   std::unique_ptr<FolderNames> names;  ///< of a folder, empty for all others
   std::unique_ptr<InodeExtras> rare;   ///< empty when nothing of it is set
-  bool is_implied = false;             ///< a folder without an entry of its own
 
   const InodeExtras& extras() const;
   /// Makes them when there are none yet.
@@ -54,6 +48,7 @@ struct LayerInode {
 struct LayerTree {
   /// The first is the root; those without links are not part of the tree. Never moved when there are more.
   std::deque<LayerInode> inodes;
+  NamePool names;  ///< the bytes of all names
 };
 
 bool is_whiteout(const LayerInode& inode);

@@ -22,7 +22,7 @@ namespace {
 constexpr InodeIndex kRoot = 0;
 constexpr mode_t kImpliedMode = 0755;
 constexpr int kMaxSymlinks = 40;                // as the kernel, path_resolution(7)
-constexpr std::size_t kMaxInodes = 10'000'000;  // each takes some 200 bytes of memory
+constexpr std::size_t kMaxInodes = 10'000'000;  // each takes some 110 bytes of memory
 constexpr std::size_t kMaxHeld = 512 * 1024 * 1024;
 
 LayerInode new_folder(mode_t mode) {
@@ -85,7 +85,7 @@ void prepend_components(std::deque<std::string>& rest, std::string_view path) {
 TreeBuilder::TreeBuilder() {
   tree_.inodes.push_back(new_folder(kImpliedMode));
   at(kRoot).links = 1;
-  at(kRoot).is_implied = true;
+  at(kRoot).edit_extras().is_implied = true;
 }
 
 void TreeBuilder::add(const TarEntry& entry, std::uint64_t data_offset) {
@@ -154,7 +154,7 @@ void TreeBuilder::add_folder(const TarEntry& entry, const EntryPath& path) {
     folder = insert(parent, path.name, new_folder(0));
     make_opaque(folder);
   }
-  at(folder).is_implied = false;
+  if (at(folder).rare) at(folder).rare->is_implied = false;
   set_metadata(at(folder), entry);
 }
 
@@ -227,18 +227,18 @@ std::optional<InodeIndex> TreeBuilder::resolve(const std::string& path, Missing 
 
 /// A folder that the tar only implies, in the place of nothing or of a removal.
 InodeIndex TreeBuilder::make_implied(InodeIndex parent, const std::string& name) {
+  if (name.size() > NAME_MAX)  // of a symlink's target; those of entries are checked
+    throw Error::make(Errc::invalid, "its folder leads through a name of more than {} bytes", NAME_MAX);
   const bool was_removed = find(parent, name).has_value();
   unlink(parent, name);
   const InodeIndex folder = insert(parent, name, new_folder(kImpliedMode));
-  at(folder).is_implied = true;
+  at(folder).edit_extras().is_implied = true;
   if (was_removed) make_opaque(folder);
   return folder;
 }
 
 std::optional<InodeIndex> TreeBuilder::find(InodeIndex folder, const std::string& name) const {
-  const FolderNames& names = *at(folder).names;
-  const auto it = names.find(name);
-  return it == names.end() ? std::nullopt : std::optional(it->second);
+  return at(folder).names->find(name);
 }
 
 InodeIndex TreeBuilder::insert(InodeIndex folder, const std::string& name, LayerInode inode) {
@@ -251,23 +251,21 @@ InodeIndex TreeBuilder::insert(InodeIndex folder, const std::string& name, Layer
 }
 
 void TreeBuilder::link(InodeIndex folder, const std::string& name, InodeIndex inode) {
-  FolderNames& names = *at(folder).names;
-  names.emplace_hint(names.end(), name, inode);  // most tars are in order, so the end is where it belongs
+  at(folder).names->insert({tree_.names.keep(name), inode});
   ++at(inode).links;
 }
 
 /// Removes a name, and of a folder everything below; nothing of that name is success.
 void TreeBuilder::unlink(InodeIndex folder, const std::string& name) {
-  const auto it = at(folder).names->find(name);
-  if (it == at(folder).names->end()) return;
-  std::vector<InodeIndex> removed{it->second};
-  at(folder).names->erase(it);
+  const auto present = at(folder).names->remove(name);
+  if (!present) return;
+  std::vector<InodeIndex> removed{*present};
   current_.reset();
   while (!removed.empty()) {
     LayerInode& inode = at(removed.back());
     removed.pop_back();
     if (--inode.links > 0 || !inode.names) continue;
-    for (const auto& [inner, index] : *inode.names) removed.push_back(index);
+    for (const FolderName& inner : *inode.names) removed.push_back(inner.inode());
     inode.names->clear();
   }
 }
@@ -290,9 +288,10 @@ void TreeBuilder::drop_needless_whiteouts() {
     todo.pop_back();
     FolderNames& names = *at(now.folder).names;
     if (!now.is_merged)
-      std::erase_if(names, [&](const auto& entry) { return is_whiteout(at(entry.second)); });
-    for (const auto& [name, index] : names)
-      if (at(index).names) todo.push_back({index, now.is_merged && !is_opaque(at(index))});
+      names.remove_if([&](const FolderName& entry) { return is_whiteout(at(entry.inode())); });
+    for (const FolderName& entry : names)
+      if (at(entry.inode()).names)
+        todo.push_back({entry.inode(), now.is_merged && !is_opaque(at(entry.inode()))});
   }
 }
 

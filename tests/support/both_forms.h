@@ -43,8 +43,9 @@ inline TreeDescription describe_layer_tree(const layerstore::LayerTree& tree) {
   };
   const std::function<void(layerstore::InodeIndex, const std::string&)> walk =
       [&](layerstore::InodeIndex folder, const std::string& path) {
-        for (const auto& [name, index] : *tree.inodes[folder].names) {
-          const std::string inner = path + "/" + name;
+        for (const layerstore::FolderName& name : *tree.inodes[folder].names) {
+          const layerstore::InodeIndex index = name.inode();
+          const std::string inner = fmt::format("{}/{}", path, name.name());
           result[printable(inner)] = describe(index, inner);
           if (tree.inodes[index].names) walk(index, inner);
         }

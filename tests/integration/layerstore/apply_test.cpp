@@ -175,6 +175,12 @@ TEST_CASE("symlinks that add up to a path nobody could reach are refused", "[lay
         Errc::invalid);
 }
 
+TEST_CASE("a symlink that leads through a name nobody could make is refused", "[layerstore][apply]") {
+  const Target target;
+  const std::string link = test::tar_gnu_long('K', std::string(256, 'n')) + tar_symlink("link", "cut");
+  CHECK(target.refusal_of(link + tar_file("link/x")) == Errc::invalid);
+}
+
 TEST_CASE("an entry below something that is no folder is invalid", "[layerstore][apply]") {
   const Target target;
   CHECK(target.refusal_of(tar_file("f") + tar_file("f/x")) == Errc::invalid);
