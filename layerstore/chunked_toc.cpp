@@ -167,14 +167,15 @@ void ChunkedToc::Document::append(std::string_view text) {
 }
 
 ChunkedToc::ChunkedToc() {
-  table_.append(R"({"version":1,"entries":[)");
+  documents_->table.append(R"({"version":1,"entries":[)");
 }
 
 void ChunkedToc::add(const ChunkedEntry& entry) {
-  is_described_ =
-      is_described_ && is_describable(entry) && table_.size < kMaxDocument && split_.size < kMaxDocument;
-  if (!is_described_) return;
-  names_.push_back(std::hash<std::string>{}(clean_path(entry.entry.path)));
+  if (!documents_) return;
+  if (!is_describable(entry) || documents_->table.size >= kMaxDocument ||
+      documents_->split.size >= kMaxDocument)
+    return documents_.reset();
+  documents_->names.push_back(std::hash<std::string>{}(clean_path(entry.entry.path)));
   add_segment(entry.framing);
   add_file(entry);
   Json json = table_entry(entry);
@@ -191,60 +192,63 @@ void ChunkedToc::add(const ChunkedEntry& entry) {
 }
 
 void ChunkedToc::add_to_table(const Json& json) {
-  if (!is_first_) table_.append(",");
-  table_.append(json.dump());
+  if (!is_first_) documents_->table.append(",");
+  documents_->table.append(json.dump());
   is_first_ = false;
 }
 
 void ChunkedToc::add_segment(std::span<const std::byte> framing) {
-  split_.append(fmt::format("{{\"type\":{},\"payload\":\"{}\",\"position\":{}}}\n", static_cast<int>(segment),
-                            base64_encode(text_of(framing)), position_++));
+  documents_->split.append(fmt::format("{{\"type\":{},\"payload\":\"{}\",\"position\":{}}}\n",
+                                       static_cast<int>(segment), base64_encode(text_of(framing)),
+                                       position_++));
 }
 
 void ChunkedToc::add_file(const ChunkedEntry& entry) {
   const std::string name = Json(entry.entry.path).dump();
   if (entry.entry.size == 0) {
-    split_.append(fmt::format("{{\"type\":{},\"name\":{},\"payload\":null,\"position\":{}}}\n",
-                              static_cast<int>(file), name, position_++));
+    documents_->split.append(fmt::format("{{\"type\":{},\"name\":{},\"payload\":null,\"position\":{}}}\n",
+                                         static_cast<int>(file), name, position_++));
   } else {
-    split_.append(fmt::format("{{\"type\":{},\"name\":{},\"size\":{},\"payload\":\"{}\",\"position\":{}}}\n",
-                              static_cast<int>(file), name, entry.entry.size,
-                              base64_encode(big_endian(entry.crc)), position_++));
+    documents_->split.append(fmt::format(
+        "{{\"type\":{},\"name\":{},\"size\":{},\"payload\":\"{}\",\"position\":{}}}\n",
+        static_cast<int>(file), name, entry.entry.size, base64_encode(big_endian(entry.crc)), position_++));
   }
 }
 
 void ChunkedToc::add_end(std::span<const std::byte> framing) {
   const bool is_zero =
       std::all_of(framing.begin(), framing.end(), [](std::byte byte) { return byte == std::byte{0}; });
-  is_described_ = is_described_ && is_zero && split_.size < kMaxDocument;
-  if (is_described_) add_segment(framing);
+  if (!is_zero || (documents_ && documents_->split.size >= kMaxDocument)) documents_.reset();
+  if (documents_) add_segment(framing);
 }
 
 std::map<std::string, std::string> ChunkedToc::finish(std::uint64_t offset, ByteSink& out) {
-  std::sort(names_.begin(), names_.end());
-  const bool is_any_twice = std::adjacent_find(names_.begin(), names_.end()) != names_.end();
-  if (!is_described_ || is_any_twice) return {};
-  split_.compressor->finish();
-  const std::string& split = split_.packed.text();
-  table_.append(fmt::format("],\"tarSplitDigest\":\"{}\"}}", digest_of(split).to_string()));
-  table_.compressor->finish();
-  const std::string& table = table_.packed.text();
+  if (!documents_) return {};
+  auto& [table_document, split_document, names] = *documents_;
+  std::sort(names.begin(), names.end());
+  if (std::adjacent_find(names.begin(), names.end()) != names.end()) return {};
+  split_document.compressor->finish();
+  const std::string& split = split_document.packed.text();
+  table_document.append(fmt::format("],\"tarSplitDigest\":\"{}\"}}", digest_of(split).to_string()));
+  table_document.compressor->finish();
+  const std::string& table = table_document.packed.text();
 
   const std::uint64_t table_offset = offset + kSkippableHeader;
   const std::uint64_t split_offset = table_offset + table.size() + kSkippableHeader;
   std::string footer;
-  for (const std::uint64_t value : {table_offset, std::uint64_t{table.size()}, table_.size, kTocType,
-                                    split_offset, std::uint64_t{split.size()}, split_.size})
+  for (const std::uint64_t value : {table_offset, std::uint64_t{table.size()}, table_document.size, kTocType,
+                                    split_offset, std::uint64_t{split.size()}, split_document.size})
     footer += little_endian(value);
   footer += kFooterMagic;
   const std::string digest = digest_of(table).to_string();
-  const std::string position = fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_.size, kTocType);
+  const std::string position =
+      fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_document.size, kTocType);
   for (const std::string_view part :
        {std::string_view(table), std::string_view(split), std::string_view(footer)})
     write_skippable(part, out);
   return {{kTocDigest, digest},
           {kTocPosition, position},
-          {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_.size)},
+          {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_document.size)},
           {kOldTocDigest, digest},
           {kOldTocPosition, position}};
 }

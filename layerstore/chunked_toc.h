@@ -60,16 +60,20 @@ class ChunkedToc {
     std::uint64_t size = 0;
   };
 
+  /// What is collected until the end.
+  struct Documents {
+    Document table;
+    Document split;
+    std::vector<std::size_t> names;  ///< hashes of those seen
+  };
+
   void add_segment(std::span<const std::byte> framing);
   void add_file(const ChunkedEntry& entry);
   void add_to_table(const Json& json);
 
-  Document table_;
-  Document split_;
-  std::vector<std::size_t> names_;  ///< hashes of the names seen
-  std::uint64_t position_ = 0;      ///< of the next tar-split line
+  std::optional<Documents> documents_{std::in_place};  ///< empty once there can be no table
+  std::uint64_t position_ = 0;                         ///< of the next tar-split line
   bool is_first_ = true;
-  bool is_described_ = true;
 };
 
 }  // namespace lay::layerstore

@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -21,27 +24,56 @@ namespace lay::layerstore {
 
 namespace {
 
+/// Compares what is written with a file.
+class ComparingSink final : public ByteSink {
+ public:
+  explicit ComparingSink(const UniqueFd& file) : file_(file) {}
+
+  void write(std::span<const std::byte> bytes) override {
+    buffer_.resize(std::max(buffer_.size(), bytes.size()));
+    while (is_same_ && !bytes.empty()) {
+      const std::size_t count = sys::pread_some(file_, std::span(buffer_).first(bytes.size()), offset_);
+      is_same_ = count > 0 &&
+                 std::equal(buffer_.begin(), std::next(buffer_.begin(), static_cast<std::ptrdiff_t>(count)),
+                            bytes.begin());
+      bytes = bytes.subspan(count);
+      offset_ += count;
+    }
+  }
+  /// Whether the file holds that and nothing more.
+  bool is_same() const {
+    return is_same_ && offset_ == static_cast<std::uint64_t>(sys::stat_of(file_).st_size);
+  }
+
+ private:
+  const UniqueFd& file_;
+  std::vector<std::byte> buffer_;
+  std::uint64_t offset_ = 0;
+  bool is_same_ = true;
+};
+
 std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id) {
   FdSource source(layer.tar);
   HashingSource hashed(source, diff_id.algorithm());
   const auto broken = [&](const std::string& what) {
     return Error::make(Errc::corrupt, "{}, expected diff_id {}", what, diff_id.to_string());
   };
-  IndexedLayer indexed;
+  std::optional<IndexedLayer> indexed;
   try {
     indexed = index_layer(hashed);
   } catch (const Error& error) {
     throw broken("its tar cannot be read: " + error.message());
   }
   if (const Digest got = hashed.digest(); got != diff_id) throw broken("got " + got.to_string());
-  StringSink image;
-  write_erofs(indexed.tree, hashed.size(), image);
-  if (sys::read_all(layer.image, std::numeric_limits<std::uint32_t>::max()) != image.text())
-    throw broken("its image is not that of its tar");
-  read_erofs(image.text(), hashed.size());
-  if (layer.implied != indexed.stats.implied)
+  if (layer.implied != indexed->stats.implied)
     throw broken("its list of implied folders is not that of its tar");
-  return hashed.size() + image.text().size();
+  ComparingSink written(layer.image);
+  write_erofs(indexed->tree, hashed.size(), written);
+  if (!written.is_same()) throw broken("its image is not that of its tar");
+  indexed.reset();  // of a layer with many files each of the two trees takes its memory
+  const std::string image = sys::read_all(layer.image, std::numeric_limits<std::uint32_t>::max());
+  read_erofs(image, hashed.size());
+  return hashed.size() + image.size();
 }
 
 /// What the tree holds, as one digest: the walk is in a fixed order.

@@ -105,6 +105,20 @@ between() { (($1 <= $2 && $2 <= $3)) || { echo "$2 is not between $1 and $3"; re
   between 1 "$peak" 65536
 }
 
+@test "150,000 files are committed, checked and loaded in less than 64 MiB" {
+  upper_of 150000
+  local compression peak
+  for compression in zstd gzip none; do
+    peak=$(command time -f %M "$LAY" commit -q --compression "$compression" ./upper-150000 many 2>&1 >/dev/null)
+    between 1 "$peak" 65536
+  done
+  peak=$(command time -f %M "$LAY" fsck 2>&1 >/dev/null | tail -n 1)
+  between 1 "$peak" 65536
+  "$LAY" save -q many -o many.tar
+  peak=$(command time -f %M "$LAY" --root "$world/root2" load -q -i many.tar 2>&1 >/dev/null)
+  between 1 "$peak" 65536
+}
+
 @test "a container is durable before its command begins; one that goes with its end is never synced" {
   small_image
   strace -f -qq -o trace -e trace=fsync,execve,mount "$LAY" run --network none --name kept small true
