@@ -37,12 +37,20 @@ bool is_about_everything(const DeviceRule& rule) {
   return rule.type == "a" && !rule.major && !rule.minor && has_all;
 }
 
+/// Whether the rule changes nothing any more: the same one was the last word on its devices.
+bool is_said(const std::vector<DeviceRule>& before, const DeviceRule& rule) {
+  for (auto said = before.rbegin(); said != before.rend() && said->allow == rule.allow; ++said)
+    if (*said == rule) return true;
+  return false;
+}
+
 }  // namespace
 
 std::vector<DeviceRule> normal_device_rules(const std::vector<DeviceRule>& rules) {
   std::vector<DeviceRule> normal;
   for (const DeviceRule& rule : rules) {
     check_rule(rule);
+    if (is_said(normal, rule)) continue;
     if (normal.empty() && !is_about_everything(rule)) normal.push_back({.allow = false});
     for (const char* type : {"b", "c"}) {
       if (rule.type != "a" || is_about_everything(rule)) break;

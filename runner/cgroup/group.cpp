@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,13 +52,29 @@ void for_each_group(const UniqueFd& dir, const std::function<void(const UniqueFd
   visit(dir);
 }
 
-UniqueFd open_root(const CgroupHierarchy& hierarchy) {
-  return sys::open_at(sys::cwd(), hierarchy.mount_point, O_RDONLY | O_DIRECTORY);
+/// Where a group lies. A cgroup file system has no links, so the way there is the one that is meant.
+std::string path_of(const CgroupHierarchy& hierarchy, const CgroupName& name) {
+  std::vector<std::string> parts{hierarchy.mount_point};
+  if (!name.parent.empty()) parts.push_back(join(parse_cgroup_path(name.parent), "/"));
+  parts.push_back(name.id);
+  return join(parts, "/");
+}
+
+/// In most hierarchies a group needs nothing from its parent but that it is there.
+CgroupGroup make_group_in_own_parent(const CgroupHierarchy& hierarchy, const CgroupName& name) {
+  const std::string path = path_of(hierarchy, name);
+  if (::mkdir(path.c_str(), 0755) < 0) {
+    if (errno == ENOENT) sys::try_mkdir_at(sys::cwd(), hierarchy.mount_point + "/" + name.parent, 0755);
+    sys::mkdir_at(sys::cwd(), path, 0755);
+  }
+  return {.hierarchy = hierarchy, .dir = sys::open_at(sys::cwd(), path, kFolder)};
 }
 
 CgroupGroup make_group_in_parent(const CgroupHierarchy& hierarchy, const CgroupName& name,
                                  const std::vector<std::string>& wanted) {
-  const UniqueFd parent = make_parent(hierarchy, open_root(hierarchy), name.parent, wanted);
+  if (hierarchy.version == CgroupVersion::v1 && !hierarchy.has("cpuset") && name.parent == kOwnParent)
+    return make_group_in_own_parent(hierarchy, name);
+  const UniqueFd parent = make_parent(hierarchy, name.parent, wanted);
   sys::mkdir_at(parent, name.id, 0755);
   CgroupGroup group{.hierarchy = hierarchy, .dir = sys::open_at(parent, name.id, kFolder)};
   if (hierarchy.has("cpuset") && hierarchy.version == CgroupVersion::v1) inherit_cpuset(parent, group.dir);
@@ -85,14 +102,26 @@ void kill_in_group(const CgroupGroup& group, const UniqueFd& dir) {
   if (has_freezer) write_group_file(dir, "freezer.state", "THAWED");
 }
 
-bool try_remove_tree(const UniqueFd& parent, const std::string& name) {
+bool try_remove_tree(const UniqueFd& parent, const std::string& name);
+
+bool try_remove_subgroups(const UniqueFd& parent, const std::string& name) {
   const std::optional<UniqueFd> dir = sys::try_open_at(parent, name, kFolder);
   if (!dir) return true;
   for (const std::string& child : subgroups_of(*dir))
     if (!try_remove_tree(*dir, child)) return false;
+  return true;
+}
+
+/// Whether the group is gone; most have no groups in them.
+bool try_remove_group(const UniqueFd& parent, const std::string& name) {
   if (::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
   if (errno == EBUSY || errno == ENOTEMPTY) return false;
   throw Error::from_errno("remove cgroup '{}'", name);
+}
+
+bool try_remove_tree(const UniqueFd& parent, const std::string& name) {
+  return try_remove_group(parent, name) ||
+         (try_remove_subgroups(parent, name) && try_remove_group(parent, name));
 }
 
 }  // namespace
@@ -104,10 +133,15 @@ std::string read_group_file(const UniqueFd& dir, const std::string& name) {
 }
 
 void write_group_file(const UniqueFd& dir, const std::string& name, const std::string& text) {
+  write_group_lines(dir, name, {text});
+}
+
+void write_group_lines(const UniqueFd& dir, const std::string& name, const std::vector<std::string>& lines) {
   with_context(fmt::format("cgroup file '{}'", name), [&] {
     const UniqueFd file = sys::open_at(dir, name, O_WRONLY);
-    if (sys::retry_eintr([&] { return ::write(file.get(), text.data(), text.size()); }) < 0)
-      throw Error::from_errno("write '{}'", printable(text));
+    for (const std::string& line : lines)
+      if (sys::retry_eintr([&] { return ::write(file.get(), line.data(), line.size()); }) < 0)
+        throw Error::from_errno("write '{}'", printable(line));
   });
 }
 
@@ -126,11 +160,9 @@ CgroupGroup make_group(const CgroupHierarchy& hierarchy, const CgroupName& name,
 
 std::vector<CgroupGroup> find_groups(const CgroupName& name) {
   std::vector<CgroupGroup> groups;
-  for (CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
-    const std::optional<UniqueFd> parent = try_open_parent(open_root(hierarchy), name.parent);
-    if (!parent) continue;
-    if (std::optional<UniqueFd> dir = sys::try_open_at(*parent, name.id, kFolder))
-      groups.push_back({.hierarchy = std::move(hierarchy), .dir = std::move(*dir)});
+  for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
+    if (std::optional<UniqueFd> dir = sys::try_open_at(sys::cwd(), path_of(hierarchy, name), kFolder))
+      groups.push_back({.hierarchy = hierarchy, .dir = std::move(*dir)});
   }
   return groups;
 }
@@ -152,8 +184,7 @@ std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) 
 
 void enable_controllers(const CgroupGroup& group, const CgroupName& name,
                         const std::vector<std::string>& controllers) {
-  if (group.hierarchy.version == CgroupVersion::v2)
-    make_parent(group.hierarchy, open_root(group.hierarchy), name.parent, controllers);
+  if (group.hierarchy.version == CgroupVersion::v2) make_parent(group.hierarchy, name.parent, controllers);
 }
 
 void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups) {
@@ -182,19 +213,15 @@ void kill_groups(const std::vector<CgroupGroup>& groups) {
 }
 
 void remove_group(const CgroupHierarchy& hierarchy, const CgroupName& name, std::chrono::milliseconds limit) {
-  const UniqueFd root = open_root(hierarchy);
-  const std::optional<UniqueFd> parent = try_open_parent(root, name.parent);
-  if (!parent) return;
+  const std::string path = path_of(hierarchy, name);
   const Clock::time_point deadline = Clock::now() + limit;
   auto pause = std::chrono::microseconds(100);
-  while (!try_remove_tree(*parent, name.id)) {
-    if (Clock::now() >= deadline)
-      throw Error::make(Errc::busy, "cgroup '{}/{}/{}' still has processes", hierarchy.mount_point,
-                        name.parent, name.id);
+  while (!try_remove_tree(sys::cwd(), path)) {
+    if (Clock::now() >= deadline) throw Error::make(Errc::busy, "cgroup '{}' still has processes", path);
     std::this_thread::sleep_for(pause);  // v1 has no event for "empty"
     pause = std::min(pause * 2, std::chrono::microseconds(10'000));
   }
-  remove_parent(root, name.parent);
+  remove_parent(hierarchy, name.parent);
 }
 
 UniqueFd open_unified_group_of(pid_t pid) {

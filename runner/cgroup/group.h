@@ -36,6 +36,8 @@ std::vector<CgroupGroup> find_groups(const CgroupName& name);
 std::string read_group_file(const UniqueFd& dir, const std::string& name);
 /// Writes `text` to the group's file in one write(2), as cgroup files need it.
 void write_group_file(const UniqueFd& dir, const std::string& name, const std::string& text);
+/// The same with several texts, each of which the file takes by itself.
+void write_group_lines(const UniqueFd& dir, const std::string& name, const std::vector<std::string>& lines);
 
 /// The processes in the first of the groups and in all beneath it.
 std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups);

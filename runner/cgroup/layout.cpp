@@ -100,7 +100,9 @@ void add_mount_points(std::vector<CgroupHierarchy>& hierarchies, std::string_vie
   }
 }
 
-std::vector<CgroupHierarchy> find_cgroup_hierarchies() {
+namespace {
+
+std::vector<CgroupHierarchy> read_cgroup_hierarchies() {
   std::vector<CgroupHierarchy> result = parse_proc_cgroup(read_proc("/proc/self/cgroup"));
   add_mount_points(result, read_proc("/proc/self/mountinfo"));
   std::erase_if(result, [](const CgroupHierarchy& hierarchy) { return hierarchy.mount_point.empty(); });
@@ -108,6 +110,13 @@ std::vector<CgroupHierarchy> find_cgroup_hierarchies() {
     if (hierarchy.version == CgroupVersion::v2)
       hierarchy.controllers = read_v2_controllers(hierarchy.mount_point);
   return result;
+}
+
+}  // namespace
+
+const std::vector<CgroupHierarchy>& find_cgroup_hierarchies() {
+  static const std::vector<CgroupHierarchy> found = read_cgroup_hierarchies();
+  return found;
 }
 
 std::string cgroup_folder_name(const CgroupHierarchy& hierarchy) {

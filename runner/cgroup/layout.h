@@ -27,8 +27,9 @@ std::vector<CgroupHierarchy> parse_proc_cgroup(std::string_view text);
 /// Puts in where each is mounted, from /proc/<pid>/mountinfo (proc(5)); the first mount wins.
 void add_mount_points(std::vector<CgroupHierarchy>& hierarchies, std::string_view mountinfo);
 
-/// The hierarchies of this machine, as the calling process sees them; only those that are mounted.
-std::vector<CgroupHierarchy> find_cgroup_hierarchies();
+/// The hierarchies of this machine that are mounted, as this process, or one it is a fork of, saw them when
+/// it first asked: one command asks often, and reading all mounts takes time.
+const std::vector<CgroupHierarchy>& find_cgroup_hierarchies();
 
 /// The folder in /sys/fs/cgroup for a hierarchy: "memory", "cpu,cpuacct", "systemd"
 /// for "name=systemd", "unified".

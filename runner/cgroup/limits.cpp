@@ -221,8 +221,13 @@ void set_devices(const std::vector<CgroupGroup>& groups, const Resources& resour
   const std::vector<DeviceRule> rules = normal_device_rules(resources.devices);
   const std::optional<Place> place = find_place(groups, "devices", "devices.allow", "devices.allow");
   if (!place) return filter_devices(groups, rules);
-  for (const DeviceRule& rule : rules)
-    write_group_file(place->dir, rule.allow ? "devices.allow" : "devices.deny", format_device_rule(rule));
+  for (auto rule = rules.begin(); rule != rules.end();) {
+    const char* const file = rule->allow ? "devices.allow" : "devices.deny";
+    std::vector<std::string> lines;
+    for (const bool is_allowing = rule->allow; rule != rules.end() && rule->allow == is_allowing; ++rule)
+      lines.push_back(format_device_rule(*rule));
+    write_group_lines(place->dir, file, lines);
+  }
 }
 
 }  // namespace

@@ -61,6 +61,10 @@ bool is_marked(const UniqueFd& above, const std::string& name) {
   return folder && sys::get_xattr(*folder, kMadeHere);
 }
 
+UniqueFd open_root(const CgroupHierarchy& hierarchy) {
+  return sys::open_at(sys::cwd(), hierarchy.mount_point, O_RDONLY | O_DIRECTORY);
+}
+
 /// Of a parent: empty for the root of the hierarchy.
 std::vector<std::string> folders_of(const std::string& path) {
   return path.empty() ? std::vector<std::string>() : parse_cgroup_path(path);
@@ -74,16 +78,9 @@ void inherit_cpuset(const UniqueFd& parent, const UniqueFd& dir) {
     if (read_group_file(dir, file).empty()) write_group_file(dir, file, read_group_file(parent, file));
 }
 
-std::optional<UniqueFd> try_open_parent(const UniqueFd& root, const std::string& path) {
-  if (path == kOwnParent) return sys::try_open_at(root, path, kFolder);
-  std::optional<UniqueFd> folder = sys::dup_fd(root);
-  for (const std::string& name : folders_of(path))
-    if (folder) folder = sys::try_open_at(*folder, name, kFolder);
-  return folder;
-}
-
-UniqueFd make_parent(const CgroupHierarchy& hierarchy, const UniqueFd& root, const std::string& path,
+UniqueFd make_parent(const CgroupHierarchy& hierarchy, const std::string& path,
                      const std::vector<std::string>& controllers) {
+  UniqueFd root = open_root(hierarchy);
   const bool is_v2 = hierarchy.version == CgroupVersion::v2;
   const bool is_v1_cpuset = !is_v2 && hierarchy.has("cpuset");
   if (is_v2) enable_v2_controllers(root, controllers);
@@ -95,20 +92,19 @@ UniqueFd make_parent(const CgroupHierarchy& hierarchy, const UniqueFd& root, con
     folder = std::move(next);
     if (is_v2) enable_v2_controllers(folder, controllers);
   }
-  return folder ? std::move(folder) : sys::dup_fd(root);
+  return folder ? std::move(folder) : std::move(root);
 }
 
-void remove_parent(const UniqueFd& root, const std::string& path) {
+void remove_parent(const CgroupHierarchy& hierarchy, const std::string& path) {
   if (path == kOwnParent) {
-    ::unlinkat(root.get(), kOwnParent, AT_REMOVEDIR);  // fails, as it should, while others have groups in it
+    ::rmdir(
+        (hierarchy.mount_point + "/" + path).c_str());  // fails, as it should, while others have groups in it
     return;
   }
-  for (std::vector<std::string> folders = folders_of(path); !folders.empty();) {
-    const std::string name = std::move(folders.back());
-    folders.pop_back();
-    const auto above = folders.empty() ? sys::dup_fd(root) : try_open_parent(root, join(folders, "/"));
-    if (!above || !is_marked(*above, name)) return;
-    if (::unlinkat(above->get(), name.c_str(), AT_REMOVEDIR) < 0) return;
+  const UniqueFd root = open_root(hierarchy);
+  for (std::vector<std::string> folders = folders_of(path); !folders.empty(); folders.pop_back()) {
+    const std::string folder = join(folders, "/");
+    if (!is_marked(root, folder) || ::unlinkat(root.get(), folder.c_str(), AT_REMOVEDIR) < 0) return;
   }
 }
 

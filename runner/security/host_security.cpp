@@ -110,7 +110,7 @@ std::string controller_version(const std::vector<CgroupHierarchy>& hierarchies, 
 }
 
 void add_cgroups(std::vector<SecurityFact>& facts) {
-  const std::vector<CgroupHierarchy> hierarchies = find_cgroup_hierarchies();
+  const std::vector<CgroupHierarchy>& hierarchies = find_cgroup_hierarchies();
   for (const char* controller : kControllers) {
     const std::string version = controller_version(hierarchies, controller);
     facts.push_back({fmt::format("cgroup {}", controller), version.empty() ? "no" : version,
@@ -169,7 +169,7 @@ std::vector<std::string> missing_protections(const Spec& spec) {
     missing.emplace_back("this machine has neither AppArmor nor SELinux");
   if (has_apparmor() || has_selinux()) missing.emplace_back("lay sets no labels of AppArmor or SELinux");
   if (!has_call(SYS_keyctl)) missing.emplace_back("this kernel has no key rings, and so none of its own");
-  const std::vector<CgroupHierarchy> hierarchies = find_cgroup_hierarchies();
+  const std::vector<CgroupHierarchy>& hierarchies = find_cgroup_hierarchies();
   for (const char* controller : {"pids", "devices"})
     if (controller_version(hierarchies, controller).empty())
       missing.push_back(fmt::format("no cgroup controller '{}' is mounted", controller));

@@ -140,6 +140,8 @@ struct DeviceRule {
   std::optional<std::int64_t> major;  ///< empty: any
   std::optional<std::int64_t> minor;
   std::string access = "rwm";
+
+  bool operator==(const DeviceRule&) const = default;
 };
 
 /// A number for one block device: a weight, or a rate per second.
