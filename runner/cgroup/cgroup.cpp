@@ -1,5 +1,8 @@
 #include "cgroup/cgroup.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -7,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/mount.h"
+#include "base/syscalls.h"
 #include "cgroup/group.h"
 #include "cgroup/layout.h"
 #include "cgroup/limits.h"
@@ -53,6 +57,17 @@ struct CgroupGuard::State {
   std::vector<CgroupGroup> groups;
   std::vector<std::string>
       owned;  ///< mount points of the hierarchies whose group was made, and goes with this
+  bool is_finished = false;
+
+  /// Those of one version that are not there yet.
+  void make_groups(CgroupVersion version, const Resources& resources) {
+    const std::vector<std::string> controllers = controllers_for(resources);
+    for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
+      if (hierarchy.version != version || has_group(groups, hierarchy)) continue;
+      groups.push_back(make_group_with_hint(hierarchy, name, controllers));
+      owned.push_back(hierarchy.mount_point);  // also when the next one fails
+    }
+  }
 
   bool is_owned(const CgroupGroup& group) const {
     return std::ranges::find(owned, group.hierarchy.mount_point) != owned.end();
@@ -78,16 +93,26 @@ CgroupGuard::CgroupGuard(CgroupGuard&&) noexcept = default;
 CgroupGuard::~CgroupGuard() = default;
 
 CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resources, ExistingGroup existing) {
+  CgroupGuard guard = begin(name, resources, existing);
+  guard.finish(resources);
+  return guard;
+}
+
+CgroupGuard CgroupGuard::begin(const CgroupName& name, const Resources& resources, ExistingGroup existing) {
   auto state = std::make_unique<State>(name);
   if (existing == ExistingGroup::joined) state->groups = find_empty_groups(name);
-  const std::vector<std::string> controllers = controllers_for(resources);
-  for (const CgroupHierarchy& hierarchy : find_cgroup_hierarchies()) {
-    if (has_group(state->groups, hierarchy)) continue;
-    state->groups.push_back(make_group_with_hint(hierarchy, name, controllers));
-    state->owned.push_back(hierarchy.mount_point);  // also when the next one fails
-  }
-  set_limits(state->groups, resources);
+  state->make_groups(CgroupVersion::v2, resources);
   return CgroupGuard(std::move(state));
+}
+
+void CgroupGuard::finish(const Resources& resources) {
+  state_->make_groups(CgroupVersion::v1, resources);
+  set_limits(state_->groups, resources);
+  state_->is_finished = true;
+}
+
+bool CgroupGuard::is_finished() const {
+  return state_->is_finished;
 }
 
 CgroupGuard CgroupGuard::open(const CgroupName& name) {
@@ -95,11 +120,14 @@ CgroupGuard CgroupGuard::open(const CgroupName& name) {
   state->groups = find_groups(name);
   if (state->groups.empty())
     throw Error::make(Errc::not_found, "container '{}' has no cgroup: it is not running", name.id);
+  state->is_finished = true;
   return CgroupGuard(std::move(state));
 }
 
 CgroupGuard CgroupGuard::none() {
-  return CgroupGuard(std::make_unique<State>(CgroupName("")));
+  auto state = std::make_unique<State>(CgroupName(""));
+  state->is_finished = true;
+  return CgroupGuard(std::move(state));
 }
 
 const UniqueFd* CgroupGuard::birthplace() const {
@@ -110,8 +138,21 @@ const UniqueFd* CgroupGuard::birthplace() const {
 }
 
 void CgroupGuard::enter() const {
+  enter_cgroups(open_entrances());
+}
+
+std::vector<UniqueFd> CgroupGuard::open_entrances() const {
+  std::vector<UniqueFd> entrances;
   for (const CgroupGroup& group : state_->groups)
-    if (group.hierarchy.version == CgroupVersion::v1) write_group_file(group.dir, "tasks", "0");
+    if (group.hierarchy.version == CgroupVersion::v1)
+      entrances.push_back(sys::open_at(group.dir, "tasks", O_WRONLY));
+  return entrances;
+}
+
+void enter_cgroups(const std::vector<UniqueFd>& entrances) {
+  for (const UniqueFd& tasks : entrances)
+    if (sys::retry_eintr([&] { return ::write(tasks.get(), "0", 1); }) < 0)
+      throw Error::from_errno("enter a cgroup");
 }
 
 void CgroupGuard::kill_all() const {

@@ -32,10 +32,16 @@ enum class ExistingGroup {
 
 class CgroupGuard {
  public:
-  /// Makes the groups and sets the limits. Throws unsupported, naming the controller and the flag, when a
-  /// limit is asked for that this machine cannot set.
+  /// begin() and finish() in one.
   static CgroupGuard create(const CgroupName& name, const Resources& resources,
                             ExistingGroup existing = ExistingGroup::refused);
+  /// Makes the group in which a child can be born. The others may be made while it makes itself ready.
+  static CgroupGuard begin(const CgroupName& name, const Resources& resources,
+                           ExistingGroup existing = ExistingGroup::refused);
+  /// Makes the other groups and sets the limits. Throws unsupported, naming the controller and the flag, when
+  /// a limit is asked for that this machine cannot set.
+  void finish(const Resources& resources);
+  bool is_finished() const;
   /// The group of a container that somebody else supervises, for exec and kill; throws not_found.
   static CgroupGuard open(const CgroupName& name);
   /// No group at all: a process stays in its parent's.
@@ -53,6 +59,8 @@ class CgroupGuard {
   /// does not wait for a grace period of the kernel (5 to 15 ms) as one that is moved by another does:
   /// cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
   void enter() const;
+  /// For a child that was born before finish(): what enter_cgroups() takes.
+  std::vector<UniqueFd> open_entrances() const;
   /// SIGKILL to every process inside.
   void kill_all() const;
   /// Copies of the places where the groups can be seen, attached nowhere.
@@ -67,6 +75,9 @@ class CgroupGuard {
   explicit CgroupGuard(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+/// As CgroupGuard::enter().
+void enter_cgroups(const std::vector<UniqueFd>& entrances);
 
 /// Throws busy when something runs in groups of that name.
 void require_no_processes(const CgroupName& name);

@@ -33,8 +33,8 @@ UniqueFd ConsoleSocket::receive() const {
   const UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!connection) throw Error::from_errno("the runtime has sent no terminal");
   Message message = receive_message(connection, kMaxMessage);
-  if (!message.fd) throw Error(Errc::io, "the runtime has sent no terminal");
-  return std::move(message.fd);
+  if (message.fds.empty()) throw Error(Errc::io, "the runtime has sent no terminal");
+  return std::move(message.fds.front());
 }
 
 }  // namespace lay::runner

@@ -145,6 +145,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
     set_path(plan.spec, NamespaceType::network, config.network.path);
 
   HostParts host = make_host_parts(store, container, joined ? &*joined : nullptr, plan.spec);
+  host.cgroup.finish(config.spec.linux_.resources);
   plan.rootfs = std::move(host.rootfs);
   settle_groups(config, dialect, plan.spec);
   Delegated delegated = Delegated::make(store.run(), config);

@@ -129,13 +129,15 @@ class Creation {
     plan.confinement.listener = plan_seccomp_listener(plan.spec.linux_, state());
     if (plan.confinement.listener) require_seccomp_agent(record_.seccomp_agent);
     if (request_.uses_cgroups) claim_groups();
-    CgroupGuard cgroup =
-        request_.uses_cgroups
-            ? CgroupGuard::create(cgroup_of(record_), plan.spec.linux_.resources, ExistingGroup::joined)
-            : CgroupGuard::none();
+    const Resources& resources = plan.spec.linux_.resources;
+    CgroupGuard cgroup = request_.uses_cgroups
+                             ? CgroupGuard::begin(cgroup_of(record_), resources, ExistingGroup::joined)
+                             : CgroupGuard::none();
     take_resctrl(plan);
-    if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
     const std::optional<IdMap> ids = ids_for(plan);
+    // A process without ids of its own enters first, and what it mounts has to be there.
+    if (ids || shows_own_groups(plan.spec)) cgroup.finish(resources);
+    if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
     if (ids) prepare_for_user_namespace(plan, *ids);
     plan.listener = listen_for_start(folder_.dir());
     std::optional<FileLock> waiting(FileLock::acquire(folder_.dir(), kOciWaiting, LockMode::exclusive));
@@ -157,6 +159,10 @@ class Creation {
       handshake.parent.let_go();
     }
     note_process(created.process.pid());
+    if (!cgroup.is_finished()) {  // beside the child's own work
+      cgroup.finish(resources);
+      handshake.parent.hand_over(cgroup.open_entrances());
+    }
     if (plan.namespaces.mount) {
       note_joined_root(record_, plan.spec, handshake.parent.receive_descriptor());
       save_record(folder_.dir(), record_);

@@ -55,7 +55,8 @@ Starter wait_for_start(const UniqueFd& listener) {
     UniqueFd fd{sys::retry_eintr([&] { return ::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC); })};
     if (!fd) throw Error::from_errno("wait for the start");
     ChildEnd starter(std::move(fd));
-    if (auto agent = starter.take_over()) return {std::move(starter), std::move(*agent)};
+    if (auto fds = starter.take_over())
+      return {std::move(starter), fds->empty() ? UniqueFd() : std::move(fds->front())};
   }
 }
 
@@ -86,8 +87,9 @@ void run_hooks_inside(const OciFirstPlan& plan, const std::vector<Hook>& hooks, 
   run_hooks(hooks, kind, state);
 }
 
-void make_root(const OciFirstPlan& plan, const ChildEnd& parent) {
+void make_root(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   const auto before_pivot = [&] {
+    if (!cgroup.is_finished()) enter_finished(parent);
     if (plan.namespaces.mount)
       parent.send_descriptor(sys::open_at(sys::cwd(), plan.rootfs.folder, O_PATH | O_DIRECTORY));
     parent.report_stage();  // for the hooks of the runtime's side
@@ -116,7 +118,7 @@ void leave_cgroups(const OciFirstPlan& plan) {
 void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();
   enter_time_namespace(plan.spec);
-  cgroup.enter();
+  if (cgroup.is_finished()) cgroup.enter();
   if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) {
     parent.wait_for_parent();  // which gives it ids
@@ -126,7 +128,7 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd
   if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
   write_sysctls(plan.spec);
   set_names(plan.spec);
-  make_root(plan, parent);
+  make_root(plan, cgroup, parent);
   take_console(plan.spec, parent);
   leave_cgroups(plan);
   require_command(plan.spec.process);

@@ -34,7 +34,9 @@ void oci_start(const OciStore& store, const std::string& id) {
           .with_hint("only one that is created can be started, and once");
     const ParentEnd first = connect_for_start(container.dir());
     const std::string& agent = container.record().seccomp_agent;
-    first.hand_over(agent.empty() ? UniqueFd() : connect_seccomp_agent(agent));
+    std::vector<UniqueFd> fds;
+    if (!agent.empty()) fds.push_back(connect_seccomp_agent(agent));
+    first.hand_over(fds);
     first.wait_for_exec();
     run_poststart_hooks(container);
   });

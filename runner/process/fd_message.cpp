@@ -13,14 +13,14 @@ namespace lay::runner {
 
 namespace {
 
-/// A message with room for one descriptor.
+/// A message with room for `fds` descriptors.
 class Envelope {
  public:
-  Envelope(void* data, std::size_t size) : part_{.iov_base = data, .iov_len = size} {
+  Envelope(void* data, std::size_t size, std::size_t fds) : part_{.iov_base = data, .iov_len = size} {
     message_.msg_iov = &part_;
     message_.msg_iovlen = 1;
     message_.msg_control = control_.data();
-    message_.msg_controllen = control_.size();
+    message_.msg_controllen = fds == 0 ? 0 : CMSG_SPACE(fds * sizeof(int));
   }
   Envelope(const Envelope&) = delete;
   Envelope& operator=(const Envelope&) = delete;
@@ -29,29 +29,40 @@ class Envelope {
   cmsghdr* header() { return CMSG_FIRSTHDR(&message_); }
 
  private:
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control_{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxMessageFds * sizeof(int))> control_{};
   iovec part_;
   msghdr message_{};
 };
 
 }  // namespace
 
-void send_fd(const UniqueFd& socket, std::string_view text, const UniqueFd& fd) {
-  Envelope envelope(const_cast<char*>(text.data()), text.size());  // it is only read
-  cmsghdr* header = envelope.header();
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int number = fd.get();
-  std::memcpy(CMSG_DATA(header), &number, sizeof number);
+void send_fds(const UniqueFd& socket, std::string_view text, std::span<const UniqueFd> fds) {
+  if (fds.size() > kMaxMessageFds)
+    throw Error::make(Errc::unsupported, "{} descriptors do not fit into one message", fds.size());
+  Envelope envelope(const_cast<char*>(text.data()), text.size(), fds.size());  // it is only read
+  if (cmsghdr* header = envelope.header(); header != nullptr) {
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    auto* place = CMSG_DATA(header);
+    for (const UniqueFd& fd : fds) {
+      const int number = fd.get();
+      std::memcpy(place, &number, sizeof number);
+      place += sizeof number;
+    }
+  }
   if (sys::retry_eintr([&] { return ::sendmsg(socket.get(), envelope.message(), MSG_NOSIGNAL); }) < 0)
-    throw Error::from_errno("hand over a descriptor");
+    throw Error::from_errno("hand over descriptors");
+}
+
+void send_fd(const UniqueFd& socket, std::string_view text, const UniqueFd& fd) {
+  send_fds(socket, text, std::span(&fd, 1));
 }
 
 Message receive_message(const UniqueFd& socket, std::size_t most) {
   Message result;
   result.text.resize(most);
-  Envelope envelope(result.text.data(), result.text.size());
+  Envelope envelope(result.text.data(), result.text.size(), kMaxMessageFds);
   const auto read = [&] {
     return sys::retry_eintr([&] { return ::recvmsg(socket.get(), envelope.message(), MSG_CMSG_CLOEXEC); });
   };
@@ -62,9 +73,12 @@ Message receive_message(const UniqueFd& socket, std::size_t most) {
   result.text.resize(static_cast<std::size_t>(count));
   const cmsghdr* header = envelope.header();
   if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    int number = -1;
-    std::memcpy(&number, CMSG_DATA(header), sizeof number);
-    result.fd = UniqueFd{number};
+    const std::size_t fds = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < fds; ++i) {
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(header) + i * sizeof number, sizeof number);
+      result.fds.emplace_back(number);
+    }
   }
   return result;
 }

@@ -73,10 +73,10 @@ bool ChildEnd::hears_parent() const {
   return !receive(socket_).text.empty();
 }
 
-std::optional<UniqueFd> ChildEnd::take_over() const {
+std::optional<std::vector<UniqueFd>> ChildEnd::take_over() const {
   Message message = receive(socket_);
   if (message.text.empty()) return std::nullopt;
-  return std::move(message.fd);
+  return std::move(message.fds);
 }
 
 void ChildEnd::check_parent() const {
@@ -113,20 +113,24 @@ void ParentEnd::wait_for_stage() const {
 UniqueFd ParentEnd::receive_descriptor() const {
   Message message = receive(socket_);
   check(message);
-  if (!message.fd)
+  if (message.fds.empty())
     throw Error(Errc::io, "the container's process ended before it had made what was waited for");
-  return std::move(message.fd);
+  return std::move(message.fds.front());
 }
 
 void ParentEnd::let_go() const {
-  // A child that has failed already is heard by wait_for_exec().
-  if (::send(socket_.get(), &kGo, 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
-    throw Error::from_errno("let the container's process go on");
+  hand_over({});
 }
 
-void ParentEnd::hand_over(const UniqueFd& fd) const {
-  if (!fd) return let_go();
-  send_fd(socket_, std::string_view(&kGo, 1), fd);
+void ParentEnd::hand_over(std::span<const UniqueFd> fds) const {
+  try {
+    send_fds(socket_, std::string_view(&kGo, 1), fds);
+  } catch (Error& error) {
+    // A child that has failed already is heard by wait_for_exec().
+    if (error.error_number() == EPIPE || error.error_number() == ECONNRESET) return;
+    error.add_context("let the container's process go on");
+    throw;
+  }
 }
 
 std::vector<std::string> ParentEnd::wait_for_exec() const {

@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,8 @@ class ChildEnd {
   void wait_for_parent() const;
   /// As wait_for_parent(); false when the parent is gone.
   bool hears_parent() const;
-  /// As hears_parent(), with the descriptor that hand_over() gave; empty when the parent is gone.
-  std::optional<UniqueFd> take_over() const;
+  /// As hears_parent(), with the descriptors that hand_over() gave; empty when the parent is gone.
+  std::optional<std::vector<UniqueFd>> take_over() const;
   /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent
   /// that died before it was set.
   void check_parent() const;
@@ -68,8 +69,8 @@ class ParentEnd {
   /// Waits for send_descriptor(); throws the child's error.
   UniqueFd receive_descriptor() const;
   void let_go() const;
-  /// As let_go(), with a descriptor, if there is one.
-  void hand_over(const UniqueFd& fd) const;
+  /// As let_go(), with descriptors, if there are any.
+  void hand_over(std::span<const UniqueFd> fds) const;
   /// Returns the child's notes when it has executed its command; throws the child's error.
   std::vector<std::string> wait_for_exec() const;
 

@@ -58,11 +58,15 @@ void leave_cgroups(const Spec& spec) {
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);
   set_domainname(plan.spec);
-  make_root(plan);                     // the longest step; beside it the parent does the network
-  take_console(plan, parent);          // from inside: the pty is the container's
-  if (!plan.prepared) cgroup.enter();  // late: what this process takes is not the container's yet
-  parent.wait_for_parent();            // from here on limits and network are in force
-  leave_cgroups(plan.spec);            // the namespace's root is where this process is now
+  make_root(plan);             // the longest step; beside it the parent does the cgroups and the network
+  take_console(plan, parent);  // from inside: the pty is the container's
+  if (cgroup.is_finished()) {
+    parent.wait_for_parent();
+  } else {
+    enter_finished(parent);  // late: what this process takes is not the container's yet
+  }
+  // From here on limits and network are in force.
+  leave_cgroups(plan.spec);  // the namespace's root is where this process is now
   become(plan.spec.process, plan.confinement, parent);
 }
 

@@ -64,7 +64,11 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
 
   if (namespaces.shared_memory) plan.rootfs.shared_memory = &namespaces.shared_memory;
   std::optional<ContainerIds> ids = acquire_ids(store.run(), config, namespaces);
-  if (ids) prepare_for_user_namespace(plan, ids->map);
+  const Resources& resources = config.spec.linux_.resources;
+  if (ids) {
+    prepare_for_user_namespace(plan, ids->map);
+    host.cgroup.finish(resources);  // it has to enter before it has ids
+  }
 
   Handshake handshake = make_handshake();
   auto process = clone_first(namespaces, host.cgroup, plan.spec.process.oom_score_adj);
@@ -81,12 +85,18 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
                              std::nullopt,           std::move(stdio.parent),
                              std::move(*process)};
   if (ids) give_ids(launched, *ids, handshake);
-  launched.networks.connect(launched.process.pid());  // these two beside the child's own work
+  // Beside the child's own work:
+  if (!ids) launched.cgroup.finish(resources);
+  launched.networks.connect(launched.process.pid());
   container.make_durable();
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
   if (ids) raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
-  handshake.parent.let_go();
+  if (ids) {
+    handshake.parent.let_go();
+  } else {
+    handshake.parent.hand_over(launched.cgroup.open_entrances());
+  }
   handshake.parent.wait_for_exec();
   return launched;
 }

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "cgroup/cgroup.h"
 #include "process/command.h"
 #include "process/reaper.h"
 #include "process/scheduling.h"
@@ -162,6 +163,12 @@ void leave_caller() {
   die_with_supervisor();
   reset_signals();
   if (::setsid() < 0) throw Error::from_errno("begin a session");
+}
+
+void enter_finished(const ChildEnd& parent) {
+  const auto entrances = parent.take_over();
+  if (!entrances) ::_exit(1);
+  enter_cgroups(*entrances);
 }
 
 void join_session_keyring(const std::string& container_id) {

@@ -26,6 +26,9 @@ void shut_others_out();
 /// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, signal mask and handlers are new.
 void leave_caller();
 
+/// Waits until the parent has made the container's cgroups, and enters them (cgroup/cgroup.h).
+void enter_finished(const ChildEnd& parent);
+
 /// keyctl(2): the container's own session keyring, made by its first process and joined by those that exec
 /// starts, so that keys of the host's session are out of reach. As the root that the container has. A kernel
 /// without keyrings has none to protect.

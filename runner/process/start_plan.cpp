@@ -127,8 +127,8 @@ HostParts make_host_parts(const ContainerStore& store, const Container& containe
   return {.networks = std::move(networks),
           .rootfs = std::move(rootfs),
           .points = std::move(points),
-          .cgroup = CgroupGuard::create(cgroup_name_of(container.config()),
-                                        container.config().spec.linux_.resources)};
+          .cgroup = CgroupGuard::begin(cgroup_name_of(container.config()),
+                                       container.config().spec.linux_.resources)};
 }
 
 Json oci_state(const Container& container, const std::string& status, pid_t pid) {

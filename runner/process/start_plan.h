@@ -34,11 +34,11 @@ struct HostParts {
   ContainerNetworks networks;
   RootfsPlan rootfs;
   MountPoints points;  ///< those of `rootfs`
-  CgroupGuard cgroup;
+  CgroupGuard cgroup;  ///< begun
 };
 
-/// Reserves networks and mount points, writes the files in the container's folder, makes the groups with
-/// their limits. `joined` is the container whose network is joined, or null; `spec` is final_spec(), with all
+/// Reserves networks and mount points, writes the files in the container's folder, begins with the groups.
+/// `joined` is the container whose network is joined, or null; `spec` is final_spec(), with all
 /// mounts.
 HostParts make_host_parts(const ContainerStore& store, const Container& container, const Container* joined,
                           const Spec& spec);
