@@ -94,10 +94,10 @@ bool has_instructions() {
   unsigned ebx = 0;
   unsigned ecx = 0;
   unsigned edx = 0;
-  constexpr unsigned kSha = 1U << 29U;  // of leaf 7
-  if (__builtin_cpu_supports("sse4.1") == 0 || __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0)
-    return false;
-  return (ebx & kSha) != 0;
+  constexpr unsigned kSse41 = 1U << 19U;  // of leaf 1
+  constexpr unsigned kSha = 1U << 29U;    // of leaf 7
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kSse41) == 0) return false;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & kSha) != 0;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "cgroup/block_limits.h"
+#include "cgroup/cpu_limits.h"
 #include "cgroup/device_filter.h"
 #include "cgroup/device_rules.h"
 #include "cgroup/limit_journal.h"
@@ -21,12 +22,6 @@
 namespace lay::runner {
 
 namespace {
-
-/// -1 is "no limit".
-std::string limit_text(std::int64_t value, CgroupVersion version) {
-  if (value < 0) return version == CgroupVersion::v1 ? "-1" : "max";
-  return std::to_string(value);
-}
 
 /// A number, or "max".
 std::optional<std::int64_t> present_limit(const Place& place, const char* file) {
@@ -47,20 +42,6 @@ std::string swap_text(const Resources& resources, const Place& place) {
   return std::to_string(total - memory);
 }
 
-/// Writes each, in the other order when the kernel refuses the first: v1 wants a sum of memory and swap that
-/// is never less than the memory, before and after each write.
-void write_both(const Place& place, const std::pair<const char*, std::string>& memory,
-                const std::pair<const char*, std::string>& swap) {
-  try {
-    write_limit(place, memory.first, memory.second);
-  } catch (const Error& error) {
-    if (error.error_number() != EINVAL) throw;
-    write_limit(place, swap.first, swap.second);
-    return write_limit(place, memory.first, memory.second);
-  }
-  write_limit(place, swap.first, swap.second);
-}
-
 void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   constexpr const char* kV1Swap = "memory.memsw.limit_in_bytes";
   if (!resources.memory_limit && !resources.memory_swap) return;
@@ -73,12 +54,13 @@ void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resourc
   if (!resources.memory_swap || !has_swap) {
     if (!resources.memory_limit) return;
     if (is_v1 && has_swap && *resources.memory_limit < 0)  // the sum may not be less
-      return write_both(place, {memory_file, memory}, {swap_file, memory});
+      return write_together(place, {{memory_file, memory}, {swap_file, memory}});
     return write_limit(place, memory_file, memory);
   }
   const std::string swap = swap_text(resources, place);
   if (!resources.memory_limit) return write_limit(place, swap_file, swap);
-  write_both(place, {memory_file, memory}, {swap_file, swap});
+  // v1's sum of memory and swap is never less than the memory, before and after each write.
+  write_together(place, {{memory_file, memory}, {swap_file, swap}});
 }
 
 void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -87,11 +69,6 @@ void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resour
       require_place(groups, "memory", "--memory-reservation", "memory.soft_limit_in_bytes", "memory.low");
   write_limit(place, place.version == CgroupVersion::v1 ? "memory.soft_limit_in_bytes" : "memory.low",
               std::to_string(*resources.memory_reservation));
-}
-
-/// v1's 2 to 262144, of which 1024 is what every other group has, in v2's 1 to 10000 with its 100.
-std::uint64_t weight_of(std::uint64_t shares) {
-  return std::clamp<std::uint64_t>(shares * 100 / kDefaultShares, 1, 10'000);
 }
 
 /// v2 has neither: what is asked for cannot be had there.
@@ -106,7 +83,11 @@ void set_v1_memory(const std::vector<CgroupGroup>& groups, const Resources& reso
   };
   if (resources.memory_swappiness)
     set("--memory-swappiness", "memory.swappiness", std::to_string(*resources.memory_swappiness));
-  if (resources.disable_oom_killer) set("--oom-kill-disable", "memory.oom_control", "1");
+  if (!resources.disable_oom_killer) return;
+  if (*resources.disable_oom_killer)
+    set("--oom-kill-disable", "memory.oom_control", "1");
+  else if (const auto place = find_place(groups, "memory", "memory.oom_control", "memory.oom_control"))
+    write_limit(*place, "memory.oom_control", "0");
 }
 
 void set_hugepages(const std::vector<CgroupGroup>& groups, const std::vector<HugepageLimit>& limits) {
@@ -162,14 +143,6 @@ void set_unified(const std::vector<CgroupGroup>& groups, const std::map<std::str
   }
 }
 
-void set_cpu_shares(const std::vector<CgroupGroup>& groups, const Resources& resources) {
-  if (!resources.cpu_shares) return;
-  const Place place = require_place(groups, "cpu", "--cpu-shares", "cpu.shares", "cpu.weight");
-  if (place.version == CgroupVersion::v1)
-    return write_limit(place, "cpu.shares", std::to_string(*resources.cpu_shares));
-  write_limit(place, "cpu.weight", std::to_string(weight_of(*resources.cpu_shares)));
-}
-
 void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const char* file,
                 const std::string& list) {
   if (list.empty()) return;
@@ -181,24 +154,6 @@ void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const 
     error.with_hint("lscpu shows the processors and memory nodes of this machine");
     throw;
   }
-}
-
-/// "QUOTA PERIOD"; what is not given stays as it is.
-std::string cpu_max(const Place& place, const Resources& resources) {
-  const std::vector<std::string> present = split(read_group_file(place.dir, "cpu.max"), ' ');
-  const std::string quota =
-      resources.cpu_quota ? limit_text(*resources.cpu_quota, place.version) : present.front();
-  const std::string period = resources.cpu_period ? std::to_string(*resources.cpu_period) : present.back();
-  return fmt::format("{} {}", quota, period);
-}
-
-void set_cpu(const std::vector<CgroupGroup>& groups, const Resources& resources) {
-  if (!resources.cpu_quota && !resources.cpu_period) return;
-  const Place place = require_place(groups, "cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max");
-  if (place.version == CgroupVersion::v2) return write_limit(place, "cpu.max", cpu_max(place, resources));
-  if (resources.cpu_period) write_limit(place, "cpu.cfs_period_us", std::to_string(*resources.cpu_period));
-  if (resources.cpu_quota)
-    write_limit(place, "cpu.cfs_quota_us", limit_text(*resources.cpu_quota, place.version));
 }
 
 void set_pids(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -246,10 +201,7 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
   check_memory_before_update(groups, resources);
   set_memory(groups, resources);
   set_memory_reservation(groups, resources);
-  set_rare_cpu(groups, resources);
-  set_cpu(groups, resources);
-  set_cpu_burst(groups, resources);
-  set_cpu_shares(groups, resources);
+  set_cpu_limits(groups, resources);
   set_cpuset(groups, "--cpuset-cpus", "cpuset.cpus", resources.cpus);
   set_cpuset(groups, "--cpuset-mems", "cpuset.mems", resources.mems);
   set_pids(groups, resources);

@@ -8,25 +8,10 @@ namespace lay::runner {
 
 namespace {
 
-/// A file that v2 has nothing like.
 void write_v1_only(const std::vector<CgroupGroup>& groups, const char* controller, const char* field,
                    const char* file, const std::string& text) {
-  const auto place = find_place(groups, controller, file, file);
-  if (!place || place->version != CgroupVersion::v1)
-    throw Error::make(Errc::unsupported, "{} needs the controller {} of cgroup v1 with the file {}", field,
-                      controller, file)
-        .with_hint(
-            "this machine has not mounted it, or its kernel was built without it; leave the field out");
-  with_context(field, [&] { write_limit(*place, file, text); });
-}
-
-void set_realtime(const std::vector<CgroupGroup>& groups, const Resources& resources) {
-  if (resources.cpu_realtime_period)
-    write_v1_only(groups, "cpu", "cpu.realtimePeriod", "cpu.rt_period_us",
-                  std::to_string(*resources.cpu_realtime_period));
-  if (resources.cpu_realtime_runtime)
-    write_v1_only(groups, "cpu", "cpu.realtimeRuntime", "cpu.rt_runtime_us",
-                  std::to_string(*resources.cpu_realtime_runtime));
+  const Place place = require_v1(groups, controller, field, file);
+  with_context(field, [&] { write_limit(place, file, text); });
 }
 
 void set_rdma(const std::vector<CgroupGroup>& groups, const Resources& resources) {
@@ -41,26 +26,6 @@ void set_rdma(const std::vector<CgroupGroup>& groups, const Resources& resources
 }
 
 }  // namespace
-
-void set_rare_cpu(const std::vector<CgroupGroup>& groups, const Resources& resources) {
-  set_realtime(groups, resources);
-  if (!resources.cpu_idle) return;
-  const Place place = require_place(groups, "cpu", "cpu.idle", "cpu.idle", "cpu.idle");
-  with_context("cpu.idle", [&] { write_limit(place, "cpu.idle", std::to_string(*resources.cpu_idle)); });
-}
-
-void set_cpu_burst(const std::vector<CgroupGroup>& groups, const Resources& resources) {
-  if (!resources.cpu_burst) return;
-  const Place place = require_place(groups, "cpu", "cpu.burst", "cpu.cfs_burst_us", "cpu.max.burst");
-  const char* file = place.version == CgroupVersion::v1 ? "cpu.cfs_burst_us" : "cpu.max.burst";
-  try {
-    write_limit(place, file, std::to_string(*resources.cpu_burst));
-  } catch (Error& error) {
-    error.add_context("cpu.burst");
-    error.with_hint("a burst is at most the quota, and needs one");
-    throw;
-  }
-}
 
 void set_network_and_rdma(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (resources.network_class)

@@ -6,16 +6,9 @@
 #include "cgroup/group.h"
 #include "runner/spec.h"
 
-/// Limits that only a config.json of others asks for: runtime-spec config-linux.md, "CPU" (burst, realtime,
-/// idle), "Network", "RDMA", "Memory" (checkBeforeUpdate).
+/// Limits that only a config.json of others asks for: runtime-spec config-linux.md, "Network", "RDMA",
+/// "Memory" (checkBeforeUpdate).
 namespace lay::runner {
-
-/// What must be written before the quota that it goes with. Throws unsupported where no controller of this
-/// machine has it; invalid for a burst without a quota.
-void set_rare_cpu(const std::vector<CgroupGroup>& groups, const Resources& resources);
-
-/// cpu.cfs_burst_us or cpu.max.burst, after the quota.
-void set_cpu_burst(const std::vector<CgroupGroup>& groups, const Resources& resources);
 
 /// net_cls and net_prio of v1; rdma of both.
 void set_network_and_rdma(const std::vector<CgroupGroup>& groups, const Resources& resources);

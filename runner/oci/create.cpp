@@ -18,6 +18,7 @@
 #include "process/fd_message.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
+#include "process/scheduling.h"
 #include "process/unix_socket.h"
 #include "rootfs/rootfs.h"
 #include "security/id_map.h"
@@ -241,7 +242,10 @@ class Creation {
         created.console.reset();
       }
     }
-    if (has_ids) raise_hard_limits(created.process.pid(), spec.process.rlimits);
+    if (has_ids) {
+      raise_hard_limits(created.process.pid(), spec.process.rlimits);
+      apply_scheduling(created.process.pid(), spec.process);
+    }
     child.wait_for_stage();  // only the command is left to do
     if (!request_.pid_file.empty()) write_pid_file(request_.pid_file, record_.pid);
     record_.is_made = true;

@@ -150,6 +150,7 @@ void run_oci_first(OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd paren
       become(plan.spec.process, plan.confinement, starter.end,
              {.supervision = Supervision::by_others,
               .has_callers_stdio = true,
+              .is_scheduled = plan.prepared.has_value(),
               .preserved_fds = plan.preserved_fds});
     });
   });

@@ -101,7 +101,14 @@ Json huge_pages(const Groups& groups) {
     const std::string file = fmt::format("hugetlb.{}.", size);
     const auto used =
         number_of(try_read(groups, (file + "usage_in_bytes").c_str(), (file + "current").c_str()));
-    if (used) pages[size] = {{"usage", *used}};
+    if (!used) continue;
+    pages[size] = {{"usage", *used}};
+    const auto v1 = [&](const char* name) {
+      return number_of(try_read(groups, CgroupVersion::v1, (file + name).c_str()));
+    };
+    if (const auto most = v1("max_usage_in_bytes")) pages[size]["max"] = *most;
+    const auto events = try_read(groups, CgroupVersion::v2, (file + "events").c_str());
+    pages[size]["failcnt"] = v1("failcnt").value_or(value_of(events, "max").value_or(0));
   }
   return pages;
 }

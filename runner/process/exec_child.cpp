@@ -48,12 +48,17 @@ void enter_namespaces(const ExecPlan& plan) {
   if (plan.resctrl) plan.resctrl->enter();
   cgroup.enter();  // from here on its limits are in force
   set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
-  if (plan.user_namespace) raise_hard_limits(0, plan.process.rlimits);  // which takes a right over the host
+  BecomeOptions options = plan.become;
+  if (plan.user_namespace) {  // these two take rights over the host
+    raise_hard_limits(0, plan.process.rlimits);
+    apply_scheduling(0, plan.process);
+    options.is_scheduled = true;
+  }
   enter_namespaces(plan);
   if (plan.has_own_keyring) join_session_keyring(plan.container_id);
   take_console(plan, parent);  // from inside: the pty is the container's
   if (plan.become.supervision == Supervision::by_others) outlive_supervisor();
-  become(plan.process, plan.confinement, parent, plan.become);
+  become(plan.process, plan.confinement, parent, options);
 }
 
 /// A container that has given its own group's controllers to groups beneath, as an init system does, has no

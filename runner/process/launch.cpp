@@ -14,6 +14,7 @@
 #include "process/namespaces.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
+#include "process/scheduling.h"
 #include "process/start_plan.h"
 #include "security/sysctl.h"
 
@@ -91,7 +92,10 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   container.make_durable();
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
-  if (ids) raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
+  if (ids) {
+    raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
+    apply_scheduling(launched.process.pid(), config.spec.process);
+  }
   if (ids) {
     handshake.parent.let_go();
   } else {

@@ -217,7 +217,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   add_default(env, "HOME", account.home);
   std::optional<SeccompHandover> handover;
   if (confinement.listener) handover.emplace(*confinement.listener);
-  apply_scheduling(process);  // takes rights of the host's root
+  if (!options.is_scheduled) apply_scheduling(0, process);  // takes rights of the host's root
   set_personality(confinement.personality);
   ::umask(process.user.umask.value_or(022));  // before the folder is made
   enter_working_folder(process.cwd);

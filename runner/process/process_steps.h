@@ -49,6 +49,7 @@ void outlive_supervisor();
 struct BecomeOptions {
   Supervision supervision = Supervision::by_parent;
   bool has_callers_stdio = false;  ///< its standard streams are not of lay's making
+  bool is_scheduled = false;       ///< apply_scheduling() is done: in a user namespace it would be refused
   unsigned preserved_fds = 0;      ///< descriptors from 3 on that the command keeps
 };
 

@@ -61,7 +61,7 @@ std::uint64_t flag_bits(const Scheduler& scheduler) {
   return bits;
 }
 
-void set_scheduler(const Scheduler& scheduler) {
+void set_scheduler(pid_t pid, const Scheduler& scheduler) {
   const SchedulerRequest request{.policy = value_of_word(kPolicies, scheduler.policy, "policy"),
                                  .flags = flag_bits(scheduler),
                                  .nice = scheduler.nice,
@@ -69,19 +69,19 @@ void set_scheduler(const Scheduler& scheduler) {
                                  .runtime = scheduler.runtime,
                                  .deadline = scheduler.deadline,
                                  .period = scheduler.period};
-  if (::syscall(SYS_sched_setattr, 0, &request, 0) == 0) return;
+  if (::syscall(SYS_sched_setattr, pid, &request, 0) == 0) return;
   Error error = Error::from_errno("set the scheduler {}", scheduler.policy);
   if (error.error_number() == EPERM)
     error.with_hint("that takes CAP_SYS_NICE on the host, and time for it in the cgroup (sched(7))");
   throw error;
 }
 
-void set_io_priority(const IoPriority& priority) {
+void set_io_priority(pid_t pid, const IoPriority& priority) {
   int level_class = kIoBestEffort;
   if (priority.level_class == IoPriority::Class::realtime) level_class = kIoRealtime;
   if (priority.level_class == IoPriority::Class::idle) level_class = kIoIdle;
   const int value = (level_class << kIoClassShift) | priority.priority;
-  if (::syscall(SYS_ioprio_set, kIoWhoProcess, 0, value) < 0)
+  if (::syscall(SYS_ioprio_set, kIoWhoProcess, pid, value) < 0)
     throw Error::from_errno("set the I/O priority {}", priority.priority);
 }
 
@@ -135,9 +135,9 @@ void set_cpu_affinity(const std::string& list) {
     throw Error::from_errno("run on the processors '{}'", printable(list));
 }
 
-void apply_scheduling(const Process& process) {
-  if (process.scheduler) set_scheduler(*process.scheduler);
-  if (process.io_priority) set_io_priority(*process.io_priority);
+void apply_scheduling(pid_t pid, const Process& process) {
+  if (process.scheduler) set_scheduler(pid, *process.scheduler);
+  if (process.io_priority) set_io_priority(pid, *process.io_priority);
 }
 
 }  // namespace lay::runner

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <sched.h>
+#include <sys/types.h>
 
 #include <string>
 
@@ -18,8 +19,8 @@ cpu_set_t parse_cpu_list(const std::string& text);
 /// sched_setaffinity(2) of the calling process; an empty list changes nothing.
 void set_cpu_affinity(const std::string& list);
 
-/// What process.scheduler and process.ioPriority ask for, of the calling process: with the rights of the
-/// host's root still, and inside the cgroup.
-void apply_scheduling(const Process& process);
+/// What process.scheduler and process.ioPriority ask for, of another process or (0) the calling one: with the
+/// rights of the host's root still, and inside the cgroup.
+void apply_scheduling(pid_t pid, const Process& process);
 
 }  // namespace lay::runner

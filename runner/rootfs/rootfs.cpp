@@ -195,15 +195,41 @@ void attach_root(const UniqueFd& root, const std::string& place) {
   attach_mount(root, sys::open_at(sys::cwd(), place, O_PATH | O_DIRECTORY));
 }
 
+std::uint64_t propagation_of(RootPropagation propagation) {
+  switch (propagation) {
+    case RootPropagation::shared:
+    case RootPropagation::rshared:
+      return MS_SHARED;
+    case RootPropagation::slave:
+    case RootPropagation::rslave:
+      return MS_SLAVE;
+    case RootPropagation::unbindable:
+    case RootPropagation::runbindable:
+      return MS_UNBINDABLE;
+    case RootPropagation::private_:
+    case RootPropagation::rprivate:
+      break;
+  }
+  return MS_PRIVATE;
+}
+
 /// linux.rootfsPropagation. The root is a copy of the mount at its place, which follows the host's as its
 /// slave; what is shared is so among the container's own mount namespaces.
 void set_root_propagation(const UniqueFd& root, const Linux& linux_part) {
-  if (!linux_part.root_propagation) return;
-  std::uint64_t propagation = MS_PRIVATE;
-  if (linux_part.root_propagation == RootPropagation::shared) propagation = MS_SHARED;
-  if (linux_part.root_propagation == RootPropagation::slave) propagation = MS_SLAVE;
-  if (linux_part.root_propagation == RootPropagation::unbindable) propagation = MS_UNBINDABLE;
-  set_mount_attributes(root, MountAttributes{.propagation = propagation}, Recursion::no);
+  if (linux_part.root_propagation)
+    set_mount_attributes(root, {.propagation = propagation_of(*linux_part.root_propagation)}, Recursion::no);
+}
+
+/// The same for what the bundle has mounted in its root. The container's own mounts come later and have ties
+/// of their own. The root has to wait as well: a shared one cannot be pivoted into, and of an unbindable one
+/// nothing can be bound.
+void set_propagation_beneath(const UniqueFd& root, const Linux& linux_part) {
+  using enum RootPropagation;
+  const auto wanted = linux_part.root_propagation;
+  if (wanted != rshared && wanted != rprivate && wanted != runbindable) return;  // all are slaves already
+  set_mount_attributes(root, {.propagation = propagation_of(*wanted)}, Recursion::yes);
+  if (wanted == rshared) set_mount_attributes(root, {.propagation = MS_SLAVE}, Recursion::no);
+  if (wanted == runbindable) set_mount_attributes(root, {.propagation = MS_PRIVATE}, Recursion::no);
 }
 
 /// The host's proc and sysfs, which nothing masks: as long as they are in the mount namespace, a user
@@ -257,6 +283,7 @@ void make_working_folder(const UniqueFd& root, const std::string& cwd) {
 
 void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
            RootSwitch root_switch, const std::function<void()>& before_pivot) {
+  set_propagation_beneath(root, spec.linux_);
   for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
   remove_kept_nodes(root, spec);
   before_pivot();

@@ -132,6 +132,10 @@ bool required_bool(const Json& json, const char* key) {
   return json_bool_or(json, key, false);
 }
 
+std::optional<bool> parse_bool(const Json& json, const char* key) {
+  return json_find(json, key) == nullptr ? std::nullopt : std::optional(json_bool_or(json, key, false));
+}
+
 /// Engines write 0 for what nobody asked for, and runtimes take it so.
 template <class Number>
 std::optional<Number> not_zero(std::optional<Number> value) {
@@ -215,13 +219,13 @@ Resources parse_resources(const Json& json) {
       .memory_swap = not_zero(number<std::int64_t>(part(json, "memory"), "swap")),
       .memory_reservation = not_zero(number<std::int64_t>(part(json, "memory"), "reservation")),
       .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
-      .disable_oom_killer = json_bool_or(part(json, "memory"), "disableOOMKiller", false),
+      .disable_oom_killer = parse_bool(part(json, "memory"), "disableOOMKiller"),
       .cpu_quota = not_zero(number<std::int64_t>(part(json, "cpu"), "quota")),
       .cpu_period = not_zero(number<std::uint64_t>(part(json, "cpu"), "period")),
       .cpu_shares = not_zero(number<std::uint64_t>(part(json, "cpu"), "shares")),
       .cpus = json_string_or(part(json, "cpu"), "cpus", {}),
       .mems = json_string_or(part(json, "cpu"), "mems", {}),
-      .pids_limit = parse_pids_limit(json),
+      .pids_limit = not_zero(parse_pids_limit(json)),
       .devices = parse_device_rules(json)};
   parse_rare_resources(json, resources);
   return resources;

@@ -8,16 +8,16 @@ namespace lay::runner {
 
 namespace {
 
-/// The first word of a value is the spec's; the others are mount(8)'s, which engines write.
+/// The spec has the first four, engines write the others.
 constexpr std::array<std::pair<RootPropagation, std::string_view>, 8> kPropagations{{
     {RootPropagation::shared, "shared"},
-    {RootPropagation::shared, "rshared"},
     {RootPropagation::slave, "slave"},
-    {RootPropagation::slave, "rslave"},
     {RootPropagation::private_, "private"},
-    {RootPropagation::private_, "rprivate"},
     {RootPropagation::unbindable, "unbindable"},
-    {RootPropagation::unbindable, "runbindable"},
+    {RootPropagation::rshared, "rshared"},
+    {RootPropagation::rslave, "rslave"},
+    {RootPropagation::rprivate, "rprivate"},
+    {RootPropagation::runbindable, "runbindable"},
 }};
 
 constexpr std::array<std::pair<PersonalityDomain, std::string_view>, 2> kDomains{{

@@ -95,7 +95,7 @@ Json to_json(const Resources& resources) {
   if (resources.cpu_quota) json["cpu"]["quota"] = *resources.cpu_quota;
   if (resources.cpu_period) json["cpu"]["period"] = *resources.cpu_period;
   if (resources.memory_swappiness) json["memory"]["swappiness"] = *resources.memory_swappiness;
-  if (resources.disable_oom_killer) json["memory"]["disableOOMKiller"] = true;
+  if (resources.disable_oom_killer) json["memory"]["disableOOMKiller"] = *resources.disable_oom_killer;
   if (resources.pids_limit) json["pids"]["limit"] = *resources.pids_limit;
   add_rare_resources(json, resources);
   return json;

@@ -289,7 +289,7 @@ class Reader {
     put_number("memory-swap", limits.memory_swap);
     put_number("memory-reservation", limits.memory_reservation);
     put_number("memory-swappiness", limits.memory_swappiness);
-    if (limits.disable_oom_killer) put("oom-kill-disable");
+    if (limits.disable_oom_killer.value_or(false)) put("oom-kill-disable");
     if (limits.cpu_quota)
       put("cpus", fmt::format("{}", static_cast<double>(*limits.cpu_quota) /
                                         static_cast<double>(limits.cpu_period.value_or(kUsualPeriod))));

@@ -110,7 +110,7 @@ teardown() {
   "$LAY" history "localhost:$port/team/app:1" >>shown
   "$LAY" rmi "localhost:$port/team/app:1" >>shown
   [ "$(tr -d '\n[:print:]' <shown | LC_ALL=C tr -d '\200-\377' | wc -c)" = 0 ]
-  ! grep -q $'\u202e' shown
+  ! grep -q $'\u202e' shown || return 1
 }
 
 @test "an image that the registry does not have" {
@@ -249,7 +249,7 @@ PY
   truncate -s 30 "$LAY_ROOT/index.json"
   refused 1 "index.json" "$LAY" images
   grep -q "put it back" refused.err
-  ! grep -q exception refused.err
+  ! grep -q exception refused.err || return 1
 }
 
 @test "a very long name in a tar is shortened" {

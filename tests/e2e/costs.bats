@@ -128,5 +128,5 @@ between() { (($1 <= $2 && $2 <= $3)) || { echo "$2 is not between $1 and $3"; re
   # config.json, container.json, the container's folder, the folder of names and that of containers.
   [ "$(awk -v began="$began" '$1 < began' <<<"$synced" | wc -l)" = 5 ]
   strace -f -qq -o trace -e trace=fsync "$LAY" run --rm --network none small true
-  ! grep 'fsync(' trace
+  ! grep 'fsync(' trace || return 1
 }

@@ -179,7 +179,7 @@ interrupted() {
     local words=$1
     shift
     refused 125 "$words" "$LAY" run "$@" 127.0.0.1:1/none true
-    ! grep -qi pull "$world/refused.err"
+    ! grep -qi pull "$world/refused.err" || return 1
   }
   early "--log-driver" --log-driver syslog
   early "max-size" --log-opt max-size=none
@@ -203,6 +203,6 @@ interrupted() {
   run "$LAY" run --rm --network none small true
   [ "$status" = 125 ]
   has "$output" "mount layer"
-  ! grep -qF " $LAY_RUN/layers" /proc/self/mountinfo
+  ! grep -qF " $LAY_RUN/layers" /proc/self/mountinfo || return 1
   [ -z "$(find "$LAY_RUN/layers" -mindepth 1 -type d)" ]
 }

@@ -336,7 +336,7 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
 @test "who is killed for want of memory is shown as such" {
   run "$LAY" run --name kept --network none -m 16m --memory-swap 16m small sh -c 'x=$(yes | head -c 100000000); echo had it'
   [ "$status" -eq 137 ] || [ "$status" -eq 2 ] || [ "$status" -eq 1 ] # the shell, or a child of it
-  ! has "$output" "had it"
+  ! has "$output" "had it" || return 1
   [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' kept)" = true ]
   has "$("$LAY" ps -a)" "out of memory"
   "$LAY" wait kept >code 2>said

@@ -214,8 +214,8 @@ done; mknod /dev/zero2 c 1 5 && head -c 2 /dev/zero2 | wc -c; rm -f /dev/zero2'
   mkdir nodes
   mknod nodes/mem c 1 1
   mknod nodes/fuse c 10 229
-  ! "$LAY" run --rm --network none -v "$world/nodes:/nodes" --cap-add ALL tools head -c 1 /nodes/mem
-  ! "$LAY" run --rm --network none -v "$world/nodes:/nodes" --cap-add ALL tools sh -c ': </nodes/fuse'
+  ! "$LAY" run --rm --network none -v "$world/nodes:/nodes" --cap-add ALL tools head -c 1 /nodes/mem || return 1
+  ! "$LAY" run --rm --network none -v "$world/nodes:/nodes" --cap-add ALL tools sh -c ': </nodes/fuse' || return 1
 }
 
 @test "K10: a device rule that cannot be read opens nothing" {
@@ -258,7 +258,7 @@ bomb_is_full() { grep -qE '^max [1-9]' "$(group_of bomb pids)/pids.events"; }
   supervisor=$(ps -o ppid= -p "$("$LAY" inspect -f '{{.State.Pid}}' greedy)" | tr -d ' ')
   wait_until 20 greedy_was_hit
   [ -d "/proc/$supervisor" ]
-  ! grep -q "/lay/" "/proc/$supervisor/cgroup"
+  ! grep -q "/lay/" "/proc/$supervisor/cgroup" || return 1
   "$LAY" stop -t 0 greedy >/dev/null
   [ "$("$LAY" inspect -f '{{.State.OOMKilled}}' greedy)" = true ]
 }

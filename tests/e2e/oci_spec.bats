@@ -389,7 +389,7 @@ c["annotations"] = {"of": "the container"}'
   [ "$(bits NoNewPrivs)" = 0 ]
   [ "$(bits NoNewPrivs --no-new-privs)" = 1 ]
   ((0x$(bits CapEff --cap CAP_SYS_TIME) & 1 << 25))
-  ! ((0x$(bits CapEff) & 1 << 25))
+  ! ((0x$(bits CapEff) & 1 << 25)) || return 1
   ((0x$(bits CapBnd --cap CAP_SYS_TIME --cap CAP_NET_ADMIN) & 1 << 12))
   hierarchy=/sys/fs/cgroup/pids
   [ -d $hierarchy ] || hierarchy=/sys/fs/cgroup

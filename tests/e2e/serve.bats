@@ -265,7 +265,7 @@ LACKING
 @test "running a container does not load what only serving needs" {
   small_image
   strace -f -e trace=openat -o "$world/trace" "$LAY" run --rm --network none small true
-  ! grep -E 'libmicrohttpd|libgnutls|libcrypt\.so' "$world/trace"
+  ! grep -E 'libmicrohttpd|libgnutls|libcrypt\.so' "$world/trace" || return 1
 }
 
 @test "G06: a header or a body that trickles in is cut off, a slow one is not" {
@@ -334,7 +334,7 @@ LACKING
   skopeo copy -q --src-tls-verify=false "docker://$served/team/app:1" "oci:$world/pulled:x"
   diff -r "$world/layout/blobs" "$world/pulled/blobs"
   [ "$(curl -s "$url/v2/team/app/tags/list")" = '{"name":"team/app","tags":["1"]}' ]
-  ! has "$("$LAY" images)" "$served/team/app"
+  ! has "$("$LAY" images)" "$served/team/app" || return 1
   [ "$("$LAY" run --rm --network none "$served/team/app:1" echo pulled)" = pulled ]
   has "$("$LAY" images)" "$served/team/app"
   "$LAY" fsck -q

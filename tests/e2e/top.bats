@@ -42,12 +42,12 @@ both_there() { "$LAY" top kept args | grep -q 'sleep 1000' && "$LAY" top kept ar
   strace -f -o "$world/calls" "$LAY" top kept -ef >/dev/null
   strace -f -o "$world/calls2" "$LAY" stats --no-stream kept >/dev/null
   [ "$(cat "$world"/calls* | grep -c execve)" = 2 ]
-  ! grep -hE 'open.*/proc/[0-9]+/(root|cwd|exe)|setns|/etc/(passwd|group|nsswitch)' "$world"/calls*
+  ! grep -hE 'open.*/proc/[0-9]+/(root|cwd|exe)|setns|/etc/(passwd|group|nsswitch)' "$world"/calls* || return 1
 }
 
 @test "top prints what a process calls itself without its control bytes" {
   "$LAY" run -d --name odd --network none small sh -c 'sh -c "sleep 1000; :" "$(printf "\033]0;evil\007")"' >/dev/null
   wait_until 20 odd_there
-  ! "$LAY" top odd args | grep -q $'\033'
+  ! "$LAY" top odd args | grep -q $'\033' || return 1
 }
 odd_there() { "$LAY" top odd args | grep -q evil; }

@@ -118,7 +118,7 @@ TOML
   [ "$("$LAY" inspect -f '{{.Digest}}' "docker://$registry/team/app:1")" = "$digest" ]
   "$LAY" rmi "docker://$registry/team/app:1"
   [ "$(store_state)" = "$before" ]
-  ! "$LAY" inspect "docker://$registry/team/app:2" 2>/dev/null
+  ! "$LAY" inspect "docker://$registry/team/app:2" 2>/dev/null || return 1
 }
 
 @test "a pull that is killed again and again ends, and fetches nothing twice" {
@@ -254,5 +254,5 @@ YAML
   "$LAY" push -q --cert-dir "$certs" app:1 "localhost:$port/app:1"
   [ "$("$LAY" tags --cert-dir "$certs" "localhost:$port/app")" = 1 ]
   rm "$certs"/client.*
-  ! "$LAY" tags --retry 0 --cert-dir "$certs" "localhost:$port/app" 2>/dev/null
+  ! "$LAY" tags --retry 0 --cert-dir "$certs" "localhost:$port/app" 2>/dev/null || return 1
 }

@@ -199,7 +199,7 @@ struct Resources {
   std::optional<std::int64_t> memory_swap;         ///< bytes of memory and swap together; -1 unlimited
   std::optional<std::int64_t> memory_reservation;  ///< bytes that are taken from it last
   std::optional<std::uint64_t> memory_swappiness;  ///< 0 to 100
-  bool disable_oom_killer = false;                 ///< processes wait for memory instead of being killed
+  std::optional<bool> disable_oom_killer;          ///< processes wait for memory instead of being killed
   bool check_before_update = false;                ///< a new memory limit below what is used is refused
   ObsoleteMemory obsolete_memory;
   std::optional<std::int64_t> cpu_quota;  ///< microseconds in each period
@@ -268,7 +268,8 @@ enum class SeccompProfile { builtin, unconfined, listed };
 enum class PersonalityDomain { linux64, linux32 };
 
 /// What the container's root shares with the mount it was made of: mount_namespaces(7).
-enum class RootPropagation { shared, slave, private_, unbindable };
+/// mount(8)'s words; those that begin with r are for what is mounted beneath the root as well.
+enum class RootPropagation { shared, slave, private_, unbindable, rshared, rslave, rprivate, runbindable };
 
 /// resctrl(5) of x86: a class of service.
 struct IntelRdt {

@@ -58,6 +58,11 @@ TEST_CASE("K10: a device rule that is not about everything never reads as one", 
   CHECK(formatted({{.allow = true, .major = 1}}) == Lines{"-a", "+b 1:* rwm", "+c 1:* rwm"});
   CHECK(formatted({{.allow = true, .type = "c", .major = 1, .minor = 3}}) == Lines{"-a", "+c 1:3 rwm"});
   CHECK(formatted({{.allow = false}, {.allow = true, .access = "mwr"}}) == Lines{"-a", "+a"});
+  const DeviceRule null{.allow = true, .type = "c", .major = 1, .minor = 3};
+  const DeviceRule no_null{.allow = false, .type = "c", .major = 1, .minor = 3};
+  CHECK(formatted({null, null}) == Lines{"-a", "+c 1:3 rwm"});  // once is enough,
+  CHECK(formatted({null, no_null, null}) ==                     // but not when it was taken back
+        Lines{"-a", "+c 1:3 rwm", "-c 1:3 rwm", "+c 1:3 rwm"});
   for (const DeviceRule& bad : std::vector<DeviceRule>{{.type = "x"},
                                                        {.type = ""},
                                                        {.access = ""},

@@ -1,7 +1,15 @@
 #include "process/handshake.h"
 
+#include <fcntl.h>
+
 #include <catch2/catch.hpp>
 #include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "process/fd_message.h"
 
 namespace lay::runner {
 
@@ -12,6 +20,28 @@ TEST_CASE("why a child ended is known even when it never heard that it may go on
   child->send_error(Error(Errc::not_found, "open '/no/such/folder': No such file or directory"));
   child.reset();
   CHECK_THROWS_WITH(made.parent.wait_for_exec(), Catch::Contains("/no/such/folder"));
+}
+
+TEST_CASE("descriptors are handed over with the word to go on, none or many", "[runner][handshake]") {
+  Handshake made = make_handshake();
+  made.parent.let_go();
+  std::vector<UniqueFd> fds;
+  for (std::size_t i = 0; i < kMaxMessageFds; ++i)
+    fds.push_back(sys::open_at(sys::cwd(), i % 2 == 0 ? "/dev/null" : "/dev/zero", O_RDONLY));
+  made.parent.hand_over(fds);
+  const auto none = made.child.take_over();
+  const auto many = made.child.take_over();
+  REQUIRE(none);
+  CHECK(none->empty());
+  REQUIRE(many);
+  REQUIRE(many->size() == fds.size());
+  for (std::size_t i = 0; i < fds.size(); ++i)
+    CHECK(sys::stat_of((*many)[i]).st_rdev == sys::stat_of(fds[i]).st_rdev);
+
+  fds.push_back(sys::open_at(sys::cwd(), "/dev/null", O_RDONLY));
+  CHECK_THROWS_AS(made.parent.hand_over(fds), Error);
+  { const ParentEnd gone = std::move(made.parent); }
+  CHECK_FALSE(made.child.take_over());
 }
 
 }  // namespace lay::runner
