@@ -1,6 +1,7 @@
 #include "security/sysctl.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -38,6 +39,15 @@ bool is_file(const std::string& file) {
              std::string::npos;
 }
 
+/// By its system call where it has one: the files of the uts namespace are for the host's root alone.
+void write_sysctl(const std::string& file, const std::string& value) {
+  if (file == "kernel/domainname") {
+    if (::setdomainname(value.data(), value.size()) < 0) throw Error::from_errno("set the domain name");
+    return;
+  }
+  sys::write_all(sys::open_at(sys::cwd(), "/proc/sys/" + file, O_WRONLY), value);
+}
+
 }  // namespace
 
 std::optional<NamespaceType> sysctl_namespace(const std::string& key) {
@@ -61,11 +71,8 @@ void check_sysctls(const Spec& spec, SysctlsOf whose) {
 }
 
 void write_sysctls(const Spec& spec) {
-  for (const auto& [key, value] : spec.linux_.sysctl) {
-    with_context("set sysctl '" + key + "'", [&] {
-      sys::write_all(sys::open_at(sys::cwd(), "/proc/sys/" + file_of(key), O_WRONLY), value);
-    });
-  }
+  for (const auto& [key, value] : spec.linux_.sysctl)
+    with_context("set sysctl '" + key + "'", [&] { write_sysctl(file_of(key), value); });
 }
 
 }  // namespace lay::runner

@@ -706,6 +706,14 @@ c['process']['ioPriority'] = {'class': 'IOPRIO_CLASS_RT', 'priority': 1}"
   [ "$(ionice -p "$(pid_of c1)")" = "realtime: prio 1" ]
 }
 
+@test "the domain name can be a sysctl in a user namespace, too, whose root may not write the file" {
+  small_bundle
+  own_users
+  edit "c['linux']['sysctl'] = {'kernel.domainname': 'by.sysctl'}"
+  args cat /proc/sys/kernel/domainname
+  [ "$(oci run --bundle bundle c1 </dev/null)" = by.sysctl ]
+}
+
 # devices
 
 @test "devices of each type have their numbers, mode and owner, whatever umask lay was started under" {
