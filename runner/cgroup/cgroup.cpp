@@ -5,15 +5,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/mount.h"
 #include "base/syscalls.h"
 #include "cgroup/group.h"
 #include "cgroup/layout.h"
 #include "cgroup/limits.h"
+#include "cgroup/parent.h"
 
 namespace lay::runner {
 
@@ -37,12 +40,18 @@ CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const CgroupN
   }
 }
 
-/// Those that there are already. Throws busy when something runs in them.
-std::vector<CgroupGroup> find_empty_groups(const CgroupName& name) {
-  std::vector<CgroupGroup> groups = find_groups(name);
-  if (!list_group_processes(groups).empty())
-    throw Error::make(Errc::busy, "container's cgroup is not empty: '{}/{}'", name.parent, name.id);
-  return groups;
+Error in_use(const CgroupName& name) {
+  return Error::make(Errc::busy, "container's cgroup is not empty: '{}/{}'", name.parent, name.id);
+}
+
+void require_empty(const CgroupName& name, const std::vector<CgroupGroup>& groups) {
+  if (!list_group_processes(groups).empty()) throw in_use(name);
+}
+
+/// In v1's cpuset nothing can enter a group that has no processors, as one has that others made.
+void fill_joined(const CgroupGroup& group) {
+  if (group.hierarchy.version == CgroupVersion::v1 && group.hierarchy.has("cpuset"))
+    inherit_cpuset(sys::open_at(group.dir, "..", O_RDONLY | O_DIRECTORY), group.dir);
 }
 
 bool has_group(const std::vector<CgroupGroup>& groups, const CgroupHierarchy& hierarchy) {
@@ -58,6 +67,16 @@ struct CgroupGuard::State {
   std::vector<std::string>
       owned;  ///< mount points of the hierarchies whose group was made, and goes with this
   bool is_finished = false;
+  std::optional<FileLock> making;  ///< of a group that others may join
+
+  /// Others may have found it empty as well. What was made is left to who was quicker.
+  void claim() {
+    if (groups.empty()) return;
+    making = FileLock::try_lock(sys::open_dir(groups.front().dir, "."), LockMode::exclusive);
+    if (making) return require_empty(name, groups);
+    owned.clear();
+    throw in_use(name);
+  }
 
   /// Those of one version that are not there yet.
   void make_groups(CgroupVersion version, const Resources& resources) {
@@ -100,12 +119,14 @@ CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resourc
 
 CgroupGuard CgroupGuard::begin(const CgroupName& name, const Resources& resources, ExistingGroup existing) {
   auto state = std::make_unique<State>(name);
-  if (existing == ExistingGroup::joined) state->groups = find_empty_groups(name);
+  if (existing == ExistingGroup::joined) state->groups = find_groups(name);
   state->make_groups(CgroupVersion::v2, resources);
+  if (existing == ExistingGroup::joined) state->claim();
   return CgroupGuard(std::move(state));
 }
 
 void CgroupGuard::finish(const Resources& resources) {
+  for (const CgroupGroup& group : state_->groups) fill_joined(group);
   state_->make_groups(CgroupVersion::v1, resources);
   set_limits(state_->groups, resources);
   state_->is_finished = true;
@@ -152,7 +173,9 @@ std::vector<UniqueFd> CgroupGuard::open_entrances() const {
 void enter_cgroups(const std::vector<UniqueFd>& entrances) {
   for (const UniqueFd& tasks : entrances)
     if (sys::retry_eintr([&] { return ::write(tasks.get(), "0", 1); }) < 0)
-      throw Error::from_errno("enter a cgroup");
+      throw Error::from_errno("enter a cgroup")
+          .with_hint(
+              "one that was there before needs processors and memory nodes (cpuset.cpus, cpuset.mems)");
 }
 
 void CgroupGuard::kill_all() const {
@@ -175,7 +198,7 @@ std::uint64_t CgroupGuard::oom_kills() const {
 }
 
 void require_no_processes(const CgroupName& name) {
-  find_empty_groups(name);
+  require_empty(name, find_groups(name));
 }
 
 void remove_cgroups(const CgroupName& name) {

@@ -27,7 +27,9 @@ struct CgroupMount {
 
 enum class ExistingGroup {
   refused,
-  joined,  ///< when nothing runs in it: an engine may have made it. It is not this guard's to remove.
+  /// When nothing runs in it, and nobody else makes a container in it: an engine may have made it. It is not
+  /// this guard's to remove.
+  joined,
 };
 
 class CgroupGuard {

@@ -17,11 +17,11 @@ std::uint64_t weight_of(std::uint64_t shares) {
   return std::clamp<std::uint64_t>(shares * 100 / kDefaultShares, 1, 10'000);
 }
 
-/// An idle group takes no shares, and one with other shares than the least is none.
+/// An idle group has no shares.
 void set_weight(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   std::vector<BoundLimit> limits;
   std::optional<Place> place;
-  if (resources.cpu_shares) {
+  if (resources.cpu_shares && resources.cpu_idle.value_or(0) == 0) {
     place.emplace(require_place(groups, "cpu", "--cpu-shares", "cpu.shares", "cpu.weight"));
     if (place->version == CgroupVersion::v1)
       limits.push_back({"cpu.shares", std::to_string(*resources.cpu_shares)});
@@ -29,7 +29,8 @@ void set_weight(const std::vector<CgroupGroup>& groups, const Resources& resourc
       limits.push_back({"cpu.weight", std::to_string(weight_of(*resources.cpu_shares))});
   }
   if (resources.cpu_idle) {
-    if (!place) place.emplace(require_place(groups, "cpu", "cpu.idle", "cpu.idle", "cpu.idle"));
+    const Place idle = require_place(groups, "cpu", "cpu.idle", "cpu.idle", "cpu.idle");
+    if (!place) place.emplace(idle);
     limits.push_back({"cpu.idle", std::to_string(*resources.cpu_idle), "cpu.idle"});
   }
   if (place) write_together(*place, limits);
@@ -58,9 +59,8 @@ std::vector<BoundLimit> quota_limits(const Place& place, const Resources& resour
 /// A group has no larger part of the time than its parent, and no burst above its quota.
 void set_time(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.cpu_quota && !resources.cpu_period && !resources.cpu_burst) return;
-  const Place place = resources.cpu_quota || resources.cpu_period
-                          ? require_place(groups, "cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max")
-                          : require_place(groups, "cpu", "cpu.burst", "cpu.cfs_burst_us", "cpu.max.burst");
+  if (resources.cpu_burst) require_place(groups, "cpu", "cpu.burst", "cpu.cfs_burst_us", "cpu.max.burst");
+  const Place place = require_place(groups, "cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max");
   std::vector<BoundLimit> limits = quota_limits(place, resources);
   if (resources.cpu_burst)
     limits.push_back({place.version == CgroupVersion::v1 ? "cpu.cfs_burst_us" : "cpu.max.burst",

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 
 #include "base/error.h"
@@ -66,6 +67,16 @@ std::vector<std::string> read_v2_controllers(const std::string& mount_point) {
   return text.empty() ? std::vector<std::string>{} : split(text, ' ');
 }
 
+std::vector<CgroupHierarchy> read_cgroup_hierarchies() {
+  std::vector<CgroupHierarchy> result = parse_proc_cgroup(read_proc("/proc/self/cgroup"));
+  add_mount_points(result, read_proc("/proc/self/mountinfo"));
+  std::erase_if(result, [](const CgroupHierarchy& hierarchy) { return hierarchy.mount_point.empty(); });
+  for (CgroupHierarchy& hierarchy : result)
+    if (hierarchy.version == CgroupVersion::v2)
+      hierarchy.controllers = read_v2_controllers(hierarchy.mount_point);
+  return result;
+}
+
 }  // namespace
 
 bool CgroupHierarchy::has(std::string_view controller) const {
@@ -100,22 +111,11 @@ void add_mount_points(std::vector<CgroupHierarchy>& hierarchies, std::string_vie
   }
 }
 
-namespace {
-
-std::vector<CgroupHierarchy> read_cgroup_hierarchies() {
-  std::vector<CgroupHierarchy> result = parse_proc_cgroup(read_proc("/proc/self/cgroup"));
-  add_mount_points(result, read_proc("/proc/self/mountinfo"));
-  std::erase_if(result, [](const CgroupHierarchy& hierarchy) { return hierarchy.mount_point.empty(); });
-  for (CgroupHierarchy& hierarchy : result)
-    if (hierarchy.version == CgroupVersion::v2)
-      hierarchy.controllers = read_v2_controllers(hierarchy.mount_point);
-  return result;
-}
-
-}  // namespace
-
 const std::vector<CgroupHierarchy>& find_cgroup_hierarchies() {
-  static const std::vector<CgroupHierarchy> found = read_cgroup_hierarchies();
+  static std::mutex reading;
+  static std::vector<CgroupHierarchy> found;
+  const std::scoped_lock lock(reading);
+  if (found.empty()) found = read_cgroup_hierarchies();  // again when there were none: the machine starts up
   return found;
 }
 

@@ -213,6 +213,21 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
   set_unified(groups, resources.unified);
 }
 
+bool may_be_refused(const Resources& resources) {
+  constexpr std::int64_t kMostProcesses = 1 << 22;  // PID_MAX_LIMIT, linux/threads.h
+  normal_device_rules(resources.devices);
+  Resources rest = resources;
+  rest.devices.clear();
+  rest.pids_limit.reset();
+  const auto has_v1 = [](const char* controller) {
+    return std::ranges::any_of(find_cgroup_hierarchies(), [&](const CgroupHierarchy& hierarchy) {
+      return hierarchy.version == CgroupVersion::v1 && hierarchy.has(controller);
+    });
+  };
+  return rest != Resources{} || resources.pids_limit.value_or(0) > kMostProcesses || !has_v1("pids") ||
+         !has_v1("devices");
+}
+
 void set_live_limits(const CgroupName& name, Resources resources) {
   resources.devices.clear();
   LimitJournal journal;

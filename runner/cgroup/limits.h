@@ -16,6 +16,11 @@ constexpr std::uint64_t kDefaultShares = 1024;
 /// program's.
 void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resources);
 
+/// Whether set_limits() might throw, or have an effect on what is done before it: all but a number of
+/// processes and device rules, of which v1 has the controllers. Throws invalid for rules that nobody could
+/// set.
+bool may_be_refused(const Resources& resources);
+
 /// As set_limits() for groups in use, all or nothing: when one is refused, those before it are taken back.
 /// Device rules and v2's controllers stay as they are.
 void set_live_limits(const CgroupName& name, Resources resources);

@@ -9,6 +9,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "cgroup/limits.h"
 #include "oci/bundle.h"
 #include "oci/first_process.h"
 #include "oci/joined_root.h"
@@ -66,6 +67,17 @@ OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, 
 /// groups bound there.
 bool shows_own_groups(const Spec& spec) {
   return find_cgroup_mount(spec) != nullptr && !has_namespace(spec, NamespaceType::cgroup);
+}
+
+/// Whether the groups and their limits have to be there before the process is: when the kernel may refuse
+/// them, so that nothing has happened yet; when what it does counts against them; when it shows them; and
+/// when its mounts would outlive it.
+bool has_to_be_limited_first(const OciFirstPlan& plan) {
+  const auto copies = [](const Mount& mount) {
+    return std::ranges::find(mount.options, "tmpcopyup") != mount.options.end();
+  };
+  return may_be_refused(plan.spec.linux_.resources) || std::ranges::any_of(plan.spec.mounts, copies) ||
+         shows_own_groups(plan.spec) || plan.namespaces.mount;
 }
 
 /// The ids of a user namespace that is there already. Maps beside its path can only say the same.
@@ -136,8 +148,7 @@ class Creation {
                              : CgroupGuard::none();
     take_resctrl(plan);
     const std::optional<IdMap> ids = ids_for(plan);
-    // A process without ids of its own enters first, and what it mounts has to be there.
-    if (ids || shows_own_groups(plan.spec)) cgroup.finish(resources);
+    if (ids || has_to_be_limited_first(plan)) cgroup.finish(resources);
     if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
     if (ids) prepare_for_user_namespace(plan, *ids);
     plan.listener = listen_for_start(folder_.dir());

@@ -95,8 +95,6 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (ids) {
     raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
     apply_scheduling(launched.process.pid(), config.spec.process);
-  }
-  if (ids) {
     handshake.parent.let_go();
   } else {
     handshake.parent.hand_over(launched.cgroup.open_entrances());

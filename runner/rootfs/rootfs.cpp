@@ -216,20 +216,21 @@ std::uint64_t propagation_of(RootPropagation propagation) {
 /// linux.rootfsPropagation. The root is a copy of the mount at its place, which follows the host's as its
 /// slave; what is shared is so among the container's own mount namespaces.
 void set_root_propagation(const UniqueFd& root, const Linux& linux_part) {
-  if (linux_part.root_propagation)
-    set_mount_attributes(root, {.propagation = propagation_of(*linux_part.root_propagation)}, Recursion::no);
+  if (!linux_part.root_propagation) return;
+  // Of what is unbindable no path could be made read-only any more.
+  const bool is_late = linux_part.root_propagation == RootPropagation::runbindable;
+  set_mount_attributes(root, {.propagation = propagation_of(*linux_part.root_propagation)},
+                       is_late ? Recursion::yes : Recursion::no);
 }
 
 /// The same for what the bundle has mounted in its root. The container's own mounts come later and have ties
-/// of their own. The root has to wait as well: a shared one cannot be pivoted into, and of an unbindable one
-/// nothing can be bound.
+/// of their own. The root has to wait as well: a shared one cannot be pivoted into.
 void set_propagation_beneath(const UniqueFd& root, const Linux& linux_part) {
   using enum RootPropagation;
   const auto wanted = linux_part.root_propagation;
-  if (wanted != rshared && wanted != rprivate && wanted != runbindable) return;  // all are slaves already
+  if (wanted != rshared && wanted != rprivate) return;  // all are slaves already
   set_mount_attributes(root, {.propagation = propagation_of(*wanted)}, Recursion::yes);
   if (wanted == rshared) set_mount_attributes(root, {.propagation = MS_SLAVE}, Recursion::no);
-  if (wanted == runbindable) set_mount_attributes(root, {.propagation = MS_PRIVATE}, Recursion::no);
 }
 
 /// The host's proc and sysfs, which nothing masks: as long as they are in the mount namespace, a user

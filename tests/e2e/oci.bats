@@ -355,7 +355,7 @@ ended() { [ "$(status_of "$1")" = stopped ]; }
 @test "kill -9 of create leaves nothing that delete --force does not clear" {
   small_bundle
   args sleep 86420
-  for call in clone3 sendto move_mount mkdirat; do
+  for call in clone3 sendmsg move_mount mkdirat mkdir; do
     for when in 1 2 3; do
       # strace follows the container, too, and so ends with it
       timeout -s KILL 20 strace -f -qq -o trace -e trace=$call -e inject=$call:signal=KILL:when=$when \

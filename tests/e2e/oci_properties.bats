@@ -567,6 +567,63 @@ refused_signals() {
   has "$output" "Disk quota exceeded" # which is what EDQUOT says
 }
 
+# The groups beside the process that is made
+
+@test "a limit that the kernel refuses is refused before anything has happened" {
+  small_bundle
+  rmdir bundle/rootfs/{proc,dev,sys}
+  local hook='[{"path": "/bin/sh", "args": ["sh", "-c", "echo >>'"$world"'/of-hook"]}]'
+  edit "c['hooks'] = {name: $hook for name in ('prestart', 'createRuntime', 'poststop')}"
+  for limits in '{"cpu": {"cpus": "4000"}}' '{"unified": {"memory.nosuch": "1"}}' '{"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}' \
+    '{"cpu": {"quota": 10000, "period": 100000, "burst": 20000}}' '{"pids": {"limit": 99999999}}' '{"devices": [{"allow": true, "type": "x"}]}'; do
+    edit "c['linux']['resources'] = $(jq -c . <<<"$limits" | sed 's/true/True/g')"
+    fails create || { echo "$limits"; return 1; }
+    [ -z "$(cd bundle/rootfs && find proc dev sys 2>/dev/null)" ]
+    [ ! -e of-hook ]
+  done
+}
+
+@test "what is copied into the container while it is made counts against its limit" {
+  v1_of memory memory.limit_in_bytes
+  small_bundle
+  mkdir bundle/rootfs/data
+  head -c 60M /dev/zero >bundle/rootfs/data/file
+  edit "c['mounts'].append({'destination': '/data', 'type': 'tmpfs', 'source': 'tmpfs', 'options': ['tmpcopyup']})
+c['linux']['resources']['memory'] = {'limit': 20000000, 'swap': 20000000}"
+  args true
+  fails create
+}
+
+@test "of two that make a container in one group, the one that fails leaves the other one alone" {
+  small_bundle
+  args sleep 100
+  edit 'c["linux"]["cgroupsPath"] = "/lay-oci-test/shared"'
+  for round in 1 2 3 4 5 6; do
+    for id in c1 c2; do
+      { briefly create --bundle bundle "$id" </dev/null >"$id.out" 2>&1 && echo 0 >"$id.exit" || echo 1 >"$id.exit"; } 3>&- &
+    done
+    wait
+    for id in c1 c2; do
+      [ "$(cat "$id.exit")" = 1 ] || [ "$(oci state "$id" | jq -r .status)" = created ]
+      oci delete --force "$id"
+    done
+  done
+  [ -z "$(find /sys/fs/cgroup -type d -path '*/lay-oci-test/shared')" ]
+}
+
+@test "a group that was there without processors gets those of the group above" {
+  v1_of cpuset cpuset.cpus
+  small_bundle
+  local group="/sys/fs/cgroup/cpuset/lay-bats-$$"
+  mkdir "$group"
+  edit "c['linux']['cgroupsPath'] = '/lay-bats-$$'"
+  args grep Cpus_allowed_list /proc/self/status
+  run once
+  rmdir "$group" 2>/dev/null || true
+  [ "$status" -eq 0 ]
+  [ "$(cut -f 2 <<<"$output")" = "$(cat /sys/fs/cgroup/cpuset/cpuset.cpus)" ]
+}
+
 # scheduler
 
 # The first process as the host sees it.
@@ -974,6 +1031,14 @@ later_seen() {
     [[ $ties == "${pair#*:}" || $ties == "${pair#*:} master" || $ties == "master ${pair#*:}" ]] ||
       { echo "${pair%:*}: '$ties'"; return 1; }
   done
+}
+
+@test "rootfsPropagation: of what is unbindable beneath the root paths can be read-only and masked" {
+  shared_bundle
+  there mkdir "$world"/shared/rootfs/volume/{here,there}
+  edit "c['linux']['readonlyPaths'] = ['/volume/here']; c['linux']['maskedPaths'] = ['/volume/there']"
+  propagates runbindable
+  [ "$(ties_of /volume)" = unbindable ]
 }
 
 @test "rootfsPropagation: mounts of the bundle keep the ties that their own options give them" {

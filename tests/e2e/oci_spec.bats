@@ -255,7 +255,8 @@ mounts_of() { grep -c " $world/bundle/rootfs" "/proc/$1/mountinfo" || true; }
   edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/false"}]}'
   for change in 'pass' 'c["hooks"] = {"createContainer": [{"path": "/bin/false"}]}' \
     'c.pop("hooks"); c["process"]["args"] = ["/no/such"]' \
-    'c["mounts"] += [{"destination": "/x", "type": "nosuchfs", "source": "x"}]'; do
+    'c["mounts"] += [{"destination": "/x", "type": "nosuchfs", "source": "x"}]' \
+    'c["mounts"].pop(); c["linux"]["resources"]["cpu"] = {"cpus": "4000"}'; do
     edit "$change"
     run oci create --bundle bundle c1
     [ "$status" -eq 1 ]
@@ -263,6 +264,7 @@ mounts_of() { grep -c " $world/bundle/rootfs" "/proc/$1/mountinfo" || true; }
     [ ! -e "$world/state/c1" ]
   done
 
+  edit 'del c["linux"]["resources"]["cpu"]'
   hold --mount --propagation shared
   path_of mount /proc/$held/ns/mnt
   run oci create --bundle bundle c1

@@ -162,6 +162,8 @@ struct BlockIo {
   std::vector<BlockDeviceValue> write_bytes;
   std::vector<BlockDeviceValue> read_operations;
   std::vector<BlockDeviceValue> write_operations;
+
+  bool operator==(const BlockIo&) const = default;
 };
 
 struct HugepageLimit {
@@ -192,6 +194,8 @@ struct ObsoleteMemory {
   std::optional<std::int64_t> kernel;
   std::optional<std::int64_t> kernel_tcp;
   std::optional<bool> use_hierarchy;
+
+  bool operator==(const ObsoleteMemory&) const = default;
 };
 
 struct Resources {
@@ -220,6 +224,8 @@ struct Resources {
   std::map<std::string, RdmaLimit> rdma;
   /// Files of the cgroup by name, "memory.high", written last. The runtime-spec knows them in v2 only.
   std::map<std::string, std::string> unified;
+
+  bool operator==(const Resources&) const = default;
 };
 
 /// What a clock of a time namespace is ahead of the host's, time_namespaces(7).
