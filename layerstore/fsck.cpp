@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -106,10 +107,8 @@ class Check {
   void check_layer(const Digest& diff_id) {
     ++report_.layers;
     const auto task = progress_.begin("layer " + diff_id.short_hex(), 0);
-    const auto blob = needs_.blob_of_layer.find(diff_id);
     try {
-      report_.bytes += verify_layer(
-          store_, diff_id, blob == needs_.blob_of_layer.end() ? std::nullopt : std::optional(blob->second));
+      report_.bytes += verify_layer(store_, diff_id, good_blob_of(diff_id));
       task->done("good");
     } catch (const Error& error) {
       // What a power cut left of a layer is no damage: it was never promised to be on disk, its blob was.
@@ -117,6 +116,17 @@ class Check {
       report_.damages.push_back(
           {DamagedPart::layer, diff_id.to_string(), error.message(), sorted(needs_.layers[diff_id])});
     }
+  }
+
+  /// Without it an unpacked layer has nothing to be compared with, and is not to be called damaged.
+  std::optional<Descriptor> good_blob_of(const Digest& diff_id) const {
+    const auto blob = needs_.blob_of_layer.find(diff_id);
+    if (blob == needs_.blob_of_layer.end() || !store_.blobs().has(blob->second.digest)) return std::nullopt;
+    const std::string name = blob->second.digest.to_string();
+    const bool is_bad = std::ranges::any_of(report_.damages, [&](const Damage& damage) {
+      return damage.part == DamagedPart::blob && damage.name == name;
+    });
+    return is_bad ? std::nullopt : std::optional(blob->second);
   }
 
   const Store& store_;
@@ -135,6 +145,27 @@ void rebuild_blob(const Store& store, const Descriptor& blob, const Digest& diff
   writer.commit(blob);
 }
 
+struct BlobOfLayer {
+  const Descriptor& blob;
+  const Digest& diff_id;
+};
+
+/// Makes each from the other. Nothing goes before what it is made from is known to be good.
+void repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::string>& bad_layers,
+                  std::set<std::string>& bad_blobs) {
+  const std::string blob = pair.blob.digest.to_string();
+  const std::string layer = pair.diff_id.to_string();
+  const bool is_blob_bad = bad_blobs.contains(blob) || !store.blobs().has(pair.blob.digest);
+  if (is_blob_bad && !bad_layers.contains(layer) && store.layers().has(pair.diff_id)) {
+    rebuild_blob(store, pair.blob, pair.diff_id);
+    bad_blobs.erase(blob);
+  }
+  if (is_blob_bad || !bad_layers.contains(layer)) return;
+  store.layers().remove(pair.diff_id);
+  bad_layers.erase(layer);
+  store.layers().ensure(pair.diff_id, pair.blob, store.blobs());
+}
+
 }  // namespace
 
 FsckReport check_store(const Store& store, Progress& progress) {
@@ -148,21 +179,20 @@ void repair_locally(const Store& store, const FsckReport& report) {
     if (damage.part == DamagedPart::layer) bad_layers.insert(damage.name);
     if (damage.part == DamagedPart::blob) bad_blobs.insert(damage.name);
   }
-  for (const std::string& name : bad_layers) store.layers().remove(Digest::parse(name));
+  // A layer's own tar first: it may be all that is left.
+  std::erase_if(bad_layers,
+                [&](const std::string& name) { return store.layers().recover(Digest::parse(name)); });
   for (const NamedImage& named : store.images().list()) {
     try {
       const Image image = store.load(named.manifest);
-      for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
-        const Descriptor& blob = image.manifest.layers[i];
-        const Digest& diff_id = image.config.diff_ids[i];
-        const bool is_bad = bad_blobs.contains(blob.digest.to_string()) || !store.blobs().has(blob.digest);
-        if (is_bad && store.layers().has(diff_id)) rebuild_blob(store, blob, diff_id);
-        if (bad_layers.contains(diff_id.to_string())) store.layers().ensure(diff_id, blob, store.blobs());
-      }
+      for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i)
+        repair_layer(store, {image.manifest.layers[i], image.config.diff_ids[i]}, bad_layers, bad_blobs);
     } catch (const Error&) {
       // The next check tells what is still damaged, and why
     }
   }
+  // What neither tar nor blob can give again is in the way of those that could be fetched.
+  for (const std::string& name : bad_layers) store.layers().remove(Digest::parse(name));
 }
 
 }  // namespace lay::layerstore

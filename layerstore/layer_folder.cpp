@@ -20,6 +20,7 @@ namespace lay::layerstore {
 namespace {
 
 constexpr const char* kImplied = "implied";
+constexpr const char* kNewImage = "layer.erofs.new";
 constexpr const char* kNotePrefix = "from.";
 constexpr const char* kBoot = "boot";
 constexpr const char* kSynced = "synced";
@@ -48,11 +49,13 @@ void write_implied(const UniqueFd& dir, const std::vector<std::string>& folders)
   write_file(dir, kImplied, text);
 }
 
+/// Whole, or not at all: what is there keeps its place until then.
 void write_image(const UniqueFd& dir, const LayerTree& tree, std::uint64_t tar_size) {
-  sys::try_unlink_at(dir, kLayerImage);
-  const UniqueFd image = create(dir, kLayerImage);
+  sys::try_unlink_at(dir, kNewImage);
+  const UniqueFd image = create(dir, kNewImage);
   FdSink sink(image);
   write_erofs(tree, tar_size, sink);
+  sys::rename_at(dir, kNewImage, dir, kLayerImage);
 }
 
 ApplyStats unpack(const UniqueFd& dir, ByteSource& tar) {
@@ -64,7 +67,7 @@ ApplyStats unpack(const UniqueFd& dir, ByteSource& tar) {
 
 /// A layer that exceeds the format of the mounted form is unpacked from its tar, which stays beside it.
 void unpack_instead(const UniqueFd& dir, const UniqueFd& tar) {
-  sys::try_unlink_at(dir, kLayerImage);
+  sys::try_unlink_at(dir, kNewImage);
   FdSource source(tar);
   unpack(dir, source);
 }

@@ -153,6 +153,21 @@ LayerWriter LayerStore::begin(DigestAlgorithm algorithm) const {
   return LayerWriter(layers_, Ingest::begin(root_), algorithm, form);
 }
 
+namespace {
+
+/// False when its tar is not what it should be.
+bool try_recover(const UniqueFd& dir, const Digest& diff_id) {
+  try {
+    recover_layer_folder(dir, diff_id);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt && error.code() != Errc::invalid) throw;
+    return false;
+  }
+}
+
+}  // namespace
+
 void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
   while (auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
     if (has(diff_id) && is_trustworthy(*dir)) return;
@@ -160,16 +175,20 @@ void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const Blo
     // Until it is done parts may be missing.
     const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
     if (!is_folder_of(alone.fd(), diff_id)) continue;
-    if (!has(diff_id)) break;
-    if (is_trustworthy(alone.fd())) return;
-    try {
-      return recover_layer_folder(alone.fd(), diff_id);
-    } catch (const Error& error) {
-      if (error.code() != Errc::corrupt && error.code() != Errc::invalid) throw;
-    }
+    if (has(diff_id) && is_trustworthy(alone.fd())) return;
+    if (try_recover(alone.fd(), diff_id)) return;
     remove(diff_id);
   }
   make(diff_id, blob, blobs);
+}
+
+bool LayerStore::recover(const Digest& diff_id) const {
+  auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return false;
+  const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
+  // An unpacked one may have its tar beside it, of which no image could be made.
+  return is_folder_of(alone.fd(), diff_id) && find_layer_form(layers_, diff_id.hex()) != LayerForm::tree &&
+         try_recover(alone.fd(), diff_id);
 }
 
 /// Whether nobody has put another folder in its place.

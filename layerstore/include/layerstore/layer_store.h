@@ -79,6 +79,9 @@ class LayerStore {
   /// Makes the layer from its blob when it is not there; both digests are verified on the way. One that an
   /// earlier boot of the machine may have left incomplete is checked first, and made again when it is.
   void ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
+  /// Makes the layer again from its own tar. False, and nothing is changed, where that is not what the
+  /// diff_id says, or not there.
+  bool recover(const Digest& diff_id) const;
   /// Whether `blob` was seen to give the layer, as it was made or later. Nobody may pair a blob with a layer
   /// on the word of a manifest: it would run here as one thing and elsewhere as another.
   bool is_from(const Digest& diff_id, const Descriptor& blob) const;

@@ -144,6 +144,58 @@ TEST_CASE("a damaged or missing blob is compressed again from its layer, to the 
   CHECK(temp.store.blobs().is_whole(blob));
 }
 
+TEST_CASE("a whole tar gives both the image and the blob again, when all else is damaged",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  const layerstore::Descriptor& blob = image.manifest.layers.at(0);
+  flip(blob_path(temp, blob.digest));
+  flip(layer_path(temp, image) + "/layer.erofs");
+  CHECK(repaired(temp).empty());
+  CHECK(temp.store.blobs().is_whole(blob));
+  REQUIRE(shell("rm " + layer_path(temp, image) + "/layer.erofs " + blob_path(temp, blob.digest)).status ==
+          0);
+  CHECK(repaired(temp).empty());
+  CHECK(temp.store.blobs().is_whole(blob));
+}
+
+TEST_CASE("an unpacked layer that has lost its blob cannot be checked, and stays", "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::tree};
+  const Image image = make_image(temp, "a:1", "one");
+  const auto& digest = image.manifest.layers.at(0).digest;
+  flip(blob_path(temp, digest));
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<Damage> left = repaired(temp);
+    CHECK(std::none_of(left.begin(), left.end(),
+                       [](const Damage& damage) { return damage.part == DamagedPart::layer; }));
+    CHECK_FALSE(left.empty());
+    CHECK(shell("test -s " + layer_path(temp, image) + "/tree/file").status == 0);
+    temp.store.blobs().remove(digest);
+  }
+}
+
+TEST_CASE("a layer whose recovery was cut off is recovered by the next who needs it", "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  const std::string layer = layer_path(temp, image);
+  const auto& diff_id = image.config.diff_ids.at(0);
+  const auto& blob = image.manifest.layers.at(0);
+  const std::string other_boot = "rm -f " + layer + "/synced; echo other >" + layer + "/boot; ";
+  for (const std::string& state :
+       {std::string("mv {}/layer.erofs {}/layer.erofs.new"), std::string("rm {}/layer.erofs"),
+        std::string("rm {}/layer.tar {}/layer.erofs"), std::string("echo x >{}/layer.erofs.new")}) {
+    INFO(state);
+    std::string command = other_boot + state;
+    for (std::size_t at = command.find("{}"); at != std::string::npos; at = command.find("{}"))
+      command.replace(at, 2, layer);
+    REQUIRE(shell(command).status == 0);
+    temp.store.layers().ensure(diff_id, blob, temp.store.blobs());
+    CHECK(temp.store.layers().has(diff_id));
+    CHECK(shell("test ! -e " + layer + "/layer.erofs.new").status == 0);
+    CHECK(damages(temp).empty());
+  }
+}
+
 TEST_CASE("what is damaged in the blob and in the layer is not mended, and stays named",
           "[layerstore][fsck]") {
   const TempStore temp{.form = LayerForm::erofs};
