@@ -17,7 +17,8 @@ namespace lay {
 
 namespace {
 
-constexpr unsigned kMaxLate = 1000;  // folders that were not empty after all
+constexpr unsigned kMaxLate = 1000;    // folders that were not empty after all
+constexpr std::size_t kMaxOpen = 128;  // folders, each of which takes a descriptor
 
 struct DirCloser {
   void operator()(DIR* dir) const { ::closedir(dir); }
@@ -65,6 +66,14 @@ bool try_remove_folder(int parent, const std::string& name) {
   return false;
 }
 
+/// Puts what lies too deep right beneath the top, where its turn comes: a tree has no end that a descriptor
+/// for each level would reach.
+void move_up(const Level& deep, const std::string& folder, const Level& top) {
+  const std::string name = ".deep-" + sys::random_hex(8);
+  if (::renameat(::dirfd(deep.stream.get()), folder.c_str(), ::dirfd(top.stream.get()), name.c_str()) < 0)
+    throw Error::from_errno("remove folder '{}'", folder);
+}
+
 }  // namespace
 
 void remove_tree(const UniqueFd& dir, const std::string& name) {
@@ -78,6 +87,11 @@ void remove_tree(const UniqueFd& dir, const std::string& name) {
   levels.push_back({open_stream(dir, name, mount), name});
   while (!levels.empty()) {
     const std::string folder = next_folder(levels.back());
+    if (!folder.empty() && levels.size() == kMaxOpen) {
+      move_up(levels.back(), folder, levels.front());
+      late = 0;  // the top is not empty for a good reason
+      continue;
+    }
     if (!folder.empty()) {
       const UniqueFd parent{::fcntl(::dirfd(levels.back().stream.get()), F_DUPFD_CLOEXEC, 3)};
       levels.push_back({open_stream(parent, folder, mount), folder});

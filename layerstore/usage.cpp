@@ -40,15 +40,43 @@ std::vector<FolderEntry> try_read_folder(const UniqueFd& folder) {
   }
 }
 
-void add_tree(const UniqueFd& folder, Files& files) {
-  add_file(sys::stat_of(folder), files);
-  for (const FolderEntry& entry : try_read_folder(folder)) {
+/// A folder on the way down, and what is still to be looked at in it.
+struct Level {
+  FileKey folder;
+  std::vector<FolderEntry> entries;
+};
+
+Level enter(const UniqueFd& folder, Files& files) {
+  const struct ::stat status = sys::stat_of(folder);
+  add_file(status, files);
+  return {.folder = {status.st_dev, status.st_ino}, .entries = try_read_folder(folder)};
+}
+
+/// One folder is open at a time and none is entered by recursion: a container decides how deep its own go.
+void add_tree(const UniqueFd& top, Files& files) {
+  UniqueFd folder = sys::dup_fd(top);
+  std::vector<Level> levels;
+  levels.push_back(enter(folder, files));
+  for (;;) {
+    if (levels.back().entries.empty()) {
+      levels.pop_back();
+      if (levels.empty()) return;
+      auto above = sys::try_open_at(folder, "..", O_RDONLY | O_DIRECTORY);
+      const struct ::stat status = sys::stat_of(above ? *above : folder);
+      if (levels.back().folder != FileKey{status.st_dev, status.st_ino})
+        return;  // it was moved or went meanwhile
+      folder = std::move(*above);
+      continue;
+    }
+    const FolderEntry entry = std::move(levels.back().entries.back());
+    levels.back().entries.pop_back();
     const auto status = sys::try_stat_at(folder, entry.name);
     if (!status) continue;  // it went meanwhile
     if (!S_ISDIR(status->st_mode)) {
       add_file(*status, files);
-    } else if (const auto inner = sys::try_open_at(folder, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
-      add_tree(*inner, files);
+    } else if (auto inner = sys::try_open_at(folder, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
+      folder = std::move(*inner);
+      levels.push_back(enter(folder, files));
     }
   }
 }

@@ -385,6 +385,17 @@ nothing_half_done() { [ -z "$(ls "$LAY_ROOT/ingest")" ]; }
   "$LAY" fsck -q
 }
 
+@test "folders nested deeper than files may be open are counted and removed" {
+  small_image
+  "$LAY" run --name deep --network none small \
+    sh -c 'n=0; while [ $n -lt 1500 ]; do mkdir d; cd ./d || exit 1; n=$((n + 1)); done'
+  [ "$(ulimit -n 256 && "$LAY" df --format jsonl | jq -r 'select(.Name == "deep") | .Bytes')" = \
+    "$(du_of "$LAY_ROOT/containers/$("$LAY" inspect -f '{{.Id}}' deep)")" ]
+  (ulimit -n 256 && "$LAY" rm deep)
+  [ -z "$("$LAY" ps -aq)" ]
+  wait_until 5 eval '[ -z "$(find "$LAY_ROOT/containers" -mindepth 1 -maxdepth 1 ! -name ".*")" ]'
+}
+
 @test "the space of an image whose removal was cut short is freed by the next one" {
   large_image first
   # The process that frees the space ends at its second file.

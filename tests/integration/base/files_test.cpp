@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +86,26 @@ TEST_CASE("removing a tree takes every kind of entry and follows no symlink", "[
   CHECK_FALSE(sys::try_stat_at(folder.fd(), "tree"));
   CHECK(content(canary, "precious") == "x");
   CHECK_NOTHROW(remove_tree(folder.fd(), "never was"));
+}
+
+TEST_CASE("a tree is removed that is deeper than a process may have files open", "[base][files]") {
+  const TempFolder temp;
+  constexpr int kDepth = 3000;
+  UniqueFd folder = sys::open_dir(sys::cwd(), temp.path());
+  for (int level = 0; level < kDepth; ++level) {
+    sys::mkdir_at(folder, "d", 0755);
+    sys::open_at(folder, "file", O_WRONLY | O_CREAT, 0644);
+    folder = sys::open_at(folder, "d", O_RDONLY | O_DIRECTORY);
+  }
+  folder = UniqueFd();
+  ::rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const ::rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  const UniqueFd root = sys::open_dir(sys::cwd(), temp.path());
+  CHECK_NOTHROW(remove_tree(root, "d"));
+  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK_FALSE(sys::try_stat_at(root, "d"));
 }
 
 TEST_CASE("a folder that somebody still works in is removed all the same", "[base]") {
