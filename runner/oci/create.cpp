@@ -148,7 +148,7 @@ class Creation {
                              : CgroupGuard::none();
     take_resctrl(plan);
     const std::optional<IdMap> ids = ids_for(plan);
-    if (ids || has_to_be_limited_first(plan)) cgroup.finish(resources);
+    if (!cgroup.is_finished() && (ids || has_to_be_limited_first(plan))) cgroup.finish(resources);
     if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
     if (ids) prepare_for_user_namespace(plan, *ids);
     plan.listener = listen_for_start(folder_.dir());

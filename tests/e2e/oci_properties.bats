@@ -583,6 +583,15 @@ refused_signals() {
   done
 }
 
+@test "without cgroups none are made, whatever limits the bundle has" {
+  small_bundle
+  args true
+  edit "c['linux']['resources']['memory'] = {'limit': 64000000}"
+  strace -f -qq -o calls -e trace=mkdir,mkdirat "$OCI" --root "$world/state" --cgroup-manager disabled run --bundle bundle c1 </dev/null
+  run grep -E 'cgroup|"lay/?"' calls
+  [ "$status" -eq 1 ] || { echo "$output"; return 1; }
+}
+
 @test "what is copied into the container while it is made counts against its limit" {
   v1_of memory memory.limit_in_bytes
   small_bundle
