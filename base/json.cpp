@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace lay {
 
@@ -16,6 +17,22 @@ const Json& require(const Json& object, const char* key) {
   const Json* value = json_find(object, key);
   if (value == nullptr) throw Error::make(Errc::invalid, "'{}' is missing", key);
   return *value;
+}
+
+/// The first string, key or value, that JSON cannot hold.
+std::string first_not_utf8(const Json& value) {
+  const auto is_bad = [](const std::string& text) {
+    return Json(text).dump(-1, ' ', false, Json::error_handler_t::ignore) !=
+           Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  if (value.is_string()) return is_bad(value.get_ref<const std::string&>()) ? value.get<std::string>() : "";
+  std::string found;
+  if (!value.is_structured()) return found;
+  for (const auto& item : value.items()) {
+    if (!found.empty()) break;
+    found = value.is_object() && is_bad(item.key()) ? item.key() : first_not_utf8(item.value());
+  }
+  return found;
 }
 
 }  // namespace
@@ -56,8 +73,10 @@ Json parse_json(std::string_view text, const std::string& what) {
 std::string dump_json(const Json& value) {
   try {
     return value.dump();
-  } catch (const Json::exception& error) {
-    throw Error::make(Errc::invalid, "write JSON: {}", error.what());
+  } catch (const Json::exception&) {
+    throw Error::make(Errc::invalid, "'{}' is not UTF-8, and JSON holds nothing else",
+                      printable(first_not_utf8(value)))
+        .with_hint("give it another name");
   }
 }
 

@@ -22,11 +22,23 @@ unsigned recursive_flag(Recursion recursion) {
   return recursion == Recursion::yes ? unsigned{AT_RECURSIVE} : 0U;
 }
 
+/// proc(5), "/proc/[pid]/fdinfo".
+std::uint64_t mount_number_in_proc(const UniqueFd& fd) {
+  constexpr std::string_view kKey = "mnt_id:";
+  const std::string path = fmt::format("/proc/self/fdinfo/{}", fd.get());
+  for (const std::string& line : split(sys::read_all(sys::open_at(sys::cwd(), path, O_RDONLY), 4096), '\n')) {
+    const auto number = parse_number(std::string_view(line).substr(line.find_last_of(" \t") + 1));
+    if (number && line.starts_with(kKey)) return *number;
+  }
+  throw Error::make(Errc::unsupported, "'{}' tells no mount", path);
+}
+
+/// Linux before 5.8 has no numbers of mounts in statx(2), and leaves 0.
 std::uint64_t mount_number(const UniqueFd& fd, unsigned which) {
   struct ::statx info {};
   if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, which, &info) < 0)
     throw Error::from_errno("ask for the mount of a file");
-  return info.stx_mnt_id;
+  return (info.stx_mask & which) != 0 ? info.stx_mnt_id : mount_number_in_proc(fd);
 }
 
 UniqueFd open_tree_clone(int dir, const std::string& path, unsigned flags) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/syncing.h"
 #include "resolve.h"
 
 namespace lay::sys {
@@ -221,11 +222,11 @@ bool try_unlink_at(const UniqueFd& dir, const std::string& path, int flags) {
 }
 
 void fsync(const UniqueFd& fd) {
-  if (::fsync(fd.get()) < 0) throw Error::from_errno("sync to disk");
+  if (is_syncing() && ::fsync(fd.get()) < 0) throw Error::from_errno("sync to disk");
 }
 
 void syncfs(const UniqueFd& fd) {
-  if (::syncfs(fd.get()) < 0) throw Error::from_errno("sync file system");
+  if (is_syncing() && ::syncfs(fd.get()) < 0) throw Error::from_errno("sync file system");
 }
 
 void ftruncate(const UniqueFd& fd, std::uint64_t size) {

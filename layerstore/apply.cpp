@@ -29,8 +29,6 @@ namespace {
 /// In shorter files SparseFileSink leaves no holes.
 constexpr std::uint64_t kWithHoles = 64 * 1024;
 
-constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
-
 /// What the kernel says of a way that leads over the layer's own symlinks is the layer's fault.
 Error blame_layer(const Error& error) {
   if (error.error_number() == ELOOP)
@@ -42,22 +40,28 @@ Error blame_layer(const Error& error) {
 
 class LayerUnpacker {
  public:
-  LayerUnpacker(ByteSource& tar, const UniqueFd& target) : reader_(tar), target_(target), folders_(target) {}
+  LayerUnpacker(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options)
+      : reader_(tar), target_(target), folders_(target), most_entries_(options.most_entries) {
+    folders_.add_lower_links(options.links);
+  }
 
   ApplyStats run() {
     // What the store's own folder may have inherited would be inherited again by every file of the layer.
     remove_xattr(target_, kDefaultAcl.data());
-    remove_xattr(target_, "system.posix_acl_access");
+    remove_xattr(target_, kAccessAcl.data());
     ApplyStats stats;
     while (const auto entry = reader_.next()) {
       throw_if_cancelled();
       unpack(*entry);
       ++stats.entries;
+      require_few(stats.entries + folders_.implied_count(), most_entries_);
       stats.newest = std::max<std::int64_t>(stats.newest, entry->mtime.tv_sec);
+      note_owner(*entry, stats.owners);
     }
     if (!has_root_) set_root_defaults();
-    stats.implied = folders_.finish();
-    if (!has_root_) stats.implied.insert(stats.implied.begin(), std::string());
+    stats.folders = folders_.finish();
+    std::vector<std::string>& implied = stats.folders.implied;
+    if (!has_root_) implied.insert(implied.begin(), std::string());
     stats.bytes = reader_.bytes();
     return stats;
   }
@@ -102,7 +106,7 @@ class LayerUnpacker {
   void unpack_removal(const TarEntry& entry, const EntryPath& path, Removal removal) {
     if (entry.type == EntryType::directory) throw Error(Errc::invalid, "a removal cannot be a folder");
     if (removal == Removal::opaque) {
-      folders_.make_opaque(folders_.find(path.parent), ".", path.parent);
+      folders_.make_opaque(folders_.find(path.parent), ".");
     } else {
       folders_.add_whiteout(path.parent, path.name.substr(kWhiteoutPrefix.size()));
     }
@@ -123,7 +127,7 @@ class LayerUnpacker {
   void unpack_new_folder(const TarEntry& entry, const EntryPath& path) {
     const UniqueFd& parent = folders_.find(path.parent);
     sys::mkdir_at(parent, path.name, 0700);
-    folders_.make_opaque(parent, path.name, path.full());
+    folders_.make_opaque(parent, path.name);
     set_folder_metadata(parent, entry, path);
   }
 
@@ -140,9 +144,8 @@ class LayerUnpacker {
       }
     }
     if (path.is_root()) has_root_ = true;
-    folders_.forget_implied(path.full());
-    folders_.set_late(parent, path.name, path.is_root() ? "" : path.full(), entry.mtime,
-                      std::move(default_acl));
+    folders_.forget_implied(folders_.place_of(path.name));
+    folders_.set_late(parent, path.name, folders_.place_of(path.name), entry.mtime, std::move(default_acl));
   }
 
   void unpack_file(const TarEntry& entry, const EntryPath& path) {
@@ -200,13 +203,13 @@ class LayerUnpacker {
     const auto folder =
         sys::try_open_in_root(target_, target.parent.empty() ? "." : target.parent, O_PATH | O_DIRECTORY);
     const auto status = folder ? sys::try_stat_at(*folder, target.name) : std::nullopt;
-    if (!status || is_whiteout_node(*status))
+    if (!status || is_whiteout_node(*status) || folders_.is_lower_link(*status))
       throw Error::make(Errc::invalid, "it is a hard link to '{}', which this layer does not hold before it",
                         shown_path(entry.link));
     if (S_ISDIR(status->st_mode))
       throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", shown_path(entry.link));
     const auto present = sys::try_stat_at(folders_.find(path.parent), path.name);
-    if (present && present->st_ino == status->st_ino && present->st_dev == status->st_dev) return;
+    if (present && is_same_file(*present, *status)) return;
     make_replacing(path,
                    [&](const UniqueFd& parent) { sys::link_at(*folder, target.name, parent, path.name); });
   }
@@ -253,13 +256,14 @@ class LayerUnpacker {
   TarReader reader_;
   const UniqueFd& target_;
   LayerFolders folders_;
+  std::uint64_t most_entries_;
   bool has_root_ = false;
 };
 
 }  // namespace
 
-ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target) {
-  return LayerUnpacker(tar, target).run();
+ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options) {
+  return LayerUnpacker(tar, target, options).run();
 }
 
 }  // namespace lay::layerstore

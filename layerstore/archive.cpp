@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "layer_stream.h"
+#include "limited_source.h"
 
 namespace lay::layerstore {
 
@@ -33,10 +34,16 @@ void save_archive(const Store& store, std::span<const ArchivedImage> images, Arc
 std::vector<ArchivedImage> load_archive(const Store& store, ByteSource& archive, const JudgeImages& judge,
                                         Progress& progress) {
   PeekSource peeked(archive, kMagicBytes);
-  const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
+  CountingSource packed(peeked);
+  const auto plain = make_decompressor(detect_compression(peeked.start()), packed);
   const KnownBlobs known(store);
   ArchiveMembers members(store);
-  members.read(*plain, known, progress);
+  // What the user allows is for one layer, and asked of each
+  const UnpackLimits whole{.most_bytes = store.layers().limits().most_bytes
+                                             ? std::optional(std::numeric_limits<std::uint64_t>::max())
+                                             : std::nullopt};
+  LimitedSource limited(*plain, whole, [&] { return packed.count(); });
+  members.read(limited, known, progress);
 
   const JudgeImages judge_all = [&](const std::vector<ArchivedImage>& images) {
     if (images.empty()) throw Error(Errc::invalid, "the archive lists no image");

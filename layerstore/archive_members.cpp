@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "entry_path.h"
 #include "layer_stream.h"
+#include "limited_source.h"
 #include "new_image.h"
 #include "tar_fields.h"
 
@@ -195,8 +196,10 @@ BlobWriter ArchiveMembers::stage_bytes(ByteSource& source, DigestAlgorithm algor
 Digest ArchiveMembers::stage_layer(ByteSource& source, Progress::Task& task) {
   StagedTar staged = stage_tar(store_, {}, TreeForm::make, task, [&](ByteSink& tar) {
     PeekSource peeked(source, kTarBlock);
-    const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
-    pump(*plain, tar);
+    CountingSource packed(peeked);
+    const auto plain = make_decompressor(detect_compression(peeked.start()), packed);
+    LimitedSource limited(*plain, store_.layers().limits(), [&] { return packed.count(); });
+    pump(limited, tar);
     drain(peeked);
   });
   Digest diff_id = staged.tar().diff_id;

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <functional>
+#include <queue>
+#include <utility>
 
 #include "base/base64.h"
 #include "base/text.h"
@@ -15,6 +18,10 @@
 #include "tar_writer.h"
 
 namespace lay::layerstore {
+
+bool is_of_chunked(std::string_view annotation) {
+  return annotation.find("containers.zstd-chunked.") != std::string_view::npos;
+}
 
 namespace {
 
@@ -50,11 +57,16 @@ std::string big_endian(std::uint64_t value) {
   return bytes;
 }
 
-void write_skippable(std::string_view bytes, ByteSink& out) {
-  const std::string header =
-      little_endian(kSkippableMagic) + little_endian(static_cast<std::uint32_t>(bytes.size()));
+constexpr std::size_t kHashes = 64 * 1024;  // that are sorted together
+
+void write_skippable_header(std::uint64_t size, ByteSink& out) {
+  const std::string header = little_endian(kSkippableMagic) + little_endian(static_cast<std::uint32_t>(size));
   out.write(std::as_bytes(std::span(header)));
-  out.write(std::as_bytes(std::span(bytes)));
+}
+
+void write_skippable(const KeptBytes& bytes, ByteSink& out) {
+  write_skippable_header(bytes.size(), out);
+  bytes.copy_to(out);
 }
 
 const char* type_name(EntryType type) {
@@ -159,14 +171,66 @@ Json table_entry(const ChunkedEntry& chunked) {
 
 }  // namespace
 
-ChunkedToc::Document::Document() : compressor(make_zstd_compressor(kDocumentLevel, 0, packed)) {}
+void KeptBytes::write(std::span<const std::byte> bytes) {
+  memory_.count_use();
+  hasher_.update(bytes);
+  pieces_.push_back(memory_.keep(bytes));
+  size_ += bytes.size();
+}
+
+void KeptBytes::copy_to(ByteSink& out) const {
+  for (const auto piece : pieces_) {
+    out.write(piece);
+    memory_.page_out();
+  }
+}
+
+void SeenHashes::add(std::size_t hash) {
+  memory_.count_use();
+  if (blocks_.empty() || used_ == kHashes) {
+    sort_last();
+    const std::size_t bytes = kHashes * sizeof(std::size_t);
+    blocks_.emplace_back(static_cast<std::size_t*>(memory_.allocate(bytes, alignof(std::size_t))), kHashes);
+    used_ = 0;
+  }
+  blocks_.back()[used_++] = hash;
+}
+
+void SeenHashes::sort_last() {
+  if (!blocks_.empty()) std::sort(blocks_.back().begin(), blocks_.back().end());
+}
+
+bool SeenHashes::has_repeated() {
+  if (blocks_.empty()) return false;
+  blocks_.back() = blocks_.back().first(used_);
+  sort_last();
+  using Head = std::pair<std::size_t, std::size_t>;  // the least of a block, and which block that is
+  std::priority_queue<Head, std::vector<Head>, std::greater<>> heads;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) heads.emplace(blocks_[i].front(), i);
+  std::optional<std::size_t> last;
+  while (!heads.empty()) {
+    memory_.count_use();
+    const auto [hash, index] = heads.top();
+    heads.pop();
+    if (last == hash) return true;
+    last = hash;
+    auto& block = blocks_[index];
+    block = block.subspan(1);
+    if (!block.empty()) heads.emplace(block.front(), index);
+  }
+  return false;
+}
+
+ChunkedToc::Document::Document(SpillMemory& memory)
+    : packed(memory), compressor(make_zstd_compressor(kDocumentLevel, 0, packed)) {}
 
 void ChunkedToc::Document::append(std::string_view text) {
   compressor->write(std::as_bytes(std::span(text)));
   size += text.size();
 }
 
-ChunkedToc::ChunkedToc() {
+ChunkedToc::ChunkedToc(const Spill& spill) : memory_(spill) {
+  documents_.emplace(memory_);
   documents_->table.append(R"({"version":1,"entries":[)");
 }
 
@@ -175,7 +239,7 @@ void ChunkedToc::add(const ChunkedEntry& entry) {
   if (!is_describable(entry) || documents_->table.size >= kMaxDocument ||
       documents_->split.size >= kMaxDocument)
     return documents_.reset();
-  documents_->names.push_back(std::hash<std::string>{}(clean_path(entry.entry.path)));
+  documents_->names.add(std::hash<std::string>{}(clean_path(entry.entry.path)));
   add_segment(entry.framing);
   add_file(entry);
   Json json = table_entry(entry);
@@ -225,27 +289,27 @@ void ChunkedToc::add_end(std::span<const std::byte> framing) {
 std::map<std::string, std::string> ChunkedToc::finish(std::uint64_t offset, ByteSink& out) {
   if (!documents_) return {};
   auto& [table_document, split_document, names] = *documents_;
-  std::sort(names.begin(), names.end());
-  if (std::adjacent_find(names.begin(), names.end()) != names.end()) return {};
+  if (names.has_repeated()) return {};
   split_document.compressor->finish();
-  const std::string& split = split_document.packed.text();
-  table_document.append(fmt::format("],\"tarSplitDigest\":\"{}\"}}", digest_of(split).to_string()));
+  KeptBytes& split = split_document.packed;
+  table_document.append(fmt::format("],\"tarSplitDigest\":\"{}\"}}", split.digest().to_string()));
   table_document.compressor->finish();
-  const std::string& table = table_document.packed.text();
+  KeptBytes& table = table_document.packed;
 
   const std::uint64_t table_offset = offset + kSkippableHeader;
   const std::uint64_t split_offset = table_offset + table.size() + kSkippableHeader;
   std::string footer;
-  for (const std::uint64_t value : {table_offset, std::uint64_t{table.size()}, table_document.size, kTocType,
-                                    split_offset, std::uint64_t{split.size()}, split_document.size})
+  for (const std::uint64_t value : {table_offset, table.size(), table_document.size, kTocType, split_offset,
+                                    split.size(), split_document.size})
     footer += little_endian(value);
   footer += kFooterMagic;
-  const std::string digest = digest_of(table).to_string();
+  const std::string digest = table.digest().to_string();
   const std::string position =
       fmt::format("{}:{}:{}:{}", table_offset, table.size(), table_document.size, kTocType);
-  for (const std::string_view part :
-       {std::string_view(table), std::string_view(split), std::string_view(footer)})
-    write_skippable(part, out);
+  write_skippable(table, out);
+  write_skippable(split, out);
+  write_skippable_header(footer.size(), out);
+  out.write(std::as_bytes(std::span(footer)));
   return {{kTocDigest, digest},
           {kTocPosition, position},
           {kSplitPosition, fmt::format("{}:{}:{}", split_offset, split.size(), split_document.size)},

@@ -83,7 +83,7 @@ struct Batch {
 /// Takes finished batches in order: writes their frames, and tells the table about the entries.
 class Collector {
  public:
-  explicit Collector(ByteSink& out) : out_(out) {}
+  Collector(ByteSink& out, const Spill& spill) : out_(out), toc_(std::in_place, spill) {}
 
   void take(Batch& batch) {
     out_.write(std::span(batch.packed).first(batch.packed_size));
@@ -126,7 +126,7 @@ class Collector {
   }
 
   ByteSink& out_;
-  std::optional<ChunkedToc> toc_{std::in_place};
+  std::optional<ChunkedToc> toc_;
   std::uint64_t offset_ = 0;  ///< in the blob
   std::optional<ChunkedEntry> current_;
 };
@@ -134,8 +134,8 @@ class Collector {
 /// Cuts the tar into pieces, by its entries and by fixed sizes alone, hashes it, and has it compressed.
 class Feeder final : public ByteSink {
  public:
-  Feeder(int level, unsigned workers, ByteSink& out)
-      : level_(level), collector_(out), running_(workers), batch_(std::make_unique<Batch>(level)) {}
+  Feeder(int level, unsigned workers, ByteSink& out, const Spill& spill)
+      : level_(level), collector_(out, spill), running_(workers), batch_(std::make_unique<Batch>(level)) {}
 
   /// Framing, as the reader passes it.
   void write(std::span<const std::byte> bytes) override {
@@ -257,8 +257,9 @@ class Feeder final : public ByteSink {
 
 }  // namespace
 
-CompressedLayer write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out) {
-  Feeder feeder(level, workers, out);
+CompressedLayer write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out,
+                              const Spill& spill) {
+  Feeder feeder(level, workers, out, spill);
   TarReader reader(tar, &feeder);
   while (auto entry = reader.next()) {
     throw_if_cancelled();

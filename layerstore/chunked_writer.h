@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/spill_memory.h"
 #include "base/stream.h"
 #include "layer_compressor.h"
 
@@ -12,8 +13,10 @@ namespace lay::layerstore {
 ///   level     of zstd, 1 to 19; 0 is the default
 ///   workers   frames are made on so many threads; the bytes do not depend on it
 ///   out       receives the blob; not finished here
+///   spill     of the table, until it is written
 ///   returns   the annotations of the blob's descriptor: none when the entries cannot be described
 ///   throws    invalid when the tar is no layer (tar_reader.h), or there is no such level
-CompressedLayer write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out);
+CompressedLayer write_chunked(ByteSource& tar, int level, unsigned workers, ByteSink& out,
+                              const Spill& spill = {});
 
 }  // namespace lay::layerstore

@@ -4,15 +4,19 @@
 #include <sys/stat.h>
 
 #include <map>
+#include <memory_resource>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "inode.h"
 #include "same_inode.h"
+#include "store_spill.h"
 
 namespace lay::layerstore {
 
@@ -59,10 +63,15 @@ void add_names(const Folder& folder, std::set<std::string>& names) {
 
 class Comparison {
  public:
-  Comparison(const UniqueFd& before, const UniqueFd& after, std::span<const UniqueFd> touched)
-      : before_(before), after_(after), touched_(touched) {}
+  Comparison(const UniqueFd& before, const UniqueFd& after, std::span<const UniqueFd> touched,
+             const Spill& spill)
+      : before_(before),
+        after_(after),
+        touched_(touched),
+        memory_(spill),
+        changes_(*memory_.make<Changes>(&memory_)) {}
 
-  std::vector<Change> run() {
+  void run(const std::function<void(const Change& change)>& visit) {
     pending_.emplace_back("", Extent::touched);
     while (!pending_.empty()) {
       throw_if_cancelled();
@@ -70,12 +79,21 @@ class Comparison {
       pending_.pop_back();
       compare_folder(path, extent);
     }
-    std::vector<Change> result;
-    for (auto& [path, change] : changes_) result.push_back(std::move(change));
-    return result;
+    for (const auto& [path, found] : changes_) {
+      memory_.count_use();
+      visit({found.kind, fmt::format("/{}", path), found.size, found.old_size});
+    }
   }
 
  private:
+  /// A Change without its path.
+  struct Found {
+    ChangeKind kind = ChangeKind::changed;
+    std::uint64_t size = 0;
+    std::uint64_t old_size = 0;
+  };
+  using Changes = std::pmr::map<std::string_view, Found>;
+
   void compare_folder(const std::string& path, Extent extent) {
     const Folder before = extent == Extent::added ? std::nullopt : open_folder(before_, path);
     const Folder after = open_folder(after_, path);
@@ -106,16 +124,16 @@ class Comparison {
     const std::string path = parent.empty() ? name : parent + "/" + name;
     if (!old_status && !status) return;
     if (!status) {
-      note({ChangeKind::removed, path, 0, size_beneath(*before, name, *old_status)});
+      note(path, {ChangeKind::removed, 0, size_beneath(*before, name, *old_status)});
     } else if (!old_status) {
-      note({ChangeKind::added, path, size_of(status), 0});
+      note(path, {ChangeKind::added, size_of(status), 0});
       if (is_folder(status)) pending_.emplace_back(path, Extent::added);
     } else if ((old_status->st_mode & S_IFMT) != (status->st_mode & S_IFMT)) {
-      note({ChangeKind::changed, path, size_of(status), size_beneath(*before, name, *old_status)});
+      note(path, {ChangeKind::changed, size_of(status), size_beneath(*before, name, *old_status)});
       if (is_folder(status)) pending_.emplace_back(path, Extent::added);
     } else {
       if (!is_same(*before, *old_status, *after, *status, name))
-        note({ChangeKind::changed, path, size_of(status), size_of(old_status)});
+        note(path, {ChangeKind::changed, size_of(status), size_of(old_status)});
       if (is_folder(status)) pending_.emplace_back(path, extent);
     }
   }
@@ -149,29 +167,29 @@ class Comparison {
   }
 
   /// Notes a difference, and that the folders on the way to it are changed.
-  void note(Change change) {
-    for (std::size_t slash = change.path.rfind('/'); slash != std::string::npos;) {
-      const std::string folder = change.path.substr(0, slash);
-      if (!changes_.emplace(folder, Change{.path = fmt::format("/{}", folder)}).second) break;
-      slash = folder.rfind('/');
+  void note(std::string_view path, const Found& found) {
+    memory_.count_use();
+    path = memory_.keep(path);
+    for (std::string_view folder = path; folder.find('/') != std::string_view::npos;) {
+      folder = folder.substr(0, folder.rfind('/'));
+      if (!changes_.try_emplace(folder).second) break;
     }
-    std::string key = change.path;
-    change.path = fmt::format("/{}", key);
-    changes_.insert_or_assign(std::move(key), std::move(change));
+    changes_.insert_or_assign(path, found);
   }
 
   const UniqueFd& before_;
   const UniqueFd& after_;
   std::span<const UniqueFd> touched_;
   std::vector<std::pair<std::string, Extent>> pending_;
-  std::map<std::string, Change> changes_;
+  SpillMemory memory_;
+  Changes& changes_;  ///< in there
 };
 
 }  // namespace
 
-std::vector<Change> compare_trees(const UniqueFd& before, const UniqueFd& after,
-                                  std::span<const UniqueFd> touched) {
-  return Comparison(before, after, touched).run();
+void compare_trees(const UniqueFd& before, const UniqueFd& after, std::span<const UniqueFd> touched,
+                   const Store& store, const std::function<void(const Change& change)>& visit) {
+  Comparison(before, after, touched, spill_in(store)).run(visit);
 }
 
 }  // namespace lay::layerstore

@@ -51,7 +51,9 @@ class DataScan {
       const std::uint64_t end = std::min(seek_hole(file_, *data), size_);
       for (at = std::max(at, round_down(*data, kPiece)); at < end; at += kPiece) {
         throw_if_cancelled();
-        if (!is_covered(at) && !is_empty(at)) add(at);
+        if (is_covered(at)) continue;
+        read_ahead_until(at, end);
+        if (!is_empty(at)) add(at);
         if (data_ + kWorthwhile > size_) return std::nullopt;
       }
     }
@@ -63,11 +65,14 @@ class DataScan {
     return !regions_.empty() && at < regions_.back().offset + regions_.back().size;
   }
 
+  /// Not into the hole that begins at `end`: the kernel would fill memory with its zeros.
+  void read_ahead_until(std::uint64_t at, std::uint64_t end) {
+    if (at < read_ahead_ || end - at <= kPiece) return;
+    read_ahead_ = std::min(at + kReadAhead, end);
+    read_ahead(file_, at, read_ahead_ - at);
+  }
+
   bool is_empty(std::uint64_t at) {
-    if (at >= read_ahead_) {
-      read_ahead_ = at + kReadAhead;
-      read_ahead(file_, at, kReadAhead);
-    }
     const std::size_t length = static_cast<std::size_t>(std::min(kPiece, size_ - at));
     const std::size_t sample = std::min(length, kSample);
     return is_zero(read(at, sample)) && is_zero(read(at + sample, length - sample));

@@ -16,6 +16,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "data_map.h"
+#include "entry_check.h"
 #include "inode.h"
 #include "merged_view.h"
 #include "overlay_notation.h"
@@ -46,12 +47,6 @@ struct Inode {
   OverlayMarks marks;
 };
 
-struct Child {
-  std::string name;
-  unsigned char type;
-  bool whiteout;
-};
-
 /// How what is walked is to be read.
 enum class Reading {
   plain,
@@ -65,7 +60,8 @@ struct Folder {
   InodeKey key;
   std::string path;  ///< "" for the root, otherwise ending in "/"
   Reading reading;
-  std::vector<Child> children;
+  std::vector<FolderEntry> children;  ///< whiteouts first
+  std::size_t whiteouts = 0;
   std::size_t next = 0;
 };
 
@@ -117,9 +113,11 @@ class Walk {
         leave();
       } else {
         throw_if_cancelled();
-        visit(folder, folder.children[folder.next++]);
+        const std::size_t child = folder.next++;
+        visit(folder, folder.children[child], child < folder.whiteouts);
       }
     }
+    require_all_names();
     out_.append(tar_end());
     out_.flush();
     stats_.bytes = out_.size();
@@ -150,9 +148,10 @@ class Walk {
     const InodeKey key = redirected ? key_of(sys::stat_of(fd)) : key_of(inode.status);
     write(entry_of(path.empty() ? "./" : path, inode));
     if (opaque || redirected) write(removal_entry(path + std::string(kOpaqueName)));
-    std::vector<Child> children = list_children(fd, inode.marks.opaque, reading);
+    Folder folder{.fd = std::move(fd), .key = key, .path = path, .reading = reading};
+    list_children(folder, inode.marks.opaque);
     if (stack_.size() >= kOpenFolders) stack_[stack_.size() - kOpenFolders].fd.reset();
-    stack_.push_back({std::move(fd), key, path, reading, std::move(children)});
+    stack_.push_back(std::move(folder));
   }
 
   void leave() {
@@ -168,16 +167,16 @@ class Walk {
   }
 
   /// Whiteouts first, then byte order.
-  std::vector<Child> list_children(const UniqueFd& fd, OpaqueMark mark, Reading reading) {
-    std::vector<Child> children;
-    for (FolderEntry& entry : read_folder(fd)) {
-      const bool whiteout = reading == Reading::upper && is_whiteout(fd, entry, mark);
-      children.push_back({std::move(entry.name), entry.type, whiteout});
-    }
-    std::sort(children.begin(), children.end(), [](const Child& a, const Child& b) {
-      return a.whiteout != b.whiteout ? a.whiteout : a.name < b.name;
+  void list_children(Folder& folder, OpaqueMark mark) {
+    std::vector<FolderEntry>& children = folder.children;
+    children = read_folder(folder.fd);
+    const auto kept = std::partition(children.begin(), children.end(), [&](const FolderEntry& entry) {
+      return folder.reading == Reading::upper && is_whiteout(folder.fd, entry, mark);
     });
-    return children;
+    folder.whiteouts = static_cast<std::size_t>(kept - children.begin());
+    const auto by_name = [](const FolderEntry& a, const FolderEntry& b) { return a.name < b.name; };
+    std::sort(children.begin(), kept, by_name);
+    std::sort(kept, children.end(), by_name);
   }
 
   bool is_whiteout(const UniqueFd& dir, const FolderEntry& entry, OpaqueMark mark) {
@@ -191,7 +190,7 @@ class Walk {
     return S_ISREG(inode.status.st_mode) && inode.status.st_size == 0 && inode.marks.whiteout;
   }
 
-  void visit(const Folder& folder, const Child& child) {
+  void visit(const Folder& folder, const FolderEntry& child, bool is_removal) {
     const std::string path = folder.path + child.name;
     try {
       if (kind_ != TreeKind::live && child.name.starts_with(kWhiteoutPrefix))
@@ -199,7 +198,7 @@ class Walk {
             .with_hint("rename the file");
       if (path.size() > kMaxPath)
         throw Error::make(Errc::unsupported, "the path is longer than {} bytes", kMaxPath);
-      if (child.whiteout) {
+      if (is_removal) {
         write(removal_entry(folder.path + std::string(kWhiteoutPrefix) + child.name));
       } else {
         visit_inode(folder, child, path);
@@ -216,7 +215,7 @@ class Walk {
     return error.error_number() == ENOENT || error.error_number() == ESTALE;
   }
 
-  void visit_inode(const Folder& folder, const Child& child, const std::string& path) {
+  void visit_inode(const Folder& folder, const FolderEntry& child, const std::string& path) {
     const UniqueFd& dir = folder.fd;
     unsigned char type = child.type;
     if (type == DT_UNKNOWN) type = static_cast<unsigned char>(IFTODT(sys::stat_at(dir, child.name).st_mode));
@@ -257,6 +256,7 @@ class Walk {
                   "a char 0:0 node is a removal in overlay's notation, and this is no upper")
           .with_hint("commit the folder as an overlay upper, or remove the node");
     TarEntry entry = entry_of(path, inode);
+    if (!inode.marks.links.empty() && inode.status.st_nlink > 1) note_name(path, inode);
     if (write_hard_link(entry, inode.status, reading)) return;
     if (entry.type == EntryType::symlink) entry.link = sys::readlink_at(fd, "");
     if (entry.type != EntryType::regular) return write(entry);
@@ -270,13 +270,34 @@ class Walk {
     }
   }
 
+  /// With the option `index`, overlay shows one inode under names that are in the upper and others that are
+  /// in the lowers alone: a layer cannot say that those belong together.
+  void note_name(const std::string& path, const Inode& inode) {
+    const auto [linked, is_first] = linked_.try_emplace(key_of(inode.status), Linked{.path = path});
+    ++linked->second.names;
+    if (!is_first) return;
+    // "U-1": one less than its links in the upper, of which the index is one; "L…" counts from the lower's
+    const std::string_view mark = inode.marks.links;
+    const auto difference = mark.size() > 2 ? parse_number(mark.substr(2)) : std::nullopt;
+    if (!difference || mark[0] != 'U') return;
+    const auto links = static_cast<std::int64_t>(inode.status.st_nlink);
+    const auto number = static_cast<std::int64_t>(*difference);
+    linked->second.expected = mark[1] == '-' ? links - number : links + number;
+  }
+
+  void require_all_names() const {
+    for (const auto& [key, linked] : linked_)
+      if (linked.names != linked.expected)
+        throw Error::make(Errc::unsupported,
+                          "'{}' has other names in the lower layers, which show the same file",
+                          printable(linked.path))
+            .with_hint("mount the overlay with index=off, or write the file under each of its names");
+  }
+
   void write_file(TarEntry& entry, const UniqueFd& data, const timespec& mtime) {
-    if (kind_ == TreeKind::live) {
-      write(entry);
-      return append_live(data, entry.size);
-    }
     entry.regions = find_worthwhile_holes(data, entry.size);
     write(entry);
+    if (kind_ == TreeKind::live) return append_live(data, entry);
     if (!entry.regions) return out_.append_file(data, entry.size);
     out_.append_regions(data, *entry.regions);
     const struct ::stat after = sys::stat_of(data);  // what came into a hole meanwhile was not read
@@ -286,9 +307,9 @@ class Walk {
   }
 
   /// After the header nothing may be left out any more, whatever the reason.
-  void append_live(const UniqueFd& fd, std::uint64_t size) {
+  void append_live(const UniqueFd& fd, const TarEntry& entry) {
     try {
-      out_.append_live_file(fd, size);
+      out_.append_live(fd, entry.regions.value_or(std::vector<DataRegion>{{0, entry.size}}));
     } catch (const Error& error) {
       throw Error(error.code(), error.message());  // without the number that stands for "vanished"
     }
@@ -331,11 +352,13 @@ class Walk {
 
   static void read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Reading reading,
                          Inode& inode) {
+    if (!is_kept_xattr(name)) return;
     const auto own = overlay_xattr(name);
     if (!own || reading == Reading::view) return keep_xattr(fd, kind, name, name, inode);
     if (reading == Reading::plain) return;
     if (const auto shown = unescaped_overlay_xattr(name)) return keep_xattr(fd, kind, name, *shown, inode);
     if (*own == "whiteout") inode.marks.whiteout = true;
+    if (*own == "nlink") inode.marks.links = xattr_value(fd, kind, name).value_or("");
     // What counts of the two depends on the type: a file whose data were copied later keeps its redirect.
     const bool points_down = S_ISDIR(inode.status.st_mode)   ? *own == "redirect"
                              : S_ISREG(inode.status.st_mode) ? *own == "metacopy"
@@ -361,6 +384,13 @@ class Walk {
         .with_hint("copy the file or folder within the merged view");
   }
 
+  /// A file of which overlay's index tells how many names it has.
+  struct Linked {
+    std::string path;
+    std::int64_t names = 0;      ///< that were seen
+    std::int64_t expected = -1;  ///< -1: not to be told
+  };
+
   const UniqueFd& root_;
   const TreeKind kind_;
   const OpenLowers& lowers_;
@@ -368,6 +398,7 @@ class Walk {
   TarStream out_;
   std::deque<Folder> stack_;                     // references into it stay good while folders are entered
   std::map<InodeKey, std::string> first_names_;  ///< of inodes with several names
+  std::map<InodeKey, Linked> linked_;
   DiffStats stats_;
 };
 

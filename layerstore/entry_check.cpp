@@ -5,19 +5,21 @@
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "entry_path.h"
 #include "overlay_notation.h"
 
 namespace lay::layerstore {
 
 namespace {
 
-constexpr std::string_view kAccessAcl = "system.posix_acl_access";
-constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
+constexpr std::string_view kSelinuxLabel = "security.selinux";
 constexpr std::string_view kCapability = "security.capability";
 
 /// A little-endian number at `offset`; the caller has checked the size.
@@ -56,6 +58,14 @@ bool is_valid_acl(std::string_view value) {
   return (seen & required) == required && (!needs_mask || (seen & ACL_MASK) != 0);
 }
 
+/// Calls `visit` with the tag and the permissions of each entry of a valid access list.
+template <class Visit>
+void for_each_acl_entry(std::string_view value, Visit&& visit) {
+  for (std::size_t at = sizeof(posix_acl_xattr_header); at < value.size();
+       at += sizeof(posix_acl_xattr_entry))
+    visit(number_at(value, at, 2), number_at(value, at + 2, 2));
+}
+
 bool is_valid_capability(std::string_view value) {
   if (value.size() < 4) return false;
   const std::uint32_t revision = number_at(value, 0, 4) & ~std::uint32_t{VFS_CAP_FLAGS_EFFECTIVE};
@@ -66,9 +76,7 @@ bool is_valid_capability(std::string_view value) {
 
 void require_name(const Xattr& xattr, EntryType type) {
   const std::string_view name = xattr.name;
-  const bool is_known = name.starts_with("user.") || name.starts_with("trusted.") ||
-                        name.starts_with("security.") || name == kAccessAcl || name == kDefaultAcl;
-  if (!is_known || name.size() > XATTR_NAME_MAX || name.back() == '.')
+  if (name.size() > XATTR_NAME_MAX || name.back() == '.')
     throw Error::make(Errc::unsupported, "extended attribute '{}' is none that a file can have",
                       printable(name));
   if (name.starts_with("user.") && type != EntryType::regular && type != EntryType::directory)
@@ -92,6 +100,34 @@ void require_value(const Xattr& xattr) {
 
 }  // namespace
 
+AclMode mode_of_acl(std::string_view value) {
+  AclMode result;
+  std::optional<std::uint32_t> mask;
+  for_each_acl_entry(value, [&](std::uint32_t tag, std::uint32_t permissions) {
+    if (tag == ACL_USER_OBJ) result.permissions |= permissions << 6U;
+    if (tag == ACL_GROUP_OBJ) result.permissions |= permissions << 3U;
+    if (tag == ACL_OTHER) result.permissions |= permissions;
+    if (tag == ACL_MASK) mask = permissions;
+    if (tag == ACL_USER || tag == ACL_GROUP || tag == ACL_MASK) result.says_more = true;
+  });
+  if (mask) result.permissions = (result.permissions & ~mode_t{S_IRWXG}) | *mask << 3U;
+  return result;
+}
+
+std::string acl_of_mode(std::string value, mode_t mode) {
+  bool has_mask = false;
+  for_each_acl_entry(value, [&](std::uint32_t tag, std::uint32_t) { has_mask |= tag == ACL_MASK; });
+  const std::uint32_t group = has_mask ? ACL_MASK : ACL_GROUP_OBJ;
+  for (std::size_t at = sizeof(posix_acl_xattr_header); at < value.size();
+       at += sizeof(posix_acl_xattr_entry)) {
+    const std::uint32_t tag = number_at(value, at, 2);
+    if (tag == ACL_USER_OBJ) value[at + 2] = static_cast<char>(mode >> 6U & 7U);
+    if (tag == group) value[at + 2] = static_cast<char>(mode >> 3U & 7U);
+    if (tag == ACL_OTHER) value[at + 2] = static_cast<char>(mode & 7U);
+  }
+  return value;
+}
+
 void require_storable(const TarEntry& entry) {
   if (entry.type == EntryType::hardlink) return;
   if (entry.type == EntryType::symlink && entry.link.empty())
@@ -104,6 +140,35 @@ void require_storable(const TarEntry& entry) {
     require_name(xattr, entry.type);
     require_value(xattr);
   }
+}
+
+bool is_kept_xattr(std::string_view name) {
+  const bool is_known =
+      name.starts_with("user.") || name.starts_with("trusted.") || name.starts_with("security.");
+  return (is_known && name != kSelinuxLabel) || name == kAccessAcl || name == kDefaultAcl;
+}
+
+void note_owner(const TarEntry& entry, OwnerIds& owners) {
+  const std::size_t slash = entry.path.rfind('/');
+  const std::string_view name =
+      std::string_view(entry.path).substr(slash == std::string::npos ? 0 : slash + 1);
+  if (is_aufs_metadata(entry.path) || name.starts_with(kWhiteoutPrefix)) return;
+  owners.uids.add(entry.uid);
+  owners.gids.add(entry.gid);
+}
+
+void require_short_list(std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = 8U << 20U;
+  if (bytes > kMost)
+    throw Error::make(Errc::unsupported, "the paths of folders that the layer only implies exceed {} MiB",
+                      kMost >> 20U)
+        .with_hint("its tar should have entries for its folders");
+}
+
+void require_few(std::uint64_t entries, std::uint64_t most) {
+  if (entries > most)
+    throw Error::make(Errc::unsupported, "the layer has more than {} entries", most)
+        .with_hint("if you trust it: lay --max-entries " + std::to_string(entries * 10) + " …");
 }
 
 }  // namespace lay::layerstore

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
 
 #include "base/error.h"
@@ -33,6 +36,12 @@ unsigned take_number(std::string_view& text, std::string_view whole) {
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   if (text.starts_with('.')) text.remove_prefix(1);
   return number;
+}
+
+/// Whether the machine is short of something just now, which says nothing of what it can do.
+bool is_shortage(const Error& error) {
+  constexpr std::array kShortages{EIO, ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EINTR, EROFS, EAGAIN};
+  return std::find(kShortages.begin(), kShortages.end(), error.error_number()) != kShortages.end();
 }
 
 /// A layer of one file, whose text fills the first block of the tar.
@@ -81,6 +90,9 @@ std::optional<std::string> why_not_mountable(const UniqueFd& folder) {
     probe_in(sys::open_dir(folder, kProbe));
     remove_tree(folder, kProbe);
   } catch (const Error& error) {
+    if (is_shortage(error)) throw;
+    // fs/super.c asks for a block device where a file's own file system has none behind it
+    if (error.error_number() == ENOTBLK) return "files of the store's file system cannot be mounted";
     return error.message();
   }
   return std::nullopt;

@@ -41,15 +41,16 @@ struct NamedInode {
 
 class ImageReader {
  public:
-  ImageReader(std::string_view image, std::uint64_t tar_size) : image_(image), tar_size_(tar_size) {}
+  ImageReader(std::string_view image, std::uint64_t tar_size, const Spill& spill, SpillMemory* holder)
+      : image_(image), tar_size_(tar_size), holder_(holder), tree_(spill), stored_links_(*tree_.memory) {}
 
   LayerTree read() {
     const auto super = record<erofs::Super>(erofs::kSuperOffset);
     check_super(super);
     // Folders are read when their turn comes; an inode is known by its number, so links meet here.
     add_inode(super.root);
-    require(S_ISDIR(tree_.inodes.front().mode), "the root is no folder");
-    tree_.inodes.front().links = 1;
+    require(S_ISDIR(tree_.inodes[0].mode), "the root is no folder");
+    tree_.inodes[0].links = 1;
     read_folder(0, super.root, super.root);
     for (; !folders_.empty();) {
       const PendingFolder next = folders_.back();
@@ -95,20 +96,33 @@ class ImageReader {
   }
 
   InodeIndex add_inode(std::uint64_t number) {
-    const auto [known, is_new] = known_.try_emplace(number, static_cast<InodeIndex>(tree_.inodes.size()));
-    if (!is_new) return known->second;
-    require(number < image_.size() / erofs::kInodeUnit + 1, "an inode lies beyond its end");
+    tree_.memory->count_use();
+    if (holder_ != nullptr) holder_->count_use();
+    require(number < seen_.size(), "an inode lies beyond its end");
+    if (seen_[number]) return index_of(number);
+    seen_[number] = true;
+    const auto index = static_cast<InodeIndex>(tree_.inodes.size());
     const auto disk = record<erofs::Inode>(number * erofs::kInodeUnit);
     require((disk.format & erofs::kExtended) != 0, "an inode is not of the extended form");
     LayerInode inode{.mode = disk.mode, .uid = disk.uid, .gid = disk.gid};
     inode.mtime = {.tv_sec = disk.mtime, .tv_nsec = disk.mtime_nsec};
     require(disk.mtime_nsec < 1'000'000'000, "a time has too many nanoseconds");
-    if (auto xattrs = read_xattrs(number, disk); !xattrs.empty())
-      inode.edit_extras().xattrs = std::move(xattrs);
+    for (const Xattr& xattr : read_xattrs(number, disk))
+      set_xattr(inode, *tree_.memory, {xattr.name, xattr.value});
     stored_links_.push_back(disk.links);
     read_content(inode, number, disk);
-    tree_.inodes.push_back(std::move(inode));
-    return known->second;
+    tree_.inodes.push_back(inode);
+    if (disk.links > 1 && inode.names == nullptr) linked_.emplace(number, index);
+    return index;
+  }
+
+  /// Of an inode with a further name.
+  InodeIndex index_of(std::uint64_t number) const {
+    const auto linked = linked_.find(number);
+    if (linked == linked_.end())
+      fail(S_ISDIR(record<erofs::Inode>(number * erofs::kInodeUnit).mode) ? "a folder has two names"
+                                                                          : "the number of links is wrong");
+    return linked->second;
   }
 
   static erofs::DataLayout layout_of(const erofs::Inode& disk) {
@@ -149,21 +163,22 @@ class ImageReader {
     fail("an attribute of an unknown kind");
   }
 
-  void read_content(LayerInode& inode, std::uint64_t number, const erofs::Inode& disk) const {
+  void read_content(LayerInode& inode, std::uint64_t number, const erofs::Inode& disk) {
     if (S_ISREG(inode.mode)) {
       inode.size = disk.size;
       if (disk.size > 0) read_chunks(inode, number, disk);
       return;
     }
     if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode)) {
-      inode.edit_extras().device =
+      inode.edit_extras(*tree_.memory).device =
           gnu_dev_makedev(erofs::device_major(disk.place), erofs::device_minor(disk.place));
     } else if (S_ISLNK(inode.mode)) {
-      std::string& link = inode.edit_extras().link;
-      link = content_of(number, disk);
-      require(!link.empty() && link.find('\0') == std::string::npos, "a symlink has no good target");
+      std::string_view& link = inode.edit_extras(*tree_.memory).link;
+      const Content content = content_of(number, disk);
+      link = tree_.memory->keep(std::string(content.blocks).append(content.tail));
+      require(!link.empty() && link.find('\0') == std::string_view::npos, "a symlink has no good target");
     } else if (S_ISDIR(inode.mode)) {
-      inode.names = std::make_unique<FolderNames>();
+      inode.names = tree_.memory->make<FolderNames>(*tree_.memory);
       return;
     } else {
       require(S_ISFIFO(inode.mode), "an inode of an unknown type");
@@ -171,7 +186,7 @@ class ImageReader {
     require(S_ISLNK(inode.mode) || disk.size == 0, "a node has a size");
   }
 
-  void read_chunks(LayerInode& file, std::uint64_t number, const erofs::Inode& disk) const {
+  void read_chunks(LayerInode& file, std::uint64_t number, const erofs::Inode& disk) {
     require(layout_of(disk) == erofs::DataLayout::chunks, "a file has no chunks");
     const unsigned bits = (disk.place & erofs::kChunkBitsMask) + erofs::kBlockBits;
     require((disk.place & ~erofs::kChunkBitsMask) == erofs::kChunkIndexes,
@@ -202,57 +217,77 @@ class ImageReader {
       }
     }
     if (regions.empty() || regions.front() != DataRegion{0, disk.size})
-      file.edit_extras().regions = std::move(regions);
+      file.edit_extras(*tree_.memory).regions = tree_.memory->keep(std::span<const DataRegion>(regions));
   }
 
-  std::string content_of(std::uint64_t number, const erofs::Inode& disk) const {
+  /// What a symlink or a folder holds.
+  struct Content {
+    std::string_view blocks;
+    std::string_view tail;  ///< that stands behind the inode
+  };
+
+  Content content_of(std::uint64_t number, const erofs::Inode& disk) const {
     const std::uint64_t start = disk.place * erofs::kBlock;
-    if (layout_of(disk) == erofs::DataLayout::plain) return std::string(bytes(start, disk.size));
+    if (layout_of(disk) == erofs::DataLayout::plain) return {.blocks = bytes(start, disk.size), .tail = {}};
     require(layout_of(disk) == erofs::DataLayout::inline_tail, "a folder or symlink has an unknown layout");
     const std::uint64_t tail = disk.size % erofs::kBlock;
     const std::uint64_t tail_offset = number * erofs::kInodeUnit + head_size(disk);
     require(tail_offset % erofs::kBlock + tail <= erofs::kBlock, "an inline tail crosses a block");
     require(disk.size <= image_.size(), "a folder is longer than the image");
-    return std::string(bytes(disk.size == tail ? 0 : start, disk.size - tail)) +
-           std::string(bytes(tail_offset, tail));
+    return {.blocks = bytes(disk.size == tail ? 0 : start, disk.size - tail),
+            .tail = bytes(tail_offset, tail)};
   }
 
-  void read_folder(InodeIndex index, std::uint64_t number, std::uint64_t parent) {
-    const auto disk = record<erofs::Inode>(number * erofs::kInodeUnit);
-    const std::vector<NamedInode> names = split_folder(content_of(number, disk));
+  /// What the names of a folder have to agree with.
+  struct Folder {
+    InodeIndex index;
+    std::uint64_t number;
+    std::uint64_t parent;
+    std::string last_name = {};
     std::uint32_t subfolders = 0;
     bool has_self = false;
     bool has_parent = false;
-    for (const NamedInode& entry : names) {
-      if (entry.name == "." || entry.name == "..") {
-        require(entry.number == (entry.name == "." ? number : parent), "'.' or '..' leads elsewhere");
-        (entry.name == "." ? has_self : has_parent) = true;
-        continue;
-      }
-      const bool is_new = !known_.contains(entry.number);
-      const InodeIndex child = add_inode(entry.number);
-      require(entry.type == dirent_type(tree_.inodes[child].mode), "a name is not of the type it says");
-      ++tree_.inodes[child].links;
-      tree_.inodes[index].names->insert({tree_.names.keep(entry.name), child});
-      if (!S_ISDIR(tree_.inodes[child].mode)) continue;
-      require(is_new, "a folder has two names");
-      ++subfolders;
-      folders_.push_back({child, entry.number, number});
+  };
+
+  void read_folder(InodeIndex index, std::uint64_t number, std::uint64_t parent) {
+    Folder folder{.index = index, .number = number, .parent = parent};
+    Content content = content_of(number, record<erofs::Inode>(number * erofs::kInodeUnit));
+    for (std::string_view& rest = content.blocks; !rest.empty();) {
+      const std::string_view block = rest.substr(0, erofs::kBlock);
+      rest.remove_prefix(block.size());
+      add_names(folder, split_block(block));
     }
-    require(has_self && has_parent, "a folder lacks '.' or '..'");
-    require(stored_links_[index] == 2 + subfolders, "the number of a folder's links is wrong");
+    if (!content.tail.empty()) add_names(folder, split_block(content.tail));
+    require(folder.has_self && folder.has_parent, "a folder lacks '.' or '..'");
+    require(stored_links_[index] == 2 + folder.subfolders, "the number of a folder's links is wrong");
   }
 
-  static std::vector<NamedInode> split_folder(const std::string& content) {
-    std::vector<NamedInode> names;
-    for (std::size_t begin = 0; begin < content.size(); begin += erofs::kBlock)
-      split_block(std::string_view(content).substr(begin, erofs::kBlock), names);
-    for (std::size_t i = 1; i < names.size(); ++i)
-      require(names[i - 1].name < names[i].name, "names are not in order");
-    return names;
+  void add_names(Folder& folder, const std::vector<NamedInode>& names) {
+    for (const NamedInode& entry : names) {
+      require(folder.last_name < entry.name, "names are not in order");
+      folder.last_name = entry.name;
+      if (entry.name == "." || entry.name == "..") {
+        require(entry.number == (entry.name == "." ? folder.number : folder.parent),
+                "'.' or '..' leads elsewhere");
+        (entry.name == "." ? folder.has_self : folder.has_parent) = true;
+      } else {
+        add_name(folder, entry);
+      }
+    }
   }
 
-  static void split_block(std::string_view block, std::vector<NamedInode>& names) {
+  void add_name(Folder& folder, const NamedInode& entry) {
+    const InodeIndex child = add_inode(entry.number);
+    LayerInode& inode = tree_.inodes[child];
+    require(entry.type == dirent_type(inode.mode), "a name is not of the type it says");
+    ++inode.links;
+    tree_.inodes[folder.index].names->insert({tree_.memory->keep(entry.name), child});
+    if (!S_ISDIR(inode.mode)) return;
+    ++folder.subfolders;
+    folders_.push_back({child, entry.number, folder.number});
+  }
+
+  static std::vector<NamedInode> split_block(std::string_view block) {
     const auto dirent = [&](std::size_t i) {
       erofs::Dirent entry;
       require((i + 1) * sizeof entry <= block.size(), "a folder's block is too short");
@@ -263,6 +298,7 @@ class ImageReader {
     require(first > 0 && first % sizeof(erofs::Dirent) == 0 && first <= block.size(),
             "a folder's block is damaged");
     const std::size_t count = first / sizeof(erofs::Dirent);
+    std::vector<NamedInode> names;
     for (std::size_t i = 0; i < count; ++i) {
       const erofs::Dirent entry = dirent(i);
       const std::size_t end = i + 1 < count ? dirent(i + 1).name_offset : block.size();
@@ -274,26 +310,32 @@ class ImageReader {
               "a name is damaged");
       names.push_back({.name = std::move(name), .number = entry.inode, .type = entry.type});
     }
+    return names;
   }
 
   void check_links() const {
-    for (InodeIndex i = 0; i < tree_.inodes.size(); ++i)
-      require(tree_.inodes[i].names || tree_.inodes[i].links == stored_links_[i],
+    for (InodeIndex i = 0; i < tree_.inodes.size(); ++i) {
+      tree_.memory->count_use();
+      require(tree_.inodes[i].names != nullptr || tree_.inodes[i].links == stored_links_[i],
               "the number of links is wrong");
+    }
   }
 
   const std::string_view image_;
   const std::uint64_t tar_size_;
+  SpillMemory* const holder_;
   LayerTree tree_;
-  std::vector<std::uint32_t> stored_links_;
-  std::unordered_map<std::uint64_t, InodeIndex> known_;
+  SpillArray<std::uint32_t> stored_links_;
+  std::vector<bool> seen_ = std::vector<bool>(image_.size() / erofs::kInodeUnit + 1);  ///< by the number
+  std::unordered_map<std::uint64_t, InodeIndex> linked_;  ///< those with several names
   std::vector<PendingFolder> folders_;
 };
 
 }  // namespace
 
-LayerTree read_erofs(std::string_view image, std::uint64_t tar_size) {
-  return ImageReader(image, tar_size).read();
+LayerTree read_erofs(std::string_view image, std::uint64_t tar_size, const Spill& spill,
+                     SpillMemory* holder) {
+  return ImageReader(image, tar_size, spill, holder).read();
 }
 
 }  // namespace lay::layerstore

@@ -11,8 +11,11 @@ namespace lay::layerstore {
 /// whole format it knows what the writer uses.
 ///   image      all of it
 ///   tar_size   of the device; no file may lie beyond it
+///   spill      of the tree
+///   holder     has the image, if that lies in such memory
 ///   returns    the tree, in the order of the walk; which folders are implied is not in the image
 ///   throws     corrupt, naming what is wrong
-LayerTree read_erofs(std::string_view image, std::uint64_t tar_size);
+LayerTree read_erofs(std::string_view image, std::uint64_t tar_size, const Spill& spill = {},
+                     SpillMemory* holder = nullptr);
 
 }  // namespace lay::layerstore

@@ -4,10 +4,12 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,13 +26,16 @@ using namespace std::string_view_literals;  // NOLINT: the literals alone
 
 constexpr std::uint64_t kMetaStart = erofs::kSuperOffset + sizeof(erofs::Super) + sizeof(erofs::DeviceSlot);
 static_assert(kMetaStart % erofs::kInodeUnit == 0);
-constexpr std::uint64_t kDeviceTable = (erofs::kSuperOffset + sizeof(erofs::Super)) / erofs::kDeviceSlotUnit;
+constexpr std::uint64_t kDeviceTable = kDeviceTableOffset / erofs::kDeviceSlotUnit;
 constexpr std::size_t kBuffer = 256 * 1024;
 /// A longer tail is not worth moving its inode to where it fits.
 constexpr std::uint64_t kMaxInlineTail = 384;
 
 /// All chunks of a layer together: 128 MiB of image.
 constexpr std::uint64_t kMaxChunks = std::uint64_t{1} << 24U;
+
+/// Whether a block is its folder's last.
+enum class IsLast { no, yes };
 
 /// Where one inode goes.
 struct Place {
@@ -45,14 +50,14 @@ std::string_view bytes_of(const Record& record) {
   return {reinterpret_cast<const char*>(&record), sizeof record};
 }
 
-const erofs::XattrPrefix& prefix_of(const std::string& name) {
+const erofs::XattrPrefix& prefix_of(std::string_view name) {
   for (const erofs::XattrPrefix& prefix : erofs::kXattrPrefixes)
     if (name.starts_with(prefix.text)) return prefix;
   throw Error::make(Errc::unsupported, "extended attribute '{}' is none that a file can have",
                     printable(name));
 }
 
-std::uint64_t entry_size(const Xattr& xattr) {
+std::uint64_t entry_size(const KeptXattr& xattr) {
   constexpr std::size_t kMaxValue = std::numeric_limits<decltype(erofs::XattrEntry::value_size)>::max();
   if (xattr.value.size() > kMaxValue)
     throw Error::make(Errc::unsupported, "extended attribute '{}' has {} bytes, more than {}",
@@ -64,7 +69,7 @@ std::uint64_t entry_size(const Xattr& xattr) {
 std::uint64_t xattrs_size(const LayerInode& inode) {
   if (inode.extras().xattrs.empty()) return 0;
   std::uint64_t size = sizeof(erofs::XattrHeader);
-  for (const Xattr& xattr : inode.extras().xattrs) size += entry_size(xattr);
+  for (const KeptXattr& xattr : inode.extras().xattrs) size += entry_size(xattr);
   return size;
 }
 
@@ -120,25 +125,36 @@ std::uint64_t chunk_count(const LayerInode& file, unsigned bits) {
   return ((file.size - 1) >> bits) + 1;
 }
 
-/// Names in byte order, with "." and ".." where they belong.
-std::vector<FolderName> directory_names(const LayerInode& folder, InodeIndex self, InodeIndex parent) {
-  std::vector<FolderName> names{{"."sv, self}, {".."sv, parent}};
-  names.reserve(folder.names->size() + 2);
-  for (const FolderName& name : *folder.names) names.push_back(name);
-  std::sort(names.begin(), names.end(),
-            [](const FolderName& a, const FolderName& b) { return a.name() < b.name(); });
-  return names;
+std::size_t block_size(std::span<const FolderName> names) {
+  std::size_t size = 0;
+  for (const FolderName& name : names) size += sizeof(erofs::Dirent) + name.name().size();
+  return size;
 }
 
-/// How many names, from `begin` on, go into one block.
-std::size_t names_in_block(const std::vector<FolderName>& names, std::size_t begin) {
+/// Calls `take` for the names of each of a folder's blocks: in byte order, with "." and ".." where they
+/// belong.
+template <class Take>
+void each_block(const LayerInode& folder, InodeIndex self, InodeIndex parent, Take&& take) {
+  std::vector<FolderName> block;
   std::size_t used = 0;
-  std::size_t end = begin;
-  for (; end < names.size(); ++end) {
-    used += sizeof(erofs::Dirent) + names[end].name().size();
-    if (used > erofs::kBlock) break;
+  const auto add = [&](const FolderName& name) {
+    const std::size_t size = block_size(std::span(&name, 1));
+    if (used + size > erofs::kBlock) {
+      take(std::span<const FolderName>(block), IsLast::no);
+      block.clear();
+      used = 0;
+    }
+    block.push_back(name);
+    used += size;
+  };
+  const std::array<FolderName, 2> own{{{"."sv, self}, {".."sv, parent}}};
+  auto next = own.begin();
+  for (const FolderName& name : *folder.names) {
+    for (; next != own.end() && next->name() < name.name(); ++next) add(*next);
+    add(name);
   }
-  return end - begin;
+  std::for_each(next, own.end(), add);
+  take(std::span<const FolderName>(block), IsLast::yes);
 }
 
 /// Collects what is written; alignment is a matter of its offset.
@@ -171,7 +187,12 @@ class ImageStream {
 class ImageWriter {
  public:
   ImageWriter(const LayerTree& tree, std::uint64_t tar_size, ByteSink& out)
-      : tree_(tree), tar_size_(tar_size), places_(tree.inodes.size()), out_(out) {}
+      : tree_(tree), tar_size_(tar_size), places_(*tree.memory), out_(out) {
+    for (std::size_t i = 0; i < tree.inodes.size(); ++i) {
+      tree.memory->count_use();
+      places_.push_back({});
+    }
+  }
 
   void run() {
     plan();
@@ -254,44 +275,28 @@ class ImageWriter {
   /// Bytes of a folder or a symlink; of nodes, none.
   std::uint64_t content_size(InodeIndex index, InodeIndex parent) const {
     const LayerInode& inode = tree_.inodes[index];
-    if (!inode.names) return inode.extras().link.size();
-    const std::vector<FolderName> names = directory_names(inode, index, parent);
+    if (inode.names == nullptr) return inode.extras().link.size();
     std::uint64_t size = 0;
-    for (std::size_t begin = 0; begin < names.size();) {
-      const std::size_t count = names_in_block(names, begin);
-      size = erofs::align(size, erofs::kBlock);
-      for (std::size_t i = begin; i < begin + count; ++i)
-        size += sizeof(erofs::Dirent) + names[i].name().size();
-      begin += count;
-    }
+    each_block(inode, index, parent, [&](std::span<const FolderName> names, IsLast) {
+      size = erofs::align(size, erofs::kBlock) + block_size(names);
+    });
     return size;
   }
 
-  std::string content(InodeIndex index, InodeIndex parent) const {
-    const LayerInode& inode = tree_.inodes[index];
-    return inode.names ? directory_content(directory_names(inode, index, parent)) : inode.extras().link;
-  }
-
-  std::string directory_content(const std::vector<FolderName>& names) const {
-    std::string content;
-    for (std::size_t begin = 0; begin < names.size();) {
-      const std::size_t count = names_in_block(names, begin);
-      content.resize(erofs::align(content.size(), erofs::kBlock));
-      std::size_t name_offset = count * sizeof(erofs::Dirent);
-      std::string text;
-      for (std::size_t i = begin; i < begin + count; ++i) {
-        const erofs::Dirent dirent{.inode = places_[names[i].inode()].offset / erofs::kInodeUnit,
-                                   .name_offset = static_cast<std::uint16_t>(name_offset),
-                                   .type = dirent_type(tree_.inodes[names[i].inode()].mode),
-                                   .reserved = 0};
-        content.append(bytes_of(dirent));
-        text += names[i].name();
-        name_offset += names[i].name().size();
-      }
-      content += text;
-      begin += count;
+  std::string block_of(std::span<const FolderName> names) const {
+    std::string block;
+    std::string text;
+    for (const FolderName& name : names) {
+      tree_.memory->count_use();
+      const erofs::Dirent dirent{
+          .inode = places_[name.inode()].offset / erofs::kInodeUnit,
+          .name_offset = static_cast<std::uint16_t>(names.size() * sizeof(erofs::Dirent) + text.size()),
+          .type = dirent_type(tree_.inodes[name.inode()].mode),
+          .reserved = 0};
+      block.append(bytes_of(dirent));
+      text += name.name();
     }
-    return content;
+    return block + text;
   }
 
   void write_super() {
@@ -315,25 +320,34 @@ class ImageWriter {
   void write_inode(InodeIndex index, InodeIndex parent) {
     const LayerInode& inode = tree_.inodes[index];
     const Place& place = places_[index];
-    const std::string bytes =
-        inode.names || !inode.extras().link.empty() ? content(index, parent) : std::string();
     out_.pad_to(place.offset);
-    out_.append(bytes_of(make_inode(index, bytes.size())));
+    out_.append(bytes_of(make_inode(index, content_size(index, parent))));
     write_xattrs(inode);
     if (place.layout == erofs::DataLayout::chunks) {
       const std::uint64_t end = place.offset + sizeof(erofs::Inode) + xattrs_size(inode);
       out_.pad_to(erofs::align(end, sizeof(erofs::ChunkIndex)));
       write_chunks(inode, place.chunk_bits);
     } else if (place.layout == erofs::DataLayout::inline_tail) {
-      out_.append(std::string_view(bytes).substr(bytes.size() / erofs::kBlock * erofs::kBlock));
+      write_tail(index, parent);
     }
+  }
+
+  void write_tail(InodeIndex index, InodeIndex parent) {
+    const LayerInode& inode = tree_.inodes[index];
+    if (inode.names == nullptr) {
+      const std::string_view link = inode.extras().link;
+      return out_.append(link.substr(link.size() / erofs::kBlock * erofs::kBlock));
+    }
+    each_block(inode, index, parent, [&](std::span<const FolderName> names, IsLast is_last) {
+      if (is_last == IsLast::yes) out_.append(block_of(names));
+    });
   }
 
   void write_chunks(const LayerInode& file, unsigned bits) {
     static constexpr erofs::ChunkIndex kHole{
         .block_high = 0xffff, .device = 0xffff, .block = erofs::kNoBlock};
-    const std::vector<DataRegion> whole{{0, file.size}};
-    const std::vector<DataRegion>& regions = file.extras().regions ? *file.extras().regions : whole;
+    const DataRegion whole{0, file.size};
+    const auto regions = file.extras().regions.value_or(std::span(&whole, 1));
     std::uint64_t chunk = 0;
     std::uint64_t data = file.data_offset;  // of the region's first byte, in the tar
     const auto fill_holes = [&](std::uint64_t until) {
@@ -366,7 +380,7 @@ class ImageWriter {
     record.gid = inode.gid;
     record.mtime = inode.mtime.tv_sec;
     record.mtime_nsec = static_cast<std::uint32_t>(inode.mtime.tv_nsec);
-    record.links = inode.names ? folder_links(inode) : inode.links;
+    record.links = inode.names != nullptr ? folder_links(inode) : inode.links;
     return record;
   }
 
@@ -380,17 +394,19 @@ class ImageWriter {
 
   std::uint32_t folder_links(const LayerInode& folder) const {
     std::uint32_t links = 2;
-    for (const FolderName& entry : *folder.names)
-      if (tree_.inodes[entry.inode()].names) ++links;
+    for (const FolderName& entry : *folder.names) {
+      tree_.memory->count_use();
+      if (tree_.inodes[entry.inode()].names != nullptr) ++links;
+    }
     return links;
   }
 
   void write_xattrs(const LayerInode& inode) {
     if (inode.extras().xattrs.empty()) return;
     out_.append(bytes_of(erofs::XattrHeader{}));
-    for (const Xattr& xattr : inode.extras().xattrs) {
+    for (const KeptXattr& xattr : inode.extras().xattrs) {
       const erofs::XattrPrefix& prefix = prefix_of(xattr.name);
-      const std::string_view name = std::string_view(xattr.name).substr(prefix.text.size());
+      const std::string_view name = xattr.name.substr(prefix.text.size());
       std::string entry(
           bytes_of(erofs::XattrEntry{.name_size = static_cast<std::uint8_t>(name.size()),
                                      .prefix = prefix.index,
@@ -404,19 +420,27 @@ class ImageWriter {
 
   void write_blocks(InodeIndex index, InodeIndex parent) {
     const LayerInode& inode = tree_.inodes[index];
-    if (!inode.names && inode.extras().link.empty()) return;
-    const Place& place = places_[index];
-    std::string bytes = content(index, parent);
-    if (place.layout == erofs::DataLayout::inline_tail)
-      bytes.resize(bytes.size() / erofs::kBlock * erofs::kBlock);
-    else
-      bytes.resize(erofs::align(bytes.size(), erofs::kBlock));
-    out_.append(bytes);
+    const bool has_tail = places_[index].layout == erofs::DataLayout::inline_tail;
+    if (inode.names == nullptr) return write_link_blocks(inode.extras().link, has_tail);
+    each_block(inode, index, parent, [&](std::span<const FolderName> names, IsLast is_last) {
+      if (!has_tail || is_last == IsLast::no) write_block(block_of(names));
+    });
+  }
+
+  void write_link_blocks(std::string_view link, bool has_tail) {
+    if (has_tail) link = link.substr(0, link.size() / erofs::kBlock * erofs::kBlock);
+    for (; !link.empty(); link.remove_prefix(std::min(link.size(), std::size_t{erofs::kBlock})))
+      write_block(std::string(link.substr(0, erofs::kBlock)));
+  }
+
+  void write_block(std::string block) {
+    block.resize(erofs::kBlock);
+    out_.append(block);
   }
 
   const LayerTree& tree_;
   const std::uint64_t tar_size_;
-  std::vector<Place> places_;
+  SpillArray<Place> places_;
   ImageStream out_;
   std::uint64_t count_ = 0;       ///< of inodes
   std::uint64_t data_block_ = 0;  ///< where the data blocks begin

@@ -11,17 +11,6 @@ constexpr std::size_t kMaxRun = 512;
 
 }  // namespace
 
-std::string_view NamePool::keep(std::string_view name) {
-  if (blocks_.empty() || used_ + name.size() > kBlock) {
-    blocks_.push_back(std::make_unique_for_overwrite<char[]>(kBlock));
-    used_ = 0;
-  }
-  char* const place = blocks_.back().get() + used_;
-  std::copy(name.begin(), name.end(), place);
-  used_ += name.size();
-  return {place, name.size()};
-}
-
 FolderNames::Iterator& FolderNames::Iterator::operator++() {
   if (++place_ == names_->runs_[run_].size()) {
     ++run_;
@@ -56,7 +45,9 @@ void FolderNames::insert(FolderName name) {
   ++size_;
   const bool is_last = runs_.empty() || runs_.back().back().name() < name.name();
   if (is_last && (runs_.empty() || runs_.back().size() == kMaxRun)) {
-    runs_.push_back({name});
+    Run& run = runs_.emplace_back();
+    if (runs_.size() > 1) run.reserve(kMaxRun);
+    run.push_back(name);
     return;
   }
   const std::size_t index = is_last ? runs_.size() - 1 : run_of(name.name());
@@ -67,7 +58,7 @@ void FolderNames::insert(FolderName name) {
 
 void FolderNames::split(std::size_t run) {
   const auto middle = runs_[run].begin() + kMaxRun / 2;
-  Run upper(middle, runs_[run].end());
+  Run upper(middle, runs_[run].end(), runs_.get_allocator());
   runs_[run].erase(middle, runs_[run].end());
   runs_.insert(runs_.begin() + static_cast<std::ptrdiff_t>(run) + 1, std::move(upper));
 }

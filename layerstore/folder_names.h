@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -11,19 +11,6 @@ namespace lay::layerstore {
 
 /// Index into LayerTree::inodes.
 using InodeIndex = std::uint32_t;
-
-/// Keeps the bytes of names until its own end, where they never move.
-class NamePool {
- public:
-  /// The kept copy of `name`, at most kBlock bytes.
-  std::string_view keep(std::string_view name);
-
- private:
-  static constexpr std::size_t kBlock = 64UL * 1024;
-
-  std::vector<std::unique_ptr<char[]>> blocks_;
-  std::size_t used_ = 0;  ///< of the last block
-};
 
 /// A name in a folder, and where it leads. Its bytes are somebody else's.
 class FolderName {
@@ -45,6 +32,8 @@ class FolderName {
 /// they lie in sorted runs, which are cut in two when they get long.
 class FolderNames {
  public:
+  explicit FolderNames(std::pmr::memory_resource& memory) : runs_(&memory) {}
+
   /// Goes over the names in order; not valid any more after a change.
   class Iterator {
    public:
@@ -80,13 +69,13 @@ class FolderNames {
   }
 
  private:
-  using Run = std::vector<FolderName>;
+  using Run = std::pmr::vector<FolderName>;
 
   std::size_t run_of(std::string_view name) const;
   static Run::const_iterator place_in(const Run& run, std::string_view name);
   void split(std::size_t run);
 
-  std::vector<Run> runs_;  ///< ascending, none of them empty
+  std::pmr::vector<Run> runs_;  ///< ascending, none of them empty
   std::size_t size_ = 0;
 };
 

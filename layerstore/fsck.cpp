@@ -9,13 +9,16 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "layer_check.h"
 #include "layer_compressor.h"
 #include "layer_stream.h"
+#include "layerstore/damage.h"
 #include "layerstore/media_types.h"
 #include "reachable.h"
+#include "store_spill.h"
 
 namespace lay::layerstore {
 
@@ -80,6 +83,7 @@ class Check {
       try {
         note_needs(store_, named, needs_);
       } catch (const Error& error) {
+        if (!is_damage(error)) throw;
         report_.damages.push_back({DamagedPart::image, named.name, error.message(), {named.name}});
       }
     }
@@ -99,6 +103,7 @@ class Check {
         throw Error::make(Errc::corrupt, "got {}, expected {}", got.to_string(), digest.to_string());
       task->done("good");
     } catch (const Error& error) {
+      if (!is_damage(error)) throw;
       report_.damages.push_back(
           {DamagedPart::blob, digest.to_string(), error.message(), sorted(needs_.blobs[digest])});
     }
@@ -111,6 +116,7 @@ class Check {
       report_.bytes += verify_layer(store_, diff_id, good_blob_of(diff_id));
       task->done("good");
     } catch (const Error& error) {
+      if (!is_damage(error)) throw;
       // What a power cut left of a layer is no damage: it was never promised to be on disk, its blob was.
       if (is_unchecked(store_, diff_id)) return task->done("incomplete, made again before it is used");
       report_.damages.push_back(
@@ -141,7 +147,7 @@ void rebuild_blob(const Store& store, const Descriptor& blob, const Digest& diff
   if (layer.form != LayerForm::erofs) return;
   BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
   FdSource tar(layer.tar);
-  compress_layer(tar, {.compression = media_type::compression_of(blob.media_type)}, writer);
+  compress_layer(tar, {.compression = media_type::compression_of(blob.media_type)}, writer, spill_in(store));
   writer.commit(blob);
 }
 
@@ -161,9 +167,30 @@ void repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::str
     bad_blobs.erase(blob);
   }
   if (is_blob_bad || !bad_layers.contains(layer)) return;
-  store.layers().remove(pair.diff_id);
-  bad_layers.erase(layer);
+  store.layers().distrust(pair.diff_id);
   store.layers().ensure(pair.diff_id, pair.blob, store.blobs());
+  bad_layers.erase(layer);
+}
+
+/// Of a failure the next check tells what is still damaged, and why. What a layer is made from was good just
+/// now.
+void try_repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::string>& bad_layers,
+                      std::set<std::string>& bad_blobs) {
+  try {
+    repair_layer(store, pair, bad_layers, bad_blobs);
+  } catch (const Error& error) {
+    if (!is_damage(error) || error.code() == Errc::io) throw;
+  }
+}
+
+/// Empty where it cannot be read.
+std::optional<Image> try_load(const Store& store, const NamedImage& named) {
+  try {
+    return store.load(named.manifest);
+  } catch (const Error& error) {
+    if (!is_damage(error)) throw;
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -183,16 +210,12 @@ void repair_locally(const Store& store, const FsckReport& report) {
   std::erase_if(bad_layers,
                 [&](const std::string& name) { return store.layers().recover(Digest::parse(name)); });
   for (const NamedImage& named : store.images().list()) {
-    try {
-      const Image image = store.load(named.manifest);
-      for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i)
-        repair_layer(store, {image.manifest.layers[i], image.config.diff_ids[i]}, bad_layers, bad_blobs);
-    } catch (const Error&) {
-      // The next check tells what is still damaged, and why
-    }
+    const std::optional<Image> image = try_load(store, named);
+    for (std::size_t i = 0; image && i < image->config.diff_ids.size(); ++i)
+      try_repair_layer(store, {image->manifest.layers[i], image->config.diff_ids[i]}, bad_layers, bad_blobs);
   }
-  // What neither tar nor blob can give again is in the way of those that could be fetched.
-  for (const std::string& name : bad_layers) store.layers().remove(Digest::parse(name));
+  // What took the place of something damaged is not to be taken for it after a power cut.
+  sys::syncfs(sys::open_dir(sys::cwd(), store.path()));
 }
 
 }  // namespace lay::layerstore

@@ -70,6 +70,15 @@ void require_name(const std::string& name) {
                       printable(std::string_view(name).substr(0, 80)), kMaxName);
 }
 
+void require_own_digest(const std::string& name, const Digest& manifest, const std::optional<Digest>& index) {
+  const std::size_t at = name.find('@');
+  if (at == std::string::npos) return;
+  const auto digest = Digest::try_parse(name.substr(at + 1));
+  if (digest && (digest == manifest || digest == index)) return;
+  throw Error::make(Errc::invalid, "image name '{}': the image is {}", name, manifest.to_string())
+      .with_hint("give it a name without a digest");
+}
+
 struct Entry {
   std::string name;
   Json json;
@@ -124,8 +133,10 @@ std::vector<Descriptor> ImageStore::roots() const {
   return result;
 }
 
-void ImageStore::put(const std::string& name, const Descriptor& manifest) const {
+void ImageStore::put(const std::string& name, const Descriptor& manifest,
+                     const std::optional<Digest>& index) const {
   require_name(name);
+  require_own_digest(name, manifest.digest, index);
   Descriptor named = manifest;
   named.annotations[kRefName] = name;
   const FileLock lock = FileLock::acquire(root_, kLockFile, LockMode::exclusive);

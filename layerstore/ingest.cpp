@@ -22,9 +22,12 @@ constexpr const char* kFolder = "ingest";
 constexpr const char* kGate = ".gate";
 /// Begins the names of folders that are kept for a resume.
 constexpr const char* kKept = "part.";
+constexpr std::chrono::hours kWrongClock{1};
 
+/// A time in the future says that a clock was wrong, and not how old it is.
 bool is_older_than(std::chrono::seconds age, std::time_t changed) {
-  return std::chrono::system_clock::now() - std::chrono::system_clock::from_time_t(changed) >= age;
+  const auto passed = std::chrono::system_clock::now() - std::chrono::system_clock::from_time_t(changed);
+  return passed >= age || passed < -kWrongClock;
 }
 
 /// Whether a sweep leaves the folder to whoever resumes it. What it holds is touched last.

@@ -69,6 +69,22 @@ std::vector<FolderEntry> read_folder(const UniqueFd& dir) {
   }
 }
 
+namespace {
+
+/// Before openat2(2), Linux 5.6.
+std::optional<UniqueFd> open_and_compare(const UniqueFd& dir, const std::string& name, int flags) {
+  UniqueFd place = sys::open_at(dir, name, O_PATH | O_NOFOLLOW | (flags & O_DIRECTORY));
+  if (mount_id(place) != mount_id(dir)) return std::nullopt;
+  if ((flags & O_PATH) != 0) return place;
+  const auto open = [&](int with) { return ::open(fd_path(place).c_str(), with & ~O_NOFOLLOW); };
+  int fd = open(flags | O_NOATIME);
+  if (fd < 0 && errno == EPERM) fd = open(flags & ~O_NOATIME);
+  if (fd < 0) throw Error::from_errno("open '{}'", printable(name));
+  return UniqueFd{fd};
+}
+
+}  // namespace
+
 std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::string& name, int flags) {
   open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC | O_NOFOLLOW, .resolve = kSameMount};
   const auto open = [&] {
@@ -81,19 +97,79 @@ std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::stri
     how.flags &= ~static_cast<std::uint64_t>(O_NOATIME);
     fd = open();
   }
+  if (fd < 0 && errno == ENOSYS) return open_and_compare(dir, name, static_cast<int>(how.flags));
   if (fd < 0 && errno == EXDEV) return std::nullopt;
   if (fd < 0) throw Error::from_errno("open '{}'", printable(name));
   return UniqueFd{static_cast<int>(fd)};
 }
 
-std::optional<struct ::stat> try_stat_beneath(const UniqueFd& dir, const std::string& path) {
-  open_how how{.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = kSameMount};
-  const long fd =
-      sys::retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); });
-  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV))
-    return std::nullopt;
+namespace {
+
+/// O_PATH, never through a symlink; negative with errno.
+int open_plain(const UniqueFd& dir, const std::string& path, std::uint64_t flags) {
+  open_how how{.flags = flags | O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = kSameMount};
+  return static_cast<int>(
+      sys::retry_eintr([&] { return ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof how); }));
+}
+
+bool is_not_plain(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV;
+}
+
+/// Before openat2(2), Linux 5.6.
+std::optional<UniqueFd> walk_plain(const UniqueFd& dir, const std::string& path) {
+  UniqueFd folder = sys::dup_fd(dir);
+  for (const std::string& name : split(path, '/')) {
+    const int next = ::openat(folder.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (next < 0 && is_not_plain(errno)) return std::nullopt;
+    if (next < 0) throw Error::from_errno("open '{}'", printable(path));
+    folder = UniqueFd{next};
+  }
+  return folder;
+}
+
+std::optional<struct ::stat> walk_to_status(const UniqueFd& dir, const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return sys::try_stat_at(dir, path);
+  const auto folder = walk_plain(dir, path.substr(0, slash));
+  return folder ? sys::try_stat_at(*folder, path.substr(slash + 1)) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<UniqueFd> try_open_plain_folder(const UniqueFd& dir, const std::string& path) {
+  const int fd = open_plain(dir, path, O_DIRECTORY);
+  if (fd < 0 && errno == ENOSYS) return walk_plain(dir, path);
+  if (fd < 0 && is_not_plain(errno)) return std::nullopt;
   if (fd < 0) throw Error::from_errno("open '{}'", printable(path));
-  return sys::stat_of(UniqueFd{static_cast<int>(fd)});
+  return UniqueFd{fd};
+}
+
+LastFolder::Way LastFolder::way_to(const UniqueFd& top, const std::string& path) const {
+  const std::size_t slash = path.rfind('/');
+  const bool is_in_it =
+      folder_ && slash != std::string::npos && std::string_view(path).substr(0, slash) == path_;
+  return is_in_it ? Way{folder_, path.substr(slash + 1)} : Way{top, path};
+}
+
+const UniqueFd& LastFolder::keep(UniqueFd folder, const std::string& path) {
+  folder_ = std::move(folder);
+  path_ = path;
+  return folder_;
+}
+
+const UniqueFd* PlainFolders::try_open(const std::string& path) {
+  const LastFolder::Way way = last_.way_to(top_, path);
+  auto folder = try_open_plain_folder(way.from, way.path.empty() ? "." : way.path);
+  return folder ? &last_.keep(std::move(*folder), path) : nullptr;
+}
+
+std::optional<struct ::stat> try_stat_beneath(const UniqueFd& dir, const std::string& path) {
+  const int fd = open_plain(dir, path, 0);
+  if (fd < 0 && errno == ENOSYS) return walk_to_status(dir, path);
+  if (fd < 0 && is_not_plain(errno)) return std::nullopt;
+  if (fd < 0) throw Error::from_errno("open '{}'", printable(path));
+  return sys::stat_of(UniqueFd{fd});
 }
 
 std::string xattr_names(const UniqueFd& fd, FdKind kind) {

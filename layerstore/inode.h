@@ -14,6 +14,11 @@
 /// System calls on single inodes that only the walk and the unpacking of layers need; as base/syscalls.h.
 namespace lay::layerstore {
 
+/// Whether two names lead to one inode.
+inline bool is_same_file(const struct ::stat& a, const struct ::stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 struct FolderEntry {
   std::string name;
   unsigned char type;  ///< DT_REG and so on; DT_UNKNOWN on file systems that do not say
@@ -25,6 +30,39 @@ std::vector<FolderEntry> read_folder(const UniqueFd& dir);
 /// openat2(2) of one name in `dir`, never through a symlink; empty when something is mounted there, bind
 /// mounts of the same file system included (RESOLVE_NO_XDEV). O_NOATIME is taken when the kernel allows it.
 std::optional<UniqueFd> try_open_same_mount(const UniqueFd& dir, const std::string& name, int flags);
+
+/// Opens the folder at a path beneath `dir` (O_PATH); empty when it is not there or leads through a symlink.
+std::optional<UniqueFd> try_open_plain_folder(const UniqueFd& dir, const std::string& path);
+
+/// Remembers the folder that was found last, so that what is in it is opened from there, however deep.
+class LastFolder {
+ public:
+  struct Way {
+    const UniqueFd& from;
+    std::string path;  ///< beneath it
+  };
+  /// From where to open a path beneath `top`. Valid until keep().
+  Way way_to(const UniqueFd& top, const std::string& path) const;
+  /// `path` leads to `folder` from the same top.
+  const UniqueFd& keep(UniqueFd folder, const std::string& path);
+
+ private:
+  UniqueFd folder_;
+  std::string path_;
+};
+
+/// As try_open_plain_folder() for many folders, one after the other.
+class PlainFolders {
+ public:
+  /// `top` must outlive it.
+  explicit PlainFolders(const UniqueFd& top) : top_(top) {}
+  /// Valid until the next call; null where there is none.
+  const UniqueFd* try_open(const std::string& path);
+
+ private:
+  const UniqueFd& top_;
+  LastFolder last_;
+};
 
 /// fstatat(2) of a path beneath `dir`, never through a symlink; empty when it is not there.
 std::optional<struct ::stat> try_stat_beneath(const UniqueFd& dir, const std::string& path);

@@ -1,6 +1,7 @@
 #include "known_blobs.h"
 
 #include "base/error.h"
+#include "chunked_toc.h"
 #include "layer_pair.h"
 #include "layerstore/media_types.h"
 
@@ -40,10 +41,13 @@ std::optional<Descriptor> KnownBlobs::find(const Digest& diff_id) const {
   const auto [good, fresh] = is_good_.try_emplace(diff_id, false);
   if (fresh) good->second = is_good(store_, blob, diff_id);
   if (!good->second) return std::nullopt;
-  return Descriptor{
+  Descriptor known{
       .media_type = std::string(media_type::layer_type_of(media_type::compression_of(blob.media_type))),
       .digest = blob.digest,
-      .size = blob.size};
+      .size = blob.size,
+      .annotations = blob.annotations};
+  std::erase_if(known.annotations, [](const auto& annotation) { return !is_of_chunked(annotation.first); });
+  return known;
 }
 
 }  // namespace lay::layerstore

@@ -4,20 +4,23 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "erofs_reader.h"
-#include "erofs_writer.h"
 #include "layer_folder.h"
+#include "layer_image.h"
 #include "layer_stream.h"
 #include "layerstore/codec.h"
+#include "layerstore/damage.h"
 #include "layerstore/diff.h"
 #include "layerstore/ingest.h"
 #include "layerstore/media_types.h"
+#include "store_spill.h"
 #include "tree_builder.h"
 
 namespace lay::layerstore {
@@ -52,7 +55,21 @@ class ComparingSink final : public ByteSink {
   bool is_same_ = true;
 };
 
-std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id) {
+/// Into `memory`, so that most of a large one is on disk.
+std::string_view read_image(const UniqueFd& image, SpillMemory& memory) {
+  constexpr std::size_t kStep = 256 * 1024;
+  const auto size = static_cast<std::size_t>(sys::stat_of(image).st_size);
+  const std::span<std::byte> text(static_cast<std::byte*>(memory.allocate(size, 1)), size);
+  for (std::size_t offset = 0; offset < size; memory.page_out()) {
+    const std::size_t due = std::min(size - offset, kStep);
+    const std::size_t count = sys::pread_some(image, text.subspan(offset, due), offset);
+    if (count == 0) throw Error(Errc::corrupt, "its image ends while it is read");
+    offset += count;
+  }
+  return {reinterpret_cast<const char*>(text.data()), text.size()};
+}
+
+std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id, const Spill& spill) {
   FdSource source(layer.tar);
   HashingSource hashed(source, diff_id.algorithm());
   const auto broken = [&](const std::string& what) {
@@ -60,19 +77,20 @@ std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id) {
   };
   std::optional<IndexedLayer> indexed;
   try {
-    indexed = index_layer(hashed);
+    indexed = index_layer(hashed, {.spill = spill});
   } catch (const Error& error) {
+    if (!is_damage(error)) throw;
     throw broken("its tar cannot be read: " + error.message());
   }
   if (const Digest got = hashed.digest(); got != diff_id) throw broken("got " + got.to_string());
-  if (layer.implied != indexed->stats.implied)
-    throw broken("its list of implied folders is not that of its tar");
+  if (layer.folders != indexed->stats.folders) throw broken("its lists of folders are not those of its tar");
   ComparingSink written(layer.image);
-  write_erofs(indexed->tree, hashed.size(), written);
+  write_layer_image(indexed->tree, hashed.size(), indexed->stats.folders, written);
   if (!written.is_same()) throw broken("its image is not that of its tar");
   indexed.reset();  // of a layer with many files each of the two trees takes its memory
-  const std::string image = sys::read_all(layer.image, std::numeric_limits<std::uint32_t>::max());
-  read_erofs(image, hashed.size());
+  SpillMemory memory(spill);
+  const std::string_view image = read_image(layer.image, memory);
+  read_erofs(image.substr(0, image.size() - kSealSize), hashed.size(), spill, &memory);
   return hashed.size() + image.size();
 }
 
@@ -87,32 +105,67 @@ Digest digest_of_tree(const UniqueFd& tree) {
   return hashed.digest();
 }
 
-std::uint64_t verify_unpacked(const Store& store, const OpenLayer& layer, const Digest& diff_id,
+/// Runs what is fsck's own work: that its files cannot be written or read says nothing of the layer.
+template <class Work>
+auto as_own_work(const Store& store, Work&& work) {
+  try {
+    return std::forward<Work>(work)();
+  } catch (const Error& error) {
+    const bool is_full = error.code() == Errc::no_space;
+    if (!is_full && !is_unreadable(error) && error.code() != Errc::not_found) throw;
+    throw Error::make(is_full ? Errc::no_space : Errc::io, "unpack it once more under '{}/ingest': {}",
+                      store.path(), error.message())
+        .with_hint(is_full ? error.hint()
+                           : "the kernel's log (dmesg) tells more of the disk; then try again");
+  }
+}
+
+/// `dir` is the layer's folder, or one of those in it where the layer is landed.
+std::uint64_t verify_unpacked(const Store& store, const UniqueFd& dir, const Digest& diff_id,
                               const Descriptor& blob) {
   const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
-  const Ingest scratch = Ingest::begin(root);
-  const UniqueFd file = store.blobs().open(blob.digest);
-  FdSource stored(file);
-  const auto plain = make_decompressor(media_type::compression_of(blob.media_type), stored);
-  HashingSource hashed(*plain, diff_id.algorithm());
-  const ApplyStats stats = write_layer_folder(scratch.dir(), hashed, LayerForm::tree);
-  drain(hashed);
-  if (const Digest got = hashed.digest(); got != diff_id)
-    throw Error::make(Errc::corrupt, "its blob has diff_id {}, expected {}", got.to_string(),
-                      diff_id.to_string());
-  const UniqueFd tree = sys::open_dir(sys::cwd(), layer.tree_path);
-  if (digest_of_tree(tree) != digest_of_tree(sys::open_dir(scratch.dir(), kLayerTree)) ||
-      layer.implied != stats.implied)
+  const std::vector<LowerLink> links = read_links(dir);
+  const auto digest_in = [](const UniqueFd& folder) {
+    return digest_of_tree(sys::open_dir(folder, kLayerTree));
+  };
+  const Ingest scratch = as_own_work(store, [&] { return Ingest::begin(root); });
+  std::uint64_t size = 0;
+  const Digest expected = as_own_work(store, [&] {
+    size = with_stored_tar(store.blobs(), blob, diff_id, [&](ByteSource& tar) {
+      write_landed_folder(scratch.dir(), tar, LayerForm::tree, links);
+    });
+    return digest_in(scratch.dir());
+  });
+  if (digest_in(dir) != expected || read_folders(dir) != read_folders(scratch.dir()))
     throw Error::make(Errc::corrupt, "its files are not those of its blob, diff_id {}", diff_id.to_string());
-  return hashed.size();
+  return size;
+}
+
+/// Those that are mounted are looked at whenever they are used.
+std::uint64_t verify_landed_trees(const Store& store, const UniqueFd& dir, const Digest& diff_id,
+                                  const Descriptor& blob) {
+  std::uint64_t size = 0;
+  for (const std::string& name : landed_folders(dir)) {
+    const UniqueFd landed = sys::open_dir(dir, name);
+    if (name != landed_name(read_links(landed)))
+      throw Error::make(Errc::corrupt, "'{}' in it has other links than its name says", name);
+    size += verify_unpacked(store, landed, diff_id, blob);
+  }
+  return size;
+}
+
+UniqueFd open_layer_folder(const Store& store, const Digest& diff_id) {
+  return sys::open_dir(sys::cwd(), store.path() + "/layers/" + diff_id.hex());
 }
 
 }  // namespace
 
 std::uint64_t verify_layer(const Store& store, const Digest& diff_id, const std::optional<Descriptor>& blob) {
   const OpenLayer layer = store.layers().open(diff_id);
-  if (layer.form == LayerForm::erofs) return verify_mounted(layer, diff_id);
-  return blob ? verify_unpacked(store, layer, diff_id, *blob) : 0;
+  if (layer.form == LayerForm::erofs) return verify_mounted(layer, diff_id, spill_in(store));
+  if (!blob) return 0;
+  const UniqueFd dir = open_layer_folder(store, diff_id);
+  return verify_unpacked(store, dir, diff_id, *blob) + verify_landed_trees(store, dir, diff_id, *blob);
 }
 
 bool is_unchecked(const Store& store, const Digest& diff_id) {

@@ -18,9 +18,10 @@ class KeptOpen final : public ByteSink {
 
 }  // namespace
 
-CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out) {
+CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out,
+                               const Spill& spill) {
   if (options.compression == Compression::zstd)
-    return write_chunked(tar, options.level, compression_workers(), out);
+    return write_chunked(tar, options.level, compression_workers(), out, spill);
   KeptOpen open(out);
   const auto compressor = make_compressor(options, open);
   HashingSource hashed(tar);

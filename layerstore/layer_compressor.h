@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "base/spill_memory.h"
 #include "base/stream.h"
 #include "layerstore/codec.h"
 #include "layerstore/digest.h"
@@ -18,7 +19,9 @@ struct CompressedLayer {
 /// does. The tar is hashed in the same pass.
 ///   tar       read to its end
 ///   out       receives the blob; not finished here
+///   spill     of what is kept of each entry until the end
 /// Uses every core; the bytes do not depend on how many there are.
-CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out);
+CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out,
+                               const Spill& spill = {});
 
 }  // namespace lay::layerstore

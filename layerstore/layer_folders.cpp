@@ -3,167 +3,218 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <climits>
-#include <deque>
 #include <utility>
 
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "entry_check.h"
+#include "entry_path.h"
 #include "inode.h"
 #include "overlay_notation.h"
+#include "symlink_walk.h"
 
 namespace lay::layerstore {
 
 namespace {
 
 constexpr mode_t kImpliedMode = 0755;
-constexpr int kMaxSymlinks = 40;  // as the kernel, path_resolution(7)
-
-/// Puts the components of `path` in front of `rest`.
-void prepend_components(std::deque<std::string>& rest, std::string_view path) {
-  std::vector<std::string> parts = split(path, '/');
-  rest.insert(rest.begin(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
-}
 
 }  // namespace
 
+void LayerFolders::add_lower_links(std::span<const LowerLink> links) {
+  for (const LowerLink& link : links) {
+    const EntryPath path = parse_entry_path(link.path);
+    const UniqueFd& folder = find(path.parent);
+    sys::symlink_at(link.target, folder, path.name);
+    lower_links_.push_back({link.path, sys::open_at(folder, path.name, O_PATH | O_NOFOLLOW)});
+  }
+}
+
+bool LayerFolders::is_lower_link(const struct ::stat& status) const {
+  return std::any_of(lower_links_.begin(), lower_links_.end(),
+                     [&](const MadeLink& link) { return is_same_file(sys::stat_of(link.fd), status); });
+}
+
+void LayerFolders::drop_lower_links() {
+  for (const MadeLink& link : lower_links_) {
+    const EntryPath path = parse_entry_path(link.path);
+    const auto folder =
+        sys::try_open_in_root(target_, path.parent.empty() ? "." : path.parent, O_PATH | O_DIRECTORY);
+    const auto status = folder ? sys::try_stat_at(*folder, path.name) : std::nullopt;
+    if (status && is_same_file(sys::stat_of(link.fd), *status)) sys::unlink_at(*folder, path.name);
+  }
+}
+
 const UniqueFd& LayerFolders::find(const std::string& path) {
-  if (path.empty()) return target_;
   if (current_ && path == current_path_) return current_;
-  auto fd = sys::try_open_in_root(target_, path, O_PATH | O_DIRECTORY);
-  current_ = fd ? std::move(*fd) : resolve_slowly(path);
+  if (auto fd = try_open_plain_folder(target_, path.empty() ? "." : path)) {
+    current_ = std::move(*fd);
+    current_place_ = path;
+  } else {
+    resolve_slowly(path);
+  }
   current_path_ = path;
   return current_;
+}
+
+std::string LayerFolders::place_of(const std::string& name) const {
+  if (name == ".") return current_place_;
+  return current_place_.empty() ? name : current_place_ + "/" + name;
 }
 
 void LayerFolders::forget() {
   current_.reset();
 }
 
-void LayerFolders::make_opaque(const UniqueFd& parent, const std::string& name, std::string path) {
+void LayerFolders::make_opaque(const UniqueFd& parent, const std::string& name) {
   set_xattr_at(parent, name, {kOpaqueXattr, "y"});
-  if (!path.empty()) opaque_.insert(std::move(path));
 }
 
 void LayerFolders::add_whiteout(const std::string& path, const std::string& name) {
   const UniqueFd& folder = find(path);
   const auto present = sys::try_stat_at(folder, name);
-  if (!present) {
+  if (!present || is_lower_link(*present)) {
+    sys::try_unlink_at(folder, name);
     sys::mknod_at(folder, name, S_IFCHR, 0);
-    whiteouts_.push_back({path, name});
+    has_whiteouts_ = true;
   } else if (S_ISDIR(present->st_mode)) {
-    make_opaque(folder, name, path.empty() ? name : path + "/" + name);
+    make_opaque(folder, name);
+    implied_.erase(place_of(name));
   }
 }
 
-bool LayerFolders::lies_in_opaque(std::string_view folder) const {
-  while (!folder.empty()) {
-    if (opaque_.contains(folder)) return true;
-    const std::size_t slash = folder.rfind('/');
-    folder = folder.substr(0, slash == std::string_view::npos ? 0 : slash);
-  }
-  return false;
-}
-
-/// Below an opaque folder nothing is merged, and where nothing is merged the kernel
-/// lists the names of whiteouts.
-void LayerFolders::drop_needless_whiteouts() {
-  if (opaque_.empty()) return;
-  for (const Whiteout& whiteout : whiteouts_) {
-    if (!lies_in_opaque(whiteout.folder)) continue;
-    const auto folder = sys::try_open_in_root(target_, whiteout.folder, O_PATH | O_DIRECTORY);
-    const auto status = folder ? sys::try_stat_at(*folder, whiteout.name) : std::nullopt;
-    if (status && is_whiteout_node(*status)) sys::unlink_at(*folder, whiteout.name);
-  }
-}
-
-/// Goes by single components, following symlinks itself, so that what is missing on the way can be made: also
-/// behind a symlink to a folder that only a lower layer has.
-UniqueFd LayerFolders::resolve_slowly(const std::string& path) {
-  std::deque<std::string> rest;
-  prepend_components(rest, path);
-  std::vector<std::string> passed;  // names of folders, none of them a symlink
-  UniqueFd folder = sys::dup_fd(target_);
-  const auto go_back_to_passed = [&] {
-    folder = passed.empty()
-                 ? sys::dup_fd(target_)
-                 : sys::open_in_root(target_, join(passed, "/"), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+/// Below an opaque folder nothing is merged, and where nothing is merged the kernel lists the names of
+/// whiteouts. The root has nothing above it and is merged all the same. Returns the folders in which
+/// whiteouts stay, but the root.
+std::vector<std::string> LayerFolders::drop_needless_whiteouts() {
+  std::set<std::string> with_whiteouts;
+  if (!has_whiteouts_) return {};
+  struct Todo {
+    std::string path;
+    bool is_merged;
   };
-  int symlinks = 0;
-  while (!rest.empty()) {
-    const std::string name = std::move(rest.front());
-    rest.pop_front();
-    if (name.empty() || name == ".") continue;
-    if (name == "..") {
-      if (!passed.empty()) passed.pop_back();
-      go_back_to_passed();
-      continue;
+  std::vector<Todo> todo{{"", true}};
+  while (!todo.empty()) {
+    const Todo now = std::move(todo.back());
+    todo.pop_back();
+    const UniqueFd folder =
+        sys::open_beneath(target_, now.path.empty() ? "." : now.path, O_RDONLY | O_DIRECTORY);
+    const bool is_merged = now.is_merged && (now.path.empty() || sys::get_xattr(folder, kOpaqueXattr) != "y");
+    for (const FolderEntry& entry : read_folder(folder)) {
+      const struct ::stat status = sys::stat_at(folder, entry.name);
+      if (S_ISDIR(status.st_mode))
+        todo.push_back({now.path.empty() ? entry.name : now.path + "/" + entry.name, is_merged});
+      else if (is_whiteout_node(status) && !is_merged)
+        sys::unlink_at(folder, entry.name);
+      else if (is_whiteout_node(status) && !now.path.empty())
+        with_whiteouts.insert(now.path);
     }
-    const auto status = sys::try_stat_at(folder, name);
-    if (status && S_ISLNK(status->st_mode)) {
-      if (++symlinks > kMaxSymlinks) throw Error(Errc::invalid, "its folder leads through too many symlinks");
-      const std::string link = sys::readlink_at(folder, name);
-      if (link.starts_with('/')) {
-        passed.clear();
-        go_back_to_passed();
-      }
-      prepend_components(rest, link);
-      continue;
-    }
-    passed.push_back(name);
-    const std::string reached = join(passed, "/");
+  }
+  return {with_whiteouts.begin(), with_whiteouts.end()};
+}
+
+/// Where a walk through the folders stands. What is missing on the way is made: also behind a symlink to a
+/// folder that only a lower layer has.
+class LayerFolders::Place {
+ public:
+  explicit Place(LayerFolders& folders) : folders_(folders), folder_(sys::dup_fd(folders.target_)) {}
+
+  UniqueFd take_folder() { return std::move(folder_); }
+  std::uint64_t& steps() { return folders_.steps_; }
+  std::string path() const { return join(passed_, "/"); }
+
+  void to_root() {
+    passed_.clear();
+    go_back_to_passed();
+  }
+  void to_parent() {
+    if (!passed_.empty()) passed_.pop_back();
+    go_back_to_passed();
+  }
+
+  WalkStep step(const std::string& name) {
+    const auto status = sys::try_stat_at(folder_, name);
+    if (status && S_ISLNK(status->st_mode)) return {WalkStep::Met::symlink, sys::readlink_at(folder_, name)};
+    passed_.push_back(name);
+    const std::string reached = path();
     if (reached.size() >= PATH_MAX)  // symlinks of symlinks could go on for long
       throw Error::make(Errc::invalid, "its folder's path is longer than {} bytes", PATH_MAX - 1);
-    folder = enter(folder, name, reached);
+    folder_ = folders_.enter(folder_, name, reached);
+    return {WalkStep::Met::folder};
   }
-  return folder;
+
+ private:
+  void go_back_to_passed() {
+    folder_ = passed_.empty()
+                  ? sys::dup_fd(folders_.target_)
+                  : sys::open_in_root(folders_.target_, path(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  }
+
+  LayerFolders& folders_;
+  UniqueFd folder_;
+  std::vector<std::string> passed_;  // names of folders, none of them a symlink
+};
+
+void LayerFolders::resolve_slowly(const std::string& path) {
+  Place place(*this);
+  if (walk_symlinks(path, place) != WalkResult::arrived)
+    throw Error(Errc::invalid, "its folder leads through too many symlinks");
+  current_ = place.take_folder();
+  current_place_ = place.path();
 }
 
 /// Opens a folder, made before if it is missing or was removed by this layer.
-UniqueFd LayerFolders::enter(const UniqueFd& parent, const std::string& name, const std::string& path) {
+UniqueFd LayerFolders::enter(const UniqueFd& parent, const std::string& name, const std::string& place) {
+  bool was_removed = false;
   if (!sys::try_mkdir_at(parent, name, kImpliedMode)) {
     const struct ::stat status = sys::stat_at(parent, name);
     if (!is_whiteout_node(status)) {
-      if (!S_ISDIR(status.st_mode)) throw Error::make(Errc::invalid, "'{}' is not a folder", printable(path));
+      if (!S_ISDIR(status.st_mode))
+        throw Error::make(Errc::invalid, "'{}' is not a folder", printable(place));
       return sys::open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     }
     sys::unlink_at(parent, name);
     sys::mkdir_at(parent, name, kImpliedMode);
-    make_opaque(parent, name, path);
+    make_opaque(parent, name);
+    was_removed = true;
   }
   sys::chown_at(parent, name, 0, 0);
   sys::chmod_at(parent, name, kImpliedMode);  // whatever the umask made of it
-  set_late(parent, name, path, timespec{}, std::nullopt);
-  implied_.insert(path);
+  set_late(parent, name, place, timespec{}, std::nullopt);
+  if (!was_removed) implied_.insert(place);
+  ++implied_count_;
+  implied_bytes_ += place.size() + 1;
+  require_short_list(implied_bytes_);
   return sys::open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
-void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std::string path,
+void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std::string place,
                             const timespec& mtime, std::optional<Xattr> default_acl) {
   const struct ::stat status = sys::stat_at(parent, name);
-  late_.push_back({std::move(path), status.st_dev, status.st_ino, mtime, std::move(default_acl)});
+  late_.push_back({std::move(place), status.st_dev, status.st_ino, mtime, std::move(default_acl)});
 }
 
-std::vector<std::string> LayerFolders::finish() {
+StackedFolders LayerFolders::finish() {
   forget();
-  drop_needless_whiteouts();
+  drop_lower_links();
+  StackedFolders folders{.with_whiteouts = drop_needless_whiteouts()};
+  PlainFolders opened(target_);
   for (const Late& late : late_) {
     // A folder that a later entry replaced is not there any more, or is another
     // one: it has a note of its own.
-    const auto fd = sys::try_open_in_root(target_, late.path.empty() ? "." : late.path, O_PATH | O_DIRECTORY);
-    if (!fd) continue;
+    const UniqueFd* const fd = opened.try_open(late.place);
+    if (fd == nullptr) continue;
     const struct ::stat status = sys::stat_of(*fd);
     if (status.st_dev != late.device || status.st_ino != late.inode) continue;
     if (late.default_acl) sys::set_xattr(*fd, late.default_acl->name, late.default_acl->value);
     set_mtime(*fd, late.mtime);
   }
-  std::vector<std::string> implied;
-  for (const std::string& path : implied_) {
-    const auto status = sys::try_stat_at(target_, path);  // a later entry may have removed it
-    if (status && S_ISDIR(status->st_mode)) implied.push_back(path);
-  }
-  return implied;
+  for (const std::string& place : implied_)  // a later entry may have removed it
+    if (opened.try_open(place) != nullptr) folders.implied.push_back(place);
+  return folders;
 }
 
 }  // namespace lay::layerstore

@@ -1,14 +1,19 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <ctime>
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "layerstore/apply.h"
+#include "layerstore/lower_link.h"
 #include "tar_entry.h"
 
 namespace lay::layerstore {
@@ -21,50 +26,64 @@ class LayerFolders {
   /// `target` must outlive it.
   explicit LayerFolders(const UniqueFd& target) : target_(target) {}
 
+  /// Makes the symlinks, which entries go through until finish() takes them away. Each is held open as long,
+  /// so that another file of the same name is told from it.
+  void add_lower_links(std::span<const LowerLink> links);
+  bool is_lower_link(const struct ::stat& status) const;
   /// The folder at `path` ("" for the root), valid until the next call. Throws invalid when a part of it is
-  /// no folder, io when symlinks go in circles.
+  /// no folder, or symlinks go in circles.
   const UniqueFd& find(const std::string& path);
+  /// Where `name` is in the folder that was found last: a path through no symlink. "." is that folder.
+  std::string place_of(const std::string& name) const;
   /// To be called when something that `find` may have passed was removed.
   void forget();
-  /// Makes the folder at `path` opaque: nothing of the lower layers shows through.
-  void make_opaque(const UniqueFd& parent, const std::string& name, std::string path);
+  /// Makes the folder opaque: nothing of the lower layers shows through.
+  void make_opaque(const UniqueFd& parent, const std::string& name);
   /// Makes the whiteout `name` in the folder at `path`, unless the layer has something of that name: a
   /// removal reaches the lower layers only, in whichever order the two come.
   void add_whiteout(const std::string& path, const std::string& name);
-  /// Notes what finish() has to set on the folder `name` in `parent`, which is `path`.
-  void set_late(const UniqueFd& parent, const std::string& name, std::string path, const timespec& mtime,
+  /// Notes what finish() has to set on the folder `name` in `parent`, whose place is `place`.
+  void set_late(const UniqueFd& parent, const std::string& name, std::string place, const timespec& mtime,
                 std::optional<Xattr> default_acl);
-  /// The folder at `path` has an entry of its own.
-  void forget_implied(const std::string& path) { implied_.erase(path); }
-  /// Returns the paths of the folders that the tar only implies, parents first.
-  std::vector<std::string> finish();
+  /// The folder at that place has an entry of its own.
+  void forget_implied(const std::string& place) { implied_.erase(place); }
+  /// How many folders were made that the tar only implies.
+  std::uint64_t implied_count() const { return implied_count_; }
+  /// To be called last.
+  StackedFolders finish();
 
  private:
   struct Late {
-    std::string path;
+    std::string place;
     dev_t device;
     ino_t inode;
     timespec mtime;
     std::optional<Xattr> default_acl;  ///< set late: until then, children would inherit it
   };
 
-  struct Whiteout {
-    std::string folder;
-    std::string name;
+  struct MadeLink {
+    std::string path;
+    UniqueFd fd;
   };
 
-  void drop_needless_whiteouts();
-  bool lies_in_opaque(std::string_view folder) const;
-  UniqueFd resolve_slowly(const std::string& path);
-  UniqueFd enter(const UniqueFd& parent, const std::string& name, const std::string& path);
+  class Place;
+
+  void drop_lower_links();
+  std::vector<std::string> drop_needless_whiteouts();
+  void resolve_slowly(const std::string& path);
+  UniqueFd enter(const UniqueFd& parent, const std::string& name, const std::string& place);
 
   const UniqueFd& target_;
-  std::string current_path_;
+  std::vector<MadeLink> lower_links_;
+  std::string current_path_;   ///< as it was asked for
+  std::string current_place_;  ///< the same without symlinks
   UniqueFd current_;
   std::vector<Late> late_;
-  std::vector<Whiteout> whiteouts_;
-  std::set<std::string, std::less<>> opaque_;  ///< paths of folders
-  std::set<std::string> implied_;              ///< paths of folders that were made for others
+  bool has_whiteouts_ = false;
+  std::set<std::string> implied_;  ///< places of folders that were made for others
+  std::uint64_t steps_ = 0;        ///< behind symlinks
+  std::uint64_t implied_count_ = 0;
+  std::uint64_t implied_bytes_ = 0;  ///< of their places
 };
 
 }  // namespace lay::layerstore

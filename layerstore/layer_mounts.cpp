@@ -18,8 +18,13 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "erofs_mount.h"
+#include "layer_image.h"
+#include "layerstore/damage.h"
+#include "list_file.h"
+#include "lower_links.h"
 #include "overlay_notation.h"
 #include "parent_folders.h"
+#include "stack_plan.h"
 #include "store_file.h"
 
 namespace lay::layerstore {
@@ -31,6 +36,7 @@ constexpr const char* kLock = "lock";
 constexpr const char* kLinger = "linger";
 constexpr std::string_view kLockSuffix = ".lock";
 constexpr std::string_view kParentsSuffix = ".parents";
+constexpr std::string_view kPlanSuffix = ".plan";
 constexpr int kPlace = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
 std::string folder_of(const std::string& run) {
@@ -98,7 +104,10 @@ class UnusedLayers {
   void remove() const {
     for (const std::string& name : list())
       if (const auto taken = try_take(name)) remove_one(name);
-    if (list().empty() && is_mount_root(folder_)) detach_mount(folder_);
+    if (!list().empty()) return;
+    for (const std::string& name : list_names(folder_))
+      if (name.ends_with(kPlanSuffix)) sys::try_unlink_at(folder_, name);
+    if (is_mount_root(folder_)) detach_mount(folder_);
   }
 
  private:
@@ -152,45 +161,180 @@ std::string mount_name(const Digest& diff_id, const OpenLayer& layer) {
   return fmt::format("{}-{:x}-{:x}", diff_id.hex(), image.st_dev, image.st_ino);
 }
 
-/// The key of what depends on the whole stack.
-std::string stack_key(const std::vector<std::string>& lowers) {
-  return digest_of(join(lowers, "\n")).hex();
+/// Of what is mounted and how long the tar is; empty without any.
+std::optional<std::string> find_damage(const OpenLayer& layer) {
+  try {
+    if (has_good_seal(layer.image, layer.tar, layer.folders)) return std::nullopt;
+    return "its 'layer.erofs' is not what was written, or its 'layer.tar' not as long as it was";
+  } catch (const Error& error) {
+    if (!is_damage(error)) throw;
+    return fmt::format("its 'layer.erofs': {}", error.message());
+  }
 }
 
-Lowers mount_all(UniqueFd& folder, const std::string& run, const LayerStore& layers,
-                 std::span<const Digest> diff_ids) {
-  Lowers lowers;
-  std::vector<std::vector<std::string>> implied;
-  for (std::size_t i = diff_ids.size(); i-- > 0;) {
-    if (recurs_above(diff_ids, i)) continue;
-    OpenLayer layer = layers.open(diff_ids[i]);
-    if (layer.form == LayerForm::tree) {
-      lowers.paths.push_back(layer.tree_path);
-    } else {
-      const std::string name = mount_name(diff_ids[i], layer);
-      with_context(fmt::format("mount layer {}", diff_ids[i].to_string()),
-                   [&] { mount_layer(folder, run, name, layer); });
-      lowers.held.push_back(use(folder, name));
-      lowers.paths.push_back(folder_of(run) + "/" + name);
-    }
-    implied.push_back(std::move(layer.implied));
-    if (i > 0 && has_opaque_root(lowers.paths.back())) break;
-  }
-  const std::vector<ParentFolder> parents = plan_parents(lowers.paths, implied);
-  if (parents.empty()) return lowers;
-  const std::string name = stack_key(lowers.paths) + std::string(kParentsSuffix);
-  make_parents(folder, name, parents);
-  lowers.held.push_back(use(folder, name));
-  lowers.paths.insert(lowers.paths.begin(), folder_of(run) + "/" + name);
-  return lowers;
+/// The key of what depends on the whole stack.
+std::string stack_key(std::span<const LowerFolder> lowers) {
+  std::string paths;
+  for (const LowerFolder& lower : lowers) paths += lower.path() + "\n";
+  return digest_of(paths).hex();
 }
+
+/// By all that a plan is made of.
+std::string plan_name(std::span<const Digest> diff_ids, std::span<const StackedFolders> folders) {
+  std::string text;
+  for (const Digest& diff_id : diff_ids) text += diff_id.to_string() + "\n";
+  for (const StackedFolders& of_layer : folders)
+    text += join_list(of_layer.implied) + "\n" + join_list(of_layer.with_whiteouts) + "\n";
+  return digest_of(text).hex() + std::string(kPlanSuffix);
+}
+
+/// It saves time; without it all goes on.
+void try_write_plan(const UniqueFd& folder, const std::string& name, const StackPlan& plan) {
+  try {
+    write_plan(folder, name, plan);
+  } catch (const Error&) {
+    sys::try_unlink_at(folder, name);
+  }
+}
+
+constexpr std::uint64_t kPathCost = 32;
+constexpr std::uint64_t kMostFolderBytes = 16U << 20U;  // of their paths, in all layers of an image
+
+/// The layers of one image on their way to be an overlay's lowers.
+class Stack {
+ public:
+  Stack(UniqueFd& folder, const std::string& run, const Store& store)
+      : folder_(folder), run_(run), store_(store) {}
+
+  Lowers mount(std::span<const Digest> diff_ids, std::span<const Descriptor> blobs) {
+    for (std::size_t i = diff_ids.size(); i-- > 0;) {
+      if (recurs_above(diff_ids, i)) continue;
+      add(i, diff_ids[i]);
+      if (i > 0 && has_opaque_root(lowers_.back().path())) break;
+    }
+    const bool stands_alone = std::all_of(folders_.begin(), folders_.end(),
+                                          [](const StackedFolders& folders) { return folders.empty(); });
+    if (!stands_alone) follow_plan(diff_ids, blobs);
+    Lowers result{.held = std::move(held_)};
+    if (!parents_.empty()) result.paths.push_back(parents_);
+    for (const LowerFolder& lower : lowers_) result.paths.push_back(lower.path());
+    return result;
+  }
+
+ private:
+  void add(std::size_t index, const Digest& diff_id) {
+    OpenLayer layer = store_.layers().open(diff_id);
+    if (layer.form == LayerForm::erofs && !is_mounted(folder_, mount_name(diff_id, layer)))
+      require_good_seal(diff_id, layer);
+    lowers_.emplace_back(make_path(diff_id, layer), looks_);
+    indices_.push_back(index);
+    require_few_folders(layer.folders);
+    folders_.push_back(std::move(layer.folders));
+  }
+
+  /// Each is looked for in every layer.
+  void require_few_folders(const StackedFolders& folders) {
+    for (const auto* paths : {&folders.implied, &folders.with_whiteouts})
+      for (const std::string& path : *paths) folder_bytes_ += path.size() + kPathCost;
+    if (folder_bytes_ > kMostFolderBytes)
+      throw Error(Errc::unsupported, "the image's layers imply more folders than can be put together")
+          .with_hint("make one layer of them: pull it elsewhere, export it from there, and import that");
+  }
+
+  /// What is damaged is made again of the tar.
+  void require_good_seal(const Digest& diff_id, OpenLayer& layer) const {
+    const std::optional<std::string> damage = find_damage(layer);
+    if (!damage) return;
+    if (!store_.layers().recover(diff_id))
+      throw Error::make(Errc::corrupt, "layer {} is damaged: {}", diff_id.to_string(), *damage)
+          .with_hint("'lay fsck --repair' makes it again");
+    layer = store_.layers().open(diff_id);
+  }
+
+  /// Where the layer shows, mounted before if it has to be.
+  std::string make_path(const Digest& diff_id, const OpenLayer& layer) {
+    if (layer.form == LayerForm::tree) return layer.tree_path;
+    const std::string name = mount_name(diff_id, layer);
+    with_context(fmt::format("mount layer {}", diff_id.to_string()),
+                 [&] { mount_layer(folder_, run_, name, layer); });
+    held_.push_back(use(folder_, name));
+    return folder_of(run_) + "/" + name;
+  }
+
+  void follow_plan(std::span<const Digest> diff_ids, std::span<const Descriptor> blobs) {
+    const std::string name = plan_name(diff_ids, folders_);
+    const auto known = read_plan(folder_, name);
+    StackPlan plan = known.value_or(StackPlan());
+    for (std::size_t place = lowers_.size(); place-- > 0;) {
+      if (!known) find_links(place, plan);
+      const auto links = plan.links.find(place);
+      if (links == plan.links.end()) continue;
+      with_context(fmt::format("layer {}", diff_ids[indices_[place]].to_string()),
+                   [&] { land(place, diff_ids, blobs, links->second); });
+    }
+    if (!known || plan.has_parents) plan.has_parents = add_parents();
+    if (!known) try_write_plan(folder_, name, plan);
+  }
+
+  /// The layers below have landed already.
+  void find_links(std::size_t place, StackPlan& plan) {
+    std::vector<LowerLink> links =
+        find_lower_links(lowers_[place], std::span(lowers_).subspan(place + 1), folders_[place].implied);
+    if (!links.empty()) plan.links.emplace(place, std::move(links));
+  }
+
+  /// Puts in the place of a layer the one whose entries have gone through the symlinks below.
+  void land(std::size_t place, std::span<const Digest> diff_ids, std::span<const Descriptor> blobs,
+            std::span<const LowerLink> links) {
+    const std::size_t index = indices_[place];
+    if (index >= blobs.size())
+      throw Error(Errc::invalid,
+                  "its blob is not known, and without that it cannot be laid over the symlinks below");
+    OpenLayer landed = store_.layers().open_landed(diff_ids[index], links, blobs[index], store_.blobs());
+    lowers_[place] = LowerFolder(make_path(diff_ids[index], landed), looks_);
+    folders_[place] = std::move(landed.folders);
+    if (has_opaque_root(lowers_[place].path())) cut_below(place);
+  }
+
+  void cut_below(std::size_t place) {
+    lowers_.erase(lowers_.begin() + static_cast<std::ptrdiff_t>(place) + 1, lowers_.end());
+    indices_.resize(place + 1);
+    folders_.resize(place + 1);
+  }
+
+  /// False when none are needed.
+  bool add_parents() {
+    const std::string name = stack_key(lowers_) + std::string(kParentsSuffix);
+    if (!sys::try_stat_at(folder_, name)) {
+      const std::vector<ParentFolder> parents = plan_parents(lowers_, folders_);
+      if (parents.empty()) return false;
+      make_parents(folder_, name, parents);
+    }
+    held_.push_back(use(folder_, name));
+    parents_ = folder_of(run_) + "/" + name;
+    return true;
+  }
+
+  UniqueFd& folder_;
+  const std::string& run_;
+  const Store& store_;
+  std::vector<FileLock> held_;
+  std::uint64_t looks_ = 0;
+  std::uint64_t folder_bytes_ = 0;
+  std::string parents_;  ///< path of the lower that comes on top, empty without one
+  // One for each lower, topmost first
+  std::vector<LowerFolder> lowers_;
+  std::vector<std::size_t> indices_;  ///< among the image's layers
+  std::vector<StackedFolders> folders_;
+};
 
 }  // namespace
 
-Lowers LayerMounts::acquire(const LayerStore& layers, std::span<const Digest> diff_ids) const {
+Lowers LayerMounts::acquire(const Store& store, std::span<const Digest> diff_ids,
+                            std::span<const Descriptor> blobs) const {
   MountFolder mounted(run_);
   try {
-    return mount_all(mounted.fd, run_, layers, diff_ids);
+    return Stack(mounted.fd, run_, store).mount(diff_ids, blobs);
   } catch (const std::exception&) {
     remove_unused(mounted.fd);
     throw;

@@ -12,8 +12,11 @@
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "erofs_mount.h"
+#include "inode.h"
 #include "layer_folder.h"
+#include "layer_image.h"
 #include "layer_stream.h"
+#include "layerstore/damage.h"
 #include "limited_source.h"
 #include "store_file.h"
 
@@ -21,7 +24,8 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr const char* kPart = "layer";  // the folder's name while it is under ingest/
+constexpr const char* kPart = "layer";         // the folder's name while it is under ingest/
+constexpr const char* kReplaced = "replaced";  // that of the one whose place it takes
 
 UniqueFd open_part(const UniqueFd& dir, const std::string& name) {
   if (auto file = try_open_regular(dir, name)) return std::move(*file);
@@ -29,12 +33,23 @@ UniqueFd open_part(const UniqueFd& dir, const std::string& name) {
       .with_hint("'lay fsck --repair' makes it again");
 }
 
-/// Puts the folder `name` of `from` in the place of one in `to`, which comes here instead. A file system that
-/// cannot do that keeps the one that it has.
-void try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
-                  const std::string& there) {
-  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) < 0 && errno != EINVAL)
-    throw Error::from_errno("replace '{}'", there);
+/// Puts the folder `name` of `from` in the place of one in `to`, which comes to `from` instead. On a file
+/// system that cannot do that nothing is there for a moment.
+void exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to, const std::string& there) {
+  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) == 0) return;
+  if (errno != EINVAL && errno != ENOSYS) throw Error::from_errno("replace '{}'", there);
+  sys::rename_at(to, there, from, kReplaced);
+  sys::try_rename_noreplace(from, name, to, there);  // or somebody else was here in that moment
+}
+
+/// Whether it is there and whole.
+bool is_landed(const UniqueFd& layer, const std::string& name) {
+  const auto dir = sys::try_open_at(layer, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir || !is_trustworthy(*dir)) return false;
+  if (sys::try_stat_at(*dir, kLayerTree)) return true;
+  const auto image = try_open_regular(*dir, kLayerImage);
+  const auto tar = try_open_regular(layer, kLayerTar);
+  return image && tar && has_good_seal(*image, *tar, read_folders(*dir));
 }
 
 UniqueFd make_part(const UniqueFd& ingest) {
@@ -44,12 +59,14 @@ UniqueFd make_part(const UniqueFd& ingest) {
 
 }  // namespace
 
-LayerWriter::LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm, LayerForm form)
-    : layers_(layers),
+LayerWriter::LayerWriter(const LayerStore& store, Ingest ingest, DigestAlgorithm algorithm, LayerForm form,
+                         std::uint64_t most_entries)
+    : store_(store),
       ingest_(std::move(ingest)),
       dir_(make_part(ingest_.dir())),
       algorithm_(algorithm),
-      form_(form) {}
+      form_(form),
+      most_entries_(most_entries) {}
 
 ApplyStats LayerWriter::apply(ByteSource& tar) {
   ReservingSource kept(tar, dir_);
@@ -60,7 +77,7 @@ ApplyStats LayerWriter::apply(ByteSource& tar) {
 }
 
 ApplyStats LayerWriter::apply_unhashed(ByteSource& tar, Durability durability) {
-  ApplyStats stats = write_layer_folder(dir_, tar, form_, durability);
+  ApplyStats stats = write_layer_folder(dir_, tar, form_, durability, {.most_entries = most_entries_});
   drain(tar);  // what follows the end of the archive belongs to the diff_id too
   return stats;
 }
@@ -92,20 +109,24 @@ Digest LayerWriter::commit() {
     sys::try_unlink_at(dir_, kLayerTar);
     with_context("write a layer", [&] { sys::syncfs(dir_); });
   }
-  if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers_, diff_id_->hex())) {
-    const auto there = find_layer_form(layers_, diff_id_->hex());
-    if (!there)
-      throw Error::make(Errc::corrupt, "'layers/{}' in the store is no layer", diff_id_->hex())
-          .with_hint("remove that folder and try again");
-    // What is there may be damaged, and this one was hashed just now. A mount keeps the files that it began
-    // with; a tree is a lower of running containers by its path, and stays.
-    if (*there == LayerForm::erofs) {
-      copy_blob_notes(sys::open_dir(layers_, diff_id_->hex()), dir_);
-      try_exchange(ingest_.dir(), kPart, layers_, diff_id_->hex());
-    }
-  }
-  if (is_tree) sys::fsync(layers_);
+  const UniqueFd& layers = store_.layers_;
+  if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers, diff_id_->hex())) replace();
+  if (is_tree) sys::fsync(layers);
+  store_.trust(*diff_id_);
   return *diff_id_;
+}
+
+/// What is there may be damaged, and this one was hashed just now. A mount keeps the files that it began
+/// with; a tree is a lower of running containers by its path, and stays unless it is known to be damaged.
+void LayerWriter::replace() {
+  const UniqueFd& layers = store_.layers_;
+  const std::string name = diff_id_->hex();
+  if (store_.is_trusted(*diff_id_)) {
+    const auto form = find_layer_form(layers, name);
+    if (form == LayerForm::tree) return;
+    if (form) copy_blob_notes(sys::open_dir(layers, name), dir_);
+  }
+  exchange(ingest_.dir(), kPart, layers, name);
 }
 
 LayerStore::LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form,
@@ -129,47 +150,144 @@ const FormChoice& LayerStore::form_of_new() const {
 }
 
 bool LayerStore::has(const Digest& diff_id) const {
-  return find_layer_form(layers_, diff_id.hex()).has_value();
+  return find_layer_form(layers_, diff_id.hex()).has_value() && is_trusted(diff_id);
+}
+
+void LayerStore::distrust(const Digest& diff_id) const {
+  const std::scoped_lock lock(distrusting_);
+  distrusted_.insert(diff_id);
+}
+
+void LayerStore::trust(const Digest& diff_id) const {
+  const std::scoped_lock lock(distrusting_);
+  distrusted_.erase(diff_id);
+}
+
+bool LayerStore::is_trusted(const Digest& diff_id) const {
+  const std::scoped_lock lock(distrusting_);
+  return !distrusted_.contains(diff_id);
 }
 
 OpenLayer LayerStore::open(const Digest& diff_id) const {
+  require_layer(diff_id);
+  OpenLayer layer;
+  in_folder(diff_id, [&](const UniqueFd& dir) { layer = open_files(dir, diff_id.hex(), dir); });
+  return layer;
+}
+
+LayerForm LayerStore::require_layer(const Digest& diff_id) const {
   const auto form = find_layer_form(layers_, diff_id.hex());
   if (!form) throw Error::make(Errc::not_found, "layer {} is not in the store", diff_id.to_string());
-  OpenLayer layer;
-  in_folder(diff_id, [&](const UniqueFd& dir) {
-    layer = {.form = *form, .implied = read_implied(dir)};
-    if (*form == LayerForm::tree) {
-      layer.tree_path = fmt::format("{}/layers/{}/{}", root_path_, diff_id.hex(), kLayerTree);
-    } else {
-      layer.image = open_part(dir, kLayerImage);
-      layer.tar = open_part(dir, kLayerTar);
-    }
+  return *form;
+}
+
+OpenLayer LayerStore::open_files(const UniqueFd& dir, const std::string& path, const UniqueFd& layer) const {
+  OpenLayer opened{.form = find_layer_form(layers_, path).value_or(LayerForm::erofs),
+                   .folders = read_folders(dir)};
+  if (opened.form == LayerForm::tree) {
+    opened.tree_path = fmt::format("{}/layers/{}/{}", root_path_, path, kLayerTree);
+  } else {
+    opened.image = open_part(dir, kLayerImage);
+    opened.tar = open_part(layer, kLayerTar);
+  }
+  return opened;
+}
+
+OpenLayer LayerStore::open_landed(const Digest& diff_id, std::span<const LowerLink> links,
+                                  const Descriptor& blob, const BlobStore& blobs) const {
+  const LayerForm form = require_layer(diff_id);
+  const std::string name = landed_name(links);
+  OpenLayer landed;
+  in_folder(diff_id, [&](const UniqueFd& layer) {
+    // Of several that land it one makes it; the others find it, and nobody takes away what another uses.
+    const FileLock alone = FileLock::lock(sys::open_dir(layer, "."), LockMode::exclusive);
+    const auto write = [&](const UniqueFd& dir) {
+      const auto take = [&](ByteSource& tar) { write_landed_folder(dir, tar, form, links); };
+      if (form == LayerForm::tree) {
+        with_stored_tar(blobs, blob, diff_id, take);
+      } else {
+        const UniqueFd file = open_part(layer, kLayerTar);
+        FdSource tar(file);
+        take(tar);
+      }
+    };
+    if (!is_landed(layer, name)) put_landed(layer, name, write);
+    landed = open_files(sys::open_dir(layer, name), diff_id.hex() + "/" + name, layer);
   });
-  return layer;
+  return landed;
+}
+
+void LayerStore::put_landed(const UniqueFd& layer, const std::string& name,
+                            const std::function<void(const UniqueFd& dir)>& write) const {
+  const Ingest making = Ingest::begin(root_);
+  const UniqueFd part = make_part(making.dir());
+  write(part);
+  if (sys::try_stat_at(part, kLayerTree)) with_context("write a layer", [&] { sys::syncfs(part); });
+  Trash(root_).take(layer, name);
+  sys::try_rename_noreplace(making.dir(), kPart, layer, name);
+}
+
+OwnerIds LayerStore::owners(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
+  const LayerForm form = require_layer(diff_id);
+  std::optional<OwnerIds> ids;
+  in_folder(diff_id, [&](const UniqueFd& dir) {
+    ids = try_read_owners(dir);
+    if (ids) return;
+    const FileLock alone = FileLock::lock(sys::open_dir(dir, "."), LockMode::exclusive);
+    const auto note = [&](const IndexedLayer& layer) { write_owners(dir, layer.stats.owners); };
+    if (form == LayerForm::erofs)
+      note(index_stored_tar(dir, diff_id));
+    else
+      with_stored_tar(blobs, blob, diff_id, [&](ByteSource& tar) { note(index_layer(tar)); });
+    ids = try_read_owners(dir);
+  });
+  return ids.value();
+}
+
+bool LayerStore::is_sound(const Digest& diff_id) const {
+  if (!is_trusted(diff_id)) return false;
+  try {
+    const OpenLayer layer = open(diff_id);
+    return layer.form == LayerForm::tree || has_good_seal(layer.image, layer.tar, layer.folders);
+  } catch (const Error& error) {
+    if (!is_damage(error)) throw;
+    return false;
+  }
+}
+
+void LayerStore::mend(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
+  if (!is_sound(diff_id) && !recover(diff_id)) make(diff_id, blob, blobs);
 }
 
 LayerWriter LayerStore::begin(DigestAlgorithm algorithm) const {
   const LayerForm form = form_of_new().form;
-  return LayerWriter(layers_, Ingest::begin(root_), algorithm, form);
+  return LayerWriter(*this, Ingest::begin(root_), algorithm, form, limits_.most_entries);
 }
 
 namespace {
 
-/// False when its tar is not what it should be.
-bool try_recover(const UniqueFd& dir, const Digest& diff_id) {
+/// Empty when its tar is damaged.
+std::optional<IndexedLayer> try_index(const UniqueFd& dir, const Digest& diff_id) {
   try {
-    recover_layer_folder(dir, diff_id);
-    return true;
+    return index_stored_tar(dir, diff_id);
   } catch (const Error& error) {
-    if (error.code() != Errc::corrupt && error.code() != Errc::invalid) throw;
-    return false;
+    if (!is_damage(error)) throw;
+    return std::nullopt;
   }
+}
+
+bool try_recover(const UniqueFd& dir, const Digest& diff_id) {
+  const auto indexed = try_index(dir, diff_id);
+  if (indexed) rewrite_layer_folder(dir, *indexed);
+  return indexed.has_value();
 }
 
 }  // namespace
 
 void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const {
-  while (auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) {
+  while (is_trusted(diff_id)) {
+    auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!dir) break;
     if (has(diff_id) && is_trustworthy(*dir)) return;
     // After a reboot many may start at once: one makes it good, the others wait for that and look again.
     // Until it is done parts may be missing.
@@ -177,7 +295,7 @@ void LayerStore::ensure(const Digest& diff_id, const Descriptor& blob, const Blo
     if (!is_folder_of(alone.fd(), diff_id)) continue;
     if (has(diff_id) && is_trustworthy(alone.fd())) return;
     if (try_recover(alone.fd(), diff_id)) return;
-    remove(diff_id);
+    return make(diff_id, blob, blobs);  // what is there stays until another takes its place
   }
   make(diff_id, blob, blobs);
 }
@@ -187,15 +305,17 @@ bool LayerStore::recover(const Digest& diff_id) const {
   if (!dir) return false;
   const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
   // An unpacked one may have its tar beside it, of which no image could be made.
-  return is_folder_of(alone.fd(), diff_id) && find_layer_form(layers_, diff_id.hex()) != LayerForm::tree &&
-         try_recover(alone.fd(), diff_id);
+  const bool is_recovered = is_folder_of(alone.fd(), diff_id) &&
+                            find_layer_form(layers_, diff_id.hex()) != LayerForm::tree &&
+                            try_recover(alone.fd(), diff_id);
+  if (is_recovered) trust(diff_id);
+  return is_recovered;
 }
 
 /// Whether nobody has put another folder in its place.
 bool LayerStore::is_folder_of(const UniqueFd& dir, const Digest& diff_id) const {
   const auto there = sys::try_stat_at(layers_, diff_id.hex());
-  const struct ::stat here = sys::stat_of(dir);
-  return there && there->st_dev == here.st_dev && there->st_ino == here.st_ino;
+  return there && is_same_file(*there, sys::stat_of(dir));
 }
 
 void LayerStore::in_folder(const Digest& diff_id, const std::function<void(const UniqueFd& dir)>& use) const {

@@ -112,6 +112,20 @@ void drain(ByteSource& source) {
   while (!source.borrow(buffer).empty()) throw_if_cancelled();
 }
 
+std::uint64_t with_stored_tar(const BlobStore& blobs, const Descriptor& blob, const Digest& diff_id,
+                              const std::function<void(ByteSource& tar)>& take) {
+  const UniqueFd file = blobs.open(blob.digest);
+  FdSource stored(file);
+  const auto plain = make_decompressor(media_type::compression_of(blob.media_type), stored);
+  HashingSource hashed(*plain, diff_id.algorithm());
+  take(hashed);
+  drain(hashed);
+  if (const Digest got = hashed.digest(); got != diff_id)
+    throw Error::make(Errc::corrupt, "its blob has diff_id {}, expected {}", got.to_string(),
+                      diff_id.to_string());
+  return hashed.size();
+}
+
 void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
                     const UnpackLimits& limits) {
   PeekSource peeked(stored, kMagicBytes);

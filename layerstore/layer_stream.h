@@ -58,6 +58,11 @@ void drain(ByteSource& source);
 void verify_diff_id(ByteSource& stored, const Descriptor& blob, const Digest& diff_id,
                     const UnpackLimits& limits);
 
+/// Has `take` read the tar of a blob in the store; throws corrupt when it is not that of `diff_id`. Returns
+/// its size.
+std::uint64_t with_stored_tar(const BlobStore& blobs, const Descriptor& blob, const Digest& diff_id,
+                              const std::function<void(ByteSource& tar)>& take);
+
 /// Unpacks a stored layer into `layer` and checks its diff_id; nothing is published.
 ///   stored        exactly the blob's bytes, read to their end
 ///   verify_blob   throws corrupt when the bytes that went through `stored` are not the blob's

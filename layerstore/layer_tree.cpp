@@ -1,6 +1,7 @@
 #include "layer_tree.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "overlay_notation.h"
@@ -8,12 +9,12 @@
 namespace lay::layerstore {
 
 const InodeExtras& LayerInode::extras() const {
-  static const InodeExtras kNone;
+  static const InodeExtras kNone(std::pmr::get_default_resource());
   return rare ? *rare : kNone;
 }
 
-InodeExtras& LayerInode::edit_extras() {
-  if (!rare) rare = std::make_unique<InodeExtras>();
+InodeExtras& LayerInode::edit_extras(SpillMemory& memory) {
+  if (rare == nullptr) rare = memory.make<InodeExtras>(&memory);
   return *rare;
 }
 
@@ -22,19 +23,20 @@ bool is_whiteout(const LayerInode& inode) {
 }
 
 bool is_opaque(const LayerInode& inode) {
-  const std::vector<Xattr>& xattrs = inode.extras().xattrs;
+  const auto& xattrs = inode.extras().xattrs;
   return std::any_of(xattrs.begin(), xattrs.end(),
-                     [](const Xattr& xattr) { return xattr.name == kOpaqueXattr && xattr.value == "y"; });
+                     [](const KeptXattr& xattr) { return xattr.name == kOpaqueXattr && xattr.value == "y"; });
 }
 
-void set_xattr(LayerInode& inode, Xattr xattr) {
-  std::vector<Xattr>& xattrs = inode.edit_extras().xattrs;
+void set_xattr(LayerInode& inode, SpillMemory& memory, const KeptXattr& xattr) {
+  auto& xattrs = inode.edit_extras(memory).xattrs;
   const auto place = std::lower_bound(xattrs.begin(), xattrs.end(), xattr,
-                                      [](const Xattr& a, const Xattr& b) { return a.name < b.name; });
+                                      [](const KeptXattr& a, const KeptXattr& b) { return a.name < b.name; });
+  const std::string_view value = memory.keep(xattr.value);
   if (place != xattrs.end() && place->name == xattr.name) {
-    place->value = std::move(xattr.value);
+    place->value = value;
   } else {
-    xattrs.insert(place, std::move(xattr));
+    xattrs.insert(place, {memory.keep(xattr.name), value});
   }
 }
 
@@ -55,6 +57,7 @@ void walk_tree(
   visit(0, 0, path);
   enter(0);
   while (!stack.empty()) {
+    tree.memory->count_use();
     Level& level = stack.back();
     path.resize(level.path_size);
     if (level.next == tree.inodes[level.folder].names->end()) {
@@ -69,16 +72,20 @@ void walk_tree(
     if (!path.empty()) path += '/';
     path += entry.name();
     visit(inode, level.folder, path);
-    if (tree.inodes[inode].names) enter(inode);
+    if (tree.inodes[inode].names != nullptr) enter(inode);
   }
 }
 
-std::vector<std::string> implied_folders(const LayerTree& tree) {
-  std::vector<std::string> paths;
-  walk_tree(tree, [&](InodeIndex inode, InodeIndex, const std::string& path) {
-    if (tree.inodes[inode].extras().is_implied) paths.push_back(path);
+StackedFolders stacked_folders(const LayerTree& tree) {
+  StackedFolders folders;
+  std::set<std::string> with_whiteouts;
+  walk_tree(tree, [&](InodeIndex inode, InodeIndex parent, const std::string& path) {
+    if (tree.inodes[inode].extras().is_implied) folders.implied.push_back(path);
+    if (is_whiteout(tree.inodes[inode]) && parent != 0)
+      with_whiteouts.insert(path.substr(0, path.rfind('/')));
   });
-  return paths;
+  folders.with_whiteouts.assign(with_whiteouts.begin(), with_whiteouts.end());
+  return folders;
 }
 
 }  // namespace lay::layerstore

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/folder_names.h"
+#include "base/json.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "image_reader.h"
@@ -96,19 +97,26 @@ void put_document(const Store& store, const UniqueFd& folder, const Descriptor& 
   writer.commit(descriptor);
 }
 
+/// The folder of blobs with such digests, made when it is missing. No part of the way may be a symlink: it
+/// would lead the blobs out of the layout.
+UniqueFd open_blobs(const UniqueFd& folder, const Digest& digest) {
+  const UniqueFd blobs = sys::open_dir(folder, "blobs");
+  if (sys::try_mkdir_at(blobs, digest.algorithm_name(), 0755)) sys::fsync(blobs);
+  return sys::open_dir(blobs, digest.algorithm_name());
+}
+
 /// Copies one blob, hashing it on its way, unless it is there. The folder it gets a name in is not synced.
 void copy_blob(const Store& store, const UniqueFd& folder, const Descriptor& blob) {
-  const std::string path = blob_path(blob.digest);
-  const auto there = sys::try_stat_at(folder, path);
+  const UniqueFd blobs = open_blobs(folder, blob.digest);
+  const std::string& name = blob.digest.hex();
+  const auto there = sys::try_stat_at(blobs, name);
   if (there && S_ISREG(there->st_mode) && std::cmp_equal(there->st_size, blob.size)) return;
-  const UniqueFd blobs = sys::open_dir(folder, "blobs");
-  if (sys::try_mkdir_at(blobs, blob.digest.algorithm_name(), 0755)) sys::fsync(blobs);
   const UniqueFd in = store.blobs().open(blob.digest);
   FdSource source(in);
   HashingSource hashed(source, blob.digest.algorithm());
-  const std::string part = path + ".part";  // of a copy that was killed, when there is one already
-  sys::try_unlink_at(folder, part);
-  const UniqueFd out = sys::open_at(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  const std::string part = name + ".part";  // of a copy that was killed, when there is one already
+  sys::try_unlink_at(blobs, part);
+  const UniqueFd out = sys::open_at(blobs, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
   try {
     FdSink sink(out);
     pump(hashed, sink);
@@ -118,17 +126,18 @@ void copy_blob(const Store& store, const UniqueFd& folder, const Descriptor& blo
           .with_hint("lay fsck --repair");
     sys::fsync(out);
   } catch (...) {
-    sys::try_unlink_at(folder, part);
+    sys::try_unlink_at(blobs, part);
     throw;
   }
-  sys::rename_at(folder, part, folder, path);
+  sys::rename_at(blobs, part, blobs, name);
 }
 
 void sync_blobs(const UniqueFd& folder, const Image& image) {
   std::set<std::string> algorithms{image.descriptor.digest.algorithm_name(),
                                    image.manifest.config.digest.algorithm_name()};
   for (const Descriptor& layer : image.manifest.layers) algorithms.insert(layer.digest.algorithm_name());
-  for (const std::string& algorithm : algorithms) sys::fsync(sys::open_dir(folder, "blobs/" + algorithm));
+  for (const std::string& algorithm : algorithms)
+    sys::fsync(sys::open_dir(sys::open_dir(folder, "blobs"), algorithm));
 }
 
 UniqueFd open_layout(const std::string& path) {
@@ -147,8 +156,16 @@ FileLock lock_layout(const std::string& path) {
   }
 }
 
+void require_version(const UniqueFd& folder) {
+  with_context(kLayout, [&] {
+    const Json json = parse_json(sys::read_all(open_part(folder, kLayout), kMaxJsonBytes), "document");
+    if (const std::string version = json_string(json, "imageLayoutVersion"); version != "1.0.0")
+      throw Error::make(Errc::unsupported, "version '{}', expected 1.0.0", printable(version));
+  });
+}
+
 void ensure_layout(const UniqueFd& folder, const std::string& path) {
-  if (try_open_regular(folder, kLayout)) return;
+  if (try_open_regular(folder, kLayout)) return require_version(folder);
   if (!list_names(folder).empty())
     throw Error::make(Errc::invalid, "'{}' is neither empty nor an OCI layout", path);
   sys::try_mkdir_at(folder, "blobs", 0755);
@@ -162,6 +179,7 @@ Image read_layout(const Store& store, const std::string& path, const std::string
                   const Platform& platform, Progress& progress) {
   return with_context(fmt::format("layout '{}'", path), [&] {
     const UniqueFd folder = sys::open_dir(sys::cwd(), path);
+    require_version(folder);
     const Descriptor chosen = resolve(folder, choose(read_index(folder), name), platform);
     const ReadDocument read = [&](const Descriptor& descriptor) { return read_document(folder, descriptor); };
     Image image =

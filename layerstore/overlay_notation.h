@@ -41,6 +41,7 @@ struct OverlayMarks {
   bool whiteout = false;
   bool redirect = false;  ///< a folder: what it holds in the lowers is under another path there
   bool metacopy = false;  ///< a file: its data are in a lower
+  std::string links;      ///< how many names it has by overlay's index, as the kernel writes it: "U-1"
   /// "redirect" or "metacopy" in the "user." notation, which no kernel follows.
   std::string unfollowed;
 };

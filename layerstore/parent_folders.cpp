@@ -3,46 +3,20 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
-#include "base/text.h"
 #include "inode.h"
 #include "overlay_notation.h"
 
 namespace lay::layerstore {
 
 namespace {
-
-/// What one layer has at a path.
-struct Presence {
-  bool is_folder = false;
-  bool hides_below = false;  ///< nothing of the lower layers shows at the path
-};
-
-bool is_opaque(const UniqueFd& folder) {
-  return sys::get_xattr(folder, kOpaqueXattr) == "y";
-}
-
-Presence look_up(const UniqueFd& lower, const std::string& path) {
-  UniqueFd folder = sys::dup_fd(lower);
-  Presence presence{.is_folder = true, .hides_below = false};
-  for (const std::string& name : split(path, '/')) {
-    if (name.empty()) continue;
-    auto next = sys::try_open_at(folder, name, O_PATH | O_NOFOLLOW);
-    if (!next) return {.is_folder = false, .hides_below = presence.hides_below};
-    if (!S_ISDIR(sys::stat_of(*next).st_mode)) return {.is_folder = false, .hides_below = true};
-    presence.hides_below = presence.hides_below || is_opaque(*next);
-    folder = std::move(*next);
-  }
-  return presence;
-}
 
 /// The layer whose attributes the path has in the stack, and whether a layer above only implies it.
 struct Owner {
@@ -52,50 +26,62 @@ struct Owner {
 
 class ParentPlan {
  public:
-  ParentPlan(const std::vector<std::string>& lowers, const std::vector<std::vector<std::string>>& implied)
-      : lowers_(lowers) {
-    for (const std::string& lower : lowers)
-      folders_.push_back(sys::open_at(sys::cwd(), lower, O_PATH | O_DIRECTORY));
-    for (const std::vector<std::string>& paths : implied) implied_.emplace_back(paths.begin(), paths.end());
+  ParentPlan(std::span<LowerFolder> lowers, std::span<const StackedFolders> folders) : lowers_(lowers) {
+    for (const StackedFolders& of_layer : folders) {
+      implied_.emplace_back(of_layer.implied.begin(), of_layer.implied.end());
+      with_whiteouts_.emplace_back(of_layer.with_whiteouts.begin(), of_layer.with_whiteouts.end());
+    }
   }
 
   std::vector<ParentFolder> run() {
-    // Nothing lies below the lowest layer
-    for (std::size_t i = 0; i + 1 < implied_.size(); ++i)
-      for (const std::string& path : implied_[i])
-        if (const Owner owner = owner_of(path); owner.is_covered && owner.lower) add_with_parents(path);
+    for (const std::string& path : all_of(implied_))
+      if (const Owner owner = owner_of(path); owner.is_covered && owner.lower) add_with_parents(path);
+    for (const std::string& path : all_of(with_whiteouts_))
+      if (lists_whiteouts(path)) add_with_parents(path);
     std::vector<ParentFolder> folders;
     for (const auto& [path, owner] : needed_)
-      folders.push_back({path, owner.lower ? lowers_[*owner.lower] : std::string()});
+      folders.push_back({path, owner.lower ? lowers_[*owner.lower].path() : std::string()});
     return folders;
   }
 
  private:
+  using Paths = std::unordered_set<std::string>;
+
+  static Paths all_of(const std::vector<Paths>& of_layers) {
+    Paths all;
+    for (const Paths& paths : of_layers) all.insert(paths.begin(), paths.end());
+    return all;
+  }
+
   Owner owner_of(const std::string& path) const {
     Owner owner;
-    for (std::size_t i = 0; i < folders_.size(); ++i) {
-      const Presence presence = look_up(folders_[i], path);
-      if (presence.is_folder && !implied_[i].contains(path)) {
+    for (std::size_t i = 0; i < lowers_.size(); ++i) {
+      const Presence& presence = lowers_[i].at(path);
+      const bool is_folder = presence.kind == Presence::Kind::folder;
+      if (is_folder && !implied_[i].contains(path)) {
         owner.lower = i;
         return owner;
       }
-      if (presence.is_folder) owner.is_covered = true;
-      if (presence.hides_below) break;
+      if (is_folder) owner.is_covered = true;
+      if (presence.hides_below || (!is_folder && presence.kind != Presence::Kind::absent)) break;
     }
     return owner;
   }
 
-  /// The folders on the way come along, so they need their own attributes as well.
-  void add_with_parents(std::string path) {
-    while (needed_.try_emplace(path, owner_of(path)).second && !path.empty()) {
-      const std::size_t slash = path.rfind('/');
-      path.resize(slash == std::string::npos ? 0 : slash);
-    }
+  /// Where a folder comes from one layer alone, the kernel lists the names of its whiteouts.
+  bool lists_whiteouts(const std::string& path) const {
+    const std::vector<std::size_t> merged = merged_at(lowers_, path);
+    return merged.size() == 1 && with_whiteouts_[merged.front()].contains(path);
   }
 
-  const std::vector<std::string>& lowers_;
-  std::vector<UniqueFd> folders_;
-  std::vector<std::set<std::string>> implied_;
+  /// The folders on the way come along, so they need their own attributes as well.
+  void add_with_parents(std::string path) {
+    while (needed_.try_emplace(path, owner_of(path)).second && !path.empty()) path = parent_of(path);
+  }
+
+  std::span<LowerFolder> lowers_;
+  std::vector<Paths> implied_;
+  std::vector<Paths> with_whiteouts_;
   std::map<std::string, Owner> needed_;  // in byte order parents come first
 };
 
@@ -124,12 +110,9 @@ void set_attributes(const UniqueFd& top, const ParentFolder& folder) {
 
 }  // namespace
 
-std::vector<ParentFolder> plan_parents(const std::vector<std::string>& lowers,
-                                       const std::vector<std::vector<std::string>>& implied) {
-  const bool none =
-      std::all_of(implied.begin(), implied.end(), [](const auto& paths) { return paths.empty(); });
-  if (none || lowers.size() < 2) return {};
-  return ParentPlan(lowers, implied).run();
+std::vector<ParentFolder> plan_parents(std::span<LowerFolder> lowers,
+                                       std::span<const StackedFolders> folders) {
+  return ParentPlan(lowers, folders).run();
 }
 
 void make_parents(const UniqueFd& dir, const std::string& name, const std::vector<ParentFolder>& folders) {

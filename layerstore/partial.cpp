@@ -237,12 +237,25 @@ void PartialBlob::Plan::write_stretch(const Stretch& stretch, std::uint64_t at, 
                           static_cast<std::size_t>(stretch.size - skip)));
 }
 
+namespace {
+
+/// A disk that cannot read what was to be copied need not be at fault where the blob is written.
+std::size_t read_local(const UniqueFd& file, std::span<std::byte> buffer, std::uint64_t offset) {
+  try {
+    return sys::pread_some(file, buffer, offset);
+  } catch (const Error& error) {
+    throw Error::make(Errc::corrupt, "a blob of the store: {}", error.message());
+  }
+}
+
+}  // namespace
+
 void PartialBlob::Plan::write_local(const Stretch& stretch, std::uint64_t skip, ByteSink& out) const {
   std::array<std::byte, 64 * 1024> buffer;
   for (std::uint64_t done = skip; done < stretch.size;) {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), stretch.size - done));
     const std::size_t count =
-        sys::pread_some(files[stretch.blob], std::span(buffer).first(wanted), stretch.from + done);
+        read_local(files[stretch.blob], std::span(buffer).first(wanted), stretch.from + done);
     if (count == 0) throw Error(Errc::corrupt, "a blob of the store has shrunk");
     out.write(std::span(buffer).first(count));
     done += count;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "entry_check.h"
 #include "tar_block.h"
 
 namespace lay::layerstore {
@@ -126,7 +127,8 @@ Heeded apply_record(const Record& record, PaxAttributes& pax, SparseRecords& spa
   } else if (record.key == "mtime") {
     pax.mtime = parse_seconds(record);
   } else if (record.key.starts_with(kPaxXattrPrefix)) {
-    pax.xattrs.push_back({std::string(record.key.substr(kPaxXattrPrefix.size())), std::string(record.value)});
+    const std::string_view name = record.key.substr(kPaxXattrPrefix.size());
+    if (is_kept_xattr(name)) pax.xattrs.push_back({std::string(name), std::string(record.value)});
   } else if (record.key.starts_with(kSparse)) {
     sparse.add(record);
   } else {

@@ -7,6 +7,7 @@
 #include "layer_pair.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
+#include "layerstore/damage.h"
 
 namespace lay::layerstore {
 
@@ -25,7 +26,7 @@ namespace {
 /// `stored` gives all bytes of the blob as they go through `writer`.
 void take_in(const Store& store, BlobWriter& writer, ByteSource& stored, const Descriptor& blob,
              const Digest& diff_id) {
-  if (store.layers().has(diff_id)) {
+  if (store.layers().is_sound(diff_id)) {
     hash_verified(stored, blob, diff_id, store.layers().limits(), [&] { writer.verify(blob); });
     writer.commit(blob);
     store.layers().note_blob(diff_id, blob);
@@ -69,10 +70,6 @@ bool may_pass(const Error& error) {
          error.code() == Errc::unauthorized;
 }
 
-bool is_damage(const Error& error) {
-  return error.code() == Errc::corrupt || error.code() == Errc::invalid;
-}
-
 /// False when what an earlier call had kept may be at fault; it is thrown away then.
 bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
                  Slots& makers, const std::function<void()>& check) {
@@ -99,7 +96,7 @@ bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_
     });
     return true;
   } catch (const Error& error) {
-    if (is_damage(error) && writer.kept() > 0) return false;
+    if (is_wrong(error) && writer.kept() > 0) return false;
     if (may_pass(error)) writer.keep();
     throw;
   }
@@ -133,10 +130,12 @@ void ensure_layer(const Store& store, const Descriptor& blob, const Digest& diff
 
 bool is_layer_stored(const Store& store, const Descriptor& blob, const Digest& diff_id) {
   if (!store.blobs().is_whole(blob)) return false;
-  if (!store.layers().has(diff_id))
+  if (!store.layers().has(diff_id)) {
     store.layers().ensure(diff_id, blob, store.blobs());
-  else
+  } else {
+    store.layers().mend(diff_id, blob, store.blobs());
     require_pair(store, blob, diff_id);
+  }
   return true;
 }
 

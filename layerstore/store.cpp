@@ -25,7 +25,9 @@ constexpr const char* kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
 void make_folders(const std::string& path) {
   for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1))
     sys::try_mkdir_at(sys::cwd(), path.substr(0, end), 0755);
-  sys::try_mkdir_at(sys::cwd(), path, 0700);
+  // That it is there has to last, too
+  if (sys::try_mkdir_at(sys::cwd(), path, 0700))
+    sys::fsync(sys::open_dir(sys::open_dir(sys::cwd(), path), ".."));
 }
 
 std::optional<UniqueFd> try_open_root(const std::string& path) {
@@ -82,6 +84,7 @@ void complete(const UniqueFd& root, const std::string& path) {
   const FileLock lock = FileLock::acquire(root, kStoreLock, LockMode::exclusive);
   for (const char* folder : {"ingest", "blobs", "blobs/sha256", "layers"})
     sys::try_mkdir_at(root, folder, 0700);
+  sys::fsync(sys::open_dir(root, "blobs"));
   if (!sys::try_stat_at(root, "index.json"))
     publish_file(root, "index.json", write_index({.media_type = std::string(media_type::kIndex)}));
   if (!layout) publish_file(root, kLayoutFile, kLayoutText);

@@ -14,6 +14,7 @@
 #include "layer_stream.h"
 #include "layerstore/media_types.h"
 #include "new_image.h"
+#include "store_spill.h"
 
 namespace lay::layerstore {
 
@@ -29,9 +30,10 @@ Digest hash(ByteSource& tar) {
 }
 
 /// As compress_layer(), while another thread hashes and writes what comes out.
-CompressedLayer compress_beside(ByteSource& tar, const CompressOptions& options, BlobWriter& blob) {
+CompressedLayer compress_beside(ByteSource& tar, const CompressOptions& options, BlobWriter& blob,
+                                const Spill& spill) {
   std::optional<CompressedLayer> compressed;
-  run_pipeline([&](ByteSink& packed) { compressed = compress_layer(tar, options, packed); },
+  run_pipeline([&](ByteSink& packed) { compressed = compress_layer(tar, options, packed, spill); },
                [&](ByteSource& packed) { pump(packed, blob); });
   return std::move(*compressed);
 }
@@ -84,7 +86,7 @@ StagedTar stage_tar(const Store& store, const CompressOptions& options, TreeForm
   std::vector<Consumer> consumers{[&](ByteSource& tar) {
     ProgressSource counted(tar, task);
     try {
-      compressed = compress_beside(counted, options, blob);
+      compressed = compress_beside(counted, options, blob, spill_in(store));
     } catch (const Error& error) {
       if (!layer || error.code() != Errc::invalid) throw;
       broken = std::current_exception();  // the layer's reader says in which entry

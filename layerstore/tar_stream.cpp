@@ -48,32 +48,29 @@ void TarStream::append_file(const UniqueFd& file, std::uint64_t size) {
   append(std::string(tar_padding(size), '\0'));
 }
 
-void TarStream::append_live_file(const UniqueFd& file, std::uint64_t size) {
-  bool is_at_end = false;
-  for (std::uint64_t rest = size; rest > 0;) {
-    throw_if_cancelled();
-    if (room().size() < std::min<std::uint64_t>(rest, kLeastRead)) flush();
-    const auto space = room().first(static_cast<std::size_t>(std::min<std::uint64_t>(rest, room().size())));
-    std::size_t count = is_at_end ? 0 : sys::read_some(file, space);
-    if (count == 0) {
-      is_at_end = true;
-      count = space.size();
-      std::fill(space.begin(), space.end(), std::byte{0});
-    }
-    used_ += count;
-    rest -= count;
-  }
-  append(std::string(tar_padding(size), '\0'));
+void TarStream::append_regions(const UniqueFd& file, std::span<const DataRegion> regions) {
+  append_pieces(regions, [&](std::span<std::byte> space, std::uint64_t offset) {
+    const std::size_t count = sys::pread_some(file, space, offset);
+    if (count == 0) throw Error(Errc::io, "file shrank while it was read");
+    return count;
+  });
 }
 
-void TarStream::append_regions(const UniqueFd& file, std::span<const DataRegion> regions) {
+void TarStream::append_live(const UniqueFd& file, std::span<const DataRegion> regions) {
+  append_pieces(regions, [&](std::span<std::byte> space, std::uint64_t offset) {
+    if (const std::size_t count = sys::pread_some(file, space, offset); count > 0) return count;
+    std::fill(space.begin(), space.end(), std::byte{0});
+    return space.size();
+  });
+}
+
+void TarStream::append_pieces(std::span<const DataRegion> regions, const ReadPiece& read) {
   for (const DataRegion& region : regions) {
     for (std::uint64_t done = 0; done < region.size;) {
       const std::uint64_t rest = region.size - done;
       if (room().size() < std::min<std::uint64_t>(rest, kLeastRead)) flush();
       const std::size_t asked = static_cast<std::size_t>(std::min<std::uint64_t>(rest, room().size()));
-      const std::size_t count = sys::pread_some(file, room().first(asked), region.offset + done);
-      if (count == 0) throw Error(Errc::io, "file shrank while it was read");
+      const std::size_t count = read(room().first(asked), region.offset + done);
       used_ += count;
       done += count;
       throw_if_cancelled();

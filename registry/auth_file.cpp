@@ -87,10 +87,14 @@ const Json* AuthFile::auths() const {
 std::optional<Credentials> AuthFile::find(const std::string& domain, const std::string& repository) const {
   const Json* entries = auths();
   if (entries == nullptr) return std::nullopt;
-  for (const std::string& wanted : plan_lookup(domain, repository))
+  const std::vector<std::string> keys = plan_lookup(domain, repository);
+  // docker keeps an empty entry for each login that its store holds
+  for (const std::string& wanted : keys)
+    if (const auto found = entries->find(wanted); found != entries->end())
+      if (auto credentials = with_context(wanted, [&] { return read_entry(*found); })) return credentials;
+  for (const std::string& wanted : keys)
     for (const auto& [key, entry] : entries->items()) {
       if (normalise_key(key) != wanted) continue;
-      // docker keeps an empty entry for each login that its store holds
       if (auto credentials = with_context(wanted, [&, found = &entry] { return read_entry(*found); }))
         return credentials;
     }

@@ -23,7 +23,8 @@ class AuthFile {
   std::string helper_of(const std::string& domain) const;
   /// The one that knows every login which the file does not hold ("credsStore"); empty: none.
   std::string creds_store() const;
-  /// For the most specific key: "host/team/app", "host/team", "host". Throws invalid when its entry cannot be
+  /// For the most specific key: "host/team/app", "host/team", "host"; as it stands before one in another form
+  /// (normalise_key()). Throws invalid when its entry cannot be
   /// read, unsupported when the login is of a kind lay does not use.
   std::optional<Credentials> find(const std::string& domain, const std::string& repository) const;
   /// Replaces every entry of the host itself; `key` is how this file names it.

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "blob_range.h"
 #include "layerstore/media_types.h"
+#include "link_header.h"
 #include "multipart.h"
 #include "redirect.h"
 #include "retry.h"
@@ -112,10 +113,10 @@ Connection connection_to(const ImageSource& source, const std::string& domain, C
 
 HttpOptions http_options(const std::string& domain, const Connection& connection) {
   const Url base = plan_endpoints(domain, TlsVerify::required).back();
-  HttpOptions options{
-      .tls = read_tls_files(connection.cert_dir ? std::vector{*connection.cert_dir} : cert_folders(domain)),
-      .tls_origin = fmt::format("{}:{}", base.host(), base.port()),
-      .stall_seconds = connection.patience.stall_seconds};
+  HttpOptions options{.tls = connection.cert_dir ? read_tls_folder(*connection.cert_dir)
+                                                 : read_tls_files(cert_folders(domain)),
+                      .tls_origin = fmt::format("{}:{}", base.host(), base.port()),
+                      .stall_seconds = connection.patience.stall_seconds};
   if (connection.tls_verify == TlsVerify::off)
     options.unverified_host = plan_endpoints(domain, connection.tls_verify).front().host();
   return options;
@@ -390,11 +391,9 @@ void RegistryClient::put_manifest(const std::string& selector, const Descriptor&
 
 /// The address in a Link header of rel="next" (RFC 8288), if it stays with the registry.
 std::optional<Url> RegistryClient::next_page(const HttpResponse& response) const {
-  const std::string link = response.headers.get("link");
-  const std::size_t end = link.find('>');
-  if (!link.starts_with('<') || end == std::string::npos || link.find("next", end) == std::string::npos)
-    return std::nullopt;
-  const Url url = with_context("next page", [&] { return response.url.resolve(link.substr(1, end - 1)); });
+  const auto link = find_link(join(response.headers.all("link"), ", "), "next");
+  if (!link) return std::nullopt;
+  const Url url = with_context("next page", [&] { return response.url.resolve(*link); });
   if (!url.same_origin(endpoint_.base))
     throw Error::make(Errc::invalid, "the next page is at '{}', elsewhere; refused", url.authority());
   return url;

@@ -90,9 +90,18 @@ class Child {
   pid_t pid_ = -1;
 };
 
+/// In this thread a reader that has gone is an error, not the end of the process.
+void block_sigpipe() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 /// All of `out`, while `input` goes to `in`; throws at the deadline.
 std::string converse(UniqueFd in, const UniqueFd& out, std::string_view input, Deadline end) {
   const std::jthread writer([&] {  // a helper that reads nothing must not hold us up
+    block_sigpipe();
     while (!input.empty()) {
       const ssize_t count = ::write(in.get(), input.data(), input.size());
       if (count <= 0) break;

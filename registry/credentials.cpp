@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "credential_helper.h"
+#include "registry/registries_conf.h"
 
 namespace lay::registry {
 
@@ -106,12 +107,27 @@ std::vector<std::string> default_auth_files() {
 }
 
 CredentialStore::CredentialStore(std::optional<std::string> authfile)
-    : files_(authfile ? std::vector<std::string>{*std::move(authfile)} : default_auth_files()) {}
+    : is_chosen_(authfile.has_value()),
+      helpers_(read_registries_conf().credential_helpers),
+      files_(authfile ? std::vector<std::string>{*std::move(authfile)} : default_auth_files()) {}
 
 std::optional<Credentials> CredentialStore::find(const std::string& domain,
                                                  const std::string& repository) const {
+  for (const std::string& helper : helpers_) {
+    auto found = helper == RegistriesConf::kAuthFiles ? find_in_files(domain, repository)
+                                                      : CredentialHelper(helper).get(domain);
+    if (found) return found;
+  }
+  return std::nullopt;
+}
+
+std::optional<Credentials> CredentialStore::find_in_files(const std::string& domain,
+                                                          const std::string& repository) const {
   for (const std::string& path : files_) {
     const auto file = read_file(path);
+    if (!file && is_chosen_)
+      throw Error::make(Errc::not_found, "no auth file '{}'", path)
+          .with_hint("lay login --authfile makes one");
     if (!file) continue;
     const auto found =
         with_context(fmt::format("auth file '{}'", path), [&] { return find_in(*file, domain, repository); });
@@ -121,6 +137,12 @@ std::optional<Credentials> CredentialStore::find(const std::string& domain,
 }
 
 void CredentialStore::save(const std::string& domain, const Credentials& credentials) const {
+  if (helpers_.empty() || helpers_.front() == RegistriesConf::kAuthFiles)
+    return save_in_file(domain, credentials);
+  CredentialHelper(helpers_.front()).store(domain, credentials);
+}
+
+void CredentialStore::save_in_file(const std::string& domain, const Credentials& credentials) const {
   const std::string& path = files_.front();
   auto file = read_file(path);
   if (!file) file.emplace("{}", format_of(path));
@@ -136,6 +158,16 @@ void CredentialStore::save(const std::string& domain, const Credentials& credent
 }
 
 bool CredentialStore::erase(const std::string& domain) const {
+  bool found = false;
+  for (const std::string& helper : helpers_) {
+    const bool had = helper == RegistriesConf::kAuthFiles ? erase_from_files(domain)
+                                                          : CredentialHelper(helper).erase(domain);
+    found = found || had;
+  }
+  return found;
+}
+
+bool CredentialStore::erase_from_files(const std::string& domain) const {
   bool found = false;
   for (const std::string& path : files_) {
     auto file = read_file(path);

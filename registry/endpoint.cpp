@@ -7,6 +7,7 @@
 #include "api_error.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "proxy.h"
 #include "retry.h"
 
 namespace lay::registry {
@@ -23,14 +24,19 @@ bool has_port(const std::string& domain) {
   return domain.find(':', bracket == std::string::npos ? 0 : bracket) != std::string::npos;
 }
 
+/// Without a port http and https have different ones, and each may have a proxy of its own.
+bool are_reached_alike(const std::string& domain) {
+  return has_port(domain) &&
+         find_proxy(address_of("http", domain)) == find_proxy(address_of("https", domain));
+}
+
 /// Whether the answer says that the other of http and https is spoken there.
 bool is_other_protocol(const Answer& answer, const Url& asked, const std::string& domain) {
   using Kind = TransportFailure::Kind;
   if (const auto* response = std::get_if<HttpResponse>(&answer))  // Go's server and nginx say so in words
     return !asked.is_https() && response->status == 400 && response->body.find("HTTPS") != std::string::npos;
   const Kind kind = std::get<TransportFailure>(answer).kind;
-  // Without a port the two protocols have different ones.
-  if (kind == Kind::unreachable) return !has_port(domain);
+  if (kind == Kind::unreachable) return !are_reached_alike(domain);
   return asked.is_https() ? kind == Kind::not_tls : kind == Kind::not_http || kind == Kind::interrupted;
 }
 

@@ -24,6 +24,11 @@ std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+std::string_view without_leading_blanks(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return text;
+}
+
 /// libcurl's words begin with a capital, ours do not.
 std::string uncapitalised(std::string text) {
   if (!text.empty()) text.replace(0, 1, to_lower(text.substr(0, 1)));
@@ -106,19 +111,23 @@ void Exchange::take_header(std::string_view line) {
   header_bytes_ += line.size();
   if (header_bytes_ > kMaxHeaderBytes || ++header_lines_ > kMaxHeaderLines)
     throw Error::make(Errc::invalid, "answer of '{}' has too many header lines", request_.url.authority());
-  while (!line.empty() && (line.back() == '\n' || line.back() == '\r' || line.back() == ' '))
+  while (!line.empty() &&
+         (line.back() == '\n' || line.back() == '\r' || line.back() == ' ' || line.back() == '\t'))
     line.remove_suffix(1);
-  if (line.starts_with("HTTP/")) {  // of an interim answer (1xx) or the final one
-    response_.headers.clear();
-    const std::size_t space = std::min(line.find(' '), line.size() - 1);
-    response_.status = static_cast<int>(parse_number(line.substr(space + 1, 3)).value_or(0));
-    return;
-  }
+  if (line.starts_with("HTTP/")) return begin_answer(line);
+  if (line.starts_with(' ') || line.starts_with('\t'))  // obs-fold (RFC 9112, 5.2)
+    return response_.headers.append_to_last(" " + std::string(without_leading_blanks(line)));
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
-  std::string_view value = line.substr(colon + 1);
-  value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
-  response_.headers.add(to_lower(line.substr(0, colon)), std::string(value));
+  response_.headers.add(to_lower(line.substr(0, colon)),
+                        std::string(without_leading_blanks(line.substr(colon + 1))));
+}
+
+/// Of an interim answer (1xx) or the final one.
+void Exchange::begin_answer(std::string_view status_line) {
+  response_.headers.clear();
+  const std::size_t space = std::min(status_line.find(' '), status_line.size() - 1);
+  response_.status = static_cast<int>(parse_number(status_line.substr(space + 1, 3)).value_or(0));
 }
 
 bool Exchange::take_body(std::span<const std::byte> bytes) {

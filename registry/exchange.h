@@ -39,6 +39,7 @@ class Exchange {
   template <class Body>
   bool guarded(Body&& body);
   void take_header(std::string_view line);
+  void begin_answer(std::string_view status_line);
   /// False when nothing more is wanted.
   bool take_body(std::span<const std::byte> bytes);
   void check_encoding() const;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "curl_library.h"
 #include "exchange.h"
+#include "proxy.h"
 #include "redirect.h"
 
 namespace lay::registry {
@@ -38,16 +39,6 @@ class OwnedTextSource final : public ByteSource {
   std::string text_;
   StringSource source_;
 };
-
-/// Whether the environment names a proxy for `url`: then the connected address may be the proxy's.
-bool is_proxy_set(const Url& url) {
-  if (is_loopback_host(url.host())) return false;
-  std::vector<const char*> names{"all_proxy", "ALL_PROXY"};
-  if (url.is_https()) names.insert(names.end(), {"https_proxy", "HTTPS_PROXY"});
-  if (!url.is_https()) names.push_back("http_proxy");  // upper case is not read: CGI sets it from a header
-  return std::any_of(names.begin(), names.end(),
-                     [](const char* name) { return std::getenv(name) != nullptr; });
-}
 
 }  // namespace
 
@@ -122,8 +113,8 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   // As the curl program and OpenSSL itself: authorities instead of the system's.
   if (const char* authorities = std::getenv("SSL_CERT_FILE")) set(CURLOPT_CAINFO, authorities);
   set_tls_files(options, request.url);
-  // This machine is never reached through a proxy, whatever the environment says.
-  if (is_loopback_host(request.url.host())) set(CURLOPT_NOPROXY, "*");
+  set(CURLOPT_PROXY, find_proxy(request.url).c_str());  // empty: none, whatever the environment says
+  set(CURLOPT_NOPROXY, "");
 }
 
 /// What a person trusts for the registry says nothing about the hosts it sends us to, and the certificate
@@ -146,7 +137,7 @@ void HttpClient::Handle::set_tls_files(const HttpOptions& options, const Url& ur
 void HttpClient::Handle::limit_addresses(const HttpRequest& request, Exchange& exchange) {
   if (request.nearest == AddressClass::link_local) return;
   set(CURLOPT_FRESH_CONNECT, 1L);
-  if (is_proxy_set(request.url)) return;
+  if (!find_proxy(request.url).empty()) return;
   set(CURLOPT_OPENSOCKETFUNCTION, &Exchange::on_socket);
   set(CURLOPT_OPENSOCKETDATA, &exchange);
 }
@@ -244,13 +235,10 @@ Answer HttpClient::try_send(const HttpRequest& request) const {
     return failure;
   }
   const char* peer = nullptr;
-  long port = 0;
   curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
-  curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_PORT, &port);
   HttpResponse response = exchange.take_response();
   // The proxy's address says nothing of the registry's, which then may lead to nothing near.
-  const bool is_direct = !is_proxy_set(request.url) || std::cmp_equal(port, request.url.port());
-  if (peer != nullptr && is_direct) response.peer = classify_literal(peer);
+  if (peer != nullptr && find_proxy(request.url).empty()) response.peer = classify_literal(peer);
   return response;
 }
 

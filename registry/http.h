@@ -25,6 +25,10 @@ namespace lay::registry {
 class Headers {
  public:
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  /// For the further lines of a folded field; without one before it nothing happens.
+  void append_to_last(const std::string& text) {
+    if (!fields_.empty()) fields_.back().second += text;
+  }
   void clear() { fields_.clear(); }
   /// The first field of that (lower-case) name; empty when there is none.
   std::string get(std::string_view name) const;

@@ -16,15 +16,18 @@ Document fetch_manifest(const RegistryClient& client, const Reference& reference
   Document document = client.get_manifest(manifest_selector(reference), reference.digest);
   if (layerstore::classify_document(document.bytes, document.content_type) == DocumentKind::manifest)
     return document;
-  const layerstore::Index index = layerstore::parse_index(document.bytes);
-  const Descriptor chosen = layerstore::choose_platform(index, platform);
-  Document manifest = client.get_manifest(chosen.digest.to_string(), chosen.digest);
-  if (manifest.bytes.size() != chosen.size)
-    throw Error::make(Errc::corrupt, "manifest {}: got {} bytes, expected {}", chosen.digest.to_string(),
-                      manifest.bytes.size(), chosen.size);
-  if (layerstore::classify_document(manifest.bytes, manifest.content_type) != DocumentKind::manifest)
-    throw Error(Errc::unsupported, "an index within an index");
-  return manifest;
+  for (int depth = 1; depth < layerstore::kMaxIndexDepth; ++depth) {
+    const layerstore::Index index = layerstore::parse_index(document.bytes);
+    const Descriptor chosen = layerstore::choose_platform(index, platform);
+    document = client.get_manifest(chosen.digest.to_string(), chosen.digest);
+    if (document.bytes.size() != chosen.size)
+      throw Error::make(Errc::corrupt, "manifest {}: got {} bytes, expected {}", chosen.digest.to_string(),
+                        document.bytes.size(), chosen.size);
+    if (layerstore::classify_document(document.bytes, document.content_type) == DocumentKind::manifest)
+      return document;
+  }
+  throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep",
+                    layerstore::kMaxIndexDepth);
 }
 
 Origin open_origin(const ImageSource& source, const Platform& platform, const Connection& connection) {

@@ -80,8 +80,13 @@ void throw_if_stopped(const std::stop_token& stop) {
   if (stop.stop_requested()) throw Error(Errc::cancelled, "interrupted");
 }
 
+/// What another way to fetch does not help.
+bool is_of_this_machine(const Error& error) {
+  return error.code() == Errc::no_space || error.code() == Errc::io;
+}
+
 /// Puts a zstd:chunked layer together from what the store has and what it lacks. Returns how many bytes were
-/// fetched; empty when the whole has to be: whatever went wrong, the whole may still be right.
+/// fetched; empty when the whole has to be, which may be right whatever was wrong with its parts.
 std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryClient& client,
                                            const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
                                            const std::stop_token& stop) {
@@ -96,7 +101,7 @@ std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryCli
         slots.makers, [&] { throw_if_stopped(stop); });
     return partial->fetched();
   } catch (const Error& error) {
-    if (error.code() == Errc::cancelled || error.code() == Errc::no_space) throw;
+    if (error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
     return std::nullopt;
   }
 }
@@ -207,7 +212,7 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
   fetch_layers(store, client, image, request.parallel, progress);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);
-  if (!name.empty()) store.images().put(name, image.descriptor);
+  if (!name.empty()) store.images().put(name, image.descriptor, request.reference.digest);
   remember_blobs(store, client, manifest);
   warn_of_moved_tag(client, request);  // last: it may wait for a registry that is busy
   return image;

@@ -93,6 +93,15 @@ std::string selector_for(const Reference& reference, const Digest& manifest) {
   return reference.tag.empty() ? manifest.to_string() : reference.tag;
 }
 
+/// Where the manifest is put. Under a tag a registry keeps it by its sha256 alone: so that another digest,
+/// which is what the user is told, leads to it as well, it is put under that too.
+std::vector<std::string> places_for(const Reference& reference, const Digest& manifest) {
+  std::vector<std::string> places{selector_for(reference, manifest)};
+  if (manifest.algorithm() != layerstore::DigestAlgorithm::sha256 && places.front() != manifest.to_string())
+    places.insert(places.begin(), manifest.to_string());
+  return places;
+}
+
 }  // namespace
 
 PushResult push(const Store& store, const Descriptor& manifest, const PushRequest& request,
@@ -114,8 +123,9 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
   Push push{.store = store, .client = client, .notes = notes, .progress = progress, .chunk = request.chunk};
   send_layers(push, parsed, request.parallel);
   push.send_blob(parsed.config, "config", {});
-  client.put_manifest(
-      selector, {.media_type = parsed.media_type, .digest = manifest.digest, .size = bytes.size()}, bytes);
+  const Descriptor sent{.media_type = parsed.media_type, .digest = manifest.digest, .size = bytes.size()};
+  for (const std::string& place : places_for(request.reference, manifest.digest))
+    client.put_manifest(place, sent, bytes);
   notes.remember(client.repository(), blobs);
   return {.manifest = manifest.digest, .blobs_sent = push.sent, .blobs_there = push.there};
 }

@@ -17,12 +17,16 @@ std::string whole_name(const Reference& reference) {
 }
 
 /// How many characters of the name the prefix covers; empty when it does not fit. A prefix ends where a part
-/// of the name ends, and "*." stands for any subdomains.
+/// of the name ends, and "*." stands for any subdomains,
+/// on any port unless it has one.
 std::optional<std::size_t> match(const std::string& prefix, const Reference& reference) {
   if (prefix.starts_with("*.")) {
     const std::string end = prefix.substr(1);
-    if (reference.domain.size() <= end.size() || !reference.domain.ends_with(end)) return std::nullopt;
-    return reference.domain.size();
+    const std::string& domain = reference.domain;
+    const std::size_t size = end.find(':') == std::string::npos ? domain.rfind(':') : domain.size();
+    const std::string host = domain.substr(0, size);
+    if (host.size() <= end.size() || !host.ends_with(end)) return std::nullopt;
+    return host.size();
   }
   const std::string name = whole_name(reference);
   const bool fits = name.starts_with(prefix) && (name.size() == prefix.size() || name[prefix.size()] == '/');

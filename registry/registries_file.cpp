@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -52,6 +53,19 @@ bool flag_at(const toml::table& table, const char* key) {
   if (node == nullptr) return false;
   if (!node->is_boolean()) throw Error::make(Errc::invalid, "'{}' is neither true nor false", key);
   return node->value_or(false);
+}
+
+/// Empty when there is no such list.
+std::optional<std::vector<std::string>> names_at(const toml::table& table, const char* key) {
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return std::nullopt;
+  if (!node->is_array()) throw Error::make(Errc::invalid, "'{}' is not a list", key);
+  std::vector<std::string> names;
+  for (const toml::node& name : *node->as_array()) {
+    if (!name.is_string()) throw Error::make(Errc::invalid, "'{}' is not a list of names", key);
+    names.push_back(name.value_or(std::string()));
+  }
+  return names;
 }
 
 /// The tables of an array of tables; empty when there is none.
@@ -113,16 +127,11 @@ Conf::Registry parse_registry(const toml::table& table) {
 }
 
 void merge_table(Conf& conf, const toml::table& table) {
-  if (const toml::node* search = table.get("unqualified-search-registries")) {
-    if (!search->is_array()) throw Error(Errc::invalid, "'unqualified-search-registries' is not a list");
-    conf.search.clear();
-    for (const toml::node& host : *search->as_array()) {
-      if (!host.is_string())
-        throw Error(Errc::invalid, "'unqualified-search-registries' is not a list of names");
-      conf.search.push_back(host.value_or(std::string()));
-      check_location(conf.search.back(), "unqualified-search-registries");
-    }
+  if (auto hosts = names_at(table, "unqualified-search-registries")) {
+    for (const std::string& host : *hosts) check_location(host, "unqualified-search-registries");
+    conf.search = *std::move(hosts);
   }
+  if (auto helpers = names_at(table, "credential-helpers")) conf.credential_helpers = *std::move(helpers);
   if (const std::string mode = text_at(table, "short-name-mode"); !mode.empty())
     conf.short_names = parse_short_names(mode);
   if (const toml::node* aliases = table.get("aliases")) {
@@ -147,6 +156,14 @@ std::string user_folder() {
   const std::string home = variable("HOME");
   if (config.empty() && home.empty()) return {};
   return (config.empty() ? home + "/.config" : config) + "/containers";
+}
+
+/// Where podman keeps what it has recorded.
+std::string cache_folder() {
+  if (::geteuid() == 0) return "/var/cache";
+  if (std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) return cache;
+  const std::string home = variable("HOME");
+  return home.empty() ? home : home + "/.cache";
 }
 
 /// False when there is no such file.
@@ -191,8 +208,8 @@ RegistriesConf read_registries_conf() {
     merge_file(conf, "/etc/containers/registries.conf");
   merge_folder(conf, "/etc/containers/registries.conf.d");
   if (!user.empty()) merge_folder(conf, user + "/registries.conf.d");
-  const std::string home = variable("HOME");
-  if (!home.empty()) merge_file(conf, home + "/.cache/containers/short-name-aliases.conf");
+  if (const std::string cache = cache_folder(); !cache.empty())
+    merge_file(conf, cache + "/containers/short-name-aliases.conf");
   return conf;
 }
 

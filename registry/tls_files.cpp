@@ -62,15 +62,19 @@ std::vector<std::string> cert_folders(const std::string& domain) {
   return folders;
 }
 
+TlsFiles read_tls_folder(const std::string& folder) {
+  try {
+    return read_folder(folder);
+  } catch (const std::filesystem::filesystem_error& failure) {
+    throw Error::make(failure.code() == std::errc::no_such_file_or_directory ? Errc::not_found : Errc::denied,
+                      "certificates '{}': {}", folder, failure.code().message());
+  }
+}
+
 TlsFiles read_tls_files(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     std::error_code error;
-    if (!std::filesystem::is_directory(folder, error)) continue;
-    try {
-      return read_folder(folder);
-    } catch (const std::filesystem::filesystem_error& failure) {
-      throw Error::make(Errc::denied, "certificates '{}': {}", folder, failure.code().message());
-    }
+    if (std::filesystem::is_directory(folder, error)) return read_tls_folder(folder);
   }
   return {};
 }

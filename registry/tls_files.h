@@ -21,4 +21,7 @@ std::vector<std::string> cert_folders(const std::string& domain);
 /// missing or a file cannot be read: a registry must not be reached less protected than was asked for.
 TlsFiles read_tls_files(const std::vector<std::string>& folders);
 
+/// Reads the folder that a person named; throws not_found where it is none, and as read_tls_files().
+TlsFiles read_tls_folder(const std::string& folder);
+
 }  // namespace lay::registry

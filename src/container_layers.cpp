@@ -4,9 +4,18 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/error.h"
 #include "layerstore/commit.h"
 
 namespace lay::cli {
+
+namespace {
+
+/// Overlay takes 500 folders (OVL_MAX_STACK of the kernel), and two of them may be lay's own: mount points,
+/// and folders that layers only imply.
+constexpr std::size_t kMostLayers = 498;
+
+}  // namespace
 
 ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store& store,
                                  const layerstore::Image& image)
@@ -14,9 +23,13 @@ ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store
   // Its parents; who works in RUN makes RUN itself, for its user alone.
   std::filesystem::create_directories(std::filesystem::path(context.run).parent_path());
   const std::vector<layerstore::Digest>& diff_ids = image.config.diff_ids;
+  if (diff_ids.size() > kMostLayers)
+    throw Error::make(Errc::unsupported, "the image has {} layers, and {} is the most that can be mounted",
+                      diff_ids.size(), kMostLayers)
+        .with_hint("make it one layer: pull it elsewhere, export it from there, and import that");
   for (std::size_t i = 0; i < diff_ids.size(); ++i)
     layerstore::ensure_layer(store, image.manifest.layers[i], diff_ids[i]);
-  lowers_ = mounts_.acquire(store.layers(), diff_ids);
+  lowers_ = mounts_.acquire(store, diff_ids, image.manifest.layers);
 }
 
 void ContainerLayers::release() noexcept {

@@ -40,7 +40,7 @@ std::vector<std::string> plan_environment(const layerstore::RunDefaults& image, 
   if (options.terminal) env.emplace_back("TERM=xterm");
   for (const std::string& entry : image.env)
     if (entry.find('=') != std::string::npos) set_environment(env, entry);
-  for (const std::string& setting : options.env) set_environment(env, setting);
+  options.environment.put_into(env);
   return env;
 }
 

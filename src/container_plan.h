@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "environment_flags.h"
 #include "isolation_flags.h"
 #include "layerstore/image_config.h"
 #include "log_flags.h"
@@ -20,7 +21,7 @@ namespace lay::cli {
 struct RunOptions {
   std::string name;
   std::vector<std::string> command;  ///< words behind the image
-  std::vector<std::string> env;      ///< "NAME=value" or "NAME"
+  EnvironmentFlags environment;
   std::vector<std::string> volumes;  ///< "host:container[:ro]"
   std::vector<std::string> ports;
   std::vector<std::string> labels;

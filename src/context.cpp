@@ -49,18 +49,30 @@ Context default_context() {
   if (const std::string form = environment("LAY_LAYER_FORM"); !form.empty())
     context.layer_form = with_context("LAY_LAYER_FORM", [&] { return layerstore::parse_layer_form(form); });
   if (const std::string size = environment("LAY_MAX_UNPACKED"); !size.empty())
-    context.unpack_limits = with_context("LAY_MAX_UNPACKED", [&] { return parse_unpack_limits(size); });
+    context.unpack_limits.most_bytes =
+        with_context("LAY_MAX_UNPACKED", [&] { return parse_max_unpacked(size); });
+  if (const std::string count = environment("LAY_MAX_ENTRIES"); !count.empty())
+    context.unpack_limits.most_entries =
+        with_context("LAY_MAX_ENTRIES", [&] { return parse_max_entries(count); });
   context.root = std::filesystem::absolute(context.root).lexically_normal();
   context.run = std::filesystem::absolute(context.run).lexically_normal();
   return context;
 }
 
-layerstore::UnpackLimits parse_unpack_limits(const std::string& size) {
+std::uint64_t parse_max_unpacked(const std::string& size) {
   const auto bytes = parse_size(size);
   if (!bytes || *bytes == 0)
     throw Error::make(Errc::invalid, "'{}' is not a size", printable(size))
         .with_hint("a number with k, m, g or t: 20g");
-  return {.most_bytes = bytes};
+  return *bytes;
+}
+
+std::uint64_t parse_max_entries(const std::string& count) {
+  const auto number = parse_number(count);
+  if (!number || *number == 0)
+    throw Error::make(Errc::invalid, "'{}' is not a number of entries", printable(count))
+        .with_hint("10000000");
+  return *number;
 }
 
 void require_root(const std::string& what) {
@@ -83,9 +95,7 @@ runner::ContainerStore open_containers(const Context& context) {
 
 layerstore::InUse in_use_by(const layerstore::Store& store, const runner::ContainerStore& containers) {
   layerstore::InUse in_use{.blobs = registry::blobs_needed_by_registry(store)};
-  std::vector<runner::Container> all = containers.list();
-  for (runner::Container& damaged : containers.list_damaged()) all.push_back(std::move(damaged));
-  for (const runner::Container& container : all) {
+  for (const runner::Container& container : containers.list_even_damaged()) {
     const auto& notes = container.config().notes;
     const auto manifest = notes.find(note::kManifest);
     const auto diff_ids = notes.find(note::kDiffIds);

@@ -15,15 +15,17 @@ struct Context {
   std::string run;
   /// LAY_LAYER_FORM, for tests and for a file system on which the best form goes wrong.
   std::optional<layerstore::LayerForm> layer_form;
-  /// --max-unpacked or LAY_MAX_UNPACKED.
+  /// --max-unpacked and --max-entries, or LAY_MAX_UNPACKED and LAY_MAX_ENTRIES.
   layerstore::UnpackLimits unpack_limits{};
 };
 
 /// The defaults for the invoking user: /var/lib/lay and /run/lay for root, XDG folders otherwise.
 Context default_context();
 
-/// "20g"; throws invalid.
-layerstore::UnpackLimits parse_unpack_limits(const std::string& size);
+/// "20g", in bytes; throws invalid.
+std::uint64_t parse_max_unpacked(const std::string& size);
+/// Throws invalid.
+std::uint64_t parse_max_entries(const std::string& count);
 
 /// Throws denied, with a hint, unless the user is root: `what` needs it ("run").
 void require_root(const std::string& what);

@@ -15,7 +15,7 @@ struct ImagePlace {
     registry,        ///< docker://NAME
     layout,          ///< oci:FOLDER[:NAME]
     oci_archive,     ///< oci-archive:FILE[:NAME]
-    docker_archive,  ///< docker-archive:FILE[:NAME]
+    docker_archive,  ///< docker-archive:FILE[:NAME], FILE:@N for the Nth from 0
   } kind = Kind::store;
   std::string path{};  ///< of the folder or file
   std::string name{};  ///< of the image; may be empty where there is a path

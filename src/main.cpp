@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -10,6 +11,8 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/file_lock.h"
+#include "base/syncing.h"
 #include "base/text.h"
 #include "command.h"
 #include "oci/oci.h"
@@ -30,10 +33,13 @@ void print_overview(std::FILE* to) {
       to,
       "\nglobal flags\n  --root DIR           where images and containers are kept (or LAY_ROOT); now {}\n",
       default_context().root);
-  fmt::print(to,
-             "  --max-unpacked SIZE  what a layer of others may grow to (or LAY_MAX_UNPACKED): 20g\n"
-             "  --version            print the version\n  -h, --help           this page; lay COMMAND --help "
-             "explains a command\n");
+  fmt::print(
+      to,
+      "  --max-unpacked SIZE  what a layer of others may grow to (or LAY_MAX_UNPACKED): 20g\n"
+      "  --max-entries N      how many files it may have (or LAY_MAX_ENTRIES): ten million\n"
+      "  --no-sync            for tests: do not wait for the disk, and lose to a power cut what was done\n"
+      "  --version            print the version\n  -h, --help           this page; lay COMMAND --help "
+      "explains a command\n");
 }
 
 /// The words of the command line, taken apart.
@@ -67,9 +73,19 @@ std::string take_value(std::string& word, Arguments& words) {
     value = words.front();
     words.erase(words.begin());
   }
-  if (!value || (word != "--root" && word != "--max-unpacked"))
+  if (!value || (word != "--root" && word != "--max-unpacked" && word != "--max-entries"))
     throw UsageError{fmt::format("unknown or incomplete global flag '{}'", printable(whole))};
   return *value;
+}
+
+void set_global_flag(Context& context, const std::string& flag, const std::string& value) {
+  if (flag == "--root") {
+    context.root = std::filesystem::absolute(value).lexically_normal();
+  } else if (flag == "--max-unpacked") {
+    context.unpack_limits.most_bytes = parse_max_unpacked(value);
+  } else {
+    context.unpack_limits.most_entries = parse_max_entries(value);
+  }
 }
 
 CommandLine parse_command_line(Arguments words) {
@@ -79,11 +95,14 @@ CommandLine parse_command_line(Arguments words) {
     words.erase(words.begin());
     if (word == "-h" || word == "--help") throw HelpRequested{""};
     if (word == "--version" || word == "-v") throw HelpRequested{fmt::format("lay {}\n", LAY_VERSION)};
+    if (word == "--no-sync") {
+      stop_syncing();
+      fmt::print(stderr,
+                 "lay: --no-sync: a power cut can take what this command does, and damage what it touches\n");
+      continue;
+    }
     const std::string value = take_value(word, words);
-    if (word == "--root")
-      line.context.root = std::filesystem::absolute(value).lexically_normal();
-    else
-      line.context.unpack_limits = parse_unpack_limits(value);
+    set_global_flag(line.context, word, value);
   }
   if (words.empty() || words.front() == "help") throw HelpRequested{""};
   const std::string verb = words.front();
@@ -107,7 +126,14 @@ void reopen_missing_stdio() {
     if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) ::_exit(kUsageExit);
 }
 
+void tell_waiting(const std::string& lock, int holder) {
+  const std::string who = holder > 0 ? fmt::format("process {}", holder) : "another lay";
+  fmt::print(stderr, "lay: waiting for {}, which holds '{}'\n", who, printable(lock));
+}
+
 int dispatch(const CommandLine& line) {
+  notice_waiting(tell_waiting);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error to clean up after, not the end
   if (line.command->interrupt == Interrupt::unwinds) cancel_on_signals();
   try {
     return line.command->run(line.context, line.arguments);

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -197,6 +199,12 @@ void ConnectionFlags::add_to(CLI::App& parser) {
       ->type_name("SECONDS");
 }
 
+/// Before anything is asked for without the logins that were meant.
+static void require_file(const char* what, const std::string& path) {
+  if (::access(path.c_str(), F_OK) != 0)
+    throw Error::from_errno("{} '{}'", what, path).with_hint("lay login --authfile FILE makes one");
+}
+
 registry::Connection ConnectionFlags::connection() const {
   registry::Connection connection;
   connection.tls_verify = tls_verify ? registry::TlsVerify::required : registry::TlsVerify::off;
@@ -209,7 +217,10 @@ registry::Connection ConnectionFlags::connection() const {
     };
   }
   connection.token_servers = trusted_token_servers();
-  if (!authfile.empty()) connection.authfile = authfile;
+  if (!authfile.empty()) {
+    require_file("auth file", authfile);
+    connection.authfile = authfile;
+  }
   if (!cert_dir.empty()) connection.cert_dir = cert_dir;
   connection.patience.retries = retries;
   if (retry_delay > 0)

@@ -23,15 +23,14 @@ RootView::RootView(const Context& context, const layerstore::Store& store, const
                    const std::string& upper)
     : layers_(context, store, image),
       folders_(layers_.paths()),
-      root_(sys::open_dir(sys::cwd(), store.path())),
-      scratch_(layerstore::Ingest::begin(root_)) {
+      scratch_(FsContext("tmpfs").mount(MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)) {
   if (!upper.empty()) folders_.insert(folders_.begin(), upper);
-  for (const char* name : kEmpty) sys::mkdir_at(scratch_.dir(), name, 0755);
+  for (const char* name : kEmpty) sys::mkdir_at(scratch_, name, 0755);
 }
 
 UniqueFd RootView::open() const {
   std::vector<std::string> lowers = folders_;
-  for (const char* name : kEmpty) lowers.push_back(fd_path(scratch_.dir()) + "/" + name);
+  for (const char* name : kEmpty) lowers.push_back(fd_path(scratch_) + "/" + name);
   return runner::open_merged_view(lowers);
 }
 

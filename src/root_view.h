@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "container_layers.h"
 #include "context.h"
-#include "layerstore/ingest.h"
 
 namespace lay::cli {
 
@@ -25,12 +25,14 @@ class RootView {
   const std::vector<std::string>& folders() const { return folders_; }
   /// The kernel's merged view of them, read-only.
   UniqueFd open() const;
+  /// The layers stay mounted for as long as this process's mount namespace lives, and nobody has to see to
+  /// it.
+  void leave_to_namespace() { layers_.leave_to_other(); }
 
  private:
   ContainerLayers layers_;
   std::vector<std::string> folders_;
-  UniqueFd root_;
-  layerstore::Ingest scratch_;  ///< two empty folders for the bottom: overlay wants two lowers at least
+  UniqueFd scratch_;  ///< in memory, two empty folders for the bottom: overlay wants two lowers at least
 };
 
 }  // namespace lay::cli

@@ -106,7 +106,6 @@ HttpServer::HttpServer(Service& service, UniqueFd socket, const std::optional<Tl
                                       MHD_OPTION_NOTIFY_CONNECTION, &note_connection, &service_,     //
                                       MHD_OPTION_THREAD_POOL_SIZE, thread_count(),                   //
                                       MHD_OPTION_CONNECTION_LIMIT, limits.connections,               //
-                                      MHD_OPTION_CONNECTION_TIMEOUT, limits.idle_seconds,            //
                                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits.connection_memory,  //
                                       MHD_OPTION_STRICT_FOR_CLIENT, 1,                               //
                                       MHD_OPTION_ARRAY, more.data(), MHD_OPTION_END);

@@ -11,7 +11,6 @@ namespace lay::registry::server {
 
 struct HttpLimits {
   unsigned connections = 4096;
-  unsigned idle_seconds = 60;  ///< without a byte in either direction
   /// For the headers of a request, and what is read at once. With malloc's own words seven pages.
   std::size_t connection_memory = 28 * 1024 - 64;
 };

@@ -164,8 +164,7 @@ struct Server::Parts {
                 .report = options.report,
                 .only_host = listener.is_loopback && !options.htpasswd ? host_without_port(name) : ""} {
     take_name(folder, registry.names, name);
-    const HttpLimits limits{.connections = options.max_connections,
-                            .idle_seconds = static_cast<unsigned>(options.idle.count())};
+    const HttpLimits limits{.connections = options.max_connections};
     http.emplace(service, std::move(listener.socket), read_tls(options), limits);
     janitor.emplace(registry, metrics, retention_of(options), options.in_use, options.report);
   }

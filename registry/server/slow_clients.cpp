@@ -28,6 +28,10 @@ Moved moved_on(int socket) {
   return {.in = info.tcpi_bytes_received, .out = info.tcpi_bytes_acked};
 }
 
+bool is_too_little(std::uint64_t bytes, milliseconds window) {
+  return bytes * 1000 < kBytesPerSecond * static_cast<std::uint64_t>(window.count());
+}
+
 }  // namespace
 
 SlowClients::SlowClients(Limits limits) : limits_(limits), thread_([this] { work(); }) {}
@@ -58,14 +62,16 @@ void SlowClients::request_begun(MHD_Connection* connection) {
   const auto found = clients_.find(connection);
   if (found == clients_.end()) return;
   const Moved moved = moved_on(found->second.socket);
-  found->second = Client{.socket = found->second.socket, .in_request = true, .moved = moved.in + moved.out};
+  found->second =
+      Client{.socket = found->second.socket, .in_request = true, .in = moved.in, .out = moved.out};
 }
 
 void SlowClients::request_ended(MHD_Connection* connection) {
   const std::lock_guard lock(mutex_);
   const auto found = clients_.find(connection);
   if (found == clients_.end()) return;
-  found->second = Client{.socket = found->second.socket, .moved = moved_on(found->second.socket).in};
+  const Moved moved = moved_on(found->second.socket);
+  found->second = Client{.socket = found->second.socket, .in = moved.in, .out = moved.out};
 }
 
 void SlowClients::set_working(MHD_Connection* connection, bool is_working) {
@@ -84,20 +90,35 @@ void SlowClients::work_ended(MHD_Connection* connection) {
   set_working(connection, false);
 }
 
-/// Looks at a client once in each window, and says then whether it is to be cut. A connection that waits for
-/// a request without a byte of it is not slow but idle, which libmicrohttpd sees.
-bool SlowClients::judge(Client& client) const {
-  const auto now = steady_clock::now();
-  const milliseconds window = client.in_request ? limits_.window : limits_.header;
-  if (client.is_working || now - client.looked < window) return false;
+/// A reader's kernel takes more only when much of what it holds was read: a window may pass without a byte.
+bool SlowClients::is_slow_request(Client& client, Time now) const {
+  if (client.is_working || now - client.looked < limits_.window / 2) return false;
   client.looked = now;
   const Moved moved = moved_on(client.socket);
-  if (!client.in_request) {
-    const bool had_begun = std::exchange(client.has_begun, moved.in > client.moved);
-    return had_begun;
+  const std::uint64_t before = std::exchange(client.in, moved.in) + std::exchange(client.out, moved.out);
+  const bool is_slow = is_too_little(moved.in + moved.out - before, limits_.window / 2);
+  client.slow_halves = is_slow ? client.slow_halves + 1 : 0;
+  return client.slow_halves == 3;
+}
+
+/// Of an answer that is written, the client may still be taking what the kernel holds.
+bool SlowClients::is_idle(Client& client, Time now) const {
+  const Moved moved = moved_on(client.socket);
+  const bool has_begun = moved.in > client.in;
+  if (now - client.looked_for_header >= limits_.header) {
+    client.looked_for_header = now;
+    if (std::exchange(client.has_begun, has_begun)) return true;
   }
-  const std::uint64_t before = std::exchange(client.moved, moved.in + moved.out);
-  return (client.moved - before) * 1000 < kBytesPerSecond * static_cast<std::uint64_t>(window.count());
+  if (has_begun || now - client.looked < limits_.window) return false;
+  client.looked = now;
+  const std::uint64_t before = std::exchange(client.out, moved.out);
+  return is_too_little(moved.out - before, limits_.window);
+}
+
+/// Whether it is to be cut.
+bool SlowClients::judge(Client& client) const {
+  const Time now = steady_clock::now();
+  return client.in_request ? is_slow_request(client, now) : is_idle(client, now);
 }
 
 void SlowClients::work() {

@@ -13,6 +13,7 @@
 #include "base/file_lock.h"
 #include "base/mount.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "cgroup/group.h"
 #include "cgroup/layout.h"
 #include "cgroup/limits.h"
@@ -25,6 +26,7 @@ namespace {
 /// How long the processes of a container may take to be gone after SIGKILL: one that waits for a slow disk
 /// dies late.
 constexpr std::chrono::milliseconds kRemovalLimit{5000};
+constexpr auto kSameGroup = static_cast<gid_t>(-1);
 
 /// In a container whose cgroup file system is read-only every start would fail with
 /// "read-only file system" alone.
@@ -38,6 +40,16 @@ CgroupGroup make_group_with_hint(const CgroupHierarchy& hierarchy, const CgroupN
       error.with_hint("lay needs a writable cgroup file system; a container that runs lay must be given one");
     throw;
   }
+}
+
+/// Those that a group may lack included. Kernels before 4.15 do not tell.
+std::vector<std::string> delegated_files() {
+  constexpr std::size_t kMost = 4096;
+  const auto list = sys::try_open_at(sys::cwd(), "/sys/kernel/cgroup/delegate", O_RDONLY);
+  if (!list) return {"cgroup.procs", "cgroup.subtree_control", "cgroup.threads"};
+  std::vector<std::string> files = split(sys::read_all(*list, kMost), '\n');
+  std::erase(files, "");
+  return files;
 }
 
 Error in_use(const CgroupName& name) {
@@ -76,6 +88,11 @@ struct CgroupGuard::State {
     if (making) return require_empty(name, groups);
     owned.clear();
     throw in_use(name);
+  }
+
+  void join_groups(const Resources& resources) {
+    groups = find_groups(name);
+    for (const CgroupGroup& group : groups) enable_controllers(group, name, controllers_for(resources));
   }
 
   /// Those of one version that are not there yet.
@@ -119,7 +136,7 @@ CgroupGuard CgroupGuard::create(const CgroupName& name, const Resources& resourc
 
 CgroupGuard CgroupGuard::begin(const CgroupName& name, const Resources& resources, ExistingGroup existing) {
   auto state = std::make_unique<State>(name);
-  if (existing == ExistingGroup::joined) state->groups = find_groups(name);
+  if (existing == ExistingGroup::joined) state->join_groups(resources);
   state->make_groups(CgroupVersion::v2, resources);
   if (existing == ExistingGroup::joined) state->claim();
   return CgroupGuard(std::move(state));
@@ -158,6 +175,14 @@ const UniqueFd* CgroupGuard::birthplace() const {
   return v2 == groups.end() ? nullptr : &v2->dir;
 }
 
+void add_memory_kills(Error& error, const CgroupGuard& cgroup) noexcept {
+  try {
+    if (cgroup.oom_kills() > 0) error.with_hint("its limit of memory is too low: the kernel killed it");
+  } catch (const std::exception&) {
+    return;
+  }
+}
+
 void CgroupGuard::enter() const {
   enter_cgroups(open_entrances());
 }
@@ -176,6 +201,16 @@ void enter_cgroups(const std::vector<UniqueFd>& entrances) {
       throw Error::from_errno("enter a cgroup")
           .with_hint(
               "one that was there before needs processors and memory nodes (cpuset.cpus, cpuset.mems)");
+}
+
+void CgroupGuard::give_to(uid_t owner) const {
+  for (const CgroupGroup& group : state_->groups)
+    if (group.hierarchy.version == CgroupVersion::v1) return;
+  for (const CgroupGroup& group : state_->groups) {
+    for (const std::string& file : delegated_files())
+      if (sys::try_stat_at(group.dir, file)) sys::chown_at(group.dir, file, owner, kSameGroup);
+    sys::chown_at(group.dir, ".", owner, kSameGroup);
+  }
 }
 
 void CgroupGuard::kill_all() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/unique_fd.h"
 #include "cgroup/group_name.h"
 #include "cgroup/layout.h"
@@ -63,6 +64,10 @@ class CgroupGuard {
   void enter() const;
   /// For a child that was born before finish(): what enter_cgroups() takes.
   std::vector<UniqueFd> open_entrances() const;
+  /// Lets that user of the host make groups in it and move processes among them, as
+  /// /sys/kernel/cgroup/delegate says (cgroups(7), "Cgroups delegation"). Nothing where there is a v1: it has
+  /// no safe way.
+  void give_to(uid_t owner) const;
   /// SIGKILL to every process inside.
   void kill_all() const;
   /// Copies of the places where the groups can be seen, attached nowhere.
@@ -77,6 +82,20 @@ class CgroupGuard {
   explicit CgroupGuard(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+/// Says so in `error` when the kernel has killed in the groups for want of memory.
+void add_memory_kills(Error& error, const CgroupGuard& cgroup) noexcept;
+
+/// Runs `work`, which starts a process in the groups.
+template <class Work>
+auto with_memory_kills(const CgroupGuard& cgroup, Work&& work) {
+  try {
+    return work();
+  } catch (Error& error) {
+    add_memory_kills(error, cgroup);
+    throw;
+  }
+}
 
 /// As CgroupGuard::enter().
 void enter_cgroups(const std::vector<UniqueFd>& entrances);

@@ -12,7 +12,8 @@ namespace lay::runner {
 
 namespace {
 
-/// v1's 2 to 262144, of which 1024 is what every other group has, in v2's 1 to 10000 with its 100.
+/// v1's 2 to 262144, of which 1024 is what every other group has, in v2's 1 to 10000 with its 100. Twice the
+/// shares are twice the time, as on v1; systemd translates so, too.
 std::uint64_t weight_of(std::uint64_t shares) {
   return std::clamp<std::uint64_t>(shares * 100 / kDefaultShares, 1, 10'000);
 }

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 #include <optional>
 
@@ -21,6 +22,7 @@ constexpr std::uint8_t kAccess = BPF_REG_3;
 constexpr std::uint8_t kMajor = BPF_REG_4;
 constexpr std::uint8_t kMinor = BPF_REG_5;
 constexpr std::uint8_t kScratch = BPF_REG_6;
+constexpr std::uint32_t kMostPrograms = 64;  // BPF_CGROUP_MAX_PROGS of the kernel
 constexpr std::int32_t kAllAccess = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 
 bpf_insn instruction(int code, std::uint8_t to, std::uint8_t from, int offset, std::int32_t value) {
@@ -121,26 +123,57 @@ int call_bpf(int command, bpf_attr& request) {
   return static_cast<int>(::syscall(SYS_bpf, command, &request, sizeof request));
 }
 
-}  // namespace
-
-void attach_device_filter(const UniqueFd& group, const std::vector<DeviceRule>& rules) {
-  const Program program = assemble(rules);
+UniqueFd load_program(const Program& program) {
   bpf_attr load;
   std::memset(&load, 0, sizeof load);
   load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
   load.insns = reinterpret_cast<std::uintptr_t>(program.data());
   load.insn_cnt = static_cast<std::uint32_t>(program.size());
   load.license = reinterpret_cast<std::uintptr_t>("Apache-2.0");
-  const UniqueFd loaded(call_bpf(BPF_PROG_LOAD, load));
+  UniqueFd loaded(call_bpf(BPF_PROG_LOAD, load));
   if (!loaded) throw Error::from_errno("load the device rules into the kernel");
+  return loaded;
+}
 
+/// The programs that the group itself has.
+std::vector<UniqueFd> attached_programs(const UniqueFd& group) {
+  std::array<std::uint32_t, kMostPrograms> ids{};
+  bpf_attr query;
+  std::memset(&query, 0, sizeof query);
+  query.query.target_fd = static_cast<std::uint32_t>(group.get());
+  query.query.attach_type = BPF_CGROUP_DEVICE;
+  query.query.prog_ids = reinterpret_cast<std::uintptr_t>(ids.data());
+  query.query.prog_cnt = kMostPrograms;
+  if (call_bpf(BPF_PROG_QUERY, query) < 0) throw Error::from_errno("list the device rules of the cgroup");
+  std::vector<UniqueFd> programs;
+  for (std::uint32_t i = 0; i < query.query.prog_cnt; ++i) {
+    bpf_attr open;
+    std::memset(&open, 0, sizeof open);
+    open.prog_id = ids[i];
+    programs.emplace_back(call_bpf(BPF_PROG_GET_FD_BY_ID, open));
+    if (!programs.back()) throw Error::from_errno("open the device rules of the cgroup");
+  }
+  return programs;
+}
+
+void call_attach(int command, const UniqueFd& group, const UniqueFd& program, std::uint32_t flags) {
   bpf_attr attach;
   std::memset(&attach, 0, sizeof attach);
   attach.target_fd = static_cast<std::uint32_t>(group.get());
-  attach.attach_bpf_fd = static_cast<std::uint32_t>(loaded.get());
+  attach.attach_bpf_fd = static_cast<std::uint32_t>(program.get());
   attach.attach_type = BPF_CGROUP_DEVICE;
-  attach.attach_flags = BPF_F_ALLOW_MULTI;
-  if (call_bpf(BPF_PROG_ATTACH, attach) < 0) throw Error::from_errno("attach the device rules to the cgroup");
+  attach.attach_flags = flags;
+  if (call_bpf(command, attach) < 0) throw Error::from_errno("change the device rules of the cgroup");
+}
+
+}  // namespace
+
+/// What is allowed by both is allowed meanwhile.
+void replace_device_filters(const UniqueFd& group, const std::vector<DeviceRule>& rules) {
+  const UniqueFd program = load_program(assemble(rules));
+  const std::vector<UniqueFd> before = attached_programs(group);
+  call_attach(BPF_PROG_ATTACH, group, program, BPF_F_ALLOW_MULTI);
+  for (const UniqueFd& old : before) call_attach(BPF_PROG_DETACH, group, old, 0);
 }
 
 }  // namespace lay::runner

@@ -10,6 +10,7 @@ namespace lay::runner {
 
 namespace {
 
+constexpr std::int64_t kEvery = -1;                 // as docker writes "*"
 constexpr std::int64_t kMostMajor = (1 << 12) - 1;  // linux/kdev_t.h
 constexpr std::int64_t kMostMinor = (1 << 20) - 1;
 
@@ -48,7 +49,9 @@ bool is_said(const std::vector<DeviceRule>& before, const DeviceRule& rule) {
 
 std::vector<DeviceRule> normal_device_rules(const std::vector<DeviceRule>& rules) {
   std::vector<DeviceRule> normal;
-  for (const DeviceRule& rule : rules) {
+  for (DeviceRule rule : rules) {
+    if (rule.major == kEvery) rule.major.reset();
+    if (rule.minor == kEvery) rule.minor.reset();
     check_rule(rule);
     if (is_said(normal, rule)) continue;
     if (normal.empty() && !is_about_everything(rule)) normal.push_back({.allow = false});

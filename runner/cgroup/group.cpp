@@ -44,12 +44,51 @@ std::vector<std::string> subgroups_of(const UniqueFd& dir) {
   return names;
 }
 
+/// A walk through a group and all beneath it, deepest first. However deep they lie, one descriptor is open.
+class GroupWalk {
+ public:
+  explicit GroupWalk(const UniqueFd& top) : here_(sys::open_dir(top, ".")) {
+    levels_.push_back({"", subgroups_of(here_)});
+  }
+
+  /// Goes to the next group whose subgroups have all been left.
+  void descend() {
+    while (!levels_.back().rest.empty()) {
+      std::string name = std::move(levels_.back().rest.back());
+      levels_.back().rest.pop_back();
+      std::optional<UniqueFd> child = sys::try_open_at(here_, name, kFolder);
+      if (!child) continue;
+      here_ = std::move(*child);
+      levels_.push_back({std::move(name), subgroups_of(here_)});
+    }
+  }
+  const UniqueFd& here() const { return here_; }
+  bool is_at_top() const { return levels_.size() == 1; }
+  /// Goes up; returns the name of the group that is left.
+  std::string leave() {
+    here_ = sys::open_at(here_, "..", kFolder);
+    std::string name = std::move(levels_.back().name);
+    levels_.pop_back();
+    return name;
+  }
+
+ private:
+  struct Level {
+    std::string name;
+    std::vector<std::string> rest;  ///< subgroups that are still to be visited
+  };
+  UniqueFd here_;
+  std::vector<Level> levels_;
+};
+
 /// The group and all beneath it, deepest first.
 void for_each_group(const UniqueFd& dir, const std::function<void(const UniqueFd&)>& visit) {
-  for (const std::string& name : subgroups_of(dir))
-    if (const std::optional<UniqueFd> child = sys::try_open_at(dir, name, kFolder))
-      for_each_group(*child, visit);
-  visit(dir);
+  GroupWalk walk(dir);
+  for (;; walk.leave()) {
+    walk.descend();
+    visit(walk.here());
+    if (walk.is_at_top()) return;
+  }
 }
 
 /// Where a group lies. A cgroup file system has no links, so the way there is the one that is meant.
@@ -102,21 +141,23 @@ void kill_in_group(const CgroupGroup& group, const UniqueFd& dir) {
   if (has_freezer) write_group_file(dir, "freezer.state", "THAWED");
 }
 
-bool try_remove_tree(const UniqueFd& parent, const std::string& name);
-
-bool try_remove_subgroups(const UniqueFd& parent, const std::string& name) {
-  const std::optional<UniqueFd> dir = sys::try_open_at(parent, name, kFolder);
-  if (!dir) return true;
-  for (const std::string& child : subgroups_of(*dir))
-    if (!try_remove_tree(*dir, child)) return false;
-  return true;
-}
-
 /// Whether the group is gone; most have no groups in them.
 bool try_remove_group(const UniqueFd& parent, const std::string& name) {
   if (::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
   if (errno == EBUSY || errno == ENOTEMPTY) return false;
   throw Error::from_errno("remove cgroup '{}'", name);
+}
+
+bool try_remove_subgroups(const UniqueFd& parent, const std::string& name) {
+  const std::optional<UniqueFd> dir = sys::try_open_at(parent, name, kFolder);
+  if (!dir) return true;
+  GroupWalk walk(*dir);
+  for (;;) {
+    walk.descend();
+    if (walk.is_at_top()) return true;
+    const std::string left = walk.leave();
+    if (!try_remove_group(walk.here(), left)) return false;
+  }
 }
 
 bool try_remove_tree(const UniqueFd& parent, const std::string& name) {

@@ -36,13 +36,15 @@ std::string swap_text(const Resources& resources, const Place& place) {
   if (total < 0 || place.version == CgroupVersion::v1) return limit_text(total, place.version);
   const std::optional<std::int64_t> limit =
       resources.memory_limit ? resources.memory_limit : present_limit(place, "memory.max");
-  const std::int64_t memory = std::max<std::int64_t>(limit.value_or(0), 0);
+  if (limit.value_or(-1) < 0)
+    throw Error(Errc::invalid, "--memory-swap needs a limit of memory: cgroup v2 counts swap by itself");
+  const std::int64_t memory = *limit;
   if (total < memory)
     throw Error::make(Errc::invalid, "--memory-swap {} is less than --memory {}", total, memory);
   return std::to_string(total - memory);
 }
 
-void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+void write_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   constexpr const char* kV1Swap = "memory.memsw.limit_in_bytes";
   if (!resources.memory_limit && !resources.memory_swap) return;
   const Place place = require_place(groups, "memory", "--memory", "memory.limit_in_bytes", "memory.max");
@@ -63,12 +65,26 @@ void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resourc
   write_together(place, {{memory_file, memory}, {swap_file, swap}});
 }
 
+/// v1 refuses what is less than cannot be taken away.
+void set_memory(const std::vector<CgroupGroup>& groups, const Resources& resources) {
+  try {
+    write_memory(groups, resources);
+  } catch (Error& error) {
+    if (error.error_number() != EBUSY) throw;
+    error.add_context(resources.memory_limit ? fmt::format("--memory {}", *resources.memory_limit)
+                                             : fmt::format("--memory-swap {}", *resources.memory_swap));
+    error.with_hint(
+        "the container holds more than that, as 'lay stats' shows; leave it more, or stop it first");
+    throw;
+  }
+}
+
 void set_memory_reservation(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.memory_reservation) return;
   const Place place =
       require_place(groups, "memory", "--memory-reservation", "memory.soft_limit_in_bytes", "memory.low");
   write_limit(place, place.version == CgroupVersion::v1 ? "memory.soft_limit_in_bytes" : "memory.low",
-              std::to_string(*resources.memory_reservation));
+              limit_text(*resources.memory_reservation, place.version));
 }
 
 /// v2 has neither: what is asked for cannot be had there.
@@ -121,6 +137,14 @@ void check_free_file(const std::string& name) {
         .with_hint("--device, 'lay pause' and the limits of 'lay run' are the way");
 }
 
+/// A file with a line for each device takes one with each write.
+std::vector<std::string> lines_of(const std::string& value) {
+  std::vector<std::string> lines = split(value, '\n');
+  std::erase(lines, "");
+  if (lines.empty()) lines.emplace_back();
+  return lines;
+}
+
 void set_unified(const std::vector<CgroupGroup>& groups, const std::map<std::string, std::string>& files) {
   for (const auto& [name, value] : files) {
     check_free_file(name);
@@ -134,7 +158,7 @@ void set_unified(const std::vector<CgroupGroup>& groups, const std::map<std::str
               "its controller has to be mounted and enabled (see cgroups(7)); names differ between v1 and "
               "v2");
     try {
-      write_limit(*place, name, value);
+      for (const std::string& line : lines_of(value)) write_limit(*place, name, line);
     } catch (Error& error) {
       error.add_context(flag);
       error.with_hint("the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst say what it takes");
@@ -158,6 +182,7 @@ void set_cpuset(const std::vector<CgroupGroup>& groups, const char* flag, const 
 
 void set_pids(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.pids_limit) return;
+  if (*resources.pids_limit <= 0 && !find_place(groups, "pids", "pids.max", "pids.max")) return;
   const Place place = require_place(groups, "pids", "--pids-limit", "pids.max", "pids.max");
   write_limit(place, "pids.max",
               limit_text(*resources.pids_limit > 0 ? *resources.pids_limit : -1, CgroupVersion::v2));
@@ -167,7 +192,7 @@ void set_pids(const std::vector<CgroupGroup>& groups, const Resources& resources
 void filter_devices(const std::vector<CgroupGroup>& groups, const std::vector<DeviceRule>& rules) {
   if (rules.empty()) return;
   for (const CgroupGroup& group : groups)
-    if (group.hierarchy.version == CgroupVersion::v2) return attach_device_filter(group.dir, rules);
+    if (group.hierarchy.version == CgroupVersion::v2) return replace_device_filters(group.dir, rules);
   throw Error(Errc::unsupported, "this machine cannot hold containers to device rules")
       .with_hint("that takes cgroup v2, or the devices controller of v1 (see cgroups(7))");
 }
@@ -208,9 +233,10 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
   set_v1_memory(groups, resources);
   set_block_io(groups, resources.block_io);
   set_hugepages(groups, resources.hugepages);
+  set_obsolete_memory(groups, resources.obsolete_memory);
   set_network_and_rdma(groups, resources);
-  set_devices(groups, resources);
   set_unified(groups, resources.unified);
+  set_devices(groups, resources);  // last, for what was in force is not written back
 }
 
 bool may_be_refused(const Resources& resources) {
@@ -228,8 +254,7 @@ bool may_be_refused(const Resources& resources) {
          !has_v1("devices");
 }
 
-void set_live_limits(const CgroupName& name, Resources resources) {
-  resources.devices.clear();
+void set_live_limits(const CgroupName& name, const Resources& resources) {
   LimitJournal journal;
   std::vector<CgroupGroup> groups = find_groups(name);
   for (CgroupGroup& group : groups) {

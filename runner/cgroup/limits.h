@@ -22,8 +22,8 @@ void set_limits(const std::vector<CgroupGroup>& groups, const Resources& resourc
 bool may_be_refused(const Resources& resources);
 
 /// As set_limits() for groups in use, all or nothing: when one is refused, those before it are taken back.
-/// Device rules and v2's controllers stay as they are.
-void set_live_limits(const CgroupName& name, Resources resources);
+/// Device rules, if there are any, come in place of those in force; v2's controllers stay as they are.
+void set_live_limits(const CgroupName& name, const Resources& resources);
 
 /// The controllers of v2 that a group needs for these limits, for make_group(): those whose numbers `stats`
 /// shows, and what else is asked for.

@@ -1,3 +1,5 @@
+#include "rootfs/mounts.h"
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
@@ -97,6 +99,12 @@ void cover_paths(const Spec& spec, const Mount& mount) {
   make_paths_readonly(root, inside(spec.linux_.readonly_paths));
 }
 
+void place_in_groups(const Spec& spec, const std::vector<PlannedMount>& mounts) {
+  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+  for (const PlannedMount& planned : mounts)
+    if (waits_for_cgroups(mounts, planned)) place_mount(root, planned, spec);
+}
+
 }  // namespace
 
 const Mount* find_cgroup_mount(const Spec& spec) {
@@ -106,8 +114,12 @@ const Mount* find_cgroup_mount(const Spec& spec) {
 }
 
 void mount_cgroups(const Spec& spec) {
+  mount_cgroups(spec, {});
+}
+
+void mount_cgroups(const Spec& spec, const std::vector<PlannedMount>& planned) {
   const Mount* mount = find_cgroup_mount(spec);
-  if (mount == nullptr || !has_namespace(spec, NamespaceType::cgroup)) return;
+  if (mount == nullptr || !has_namespace(spec, NamespaceType::cgroup)) return place_in_groups(spec, planned);
   with_context(fmt::format("mount '{}'", printable(mount->destination)), [&] {
     std::vector<CgroupMount> mounts;
     for (CgroupHierarchy& hierarchy :
@@ -116,11 +128,13 @@ void mount_cgroups(const Spec& spec) {
       mounts.push_back({.hierarchy = std::move(hierarchy), .mount = std::move(made)});
     }
     show(*mount, mounts, spec.linux_.mount_label);
+    place_in_groups(spec, planned);
     cover_paths(spec, *mount);
   });
 }
 
-void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups) {
+void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups,
+                  const std::vector<PlannedMount>& planned) {
   const Mount* mount = find_cgroup_mount(spec);
   if (mount == nullptr) return;
   with_context(fmt::format("mount '{}'", printable(mount->destination)), [&] {
@@ -129,6 +143,7 @@ void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups) {
                            MountAttributes{.set = attributes_for(*mount), .clear = MOUNT_ATTR__ATIME},
                            Recursion::no);
     show(*mount, groups, spec.linux_.mount_label);
+    place_in_groups(spec, planned);
     cover_paths(spec, *mount);
   });
 }

@@ -28,6 +28,12 @@ bool try_enable(const UniqueFd& dir, const std::string& controllers) {
   }
 }
 
+/// A group with processes takes controllers of threads alone, and becomes threaded itself by that: none but
+/// the root, which has no type, can have both. cgroups(7), "Thread mode".
+bool has_internal_processes(const UniqueFd& dir) {
+  return sys::try_stat_at(dir, "cgroup.type") && !read_group_file(dir, "cgroup.procs").empty();
+}
+
 /// Lets the children of `dir` use what of `wanted` this group may use. A controller that cannot be passed on
 /// (processes of others in the group, real-time processes) matters only to a limit that needs it: that one
 /// then fails, naming its flag.
@@ -35,7 +41,13 @@ void enable_v2_controllers(const UniqueFd& dir, const std::vector<std::string>& 
   std::vector<std::string> changes;
   for (const std::string& controller : split(read_group_file(dir, "cgroup.controllers"), ' '))
     if (std::ranges::find(wanted, controller) != wanted.end()) changes.push_back("+" + controller);
+  // Of the controllers that threads can have the kernel takes each; of others it takes none above processes
+  const bool is_for_groups = std::ranges::any_of(changes, [](const std::string& change) {
+    return change == "+memory" || change == "+io" || change == "+hugetlb";
+  });
+  if (!is_for_groups && has_internal_processes(dir)) return;
   if (changes.empty() || try_enable(dir, join(changes, " "))) return;
+  if (has_internal_processes(dir)) return;
   for (const std::string& change : changes) try_enable(dir, change);
 }
 

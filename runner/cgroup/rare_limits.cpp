@@ -37,6 +37,17 @@ void set_network_and_rdma(const std::vector<CgroupGroup>& groups, const Resource
   set_rdma(groups, resources);
 }
 
+void set_obsolete_memory(const std::vector<CgroupGroup>& groups, const ObsoleteMemory& memory) {
+  const auto given_up = [](const char* field) {
+    return Error::make(Errc::unsupported, "{}: kernels have given it up", field).with_hint("leave it out");
+  };
+  if (memory.kernel.value_or(0) > 0) throw given_up("memory.kernel");
+  if (!memory.use_hierarchy.value_or(true)) throw given_up("memory.useHierarchy of false");
+  if (memory.kernel_tcp.value_or(0) > 0)
+    write_v1_only(groups, "memory", "memory.kernelTCP", "memory.kmem.tcp.limit_in_bytes",
+                  std::to_string(*memory.kernel_tcp));
+}
+
 void check_memory_before_update(const std::vector<CgroupGroup>& groups, const Resources& resources) {
   if (!resources.check_before_update || !resources.memory_limit || *resources.memory_limit < 0) return;
   const auto place = find_place(groups, "memory", "memory.usage_in_bytes", "memory.current");

@@ -8,14 +8,17 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "container/container_json.h"
 #include "container/leftovers.h"
 #include "container/names.h"
+#include "container/network_fit.h"
 #include "container/run_lock.h"
 #include "runner/container.h"
 #include "runner/network.h"
+#include "security/id_ranges.h"
 
 namespace lay::runner {
 
@@ -47,16 +50,14 @@ UniqueFd open_or_make_root(const std::string& path) {
 }
 
 std::vector<std::string> entries_of(const UniqueFd& dir) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/self/fd/{}", dir.get())))
-    names.push_back(entry.path().filename().string());
+  std::vector<std::string> names = list_names(dir);
   std::sort(names.begin(), names.end());
   return names;
 }
 
 void check_config(const ContainerConfig& config) {
   if (!is_container_name(config.name))
-    throw Error::make(Errc::invalid, "'{}' is not a name for a container", config.name)
+    throw Error::make(Errc::invalid, "'{}' is not a name for a container", printable(config.name))
         .with_hint("letters, digits, '_', '.' and '-', beginning with a letter or digit");
   if (config.id.size() != 2 * kIdBytes || !is_id_prefix(config.id))
     throw Error::make(Errc::invalid, "'{}' is not an id: 64 lower-case hexadecimal digits", config.id);
@@ -131,24 +132,6 @@ Json read_document(const UniqueFd& dir, const std::string& name) {
   return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
 }
 
-/// What a network that is not its own leaves nothing to: its namespace, and the settings that would be the
-/// host's.
-void fit_to_network(ContainerConfig& config) {
-  const bool is_host = config.network.mode == NetworkMode::host;
-  const bool is_joined =
-      config.network.mode == NetworkMode::container || config.network.mode == NetworkMode::path;
-  if (!is_host && !is_joined) return;
-  Linux& part = config.spec.linux_;
-  if (is_host)
-    std::erase_if(part.namespaces,
-                  [](const Namespace& entry) { return entry.type == NamespaceType::network; });
-  const auto defaults = default_spec().linux_.sysctl;
-  std::erase_if(part.sysctl, [&](const auto& entry) {
-    const auto match = defaults.find(entry.first);
-    return match != defaults.end() && match->second == entry.second;
-  });
-}
-
 /// What is missing in a folder that is being taken away is no damage.
 void require_not_removed(const UniqueFd& containers, const std::string& id, const std::string& name) {
   if (!sys::try_stat_at(containers, id)) throw no_container(name);
@@ -169,6 +152,20 @@ void sweep(const UniqueFd& containers) {
     if (!fd || !FileLock::try_lock(std::move(*fd), LockMode::exclusive)) continue;
     forget_name(sys::open_dir(containers, kNames), entry.substr(entry.find('-') + 1));
     remove_tree(containers, entry);
+  }
+}
+
+/// Renames the folder of a container. A file system whose quota is used up may refuse even that: then what
+/// the container has written goes first.
+void hide(const UniqueFd& containers, const std::string& id, const std::string& hidden) {
+  try {
+    sys::rename_at(containers, id, containers, hidden);
+  } catch (const Error& error) {
+    if (error.code() != Errc::no_space) throw;
+    const UniqueFd folder = sys::open_dir(containers, id);
+    sys::try_unlink_at(folder, "container.json");  // first: without its settings nobody starts or commits it
+    remove_tree(folder, "upper");
+    sys::rename_at(containers, id, containers, hidden);
   }
 }
 
@@ -319,26 +316,24 @@ Container ContainerStore::find_even_damaged(const std::string& name) const {
 }
 
 std::vector<Container> ContainerStore::list() const {
+  std::vector<Container> containers = list_even_damaged();
+  std::erase_if(containers, [](const Container& container) { return !container.damage().empty(); });
+  return containers;
+}
+
+std::vector<Container> ContainerStore::list_damaged() const {
+  std::vector<Container> containers = list_even_damaged();
+  std::erase_if(containers, [](const Container& container) { return container.damage().empty(); });
+  return containers;
+}
+
+std::vector<Container> ContainerStore::list_even_damaged() const {
   std::vector<Container> containers;
   const auto folders = open_folders();
   if (!folders) return containers;
   for (const std::string& id : ids_in(folders->containers)) {
     try {
       containers.push_back(open(*folders, id));
-    } catch (const Error&) {
-      // Being removed, or damaged
-    }
-  }
-  return containers;
-}
-
-std::vector<Container> ContainerStore::list_damaged() const {
-  std::vector<Container> containers;
-  const auto folders = open_folders();
-  if (!folders) return containers;
-  for (const std::string& id : ids_in(folders->containers)) {
-    try {
-      open(*folders, id);
     } catch (const Error& error) {
       if (!sys::try_stat_at(folders->containers, id)) continue;  // removed meanwhile
       containers.push_back(open_damaged(*folders, id, error));
@@ -355,6 +350,7 @@ void ContainerStore::remove(const Container& container) const {
                                container.config().name));
   clear_leftovers(run_, container);
   sweep_networks(run_);
+  sweep_ids(run_);
   take_out(container, *held).delete_files();
 }
 
@@ -365,7 +361,7 @@ RemovedContainer ContainerStore::take_out(const Container& container, const File
   auto [containers, names] = make_folders();
   removed.folder_ = kGonePrefix + id;
   const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
-  sys::rename_at(containers, id, containers, removed.folder_);
+  hide(containers, id, removed.folder_);
   if (id_of(names, name) == id) sys::unlink_at(names, name);
   removed.removing_ = FileLock::try_lock(sys::open_dir(containers, removed.folder_), LockMode::exclusive);
   removed.containers_ = std::move(containers);

@@ -14,7 +14,9 @@ void update_container(const ContainerStore& store, const std::string& name,
   Resources changed = container.config().spec.linux_.resources;
   change(changed);
   const Settled settled = settle(container);
-  if (settled.first) set_live_limits(cgroup_name_of(container.config()), changed);
+  Resources live = changed;
+  live.devices.clear();  // they stay
+  if (settled.first) set_live_limits(cgroup_name_of(container.config()), live);
   container.save_resources(changed);
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "base/syscalls.h"
 #include "process/process_steps.h"
@@ -31,7 +32,7 @@ void write_config(const CreatorPlan& plan, const std::string& root) {
 
 void take_streams(const ChildStdio& stdio) {
   if (stdio.in) return take_stdio(stdio);
-  const UniqueFd null = sys::open_at(sys::cwd(), "/dev/null", O_RDWR);
+  const UniqueFd null = open_null_of_its_own();
   take_stdio({sys::dup_fd(null), sys::dup_fd(null), sys::dup_fd(null)});
 }
 

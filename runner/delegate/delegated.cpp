@@ -29,7 +29,7 @@ void remove_folder(const std::string& folder, const std::string& id) {
 
 void clear(const OtherRuntime& runtime, const std::string& folder, const std::string& id) {
   try {
-    runtime.run({"delete", "--force", id});
+    runtime.run({"delete", "--force", id}, {.others = OtherChildren::reaped});
   } catch (Error& error) {
     // It was never created, or is gone, and what is left lies in the folder; unless it knows the container
     // still

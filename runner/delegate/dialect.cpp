@@ -24,19 +24,28 @@ std::string v2_beside_v1() {
 
 }  // namespace
 
-Dialect dialect_of(const std::string& program, NetworkMode network) {
+RuntimeFamily family_of(const std::string& program) {
   const std::string name = std::filesystem::path(program).filename();
-  if (name == "runsc") {
+  if (name == "runsc") return RuntimeFamily::runsc;
+  return name == "crun" ? RuntimeFamily::crun : RuntimeFamily::runc;
+}
+
+Dialect dialect_of(const std::string& program, NetworkMode network) {
+  const RuntimeFamily family = family_of(program);
+  if (family == RuntimeFamily::runsc) {
     Dialect dialect{.flags = {"--ignore-cgroups"},
                     .entry = GroupEntry::before_create,
                     .mounts_cgroups = false,
+                    .has_own_names = true,
                     .unknown_capabilities = {"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"}};
     if (network == NetworkMode::none) dialect.flags.emplace_back("--network=none");
     if (network == NetworkMode::host) dialect.flags.emplace_back("--network=host");
     return dialect;
   }
-  if (name == "crun") return {.hidden = v2_beside_v1()};  // it refuses machines that have both
-  return {};
+  if (family != RuntimeFamily::crun) return {};
+  const std::string v2 = v2_beside_v1();  // crun refuses machines that have both
+  if (v2.empty()) return {};
+  return {.entry = GroupEntry::v2_before_create, .hidden = v2};
 }
 
 void fit_process(const Dialect& dialect, Process& process) {
@@ -47,6 +56,16 @@ void fit_process(const Dialect& dialect, Process& process) {
   for (std::vector<std::string>* set :
        {&sets.bounding, &sets.effective, &sets.permitted, &sets.inheritable, &sets.ambient})
     std::erase_if(*set, is_unknown);
+}
+
+void fit_spec(const Dialect& dialect, Spec& spec) {
+  fit_process(dialect, spec.process);
+  if (!dialect.mounts_cgroups)
+    std::erase_if(spec.mounts, [](const Mount& mount) { return mount.type == "cgroup"; });
+  if (!dialect.has_own_names) return;
+  std::erase_if(spec.linux_.namespaces,
+                [](const Namespace& entry) { return entry.type == NamespaceType::uts; });
+  spec.linux_.namespaces.push_back({NamespaceType::uts, {}});
 }
 
 }  // namespace lay::runner

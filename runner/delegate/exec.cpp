@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/syscalls.h"
+#include "cgroup/cgroup.h"
 #include "delegate/adopt.h"
 #include "delegate/console_socket.h"
 #include "delegate/delegated.h"
@@ -66,14 +67,15 @@ int exit_code_of(const Error& error) {
 
 /// The runtime sends the master of the command's terminal, and leaves the command to this process.
 int exec_on_terminal(const ContainerConfig& config, const ContainerState& state, const ExecFiles& files,
-                     InputMode input) {
+                     InputMode input, const UniqueFd* birthplace) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), state.delegated);
   const ConsoleSocket console(dir, files.console_name());
   const OrphansAdopted adopted;
   const SignalQueue signals;
   OtherRuntime(config, state.delegated, files.log_name())
       .run({"exec", "--detach", "--console-socket", console.path(), "--pid-file",
-            state.delegated + "/" + files.pid_name(), "--process", files.path(), delegated_id(config)});
+            state.delegated + "/" + files.pid_name(), "--process", files.path(), delegated_id(config)},
+           {.birthplace = birthplace});
   ChildProcess process = adopt_process(dir, files.pid_name());
   relay_until_end(process.pidfd(), parent_side(console.receive(), input), signals, {.terminal = true});
   return process.wait();
@@ -82,12 +84,12 @@ int exec_on_terminal(const ContainerConfig& config, const ContainerState& state,
 /// The command is the runtime's child, and the runtime is this process's. Pipes between, for gVisor writes to
 /// a file from its start.
 int exec_through_pipes(const ContainerConfig& config, const ContainerState& state, const ExecFiles& files,
-                       InputMode input) {
+                       InputMode input, const UniqueFd* birthplace) {
   const OtherRuntime runtime(config, state.delegated, files.log_name());
   const std::vector<std::string> command{"exec", "--process", files.path(), delegated_id(config)};
-  Stdio stdio = make_pipes(input);
+  Stdio stdio = make_pipes(input_for_others(input));
   const SignalQueue signals;
-  auto child = ChildProcess::clone(0, nullptr);
+  auto child = ChildProcess::clone(0, birthplace);
   if (!child) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     take_stdio(stdio.child);
@@ -99,17 +101,46 @@ int exec_through_pipes(const ContainerConfig& config, const ContainerState& stat
   return code != 0 && runtime.has_failed() ? exit_code_of(runtime.failure(command, code)) : code;
 }
 
+/// A command that another runtime is about to execute.
+struct Handover {
+  ContainerState state;
+  ExecFiles files;
+  CgroupGuard cgroup;
+  bool is_born_in_group;
+
+  const UniqueFd* birthplace() const { return is_born_in_group ? cgroup.birthplace() : nullptr; }
+};
+
+Handover prepare(const Container& container, Process process) {
+  const ContainerConfig& config = container.config();
+  ContainerState state = container.state();
+  runtime_of(config, state);  // says so when it has just ended
+  const Dialect dialect = dialect_of(config.runtime.program, config.network.mode);
+  fit_process(dialect, process);
+  const std::string folder = state.delegated;
+  return {.state = std::move(state),
+          .files = ExecFiles(folder, portable_process(container, std::move(process))),
+          .cgroup = CgroupGuard::open(cgroup_name_of(config)),
+          .is_born_in_group = dialect.entry == GroupEntry::v2_before_create};
+}
+
 }  // namespace
 
 int exec_delegated(const Container& container, Process process, const ExecRequest& request) {
-  const ContainerConfig& config = container.config();
-  const ContainerState state = container.state();
-  runtime_of(config, state);  // says so when it has just ended
-  fit_process(dialect_of(config.runtime.program, config.network.mode), process);
-  const ExecFiles files(state.delegated, portable_process(container, std::move(process)));
+  const Handover command = prepare(container, std::move(process));
   const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
-  if (request.terminal) return exec_on_terminal(config, state, files, input);
-  return exec_through_pipes(config, state, files, input);
+  const auto exec = request.terminal ? exec_on_terminal : exec_through_pipes;
+  return exec(container.config(), command.state, command.files, input, command.birthplace());
+}
+
+void exec_delegated_detached(const Container& container, Process process) {
+  const ContainerConfig& config = container.config();
+  const Handover command = prepare(container, std::move(process));
+  const UniqueFd null = open_null_of_its_own();
+  OtherRuntime(config, command.state.delegated, command.files.log_name())
+      .run({"exec", "--detach", "--pid-file", command.state.delegated + "/" + command.files.pid_name(),
+            "--process", command.files.path(), delegated_id(config)},
+           {.birthplace = command.birthplace(), .stream = &null});
 }
 
 }  // namespace lay::runner

@@ -13,6 +13,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "delegate/adopt.h"
+#include "delegate/asked.h"
 #include "delegate/console_socket.h"
 #include "delegate/creator.h"
 #include "process/first_process.h"
@@ -74,9 +75,7 @@ void settle_joined(const ContainerStore& store, const ContainerConfig& config, J
 void settle_groups(const ContainerConfig& config, const Dialect& dialect, Spec& spec) {
   const CgroupName name = cgroup_name_of(config);
   const std::string path = "/" + name.parent + "/" + name.id;
-  spec.linux_.cgroups_path = dialect.entry == GroupEntry::by_path ? path : "";
-  if (!dialect.mounts_cgroups)
-    std::erase_if(spec.mounts, [](const Mount& mount) { return mount.type == "cgroup"; });
+  spec.linux_.cgroups_path = dialect.entry == GroupEntry::before_create ? "" : path;
 }
 
 std::vector<std::string> create_command(const Delegated& delegated, const ConsoleSocket* console) {
@@ -113,7 +112,7 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
                     const ParentStdio& stdio) {
   const OrphansAdopted adopted;
   Handshake handshake = make_handshake();
-  const bool is_born_inside = plan.entry == GroupEntry::before_create;
+  const bool is_born_inside = plan.entry != GroupEntry::by_path;
   auto creator = ChildProcess::clone(CLONE_NEWNS, is_born_inside ? cgroup.birthplace() : nullptr);
   if (!creator) {
     { const ParentEnd unused = std::move(handshake.parent); }
@@ -131,10 +130,10 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
 LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container) {
   const ContainerConfig& config = container.config();
   check_own_ids(config);
+  check_asked(config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   const Dialect dialect = dialect_of(config.runtime.program, config.network.mode);
   CreatorPlan plan{.spec = final_spec(config), .entry = dialect.entry};
-  fit_process(dialect, plan.spec.process);
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) joined.emplace(store.find(config.network.container));
   JoinedNamespaces namespaces;
@@ -148,6 +147,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   host.cgroup.finish(config.spec.linux_.resources);
   plan.rootfs = std::move(host.rootfs);
   settle_groups(config, dialect, plan.spec);
+  fit_spec(dialect, plan.spec);
   Delegated delegated = Delegated::make(store.run(), config);
   plan.config = delegated.folder() + "/config.json";
   std::optional<ConsoleSocket> console;
@@ -155,7 +155,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   if (config.spec.process.terminal)
     console.emplace(delegated.dir(), "console");
   else
-    stdio = make_pipes(input);
+    stdio = make_pipes(input_for_others(input));
   plan.stdio = std::move(stdio.child);
   plan.runtime = &delegated.runtime();
   plan.command = create_command(delegated, console ? &*console : nullptr);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,7 @@ namespace {
 
 constexpr std::size_t kMaxLog = 64 * 1024;  // of its end
 constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::milliseconds kReapPause{10};
 constexpr int kCannotBegin = 125;
 
 /// The message of one line of a log, if it tells of an error: JSON, or the line itself.
@@ -83,17 +85,25 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
   words.insert(words.end(), more.begin(), more.end());
 }
 
-std::vector<std::string> own_environment() {
-  std::vector<std::string> env;
-  for (char** entry = environ; *entry != nullptr; ++entry) env.emplace_back(*entry);
-  return env;
-}
-
 /// From this process alone: in a mount namespace of its own, from which nothing comes back.
 void hide(const std::string& mount_point) {
   if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0 ||
       ::umount2(mount_point.c_str(), MNT_DETACH) < 0)
     throw Error::from_errno("hide '{}' from the runtime", mount_point);
+}
+
+/// Whether it ends while there is patience. waitid(2) tells of one child at a time, so of others until it is
+/// `child`.
+bool reap_others_until_end(const ChildProcess& child) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!wait_for_end(child.pidfd(), kReapPause)) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    ::siginfo_t info{};
+    while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+           info.si_pid != child.pid())
+      ::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
+  }
+  return true;
 }
 
 Errc code_of(std::string_view message) {
@@ -140,17 +150,20 @@ void OtherRuntime::execute_or_exit(const std::vector<std::string>& command, int 
   ::_exit(kCannotBegin);
 }
 
-void OtherRuntime::run(const std::vector<std::string>& command) const {
-  auto child = ChildProcess::clone(0, nullptr);
+void OtherRuntime::run(const std::vector<std::string>& command, const CommandOptions& options) const {
+  auto child = ChildProcess::clone(0, options.birthplace);
   if (!child) {
-    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int stream =
+        options.stream != nullptr ? options.stream->get() : ::open("/dev/null", O_RDWR | O_CLOEXEC);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(stream, fd);
     // Where failure() looks for what the runtime says
     execute_or_exit(command,
                     ::open(log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   }
-  if (!wait_for_end(child->pidfd(), kPatience))
+  const bool has_ended = options.others == OtherChildren::reaped ? reap_others_until_end(*child)
+                                                                 : wait_for_end(child->pidfd(), kPatience);
+  if (!has_ended)
     throw Error::make(Errc::io, "{} took longer than {} s and was killed", join(command, " "),
                       kPatience.count());
   if (const int code = child->wait(); code != 0) throw failure(command, code);

@@ -19,9 +19,13 @@ namespace {
 /// Tries to agree on a subnet with another RUN that makes its bridge in the same moment.
 constexpr int kCreateTries = 8;
 
-std::vector<Subnet> subnets_of(const std::vector<UsedSubnet>& used) {
+/// What is routed; for a bridge whose subnet lay chooses also what named networks are to have.
+std::vector<Subnet> taken_subnets(NetlinkSocket& socket, const BridgeWish& wish) {
   std::vector<Subnet> subnets;
-  for (const UsedSubnet& entry : used) subnets.push_back(entry.subnet);
+  for (const UsedSubnet& entry : used_subnets(socket)) subnets.push_back(entry.subnet);
+  if (wish.subnet || wish.others == nullptr) return subnets;
+  for (const NetworkDefinition& network : wish.others->list())
+    if (const auto subnet = parse_subnet(network.subnet)) subnets.push_back(*subnet);
   return subnets;
 }
 
@@ -40,7 +44,7 @@ Subnet plan_subnet(const BridgeWish& wish, const std::optional<Subnet>& last,
     throw Error::make(Errc::unsupported, "no private subnet is free for the bridge")
         .with_hint(
             "every candidate in 10/8 and 192.168/16 overlaps a route of this machine "
-            "(`ip route show table all`); use --network host");
+            "(`ip route show table all`) or a network ('lay network ls'); use --network host");
   return *chosen;
 }
 
@@ -53,15 +57,16 @@ void remove_link(NetlinkSocket& socket, const std::string& name) {
 Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet,
                       const BridgeWish& wish) {
   const Ipv4 gateway = wish.gateway.value_or(subnet.gateway());
-  const NetlinkMessage create =
-      make_bridge(name, mac_address(gateway), wish.mtu != 0 ? wish.mtu : uplink_mtu(socket));
+  const NetlinkMessage create = make_bridge(name, mac_address(gateway));
   socket.run({&create, 1});
-  const std::optional<Link> link = find_link(socket, name);
+  std::optional<Link> link = find_link(socket, name);
   if (!link) throw Error::make(Errc::io, "bridge '{}' vanished while it was set up", name);
+  link->mtu = wish.mtu != 0 ? wish.mtu : uplink_mtu(socket);
   // The host reaches published ports by 127.0.0.1; the table's guard chain keeps
   // containers off the host's loopback
   write_setting("ipv4/conf/" + name + "/route_localnet", "1");
-  std::vector<NetlinkMessage> setup{add_address(link->index, gateway, subnet)};
+  std::vector<NetlinkMessage> setup{set_mtu(link->index, link->mtu),
+                                    add_address(link->index, gateway, subnet)};
   const std::string settings6 = "ipv6/conf/" + name;
   if (wish.subnet6) {
     write_setting(settings6 + "/accept_ra", "0");  // of a container
@@ -99,7 +104,7 @@ Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::
   std::optional<Subnet> preferred = last;
   if (wish.subnet6) check_free6(socket, *wish.subnet6);
   for (int i = 0; i < kCreateTries; ++i) {
-    const Subnet subnet = plan_subnet(wish, preferred, subnets_of(used_subnets(socket)));
+    const Subnet subnet = plan_subnet(wish, preferred, taken_subnets(socket, wish));
     const Link link = make_bridge_link(socket, name, subnet, wish);
     if (!must_yield(socket, link, subnet)) return {.link = link, .subnet = subnet, .is_new = true};
     remove_link(socket, name);

@@ -28,6 +28,8 @@ struct BridgeWish {
   std::optional<Subnet6> subnet6 = {};
   Reach reach = Reach::everywhere;
   unsigned mtu = 0;  ///< 0: the uplink's
+  /// Whose subnets are not chosen, used or not; may be null. Read only when a subnet is chosen.
+  const NetworkStore* others = nullptr;
 };
 
 /// Finds bridge and table, or makes what is missing. A table that somebody flushed is made again, with the

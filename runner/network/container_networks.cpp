@@ -50,13 +50,14 @@ ContainerNetworks ContainerNetworks::reserve(const ContainerStore& store, const 
   for (const Endpoint& endpoint : endpoints) members.push_back(member_on(store, container, endpoint));
   const std::size_t publishing = first_of(members, can_publish);
   const std::size_t publishing6 = first_of(members, can_publish6);
+  const NetworkStore networks(store.root());
   ContainerNetworks result;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     NetworkConfig config = config_on(endpoints[i]);
     for (const PortMapping& port : network.ports)
       if (i == (is_ipv6(port) ? publishing6 : publishing)) config.ports.push_back(port);
     result.attachments_.push_back(
-        BridgeAttachment::reserve(store.run(), container.config().id, config, members[i]));
+        BridgeAttachment::reserve(store.run(), container.config().id, config, members[i], &networks));
   }
   return result;
 }

@@ -33,12 +33,21 @@ NetlinkMessage dump_of(const char* what, std::uint16_t type, std::uint16_t famil
 
 struct ForwardChain {
   std::uint32_t family = 0;
+  std::string family_name;
   std::string table;
   std::string name;
   bool drops_by_policy = false;
 };
 
-std::vector<ForwardChain> forward_chains(NetlinkSocket& socket, const std::string& own_table) {
+/// Empty for a family whose chains get none of the packets.
+const char* name_of_family(std::uint32_t family, Families families) {
+  if (family == NFPROTO_IPV4) return "ip";
+  if (family == NFPROTO_INET) return "inet";
+  return family == NFPROTO_IPV6 && families == Families::both ? "ip6" : "";
+}
+
+std::vector<ForwardChain> forward_chains(NetlinkSocket& socket, const std::string& own_table,
+                                         Families families) {
   std::vector<ForwardChain> found;
   socket.query(
       dump_of("list the nftables chains", NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), [&](const auto& message) {
@@ -49,8 +58,10 @@ std::vector<ForwardChain> forward_chains(NetlinkSocket& socket, const std::strin
           return;
         const std::uint32_t family = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_FAMILY);
         const std::string table = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE);
-        if ((family != NFPROTO_IPV4 && family != NFPROTO_INET) || table == own_table) return;
+        const char* const family_name = name_of_family(family, families);
+        if (*family_name == '\0' || table == own_table) return;
         found.push_back({.family = family,
+                         .family_name = family_name,
                          .table = table,
                          .name = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME),
                          .drops_by_policy = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_DROP});
@@ -152,23 +163,24 @@ TableView view_of_table(NetlinkSocket& socket, const ForwardChain& chain, const 
 
 }  // namespace
 
-std::vector<std::string> dropping_forward_chains(NetlinkSocket& socket, const NetworkNames& names) {
+std::vector<std::string> dropping_forward_chains(NetlinkSocket& socket, const NetworkNames& names,
+                                                 Families families) {
   std::vector<std::string> found;
-  for (const ForwardChain& chain : forward_chains(socket, names.table)) {
+  for (const ForwardChain& chain : forward_chains(socket, names.table, families)) {
     const TableView table = view_of_table(socket, chain, names.bridge);
     const auto last = table.last_rules.find(chain.name);
     const bool drops_at_last =
         last != table.last_rules.end() && last->second.drops && !last->second.is_conditional;
     if ((!chain.drops_by_policy && !drops_at_last) || (table.accepts_in && table.accepts_out)) continue;
-    found.push_back(
-        fmt::format("{} {} {}", chain.family == NFPROTO_IPV4 ? "ip" : "inet", chain.table, chain.name));
+    found.push_back(fmt::format("{} {} {}", chain.family_name, chain.table, chain.name));
   }
   return found;
 }
 
-std::vector<std::string> notes_on_foreign_chains(NetlinkSocket& socket, const NetworkNames& names) {
+std::vector<std::string> notes_on_foreign_chains(NetlinkSocket& socket, const NetworkNames& names,
+                                                 Families families) {
   std::vector<std::string> notes;
-  for (const std::string& chain : dropping_forward_chains(socket, names))
+  for (const std::string& chain : dropping_forward_chains(socket, names, families))
     notes.push_back(
         fmt::format("nftables chain '{0}' of another tool drops what it does not know: containers reach this "
                     "machine only, "

@@ -29,6 +29,7 @@ namespace {
 
 struct Connection {
   std::string run;
+  NetworkStore networks;
   std::string container_id;
   Endpoint endpoint;
   std::optional<NetworkMember> member;
@@ -40,8 +41,8 @@ BridgeAttachment make_connection(const Connection& plan) {
   // The number might be another's by now: then this is not the namespace that was meant
   if (wait_for_end(plan.first.pidfd, std::chrono::milliseconds(0)))
     throw Error(Errc::invalid, "the container has ended").with_hint("start it first");
-  BridgeAttachment attachment =
-      BridgeAttachment::reserve(plan.run, plan.container_id, config_on(plan.endpoint), plan.member);
+  BridgeAttachment attachment = BridgeAttachment::reserve(
+      plan.run, plan.container_id, config_on(plan.endpoint), plan.member, &plan.networks);
   attachment.connect(netns, std::nullopt);
   attachment.tell_names();
   return attachment;
@@ -155,6 +156,7 @@ void connect_to_network(const ContainerStore& store, const std::string& containe
   if (!settled.first) return;
   try {
     connect_live({.run = store.run(),
+                  .networks = NetworkStore(store.root()),
                   .container_id = container.config().id,
                   .endpoint = endpoint,
                   .member = member_on(store, container, endpoint),

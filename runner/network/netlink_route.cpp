@@ -183,12 +183,11 @@ unsigned uplink_mtu(NetlinkSocket& socket) {
   return mtu;
 }
 
-NetlinkMessage make_bridge(const std::string& name, const MacAddress& mac, unsigned mtu) {
+NetlinkMessage make_bridge(const std::string& name, const MacAddress& mac) {
   NetlinkMessage message(fmt::format("create bridge '{}'", name), RTM_NEWLINK, kCreate);
   message.fixed<ifinfomsg>();
   message.put_text(IFLA_IFNAME, name);
   message.put(IFLA_ADDRESS, mac);
-  message.put_u32(IFLA_MTU, mtu);
   message.nest(IFLA_LINKINFO, [&] {
     message.put_text(IFLA_INFO_KIND, "bridge");
     message.nest(IFLA_INFO_DATA, [&] {
@@ -238,6 +237,13 @@ NetlinkMessage delete_link(const std::string& name) {
   NetlinkMessage message(fmt::format("remove link '{}'", name), RTM_DELLINK, 0);
   message.fixed<ifinfomsg>();
   message.put_text(IFLA_IFNAME, name);
+  return message;
+}
+
+NetlinkMessage set_mtu(int index, unsigned mtu) {
+  NetlinkMessage message(fmt::format("set the MTU of link {} to {}", index, mtu), RTM_NEWLINK, 0);
+  message.fixed<ifinfomsg>().ifi_index = index;
+  message.put_u32(IFLA_MTU, mtu);
   return message;
 }
 

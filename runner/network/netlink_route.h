@@ -57,7 +57,10 @@ unsigned uplink_mtu(NetlinkSocket& socket);
 
 /// A bridge, down, that forwards from the first moment: no spanning tree, no forward delay. Its MAC address
 /// is fixed, because it would otherwise change as ports come and go, and break neighbours' caches.
-NetlinkMessage make_bridge(const std::string& name, const MacAddress& mac, unsigned mtu);
+NetlinkMessage make_bridge(const std::string& name, const MacAddress& mac);
+/// Of a bridge for good, whatever ports come and go: the kernel takes one that the bridge was made with for
+/// its own choice, and goes back to 1500 when the last port has left (br_mtu_auto_adjust).
+NetlinkMessage set_mtu(int index, unsigned mtu);
 
 /// A veth pair in one request: the host's end enslaved and up, its peer made (down) inside `netns`, so that
 /// nothing has to be moved between namespaces afterwards (which costs a grace period).

@@ -48,8 +48,8 @@ std::vector<NetlinkMessage> plan_links(const VethPlan& veth, bool has_hairpin) {
   return requests;
 }
 
-BridgeWish wish_of(const std::optional<NetworkMember>& member) {
-  if (!member) return {};
+BridgeWish wish_of(const std::optional<NetworkMember>& member, const NetworkStore* networks) {
+  if (!member) return {.others = networks};
   return {.subnet = parse_subnet(member->network.subnet),
           .gateway = parse_ipv4(member->network.gateway()),
           .subnet6 = parse_subnet6(member->network.subnet6),
@@ -117,7 +117,9 @@ InnerLink BridgeAttachment::State::inner_link(const UniqueFd& netns, std::option
 
 void BridgeAttachment::State::look_at_foreign_chains() {
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
-  for (std::string& note : notes_on_foreign_chains(netfilter, names)) bridge.notes.push_back(std::move(note));
+  const Families families = member && !member->network.subnet6.empty() ? Families::both : Families::ipv4;
+  for (std::string& note : notes_on_foreign_chains(netfilter, names, families))
+    bridge.notes.push_back(std::move(note));
 }
 
 /// Published ports leave a dead lease, which a process of its own clears up, or the next container takes
@@ -150,11 +152,12 @@ const Attachment& BridgeAttachment::attachment() const {
 
 BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::string& container_id,
                                            const NetworkConfig& config,
-                                           const std::optional<NetworkMember>& member) {
+                                           const std::optional<NetworkMember>& member,
+                                           const NetworkStore* networks) {
   if (config.mode != NetworkMode::bridge)
     throw Error::make(Errc::invalid, "container '{}' has no place on the bridge by its network mode",
                       container_id);
-  const BridgeWish wish = wish_of(member);
+  const BridgeWish wish = wish_of(member, networks);
   if (wish.reach == Reach::inside && !config.ports.empty())
     throw Error::make(Errc::invalid, "network '{}' is internal: no port can be published on it", config.name)
         .with_hint("leave -p out, or use a network that is not --internal");

@@ -31,15 +31,6 @@ void add_default_devices(Spec& spec) {
     if (!has_device(spec, device.path)) spec.linux_.devices.push_back(std::move(device));
 }
 
-/// As runc has them: nodes of any kind can be made, and the default ones used.
-void add_default_device_rules(Spec& spec) {
-  std::vector<DeviceRule>& rules = spec.linux_.resources.devices;
-  if (rules.empty()) rules.push_back({.allow = false});
-  for (const char* type : {"c", "b"}) rules.push_back({.allow = true, .type = type, .access = "m"});
-  for (DeviceRule& rule : default_spec().linux_.resources.devices)
-    if (rule.allow) rules.push_back(std::move(rule));
-}
-
 /// The kernel lets nobody raise them; `runc spec` lists them all the same, and no runtime minds.
 void drop_impossible_ambient(Capabilities& capabilities) {
   const auto has = [](const std::vector<std::string>& set, const std::string& name) {
@@ -141,6 +132,13 @@ std::string absolute_path(const std::string& path) {
 
 }  // namespace
 
+void add_default_device_rules(std::vector<DeviceRule>& rules) {
+  if (rules.empty()) rules.push_back({.allow = false});
+  for (const char* type : {"c", "b"}) rules.push_back({.allow = true, .type = type, .access = "m"});
+  for (DeviceRule& rule : default_spec().linux_.resources.devices)
+    if (rule.allow) rules.push_back(std::move(rule));
+}
+
 Json parse_oci_json(std::string_view text, const std::string& what) {
   Json json = parse_json(text, what);
   refuse_nul(json);
@@ -162,7 +160,7 @@ Spec parse_bundle_config(Json json, const OciWarn& warn) {
   check_namespaces(spec);
   check_sysctls(spec, SysctlsOf::joined_too);
   add_default_devices(spec);
-  add_default_device_rules(spec);
+  add_default_device_rules(spec.linux_.resources.devices);
   return spec;
 }
 

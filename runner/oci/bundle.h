@@ -9,6 +9,9 @@
 
 namespace lay::runner {
 
+/// Adds what runc adds: nodes of any kind can be made, and the default ones used.
+void add_default_device_rules(std::vector<DeviceRule>& rules);
+
 /// A runtime bundle (bundle.md) whose configuration was read and found in order.
 struct Bundle {
   std::string path;    ///< absolute

@@ -100,6 +100,16 @@ std::optional<IdMap> ids_for(const OciFirstPlan& plan) {
   return make_id_map(linux_part.uid_mappings, linux_part.gid_mappings);
 }
 
+/// config-linux.md, "Cgroup ownership": where the container may write its groups, they are its user's.
+void give_groups(const Spec& spec, const std::optional<IdMap>& ids, const CgroupGuard& cgroup) {
+  const Mount* mount = find_cgroup_mount(spec);
+  if (mount == nullptr || !has_own_namespace(spec, NamespaceType::cgroup)) return;
+  if (std::ranges::find(mount->options, "ro") != mount->options.end()) return;
+  const std::uint32_t user = spec.process.user.uid;
+  const auto owner = ids ? host_id(ids->uids, user) : std::optional(user);
+  if (owner) cgroup.give_to(*owner);
+}
+
 void prepare_for_user_namespace(OciFirstPlan& plan, const IdMap& ids) {
   plan.rootfs.overlay.ids = &ids;
   fit_sysctls(plan.spec, ids);
@@ -149,7 +159,12 @@ class Creation {
     take_resctrl(plan);
     const std::optional<IdMap> ids = ids_for(plan);
     if (!cgroup.is_finished() && (ids || has_to_be_limited_first(plan))) cgroup.finish(resources);
+    give_groups(plan.spec, ids, cgroup);
     if (shows_own_groups(plan.spec)) plan.cgroup_mounts = cgroup.clone_mounts();
+    return with_memory_kills(cgroup, [&] { return make_process(plan, cgroup, ids); });
+  }
+
+  OciCreated make_process(OciFirstPlan& plan, CgroupGuard& cgroup, const std::optional<IdMap>& ids) {
     if (ids) prepare_for_user_namespace(plan, *ids);
     plan.listener = listen_for_start(folder_.dir());
     std::optional<FileLock> waiting(FileLock::acquire(folder_.dir(), kOciWaiting, LockMode::exclusive));
@@ -172,7 +187,7 @@ class Creation {
     }
     note_process(created.process.pid());
     if (!cgroup.is_finished()) {  // beside the child's own work
-      cgroup.finish(resources);
+      cgroup.finish(plan.spec.linux_.resources);
       handshake.parent.hand_over(cgroup.open_entrances());
     }
     if (plan.namespaces.mount) {

@@ -65,6 +65,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                 .has_own_keyring = container.record().has_own_keyring,
                 .keeps_stdio = !spec.process.terminal,
                 .become = {.has_callers_stdio = true, .preserved_fds = request.preserved_fds}};
+  if (is_in_user_namespace) plan.become.ids = id_maps_of(container.record().pid);
   if (!container.record().mount_namespace.empty()) plan.root = open_root_of(container.record().pid);
   plan.confinement.listener = connect_seccomp_listener(spec.linux_, container.state());
   return plan;

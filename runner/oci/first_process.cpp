@@ -84,10 +84,12 @@ void run_hooks_inside(const OciFirstPlan& plan, const std::vector<Hook>& hooks, 
   Json state = plan.state;
   state["status"] = to_string(status);
   state["pid"] = ::getpid();
-  run_hooks(hooks, kind, state);
+  run_hooks(hooks, kind, state, HookSide::container);
 }
 
-void make_root(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
+/// Returns its mounts, unless these were prepared.
+std::vector<PlannedMount> make_root(const OciFirstPlan& plan, const CgroupGuard& cgroup,
+                                    const ChildEnd& parent) {
   const auto before_pivot = [&] {
     if (!cgroup.is_finished()) enter_finished(parent);
     if (plan.namespaces.mount)
@@ -96,8 +98,9 @@ void make_root(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildE
     parent.wait_for_parent();
     run_hooks_inside(plan, plan.hooks.create_container, "createContainer", OciStatus::creating);
   };
-  if (plan.prepared) return enter_prepared_rootfs(plan.spec, *plan.prepared, before_pivot);
-  enter_rootfs(plan.spec, plan.rootfs, before_pivot);
+  if (!plan.prepared) return enter_rootfs(plan.spec, plan.rootfs, before_pivot);
+  enter_prepared_rootfs(plan.spec, *plan.prepared, before_pivot);
+  return {};
 }
 
 void take_console(const Spec& spec, const ChildEnd& parent) {
@@ -107,11 +110,11 @@ void take_console(const Spec& spec, const ChildEnd& parent) {
   parent.send_descriptor(master);
 }
 
-void leave_cgroups(const OciFirstPlan& plan) {
-  if (!plan.cgroup_mounts.empty()) return bind_cgroups(plan.spec, plan.cgroup_mounts);
+void leave_cgroups(const OciFirstPlan& plan, const std::vector<PlannedMount>& mounts) {
+  if (!plan.cgroup_mounts.empty()) return bind_cgroups(plan.spec, plan.cgroup_mounts, mounts);
   if (has_own_namespace(plan.spec, NamespaceType::cgroup) && ::unshare(CLONE_NEWCGROUP) < 0)
     throw Error::from_errno("make a cgroup namespace");
-  mount_cgroups(plan.spec);
+  mount_cgroups(plan.spec, mounts);
 }
 
 /// All that create does.
@@ -123,14 +126,15 @@ void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd
   if (plan.prepared) {
     parent.wait_for_parent();  // which gives it ids
     become_root_inside();
+    make_ipc_namespace(plan.spec);
   }
   if (plan.new_keyring) join_session_keyring(plan.id);
   if (has_own_namespace(plan.spec, NamespaceType::network)) bring_loopback_up();
   write_sysctls(plan.spec);
   set_names(plan.spec);
-  make_root(plan, cgroup, parent);
+  const std::vector<PlannedMount> mounts = make_root(plan, cgroup, parent);
   take_console(plan.spec, parent);
-  leave_cgroups(plan);
+  leave_cgroups(plan, plan.prepared ? plan.prepared->mounts : mounts);
   require_command(plan.spec.process);
   outlive_supervisor();
   parent.report_stage();
@@ -151,7 +155,8 @@ void run_oci_first(OciFirstPlan& plan, const CgroupGuard& cgroup, ChildEnd paren
              {.supervision = Supervision::by_others,
               .has_callers_stdio = true,
               .is_scheduled = plan.prepared.has_value(),
-              .preserved_fds = plan.preserved_fds});
+              .preserved_fds = plan.preserved_fds,
+              .ids = plan.rootfs.overlay.id_maps()});
     });
   });
 }

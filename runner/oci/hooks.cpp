@@ -21,10 +21,8 @@ namespace {
 constexpr int kCannotExecute = 127;  // as a shell has it
 
 Hook parse_hook(const Json& json) {
-  Hook hook{.path = json_string(json, "path"),
-            .args = json_strings(json, "args"),
-            .env = json_strings(json, "env"),
-            .timeout = {}};
+  Hook hook{.path = json_string(json, "path"), .args = json_strings(json, "args"), .env = {}, .timeout = {}};
+  if (json_find(json, "env") != nullptr) hook.env = json_strings(json, "env");
   if (!hook.path.starts_with('/'))
     throw Error::make(Errc::invalid, "path '{}' is not absolute", printable(hook.path));
   if (json_find(json, "timeout") == nullptr) return hook;
@@ -51,21 +49,43 @@ UniqueFd input_with(const std::string& text) {
   return fd;
 }
 
+/// A container may have no /dev/null.
+UniqueFd open_sink() {
+  if (auto null = sys::try_open_at(sys::cwd(), "/dev/null", O_WRONLY | O_NOFOLLOW)) return std::move(*null);
+  return input_with("");
+}
+
+void take_streams(const UniqueFd& input) {
+  const UniqueFd sink = open_sink();
+  for (const auto& [fd, number] :
+       {std::pair{input.get(), STDIN_FILENO}, {sink.get(), STDOUT_FILENO}, {sink.get(), STDERR_FILENO}})
+    if (::dup2(fd, number) < 0) throw Error::from_errno("set descriptor {}", number);
+}
+
+/// An engine may have removed the bundle before it deletes the container.
+void enter_folder(const std::string& folder) {
+  if (folder.empty() || ::chdir(folder.c_str()) == 0 || ::chdir("/") == 0) return;
+  throw Error::from_errno("enter '{}'", printable(folder));
+}
+
 /// What an engine has open is not the hook's, and of a hook inside the container neither is what lay has.
-[[noreturn]] void execute(Hook hook, const UniqueFd& input) noexcept {
+[[noreturn]] void execute(Hook hook, const std::string& folder, const UniqueFd& input) noexcept {
   try {
     if (hook.args.empty()) hook.args.push_back(hook.path);
-    if (::dup2(input.get(), STDIN_FILENO) >= 0)
-      execute_host_program(hook.path, std::move(hook.args), std::move(hook.env));
+    take_streams(input);
+    enter_folder(folder);
+    execute_host_program(hook.path, std::move(hook.args),
+                         std::move(hook.env).value_or(std::vector<std::string>{}));
   } catch (const std::exception&) {
     // The code tells it, as a shell's does
   }
   ::_exit(kCannotExecute);
 }
 
-void run(const Hook& hook, const UniqueFd& input) {
+/// `folder`: where it begins; empty: where this process is.
+void run(const Hook& hook, const std::string& folder, const UniqueFd& input) {
   auto child = ChildProcess::clone(0, nullptr);
-  if (!child) execute(hook, input);
+  if (!child) execute(hook, folder, input);
   if (!wait_for_end(child->pidfd(), hook.timeout)) {
     send_signal(child->pidfd(), SIGKILL);
     child->wait();
@@ -89,12 +109,15 @@ Hooks parse_hooks(const Json& config) {
           .poststop = parse_list(*hooks, "poststop")};
 }
 
-void run_hooks(const std::vector<Hook>& hooks, const char* kind, const Json& state) {
+void run_hooks(const std::vector<Hook>& hooks, const char* kind, const Json& state, HookSide side) {
   if (hooks.empty()) return;
   const std::string text = dump_json(state);
-  for (const Hook& hook : hooks)
+  const std::string folder = side == HookSide::runtime ? json_string(state, "bundle") : "";
+  for (Hook hook : hooks) {
+    if (side == HookSide::runtime && !hook.env) hook.env = own_environment();
     with_context(fmt::format("hook {} '{}'", kind, printable(hook.path)),
-                 [&] { run(hook, input_with(text)); });
+                 [&] { run(hook, folder, input_with(text)); });
+  }
 }
 
 }  // namespace lay::runner

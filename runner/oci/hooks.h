@@ -14,7 +14,7 @@ namespace lay::runner {
 struct Hook {
   std::string path;               ///< absolute
   std::vector<std::string> args;  ///< with argv[0]; empty: the path alone
-  std::vector<std::string> env;
+  std::optional<std::vector<std::string>> env;
   std::optional<std::chrono::seconds> timeout;
 };
 
@@ -30,8 +30,15 @@ struct Hooks {
 /// "hooks" of a configuration. Throws invalid for a path that is missing or not absolute, a timeout of 0.
 Hooks parse_hooks(const Json& config);
 
-/// Runs one after the other, the container's state on standard input. Throws when one fails, or takes longer
-/// than it may and is killed.
-void run_hooks(const std::vector<Hook>& hooks, const char* kind, const Json& state);
+/// Where a hook begins, and what it has when its configuration names no environment.
+enum class HookSide {
+  runtime,    ///< in the bundle's folder, or "/" when that is gone; the environment of this process
+  container,  ///< where this process is; no environment
+};
+
+/// Runs one after the other, the container's state on standard input; what they print is nobody's. Throws
+/// when one fails, or takes longer than it may and is killed.
+void run_hooks(const std::vector<Hook>& hooks, const char* kind, const Json& state,
+               HookSide side = HookSide::runtime);
 
 }  // namespace lay::runner

@@ -66,6 +66,7 @@ NamespacePlan open_oci_namespaces(const Spec& spec) {
     else
       plan.join(open_joined(spec, entry));
   }
+  plan.leave_ipc_to_root();
   return plan;
 }
 

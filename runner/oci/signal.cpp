@@ -37,9 +37,19 @@ void signal_all(const OciContainer& container, int signal) {
   if (signal == SIGKILL) return kill_groups(groups);
   // Frozen, nothing is forked meanwhile, and no number goes to a stranger between look and signal
   const bool is_frozen_here = container.status() != OciStatus::paused && try_freeze(groups);
-  for (const pid_t pid : list_group_processes(groups))
-    if (const auto pidfd = open_process(pid)) send_signal(*pidfd, signal);
+  try {
+    for (const pid_t pid : list_group_processes(groups))
+      if (const auto pidfd = open_process(pid)) send_signal(*pidfd, signal);
+  } catch (const Error&) {
+    if (is_frozen_here) thaw_groups(groups);
+    throw;
+  }
   if (is_frozen_here) thaw_groups(groups);
+}
+
+/// One that is still being made holds the container's lock; in a frozen group it would never let go of it.
+void kill_first(const OciStore& store, const std::string& id) {
+  if (const auto first = open_first_process(store.find(id).record())) send_signal(*first, SIGKILL);
 }
 
 /// An engine may have given its groups to another container since it ended.
@@ -94,6 +104,7 @@ void oci_kill(const OciStore& store, const std::string& id, int signal, OciRecip
 void oci_remove(const OciStore& store, const std::string& id, OciRemoval removal, const OciWarn& warn) {
   std::optional<LockedOci> locked;
   try {
+    if (removal == OciRemoval::forced) kill_first(store, id);
     locked.emplace(lock_oci(store, id));
   } catch (const Error& error) {
     if (removal == OciRemoval::forced && error.code() == Errc::not_found) return;

@@ -52,6 +52,19 @@ Json memory_of(const Groups& groups, const char* used, const char* used_v2, cons
           {"limit", number_of(try_read(groups, limit, limit_v2)).value_or(UINT64_MAX)}};
 }
 
+/// Memory and swap, as v1 counts them and the runtime-spec limits them.
+Json swap_of(const Groups& groups) {
+  const auto here = [&](const char* file) { return number_of(try_read(groups, CgroupVersion::v2, file)); };
+  const auto swap = here("memory.swap.current");
+  if (!swap)
+    return memory_of(groups, "memory.memsw.usage_in_bytes", "memory.swap.current",
+                     "memory.memsw.limit_in_bytes", "memory.swap.max");
+  const auto most = here("memory.max");
+  const auto most_swap = here("memory.swap.max");
+  return {{"usage", here("memory.current").value_or(0) + *swap},
+          {"limit", most && most_swap ? *most + *most_swap : UINT64_MAX}};
+}
+
 Json memory(const Groups& groups) {
   Json raw = Json::object();
   const auto stat = try_read(groups, "memory.stat", "memory.stat");
@@ -64,10 +77,7 @@ Json memory(const Groups& groups) {
       memory_of(groups, "memory.usage_in_bytes", "memory.current", "memory.limit_in_bytes", "memory.max");
   usage["max"] = number_of(try_read(groups, "memory.max_usage_in_bytes", "memory.peak")).value_or(0);
   usage["failcnt"] = number_of(try_read(groups, CgroupVersion::v1, "memory.failcnt")).value_or(0);
-  return {{"usage", usage},
-          {"swap", memory_of(groups, "memory.memsw.usage_in_bytes", "memory.swap.current",
-                             "memory.memsw.limit_in_bytes", "memory.swap.max")},
-          {"raw", raw}};
+  return {{"usage", usage}, {"swap", swap_of(groups)}, {"raw", raw}};
 }
 
 /// "8:0 Read 4096" of v1, "8:0 rbytes=4096 …" of v2.

@@ -14,7 +14,9 @@ void oci_update(const OciStore& store, const std::string& id, const Json& resour
       throw Error::make(Errc::invalid, "container not running: '{}'", id);
     if (!container.record().has_cgroups)
       throw Error::make(Errc::unsupported, "'{}' was created without cgroups", id);
-    set_live_limits(cgroup_of(container.record()), parse_resources(resources));
+    Resources given = parse_resources(resources);
+    if (!given.devices.empty()) add_default_device_rules(given.devices);
+    set_live_limits(cgroup_of(container.record()), given);
   });
 }
 

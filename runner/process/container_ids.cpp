@@ -46,10 +46,10 @@ std::optional<ContainerIds> acquire_ids(const std::string& run, const ContainerC
   return ContainerIds{.map = make_id_map(std::move(uids), std::move(gids)), .leases = std::move(leases)};
 }
 
-void fit_sysctls(Spec& spec, const IdMap& map) {
+void fit_sysctls(Spec& spec, const IdMaps& maps) {
   const auto entry = spec.linux_.sysctl.find(kPingGroups);
   if (entry != spec.linux_.sysctl.end() && entry->second == "0 2147483647")
-    entry->second = fmt::format("0 {}", last_of_first_part(map.gids));
+    entry->second = fmt::format("0 {}", last_of_first_part(maps.gids));
 }
 
 }  // namespace lay::runner

@@ -24,6 +24,6 @@ std::optional<ContainerIds> acquire_ids(const std::string& run, const ContainerC
 
 /// Settings of `spec` that the kernel takes only for ids that are in the map: the default of
 /// net.ipv4.ping_group_range is cut to the last group.
-void fit_sysctls(Spec& spec, const IdMap& map);
+void fit_sysctls(Spec& spec, const IdMaps& maps);
 
 }  // namespace lay::runner

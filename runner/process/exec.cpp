@@ -50,34 +50,39 @@ void give_all_rights(ExecPlan& plan) {
   plan.confinement = {};
 }
 
+InputMode input_of(const ExecRequest& request) {
+  return request.open_stdin ? InputMode::relayed : InputMode::none;
+}
+
 /// A command that is being executed in the container.
 struct Executed {
   ChildProcess process;
   Stdio stdio;
 };
 
+Stdio stdio_for(const ExecRequest& request, Supervision supervision) {
+  if (supervision == Supervision::by_others) return {.child = silent_stdio(), .parent = {}};
+  return request.terminal ? Stdio() : make_pipes(input_of(request));
+}
+
 /// Returns when the command has been executed.
 Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecRequest& request, pid_t first) {
-  const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
   const CgroupGuard cgroup = CgroupGuard::open(cgroup_name_of(config));
-  Stdio stdio;
-  if (!request.terminal) stdio = make_pipes(input);
+  Stdio stdio = stdio_for(request, plan.become.supervision);
   plan.stdio = std::move(stdio.child);
-  if (plan.user_namespace) {
-    const RootIds root = root_ids_of(first);
-    give_pipes_to(plan.stdio, root.uid, root.gid);
-  }
+  if (const auto& ids = plan.become.ids) give_pipes_to(plan.stdio, ids->root_uid(), ids->root_gid());
 
   Handshake handshake = make_handshake();
   ChildProcess process = clone_exec_child(plan, first, cgroup, handshake);
   plan.stdio = {};
   plan.confinement.listener.reset();
-  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input);
+  if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input_of(request));
   handshake.parent.wait_for_exec();
   return {std::move(process), std::move(stdio)};
 }
 
-ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t first) {
+ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t first,
+                   Supervision supervision) {
   const ContainerConfig& config = container.config();
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
@@ -86,6 +91,8 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
                 .user_namespace = !shares_namespace(first, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   if (config.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*config.spec.linux_.intel_rdt));
+  plan.become.supervision = supervision;
+  if (plan.user_namespace) plan.become.ids = id_maps_of(first);
   if (request.privileged)
     give_all_rights(plan);
   else
@@ -103,32 +110,52 @@ Error explain(const Error& error, const UniqueFd& first_process, const std::stri
       .with_hint(fmt::format("start it with 'lay start {}'", name));
 }
 
+Process process_for_other(const Container& container, const ExecRequest& request) {
+  open_first_process(container);  // says so when it has ended
+  Process process = plan_process(container.config(), request);
+  if (request.privileged) give_all_capabilities(process);
+  return process;
+}
+
+Executed execute_own(const Container& container, const ExecRequest& request, Supervision supervision) {
+  const FirstProcess first = open_first_process(container);
+  try {
+    ExecPlan plan = make_plan(container, request, first.pid, supervision);
+    plan.first_process = sys::dup_fd(first.pidfd);
+    return execute(plan, container.config(), request, first.pid);
+  } catch (const Error& error) {
+    throw explain(error, first.pidfd, container.config().name);
+  }
+}
+
+void check_request(const Container& container, const ExecRequest& request) {
+  if (request.args.empty()) throw Error(Errc::invalid, "there is no command to execute");
+  const std::string& name = container.config().name;
+  if (is_paused(container))  // what is started in it would not move either
+    throw Error::make(Errc::invalid, "container '{}' is paused", name)
+        .with_hint(fmt::format("lay unpause {}", name));
+}
+
 }  // namespace
 
 int exec_in(const ContainerStore&, const Container& container, const ExecRequest& request) {
-  const ContainerConfig& config = container.config();
-  if (request.args.empty()) throw Error(Errc::invalid, "there is no command to execute");
-  if (is_paused(container))  // what is started in it would not move either
-    throw Error::make(Errc::invalid, "container '{}' is paused", config.name)
-        .with_hint(fmt::format("lay unpause {}", config.name));
-  FirstProcess first = open_first_process(container);
-  if (!config.runtime.is_own()) {
-    Process process = plan_process(config, request);
-    if (request.privileged) give_all_capabilities(process);
-    return exec_delegated(container, std::move(process), request);
-  }
+  check_request(container, request);
+  if (!container.config().runtime.is_own())
+    return exec_delegated(container, process_for_other(container, request), request);
   const SignalQueue signals;
-  std::optional<Executed> executed;
-  try {
-    ExecPlan plan = make_plan(container, request, first.pid);
-    plan.first_process = sys::dup_fd(first.pidfd);
-    executed.emplace(execute(plan, config, request, first.pid));
-  } catch (const Error& error) {
-    throw explain(error, first.pidfd, config.name);
-  }
-  relay_until_end(executed->process.pidfd(), std::move(executed->stdio.parent), signals,
+  Executed executed = execute_own(container, request, Supervision::by_parent);
+  relay_until_end(executed.process.pidfd(), std::move(executed.stdio.parent), signals,
                   {.terminal = request.terminal});
-  return executed->process.wait();
+  return executed.process.wait();
+}
+
+void exec_detached(const ContainerStore&, const Container& container, const ExecRequest& request) {
+  check_request(container, request);
+  if (request.terminal || request.open_stdin)
+    throw Error(Errc::invalid, "a detached command has neither a terminal nor standard input");
+  if (!container.config().runtime.is_own())
+    return exec_delegated_detached(container, process_for_other(container, request));
+  execute_own(container, request, Supervision::by_others).process.leave();
 }
 
 }  // namespace lay::runner

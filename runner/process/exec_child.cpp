@@ -49,6 +49,7 @@ void enter_namespaces(const ExecPlan& plan) {
   cgroup.enter();  // from here on its limits are in force
   set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
   BecomeOptions options = plan.become;
+  options.missing_folder = MissingFolder::refused;
   if (plan.user_namespace) {  // these two take rights over the host
     raise_hard_limits(0, plan.process.rlimits);
     apply_scheduling(0, plan.process);

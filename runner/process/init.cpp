@@ -30,15 +30,18 @@ void take_console(const InitPlan& plan, const ChildEnd& parent) {
 
 /// It was born there, without ids: the parent gives it some. As long as it has none it is the host's root to
 /// the files of its cgroups.
-void enter_user_namespace(const CgroupGuard& cgroup, const ChildEnd& parent) {
+void enter_user_namespace(const Spec& spec, const CgroupGuard& cgroup, const ChildEnd& parent) {
   cgroup.enter();
   parent.wait_for_parent();
   become_root_inside();
+  make_ipc_namespace(spec);
 }
 
 void make_root(const InitPlan& plan) {
-  if (plan.prepared) return enter_prepared_rootfs(plan.spec, *plan.prepared);
-  enter_rootfs(plan.spec, plan.rootfs);
+  if (plan.prepared)
+    enter_prepared_rootfs(plan.spec, *plan.prepared);
+  else
+    enter_rootfs(plan.spec, plan.rootfs);
 }
 
 void leave_cgroups(const Spec& spec) {
@@ -52,7 +55,7 @@ void leave_cgroups(const Spec& spec) {
   leave_caller();                   // first: until exec this process is lay's program
   enter_time_namespace(plan.spec);  // while files of the host's root can be written
   if (plan.resctrl) plan.resctrl->enter();
-  if (plan.prepared) enter_user_namespace(cgroup, parent);
+  if (plan.prepared) enter_user_namespace(plan.spec, cgroup, parent);
   join_session_keyring(plan.container_id);
   if (plan.network == NetworkMode::none) bring_loopback_up();
   write_sysctls(plan.spec);  // while the host's /proc can be reached
@@ -67,7 +70,8 @@ void leave_cgroups(const Spec& spec) {
   }
   // From here on limits and network are in force.
   leave_cgroups(plan.spec);  // the namespace's root is where this process is now
-  become(plan.spec.process, plan.confinement, parent, {.is_scheduled = plan.prepared.has_value()});
+  become(plan.spec.process, plan.confinement, parent,
+         {.is_scheduled = plan.prepared.has_value(), .ids = plan.rootfs.overlay.id_maps()});
 }
 
 }  // namespace

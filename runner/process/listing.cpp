@@ -54,6 +54,18 @@ std::string command_of(std::string cmdline, const std::string& name) {
   return cmdline.empty() ? "[" + name + "]" : cmdline;
 }
 
+/// attr/current: EINVAL says that no security module keeps labels.
+std::string label_of(const UniqueFd& process) {
+  try {
+    std::string label = read_of(process, "attr/current").value_or("");
+    label.resize(std::min(label.find_first_of(std::string_view("\n\0", 2)), label.size()));
+    return label;
+  } catch (const Error& error) {
+    if (error.error_number() == EINVAL) return {};
+    throw;
+  }
+}
+
 /// A map of ids as /proc/<pid>/uid_map has it: "inside outside count", a line each.
 std::vector<IdMapping> parse_id_map(std::string_view text) {
   std::vector<IdMapping> maps;
@@ -116,6 +128,8 @@ void add_status(ProcessInfo& process, std::string_view status, std::size_t depth
   process.uid = process.host_uid = id("Uid", 1);
   process.real_gid = id("Gid", 0);
   process.gid = process.host_gid = id("Gid", 1);
+  for (std::size_t i = 0; i < lines["Groups"].size(); ++i) process.host_groups.push_back(id("Groups", i));
+  process.groups = process.host_groups;
   process.inheritable = set_of("CapInh");
   process.permitted = set_of("CapPrm");
   process.effective = set_of("CapEff");
@@ -142,6 +156,7 @@ void translate_ids(std::vector<ProcessInfo>& processes, pid_t first) {
     process.real_uid = inside_id(uids, process.real_uid);
     process.gid = inside_id(gids, process.gid);
     process.real_gid = inside_id(gids, process.real_gid);
+    for (std::uint32_t& group : process.groups) group = inside_id(gids, group);
   }
 }
 
@@ -165,6 +180,7 @@ std::optional<ProcessInfo> read_process(pid_t pid, std::size_t depth, const std:
     return std::nullopt;
   ProcessInfo process = parse_process(*stat, *status, depth);
   process.command = command_of(*cmdline, process.name);
+  process.label = label_of(*dir);
   return process;
 }
 

@@ -35,8 +35,12 @@ std::string file_of(NamespaceType type) {
 }
 
 /// `process` is a number, or "self".
+std::string path_of(const std::string& process, NamespaceType type) {
+  return fmt::format("/proc/{}/ns/{}", process, file_of(type));
+}
+
 UniqueFd open_of_process(const std::string& process, NamespaceType type) {
-  const std::string path = fmt::format("/proc/{}/ns/{}", process, file_of(type));
+  const std::string path = path_of(process, type);
   if (auto fd = sys::try_open_at(sys::cwd(), path, O_RDONLY)) return std::move(*fd);
   throw Error::from_number(ESRCH, fmt::format("open '{}'", path));
 }
@@ -145,6 +149,15 @@ void set_clock(const UniqueFd& clocks, const std::string& clock, const TimeOffse
   }
 }
 
+/// Of a failure that a cgroup is the reason of: cgroups(7), "no internal processes".
+void add_group(Error& error, const UniqueFd& group) {
+  if (error.error_number() != EBUSY && error.error_number() != EOPNOTSUPP) return;
+  error.add_context(
+      fmt::format("cgroup '{}'", sys::readlink_at(sys::cwd(), fmt::format("/proc/self/fd/{}", group.get()))));
+  error.with_hint(
+      "a group takes no processes while it has groups with controllers in it, or is part of a threaded one");
+}
+
 }  // namespace
 
 std::uint64_t clone_flag_of(NamespaceType type) {
@@ -182,6 +195,15 @@ void NamespacePlan::join(JoinedNamespace namespace_) {
     joined.push_back(std::move(namespace_));
   else if (!is_own_namespace(namespace_))
     user = std::move(namespace_.fd);
+}
+
+void NamespacePlan::leave_ipc_to_root() {
+  if (user || (clone_flags & CLONE_NEWUSER) != 0) clone_flags &= ~std::uint64_t{CLONE_NEWIPC};
+}
+
+void make_ipc_namespace(const Spec& spec) {
+  if (!has_own_namespace(spec, NamespaceType::ipc)) return;
+  if (::unshare(CLONE_NEWIPC) < 0) throw Error::from_errno("make an ipc namespace");
 }
 
 void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type) {
@@ -227,6 +249,7 @@ NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig
     else
       plan.clone_flags |= cloned_flag_of(entry.type);
   }
+  plan.leave_ipc_to_root();
   return plan;
 }
 
@@ -235,13 +258,18 @@ std::optional<ChildProcess> clone_into(const NamespacePlan& plan, const UniqueFd
   auto process = [&] {
     try {
       return born_from(plan, birthplace);
-    } catch (const Error&) {
+    } catch (Error& error) {
       inside.go_back();
+      if (birthplace != nullptr) add_group(error, *birthplace);
       throw;
     }
   }();
   if (process) inside.go_back();
   return process;
+}
+
+std::string namespace_path(pid_t pid, NamespaceType type) {
+  return path_of(std::to_string(pid), type);
 }
 
 bool shares_namespace(pid_t pid, NamespaceType type) {

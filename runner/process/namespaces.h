@@ -29,6 +29,9 @@ struct NamespacePlan {
 
   /// Puts one in its place.
   void join(JoinedNamespace namespace_);
+  /// When all others are there: in a user namespace other than lay's its root makes the IPC namespace
+  /// (make_ipc_namespace), for /dev/mqueue belongs to who made it.
+  void leave_ipc_to_root();
 };
 
 /// Opens what is joined, each once. Throws invalid, with a hint, for a container that does not run; for a
@@ -42,10 +45,16 @@ std::optional<ChildProcess> clone_into(const NamespacePlan& plan, const UniqueFd
 /// mqueue) could not be mounted; invalid when the other keeps its ipc to itself.
 void check_joinable(const ContainerConfig& config, const ContainerConfig& other, NamespaceType type);
 
+/// unshare(2), where `spec` wants one of its own: what NamespacePlan::leave_ipc_to_root() has left out.
+void make_ipc_namespace(const Spec& spec);
+
 /// CLONE_NEW* of clone(2).
 std::uint64_t clone_flag_of(NamespaceType type);
 /// The same for clone3(2): 0 for those that are made later, NamespacePlan::clone_flags.
 std::uint64_t cloned_flag_of(NamespaceType type);
+
+/// "/proc/<pid>/ns/net" and the like.
+std::string namespace_path(pid_t pid, NamespaceType type);
 
 /// A namespace by a file of nsfs, such as /proc/<pid>/ns/ipc or a bind of it; throws invalid for anything
 /// else, and for one of another type.

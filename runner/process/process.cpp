@@ -27,12 +27,18 @@ int wait_id(const UniqueFd& pidfd, siginfo_t& info) {
   return sys::retry_eintr([&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED); });
 }
 
+/// pidfd_open(2): besides ESRCH, a number that is a thread's, or that of a process about to be reaped, is
+/// EINVAL, and ENOENT since Linux 6.15.
+bool is_no_process(int error) {
+  return error == ESRCH || error == EINVAL || error == ENOENT;
+}
+
 }  // namespace
 
 std::optional<UniqueFd> open_process(pid_t pid) {
   const long fd = ::syscall(SYS_pidfd_open, pid, 0);
   if (fd >= 0) return UniqueFd{static_cast<int>(fd)};
-  if (errno == ESRCH) return std::nullopt;
+  if (pid > 0 && is_no_process(errno)) return std::nullopt;
   throw Error::from_errno("open process {}", pid);
 }
 

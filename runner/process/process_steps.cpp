@@ -73,24 +73,29 @@ void reset_signals() {
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0) throw Error::from_errno("unblock signals");
 }
 
-/// Makes the folder when it is not there, as docker does, and moves there. Resolved without magic links, so
-/// that neither a forgotten descriptor nor /proc leads out of the container.
-void enter_working_folder(const std::string& cwd) {
-  if (!cwd.starts_with('/'))
-    throw Error::make(Errc::invalid, "the working folder '{}' is not an absolute path", cwd);
-  UniqueFd dir = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
-  const UniqueFd root = sys::dup_fd(dir);
-  auto target = sys::try_open_in_root(root, cwd, O_PATH | O_DIRECTORY);
+/// Of a folder that is not there, with whatever of its parents is missing.
+UniqueFd make_working_folder(const UniqueFd& root, const std::string& cwd) {
+  UniqueFd dir = sys::dup_fd(root);
   std::string done;
   for (const std::string& part : split(cwd, '/')) {
-    if (target) break;
     if (part.empty()) continue;
     done += "/" + part;
     if (!sys::try_open_in_root(root, done, O_PATH | O_DIRECTORY)) sys::mkdir_at(dir, part, 0755);
     dir = sys::open_in_root(root, done, O_PATH | O_DIRECTORY);
   }
-  if (!target) target = std::move(dir);
-  if (::fchdir(target->get()) < 0) throw Error::from_errno("enter the working folder '{}'", cwd);
+  return dir;
+}
+
+/// Resolved without magic links, so that neither a forgotten descriptor nor /proc leads out of the container.
+void enter_working_folder(const std::string& cwd, MissingFolder missing) {
+  if (!cwd.starts_with('/'))
+    throw Error::make(Errc::invalid, "the working folder '{}' is not an absolute path", cwd);
+  const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+  auto dir = sys::try_open_in_root(root, cwd, O_PATH | O_DIRECTORY);
+  if (!dir && missing == MissingFolder::refused)
+    throw Error::from_errno("enter the working folder '{}'", printable(cwd));
+  if (!dir) dir = make_working_folder(root, cwd);
+  if (::fchdir(dir->get()) < 0) throw Error::from_errno("enter the working folder '{}'", printable(cwd));
 }
 
 /// So that a program of another user can open /dev/stdout and its terminal anew. /dev/null stays as it is.
@@ -114,6 +119,27 @@ void set_user(const Account& account) {
     throw Error::from_errno("set group {}", account.gid);
   if (::setresuid(account.uid, account.uid, account.uid) < 0)
     throw Error::from_errno("set user {}", account.uid);
+}
+
+std::string describe(const std::vector<IdMapping>& maps) {
+  std::vector<std::string> ranges;
+  for (const IdMapping& map : maps)
+    ranges.push_back(fmt::format("{}-{}", map.container_id, map.container_id + (map.size - 1)));
+  return join(ranges, ", ");
+}
+
+void require_mapped(const char* kind, std::uint32_t id, const std::vector<IdMapping>& maps) {
+  if (host_id(maps, id)) return;
+  throw Error::make(Errc::invalid, "{0} {1}: the container's user namespace has no such {0}", kind, id)
+      .with_hint(
+          fmt::format("it has {}; a map with more is given when the container is made: --userns auto:size=N",
+                      describe(maps)));
+}
+
+void require_mapped(const Account& account, const IdMaps& ids) {
+  require_mapped("user", account.uid, ids.uids);
+  require_mapped("group", account.gid, ids.gids);
+  for (const std::uint32_t group : account.groups) require_mapped("group", group, ids.gids);
 }
 
 /// What uname(2) tells, and how addresses are laid out.
@@ -213,6 +239,7 @@ void outlive_supervisor() {
 void become(const Process& process, const Confinement& confinement, const ChildEnd& parent,
             const BecomeOptions& options) {
   const Account account = look_up_user(process.user);  // with all rights: the files may be private
+  if (options.ids) require_mapped(account, *options.ids);
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
   std::optional<SeccompHandover> handover;
@@ -220,7 +247,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (!options.is_scheduled) apply_scheduling(0, process);  // takes rights of the host's root
   set_personality(confinement.personality);
   ::umask(process.user.umask.value_or(022));  // before the folder is made
-  enter_working_folder(process.cwd);
+  enter_working_folder(process.cwd, options.missing_folder);
   give_stdio_to(account.uid, options);
 
   const UniqueFd landlock = open_landlock(confinement);  // while every path can be reached

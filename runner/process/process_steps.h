@@ -2,12 +2,14 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "base/unique_fd.h"
 #include "process/handshake.h"
 #include "runner/spec.h"
 #include "security/confinement.h"
+#include "security/id_map.h"
 
 /// Steps of the child that a container's first process (init.h) and a command executed beside it
 /// (exec_child.h) have in common. They run in the child, in the order in which they stand here.
@@ -46,11 +48,19 @@ void raise_hard_limits(pid_t pid, const std::vector<Rlimit>& limits);
 /// prctl(2) PR_SET_PDEATHSIG: no longer dies with its supervisor.
 void outlive_supervisor();
 
+/// What becomes of a working folder that is not there.
+enum class MissingFolder {
+  made,     ///< with root's rights, as docker does for a container
+  refused,  ///< for a command that is executed in one
+};
+
 struct BecomeOptions {
   Supervision supervision = Supervision::by_parent;
   bool has_callers_stdio = false;  ///< its standard streams are not of lay's making
   bool is_scheduled = false;       ///< apply_scheduling() is done: in a user namespace it would be refused
   unsigned preserved_fds = 0;      ///< descriptors from 3 on that the command keeps
+  MissingFolder missing_folder = MissingFolder::made;
+  std::optional<IdMaps> ids = {};  ///< of the user namespace it is in; empty: lay's own
 };
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,

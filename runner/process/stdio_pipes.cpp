@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
 #include <utility>
 
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/syscalls.h"
 
 namespace lay::runner {
@@ -44,6 +46,8 @@ Stdio make_pipes(InputMode input) {
     set_nonblocking(in.write);  // a container that does not read must not stop the supervisor
     stdio.child.in = std::move(in.read);
     stdio.parent.in = std::move(in.write);
+  } else if (input == InputMode::ended) {
+    stdio.child.in = make_pipe().read;
   } else {
     stdio.child.in = sys::open_at(sys::cwd(), "/dev/null", O_RDONLY);
   }
@@ -56,6 +60,17 @@ Stdio make_pipes(InputMode input) {
   stdio.child.err = std::move(err.write);
   stdio.parent.err = std::move(err.read);
   return stdio;
+}
+
+ChildStdio silent_stdio() {
+  UniqueFd null = sys::open_at(sys::cwd(), "/dev/null", O_RDWR);
+  return {.in = sys::dup_fd(null), .out = sys::dup_fd(null), .err = std::move(null)};
+}
+
+UniqueFd open_null_of_its_own() {
+  const UniqueFd devices = FsContext("tmpfs").mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+  sys::mknod_at(devices, "null", S_IFCHR | 0666, makedev(1, 3));
+  return sys::open_at(devices, "null", O_RDWR);
 }
 
 void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid) {

@@ -27,11 +27,19 @@ struct Stdio {
   ParentStdio parent;
 };
 
-enum class InputMode { none, relayed };
+enum class InputMode {
+  none,  ///< /dev/null
+  relayed,
+  ended,  ///< a pipe's end, for who would give /dev/null, which is the host's, to another user
+};
 
-/// Pipes, so that neither the host's terminal nor its files are reachable from inside; /dev/null as standard
-/// input when nothing is relayed.
+/// Pipes, so that neither the host's terminal nor its files are reachable from inside.
 Stdio make_pipes(InputMode input);
+/// /dev/null as all three, for a command that nobody listens to.
+ChildStdio silent_stdio();
+/// A /dev/null that is nobody else's, for who would give the host's to another user. Gone with its
+/// descriptors.
+UniqueFd open_null_of_its_own();
 /// Gives the pipes on the child's side to root of a user namespace, so that it can hand them on.
 void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid);
 /// The parent's side of a pty.

@@ -60,8 +60,8 @@ bool has_option(const Mount& mount, std::string_view name) {
 
 /// Options of a file system as a whole that are its default here, or that no kernel heeds: what mount(2) has
 /// for them is the kernel's own (iversion, acl) or only quiets its log.
-constexpr std::array<std::string_view, 9> kWithoutEffect{
-    "defaults", "async", "nomand", "nolazytime", "iversion", "noiversion", "silent", "loud", "acl"};
+constexpr std::array<std::string_view, 10> kWithoutEffect{
+    "defaults", "async", "nomand", "nolazytime", "iversion", "noiversion", "silent", "loud", "acl", "noacl"};
 /// Those that fsconfig(2) takes for any file system; a bind mount has them already, or not.
 constexpr std::array<std::string_view, 4> kOfFileSystem{"sync", "dirsync", "mand", "lazytime"};
 

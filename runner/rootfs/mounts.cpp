@@ -221,20 +221,19 @@ void change_mount(const UniqueFd& root, const PlannedMount& planned) {
   apply_attributes(*target, options, planned.rules);
 }
 
+bool is_for_groups(const PlannedMount& planned) {
+  return is_cgroup(planned.mount);
+}
+
 /// The groups are mounted when the process is in them, behind all else: so there is one such mount in a
-/// bundle, and none in it.
+/// bundle.
 void check_cgroup_mount(const std::vector<PlannedMount>& mounts) {
-  const auto is_for_groups = [](const PlannedMount& planned) { return is_cgroup(planned.mount); };
   const auto first = std::ranges::find_if(mounts, is_for_groups);
   if (first == mounts.end()) return;
-  for (auto other = std::next(first); other != mounts.end(); ++other) {
-    const std::string text = printable(other->mount.destination);
-    if (is_for_groups(*other))
-      throw Error::make(Errc::unsupported, "mount '{}': cgroups are mounted once, at '{}'", text,
-                        printable(first->mount.destination));
-    if (lies_beneath(other->target, first->target))
-      throw Error::make(Errc::unsupported, "mount '{}': nothing can be mounted in the cgroups", text);
-  }
+  const auto other = std::find_if(std::next(first), mounts.end(), is_for_groups);
+  if (other != mounts.end())
+    throw Error::make(Errc::unsupported, "mount '{}': cgroups are mounted once, at '{}'",
+                      printable(other->mount.destination), printable(first->mount.destination));
 }
 
 /// Behind what may be mounted above their places.
@@ -289,6 +288,12 @@ void prepare_dev(PlannedMount& planned, const Spec& spec, const IdMap& ids) {
     planned.source = make_new(planned.mount.type, options);
     fill_dev(planned.source, spec, &ids);
   });
+}
+
+bool waits_for_cgroups(const std::vector<PlannedMount>& mounts, const PlannedMount& planned) {
+  if (planned.rules != MountRules::runtime_spec) return false;
+  const auto groups = std::ranges::find_if(mounts, is_for_groups);
+  return groups != mounts.end() && &planned > &*groups && lies_beneath(planned.target, groups->target);
 }
 
 std::vector<const PlannedMount*> overlay_targets(const std::vector<PlannedMount>& mounts) {

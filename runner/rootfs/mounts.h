@@ -1,26 +1,11 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
-#include "rootfs/mount_options.h"
-#include "rootfs/mount_target.h"
+#include "rootfs/planned_mount.h"
 #include "rootfs/rootfs.h"
 
 namespace lay::runner {
-
-/// One mount of a container, ready to be put in its place.
-struct PlannedMount {
-  Mount mount;
-  std::string target;  ///< the destination, normalised
-  MountOptions options;
-  TargetKind kind = TargetKind::folder;
-  /// Of a bind mount: a detached copy of the tree at the source, opened once; of /dev after prepare_dev().
-  UniqueFd source;
-  std::string node;  ///< of a device that does not lie in /dev: kept_node()
-  MountRules rules = MountRules::lay;
-};
 
 /// All mounts in the order in which they are made: spec.mounts, then the bound files, but none whose place a
 /// mount of the spec takes. Opens the sources of bind mounts, so it runs while the host's paths can be
@@ -30,6 +15,10 @@ std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan);
 /// Makes and fills what is planned for /dev, if that is a tmpfs: the kernel lets no user namespace make
 /// device nodes, nor use those on a file system of its own. Under FileOwnerGuard.
 void prepare_dev(PlannedMount& planned, const Spec& spec, const IdMap& ids);
+
+/// Whether `planned`, one of `mounts`, lies in the cgroups of a bundle, and so has to wait until these are
+/// mounted.
+bool waits_for_cgroups(const std::vector<PlannedMount>& mounts, const PlannedMount& planned);
 
 /// The targets that lie on the overlay itself, and not beneath an earlier mount.
 std::vector<const PlannedMount*> overlay_targets(const std::vector<PlannedMount>& mounts);

@@ -285,7 +285,8 @@ void make_working_folder(const UniqueFd& root, const std::string& cwd) {
 void enter(const UniqueFd& root, const std::vector<PlannedMount>& mounts, const Spec& spec,
            RootSwitch root_switch, const std::function<void()>& before_pivot) {
   set_propagation_beneath(root, spec.linux_);
-  for (const PlannedMount& planned : mounts) place_mount(root, planned, spec);
+  for (const PlannedMount& planned : mounts)
+    if (!waits_for_cgroups(mounts, planned)) place_mount(root, planned, spec);
   remove_kept_nodes(root, spec);
   before_pivot();
   switch_root(root, spec, root_switch);
@@ -325,19 +326,25 @@ void enter_beside_others(const UniqueFd& root, const std::string& place,
 
 }  // namespace
 
-void enter_rootfs(const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot) {
+std::optional<IdMaps> OverlayPlan::id_maps() const {
+  return ids != nullptr ? std::optional<IdMaps>(*ids) : std::nullopt;
+}
+
+std::vector<PlannedMount> enter_rootfs(const Spec& spec, const RootfsPlan& plan,
+                                       const std::function<void()>& before_pivot) {
   const UmaskGuard umask_guard(022);
   // While the host's paths can be reached; and a mount that shall be shared with the host still is.
-  const std::vector<PlannedMount> mounts = open_mounts(spec, plan);
-  if (plan.root_switch == RootSwitch::chroot)
-    return enter_beside_others(clone_folder(plan.folder), plan.folder, mounts, spec, before_pivot);
+  std::vector<PlannedMount> mounts = open_mounts(spec, plan);
+  if (plan.root_switch == RootSwitch::chroot) {
+    enter_beside_others(clone_folder(plan.folder), plan.folder, mounts, spec, before_pivot);
+    return mounts;
+  }
   leave_propagation();
-  if (plan.folder.empty())
-    return enter(mount_root(plan.overlay, overlay_targets(mounts)), mounts, spec, plan.root_switch,
-                 before_pivot);
-  const UniqueFd root = clone_folder(plan.folder);
-  attach_root(root, plan.folder);
+  const UniqueFd root =
+      plan.folder.empty() ? mount_root(plan.overlay, overlay_targets(mounts)) : clone_folder(plan.folder);
+  if (!plan.folder.empty()) attach_root(root, plan.folder);
   enter(root, mounts, spec, plan.root_switch, before_pivot);
+  return mounts;
 }
 
 std::string mount_for_others(const Spec& spec, const RootfsPlan& plan) {

@@ -1,16 +1,19 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "rootfs/planned_mount.h"
 #include "runner/spec.h"
 
 namespace lay::runner {
 
 struct CgroupMount;
 struct IdMap;
+struct IdMaps;
 
 /// The overlay of one container. Paths are absolute on the host.
 struct OverlayPlan {
@@ -24,6 +27,9 @@ struct OverlayPlan {
   /// With a user namespace of the container's own: all folders are seen through this map, so that the upper
   /// holds the container's ids, and nothing is attached to merged/.
   const IdMap* ids = nullptr;
+
+  /// Empty without.
+  std::optional<IdMaps> id_maps() const;
 };
 
 /// Files of the container's folder that are bound over the image's, writable, and never part of the upper:
@@ -59,8 +65,9 @@ struct RootfsPlan {
 /// root, masks paths, makes read-only what shall be. Targets are resolved inside the root by descriptor only;
 /// missing mount points come from a layer of their own, which is made when it is not there yet. Throws
 /// Error naming the mount that failed; the namespace dies with the child, so nothing stays behind.
-/// `before_pivot` is called when all is mounted, and the host's paths can still be reached.
-void enter_rootfs(
+/// `before_pivot` is called when all is mounted, and the host's paths can still be reached. Returns the
+/// mounts; those in the cgroups are left to mount_cgroups.
+std::vector<PlannedMount> enter_rootfs(
     const Spec& spec, const RootfsPlan& plan, const std::function<void()>& before_pivot = [] {});
 
 /// In a process that will execute another runtime, in a mount namespace made for that: mounts the overlay,
@@ -74,9 +81,12 @@ std::string mount_for_others(const Spec& spec, const RootfsPlan& plan);
 /// mounted right there; v1 and hybrid as a tmpfs with one folder for each hierarchy. Nothing is mounted when
 /// the spec has no such mount or no cgroup namespace of its own.
 void mount_cgroups(const Spec& spec);
+/// Those of `mounts` that lie in the cgroups follow.
+void mount_cgroups(const Spec& spec, const std::vector<PlannedMount>& mounts);
 
 /// As mount_cgroups, for a container in the host's cgroup namespace: its own groups, as they are.
-void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups);
+void bind_cgroups(const Spec& spec, const std::vector<CgroupMount>& groups,
+                  const std::vector<PlannedMount>& mounts);
 
 /// The mount of `spec` that is to show the cgroups; null when there is none.
 const Mount* find_cgroup_mount(const Spec& spec);

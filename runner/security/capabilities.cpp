@@ -9,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <cctype>
+#include <cerrno>
 #include <cstdint>
 
 #include "base/error.h"
@@ -84,7 +85,8 @@ std::uint64_t current_bounding_set() {
   std::uint64_t mask = 0;
   for (int capability = 0; capability < 64; ++capability) {
     const int state = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
-    if (state < 0) break;  // EINVAL: beyond the last one
+    if (state < 0 && errno == EINVAL) break;  // beyond the last one
+    if (state < 0) throw Error::from_errno("read the bounding set");
     if (state == 1) mask |= bit_of(capability);
   }
   return mask;

@@ -106,10 +106,6 @@ std::vector<IdMapping> read_map(pid_t pid, const char* file) {
   return map;
 }
 
-std::uint32_t root_of(pid_t pid, const char* file) {
-  return host_id(read_map(pid, file), 0).value_or(0);
-}
-
 }  // namespace
 
 void check_id_maps(const Linux& spec) {
@@ -125,7 +121,7 @@ std::optional<std::uint32_t> host_id(std::span<const IdMapping> maps, std::uint3
 }
 
 IdMap make_id_map(std::vector<IdMapping> uids, std::vector<IdMapping> gids) {
-  IdMap map{.uids = std::move(uids), .gids = std::move(gids), .user_namespace = {}};
+  IdMap map{{.uids = std::move(uids), .gids = std::move(gids)}, {}};
   const ChildProcess holder = clone_into_new_namespace();
   const pid_t pid = number_in_proc(holder.pidfd());
   write_id_maps(pid, map);
@@ -145,9 +141,7 @@ IdMap read_id_map(UniqueFd user_namespace) {
     });
   handshake.parent.wait_for_stage();
   const pid_t pid = number_in_proc(visitor->pidfd());
-  IdMap map{.uids = read_map(pid, "uid_map"),
-            .gids = read_map(pid, "gid_map"),
-            .user_namespace = std::move(user_namespace)};
+  IdMap map{id_maps_of(pid), std::move(user_namespace)};
   if (!host_id(map.uids, 0) || !host_id(map.gids, 0))
     throw Error(Errc::invalid, "the user namespace that is joined has no root, who sets up a container");
   return map;
@@ -164,8 +158,8 @@ void become_root_inside() {
   if (::setresuid(0, 0, 0) < 0) throw Error::from_errno("become root of the user namespace");
 }
 
-RootIds root_ids_of(pid_t pid) {
-  return {.uid = root_of(pid, "uid_map"), .gid = root_of(pid, "gid_map")};
+IdMaps id_maps_of(pid_t pid) {
+  return {.uids = read_map(pid, "uid_map"), .gids = read_map(pid, "gid_map")};
 }
 
 void map_mount(const UniqueFd& mount, const IdMap& map, Recursion recursion) {

@@ -22,16 +22,20 @@ void check_id_maps(const Linux& spec);
 /// The id on the host that stands for `inside`; empty when it is not mapped.
 std::optional<std::uint32_t> host_id(std::span<const IdMapping> maps, std::uint32_t inside);
 
-/// The maps of one start, and a user namespace that has them, in which nothing runs: mounts are seen through
-/// it. The container's own namespace is another one with the same maps.
-struct IdMap {
+/// What a user namespace has.
+struct IdMaps {
   std::vector<IdMapping> uids;
   std::vector<IdMapping> gids;
-  UniqueFd user_namespace;
 
   /// The host's ids of root inside.
   uid_t root_uid() const { return host_id(uids, 0).value_or(0); }
   gid_t root_gid() const { return host_id(gids, 0).value_or(0); }
+};
+
+/// The maps of one start, and a user namespace that has them, in which nothing runs: mounts are seen through
+/// it. The container's own namespace is another one with the same maps.
+struct IdMap : IdMaps {
+  UniqueFd user_namespace;
 };
 
 /// Makes the namespace. The calling process must have one thread.
@@ -47,12 +51,8 @@ void write_id_maps(pid_t pid, const IdMap& map);
 /// The calling process, which has entered a user namespace, becomes root there.
 void become_root_inside();
 
-/// The host's id of root in the user namespace of a process, from /proc/<pid>/uid_map or gid_map.
-struct RootIds {
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-RootIds root_ids_of(pid_t pid);
+/// The maps of the user namespace of a process, from /proc/<pid>/uid_map and gid_map.
+IdMaps id_maps_of(pid_t pid);
 
 /// A detached copy of the mount at `path`, owners translated by `map`: what belongs to 0 on disk belongs to
 /// the container's root. Throws unsupported, with a hint, where the file system cannot do it.

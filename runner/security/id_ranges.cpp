@@ -23,9 +23,6 @@ namespace {
 constexpr IdRange kDefault{.first = 524288, .size = 1879048192U - 524288U};
 constexpr std::string_view kOwner = "containers";
 constexpr std::size_t kMaxFile = 4UL * 1024 * 1024;
-/// A map that was asked for stands in the folder under this word: another such map may have the same ids.
-constexpr std::string_view kAsked = "asked";
-constexpr std::string_view kLeased = "auto";
 
 struct Entry {
   std::string owner;
@@ -103,24 +100,24 @@ UniqueFd open_folder(const std::string& run) {
 
 struct Held {
   IdRange range;
-  bool is_asked = false;
+  std::string container_id;
 };
 
-/// "<first>-<size>-<kind>-<container>.<random>".
+/// "<first>-<size>-<container>.<random>".
 std::optional<Held> parse_name(const std::string& name) {
   const std::vector<std::string> parts = split(name, '-');
-  if (parts.size() != 4) return std::nullopt;
+  if (parts.size() != 3) return std::nullopt;
   const auto first = parse_number(parts[0]);
   const auto size = parse_number(parts[1]);
   if (!first || !size) return std::nullopt;
   return Held{.range = {static_cast<std::uint32_t>(*first), static_cast<std::uint32_t>(*size)},
-              .is_asked = parts[2] == kAsked};
+              .container_id = parts[2].substr(0, parts[2].find('.'))};
 }
 
 /// Never a name that was there: the container's last supervisor may still hold a file of the same ids, and
 /// removes it by name when it ends.
-std::string new_name(const IdRange& range, std::string_view kind, const std::string& container_id) {
-  return fmt::format("{}-{}-{}-{}.{}", range.first, range.size, kind, container_id, sys::random_hex(8));
+std::string new_name(const IdRange& range, const std::string& container_id) {
+  return fmt::format("{}-{}-{}.{}", range.first, range.size, container_id, sys::random_hex(8));
 }
 
 /// The lock of whoever looks for ids. Unlocked by name and not only closed: a child that was forked meanwhile
@@ -149,6 +146,15 @@ std::vector<Held> list_held(const UniqueFd& folder) {
       result.push_back(*held);
   }
   return result;
+}
+
+Error taken_by(const std::string& container_id, const IdRange& range) {
+  constexpr std::size_t kShortId = 12;
+  const std::string other = container_id.substr(0, kShortId);
+  return Error::make(Errc::busy, "container {} has some of the ids {}-{}", other, range.first,
+                     end_of(range) - 1)
+      .with_hint(fmt::format(
+          "choose others, or --userns auto; --userns container:{} shares that one's namespace", other));
 }
 
 }  // namespace
@@ -197,7 +203,7 @@ IdLease IdLease::take(const std::string& run, std::uint32_t size, const std::str
           .with_hint(
               "a larger range for 'containers' in /etc/subuid and /etc/subgid, or --userns auto:size=N");
     const IdRange range{*first, size};
-    return make(folder, range, new_name(range, kLeased, container_id));
+    return make(folder, range, new_name(range, container_id));
   });
 }
 
@@ -211,16 +217,21 @@ std::vector<IdLease> IdLease::keep(const std::string& run, std::span<const IdMap
     for (const IdMapping& map : maps) {
       const IdRange range{map.host_id, map.size};
       for (const Held& other : others)
-        if (!other.is_asked && overlap(other.range, range))
-          throw Error::make(Errc::busy, "a container with --userns auto has some of the ids {}-{}",
-                            range.first, end_of(range) - 1)
-              .with_hint("choose others, or --userns auto here too");
+        if (other.container_id != container_id && overlap(other.range, range))
+          throw taken_by(other.container_id, range);
       const bool is_double = std::any_of(leases.begin(), leases.end(),
                                          [&](const IdLease& lease) { return lease.range() == range; });
-      if (!is_double) leases.push_back(make(folder, range, new_name(range, kAsked, container_id)));
+      if (!is_double) leases.push_back(make(folder, range, new_name(range, container_id)));
     }
     return leases;
   });
+}
+
+void sweep_ids(const std::string& run) {
+  const auto folder = sys::try_open_at(sys::cwd(), run + "/ids", O_RDONLY | O_DIRECTORY);
+  if (!folder) return;
+  const FolderLock lock(*folder);
+  list_held(*folder);
 }
 
 IdLease::~IdLease() {

@@ -49,8 +49,8 @@ class IdLease {
 
   /// A range of its own for a container. Throws unsupported when all are taken.
   static IdLease take(const std::string& run, std::uint32_t size, const std::string& container_id);
-  /// Keeps the ids of a map that was asked for from those who get ids of their own. Throws busy, with a hint,
-  /// when such a container has some of them already; two that ask for the same ids have them both.
+  /// Keeps the ids of a map that was asked for from all others. Throws busy, with a hint, when another
+  /// container has some of them already.
   static std::vector<IdLease> keep(const std::string& run, std::span<const IdMapping> maps,
                                    const std::string& container_id);
 
@@ -64,5 +64,8 @@ class IdLease {
   std::string name_;
   FileLock lock_;
 };
+
+/// Removes the files of killed holders. Makes nothing.
+void sweep_ids(const std::string& run);
 
 }  // namespace lay::runner

@@ -154,8 +154,23 @@ Account look_up_user(const User& user) {
   return look_up_user(user, sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY));
 }
 
-Account look_up_user(const User& user, const UniqueFd& root) {
-  return resolve_user(user, read_account_file(root, "/etc/passwd"), read_account_file(root, "/etc/group"));
+Account look_up_user(const User& user, const UniqueFd& root, const std::vector<std::string>& masked) {
+  const auto text_of = [&](const std::string& path) {
+    return std::ranges::find(masked, path) != masked.end() ? std::string() : read_account_file(root, path);
+  };
+  return resolve_user(user, text_of("/etc/passwd"), text_of("/etc/group"));
+}
+
+void settle_user(Process& process, const Account& account) {
+  process.user = {.uid = account.uid,
+                  .gid = account.gid,
+                  .additional_gids = account.groups,
+                  .umask = process.user.umask,
+                  .username = {},
+                  .group_names = {}};
+  const bool has_home = std::any_of(process.env.begin(), process.env.end(),
+                                    [](const std::string& entry) { return entry.starts_with("HOME="); });
+  if (!has_home) process.env.push_back("HOME=" + account.home);
 }
 
 }  // namespace lay::runner

@@ -28,7 +28,10 @@ Account resolve_user(const User& user, std::string_view passwd, std::string_view
 /// resolve_user with the files of the root folder that the calling process is in. Both are resolved beneath
 /// "/", need not be there, must be regular files, and are read up to 4 MiB.
 Account look_up_user(const User& user);
-/// The same beneath another root.
-Account look_up_user(const User& user, const UniqueFd& root);
+/// The same beneath another root; files that are `masked` have nothing in them.
+Account look_up_user(const User& user, const UniqueFd& root, const std::vector<std::string>& masked = {});
+
+/// Puts numbers in place of what `process` says of its user, and HOME where it has none.
+void settle_user(Process& process, const Account& account);
 
 }  // namespace lay::runner

@@ -26,18 +26,11 @@ void refuse_own_features(const Spec& spec) {
   if (spec.linux_.auto_ids) refuse("--userns auto", "give the ids: --userns 0:100000:65536");
 }
 
-/// As a start by lay finds them.
-void resolve_user(Process& process, const UniqueFd& root) {
-  const Account account = look_up_user(process.user, root);
-  process.user = {.uid = account.uid,
-                  .gid = account.gid,
-                  .additional_gids = account.groups,
-                  .umask = process.user.umask,
-                  .username = {},
-                  .group_names = {}};
-  const bool has_home = std::any_of(process.env.begin(), process.env.end(),
-                                    [](const std::string& entry) { return entry.starts_with("HOME="); });
-  if (!has_home) process.env.push_back("HOME=" + account.home);
+/// Where the names are somebody else's, a runtime would refuse to set them, or rename others.
+void settle_names(Spec& spec) {
+  if (has_own_namespace(spec, NamespaceType::uts)) return;
+  spec.hostname.clear();
+  spec.domainname.clear();
 }
 
 /// The defaults are for a network namespace of its own, where there is none they would be the host's.
@@ -55,7 +48,8 @@ void settle_sysctls(Spec& spec) {
 Spec make_portable(Spec spec, const UniqueFd& root) {
   refuse_own_features(spec);
   spec.oci_version = kOldVersion;
-  resolve_user(spec.process, root);
+  settle_user(spec.process, look_up_user(spec.process.user, root));
+  settle_names(spec);
   settle_sysctls(spec);
   if (spec.linux_.seccomp == SeccompProfile::builtin) {
     spec.linux_.seccomp_rules = builtin_seccomp(spec.process.capabilities.bounding);

@@ -47,6 +47,7 @@ UniqueFd create_file(const UniqueFd& folder, const char* name) {
 
 std::map<std::string, std::string> image_annotations(const layerstore::ImageConfig& config) {
   std::map<std::string, std::string> result = config.run.labels;
+  std::erase_if(result, [](const auto& label) { return label.first.starts_with("dev.lay."); });
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) result.insert_or_assign(std::string(kPrefix) + name, value);
   };

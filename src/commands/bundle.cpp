@@ -19,7 +19,7 @@ struct BundleOptions {
 
 /// Those of `run` that another runtime can follow.
 void add_flags(CLI::App& parser, RunOptions& options) {
-  add_list(parser, "-e,--env", options.env, "environment variable", "NAME=VALUE");
+  options.environment.add_to(parser);
   add_list(parser, "-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
   add_list(parser, "--network,--net", options.networks, "none (default) or host", "MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
@@ -44,6 +44,8 @@ BundleOptions parse_options(const Arguments& arguments) {
   const std::vector<std::string> words = parse_prefix(*parser, arguments);
   if (words.empty()) throw UsageError{"which image?"};
   if (words.size() < 2) throw UsageError{"which folder shall it be written to?"};
+  if (words[1].starts_with('-'))
+    throw UsageError{fmt::format("flags come before IMAGE; a folder '{0}' is './{0}'", printable(words[1]))};
   options.image = words[0];
   options.folder = words[1];
   options.run.command.assign(words.begin() + 2, words.end());

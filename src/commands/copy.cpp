@@ -67,7 +67,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   const auto parser = make_parser(
       "copy", "[flags] SOURCE TARGET",
       "Copies an image. SOURCE and TARGET: docker://NAME, oci:FOLDER[:NAME], oci-archive:FILE[:NAME], "
-      "docker-archive:FILE[:NAME], or the NAME of an image in the store.");
+      "docker-archive:FILE[:NAME|:@N], or the NAME of an image in the store.");
   parser->add_option("source", source)->required();
   parser->add_option("target", target)->required();
   parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
@@ -86,16 +86,44 @@ CopyOptions parse_options(const Arguments& arguments) {
   return options;
 }
 
-/// The one image of an archive, or the one that has the name.
-Image choose(const std::vector<layerstore::ArchivedImage>& images, const std::string& name) {
+/// What to append for an image of an archive: its names, or its number.
+std::string choices(const std::vector<layerstore::ArchivedImage>& images) {
+  std::vector<std::string> words;
+  for (std::size_t number = 0; number < images.size(); ++number) {
+    if (images[number].names.empty()) words.push_back(fmt::format(":@{}", number));
+    for (const layerstore::ArchiveName& name : images[number].names)
+      words.push_back(":" + printable(name.name.empty() ? name.complete : name.name));
+  }
+  return join(words, ", ");
+}
+
+/// "@N", the number of an image in a docker-archive, from 0 on.
+std::optional<std::uint64_t> number_in(const ImagePlace& place) {
+  if (place.kind != Kind::docker_archive || !place.name.starts_with('@')) return std::nullopt;
+  const auto number = parse_number(std::string_view(place.name).substr(1));
+  if (!number)
+    throw Error::make(Errc::invalid, "'{}' is no number of an image", printable(place.name))
+        .with_hint("append :NAME, or :@N, which counts from 0");
+  return number;
+}
+
+/// The one image of an archive, or the one that has the name or number.
+Image choose(const std::vector<layerstore::ArchivedImage>& images, const ImagePlace& place) {
+  const std::string& name = place.name;
   if (name.empty() && images.size() == 1) return images.front().image;
+  if (name.empty())
+    throw Error::make(Errc::invalid, "{} images are in it, and none was chosen", images.size())
+        .with_hint("append one of " + choices(images));
+  if (const auto number = number_in(place)) {
+    if (*number < images.size()) return images[static_cast<std::size_t>(*number)].image;
+    throw Error::make(Errc::not_found, "{} images are in it, none with the number {}", images.size(), *number)
+        .with_hint("the first is :@0");
+  }
   for (const layerstore::ArchivedImage& archived : images)
     for (const layerstore::ArchiveName& has : archived.names)
       if (has.name == name || has.complete == name) return archived.image;
-  if (name.empty())
-    throw Error::make(Errc::invalid, "{} images are in it, and none was chosen", images.size())
-        .with_hint("append :NAME");
-  throw Error::make(Errc::not_found, "no image '{}' is in it", printable(name));
+  throw Error::make(Errc::not_found, "no image '{}' is in it", printable(name))
+      .with_hint("append one of " + choices(images));
 }
 
 /// Brings the source into the store, without a name: what it adds stays until a name or a collection.
@@ -113,10 +141,10 @@ Image take_in(const Store& store, const CopyOptions& options, Progress& progress
     return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
   const UniqueFd file = sys::open_at(sys::cwd(), source.path, O_RDONLY);
   FdSource archive(file);
-  std::vector<layerstore::ArchivedImage> images;
+  std::optional<Image> chosen;
   layerstore::load_archive(
-      store, archive, [&](const auto& found) { images = found; }, progress);
-  return choose(images, source.name);
+      store, archive, [&](const auto& found) { chosen = choose(found, source); }, progress);
+  return *std::move(chosen);
 }
 
 void write_archive(const Store& store, const Image& image, const ImagePlace& target, Progress& progress) {

@@ -117,23 +117,17 @@ std::int64_t growth_of(const Change& change) {
   return static_cast<std::int64_t>(change.size) - static_cast<std::int64_t>(change.old_size);
 }
 
-void print_changes(const std::vector<Change>& changes, const DiffOptions& options) {
-  if (options.format.empty()) {
-    for (const Change& change : changes) {
-      fmt::print("{} {}", letter_of(change.kind), printable(change.path));
-      if (options.with_sizes) fmt::print("\t{:+}", growth_of(change));
-      fmt::print("\n");
-    }
-    return;
-  }
-  std::vector<Json> rows;
-  for (const Change& change : changes)
-    rows.push_back({{"Kind", std::string(1, letter_of(change.kind))},
-                    {"Path", change.path},
-                    {"Size", change.size},
-                    {"OldSize", change.old_size}});
-  print_listing(rows, {{"KIND", "Kind"}, {"PATH", "Path"}, {"SIZE", "Size"}, {"OLD SIZE", "OldSize"}},
-                options.format);
+void print_change(const Change& change, const DiffOptions& options) {
+  fmt::print("{} {}", letter_of(change.kind), printable(change.path));
+  if (options.with_sizes) fmt::print("\t{:+}", growth_of(change));
+  fmt::print("\n");
+}
+
+Json row_of(const Change& change) {
+  return {{"Kind", std::string(1, letter_of(change.kind))},
+          {"Path", change.path},
+          {"Size", change.size},
+          {"OldSize", change.old_size}};
 }
 
 }  // namespace
@@ -152,8 +146,15 @@ int command_diff(const Context& context, const Arguments& arguments) {
 
     const RootView after(context, store, left.image, left.upper);
     const RootView before(context, store, right.image, right.upper);
-    print_changes(layerstore::compare_trees(before.open(), after.open(), open_touched(before, after)),
-                  options);
+    std::vector<Json> rows;
+    layerstore::compare_trees(before.open(), after.open(), open_touched(before, after), store,
+                              [&](const Change& change) {
+                                if (options.format.empty()) return print_change(change, options);
+                                rows.push_back(row_of(change));
+                              });
+    if (!options.format.empty())
+      print_listing(rows, {{"KIND", "Kind"}, {"PATH", "Path"}, {"SIZE", "Size"}, {"OLD SIZE", "OldSize"}},
+                    options.format);
     return 0;
   });
 }

@@ -1,7 +1,6 @@
-#include <cstdlib>
-
 #include "base/text.h"
 #include "command.h"
+#include "environment_flags.h"
 #include "options.h"
 #include "runner/lifecycle.h"
 
@@ -9,11 +8,14 @@ namespace lay::cli {
 
 int command_exec(const Context& context, const Arguments& arguments) {
   runner::ExecRequest request;
+  EnvironmentFlags environment;
+  bool is_detached = false;
   const auto parser =
       make_parser("exec", "[flags] CONTAINER COMMAND [ARG …]", "Runs a command inside a running container.");
+  parser->add_flag("-d,--detach", is_detached, "leave it running, without input and output");
   parser->add_flag("-i,--interactive", request.open_stdin, "pass stdin on");
   parser->add_flag("-t,--tty", request.terminal, "give it a terminal");
-  add_list(*parser, "-e,--env", request.env, "environment variable", "NAME=VALUE");
+  environment.add_to(*parser);
   parser->add_option("-w,--workdir", request.cwd, "folder the command starts in")->type_name("PATH");
   parser->add_option("-u,--user", request.user, "user the command runs as")->type_name("USER[:GROUP]");
   parser->add_flag("--privileged", request.privileged, "every capability, no seccomp");
@@ -23,13 +25,16 @@ int command_exec(const Context& context, const Arguments& arguments) {
   const std::string name = words.front();
   request.args.assign(words.begin() + 1, words.end());
   if (request.args.empty()) throw UsageError{"which command?"};
-  std::vector<std::string> env;
-  for (const std::string& setting : request.env) set_environment(env, setting);
-  request.env = env;
+  if (is_detached && (request.terminal || request.open_stdin))
+    throw UsageError{"-d leaves the command alone: neither -i nor -t goes with it"};
 
   return with_context("exec " + printable(name), [&] {
+    environment.put_into(request.env);
     const runner::ContainerStore containers = open_containers(context);
-    return runner::exec_in(containers, containers.find(name), request);
+    const runner::Container container = containers.find(name);
+    if (!is_detached) return runner::exec_in(containers, container, request);
+    runner::exec_detached(containers, container, request);
+    return 0;
   });
 }
 

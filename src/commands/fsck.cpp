@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -64,7 +65,25 @@ std::optional<registry::Reference> origin_of(const std::string& name) {
   return std::nullopt;
 }
 
-/// Fetches every damaged image again from where it came: a pull replaces what is damaged.
+bool needs(const layerstore::Damage& damage, const std::string& name) {
+  return std::ranges::find(damage.images, name) != damage.images.end();
+}
+
+/// A pull takes what looks whole for good, and replaces what is missing.
+void fetch_image(const layerstore::Store& store, const layerstore::FsckReport& report,
+                 const std::string& name, const registry::PullRequest& request, Progress& progress) {
+  for (const layerstore::Damage& damage : report.damages)
+    if (damage.part == layerstore::DamagedPart::layer && needs(damage, name))
+      store.layers().distrust(layerstore::Digest::parse(damage.name));
+  registry::pull(store, request, name, progress);
+}
+
+/// What concerns one registry or image, and not this machine or the user's wish to stop.
+bool is_of_image(const Error& error) {
+  return error.code() != Errc::cancelled && error.code() != Errc::no_space && error.code() != Errc::io;
+}
+
+/// Fetches every damaged image again from where it came.
 void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& report,
                  const registry::Connection& connection, Progress& progress) {
   std::set<std::string> names;
@@ -77,8 +96,9 @@ void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& r
     reference->digest = manifest->digest;  // the same image, wherever the tag leads by now
     try {
       print_note("pulling " + registry::to_string(*reference));
-      registry::pull(store, {.reference = *reference, .connection = connection}, name, progress);
+      fetch_image(store, report, name, {.reference = *reference, .connection = connection}, progress);
     } catch (const Error& error) {
+      if (!is_of_image(error)) throw;
       print_error("fsck: " + printable(name) + ": " + error.message(), error.hint());
     }
   }

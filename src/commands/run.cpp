@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -15,9 +18,12 @@
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/transfer.h"
+#include "root_view.h"
+#include "runner/explain.h"
 #include "runner/host_security.h"
 #include "runner/isolation.h"
 #include "runner/lifecycle.h"
+#include "runner/merged_view.h"
 
 namespace lay::cli {
 
@@ -55,7 +61,7 @@ void add_process_flags(CLI::App& parser, RunOptions& options) {
   parser.add_flag("-i,--interactive", options.interactive, "pass stdin on");
   parser.add_flag("-t,--tty", options.terminal, "give it a terminal");
   parser.add_option("--name", options.name, "name of the container")->type_name("NAME");
-  add_list(parser, "-e,--env", options.env, "environment variable", "NAME=VALUE");
+  options.environment.add_to(parser);
   add_list(parser, "-l,--label", options.labels, "label of the container", "KEY=VALUE");
   parser.add_option("-w,--workdir", options.workdir, "folder the command starts in")->type_name("PATH");
   parser.add_option("-u,--user", options.user, "user the command runs as")->type_name("USER[:GROUP]");
@@ -170,6 +176,41 @@ runner::ContainerConfig plan_from_image(const runner::ContainerStore& containers
   return config;
 }
 
+bool is_ready(const layerstore::Store& store, const layerstore::Image& image) {
+  return std::ranges::all_of(image.config.diff_ids,
+                             [&](const layerstore::Digest& diff_id) { return store.layers().has(diff_id); });
+}
+
+/// A folder of every machine that a file system can hide from this process: the store is not in it.
+std::string find_scratch(const std::string& root) {
+  const std::string place = std::filesystem::weakly_canonical(root).string() + "/";
+  for (const char* folder : {"/mnt", "/tmp", "/run", "/dev"})
+    if (std::filesystem::is_directory(folder) && !place.starts_with(std::string(folder) + "/")) return folder;
+  throw Error(Errc::unsupported, "there is no folder to look into the image: /mnt, /tmp, /run or /dev");
+}
+
+/// The image's files as the container will see them. The host sees nothing of the mounts that this takes.
+UniqueFd open_root_unseen(const Context& context, const layerstore::Store& store,
+                          const layerstore::Image& image) {
+  Context unseen = context;
+  unseen.run = find_scratch(context.root) + "/lay";
+  runner::leave_host_mounts(find_scratch(context.root));
+  RootView view(unseen, store, image, "");
+  view.leave_to_namespace();
+  return view.open();
+}
+
+runner::Spec explain_spec(const Context& context, const runner::ContainerStore& containers,
+                          const layerstore::Store& store, const layerstore::Image& image,
+                          runner::ContainerConfig config) {
+  if (!is_ready(store, image)) {
+    print_note("the user is shown as it was asked for: the image's layers are not unpacked yet");
+    return runner::explain_start(containers, std::move(config), nullptr);
+  }
+  const UniqueFd root = open_root_unseen(context, store, image);
+  return runner::explain_start(containers, std::move(config), &root);
+}
+
 /// --explain: the spec on stdout, what is missing on stderr. Makes and pulls nothing.
 int explain_container(const Context& context, const runner::ContainerStore& containers,
                       const Invocation& invocation) {
@@ -177,13 +218,62 @@ int explain_container(const Context& context, const runner::ContainerStore& cont
   if (!store)
     throw Error::make(Errc::not_found, "there is no image '{}'", printable(invocation.image))
         .with_hint("--explain pulls none: lay pull IMAGE");
+  const FileLock lock = store->share();
   const FoundImage found = find_image(*store, invocation.image);
   runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);
   find_networks(context.root, config.network);
-  fmt::print("{}\n", dump_json_pretty(runner::to_json(config.spec)));
-  for (const std::string& missing : runner::missing_protections(config.spec))
-    print_note("not in force: " + missing);
+  const runner::Spec spec = explain_spec(context, containers, *store, found.image, std::move(config));
+  fmt::print("{}\n", dump_json_pretty(runner::to_json(spec)));
+  for (const std::string& missing : runner::missing_protections(spec)) print_note("not in force: " + missing);
   return 0;
+}
+
+layerstore::IdRanges mapped_ids(const std::vector<runner::IdMapping>& mappings, std::uint32_t automatic) {
+  layerstore::IdRanges ids;
+  ids.add(0);  // that root is mapped is asked elsewhere
+  if (automatic > 0) ids.add({0, automatic - 1});
+  for (const auto& [container_id, host_id, size] : mappings)
+    if (size > 0) ids.add({container_id, container_id + std::min(size - 1, UINT32_MAX - container_id)});
+  return ids;
+}
+
+/// The first of `ids` that is not among `mapped`.
+std::optional<std::uint32_t> find_unmapped(const layerstore::IdRanges& ids,
+                                           const layerstore::IdRanges& mapped) {
+  for (const auto& [first, last] : ids.ranges()) {
+    const auto around = std::find_if(mapped.ranges().begin(), mapped.ranges().end(),
+                                     [&](const layerstore::IdRange& range) { return range.last >= first; });
+    if (around == mapped.ranges().end() || around->first > first) return first;
+    if (around->last < last) return around->last + 1;
+  }
+  return std::nullopt;
+}
+
+std::uint32_t highest(const layerstore::IdRanges& ids) {
+  return ids.ranges().empty() ? 0 : ids.ranges().back().last;
+}
+
+/// Files of owners that a user namespace does not know would be nobody's.
+void require_mapped_owners(const layerstore::Store& store, const layerstore::Image& image,
+                           const runner::Spec& spec) {
+  const std::uint32_t automatic = spec.linux_.auto_ids.value_or(0);
+  if (automatic == 0 && spec.linux_.uid_mappings.empty()) return;
+  const layerstore::IdRanges uids = mapped_ids(spec.linux_.uid_mappings, automatic);
+  const layerstore::IdRanges gids = mapped_ids(spec.linux_.gid_mappings, automatic);
+  for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
+    const layerstore::OwnerIds owners =
+        store.layers().owners(image.config.diff_ids[i], image.manifest.layers.at(i), store.blobs());
+    const auto user = find_unmapped(owners.uids, uids);
+    const auto missing = user ? user : find_unmapped(owners.gids, gids);
+    if (!missing) continue;
+    const std::uint64_t needed =
+        std::bit_ceil(std::uint64_t{std::max(highest(owners.uids), highest(owners.gids))} + 1);
+    throw Error::make(Errc::unsupported,
+                      "the image has files of {} {}, which the container's user namespace does not have",
+                      user ? "user" : "group", *missing)
+        .with_hint(needed < UINT32_MAX / 2 ? fmt::format("--userns auto:size={}", needed)
+                                           : "run it without --userns");
+  }
 }
 
 /// Creates the container while the store is held shared, so that none of its layers is collected in between.
@@ -195,6 +285,7 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);
   const std::optional<FileLock> networks_stay = settle_networks(context.root, config.network);
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
+  require_mapped_owners(store, found.image, config.spec);
   config.lowers = layers->paths();
   config.notes = {
       {note::kImage, found.name.empty() ? invocation.image : found.name},

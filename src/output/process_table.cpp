@@ -72,6 +72,12 @@ std::string terminal_text(std::uint32_t device) {
   return fmt::format("{}:{}", major, minor);
 }
 
+std::string groups_text(const std::vector<std::uint32_t>& groups) {
+  std::vector<std::string> texts;
+  for (const std::uint32_t group : groups) texts.push_back(user_text(group));
+  return join(texts, ",");
+}
+
 std::string capabilities_text(std::uint64_t set) {
   const std::vector<std::string> names = runner::capability_names(set);
   return names.empty() ? "none" : join(names, ",");
@@ -104,6 +110,8 @@ constexpr std::array kDescriptors{
     Descriptor{"rgroup", "RGROUP", [](const ProcessInfo& p) { return user_text(p.real_gid); }},
     Descriptor{"rgid", "RGID", [](const ProcessInfo& p) { return std::to_string(p.real_gid); }},
     Descriptor{"hgroup", "HGROUP", [](const ProcessInfo& p) { return user_text(p.host_gid); }},
+    Descriptor{"groups supgrp", "GROUPS", [](const ProcessInfo& p) { return groups_text(p.groups); }},
+    Descriptor{"hgroups", "HGROUPS", [](const ProcessInfo& p) { return groups_text(p.host_groups); }},
     Descriptor{"pid", "PID", [](const ProcessInfo& p) { return std::to_string(p.pid); }},
     Descriptor{"hpid", "HPID", [](const ProcessInfo& p) { return std::to_string(p.host_pid); }},
     Descriptor{"ppid", "PPID", [](const ProcessInfo& p) { return std::to_string(p.parent); }},
@@ -137,6 +145,7 @@ constexpr std::array kDescriptors{
     Descriptor{"capbnd", "BOUNDING CAPS", [](const ProcessInfo& p) { return capabilities_text(p.bounding); }},
     Descriptor{"capamb", "AMBIENT CAPS", [](const ProcessInfo& p) { return capabilities_text(p.ambient); }},
     Descriptor{"seccomp", "SECCOMP", [](const ProcessInfo& p) { return seccomp_text(p.seccomp); }},
+    Descriptor{"label", "LABEL", [](const ProcessInfo& p) { return p.label.empty() ? "?" : p.label; }},
 };
 
 const Descriptor& find_descriptor(const std::string& wanted) {
@@ -169,6 +178,15 @@ std::vector<std::string> parse_columns(std::vector<std::string> words) {
   return columns;
 }
 
+/// The title, but its own name where another column beside it has that title.
+std::string member_name(const Descriptor& descriptor, const std::vector<const Descriptor*>& chosen) {
+  const auto has_its_title = [&](const Descriptor* other) {
+    return other != &descriptor && std::string_view(other->title) == descriptor.title;
+  };
+  if (std::ranges::none_of(chosen, has_its_title)) return descriptor.title;
+  return split(descriptor.names, ' ').front();
+}
+
 }  // namespace
 
 void print_processes(const std::vector<ProcessInfo>& processes, std::vector<std::string> words,
@@ -177,12 +195,13 @@ void print_processes(const std::vector<ProcessInfo>& processes, std::vector<std:
   std::vector<const Descriptor*> chosen;
   for (const std::string& column : parse_columns(std::move(words))) {
     chosen.push_back(&find_descriptor(column));
-    columns.push_back({.title = chosen.back()->title, .member = chosen.back()->title});
+    columns.push_back({.title = chosen.back()->title});
   }
+  for (std::size_t i = 0; i < chosen.size(); ++i) columns[i].member = member_name(*chosen[i], chosen);
   std::vector<Json> rows;
   for (const ProcessInfo& process : processes) {
     Json row;
-    for (const Descriptor* descriptor : chosen) row[descriptor->title] = descriptor->text(process);
+    for (std::size_t i = 0; i < chosen.size(); ++i) row[columns[i].member] = chosen[i]->text(process);
     rows.push_back(std::move(row));
   }
   print_listing(rows, columns, format);

@@ -1,17 +1,23 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/remove_tree.h"
 #include "base/stream.h"
 #include "base/syscalls.h"
 #include "fuzz_target.h"
+#include "layer_description.h"
 #include "layerstore/apply.h"
 #include "tar_reader.h"
+#include "tree_builder.h"
 
 namespace {
 
@@ -63,20 +69,59 @@ void read_only(std::string_view text) {
     }
 }
 
+using Links = std::vector<lay::layerstore::LowerLink>;
+
+/// A layer in one of its forms, or why it is refused.
+struct Form {
+  lay::test::TreeDescription tree;
+  lay::layerstore::StackedFolders folders;
+  std::optional<lay::Errc> refusal;
+
+  bool operator==(const Form&) const = default;
+};
+
+Form unpack(std::string_view text, const lay::UniqueFd& target, const Links& links) {
+  lay::StringSource source(text);
+  try {
+    lay::layerstore::StackedFolders folders =
+        lay::layerstore::apply_layer(source, target, {.links = links}).folders;
+    return {.tree = lay::test::TreeDescriber(lay::test::Contents::no).describe(target),
+            .folders = std::move(folders)};
+  } catch (const lay::Error& error) {
+    return {.refusal = error.code()};
+  }
+}
+
+Form index(std::string_view text, const Links& links) {
+  lay::StringSource source(text);
+  try {
+    const lay::layerstore::IndexedLayer layer = lay::layerstore::index_layer(source, {.links = links});
+    return {.tree = lay::test::describe_layer_tree(layer.tree), .folders = layer.stats.folders};
+  } catch (const lay::Error& error) {
+    return {.refusal = error.code()};
+  }
+}
+
+/// What the machine and not the layer is the reason of: its disk, its user, links to one file.
+bool is_of_machine(std::optional<lay::Errc> refusal) {
+  return refusal == lay::Errc::io || refusal == lay::Errc::no_space || refusal == lay::Errc::denied;
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Scratch scratch;
+  static const std::array<Links, 2> kBelow{Links{},
+                                           Links{{"d", "usr/d"}, {"lib", "../usr/lib"}, {"usr/d", "/lib"}}};
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
     read_only(text);
   } catch (const lay::Error&) {
   }
-  try {
-    lay::StringSource source(text);
-    lay::layerstore::apply_layer(source, scratch.fresh_target());
-  } catch (const lay::Error&) {
+  for (const Links& links : kBelow) {
+    const Form unpacked = unpack(text, scratch.fresh_target(), links);
+    if (!scratch.canary_is_untouched()) std::abort();
+    if (!is_of_machine(unpacked.refusal) && unpacked != index(text, links)) std::abort();
   }
-  if (!scratch.canary_is_untouched()) std::abort();
   return 0;
 }

@@ -19,6 +19,7 @@ said; "after": so many fitting requests pass first). What a rule does:
   {"do": "length", "add": N}          Content-Length off by N
   {"do": "flip"}                      one bit of the body is another
   {"do": "redirect", "to": "http://…", "status": 307}   {path}, {other} are filled in
+  {"do": "location", "to": "{other}"}  the answer's Location leads to another origin
 Any rule may have "pause": seconds that its request waits before anything is done. Rules whose "path" has "token" are
 for the token server. {"tls": {"cert": FILE, "key": FILE, "version": "TLSv1"}} makes PORT speak TLS, of that version at
 most. It is a plain http proxy too: requests for "http://HOST/…" go to the registry.
@@ -217,6 +218,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 value = str(int(value) + rule["add"])
             if name.lower() == "content-range" and rule["do"] == "wrong-range":
                 value = "bytes 0-9/10"
+            if name.lower() == "location" and rule["do"] == "location":
+                place = urllib.parse.urlsplit(value)
+                value = rule["to"].format(other=f"http://127.0.0.1:{OTHER}") + f"{place.path}?{place.query}"
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
@@ -234,7 +238,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.05)
             if left is not None:
                 left -= len(data)
-        if rule["do"] == "cut" or rule["do"] == "length":
+        is_broken = left is None and response.length  # the registry went away
+        if is_broken or rule["do"] in ("cut", "length"):
             self.close_connection = True
             self.wfile.flush()
             self.connection.shutdown(2)

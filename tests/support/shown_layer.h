@@ -5,7 +5,7 @@
 #include <string>
 
 #include "layerstore/layer_mounts.h"
-#include "layerstore/layer_store.h"
+#include "layerstore/store.h"
 #include "poll_until.h"
 #include "shell.h"
 #include "temp_folder.h"
@@ -16,8 +16,8 @@ namespace lay::test {
 /// They are mounted under a RUN of their own and unmounted at the end.
 class ShownLayers {
  public:
-  ShownLayers(const layerstore::LayerStore& layers, std::span<const layerstore::Digest> diff_ids)
-      : mounts_(run_.path() + "/run"), lowers_(mounts_.acquire(layers, diff_ids)) {}
+  ShownLayers(const layerstore::Store& store, std::span<const layerstore::Digest> diff_ids)
+      : mounts_(run_.path() + "/run"), lowers_(mounts_.acquire(store, diff_ids, {})) {}
   ShownLayers(const ShownLayers&) = delete;
   ShownLayers& operator=(const ShownLayers&) = delete;
   ~ShownLayers() {
@@ -43,8 +43,8 @@ class ShownLayers {
 /// One layer.
 class ShownLayer {
  public:
-  ShownLayer(const layerstore::LayerStore& layers, const layerstore::Digest& diff_id)
-      : shown_(layers, std::span(&diff_id, 1)) {}
+  ShownLayer(const layerstore::Store& store, const layerstore::Digest& diff_id)
+      : shown_(store, std::span(&diff_id, 1)) {}
   const std::string& path() const { return shown_.paths().front(); }
 
  private:

@@ -59,7 +59,7 @@ void set_mount_attributes(const UniqueFd& fd, const MountAttributes& attributes,
 bool is_mount_root(const UniqueFd& fd);
 
 /// The number that mountinfo gives the mount in which `fd` is; it may be another's when that is gone:
-/// statx(2), STATX_MNT_ID, Linux 5.8.
+/// statx(2), STATX_MNT_ID, or /proc before Linux 5.8.
 std::uint64_t mount_id(const UniqueFd& fd);
 
 /// A number that no other mount has until the machine restarts, on Linux 6.8 and later: statx(2),

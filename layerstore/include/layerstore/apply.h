@@ -1,20 +1,46 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/spill_memory.h"
 #include "base/stream.h"
 #include "base/unique_fd.h"
+#include "layerstore/id_ranges.h"
+#include "layerstore/lower_link.h"
 
 namespace lay::layerstore {
+
+/// Folders of a layer that show something else in a stack of layers than in the layer alone.
+struct StackedFolders {
+  /// Those that the tar only implies, parents first; "" is the root.
+  std::vector<std::string> implied;
+  /// Those with whiteouts in them, but the root, sorted.
+  std::vector<std::string> with_whiteouts;
+
+  bool empty() const { return implied.empty() && with_whiteouts.empty(); }
+  bool operator==(const StackedFolders&) const = default;
+};
 
 struct ApplyStats {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;  ///< of the tar
   std::int64_t newest = 0;  ///< latest time among the entries, seconds after 1970
-  /// Folders that the tar only implies, parents first; "" is the root.
-  std::vector<std::string> implied;
+  OwnerIds owners;
+  StackedFolders folders;
+};
+
+struct ApplyOptions {
+  /// Entries go through these where the layer has nothing else in their place; what they lead to is made as
+  /// though the tar implied it.
+  std::span<const LowerLink> links = {};
+  /// More is unsupported; folders that the tar only implies count.
+  std::uint64_t most_entries = std::numeric_limits<std::uint64_t>::max();
+  /// Of what the mounted form needs to know of each entry.
+  Spill spill = {};
 };
 
 /// Unpacks one layer tar beneath `target` in the tree form: the notation of an overlay lower, where a
@@ -30,6 +56,6 @@ struct ApplyStats {
 /// Parent folders that the tar only implies, the root among them, are made with mode 0755, of root, at time
 /// 0. Whiteouts reach lower layers only: what the same tar adds stays, in either
 /// order. May run in several threads.
-ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target);
+ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options = {});
 
 }  // namespace lay::layerstore

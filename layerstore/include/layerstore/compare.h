@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/unique_fd.h"
+#include "layerstore/store.h"
 
 namespace lay::layerstore {
 
@@ -26,9 +27,10 @@ struct Change {
 ///   after     merged view
 ///   touched   folders in overlay's notation that lie in one of the two stacks only, opened for reading:
 ///             nothing else can differ, so that the work grows with them and not with the trees
-///   returns   in byte order of the paths; the folders that lead to a difference are changed too; of what a
-///             removed folder held, nothing is listed
-std::vector<Change> compare_trees(const UniqueFd& before, const UniqueFd& after,
-                                  std::span<const UniqueFd> touched);
+///   store     where what exceeds some memory lies until the end
+///   visit     called for each difference once all are known, in byte order of the paths; the folders that
+///             lead to one are changed too; of what a removed folder held, nothing is listed
+void compare_trees(const UniqueFd& before, const UniqueFd& after, std::span<const UniqueFd> touched,
+                   const Store& store, const std::function<void(const Change& change)>& visit);
 
 }  // namespace lay::layerstore

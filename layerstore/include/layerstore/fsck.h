@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "layerstore/digest.h"
 #include "layerstore/store.h"
 
 namespace lay::layerstore {
@@ -38,7 +39,8 @@ struct FsckReport {
 FsckReport check_store(const Store& store, Progress& progress);
 
 /// Mends what can be mended from what is here: a layer from its blob, a blob from its layer when compressing
-/// it again gives the same bytes. The rest has to be fetched. The caller holds Store::share().
+/// it again gives the same bytes. The rest has to be fetched, and stays until then. The caller holds
+/// Store::share().
 void repair_locally(const Store& store, const FsckReport& report);
 
 }  // namespace lay::layerstore

@@ -24,8 +24,11 @@ class ImageStore {
   std::optional<Descriptor> find(const std::string& name) const;
   /// Every entry, those that other tools wrote without a name included: where a collection starts.
   std::vector<Descriptor> roots() const;
-  /// Sets or moves a name. Everything `manifest` reaches must be durable already.
-  void put(const std::string& name, const Descriptor& manifest) const;
+  /// Sets or moves a name. Everything `manifest` reaches must be durable already. Throws invalid when the
+  /// name ends in a digest ("x@sha256:…") that is neither the manifest's nor that of the `index` which led to
+  /// it: such a name would stand for another image than it says.
+  void put(const std::string& name, const Descriptor& manifest,
+           const std::optional<Digest>& index = {}) const;
   /// False when there was no such name.
   bool remove(const std::string& name) const;
 

@@ -3,6 +3,8 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,10 +15,13 @@
 #include "layerstore/durability.h"
 #include "layerstore/ingest.h"
 #include "layerstore/layer_form.h"
+#include "layerstore/lower_link.h"
 #include "layerstore/trash.h"
 #include "layerstore/unpack_limits.h"
 
 namespace lay::layerstore {
+
+class LayerStore;
 
 /// One layer being made ready to mount; without commit() it vanishes.
 class LayerWriter {
@@ -44,12 +49,15 @@ class LayerWriter {
 
  private:
   friend class LayerStore;
-  LayerWriter(const UniqueFd& layers, Ingest ingest, DigestAlgorithm algorithm, LayerForm form);
-  const UniqueFd& layers_;
+  LayerWriter(const LayerStore& store, Ingest ingest, DigestAlgorithm algorithm, LayerForm form,
+              std::uint64_t most_entries);
+  void replace();
+  const LayerStore& store_;
   Ingest ingest_;
   UniqueFd dir_;
   DigestAlgorithm algorithm_;
   LayerForm form_;
+  std::uint64_t most_entries_;
   std::optional<Digest> diff_id_;
 };
 
@@ -59,9 +67,7 @@ struct OpenLayer {
   UniqueFd image;         ///< erofs form: what is mounted,
   UniqueFd tar;           ///< and its device
   std::string tree_path;  ///< tree form: absolute
-  /// Folders that its tar only implies, "" for the root: in a stack they show the attributes of the layer
-  /// below that has them.
-  std::vector<std::string> implied;
+  StackedFolders folders;
 };
 
 /// layers/<diff_id hex>/: layers ready to be mounted as overlay lowers, shared by every image that has them.
@@ -72,8 +78,22 @@ class LayerStore {
   LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form, UnpackLimits limits);
 
   bool has(const Digest& diff_id) const;
+  /// Says that what is there of the layer is damaged: from now on it counts as missing here, and stays until
+  /// commit() or recover() has a good one in its place.
+  void distrust(const Digest& diff_id) const;
+  /// Whether it is there and not seen to be damaged, without a look at its data.
+  bool is_sound(const Digest& diff_id) const;
   /// Throws not_found.
   OpenLayer open(const Digest& diff_id) const;
+  /// Of the owners of its entries. What an older lay noted of them is noted anew, from the layer's tar or
+  /// from `blob`. Throws not_found.
+  OwnerIds owners(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
+  /// Makes what is mounted of the layer again where it is damaged: of its tar, or of `blob`.
+  void mend(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
+  /// As open(), of the layer as it is on layers that have `links`: made when it is not there yet, where
+  /// layers are unpacked from its `blob`.
+  OpenLayer open_landed(const Digest& diff_id, std::span<const LowerLink> links, const Descriptor& blob,
+                        const BlobStore& blobs) const;
   /// `algorithm` is that of the diff_id it will be checked against.
   LayerWriter begin(DigestAlgorithm algorithm = DigestAlgorithm::sha256) const;
   /// Makes the layer from its blob when it is not there; both digests are verified on the way. One that an
@@ -94,12 +114,22 @@ class LayerStore {
   const UnpackLimits& limits() const { return limits_; }
 
  private:
+  friend class LayerWriter;
+  void trust(const Digest& diff_id) const;
+  bool is_trusted(const Digest& diff_id) const;
   FormChoice choose_form() const;
+  /// Throws not_found.
+  LayerForm require_layer(const Digest& diff_id) const;
   bool is_folder_of(const UniqueFd& dir, const Digest& diff_id) const;
   /// Calls `use` with the layer's folder, and again with the next when another writer replaces it meanwhile:
   /// what is replaced is removed, file by file.
   void in_folder(const Digest& diff_id, const std::function<void(const UniqueFd& dir)>& use) const;
   void make(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
+  /// The files are in `dir`, a folder of `path` beneath layers/; the tar is in `layer`.
+  OpenLayer open_files(const UniqueFd& dir, const std::string& path, const UniqueFd& layer) const;
+  /// Makes `layer`/`name` with `write`, in the place of what is there.
+  void put_landed(const UniqueFd& layer, const std::string& name,
+                  const std::function<void(const UniqueFd& dir)>& write) const;
 
   const UniqueFd& root_;
   std::string root_path_;
@@ -108,6 +138,8 @@ class LayerStore {
   UnpackLimits limits_;
   mutable std::once_flag chosen_;
   mutable FormChoice choice_;
+  mutable std::mutex distrusting_;
+  mutable std::set<Digest> distrusted_;
 };
 
 }  // namespace lay::layerstore

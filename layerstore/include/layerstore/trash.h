@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "layerstore/ingest.h"
@@ -12,17 +13,20 @@ namespace lay::layerstore {
 class Trash {
  public:
   /// `root` is the store's folder and must outlive it.
-  explicit Trash(const UniqueFd& root) : ingest_(Ingest::begin(root)) {}
+  explicit Trash(const UniqueFd& root);
 
-  /// Moves `folder`/`name` here: out of sight at once and as a whole. Nothing there is success.
+  /// Moves `folder`/`name` here: out of sight at once and as a whole. Where the file system has no room even
+  /// for that, it is deleted in its place. Nothing there is success.
   void take(const UniqueFd& folder, const std::string& name);
   /// Whether freeing the space takes longer than starting a process that does it.
   bool is_large() const;
   /// Another process, forked with this object, frees it.
-  void leave() { ingest_.leave(); }
+  void leave() {
+    if (ingest_) ingest_->leave();
+  }
 
  private:
-  Ingest ingest_;
+  std::optional<Ingest> ingest_;  ///< none where no folder could be made
   std::uint64_t taken_ = 0;
 };
 

@@ -14,22 +14,30 @@ struct Credentials {
   bool operator==(const Credentials&) const = default;
 };
 
-/// The auth files of docker and podman, most specific key first (containers-auth.json(5)).
+/// The auth files of docker and podman, most specific key first (containers-auth.json(5)), and the helpers
+/// that registries.conf names beside them or instead (credential-helpers).
 class CredentialStore {
  public:
   /// `authfile` (--authfile) is read instead of all others when given.
   explicit CredentialStore(std::optional<std::string> authfile = std::nullopt);
 
-  /// Empty when nobody logged in. Throws invalid when a file or credential helper is there but unusable:
+  /// Empty when nobody logged in. Throws not_found when `authfile` was given and is not there,
+  /// invalid when a file or credential helper is there but unusable:
   /// falling back to other credentials could send them to the wrong host.
   std::optional<Credentials> find(const std::string& domain, const std::string& repository) const;
-  /// Writes to the first file (0600, atomically).
+  /// Gives it to the first of the helpers, or writes it to the first file (0600, atomically).
   void save(const std::string& domain, const Credentials& credentials) const;
   /// False when there was nothing to forget.
   bool erase(const std::string& domain) const;
 
  private:
-  std::vector<std::string> files_;  ///< in the order they are read; the first is written
+  std::optional<Credentials> find_in_files(const std::string& domain, const std::string& repository) const;
+  void save_in_file(const std::string& domain, const Credentials& credentials) const;
+  bool erase_from_files(const std::string& domain) const;
+
+  bool is_chosen_;                    ///< the only file was given
+  std::vector<std::string> helpers_;  ///< RegistriesConf::credential_helpers
+  std::vector<std::string> files_;    ///< in the order they are read; the first is written
 };
 
 /// The files in the order they are read, from the environment (REGISTRY_AUTH_FILE,

@@ -31,6 +31,9 @@ struct RegistriesConf {
   ShortNames short_names = ShortNames::permissive;
   std::map<std::string, std::string> aliases;
   std::vector<Registry> registries;
+  /// credential-helpers: who is asked for logins, in order; kAuthFiles stands for the auth files.
+  std::vector<std::string> credential_helpers{std::string(kAuthFiles)};
+  static constexpr std::string_view kAuthFiles = "containers-auth.json";
 };
 
 /// Puts the settings of `text` over `conf`: lists are replaced as a whole, aliases and registries one by one.

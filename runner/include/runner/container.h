@@ -165,6 +165,9 @@ class ContainerStore {
   std::vector<Container> list() const;
   /// The rest, as find_even_damaged() gives them.
   std::vector<Container> list_damaged() const;
+  /// Both. To be asked when one that is left out would do harm: what cannot be read now may be read in a
+  /// moment.
+  std::vector<Container> list_even_damaged() const;
   /// Removes folder and name. Throws busy while it runs.
   void remove(const Container& container) const;
   /// As remove, for the one who holds the container's lock: name and folder are gone for everybody else, the

@@ -47,6 +47,9 @@ struct ExecRequest {
 /// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than
 /// its first process has unless it is privileged; returns the exit code.
 int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
+/// As exec_in, but returns when the command has been executed, and leaves it to the container. It has
+/// /dev/null as standard streams; throws invalid when the request has a terminal or standard input.
+void exec_detached(const ContainerStore& store, const Container& container, const ExecRequest& request);
 
 /// Freezes every process of a running container (cgroups(7)); returns when all stand still. Throws invalid
 /// when it is not running or paused already, busy when a process does not stand still.

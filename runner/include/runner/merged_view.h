@@ -14,4 +14,8 @@ namespace lay::runner {
 ///   throws   Error with what the kernel said
 UniqueFd open_merged_view(const std::vector<std::string>& lowers);
 
+/// What this process mounts from here on nobody else sees, and it ends with the process. `scratch`, a folder
+/// of the host, is an empty one in memory for it.
+void leave_host_mounts(const std::string& scratch);
+
 }  // namespace lay::runner

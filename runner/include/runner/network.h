@@ -127,10 +127,12 @@ class BridgeAttachment {
 
   /// First half, before the container's process exists: address, host ports. Throws busy when a port is taken
   /// ("port 8080/tcp is already in use", hint: who or what to do). `run` is RUN; it decides the names of
-  /// bridge, table and leases, so that two RUNs do not meet.
+  /// bridge, table and leases, so that two RUNs do not meet. The bridge of all keeps away from the subnets of
+  /// `networks`.
   static BridgeAttachment reserve(const std::string& run, const std::string& container_id,
                                   const NetworkConfig& config,
-                                  const std::optional<NetworkMember>& member = std::nullopt);
+                                  const std::optional<NetworkMember>& member = std::nullopt,
+                                  const NetworkStore* networks = nullptr);
   /// Between the two, when the container's hosts file is written: it and those of all others on the network
   /// get everybody's names. Nothing on the bridge of all.
   void tell_names() const;

@@ -26,7 +26,9 @@ struct ProcessInfo {
   std::uint32_t uid = 0;       ///< effective
   std::uint32_t real_gid = 0;
   std::uint32_t gid = 0;
-  std::string name;     ///< up to 15 bytes, of the process's own choice
+  std::vector<std::uint32_t> host_groups;  ///< supplementary
+  std::vector<std::uint32_t> groups;       ///< the same, as the container's user namespace sees them
+  std::string name;                        ///< up to 15 bytes, of the process's own choice
   std::string command;  ///< its arguments, or its name in [] when it has none; bytes as they are
   char state = '?';
   std::uint32_t terminal = 0;             ///< device number as stat has it; 0: none
@@ -42,6 +44,7 @@ struct ProcessInfo {
   std::uint64_t bounding = 0;
   std::uint64_t ambient = 0;
   std::uint64_t seccomp = 0;  ///< 0 none, 1 strict, 2 filter
+  std::string label;          ///< of SELinux or AppArmor; empty without either
 };
 
 /// Every process in the container's cgroup, those of `exec` included, in the order of their pids. No file of

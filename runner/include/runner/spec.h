@@ -189,7 +189,7 @@ struct RdmaLimit {
   bool operator==(const RdmaLimit&) const = default;
 };
 
-/// Limits of "memory" that kernels have given up: kept, and not written, as runc and crun do.
+/// Of "memory", what kernels have given up or only v1 has.
 struct ObsoleteMemory {
   std::optional<std::int64_t> kernel;
   std::optional<std::int64_t> kernel_tcp;

@@ -57,7 +57,7 @@ class ChangedView {
  public:
   ChangedView(const TempStore& temp, const Image& base)
       : upper_(test::make_tree(temp.folder, "upper", "mkdir ../work")),
-        shown_(temp.store.layers(), base.config.diff_ids.front()),
+        shown_(temp.store, base.config.diff_ids.front()),
         view_(temp.folder.path() + "/merged",
               "redirect_dir=off,metacopy=off,index=off,lowerdir=" + shown_.path() +
                   ",upperdir=" + temp.folder.path() + "/upper,workdir=" + temp.folder.path() + "/work") {
@@ -90,7 +90,7 @@ CommitRequest on_base(const Image& base) {
 std::string listing_of_layers(const TempFolder& folder, const Store& store, const Image& image) {
   for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i)
     store.layers().ensure(image.config.diff_ids[i], image.manifest.layers[i], store.blobs());
-  const test::ShownLayers shown(store.layers(), image.config.diff_ids);
+  const test::ShownLayers shown(store, image.config.diff_ids);
   const std::string empty = folder.path() + "/empty";  // without an upper, the kernel wants two lowers
   REQUIRE(shell("mkdir -p " + empty).status == 0);
   const MountedOverlay view(folder.path() + "/again", "ro,lowerdir=" + shown.joined() + ":" + empty);

@@ -196,6 +196,44 @@ TEST_CASE("a layer whose recovery was cut off is recovered by the next who needs
   }
 }
 
+TEST_CASE("a layer stays that is wrong, when its blob is no better", "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  const std::string layer = layer_path(temp, image);
+  const auto& diff_id = image.config.diff_ids.at(0);
+  const auto& blob = image.manifest.layers.at(0);
+  const auto ensure = [&] { temp.store.layers().ensure(diff_id, blob, temp.store.blobs()); };
+  flip(layer + "/layer.tar");
+  flip(blob_path(temp, blob.digest));
+  REQUIRE(shell("rm -f " + layer + "/synced; echo other >" + layer + "/boot").status == 0);
+  CHECK_THROWS(ensure());
+  flip(layer + "/layer.erofs");
+  CHECK_THROWS(temp.store.layers().mend(diff_id, blob, temp.store.blobs()));
+  CHECK(shell("test -s " + layer + "/layer.tar && test -s " + layer + "/layer.erofs").status == 0);
+  flip(blob_path(temp, blob.digest));
+  ensure();
+  CHECK(damages(temp).empty());
+  CHECK(debris(temp.path()) == 0);
+}
+
+TEST_CASE("what an older lay noted of a layer's owners is noted anew", "[layerstore][layer]") {
+  const TempStore temp{.form = GENERATE(LayerForm::erofs, LayerForm::tree)};
+  TempFolder folder;
+  make_tree(folder, "tree", "echo x >file; chown 7:70000 file");
+  const Image image = import(temp.store, tar_of(folder.path() + "/tree"), "a:1");
+  const auto owners = [&] {
+    return temp.store.layers().owners(image.config.diff_ids.at(0), image.manifest.layers.at(0),
+                                      temp.store.blobs());
+  };
+  const std::string file = layer_path(temp, image) + "/owners";
+  const layerstore::OwnerIds noted = owners();
+  const std::string record = shell("tr '\\0' ' ' <" + file).output;
+  CHECK(noted.gids.ranges().back().last == 70000);
+  REQUIRE(shell("printf '7\\0%s\\0' 70000 >" + file).status == 0);
+  CHECK(owners() == noted);
+  CHECK(shell("tr '\\0' ' ' <" + file).output == record);
+}
+
 TEST_CASE("what is damaged in the blob and in the layer is not mended, and stays named",
           "[layerstore][fsck]") {
   const TempStore temp{.form = LayerForm::erofs};

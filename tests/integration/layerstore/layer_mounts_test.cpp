@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "layerstore/fsck.h"
 #include "overlay_fixture.h"
 #include "poll_until.h"
 #include "shown_layer.h"
@@ -48,9 +49,9 @@ std::vector<Digest> add(const TempStore& temp, std::vector<std::string> tars) {
 }
 
 /// The merged view of layers, lowest first, as `script` sees it.
-std::string seen(const Run& run, const LayerStore& layers, const std::vector<Digest>& diff_ids,
+std::string seen(const Run& run, const Store& store, const std::vector<Digest>& diff_ids,
                  const std::string& script) {
-  Lowers lowers = run.mounts.acquire(layers, diff_ids);
+  Lowers lowers = run.mounts.acquire(store, diff_ids, {});
   std::string joined;
   for (const std::string& path : lowers.paths) joined += path + ":";
   const std::string at = run.folder.path() + "/merged";
@@ -72,8 +73,8 @@ TEST_CASE("a layer is mounted once, shared, and unmounted when nobody uses it", 
   const TempStore temp;
   const Run run;
   const std::vector<Digest> diff_ids = add(temp, {test::tar_file("a"), test::tar_file("b")});
-  Lowers first = run.mounts.acquire(temp.store.layers(), diff_ids);
-  Lowers second = run.mounts.acquire(temp.store.layers(), diff_ids);
+  Lowers first = run.mounts.acquire(temp.store, diff_ids, {});
+  Lowers second = run.mounts.acquire(temp.store, diff_ids, {});
   CHECK(first.paths == second.paths);
   CHECK(first.paths.size() == 2);
   CHECK(run.mounted() == 2);
@@ -93,13 +94,13 @@ TEST_CASE("mounts of a process that was killed go with the next release", "[laye
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    const Lowers lowers = run.mounts.acquire(temp.store.layers(), killed);
+    const Lowers lowers = run.mounts.acquire(temp.store, killed, {});
     ::raise(SIGKILL);
   }
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(run.mounted() == 1);
-  run.mounts.release(run.mounts.acquire(temp.store.layers(), other));
+  run.mounts.release(run.mounts.acquire(temp.store, other, {}));
   CHECK(run.is_clean());
 }
 
@@ -108,14 +109,13 @@ TEST_CASE("layers are mounted though the last of them is unmounted while somebod
   const TempStore temp;
   const Run run;
   const std::vector<Digest> diff_ids = add(temp, {test::tar_file("a")});
-  const std::string place = run.mounts.acquire(temp.store.layers(), diff_ids).paths.at(0);
+  const std::string place = run.mounts.acquire(temp.store, diff_ids, {}).paths.at(0);
   const std::string layers = run.path + "/layers";
   auto removing = std::make_unique<FileLock>(
       FileLock::acquire(sys::open_dir(sys::cwd(), layers), "lock", LockMode::exclusive));
-  auto waiting =
-      std::async(std::launch::async, [&] { return run.mounts.acquire(temp.store.layers(), diff_ids); });
-  const std::string is_waiting = "grep -q -- \"-> FLOCK .*:$(stat -c %i " + layers + "/lock) \" /proc/locks";
-  CHECK(test::poll_until([&] { return shell(is_waiting).status == 0; }));
+  auto waiting = std::async(std::launch::async, [&] { return run.mounts.acquire(temp.store, diff_ids, {}); });
+  const std::string opened = fmt::format("ls -l /proc/{}/fd | grep -c '{}/lock'", ::getpid(), layers);
+  CHECK(test::poll_until([&] { return shell(opened).output == "2\n"; }));
   CHECK(shell("umount " + place + " && rmdir " + place + " && umount -l " + layers).status == 0);
   removing.reset();
   Lowers lowers = waiting.get();
@@ -136,11 +136,31 @@ TEST_CASE("folders that a tar only implies keep what the layers below give them"
                        test::tar_member({.name = "gone/", .type = '5', .mode = 0700, .mtime = 444}),
                    test::tar_file("etc/deep/file") + test::tar_file("new/file") + test::tar_file(".wh.gone"),
                    test::tar_file("etc/other") + test::tar_file("gone/again")});
-    CHECK(seen(run, temp.store.layers(), diff_ids,
-               std::string(kStat) + ". etc etc/deep gone new && ls etc etc/deep") ==
-          ". 1700 0 111\netc 711 0 222\netc/deep 750 0 333\ngone 755 0 0\nnew 755 0 0\n"
-          "etc:\ndeep\nother\n\netc/deep:\nfile\n");
+    CHECK(
+        seen(run, temp.store, diff_ids, std::string(kStat) + ". etc etc/deep gone new && ls etc etc/deep") ==
+        ". 1700 0 111\netc 711 0 222\netc/deep 750 0 333\ngone 755 0 0\nnew 755 0 0\n"
+        "etc:\ndeep\nother\n\netc/deep:\nfile\n");
     CHECK(run.is_clean());
+  }
+}
+
+TEST_CASE("an implied folder that is emptied keeps its attributes, and one that is removed has new ones",
+          "[layerstore][mounts]") {
+  for (const LayerForm form : {LayerForm::erofs, LayerForm::tree}) {
+    CAPTURE(to_string(form));
+    const TempStore temp{.form = form};
+    const Run run;
+    const std::string base = test::tar_member({.name = "d/", .type = '5', .mode = 0711, .mtime = 22}) +
+                             test::tar_member({.name = "d/in/", .type = '5', .mode = 0711, .mtime = 22});
+    const std::string script = std::string(kStat) + "d d/in && ls d d/in";
+    const std::string names = "d:\nin\n\nd/in:\nx\n";
+    CHECK(seen(run, temp.store,
+               add(temp, {base, test::tar_file("d/.wh..wh..opq") + test::tar_file("d/in/x")}),
+               script) == "d 711 0 22\nd/in 755 0 0\n" + names);
+    CHECK(seen(run, temp.store, add(temp, {base, test::tar_file(".wh.d") + test::tar_file("d/in/x")}),
+               script) == "d 755 0 0\nd/in 755 0 0\n" + names);
+    CHECK(seen(run, temp.store, add(temp, {base, test::tar_file("d/in/x") + test::tar_file(".wh.d")}),
+               script) == "d 755 0 0\nd/in 755 0 0\n" + names);
   }
 }
 
@@ -151,7 +171,7 @@ TEST_CASE("a folder's own entry further up is what it shows", "[layerstore][moun
       add(temp, {test::tar_member({.name = "d/", .type = '5', .mode = 0700, .mtime = 1}),
                  test::tar_file("d/implied"),
                  test::tar_member({.name = "d/", .type = '5', .mode = 0770, .mtime = 3})});
-  CHECK(seen(run, temp.store.layers(), diff_ids, std::string(kStat) + "d") == "d 770 0 3\n");
+  CHECK(seen(run, temp.store, diff_ids, std::string(kStat) + "d") == "d 770 0 3\n");
   CHECK(run.is_clean());
 }
 
@@ -162,7 +182,7 @@ TEST_CASE("a layer whose root is opaque hides all that lies below", "[layerstore
     const Run run;
     const std::vector<Digest> diff_ids =
         add(temp, {test::tar_file("below"), test::tar_file(".wh..wh..opq") + test::tar_file("above")});
-    CHECK(seen(run, temp.store.layers(), diff_ids, "ls -A") == "above\n");
+    CHECK(seen(run, temp.store, diff_ids, "ls -A") == "above\n");
     CHECK(run.is_clean());
   }
 }
@@ -180,7 +200,7 @@ TEST_CASE("a layer of an earlier boot is checked before it is used", "[layerstor
     temp.store.layers().ensure(diff_id, image.manifest.layers.front(), temp.store.blobs());
   };
   const auto content = [&] {
-    return shell("cat " + test::ShownLayer(temp.store.layers(), diff_id).path() + "/file").output;
+    return shell("cat " + test::ShownLayer(temp.store, diff_id).path() + "/file").output;
   };
 
   SECTION("a whole one is found to be so once") {
@@ -213,6 +233,38 @@ TEST_CASE("a layer of an earlier boot is checked before it is used", "[layerstor
     ensure();
   }
   CHECK(content() == "text\n");
+}
+
+TEST_CASE("what is mounted of a layer is checked before, and made again", "[layerstore][mounts]") {
+  const TempStore temp;
+  const Run run;
+  const std::vector<Digest> diff_ids = add(
+      temp,
+      {test::tar_member({.name = "d/", .type = '5', .mode = 0700, .mtime = 1}), test::tar_file("d/file")});
+  const std::string layer = temp.path() + "/layers/" + diff_ids[1].hex();
+  const std::string script = std::string(kStat) + "d && cat d/file";
+  const std::string expected = seen(run, temp.store, diff_ids, script);
+  REQUIRE(run.is_clean());
+  const auto at = [&](const std::string& file, int offset) {
+    return "printf '\\125' | dd of=" + layer + "/" + file +
+           " bs=1 conv=notrunc seek=" + std::to_string(offset);
+  };
+  for (const std::string& damage :
+       {at("layer.erofs", 1024 + 8), at("layer.erofs", 4096 + 20), at("implied", 0),
+        std::string("rm ") + layer + "/implied", "truncate -s -1 " + layer + "/layer.erofs",
+        "truncate -s 0 " + layer + "/layer.erofs"}) {
+    CAPTURE(damage);
+    REQUIRE(shell(damage).status == 0);
+    CHECK(seen(run, temp.store, diff_ids, script) == expected);
+    CHECK(run.is_clean());
+    CHECK(check_store(temp.store, no_progress()).damages.empty());
+  }
+  REQUIRE(shell("truncate -s -1 " + layer + "/layer.tar").status == 0);
+  CHECK_FALSE(temp.store.layers().is_sound(diff_ids[1]));
+  CHECK_THROWS_WITH(run.mounts.acquire(temp.store, diff_ids, {}), Catch::Contains("is damaged"));
+  REQUIRE(shell("truncate -s +1 " + layer + "/layer.tar").status == 0);
+  REQUIRE(shell(at("layer.erofs", 4096 + 20) + " && " + at("layer.tar", 0)).status == 0);
+  CHECK_THROWS_WITH(run.mounts.acquire(temp.store, diff_ids, {}), Catch::Contains("is damaged"));
 }
 
 TEST_CASE("the blob of an uncompressed layer and the mounted tar are one file", "[layerstore][layer]") {

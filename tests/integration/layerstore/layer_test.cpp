@@ -76,7 +76,7 @@ TEST_CASE("a received layer becomes a blob and a folder ready to mount", "[layer
     receive_layer(temp.store, source, layer.blob, layer.diff_id);
     CHECK(temp.store.blobs().size(layer.blob.digest) == layer.blob.size);
     CHECK(temp.store.layers().list() == std::vector<Digest>{layer.diff_id});
-    CHECK(test::listing(test::ShownLayer(temp.store.layers(), layer.diff_id).path()) ==
+    CHECK(test::listing(test::ShownLayer(temp.store, layer.diff_id).path()) ==
           test::listing(temp.folder.path() + "/sent"));
     CHECK(shell("stat -c %a " + temp.path() + "/layers/" + layer.diff_id.hex()).output == "700\n");
     CHECK(debris(temp.path()) == 0);
@@ -309,7 +309,7 @@ TEST_CASE("a layer is made again from its blob, which is verified on the way", "
   temp.store.layers().remove(layer.diff_id);
   CHECK(error_of([&] { temp.store.layers().open(layer.diff_id); }).code() == Errc::not_found);
   temp.store.layers().ensure(layer.diff_id, layer.blob, temp.store.blobs());
-  CHECK(test::listing(test::ShownLayer(temp.store.layers(), layer.diff_id).path()) ==
+  CHECK(test::listing(test::ShownLayer(temp.store, layer.diff_id).path()) ==
         test::listing(temp.folder.path() + "/sent"));
 
   temp.store.layers().remove(layer.diff_id);

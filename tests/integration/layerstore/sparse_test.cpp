@@ -207,7 +207,7 @@ TEST_CASE("a sparse file costs time by its data, not by its length", "[layerstor
     return image;
   };
   const Image image = commit(upper);
-  const test::ShownLayer shown(temp.store.layers(), image.config.diff_ids[0]);
+  const test::ShownLayer shown(temp.store, image.config.diff_ids[0]);
   const Image second = commit(sys::open_dir(sys::cwd(), shown.path()));
   CHECK(second.manifest.layers[0].digest == image.manifest.layers[0].digest);
 }

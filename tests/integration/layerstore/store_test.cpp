@@ -149,8 +149,8 @@ TEST_CASE("an image that skopeo copies into the store can be loaded", "[layersto
   CHECK(found->digest == image.descriptor.digest);
   const Image loaded = target.store.load(*found);
   target.store.layers().ensure(loaded.config.diff_ids[0], loaded.manifest.layers[0], target.store.blobs());
-  CHECK(shell("cat " + test::ShownLayer(target.store.layers(), loaded.config.diff_ids[0]).path() + "/file")
-            .output == "hello\n");
+  CHECK(shell("cat " + test::ShownLayer(target.store, loaded.config.diff_ids[0]).path() + "/file").output ==
+        "hello\n");
 }
 
 TEST_CASE("load refuses an image whose layers and diff_ids do not pair", "[layerstore][store]") {

@@ -68,8 +68,7 @@ struct Pushed {
 /// A layer's listing without the times of its whiteouts, which are nobody's.
 std::string layer_listing(const TempStore& store, const lay::layerstore::Digest& diff_id) {
   const std::regex whiteout(" c 0 0:0 0 [0-9.]+");
-  return std::regex_replace(listing(lay::test::ShownLayer(store.store.layers(), diff_id).path()), whiteout,
-                            " c");
+  return std::regex_replace(listing(lay::test::ShownLayer(store.store, diff_id).path()), whiteout, " c");
 }
 
 /// The layers of one image, as mounted, are the same in both stores.
@@ -272,9 +271,10 @@ TEST_CASE("Basic credentials open a registry, wrong or missing ones do not", "[r
   const DockerRegistry registry(RegistryTls::off, RegistryLogin::htpasswd);
   const std::string name = registry.host() + "/team/app:1";
   const Pushed here;
-  const std::string nowhere = here.scratch.path() + "/no-auth-file";
+  const std::string stranger = here.scratch.path() + "/nobody.json";
+  CredentialStore(stranger).save("registry.example", kAnn);
 
-  const lay::Error missing = error_of([&] { here.to(name, {.authfile = nowhere}); });
+  const lay::Error missing = error_of([&] { here.to(name, {.authfile = stranger}); });
   CHECK(missing.code() == Errc::unauthorized);
   CHECK(missing.hint() == "lay login " + registry.host());
   const lay::Error wrong =

@@ -160,11 +160,11 @@ TEST_CASE("K10: in cgroup v2 a program holds processes to the device rules", "[r
   std::vector<CgroupGroup> groups = find_groups(id);
   std::erase_if(groups, [](const CgroupGroup& g) { return g.hierarchy.version != CgroupVersion::v2; });
   if (groups.empty()) SKIP_TEST("no cgroup v2");
-  attach_device_filter(groups.front().dir,
-                       {{.allow = false},
-                        {.allow = true, .type = "c", .major = 1, .minor = 3, .access = "rw"},
-                        {.allow = true, .type = "c", .major = 1, .minor = 5, .access = "r"},
-                        {.allow = true, .type = "b", .major = 7, .access = "m"}});
+  replace_device_filters(groups.front().dir,
+                         {{.allow = false},
+                          {.allow = true, .type = "c", .major = 1, .minor = 3, .access = "rw"},
+                          {.allow = true, .type = "c", .major = 1, .minor = 5, .access = "r"},
+                          {.allow = true, .type = "b", .major = 7, .access = "m"}});
   const test::TempFolder folder;
   const ChildResult result = in_child(0, [&] {
     test::attach(id, ::getpid());

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "network_fixture.h"
 
@@ -216,15 +217,17 @@ TEST_CASE("what a killed holder left is cleared by a sweep", "[runner][network]"
   REQUIRE(holder >= 0);
   if (holder == 0) {
     const NetworkContainer container(world.run, "one", {"8080:80", "127.0.0.1:8081:80"});
-    sys::write_all(writer, "x");
+    sys::write_all(writer, std::to_string(container.process.pid()) + "\n");
     ::pause();
     ::_exit(0);
   }
   writer.reset();
-  std::array<std::byte, 1> ready;
-  REQUIRE(sys::read_some(reader, ready) == 1);
+  std::array<std::byte, 16> ready;
+  REQUIRE(sys::read_some(reader, ready) > 1);
+  const pid_t process = std::atoi(reinterpret_cast<const char*>(ready.data()));
   ::kill(holder, SIGKILL);
   ::waitpid(holder, nullptr, 0);
+  REQUIRE(poll_until([&] { return ::kill(process, 0) < 0; }));  // as the container's, it ends a moment later
   CHECK_THAT(world.traces(), Catch::Contains("8080"));
 
   SECTION("by itself") {

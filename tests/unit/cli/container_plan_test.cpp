@@ -43,7 +43,8 @@ TEST_CASE("image and flags give the command that docker would run", "[cli][plan]
 }
 
 TEST_CASE("the environment is defaults, then image, then flags", "[cli][plan]") {
-  const auto env = plan_container(image(), {.env = {"LANG=de_DE", "EXTRA=1=2"}}).spec.process.env;
+  const auto env =
+      plan_container(image(), {.environment = {.settings = {"LANG=de_DE", "EXTRA=1=2"}}}).spec.process.env;
   CHECK(has(env, "PATH=/bin"));
   CHECK(has(env, "LANG=de_DE"));
   CHECK(has(env, "EXTRA=1=2"));

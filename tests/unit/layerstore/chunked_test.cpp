@@ -11,6 +11,7 @@
 #include "crc64.h"
 #include "layerstore/codec.h"
 #include "layerstore/digest.h"
+#include "spill_all.h"
 #include "tar_builder.h"
 
 namespace lay::layerstore {
@@ -52,10 +53,11 @@ struct Chunked {
   std::map<std::string, std::string> annotations;
 };
 
-Chunked chunked(std::string_view tar, unsigned workers = 2, std::size_t piece = 100000) {
+Chunked chunked(std::string_view tar, unsigned workers = 2, std::size_t piece = 100000,
+                const Spill& spill = {}) {
   CutSource source(tar, piece);
   StringSink out;
-  CompressedLayer layer = write_chunked(source, 0, workers, out);
+  CompressedLayer layer = write_chunked(source, 0, workers, out, spill);
   CHECK(layer.diff_id == digest_of(tar));
   return {out.text(), std::move(layer.annotations)};
 }
@@ -247,6 +249,23 @@ Descriptor placed(std::uint64_t table, std::uint64_t split, std::uint64_t blob_s
 }
 
 }  // namespace
+
+TEST_CASE("a table of which nothing stays in memory is the same", "[layerstore][chunked]") {
+  std::string members;
+  for (int i = 0; i < 70'000; ++i) members += tar_file(std::to_string(i), i % 10 == 0 ? "text" : "");
+  const std::string tar = tar_of(members);
+  const Chunked kept = chunked(tar);
+  const Chunked spilled = chunked(tar, 2, 100000, spill_all());
+  CHECK_FALSE(kept.annotations.empty());
+  CHECK(spilled.annotations == kept.annotations);
+  CHECK((spilled.blob == kept.blob));
+}
+
+TEST_CASE("a name that comes again after many others is seen", "[layerstore][chunked]") {
+  std::string members;
+  for (int i = 0; i < 140'000; ++i) members += tar_file(std::to_string(i), "");
+  CHECK(chunked(tar_of(members + tar_file("./5"))).annotations.empty());
+}
 
 TEST_CASE("table, tar-split and the end of a chunked blob lie close together, or it is read as plain zstd",
           "[layerstore][chunked]") {

@@ -1,0 +1,10 @@
+#pragma once
+
+namespace lay {
+
+/// From here on sys::fsync() and sys::syncfs() of this process and its forks do nothing: for tests, and
+/// for machines that are thrown away.
+void stop_syncing();
+bool is_syncing();
+
+}  // namespace lay
