@@ -130,6 +130,69 @@ start_docker() {
   done
 }
 
+@test "several images and names go through pipes to podman and back, each layer once, with the ids they had" {
+  two_images
+  "$LAY" tag said:2 quay.example/team/said:2
+  "$LAY" save -q said:1 said:2 quay.example/team/said:2 | tee both.tar | podman_ load -q >loaded
+  [ "$(sort loaded)" = $'Loaded image: localhost/said:1\nLoaded image: localhost/said:2\nLoaded image: quay.example/team/said:2' ]
+  [ "$(tar -tf both.tar | sort | uniq -d)" = "" ]
+  [ "$(tar -xOf both.tar manifest.json | jq -c '[.[].Layers | length] | sort')" = '[2,3]' ]
+  [ "$(tar -xOf both.tar manifest.json | jq '[.[].Layers[]] | unique | length')" = 3 ]
+  (($(stat -c %s both.tar) < 2 * $(stat -c %s small/bin/busybox)))
+  podman_ save -q -m localhost/said:1 localhost/said:2 quay.example/team/said:2 | "$LAY" --root "$world/root2" load -q >loaded
+  [ "$(sort loaded)" = $'Loaded image: localhost/said:1\nLoaded image: localhost/said:2\nLoaded image: quay.example/team/said:2' ]
+  local name
+  for name in localhost/said:1 localhost/said:2 quay.example/team/said:2; do
+    [ "$("$LAY" --root "$world/root2" inspect -f '{{.Digest}}' "$name")" = "$(digest_of "${name#localhost/}")" ]
+  done
+  "$LAY" --root "$world/root2" fsck -q
+  "$LAY" --root "$world/root2" save -q localhost/said:1 localhost/said:2 | podman_ load -q >/dev/null
+}
+
+@test "podman's own layouts and skopeo's copies of ours come back with the ids they had" {
+  two_images
+  "$LAY" save -q -o docker.tar said:1 said:2
+  "$LAY" save -q --format oci-archive -o oci.tar said:1 said:2
+  local tag
+  for tag in 1 2; do
+    skopeo copy -q "docker-archive:docker.tar:said:$tag" "docker-archive:theirs-$tag.tar:copied:$tag"
+    "$LAY" --root "$world/root2" load -q -i "theirs-$tag.tar" >/dev/null
+    [ "$("$LAY" --root "$world/root2" inspect copied:$tag | jq -c '.[0].RootFS')" = "$("$LAY" inspect said:$tag | jq -c '.[0].RootFS')" ]
+    skopeo copy -q "oci-archive:oci.tar:said:$tag" "oci-archive:their-oci-$tag.tar:copied:$tag"
+    "$LAY" --root "$world/root3" load -q -i "their-oci-$tag.tar" >/dev/null
+    [ "$("$LAY" --root "$world/root3" inspect -f '{{.Digest}}' "copied:$tag")" = "$(digest_of said:$tag)" ]
+    skopeo copy -q "oci-archive:oci.tar:said:$tag" "oci:theirs:$tag"
+  done
+  "$LAY" --root "$world/root3" fsck -q
+  "$LAY" save -q said:2 | podman_ load -q >/dev/null
+  # From docker's form podman makes an OCI image with another config.
+  podman_ save -q --format oci-dir -o their-dir localhost/said:2 2>/dev/null
+  podman_ save -q --format oci-archive localhost/said:2 2>/dev/null | tee their-archive.tar |
+    "$LAY" --root "$world/root4" load -q >/dev/null
+  tar -C their-dir -cf - . | "$LAY" --root "$world/root5" load -q >/dev/null
+  local root
+  for root in root4 root5; do
+    [ "$("$LAY" --root "$world/$root" inspect -f '{{.Id}}' localhost/said:2)" = \
+      "$(skopeo inspect --raw oci-archive:their-archive.tar | jq -r .config.digest)" ]
+    [ "$("$LAY" --root "$world/$root" inspect localhost/said:2 | jq -c '.[0].RootFS')" = "$("$LAY" inspect said:2 | jq -c '.[0].RootFS')" ]
+  done
+  tar -C theirs -cf theirs.tar .
+  "$LAY" --root "$world/root6" load -q -i theirs.tar >loaded
+  [ "$(sort loaded | wc -l)" = 2 ]
+}
+
+@test "two saves at once, to a file and to a pipe, are the same bytes" {
+  two_images
+  local format
+  for format in docker-archive oci-archive; do
+    "$LAY" save -q --format "$format" said:2 said:1 | sha256sum >piped 3>&- &
+    "$LAY" save -q --format "$format" -o file said:1 said:2
+    wait $!
+    [ "$(sha256sum <file)" = "$(<piped)" ]
+    rm file
+  done
+}
+
 @test "a layer that is here already is not stored once more, in whatever compression it is here" {
   small_image
   "$LAY" tag small other

@@ -304,6 +304,16 @@ PY
   refused 1 "decompression bomb" "$LAY" import bomb.tar.zst x:1
   refused 1 "decompression bomb" "$LAY" import bomb.tar.gz x:1
   refused 1 "more than 1.05 MB" env LAY_MAX_UNPACKED=1m "$LAY" import bomb.tar.zst x:1
+  mkdir few && touch few/{1..20}
+  tar -C few -cf few.tar .
+  tar -cf deep.tar --transform 's,.*,a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/x,' few/1
+  for form in erofs tree; do
+    for tar in few.tar deep.tar; do
+      LAY_LAYER_FORM=$form refused 1 "more than 20 entries" "$LAY" --max-entries 20 import $tar x:1
+      LAY_LAYER_FORM=$form LAY_MAX_ENTRIES=21 "$LAY" --root "$world/root-$form" import $tar x:1 >/dev/null
+    done
+  done
+  refused 125 "LAY_MAX_ENTRIES" env LAY_MAX_ENTRIES=0 "$LAY" images
   refused 125 "LAY_MAX_UNPACKED" env LAY_MAX_UNPACKED=much "$LAY" images
   "$LAY" --root "$world/root2" --max-unpacked 2g import bomb.tar.zst x:1 >/dev/null
   "$LAY" --root "$world/root2" save -q --format oci-archive -o bomb.oci x:1

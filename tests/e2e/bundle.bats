@@ -20,7 +20,7 @@ under() {
   local runtime=$1 dir=$2 id=lay-e2e-$BASHPID
   case $runtime in
     runc) runc --root "$world/runc" run -b "$dir" "$id" ;;
-    runsc) runsc --root "$world/runsc" --network none --ignore-cgroups --rootless=false run -bundle "$dir" "$id" ;;
+    runsc) runsc --root "$world/runsc" --network none --ignore-cgroups --rootless=false run -bundle "$dir" "$id" < <(:) ;;  # it would give away /dev/null
     crun) without_v2 crun --root "$world/crun" run -b "$dir" "$id" ;;
   esac
 }
@@ -145,6 +145,13 @@ C
   local layer
   layer=$(jq -r '.layers[-1].size' "$LAY_ROOT/blobs/sha256/$("$LAY" inspect made:1 | jq -r '.[0].Digest' | cut -d: -f2)")
   [ "$layer" -lt 100000 ]
+}
+
+@test "a folder that looks like a flag is refused" {
+  run "$LAY" bundle small -o b
+  [ "$status" -eq 1 ]
+  has "$output" "'./-o'"
+  [ ! -e ./-o ]
 }
 
 @test "a bundle in which nothing happened gives the image's own tree, mount points left out" {

@@ -1,211 +1,231 @@
 #!/usr/bin/env python3
 """Stops lay at every step that changes the store, and makes every such step fail: whatever happens, what was there
-before is intact, the store is clean, the same command succeeds when it is given again, and nothing is left behind.
+before is intact to the byte, on this boot and on the next; the store is clean, the same command succeeds when it is
+given again, and nothing is left behind.
 
-    crash.py kill|fail SCENARIO [EVERY]
+    crash.py kill|cut|fail|short SCENARIO [EVERY]
 
-LAY is the program; the current folder is scratch space; pulls come from the registry at REGISTRY. EVERY n tries only each n-th step. strace(1) injects: it
-counts calls for each thread, so step n is the n-th of whichever thread reaches it first."""
+kill, cut and fail try each EVERY-th step; cut loses what was not synced by then, and tries the moment after the end too.
+short has every read and write move less than was asked for, by what the compiler makes of short_io.c. LAY is the program; the current folder is scratch space; pulls come from the registry at REGISTRY.
+strace(1) injects: it counts calls for each thread, so step n is the n-th of whichever thread reaches it first."""
 import collections
 import concurrent.futures
-import io
+import dataclasses
+import functools
+import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
+
+from crash_disk import DiskStore, put_on_disk
+from crash_scenarios import kScenarios, make_inputs, make_source, make_store
+from crash_world import Wrong, file_hash, text_of
 
 kCalls = ["write", "pwrite64", "fsync", "syncfs", "ftruncate", "renameat", "renameat2", "linkat", "unlinkat", "mkdirat",
           "symlinkat", "mknodat", "openat"]
 kErrors = ["EIO", "ENOSPC", "EINTR"]
-kLay = os.environ["LAY"]
-kEarlier = ["base:1", "old:1"]
-kPulled = f"{os.environ.get('REGISTRY')}/new:1"
+kRarerErrors = ["EDQUOT", "ENOMEM", "EMFILE", "EROFS", "EAGAIN", "EPERM"]
+kHere = os.path.dirname(os.path.abspath(__file__))
 
 
-class Wrong(Exception):
-    pass
+@dataclasses.dataclass
+class Expected:
+    names: dict  # digests by the name of each image that was there
+    trees: dict  # of each image and container that was there
+    added: tuple = None  # digest and tree of what the command adds
+    output: str = None  # hash of what it writes
 
 
-def environment(root, scenario):
-    return {**os.environ, "LAY_ROOT": root, "LAY_RUN": root + ".run", **scenario.get("env", {})}
+def names_and_trees(store, scenario):
+    names = store.names()
+    stays = scenario.removes is None and not scenario.damaged
+    shown = [name for name in scenario.earlier if not (stays and name == "base:1")]  # old:1 has all that it has
+    return Expected({name: names[name] for name in scenario.earlier if name in names},
+                    {name: store.tree(name) for name in shown})
 
 
-def lay(root, scenario, *words, injected=None):
-    command = [kLay, *words]
-    if injected:
-        command = ["strace", "-f", "-qq", "-o", f"{root}.trace", "-e", f"trace={injected.split(':')[0]}", "-e",
-                   f"inject={injected}", *command]
-    return subprocess.run(command, env=environment(root, scenario), text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+def what_is_expected(template, scenario):
+    """Also of the command that nobody disturbs; then the template is spoilt."""
+    copy = template.copy_to("expected")
+    expected = names_and_trees(copy, scenario)
+    assert all(expected.trees.values()), expected
+    copy.must(*scenario.command)
+    if scenario.adds:
+        expected.added = copy.names()[scenario.adds], copy.tree(scenario.adds)
+    if scenario.writes:
+        expected.output = file_hash(copy.beside(".out"))
+    copy.remove()
+    for spoil in scenario.spoil:
+        spoil(template)
+    return expected
 
 
-def was_injected(root):
-    """Which thread does how much is for the scheduler: in this run none may have come to that step."""
-    with open(f"{root}.trace") as file:
-        return "(INJECTED)" in file.read()
-
-
-def must(root, scenario, *words):
-    done = lay(root, scenario, *words)
-    if done.returncode != 0:
-        raise Wrong(f"'{' '.join(words)}' exits with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def digest(root, scenario, name):
-    done = lay(root, scenario, "inspect", "-f", "{{.Digest}}", name)
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def make_inputs():
-    os.makedirs("upper/folder", exist_ok=True)
-    with open("upper/folder/large", "wb") as file:
-        file.write(bytes(range(256)) * 2000)
-    with open("upper/small", "w") as file:
-        file.write("x\n")
-    os.mknod("upper/gone", 0o600 | 0o020000, os.makedev(0, 0))
-    for name in ("base", "other"):
-        with tarfile.open(f"{name}.tar", "w") as tar:
-            for path, text in {"etc/file": name, "data": name * 50000}.items():
-                info = tarfile.TarInfo(path)
-                info.size = len(text)
-                tar.addfile(info, io.BytesIO(text.encode()))
-
-
-kTree = {"LAY_LAYER_FORM": "tree"}
-kScenarios = {
-    "commit": {"command": ["commit", "./upper", "new:1", "--base", "base:1"], "adds": "new:1"},
-    "commit-none": {"command": ["commit", "./upper", "new:1", "--base", "base:1", "--compression", "none"], "adds": "new:1"},
-    "import": {"command": ["import", "other.tar", "new:1"], "adds": "new:1"},
-    "import-tree": {"command": ["import", "other.tar", "new:1"], "adds": "new:1", "env": kTree},
-    "load": {"command": ["load", "-q", "-i", "docker-archive"], "adds": "new:1"},
-    "load-oci": {"command": ["load", "-q", "-i", "oci-archive"], "adds": "new:1"},
-    "pull": {"command": ["pull", kPulled], "adds": kPulled},
-    "pull-tree": {"command": ["pull", kPulled], "adds": kPulled, "env": kTree},
-    "tag": {"command": ["tag", "base:1", "new:1"], "adds": "new:1"},
-    "rmi": {"command": ["rmi", "old:1"], "removes": "old:1"},
-    "prune": {"command": ["prune", "-f", "--images"], "garbage": True},
-}
-
-
-def make_source(command):
-    """Where a load or a pull comes from: an image of a layer that is new and one that old:1 has."""
-    if command not in ("load", "pull"):
-        return
-    must("source", {}, "import", "other.tar", "other:1")
-    must("source", {}, "commit", "./upper", "new:1", "--base", "other:1")
-    if command == "pull":
-        must("source", {}, "push", "new:1", kPulled)
-        return
-    for form in ("docker-archive", "oci-archive"):
-        must("source", {}, "save", "-q", "--format", form, "-o", form, "new:1")
-
-
-def make_template(scenario):
-    must("template", scenario, "import", "base.tar", "base:1")
-    must("template", scenario, "commit", "./upper", "old:1", "--base", "base:1", "--message", "old")
-    if scenario.get("garbage"):
-        must("template", scenario, "import", "other.tar", "garbage:1")
-        index = "template/index.json"
-        with open(index) as file:
-            document = json.load(file)
-        document["manifests"] = [entry for entry in document["manifests"]
-                                 if entry["annotations"]["org.opencontainers.image.ref.name"] != "garbage:1"]
-        with open(index, "w") as file:
-            json.dump(document, file)
-
-
-def count_calls(scenario):
+def steps_of(template, scenario):
     """How often the busiest thread makes each call."""
-    shutil.copytree("template", "counted", symlinks=True)
-    command = ["strace", "-f", "-qq", "-o", "calls", "-e", f"trace={','.join(kCalls)}", kLay, *scenario["command"]]
-    subprocess.run(command, env=environment("counted", scenario), check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
+    copy = template.copy_to("counted")
+    copy.lay(*scenario.command, tracer=["strace", "-D", "-f", "-qq", "-o", "calls", "-e", f"trace={','.join(kCalls)}"])
+    copy.remove()
     counts = collections.Counter()
-    with open("calls") as file:
+    with open("calls", encoding="utf-8", errors="replace") as file:
         for line in file:
             if match := re.match(r"(\d+) +(\w+)\(", line):
                 counts[match.groups()] += 1
-    shutil.rmtree("counted")
     most = {}
     for (_, call), count in counts.items():
         most[call] = max(most.get(call, 0), count)
-    return most
+    return [(call, step) for call, count in most.items() for step in range(1, count + 1)]
 
 
-def check_state(root, scenario, digests):
-    must(root, scenario, "fsck", "-q")
-    for name, expected in digests.items():
-        got = digest(root, scenario, name)
-        if got != expected and not (got is None and name == scenario.get("removes")):
-            raise Wrong(f"{name} was {expected} and is {got}")
+def effects_on(steps, mode):
+    if mode == "cut":
+        steps = [("write", 65_535), *steps]
+    if mode in ("kill", "cut"):
+        return [(call, step, "signal=KILL") for call, step in steps]
+    rarer = itertools.cycle(kRarerErrors)
+    return [(call, step, f"error={error}") for call, step in steps for error in [*kErrors, next(rarer)]]
 
 
-def check_end(root, scenario, digests):
-    check_state(root, scenario, digests)
-    name = scenario.get("removes")
-    if name and digest(root, scenario, name):
-        raise Wrong(f"{name} is still there")
-    name = scenario.get("adds")
-    if name and not digest(root, scenario, name):
-        raise Wrong(f"{name} is not there")
-    must(root, scenario, "prune", "-f", "--images")
-    left = [entry for entry in os.listdir(f"{root}/ingest") if not entry.startswith(".")]
-    usage = json.loads(must(root, scenario, "df", "--format", "json"))
+def is_gone(store, scenario, name):
+    if name == "c":
+        return scenario.removes_container and store.tree(name) is None
+    return name == scenario.removes and name not in store.names()
+
+
+def check_earlier(store, scenario, expected):
+    """Damage that was there before is told until it is mended; nothing else is damaged, and what is called good is."""
+    fsck = store.lay("fsck", "-q")
+    if fsck.returncode != 0 and not scenario.damaged:
+        raise Wrong(f"fsck: {text_of(fsck.stdout)} {text_of(fsck.stderr)}")
+    names = store.names()
+    for name, digest in expected.names.items():
+        if names.get(name) != digest and not is_gone(store, scenario, name):
+            raise Wrong(f"{name} was {digest} and is {names.get(name)}")
+    for name, tree in expected.trees.items():
+        if is_gone(store, scenario, name) or fsck.returncode != 0 and name in scenario.damaged:
+            continue
+        if store.tree(name) != tree:
+            raise Wrong(f"{name} has other files, or none: {text_of(store.lay('export', name).stderr)}")
+
+
+def check_output(store, expected):
+    """It is whole or not there."""
+    path = store.beside(".out")
+    if os.path.exists(path) and file_hash(path) != expected.output:
+        raise Wrong("what it has written is not whole")
+
+
+def check_end(store, scenario, expected):
+    check_earlier(store, dataclasses.replace(scenario, damaged=[]), expected)
+    if scenario.removes in store.names():
+        raise Wrong(f"{scenario.removes} is still there")
+    if scenario.removes_container and store.tree("c"):
+        raise Wrong("the container is still there")
+    if scenario.adds and (added := (store.names().get(scenario.adds), store.tree(scenario.adds))) != expected.added:
+        raise Wrong(f"{scenario.adds} is not there, or is another: {added} and not {expected.added}")
+    if scenario.writes and not os.path.exists(store.beside(".out")):
+        raise Wrong("nothing was written")
+    check_output(store, expected)
+    store.must("prune", "-f", "--images")
+    usage = json.loads(store.must("df", "--format", "json"))
     reclaimable = [row["Bytes"] for row in usage if row["Name"] == "reclaimable"]
-    if left or reclaimable != [0]:
-        raise Wrong(f"left behind: {left}, {reclaimable} bytes")
+    if store.debris() or reclaimable != [0]:
+        raise Wrong(f"left behind: {store.debris()}, {reclaimable} bytes")
 
 
-def try_step(scenario, digests, call, step, effect):
+def check_stop(store, stopped, call, effect):
+    """How lay ended, and what it said."""
+    said = text_of(stopped.stderr)
+    if stopped.returncode in (134, 135, 139):
+        raise Wrong(f"it crashed: {said}")
+    if not effect.startswith("error"):
+        return
+    if stopped.returncode != 0 and call != "write" and "lay: " not in said:
+        raise Wrong(f"it exits with {stopped.returncode} and does not say why: '{said}'")
+    with open(store.beside(".trace"), encoding="utf-8", errors="replace") as file:
+        was_injected = "(INJECTED)" in file.read()
+    if call in ("fsync", "syncfs") and effect != "error=EINTR" and stopped.returncode == 0 and was_injected:
+        raise Wrong("it says nothing, though it cannot know what is on disk")
+
+
+def repeat(store, scenario):
+    again = store.lay(*scenario.command)
+    gone = scenario.removes and scenario.removes not in store.names()
+    gone = gone or scenario.removes_container and not store.tree("c")
+    if again.returncode != 0 and not gone:
+        raise Wrong(f"given again it exits with {again.returncode}: {text_of(again.stderr)}")
+
+
+def try_step(make_copy, scenario, expected, call, step, effect):
     """Whether lay was stopped by it, and what is wrong afterwards."""
-    root = f"{call}-{step}-{effect.replace('=', '-')}"
-    shutil.copytree("template", root, symlinks=True)
+    store = make_copy(f"{call}-{step}-{effect.replace('=', '-')}")
+    is_on_disk = isinstance(store, DiskStore)
+    hit = False
     try:
-        injected = lay(root, scenario, *scenario["command"], injected=f"{call}:{effect}:when={step}")
-        hit = injected.returncode != 0
-        if injected.returncode in (-11, -6, 139, 134):
-            raise Wrong(f"it crashed: {injected.stderr.strip()}")
-        if effect.startswith("error") and call != "write" and hit and "lay: " not in injected.stderr:
-            raise Wrong(f"it exits with {injected.returncode} and does not say why: '{injected.stderr.strip()}'")
-        if call in ("fsync", "syncfs") and effect in ("error=EIO", "error=ENOSPC") and not hit and was_injected(root):
-            raise Wrong("it says nothing, though it cannot know what is on disk")
-        check_state(root, scenario, digests)
-        again = lay(root, scenario, *scenario["command"])
-        gone = scenario.get("removes") and digest(root, scenario, scenario["removes"]) is None
-        if again.returncode != 0 and not gone:
-            raise Wrong(f"given again it exits with {again.returncode}: {again.stderr.strip()}")
-        check_end(root, scenario, digests)
+        stopped = store.lay(*scenario.command, tracer=[
+            "strace", "-D", "-f", "-qq", "-o", store.beside(".trace"), "-e", f"trace={call}", "-e",
+            f"inject={call}:{effect}:when={step}"])
+        hit = stopped.returncode != 0
+        check_stop(store, stopped, call, effect)
+        check_output(store, expected)
+        if is_on_disk:
+            store.cut_power()
+        else:
+            check_earlier(store, scenario, expected)
+        store.next_boot = True
+        check_earlier(store, scenario, expected)
+        store.next_boot = is_on_disk or step % 2 == 0
+        if is_on_disk and not hit and not scenario.removes_container:  # whose removal is promised to nobody
+            check_end(store, scenario, expected)
+        repeat(store, scenario)
+        check_end(store, scenario, expected)
     except Wrong as wrong:
-        return True, f"{' '.join(scenario['command'])}: {call} {effect} at step {step}: {wrong}"
+        return hit, f"{' '.join(scenario.command)}: {call} {effect} at step {step}: {wrong}"
     finally:
-        shutil.rmtree(root, ignore_errors=True)
-        shutil.rmtree(root + ".run", ignore_errors=True)
-        os.unlink(f"{root}.trace")
+        store.remove()
     return hit, None
+
+
+def try_steps(template, scenario, expected, mode, every):
+    make_copy = template.copy_to
+    if mode == "cut":
+        image = put_on_disk(template)
+        make_copy = functools.partial(DiskStore, image, env=template.env)
+    steps = effects_on(steps_of(template, scenario), mode)
+    chosen = steps[::every]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda step: try_step(make_copy, scenario, expected, *step), chosen))
+    wrongs = [wrong for _, wrong in results if wrong]
+    hits = sum(hit for hit, _ in results)
+    print(f"{len(chosen)} of {len(steps)} steps tried, {hits} stopped it, {len(wrongs)} went wrong")
+    return wrongs or ([] if hits or mode == "fail" else ["no step stopped it"])
+
+
+def try_short(template, scenario, expected):
+    """With calls that move less than was asked for it succeeds all the same."""
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", "short_io.so", f"{kHere}/short_io.c", "-ldl"], check=True)
+    moved = os.path.abspath("moved")
+    try:
+        template.must(*scenario.command, env={"LD_PRELOAD": os.path.abspath("short_io.so"), "SHORT_IO": moved})
+        check_end(template, scenario, expected)
+    except Wrong as wrong:
+        return [str(wrong)]
+    return [] if os.path.exists(moved) else ["no call was short"]
 
 
 def main(mode, name, every=1):
     scenario = kScenarios[name]
     make_inputs()
-    make_source(scenario["command"][0])
-    make_template(scenario)
-    digests = {earlier: digest("template", scenario, earlier) for earlier in kEarlier}
-    assert all(digests.values()), digests
-    effects = ["signal=KILL"] if mode == "kill" else [f"error={error}" for error in kErrors]
-    steps = [(call, step, effect) for call, count in count_calls(scenario).items() for step in range(1, count + 1)
-             for effect in effects]
-    chosen = steps[::int(every)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda step: try_step(scenario, digests, *step), chosen))
-    wrongs = [wrong for _, wrong in results if wrong]
-    hits = sum(hit for hit, _ in results)
-    print(f"{name}: {len(chosen)} of {len(steps)} steps tried, {hits} stopped it, {len(wrongs)} went wrong")
-    print("\n".join(wrongs[:20]))
-    return 1 if wrongs or not hits else 0
+    make_source()
+    template = make_store(scenario)
+    expected = what_is_expected(template, scenario)
+    if mode == "short":
+        wrongs = try_short(template, scenario, expected)
+    else:
+        wrongs = try_steps(template, scenario, expected, mode, int(every))
+    print("\n".join([f"{name}:", *wrongs[:20]]))
+    return 1 if wrongs else 0
 
 
 if __name__ == "__main__":

@@ -4,45 +4,10 @@
 bats_require_minimum_version 1.5.0
 load world
 load oci
+load engines
 
-setup() {
-  open_oci_world
-  engine_run=$(mktemp -d /run/lay-engine.XXXXXX)  # sockets: their paths must be short
-}
-
-teardown() {
-  [[ ! -f $world/podman.conf ]] || podman rm -af -t 0 >/dev/null 2>&1 || true
-  if [[ -n ${containerd_pid-} ]]; then
-    kill "$containerd_pid"
-    wait "$containerd_pid" || true
-  fi
-  rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} /sys/fs/cgroup/{*/,}default 2>/dev/null || true
-  rm -rf --one-file-system "$engine_run"
-  close_oci_world
-}
-
-podman() {
-  CONTAINERS_CONF=$world/podman.conf command podman --root "$world/podman" --runroot "$engine_run/podman" \
-    --storage-driver vfs --runtime "$OCI" --cgroup-manager cgroupfs --events-backend file "$@" 3>&-
-}
-
-start_podman() {
-  printf '%s\n' '[containers]' "default_ulimits = ['nofile=1024:1024', 'nproc=1024:1024']" >podman.conf
-  small_bundle
-  tar -C bundle/rootfs -cf rootfs.tar .
-  podman import -q rootfs.tar localhost/small >/dev/null
-}
-
-ctr() { timeout 60 "$(type -P ctr)" --address "$engine_run/containerd.sock" "$@" 3>&-; }
-
-start_containerd() {
-  small_bundle
-  printf '%s\n' 'version = 2' "root = '$world/containerd'" "state = '$engine_run/containerd'" \
-    'disabled_plugins = ["io.containerd.grpc.v1.cri"]' '[grpc]' "address = '$engine_run/containerd.sock'" >containerd.toml
-  containerd -c containerd.toml >containerd.log 2>&1 3>&- &
-  containerd_pid=$!
-  wait_until 20 ctr version
-}
+setup() { open_engine_world; }
+teardown() { close_engine_world; }
 
 @test "podman runs, execs, tops, pauses, updates, stops and removes containers" {
   start_podman

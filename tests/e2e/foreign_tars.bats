@@ -29,8 +29,10 @@ import_as() {
       taken=$((taken + 1))
       for form in erofs tree; do
         "$LAY" --root "$world/root-$form" diff --size vector:1 >"$world/$form.list"
+        LAY_LAYER_FORM=$form "$LAY" --root "$world/root-$form" export vector:1 >"$world/$form.tar"
       done
       diff "$world/erofs.list" "$world/tree.list"
+      cmp "$world/erofs.tar" "$world/tree.tar" # owners, modes, attributes and data
     else
       [ "$mounted" = 1 ]
       [[ $(head -n 1 "$world/erofs.err") == "lay: "* ]]
@@ -38,6 +40,8 @@ import_as() {
     fi
   done
   ((taken > 10))
+  [[ $("$LAY" --root root-erofs info --format '{{.LayerForm}}') != erofs ]] || [ -n "$(find root-erofs/layers -name layer.erofs)" ]
+  [ -n "$(find root-tree/layers -name tree)" ]
   "$LAY" --root "$world/root-erofs" fsck -q
   "$LAY" --root "$world/root-tree" fsck -q
 }

@@ -41,7 +41,6 @@ leave() {
 # fill_up: not one small file more has room, wherever the file system keeps some back.
 fill_up() {
   local i
-  mkdir disk/rest
   cat /dev/zero >disk/rest/large 2>/dev/null || true
   sync -f disk
   for ((i = 0; i < 20000; i++)); do
@@ -82,6 +81,7 @@ fill_with() {
   fills large:1 "$LAY" load -q -i large.oci
   fills "$registry/large:1" "$LAY" pull -q "$registry/large:1"
 
+  mkdir disk/rest
   leave 5000000
   run "$LAY" run --rm --network none small dd if=/dev/zero of=/large bs=64k count=200
   [[ $status == 1 || $status == 125 ]] # xfs may have room for data, and none for another file's inode
@@ -96,6 +96,26 @@ fill_with() {
 
 @test "a full ext4 loses nothing" { fill_with ext4 32m; }
 @test "a full xfs loses nothing" { fill_with xfs 300m; }
+
+# prunes_when_full KIND SIZE: of a disk on which no file has room any more.
+prunes_when_full() {
+  local names
+  open_disk "$@"
+  export LAY_ROOT=$world/disk/root
+  small_image
+  add_garbage 8000000
+  mkdir disk/rest
+  fill_up
+  names=$("$LAY" images)
+  "$LAY" rmi small >/dev/null 2>said || { has "$(<said)" "No space left" && [ "$("$LAY" images)" = "$names" ]; }
+  "$LAY" fsck -q
+  "$LAY" prune -f >/dev/null
+  (($(stat -f -c '%f * %S' disk) > 7000000))
+  "$LAY" fsck -q
+}
+
+@test "on a full ext4 prune makes room" { prunes_when_full ext4 64m; }
+@test "on a full xfs prune makes room" { prunes_when_full xfs 300m; }
 
 @test "a layer of others does not take the last of the disk" {
   make_sources

@@ -31,6 +31,28 @@ add_privileged_entries() {
   setfattr -h -n trusted.link -v x "$upper/dangling"
 }
 
+# add_extremes UPPER: what is as long, as large or as odd as the kernel takes it.
+add_extremes() {
+  mkdir -p "$1/x/listed" "$1/x/bits"
+  cd "$1/x" || return 1
+  touch owner early late
+  chown 4294967294:2097152 owner
+  chown -R 65536:65535 bits
+  chmod 7751 bits
+  touch -d @-2147483648 early
+  touch -d '2200-01-01 UTC' late  # umoci and podman count nanoseconds, to 2262
+  ln -s "$(printf '%4095s' | tr ' ' l)" symlink
+  printf x >"$(printf 'n\377%.0s' {1..127})n"
+  cp /bin/true capable
+  setcap -n 100000 cap_net_raw+ep capable
+  setfacl -m u:70000:rwx,d:u:33:rx,d:o::- listed
+  setfattr -n user.long -v "$(printf '%3000s' | tr ' ' v)" owner
+  mknod disk b 259 1048575
+  ln symlink again
+  touch -h -d @1234567890 symlink listed bits
+  cd "$world" || return 1
+}
+
 # make_image [COMPRESSION]: commits it all as changed:1 and keeps the tree that the kernel shows in $world/expected.
 make_image() {
   base=$("$here/../inputs/debian-base.sh")
@@ -38,6 +60,7 @@ make_image() {
   "$LAY" run --name c --network none debian:12 sh -c "$change_everything"
   upper=$(echo "$LAY_ROOT"/containers/*/upper)
   add_privileged_entries "$upper"
+  add_extremes "$upper"
   "$LAY" commit c changed:1 --compression "${1:-zstd}" >"$world/id"
   merged "$base/rootfs" "$upper" "$world/merged" python3 "$here/tree_of.py" "$world/merged" >"$world/expected"
   [ "$(wc -l <"$world/expected")" -gt 3000 ]
@@ -51,6 +74,36 @@ make_image() {
   umoci unpack --image "$world/layout:1" "$world/bundle" >/dev/null 2>&1
   tree_of "$world/bundle/rootfs" >"$world/got"
   diff "$world/expected" "$world/got"
+}
+
+@test "podman unpacks what lay committed and pushed to the tree of the merged overlay" {
+  make_image
+  start_registry "$world/registry"
+  "$LAY" push changed:1 "$registry/team/changed:1" >/dev/null
+  local driver
+  for driver in vfs overlay; do
+    podman_() {
+      podman --root "$world/podman-$driver" --runroot "$world/p-$driver" --storage-driver "$driver" --events-backend file "$@"
+    }
+    podman_ pull -q --tls-verify=false "$registry/team/changed:1" >/dev/null
+    tree_of "$(podman_ image mount "$registry/team/changed:1")" >"$world/got"
+    podman_ image umount -a >/dev/null
+    ! mountpoint -q "podman-$driver/$driver" || umount "podman-$driver/$driver"  # on itself
+    sed -E 's|\t-[0-9]+\t\./|\t0\t./|' "$world/expected" | diff - "$world/got"  # it knows no time before 1970
+  done
+}
+
+@test "zstd, gzip and bsdtar read the layers that lay compresses, several chunks long, to the bytes of the diff_id" {
+  mkdir -p upper/folder
+  head -c 5000000 /dev/urandom >upper/folder/large
+  echo x >upper/small
+  local compression blob
+  for compression in zstd gzip; do
+    "$LAY" commit -q ./upper "app:$compression" --compression "$compression" >/dev/null
+    blob=$LAY_ROOT/blobs/$("$LAY" inspect "app:$compression" | jq -r '.[0].Layers[0].digest | sub(":"; "/")')
+    [ "sha256:$("$compression" -dc <"$blob" | sha256sum | cut -d' ' -f1)" = "$("$LAY" inspect "app:$compression" | jq -r '.[0].RootFS.Layers[0]')" ]
+    bsdtar -xOf "$blob" ./folder/large | cmp - upper/folder/large
+  done
 }
 
 @test "what lay pulls on another root is the same merged tree, mounted and unpacked" {

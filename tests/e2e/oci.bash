@@ -41,3 +41,23 @@ close_oci_world() {
   for id in $(oci list -q 2>/dev/null); do oci delete --force "$id" || true; done
   close_world
 }
+
+# Crun where cgroup v2 is not mounted beside v1: it refuses such machines.
+by_crun() {
+  unshare --mount --propagation private sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' sh \
+    crun --root "$world/crun" "$@" 3>&-
+}
+
+# take_probe ROOT: probe.sh is its command `probe`, with what it needs of busybox.
+take_probe() {
+  cp "$BATS_TEST_DIRNAME/probe.sh" "$1/bin/probe"
+  chmod +x "$1/bin/probe"
+  local name
+  for name in sed tr sort wc stat mkdir hostname; do ln -sf busybox "$1/bin/$name"; done
+}
+
+# seen_by NAME: without what is each runtime's own way: how hierarchies are put together, what covers masked paths.
+seen_by() {
+  grep -vE '^mount:/(sys/fs/cgroup|proc/|sys/firmware|dev/console)|^path:/(proc/timer_list|sys/firmware)|^env:HOME|^(dev|kind):/dev/(core|console)|^fds|^keyring|^SigIgn' \
+    "$1.seen" | sort
+}

@@ -130,6 +130,26 @@ c["linux"]["readonlyPaths"] = ["/sys/fs/cgroup/pids"]'
   [ -z "$output" ] # what is mounted there later
 }
 
+@test "what is mounted in the cgroups lies in them, with what is hidden of it, in whatever namespace" {
+  small_bundle
+  mkdir told && touch told/{shown,hidden}
+  edit "
+c['mounts'] += [{'destination': '/sys/fs/cgroup/memory', 'type': 'bind', 'source': '$world/told', 'options': ['bind', 'ro']},
+  {'destination': '/sys/fs/cgroup/pids', 'type': 'tmpfs', 'source': 'tmpfs'}]
+c['linux']['maskedPaths'] = ['/sys/fs/cgroup/memory/hidden']"
+  args sh -c 'echo x >/sys/fs/cgroup/pids/made; cd /sys/fs/cgroup/memory; echo * ../pids/* $(stat -c %t hidden); touch x 2>/dev/null || echo refused; ls ../cpu/tasks'
+  mkdir -p bundle/rootfs/bin && ln -sf busybox bundle/rootfs/bin/stat
+  in_cgroups() { [ "$(oci "$@" run --bundle bundle c1 </dev/null | xargs)" = "hidden shown ../pids/made 1 refused ../cpu/tasks" ]; }
+  in_cgroups
+  edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "cgroup"]'
+  in_cgroups
+  edit "
+c['linux']['namespaces'] += [{'type': 'user'}, {'type': 'cgroup'}]
+c['linux']['uidMappings'] = c['linux']['gidMappings'] = [{'containerID': 0, 'hostID': 100000, 'size': 65536}]"
+  chown 100000:100000 bundle/rootfs{,/*}
+  in_cgroups
+}
+
 @test "a source that is relative is the bundle's, and a mount keeps its tie to the host as it says" {
   small_bundle
   mkdir bundle/data shared data

@@ -9,18 +9,10 @@ load oci
 setup() { open_oci_world; }
 teardown() { close_oci_world; }
 
-# Runs the bundle by crun where cgroup v2 is not mounted beside v1: it refuses such machines.
-run_by_crun() {
-  unshare --mount --propagation private sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' sh \
-    crun --root "$world/crun" run --bundle bundle c1
-}
-
 full_bundle() {
   small_bundle
   sed -i 's/"1\.2\.0"/"1.0.2"/' bundle/config.json # which Debian's crun knows
-  cp "$BATS_TEST_DIRNAME/probe.sh" bundle/rootfs/bin/probe
-  local name
-  for name in sed tr sort wc stat mkdir hostname; do ln -sf busybox "bundle/rootfs/bin/$name"; done
+  take_probe bundle/rootfs
   echo small >bundle/rootfs/etc/hostname
   touch bundle/rootfs/etc/hosts
   mkdir -p shared/below
@@ -62,17 +54,11 @@ say keyring "$(grep -c keyring /proc/keys 2>/dev/null | sed 's/[1-9].*/some/')"
 SH
 }
 
-# seen_by NAME: without what is each runtime's own way: how hierarchies are put together, what covers masked paths.
-seen_by() {
-  grep -vE '^mount:/(sys/fs/cgroup|proc/|sys/firmware|dev/console)|^path:/(proc/timer_list|sys/firmware)|^env:HOME|^(dev|kind):/dev/(core|console)|^fds|^keyring|^SigIgn' \
-    "$1.seen" | sort
-}
-
 @test "a bundle with most of the fields shows the same view under lay-oci, runc and crun" {
   full_bundle
   oci run --bundle bundle c1 </dev/null >lay.seen
   runc --root "$world/runc" run --bundle bundle c1 </dev/null >runc.seen 3>&-
-  run_by_crun </dev/null >crun.seen 3>&-
+  by_crun run --bundle bundle c1 </dev/null >crun.seen 3>&-
   [ "$(seen_by lay | wc -l)" -ge 60 ]
   diff <(seen_by runc) <(seen_by lay)
   diff <(seen_by crun) <(seen_by lay)

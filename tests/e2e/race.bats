@@ -7,7 +7,11 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() {
+  [[ -z ${stopped-} ]] || kill -CONT "$stopped" || true
+  [[ -z ${proxy_pid-} ]] || kill "$proxy_pid" || true
+  close_world
+}
 
 adding() { ! flock -n -x "$LAY_ROOT/lock" true; }
 
@@ -64,4 +68,108 @@ adding() { ! flock -n -x "$LAY_ROOT/lock" true; }
   [ -z "$(ls "$LAY_ROOT/ingest")" ]
   [ -z "$(find "$LAY_ROOT/containers" -mindepth 1 -maxdepth 1 ! -name '.lock' ! -name .names)" ]
   [ -z "$(ls "$LAY_ROOT/containers/.names")" ]
+}
+
+# slow_registry: has layered:1, small and a layer that takes some seconds; sets slow (host:port) and proxy_pid.
+slow_registry() {
+  local port
+  start_registry "$world/registry"
+  mkdir upper
+  head -c 4000000 /dev/urandom >upper/large
+  "$LAY" commit -q ./upper layered:1 --base small >/dev/null
+  "$LAY" push -q layered:1 "$registry/layered:1"
+  "$LAY" rmi layered:1 >/dev/null
+  port=$(free_port)
+  python3 "$here/../support/fault_proxy.py" "$port" "$(free_port)" "${registry#*:}" "$world/requests" \
+    '[{"method": "GET", "path": "/blobs/", "do": "slow", "bytes": 100000, "times": 1000}]' >proxy.log 2>&1 3>&- &
+  proxy_pid=$!
+  slow=localhost:$port
+  wait_until 20 curl -fsS "http://127.0.0.1:$port/v2/"
+}
+
+# at_once COMMAND...: must not take as long as the pull that is under way.
+at_once() { timeout 2 "$@"; }
+
+@test "removing and pruning neither wait for a slow pull nor take what it needs" {
+  slow_registry
+  "$LAY" run --name ended --network none small true
+  "$LAY" pull -q "$slow/layered:1" >pulled 3>&- &
+  local pulling=$!
+  wait_until 10 eval '[ "$(du -s --bytes "$LAY_ROOT/ingest" | cut -f1)" -gt 1000000 ]'
+  at_once "$LAY" rm ended
+  at_once "$LAY" rmi small
+  at_once "$LAY" prune -f --images
+  at_once "$LAY" prune -f -a
+  at_once "$LAY" df >/dev/null
+  [ -z "$("$LAY" images -q)" ]
+  kill -0 "$pulling"
+  wait "$pulling"
+  "$LAY" fsck -q
+  [ "$("$LAY" run --rm --network none "$slow/layered:1" sh -c 'head -c 9 /large | wc -c')" = 9 ]
+  "$LAY" prune -f >/dev/null
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+}
+
+# They have the large file of the pulled layer, and so are where a pull takes it from while they are there.
+@test "images that come and go beside a slow pull do not disturb it" {
+  slow_registry
+  "$LAY" pull -q "$slow/layered:1" >pulled 3>&- &
+  local pulling=$! rounds=0
+  while kill -0 "$pulling" 2>/dev/null; do
+    echo "$rounds" >upper/small
+    at_once "$LAY" commit -q ./upper/ other:1 --base small >/dev/null
+    at_once "$LAY" rmi other:1 >/dev/null
+    at_once "$LAY" prune -f --images >/dev/null 2>&1
+    rounds=$((rounds + 1))
+  done
+  ((rounds > 0))
+  wait "$pulling"
+  "$LAY" fsck -q
+  "$LAY" run --rm --network none "$slow/layered:1" true
+  "$LAY" prune -f >/dev/null
+  wait_until 10 nothing_reclaimable # what rmi frees is gone a little later
+}
+nothing_reclaimable() { [ "$("$LAY" df --format jsonl | jq 'select(.Name == "reclaimable").Bytes')" = 0 ]; }
+
+# stop_at CALL COMMAND...: COMMAND is stopped by SIGSTOP when it makes that system call; sets stopped, its pid.
+stop_at() {
+  local call=$1
+  shift
+  strace -f -qq -o trace -e "trace=$call" -e "inject=$call:signal=STOP:when=1" "$@" >held 2>&1 3>&- &
+  tracer=$!
+  wait_until 10 grep -q 'stopped by SIGSTOP' trace
+  stopped=$(pgrep -P "$tracer")
+}
+
+# ends_by_interrupt COMMAND...: while it waits; a second Ctrl-C must not be needed.
+ends_by_interrupt() {
+  local status=0
+  timeout -s INT -k 3 1 "$@" >interrupted 2>&1 || status=$?
+  [[ $status == 124 ]] || { echo "exit $status instead of the end by SIGINT: $*"; cat interrupted; return 1; }
+}
+
+@test "S08: what waits for a stopped lay ends with Ctrl-C, and what need not wait does not" {
+  local failed=
+  "$LAY" save -q -o small.tar small
+  start_registry "$world/registry"
+  "$LAY" push -q small "$registry/small:1" >/dev/null
+  stop_at renameat "$LAY" tag small new:1
+  at_once "$LAY" images >/dev/null
+  at_once "$LAY" df >/dev/null
+  at_once "$LAY" fsck -q
+  at_once "$LAY" prune -f
+  at_once "$LAY" run --rm --network none small true
+  ends_by_interrupt "$LAY" tag small more:1 || failed=1
+  ends_by_interrupt "$LAY" rmi small || failed=1
+  ends_by_interrupt "$LAY" import -q ./small more:1 || failed=1
+  ends_by_interrupt "$LAY" commit -q ./small more:1 || failed=1
+  ends_by_interrupt "$LAY" load -q -i small.tar || failed=1
+  ends_by_interrupt "$LAY" pull -q "$registry/small:1" || failed=1
+  kill -CONT "$stopped"
+  stopped=
+  wait "$tracer"
+  [ "$("$LAY" images --format '{{.Repository}}' | sort | xargs)" = "new small" ]
+  "$LAY" prune -f >/dev/null
+  "$LAY" fsck -q
+  [ -z "$failed" ]
 }

@@ -43,8 +43,12 @@ proxied() { jq -r .proxied requests | sort -u; }
   [ "$(proxied)" = reg.invalid ]
   rm requests
   http_proxy=$address no_proxy=.invalid fails "${inspect[@]}" --retry 0 "docker://$name"
-  HTTP_PROXY=$address fails "${inspect[@]}" --retry 0 "docker://$name"
+  # A CGI program has that from a header of the request it answers
+  REQUEST_METHOD=GET HTTP_PROXY=$address fails "${inspect[@]}" --retry 0 "docker://$name"
   [ ! -e requests ]
+  [ "$(HTTP_PROXY=$address "${inspect[@]}" "docker://$name")" = "$digest" ]
+  [ "$(proxied)" = reg.invalid ]
+  rm requests
   # https goes by CONNECT, which this proxy refuses: nothing of the request gets to it.
   HTTPS_PROXY=$address fails "$LAY" inspect --retry 0 --creds ann:s3cret:pw "docker://$name"
   [ "$(jq -r '.method + .authorization' requests | sort -u)" = CONNECT ]

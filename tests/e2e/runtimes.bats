@@ -30,6 +30,13 @@ exchanges() {
   run -5 "$LAY" exec c sh -c 'exit 5'
   run -127 "$LAY" exec c nothing
   run -126 "$LAY" exec c /etc/passwd
+  run -0 "$LAY" exec -d -e LATER=on c sh -c 'sleep 0.3; echo $LATER $(id -u) >/done'
+  [ "$output" = "" ]
+  wait_until 5 "$LAY" exec c test -s /done
+  [ "$("$LAY" exec c cat /done)" = "on 0" ]
+  [ "$(stat -c '%u:%g %a %F' /dev/null)" = "0:0 666 character special file" ]
+  "$LAY" exec c rm /done
+  run -127 "$LAY" exec -d c nothing
   [ "$("$LAY" stats --no-stream --format json c | jq -r '.[0].Name // .Name')" = c ]
   [ "$("$LAY" top c | wc -l)" -gt 1 ]
   "$LAY" pause c
@@ -164,7 +171,8 @@ ended() { [[ ! -e /proc/$1/status ]] || grep -q '^State:.Z' "/proc/$1/status"; }
 # stops_paused RUNTIME
 stops_paused() {
   needs "$1"
-  with "$1" -d --name c small sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done' >/dev/null
+  with "$1" -d --name c small sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+  wait_until 5 said ready
   "$LAY" pause c
   timeout 20 "$LAY" stop c
   [ "$("$LAY" wait c)" = 3 ]
@@ -213,6 +221,21 @@ exec_terminal() {
 @test "exec has a terminal though its caller has none: runc" { exec_terminal runc; }
 @test "exec has a terminal though its caller has none: crun" { exec_terminal crun; }
 @test "exec has a terminal though its caller has none: runsc" { exec_terminal runsc; }
+
+@test "runsc gives its streams to nobody, and does not get the host's /dev/null for that" {
+  needs runsc
+  mknod null c 1 3
+  export -f with
+  unshare --mount bash -ec '
+    mount --bind null /dev/null
+    with runsc --rm small true </dev/null >/dev/null
+    with runsc --rm -t small true </dev/null >/dev/null
+    with runsc -d --name c small sleep 100 >/dev/null
+    "$LAY" exec c true </dev/null >/dev/null
+    "$LAY" exec -t c true </dev/null >/dev/null
+    "$LAY" rm -f c >/dev/null'
+  [ "$(stat -c %U null)" = root ]
+}
 
 @test "a container that its runtime cannot delete stays known" {
   needs crun

@@ -23,7 +23,10 @@ def content_hash(path):
 
 
 def describe(path, first_names):
-    info = os.lstat(path)
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return ["listed, but not there"]  # as overlay shows a whiteout in a folder that it does not merge
     kind = stat.filemode(info.st_mode)[0]
     fields = [kind, f"{stat.S_IMODE(info.st_mode):04o}", f"{info.st_uid}:{info.st_gid}"]
     if kind == "l":
@@ -38,6 +41,7 @@ def describe(path, first_names):
 
 
 def main():
+    sys.setrecursionlimit(10000)  # of os.walk, for deep trees
     os.chdir(sys.argv[1])
     paths = []
     for folder, folders, files in os.walk(b"."):

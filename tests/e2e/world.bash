@@ -118,6 +118,12 @@ close_disk() {
 }
 disk_is_free() { [[ -z $(losetup --associated "$world/disk.img") ]]; }
 
+# add_garbage BYTES: a good blob of that size, which nobody can compress or needs.
+add_garbage() {
+  head -c "$1" /dev/urandom >"$LAY_ROOT/blobs/sha256/new"
+  mv "$LAY_ROOT/blobs/sha256/new" "$LAY_ROOT/blobs/sha256/$(sha256sum <"$LAY_ROOT/blobs/sha256/new" | cut -d' ' -f1)"
+}
+
 # merged LOWER UPPER FOLDER COMMAND...: runs COMMAND in a mount namespace of its own in which FOLDER is the kernel's
 # merged view of the two.
 merged() {
@@ -127,6 +133,17 @@ merged() {
   unshare --mount --propagation private bash -ec '
     mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$3.work" overlay "$3"
     shift 3; "$@"' merged "$lower" "$upper" "$folder" "$@"
+}
+
+# in_memory COMMAND...: runs it in an empty folder of a file system that is held in memory, where syncs need not wait for
+# what others write to the disk.
+in_memory() {
+  mkdir -p "$world/memory"
+  unshare --mount --propagation private bash -ec '
+    mount -t tmpfs lay "$1"
+    truncate -s 400m "$1/disk"; mkfs.ext4 -q "$1/disk"; mkdir "$1/in"
+    mount -o loop "$1/disk" "$1/in"
+    cd "$1/in"; shift; "$@"' in_memory "$world/memory" "$@"
 }
 
 # inside FLAG... -- SCRIPT: runs SCRIPT by a shell in a container of the image `small` without network.

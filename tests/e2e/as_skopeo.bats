@@ -1,0 +1,419 @@
+#!/usr/bin/env bats
+# Where a name leads and which login it takes there, judged by skopeo: both are run with the same settings in front of one
+# proxy, whose list says which hosts were asked, for what and with which header.
+
+load world
+
+setup() {
+  open_world
+  mkdir -p tree/etc home
+  : >conf
+  echo small >tree/etc/small
+  "$LAY" import tree app:1 >/dev/null
+  digest=$("$LAY" inspect -f '{{.Digest}}' app:1)
+  start_registry "$world/registry"
+  local repository
+  for repository in team/app first/app second/app library/app; do
+    "$LAY" push -q app:1 "$registry/$repository:1" >/dev/null
+  done
+  export HOME=$world/home XDG_CONFIG_HOME= XDG_RUNTIME_DIR=$world/none
+  unset REGISTRY_AUTH_FILE DOCKER_CONFIG
+}
+teardown() {
+  stop_proxy
+  close_world
+}
+
+# start_proxy RULES: sets proxy (its address) and proxy_port.
+start_proxy() {
+  proxy_port=$(free_port)
+  proxy=http://127.0.0.1:$proxy_port
+  python3 "$here/../support/fault_proxy.py" "$proxy_port" "$(free_port)" "${registry#*:}" "$world/requests" "$1" \
+    >"$world/proxy.log" 2>&1 3>&- &
+  proxy_pid=$!
+  wait_until 10 env -u http_proxy curl -sS "$proxy/v2/"
+}
+
+stop_proxy() {
+  [[ -z ${proxy_pid-} ]] || { kill "$proxy_pid" && wait "$proxy_pid" || true; }
+  proxy_pid=
+}
+
+lay_looks() { timeout -s KILL 20 "$LAY" inspect --retry 0 "$@"; }
+skopeo_looks() { timeout -s KILL 20 skopeo --registries-conf "$world/conf" inspect --raw "$@"; }
+
+# asked SHOWN COMMAND...: what the proxy was asked of that, in order; SHOWN is a jq filter.
+asked() {
+  local shown=$1
+  shift
+  rm -f requests
+  "$@" >/dev/null 2>"$world/said" || true
+  [[ ! -e requests ]] || jq -r "$shown" requests | uniq
+}
+
+# alike SHOWN EXPECTED NAME: skopeo and lay ask the same for NAME, and that is EXPECTED.
+alike() {
+  local theirs ours
+  theirs=$(asked "$1" skopeo_looks --tls-verify=false "docker://$3" | paste -sd' ')
+  ours=$(asked "$1" lay_looks --tls-verify=false "docker://$3" | paste -sd' ')
+  [ "$theirs" = "$2" ] || { echo "$3: skopeo asked '$theirs', expected '$2'"; return 1; }
+  [ "$ours" = "$2" ] || { echo "$3: lay asked '$ours', skopeo '$theirs'"; return 1; }
+}
+
+manifests_asked='select(.path | contains("/manifests/")) | .proxied + .path'
+hosts_asked='select(.proxied != "") | .proxied'
+
+@test "a proxy is taken from HTTP_PROXY as from http_proxy" {
+  start_proxy '[]'
+  http_proxy=$proxy alike "$hosts_asked" reg.invalid reg.invalid/team/app:1
+  HTTP_PROXY=$proxy alike "$hosts_asked" reg.invalid reg.invalid/team/app:1
+}
+
+@test "a plain http registry with a port is reached through a proxy too" {
+  start_proxy '[]'
+  http_proxy=$proxy alike "$hosts_asked" reg.invalid:5000 reg.invalid:5000/team/app:1
+}
+
+@test "no_proxy excepts hosts, domains, ports and nets as it does elsewhere" {
+  start_proxy '[]'
+  export http_proxy=$proxy
+  local except
+  for except in reg.invalid .invalid invalid REG.invalid 'x, reg.invalid' '*'; do
+    no_proxy=$except alike "$hosts_asked" '' reg.invalid/team/app:1
+    NO_PROXY=$except alike "$hosts_asked" '' reg.invalid/team/app:1
+  done
+  for except in g.invalid eg.invalid 'reg.invalid.com' '198.51.100.0/24'; do
+    no_proxy=$except alike "$hosts_asked" reg.invalid reg.invalid/team/app:1
+  done
+  for except in 198.51.100.0/24 198.51.100.7; do no_proxy=$except alike "$hosts_asked" '' 198.51.100.7/team/app:1; done
+  no_proxy=198.51.99.0/24 alike "$hosts_asked" 198.51.100.7 198.51.100.7/team/app:1
+}
+
+@test "no_proxy excepts what a star stands for" {
+  start_proxy '[]'
+  http_proxy=$proxy no_proxy='*.invalid' alike "$hosts_asked" '' reg.invalid/team/app:1
+}
+
+@test "no_proxy excepts one port of a host" {
+  start_proxy '[]'
+  http_proxy=$proxy no_proxy=reg.invalid:81 alike "$hosts_asked" reg.invalid reg.invalid/team/app:1
+  http_proxy=$proxy no_proxy=reg.invalid:80 alike "$hosts_asked" '' reg.invalid/team/app:1
+}
+
+# mirrors: registries.conf with two mirrors before reg.invalid, which is team/ of reality; $1 goes into each mirror's table,
+# $2 into the registry's.
+mirrors() {
+  cat >conf <<TOML
+[[registry]]
+prefix = "reg.invalid/shop"
+location = "own.invalid/team"
+insecure = true
+${2-}
+[[registry.mirror]]
+location = "one.invalid/first"
+insecure = true
+${1-}
+[[registry.mirror]]
+location = "two.invalid/second"
+insecure = true
+${1-}
+TOML
+  export CONTAINERS_REGISTRIES_CONF=$world/conf
+}
+
+@test "mirrors are asked in their order and the registry last, whatever a mirror answers" {
+  export http_proxy
+  local one=one.invalid/v2/first/app/manifests/1 two=two.invalid/v2/second/app/manifests/1
+  mirrors
+  start_proxy '[]'
+  http_proxy=$proxy
+  alike "$manifests_asked" "$one" reg.invalid/shop/app:1
+  stop_proxy
+  local status
+  for status in 401 404 503 ${LAY_TESTS_LONG:+400 403 500}; do
+    start_proxy '[{"path": "/v2/first/", "do": "status", "times": 99, "status": '$status'},
+                  {"path": "/v2/second/", "do": "status", "times": 99, "status": '$status'}]'
+    http_proxy=$proxy
+    alike "$manifests_asked" "$one $two own.invalid/v2/team/app/manifests/1" reg.invalid/shop/app:1
+    stop_proxy
+  done
+}
+
+@test "mirrors by digest only are not asked for a tag" {
+  local use by_tag=own.invalid/v2/team/app/manifests/1 by_digest=one.invalid/v2/first/app/manifests/$digest
+  start_proxy '[]'
+  export http_proxy=$proxy
+  mirrors 'pull-from-mirror = "digest-only"'
+  alike "$manifests_asked" "$by_tag" reg.invalid/shop/app:1
+  alike "$manifests_asked" "$by_digest" "reg.invalid/shop/app@$digest"
+  mirrors '' 'mirror-by-digest-only = true'
+  alike "$manifests_asked" "$by_tag" reg.invalid/shop/app:1
+  alike "$manifests_asked" "$by_digest" "reg.invalid/shop/app@$digest"
+  mirrors 'pull-from-mirror = "tag-only"'
+  alike "$manifests_asked" one.invalid/v2/first/app/manifests/1 reg.invalid/shop/app:1
+  alike "$manifests_asked" "own.invalid/v2/team/app/manifests/$digest" "reg.invalid/shop/app@$digest"
+}
+
+@test "the longest prefix of a name decides, stars stand for subdomains, and what is blocked is not asked" {
+  start_proxy '[]'
+  export http_proxy=$proxy CONTAINERS_REGISTRIES_CONF=$world/conf
+  cat >conf <<'TOML'
+[[registry]]
+prefix = "reg.invalid"
+location = "short.invalid"
+insecure = true
+[[registry]]
+prefix = "reg.invalid/team"
+location = "long.invalid/first"
+insecure = true
+[[registry]]
+prefix = "*.wild.invalid"
+location = "tame.invalid"
+insecure = true
+[[registry]]
+prefix = "reg.invalid/closed"
+location = "reg.invalid/closed"
+blocked = true
+[[registry]]
+location = "shut.invalid"
+blocked = true
+TOML
+  alike "$manifests_asked" long.invalid/v2/first/app/manifests/1 reg.invalid/team/app:1
+  alike "$manifests_asked" short.invalid/v2/teams/app/manifests/1 reg.invalid/teams/app:1
+  alike "$manifests_asked" tame.invalid/v2/team/app/manifests/1 a.b.wild.invalid/team/app:1
+  alike "$manifests_asked" wild.invalid/v2/team/app/manifests/1 wild.invalid/team/app:1
+  alike "$manifests_asked" '' reg.invalid/closed/app:1
+  alike "$manifests_asked" '' shut.invalid/team/app:1
+  refused 1 "is blocked" "$LAY" push -q app:1 shut.invalid/team/app:1
+  [ -z "$(asked . "$LAY" push -q app:1 shut.invalid/team/app:1)" ]
+}
+
+@test "a star stands for subdomains with a port too, which stays" {
+  cat >conf <<'TOML'
+[[registry]]
+prefix = "*.wild.invalid"
+location = "tame.invalid"
+TOML
+  export CONTAINERS_REGISTRIES_CONF=$world/conf
+  ! skopeo_looks docker://a.wild.invalid:5000/team/app:1 2>said || return 1
+  has "$(<said)" tame.invalid:5000
+  ! lay_looks docker://a.wild.invalid:5000/team/app:1 2>said || return 1
+  has "$(<said)" tame.invalid:5000
+}
+
+@test "what pushes, deletes and lists tags goes to the registry and to no mirror" {
+  start_proxy '[]'
+  export http_proxy=$proxy
+  mirrors
+  [ "$(asked .proxied "$LAY" push -q app:1 reg.invalid/shop/new:1 | sort -u)" = own.invalid ]
+  [ "$(asked .proxied "$LAY" tags reg.invalid/shop/new | sort -u)" = own.invalid ]
+  [ "$(asked .proxied "$LAY" rmi docker://reg.invalid/shop/new:1 | sort -u)" = own.invalid ]
+}
+
+# Each into a store that has nothing: podman takes a name that it has for the one that is meant.
+podman_pulls() {
+  rm -rf --one-file-system "$world/storage"
+  timeout -s KILL 30 podman --root "$world/storage" --runroot "$world/storage-run" --storage-driver vfs pull -q --tls-verify=false "$1"
+}
+lay_pulls() {
+  rm -rf --one-file-system "$world/root2"
+  timeout -s KILL 20 "$LAY" --root "$world/root2" pull -q --retry 0 --tls-verify=false "$1"
+}
+
+# short_alike EXPECTED NAME: podman and lay look for that short name in the same places.
+short_alike() {
+  local theirs ours
+  theirs=$(asked "$manifests_asked" podman_pulls "$2" | uniq | paste -sd' ')
+  ours=$(asked "$manifests_asked" lay_pulls "$2" | uniq | paste -sd' ')
+  [ "$theirs" = "$1" ] || { echo "$2: podman asked '$theirs', expected '$1'"; cat said; return 1; }
+  [ "$ours" = "$1" ] || { echo "$2: lay asked '$ours', podman '$theirs'"; cat said; return 1; }
+}
+
+# searched MODE: two registries to search, of which the first has nothing, and an alias.
+searched() {
+  cat >conf <<TOML
+unqualified-search-registries = ["one.invalid", "two.invalid"]
+short-name-mode = "$1"
+[aliases]
+"known" = "two.invalid/app"
+"ns/known" = "two.invalid/app"
+[[registry]]
+prefix = "one.invalid"
+location = "one.invalid/nowhere"
+insecure = true
+[[registry]]
+prefix = "two.invalid"
+location = "two.invalid/team"
+insecure = true
+TOML
+  export CONTAINERS_REGISTRIES_CONF=$world/conf
+}
+
+@test "a short name is looked for where podman looks for it: alias, search registries in order, or nowhere" {
+  start_proxy '[]'
+  export http_proxy=$proxy
+  local mode one=one.invalid/v2/nowhere/app/manifests/1 two=two.invalid/v2/team/app/manifests/1
+  for mode in permissive disabled; do
+    searched "$mode"
+    short_alike "$one $two" app:1
+  done
+  searched permissive
+  short_alike "$two" known:1
+  short_alike "$two" ns/known:1
+  searched enforcing
+  short_alike '' app:1
+  short_alike "$two" known:1
+}
+
+@test "an alias that podman has recorded for root is root's" {
+  start_proxy '[]'
+  export http_proxy=$proxy
+  cat >conf <<TOML
+unqualified-search-registries = []
+[[registry]]
+location = "two.invalid"
+insecure = true
+TOML
+  printf '[aliases]\n"recorded" = "two.invalid/team/app"\n' >aliases.conf
+  export -f podman_pulls lay_pulls
+  export world
+  local tool
+  # CONTAINERS_REGISTRIES_CONF would mean that file alone
+  for tool in podman lay; do
+    asked "$manifests_asked" unshare --mount --propagation private bash -ec '
+      mount -t tmpfs lay /var/cache; mkdir /var/cache/containers; cp aliases.conf /var/cache/containers/short-name-aliases.conf
+      mkdir -p "$HOME/.config/containers"; cp conf "$HOME/.config/containers/registries.conf"
+      "$1_pulls" recorded:1' aliases "$tool" >"asked.$tool"
+    cat said
+    [ "$(<"asked.$tool")" = two.invalid/v2/team/app/manifests/1 ] || { echo "$tool asked '$(<"asked.$tool")'"; return 1; }
+  done
+}
+
+# Who logs in where. skopeo sends an empty login where it has none.
+who='select(.authorization != "" and .authorization != "Basic Og==") | .proxied + " " + (.authorization | ltrimstr("Basic ") | @base64d)'
+wants_login='[{"path": ".*", "do": "status", "status": 401, "times": 99999, "headers": {"WWW-Authenticate": "Basic realm=\"x\""}}]'
+
+# login_file FILE KEY USER...: pairs of a key and who logs in there.
+login_file() {
+  local file=$1
+  shift
+  mkdir -p "$(dirname "$file")"
+  printf '%s %s\n' "$@" | while read -r key user; do
+    jq -n --arg key "$key" --arg auth "$(printf '%s:pw' "$user" | base64 -w0)" '{($key): {auth: $auth}}'
+  done | jq -s '{auths: add}' >"$file"
+}
+
+@test "auth files are looked through in podman's order, and one that lacks the host is passed over" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE DOCKER_CONFIG
+  local name=reg.invalid/team/app:1
+  alike "$who" '' "$name"
+  printf '{"reg.invalid": {"auth": "%s"}}' "$(printf cfg:pw | base64)" >"$HOME/.dockercfg"
+  alike "$who" 'reg.invalid cfg:pw' "$name"
+  login_file "$HOME/.docker/config.json" reg.invalid docker
+  alike "$who" 'reg.invalid docker:pw' "$name"
+  login_file "$HOME/.config/containers/auth.json" other.invalid other
+  alike "$who" 'reg.invalid docker:pw' "$name"
+  login_file "$HOME/.config/containers/auth.json" reg.invalid config
+  alike "$who" 'reg.invalid config:pw' "$name"
+  XDG_CONFIG_HOME=$world/xdg
+  export XDG_CONFIG_HOME
+  alike "$who" 'reg.invalid docker:pw' "$name"
+  login_file "$XDG_CONFIG_HOME/containers/auth.json" reg.invalid xdg
+  alike "$who" 'reg.invalid xdg:pw' "$name"
+  login_file "$XDG_RUNTIME_DIR/containers/auth.json" reg.invalid run
+  alike "$who" 'reg.invalid run:pw' "$name"
+  login_file "$world/chosen" reg.invalid chosen
+  REGISTRY_AUTH_FILE=$world/chosen
+  alike "$who" 'reg.invalid chosen:pw' "$name"
+  login_file "$world/flag" reg.invalid flag
+  [ "$(asked "$who" lay_looks --tls-verify=false --authfile "$world/flag" "docker://$name")" = 'reg.invalid flag:pw' ]
+  [ "$(asked "$who" lay_looks --tls-verify=false --authfile "$world/flag" --creds said:pw "docker://$name")" = 'reg.invalid said:pw' ]
+}
+
+@test "the most specific key of a host is taken, and none of a host with a name like it" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE=$world/auth.json
+  login_file auth.json reg.invalid/team/app app reg.invalid/team team reg.invalid host \
+    reg.invalid.com longer eg.invalid shorter reg.invalid:80 port
+  alike "$who" 'reg.invalid app:pw' reg.invalid/team/app:1
+  alike "$who" 'reg.invalid team:pw' reg.invalid/team/other:1
+  alike "$who" 'reg.invalid app:pw' reg.invalid/team/app/deeper/not:1
+  alike "$who" 'reg.invalid host:pw' reg.invalid/teams/app:1
+  login_file auth.json reg.invalid.com longer eg.invalid shorter evil-reg.invalid dash reg.invalid:81 port
+  alike "$who" '' reg.invalid/team/app:1
+}
+
+@test "a key is that of its host in whichever form a tool has written it" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE=$world/auth.json
+  local key
+  for key in https://reg.invalid http://reg.invalid https://reg.invalid/ https://reg.invalid/v1/ https://reg.invalid/v2/; do
+    login_file auth.json "$key" old
+    alike "$who" 'reg.invalid old:pw' reg.invalid/team/app:1
+  done
+}
+
+@test "a key that is the host goes before one that docker has written as an address" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE=$world/auth.json
+  login_file auth.json https://reg.invalid old reg.invalid new
+  alike "$who" 'reg.invalid new:pw' reg.invalid/team/app:1
+}
+
+@test "a mirror gets the login of its own host, never that of the name or the one that was given" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE=$world/auth.json
+  mirrors
+  login_file auth.json reg.invalid name two.invalid two own.invalid own
+  alike "$who" 'two.invalid two:pw own.invalid own:pw' reg.invalid/shop/app:1
+  [ -z "$(asked "$who" lay_looks --creds said:pw docker://reg.invalid/shop/app:1 | grep said)" ]
+}
+
+# helper NAME USER SECRET: a credential helper that says so, and notes what it was asked.
+helper() {
+  mkdir -p bin
+  cat >"bin/docker-credential-$1" <<SH
+#!/bin/sh
+printf '$1 %s %s\n' "\$1" "\$(cat)" >>"$world/helped"
+printf '{"ServerURL":"x","Username":"$2","Secret":"$3"}'
+SH
+  chmod +x "bin/docker-credential-$1"
+  export PATH=$world/bin:$PATH
+}
+
+@test "a helper of the host goes before its entry, the helper of all hosts behind it" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE=$world/auth.json
+  helper one one pw
+  helper all all pw
+  local entry
+  entry=$(printf file:pw | base64)
+  echo "{\"auths\": {\"reg.invalid\": {\"auth\": \"$entry\"}}, \"credHelpers\": {\"reg.invalid\": \"one\"}}" >auth.json
+  alike "$who" 'reg.invalid one:pw' reg.invalid/team/app:1
+  [ "$(sort -u helped)" = 'one get reg.invalid' ]
+  echo "{\"auths\": {\"reg.invalid\": {}}, \"credsStore\": \"all\"}" >auth.json
+  [ "$(asked "$who" lay_looks --tls-verify=false docker://reg.invalid/team/app:1)" = 'reg.invalid all:pw' ]
+}
+
+@test "credential helpers that registries.conf names are asked" {
+  start_proxy "$wants_login"
+  export http_proxy=$proxy REGISTRY_AUTH_FILE=$world/auth.json CONTAINERS_REGISTRIES_CONF=$world/conf
+  helper one one pw
+  echo '{}' >auth.json
+  echo 'credential-helpers = ["containers-auth.json", "one"]' >conf
+  alike "$who" 'reg.invalid one:pw' reg.invalid/team/app:1
+  login_file auth.json reg.invalid file
+  alike "$who" 'reg.invalid file:pw' reg.invalid/team/app:1
+  echo 'credential-helpers = ["one", "containers-auth.json"]' >conf
+  alike "$who" 'reg.invalid one:pw' reg.invalid/team/app:1
+}
+
+@test "an auth file that was named and is not there ends it before any request, as with podman" {
+  start_proxy '[]'
+  export http_proxy=$proxy
+  local podman=(podman --root "$world/storage" --runroot "$world/storage-run" --storage-driver vfs)
+  [ -n "$(asked . "${podman[@]}" pull -q --tls-verify=false reg.invalid/team/app:1)" ]
+  [ -z "$(asked . "${podman[@]}" pull -q --tls-verify=false --authfile "$world/absent" reg.invalid/team/app:1)" ]
+  [ -z "$(asked . "$LAY" pull -q --tls-verify=false --authfile "$world/absent" reg.invalid/team/app:1)" ]
+}

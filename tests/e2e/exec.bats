@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# What `exec` has beside the life of a container, and where run and exec take variables from.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+bats_require_minimum_version 1.5.0
+container() { "$LAY" run -d --name c --network none "$@" small sleep 1000 >/dev/null; }
+
+# holds FILE WORD: of the container.
+holds() { "$LAY" exec c cat "$1" | grep -q "$2"; }
+# null_is_whole: the host's /dev/null belongs to root, who alone may change it, and all may write.
+null_is_whole() { [ "$(stat -c '%u:%g %a %F' /dev/null)" = "0:0 666 character special file" ]; }
+
+@test "exec -d leaves the command running in the container, without input and output" {
+  container
+  run -0 timeout 5 "$LAY" exec -d c sh -c 'cat; echo lost; echo lost >&2; echo "$PPID $(id -u)" >/said; exec sleep 77'
+  [ "$output" = "" ]
+  wait_until 5 "$LAY" exec c test -s /said
+  [ "$("$LAY" exec c cat /said)" = "0 0" ]
+  [ "$("$LAY" logs c)" = "" ]
+  has "$("$LAY" top c)" "sleep 77"
+  local process
+  process=$(pgrep -xf 'sleep 77')
+  [ "$(readlink "/proc/$process/fd/"{0,1,2} | sort -u)" = /dev/null ]
+  "$LAY" stop -t 0 c >/dev/null
+  ! pgrep -xf 'sleep 77' || return 1
+  null_is_whole
+}
+
+@test "exec -d outlives who asked for it, its terminal and its signals" {
+  container
+  setsid --wait timeout -s KILL 20 "$LAY" exec -d c sh -c 'sleep 0.5; touch /survived' 3>&-
+  wait_until 5 "$LAY" exec c test -e /survived
+}
+
+@test "exec -d takes user, folder, variables and rights as exec does" {
+  container --cap-drop NET_RAW
+  "$LAY" exec c chmod 1777 /tmp
+  "$LAY" exec -d -u 7:8 -w /tmp -e WORD=told c sh -c 'echo "$(id -u):$(id -g) $PWD $WORD" >/tmp/mine; grep CapEff /proc/self/status >>/tmp/mine'
+  wait_until 5 holds /tmp/mine CapEff
+  [ "$("$LAY" exec c head -n 1 /tmp/mine)" = "7:8 /tmp told" ]
+  [ "$("$LAY" exec c tail -n 1 /tmp/mine | cut -f2)" = 0000000000000000 ]
+}
+
+@test "exec -d says what cannot be executed, with exec's exit codes" {
+  container
+  run -127 "$LAY" exec -d c nothing
+  has "$output" "not found"
+  run -126 "$LAY" exec -d c /etc/passwd
+  refused 125 "neither -i nor -t" "$LAY" exec -d -t c true
+  refused 125 "neither -i nor -t" "$LAY" exec -di c true
+  "$LAY" stop -t 0 c >/dev/null
+  refused 125 "not running" "$LAY" exec -d c true
+}
+
+@test "exec -d in a container with a user namespace leaves the host's /dev/null alone" {
+  container --userns auto
+  "$LAY" exec -d c sh -c 'id -u >/said; chown 5:5 /proc/self/fd/1; chmod 600 /proc/self/fd/2; sleep 1000'
+  wait_until 5 holds /said 0
+  null_is_whole
+}
+
+@test "--env-file of run and exec: a variable in each line, which --env wins over" {
+  printf '# a comment\n\nA=1\n  B=two words \nC="kept"\nEMPTY=\nHERE\nABSENT\nD=x=y\r\nE=no end' >"$world/variables"
+  printf 'A=other\n' >"$world/more"
+  HERE=host "$LAY" run --name c -d --network none --env-file "$world/variables" -e D=flag small sleep 1000 >/dev/null
+  run -0 "$LAY" exec c env
+  local line
+  for line in A=1 'B=two words ' 'C="kept"' EMPTY= HERE=host D=flag 'E=no end'; do
+    grep -qxF "$line" <<<"$output"
+  done
+  ! grep -q ABSENT <<<"$output" || return 1
+  [ "$("$LAY" exec --env-file "$world/variables" --env-file "$world/more" c sh -c 'echo $A $D')" = $'other x=y' ]
+  [ "$("$LAY" exec --env-file <(echo P=pipe) c sh -c 'echo $P')" = pipe ]
+}
+
+# wrong FILE WORDS: run and exec refuse it with these words.
+wrong() {
+  refused 125 "$2" "$LAY" run --rm --network none --env-file "$1" small true
+  refused 125 "$2" "$LAY" exec --env-file "$1" c true
+}
+@test "--env-file says in which file and line it fails" {
+  container
+  printf 'A=1\nB C=2\n' >"$world/blank"
+  printf 'A=1\n\n=2\n' >"$world/nameless"
+  wrong "$world/blank" "blank, line 2"
+  wrong "$world/nameless" "nameless, line 3"
+  wrong "$world/nothing" "no file"
+  [ "$("$LAY" ps -aq | wc -l)" = 1 ]
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# lay's root on a file system with a quota that is reached: what fails says so and leaves nothing, and works when the quota
+# is raised. btrfs counts by itself; the others need a kernel with CONFIG_QFMT_V2 or CONFIG_XFS_QUOTA.
+
+load world
+
+setup() { open_world; }
+teardown() {
+  close_disk
+  close_world
+}
+
+# open_limited_disk: with $LAY_ROOT on it.
+open_limited_disk() {
+  command -v btrfs >/dev/null || skip "btrfs-progs is not installed"
+  grep -qw btrfs /proc/filesystems || skip "this kernel has no btrfs"
+  open_disk btrfs 300m >/dev/null
+  btrfs quota enable disk || skip "this btrfs has no quotas"
+  export LAY_ROOT=$world/disk/root
+}
+
+# allow BYTES: so many more than there are.
+allow() {
+  sync -f disk
+  btrfs quota rescan -w disk >/dev/null 2>&1 || true
+  btrfs qgroup limit "$(($(btrfs qgroup show --raw disk | awk '$1 == "0/5" {print $2}') + $1))" disk
+}
+allow_all() { btrfs qgroup limit none disk; }
+
+# make_sources: the same 8 MB that nobody can compress as an upper, a tar, an archive and an image of a registry.
+make_sources() {
+  local LAY_ROOT=$world/root2
+  mkdir upper
+  head -c 8000000 /dev/urandom >upper/large
+  tar -C upper -cf large.tar .
+  small_image
+  "$LAY" commit -q ./upper large:1 --base small >/dev/null 2>&1
+  "$LAY" save -q -o small.docker small
+  "$LAY" save -q -o large.docker large:1
+  "$LAY" save -q --format oci-archive -o large.oci large:1
+  start_registry "$world/registry"
+  "$LAY" push -q large:1 "$registry/large:1" >/dev/null
+}
+
+# exceeds IMAGE COMMAND...: the command, which would make IMAGE, fails for the quota and succeeds when it is raised.
+exceeds() {
+  local image=$1 before
+  shift
+  allow 4000000
+  before=$(store_state)
+  refused 1 "Disk quota exceeded" "$@" || return 1
+  has "$(<refused.err)" "$world/disk/" || return 1
+  diff <(echo "$before") <(store_state) || { echo "the store is not as it was: $*"; return 1; }
+  [ -z "$(ls "$LAY_ROOT/ingest")" ] || { echo "left under ingest/: $*"; return 1; }
+  "$LAY" fsck -q >/dev/null || return 1
+  allow_all
+  "$@" >/dev/null 2>&1 || return 1
+  "$LAY" inspect "$image" >/dev/null || return 1
+  "$LAY" rmi "$image" >/dev/null
+}
+
+@test "who exceeds a quota is told so, the store stays as it was, and it works when the quota is raised" {
+  local failed=
+  make_sources
+  open_limited_disk
+  "$LAY" load -q -i small.docker
+  exceeds new:1 "$LAY" commit -q ./upper new:1 --base small || failed=1
+  exceeds new:1 "$LAY" commit -q ./upper new:1 --base small --compression none || failed=1
+  exceeds new:1 "$LAY" import -q large.tar new:1 || failed=1
+  LAY_LAYER_FORM=tree exceeds new:1 "$LAY" import -q large.tar new:1 || failed=1
+  exceeds large:1 "$LAY" load -q -i large.docker || failed=1
+  exceeds large:1 "$LAY" load -q -i large.oci || failed=1
+  exceeds "$registry/large:1" "$LAY" pull -q "$registry/large:1" || failed=1
+  [ -z "$failed" ]
+}
+
+# fill_by_container FLAGS...: as much as the quota takes.
+fill_by_container() {
+  allow 2000000
+  run "$LAY" run "$@" --network none small dd if=/dev/zero of=/large bs=64k count=200
+  has "$output" "/large': Disk quota exceeded"
+  [ "$status" = 1 ]
+}
+
+@test "a container that exceeds a quota ends, and goes then or when the quota is raised" {
+  open_limited_disk
+  small_image
+  "$LAY" run --rm --network none small true
+  fill_by_container --rm --name c
+  [ -z "$("$LAY" ps -aq)" ] || has "$output" "the end of container 'c'"
+  allow_all
+  "$LAY" prune -f >/dev/null
+  [ -z "$("$LAY" ps -aq)" ]
+  [ "$("$LAY" run --rm --network none small echo hello)" = hello ]
+  "$LAY" fsck -q
+}
+
+@test "a container that has filled a quota can be removed, and makes room" {
+  open_limited_disk
+  small_image
+  fill_by_container --name c
+  "$LAY" rm -f c >/dev/null
+  [ -z "$("$LAY" ps -aq)" ]
+  sync -f disk
+  [ "$("$LAY" run --rm --network none small echo hello)" = hello ]
+}
+
+@test "what nothing needs and has filled a quota can be pruned, and makes room" {
+  open_limited_disk
+  small_image
+  add_garbage 8000000
+  allow -1000000
+  ! echo x >disk/probe || skip "this btrfs does not keep to its quota"
+  refused 125 "Disk quota exceeded" "$LAY" run --rm --network none small true
+  [ -z "$("$LAY" ps -aq)" ]
+  "$LAY" prune -f >/dev/null
+  sync -f disk
+  [ "$("$LAY" run --rm --network none small echo hello)" = hello ]
+  "$LAY" fsck -q
+}

@@ -1,0 +1,291 @@
+#!/usr/bin/env bats
+# What lay serve answers on the wire (wire.py), what it tells of itself, and how it ends.
+
+load world
+load served
+
+setup() { open_world; }
+teardown() {
+  stop_served
+  close_world
+}
+
+wire() { timeout -s KILL 60 "$here/wire.py" "$url" "$@"; }
+
+@test "each refusal is an error document with the code of the specification" {
+  serve --access-log none
+  wire errors
+  "$LAY" fsck -q
+}
+
+@test "ranges: the first, the last, a suffix, several, beyond the end, and none that can be read" {
+  serve --access-log none
+  wire ranges
+  wire many_ranges
+}
+
+@test "referrers come in pages, filtered too, each of them once" {
+  serve --access-log none
+  wire referrers
+}
+
+@test "J02: sha512 is served in sessions, ranges, mounts, indexes, referrers and deletions" {
+  serve --access-log none
+  wire sha512
+  "$LAY" fsck -q
+}
+
+@test "a cancelled upload is gone with its bytes" {
+  serve --access-log none
+  wire cancel
+  [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
+}
+
+@test "metrics are text of Prometheus' form, and grow by what was done" {
+  serve --access-log none
+  wire metrics
+}
+
+@test "G08: each kind of request is allowed to whom the rules say, and to nobody else" {
+  local user
+  : >users
+  for user in root ci ann bob; do htpasswd -Bb -C 4 users "$user" s3cret:pw 2>/dev/null; done
+  serve --access-log none --htpasswd users --allow 'root:*:delete' --allow 'ci:team/*:write' --allow 'ann:team/*:read' \
+    --allow 'anonymous:public/*:read'
+  wire rights
+}
+
+@test "2,000 idle and 500 active connections take less than 100 MB, and no request of them fails" {
+  ulimit -n 8192
+  serve --access-log none
+  wire crowd "$serve_pid"
+}
+
+@test "G06: hundreds of connections whose header trickles in keep nobody waiting, and are cut" {
+  serve --access-log none --idle-timeout 1s
+  wire trickling 12
+}
+
+@test "G06: who asks for much and reads nothing is cut" {
+  serve --access-log "$world/access" --idle-timeout 1s
+  wire readers
+  wait_until 5 eval '[ "$(jq -s "[.[] | select(.cut)] | length" access)" = 20 ]'
+}
+
+@test "who reads slowly, but does, gets all of a blob" {
+  serve --access-log none --idle-timeout 1s
+  wire slow_reader
+}
+
+@test "who reads slowly and steadily is not cut while the server waits for room" {
+  serve --access-log none --idle-timeout 2s
+  wire steady_readers 8 60000 100000 250000
+  [[ -n ${LAY_TESTS_LONG-} ]] || return 0
+  stop_served
+  serve --access-log none
+  timeout -s KILL 180 "$here/wire.py" "$url" steady_readers 130 20000
+}
+
+@test "read-only: each request that would change something is refused" {
+  small_image
+  serve --access-log none --read-only
+  local before
+  before=$(store_state)
+  wire read_only
+  [ "$(store_state)" = "$before" ]
+}
+
+@test "--only-pushed shows what was pushed, and no name that was given on the server" {
+  small_image
+  skopeo copy -q "oci:$LAY_ROOT:small:latest" oci:layout:x
+  serve --access-log none --only-pushed
+  skopeo copy -q --dest-tls-verify=false oci:layout:x "docker://$served/pushed/app:1"
+  [ "$(status_of "$url/v2/small/manifests/latest")" = 404 ]
+  [ "$(status_of "$url/v2/small/tags/list")" = 404 ]
+  local blob
+  blob=$(skopeo inspect --raw oci:layout:x | jq -r '.layers[0].digest')
+  [ "$(status_of "$url/v2/small/blobs/$blob")" = 404 ]
+  [ "$(status_of -X POST "$url/v2/thief/blobs/uploads/?mount=$blob&from=small")" = 202 ]
+  [ "$(curl -s "$url/v2/_catalog")" = '{"repositories":["pushed/app"]}' ]
+  [ "$(status_of "$url/v2/pushed/app/blobs/$blob")" = 200 ]
+  stop_served
+  serve --access-log none
+  [ "$(status_of "$url/v2/small/manifests/latest")" = 200 ]
+}
+
+@test "G06: a huge header over TLS ends its connection alone" {
+  certificate
+  serve --access-log none --tls-cert "$world/cert" --tls-key "$world/key"
+  wire large_header "$world/cert"
+}
+
+@test "what was pushed in pieces outlives a collection by another process between them" {
+  serve --access-log none
+  wire pushed_in_pieces "$LAY prune -af --images >/dev/null"
+  "$LAY" fsck -q
+}
+
+@test "who pushes, reads, mounts and deletes at once while it collects finds what was confirmed" {
+  serve --access-log none --collect-every 1s --keep-untagged 0s
+  local pid
+  wire together "${LAY_TESTS_LONG:+2}2" 3>&- &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do "$LAY" prune -af --images >/dev/null; done
+  wait "$pid"
+  "$LAY" fsck -q
+}
+
+@test "each request is a line of JSON with time, client, user, target, status, bytes and duration" {
+  users
+  serve --access-log "$world/access" --htpasswd "$world/users"
+  head -c 70000 /dev/urandom >blob
+  local digest=sha256:$(sha256sum blob | cut -d' ' -f1)
+  curl -sf -u ann:s3cret:pw -A "agent \"quoted\"" -X POST --data-binary @blob "$url/v2/a/blobs/uploads/?digest=$digest"
+  curl -sf -u ann:s3cret:pw "$url/v2/a/blobs/$digest" -o got
+  [ "$(status_of "$url/v2/a/blobs/$digest")" = 401 ]
+  [ "$(status_of -u ann:wrong "$url/v2/")" = 401 ]
+  timeout 0.3 curl -s -u ann:s3cret:pw --limit-rate 1k "$url/v2/a/blobs/$digest" -o /dev/null || true
+  printf 'GET /v2/\x1b[31m"x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' | timeout 5 busybox nc 127.0.0.1 "${url##*:}" >/dev/null
+  wait_until 10 eval '[ "$(wc -l <access)" -ge 5 ]'
+  jq -es 'all(.[]; (.time | sub("\\.[0-9]+"; "") | fromdateiso8601 > 1e9) and (.remote | startswith("127.0.0.1:")) and (.ms >= 0)
+    and (.agent | type == "string") and (.status | type == "number"))' access
+  jq -es '.[0] | .user == "ann" and .method == "POST" and (.target | startswith("/v2/a/blobs/uploads/?digest=")) and .status == 201
+    and .received == 70000 and (.agent == "agent \"quoted\"")' access
+  jq -es '.[1] | .user == "ann" and .method == "GET" and .status == 200 and .sent == 70000 and .received == 0' access
+  jq -es '.[2] | .user == null and .status == 401' access
+  jq -es '.[3] | .user == null and .status == 401' access
+  ! grep -q $'\x1b' access || return 1
+  ! grep -qE 's3cret|wrong|YW5u' access serve.log || return 1
+}
+
+@test "G07: the flag that lets everybody in is the only way to listen beyond this machine without TLS and login" {
+  users
+  certificate
+  local address
+  for address in 0.0.0.0:0 '[::]:0' :0; do
+    refused 1 "other machines reach that" "$LAY" serve --listen "$address"
+    refused 1 "other machines reach that" "$LAY" serve --listen "$address" --tls-cert cert --tls-key key
+    refused 1 "other machines reach that" "$LAY" serve --listen "$address" --anonymous-pull --htpasswd users
+  done
+  "$LAY" serve --listen 0.0.0.0:0 --insecure-listen --access-log none >"$world/url" 2>>serve.log 3>&- &
+  serve_pid=$!
+  wait_until 10 test -s "$world/url"
+  stop_served
+  "$LAY" serve --listen 0.0.0.0:0 --tls-cert cert --tls-key key --htpasswd users --access-log none >"$world/url" 2>>serve.log 3>&- &
+  serve_pid=$!
+  wait_until 10 test -s "$world/url"
+}
+
+@test "R10: TLS before 1.2 is not spoken" {
+  certificate
+  serve --access-log none --tls-cert cert --tls-key key
+  local version
+  for version in 1.0 1.1; do
+    ! curl -sf --cacert cert --tls-max "$version" --tlsv1.0 --ciphers DEFAULT@SECLEVEL=0 "https://$served/v2/" || return 1
+  done
+  for version in 1.2 1.3; do curl -sf --cacert cert --tls-max "$version" "--tlsv$version" "https://$served/v2/"; done
+}
+
+# unserved WORDS FLAGS...: it does not even begin.
+unserved() {
+  local words=$1 status=0
+  shift
+  timeout -s KILL 10 "$LAY" serve --listen 127.0.0.1:0 "$@" >"$world/url" 2>said || status=$?
+  [ "$status" = 1 ] || { echo "exit $status: $*"; cat said; return 1; }
+  [ ! -s "$world/url" ]
+  has "$(<said)" "$words"
+}
+
+@test "what it cannot serve with is told at its start" {
+  certificate
+  users
+  cp key first
+  certificate
+  echo nonsense >nonsense
+  unserved 'go together' --tls-cert cert
+  unserved 'go together' --tls-key key
+  unserved absent --tls-cert absent --tls-key key
+  unserved absent --htpasswd absent
+  unserved lay: --tls-cert cert --tls-key first
+  unserved lay: --tls-cert key --tls-key cert
+  unserved lay: --tls-cert nonsense --tls-key key
+  unserved own --htpasswd users --allow 'ann:team/*:own'
+  unserved ann --htpasswd users --allow ann
+  unserved absent --access-log absent/log
+}
+
+@test "the unit of the examples starts it with flags that it knows" {
+  users
+  certificate
+  local line
+  line=$(sed -n '/^ExecStart=/,/[^\\]$/p' "$here/../../examples/lay-serve.service" | tr -d '\\\n' | sed 's/^ExecStart=//')
+  has "$line" 'lay serve '
+  line=${line#* }
+  line=${line//\/etc\/lay\/cert.pem/cert}
+  line=${line//\/etc\/lay\/key.pem/key}
+  line=${line//\/etc\/lay\/users/users}
+  "$LAY" ${line/0.0.0.0:5000/0.0.0.0:0} >"$world/url" 2>>serve.log 3>&- &
+  serve_pid=$!
+  wait_until 10 test -s "$world/url" || { cat serve.log; return 1; }
+  [ "$(status_of -u ann:s3cret:pw "https://127.0.0.1:$(grep -o '[0-9]*$' url)/v2/")" = 200 ]
+}
+
+shut() { ! curl -sf "$url/healthz"; }
+@test "SIGTERM: what ends within the time ends, what does not can be gone on with, and nobody new comes in" {
+  serve --access-log none --stop-timeout 2s
+  port=${url##*:}
+  head -c 3000000 /dev/urandom >blob
+  local digest=sha256:$(sha256sum blob | cut -d' ' -f1) place quick status had
+  place=$(curl -si -X POST "$url/v2/a/blobs/uploads/" | sed -n 's/\r$//; s/^Location: //p')
+  curl -s --limit-rate 300k -X PATCH -T blob "$url$place" -o /dev/null 3>&- &
+  local slow=$!
+  curl -sf --limit-rate 3M -X POST --data-binary @blob "$url/v2/b/blobs/uploads/?digest=$digest" 3>&- &
+  quick=$!
+  wait_until 10 eval 'curl -s "$url/metrics" | grep -q "in_flight [3-9]"'
+  kill -TERM "$serve_pid"
+  wait_until 1 shut
+  wait "$quick"
+  status=0
+  wait "$serve_pid" || status=$?
+  [ "$status" = 0 ]
+  wait "$slow" || true
+  serve --access-log none
+  [ "$(status_of "$url/v2/b/blobs/$digest")" = 200 ]
+  had=$(curl -si "$url$place" | sed -n 's/\r$//; s/^Range: 0-//p')
+  ((had > 0 && had < 2999999))
+  tail -c +$((had + 2)) blob | curl -sf -X PUT -H "Content-Range: $((had + 1))-2999999" --data-binary @- "$url$place?digest=$digest"
+  curl -s "$url/v2/a/blobs/$digest" | cmp - blob
+  [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
+}
+
+@test "SIGINT ends it as SIGTERM does, and a second start finds its port and store free" {
+  local signal
+  for signal in INT TERM INT; do
+    serve --access-log none
+    port=${url##*:}
+    kill "-$signal" "$serve_pid"
+    wait "$serve_pid"
+  done
+  serve_pid=
+}
+
+@test "an index of indexes is pulled by skopeo and lay to the same image" {
+  small_image
+  skopeo copy -q "oci:$LAY_ROOT:small:latest" oci:layout:x
+  serve --access-log none
+  skopeo copy -q --dest-tls-verify=false oci:layout:x "docker://$served/deep/app:1"
+  local type=application/vnd.oci.image manifest size name inner platform='"platform":{"os":"linux","architecture":"amd64"}'
+  manifest=$(curl -s -H "Accept: $type.manifest.v1+json" "$url/v2/deep/app/manifests/1" | sha256sum | cut -d' ' -f1)
+  size=$(curl -s "$url/v2/deep/app/manifests/1" | wc -c)
+  inner=$type.manifest.v1+json
+  for name in in out; do
+    printf '{"schemaVersion":2,"mediaType":"%s.index.v1+json","manifests":[{"mediaType":"%s","digest":"sha256:%s","size":%d,%s}]}' \
+      "$type" "$inner" "$manifest" "$size" "$platform" >index
+    [ "$(status_of -X PUT -H "Content-Type: $type.index.v1+json" --data-binary @index "$url/v2/deep/app/manifests/$name")" = 201 ]
+    manifest=$(sha256sum index | cut -d' ' -f1) size=$(stat -c %s index) inner=$type.index.v1+json
+  done
+  skopeo copy -q --src-tls-verify=false "docker://$served/deep/app:in" oci:theirs:x
+  "$LAY" --root "$world/root2" pull -q "$served/deep/app:out"
+  [ "$("$LAY" --root "$world/root2" inspect -f '{{.Digest}}' "$served/deep/app:out")" = "$(skopeo inspect --format '{{.Digest}}' oci:theirs:x)" ]
+  [ "$("$LAY" run --rm --network none "$served/deep/app:out" echo deep)" = deep ]
+}
