@@ -90,6 +90,7 @@ def main():
     peers.stop()
     heading = measure.machine(sandbox.scratch)
     print(report.table(heading, bench.results))
+    print(report.judgement(bench.results))
     report.write_json("build/bench/result.json", heading, bench.results)
 
 

@@ -3,6 +3,8 @@ import datetime
 import json
 import subprocess
 
+import targets
+
 kVersions = {"lay": ["build/release/lay", "--version"], "podman": ["podman", "--version"],
              "buildah": ["buildah", "--version"], "skopeo": ["skopeo", "--version"], "umoci": ["umoci", "--version"],
              "docker": ["/usr/sbin/dockerd", "--version"], "runc": ["runc", "--version"],
@@ -57,6 +59,13 @@ def table(heading, works):
     return "\n".join([heading, "", *lines, "",
                       "Median of interleaved rounds after one unmeasured warm-up; `to lay` is the median divided by that"
                       " of lay's first line; memory is the largest single process.", "", *[f"- {note}" for note in notes]])
+
+
+def judgement(works):
+    taken = [(title, contender.label, samples) for title, contender, samples in parts(works) if samples.seconds]
+    medians = {(title, label): samples.median() for title, label, samples in taken}
+    peaks = {(title, label): samples.peak_kib for title, label, samples in taken}
+    return "\n".join(["", "Targets:", *targets.judge(medians, peaks)])
 
 
 def version(command):

@@ -8,6 +8,7 @@ from typing import Callable
 
 import measure
 import serve
+import targets
 from sandbox import Registry
 from tools import Buildah, Bundle, Docker, Lay, Podman, Unavailable
 
@@ -111,10 +112,10 @@ class Peers:
 def commit(peers):
     sandbox = peers.sandbox
 
-    def lay(compression):
+    def lay(compression, before=()):
         name = f"bench:{compression}"
-        return {"command": peers.lay.command("commit", "--compression", compression, sandbox.upper, name, "--base",
-                                             "debian:12"),
+        return {"command": [*before, *peers.lay.command("commit", "--compression", compression, sandbox.upper, name,
+                                                        "--base", "debian:12")],
                 "env": peers.lay.env, "after": lambda: peers.lay.do(peers.lay.command("rmi", name))}
 
     def buildah():
@@ -146,6 +147,7 @@ def commit(peers):
         contender("lay", "lay (zstd)", lambda: lay("zstd")),
         contender("lay", "lay (gzip)", lambda: lay("gzip")),
         contender("lay", "lay (none)", lambda: lay("none")),
+        contender("lay", "lay (none, one processor)", lambda: lay("none", ["taskset", "-c", "0"])),
         contender("buildah", "buildah", buildah),
         contender("umoci", "umoci repack", umoci),
         contender("tar", "tar -c", tar)])
@@ -172,7 +174,7 @@ def layer(peers):
         contender("lay", "lay run", lay), contender("igzip", "igzip, openssl sha256", by_hand)])
 
 
-kFileCounts = (10_000, 100_000)
+kFileCounts = (10_000, 100_000, 400_000)
 
 
 def files(peers):
@@ -201,7 +203,7 @@ def files(peers):
         folder = folder_of(count)
         contenders += [contender("lay", f"lay (zstd), {count:,} files", lambda: lay(folder, count)),
                        contender("tar", f"tar -c, {count:,} files", lambda: tar(folder))]
-    return Work("files", "commit many small files", contenders)
+    return Work("files", targets.kFiles, contenders)
 
 
 def push(peers):
