@@ -157,16 +157,22 @@ void apply_userns(runner::ContainerConfig& config, const NamespaceFlags& flags) 
   complete_maps(spec);
 }
 
-void apply_time(runner::Spec& spec, const std::string& text) {
-  if (text.empty()) return;
-  spec.linux_.namespaces.push_back({.type = NamespaceType::time, .path = {}});
+/// "monotonic=+3600s,boottime=-1d".
+void set_clocks(runner::Linux& spec, const std::string& text) {
   for (const std::string& part : split(text, ',')) {
     const std::size_t end = part.find('=');
     const std::string clock = part.substr(0, end);
     if (end == std::string::npos || (clock != "monotonic" && clock != "boottime"))
-      throw wrong("--time", text, "--time monotonic=+3600s,boottime=-1d");
-    spec.linux_.time_offsets[clock] = parse_time_offset(part.substr(end + 1));
+      throw wrong("--time", text,
+                  "host (the default), monotonic=+3600s,boottime=-1d, container:NAME, ns:PATH");
+    spec.time_offsets[clock] = parse_time_offset(part.substr(end + 1));
   }
+}
+
+void apply_time(runner::ContainerConfig& config, const std::string& mode) {
+  if (mode.empty()) return;
+  config.spec.linux_.namespaces.push_back({.type = NamespaceType::time, .path = {}});
+  if (apply_mode(config, NamespaceType::time, mode) == Choice::other) set_clocks(config.spec.linux_, mode);
 }
 
 }  // namespace
@@ -183,7 +189,8 @@ void NamespaceFlags::add_to(CLI::App& parser) {
   add("--ipc", ipc, "shareable (default), private, none, host, container:NAME, ns:PATH", "MODE");
   add("--uts", uts, "private (default), host, container:NAME, ns:PATH", "MODE");
   add("--cgroupns", cgroupns, "private (default), host, container:NAME, ns:PATH", "MODE");
-  add("--time", time, "clocks ahead of the host's: monotonic, boottime", "CLOCK=OFFSET,…");
+  add("--time", time, "host (default), clocks ahead of it (monotonic, boottime), container:NAME, ns:PATH",
+      "CLOCK=OFFSET,…|MODE");
 }
 
 void NamespaceFlags::apply(runner::ContainerConfig& config) const {
@@ -192,7 +199,7 @@ void NamespaceFlags::apply(runner::ContainerConfig& config) const {
   apply_ipc(config, ipc);
   apply_uts(config, uts);
   apply_cgroupns(config, cgroupns);
-  apply_time(config.spec, time);
+  apply_time(config, time);
 }
 
 runner::IdMapping parse_id_mapping(const std::string& text, std::string_view flag) {

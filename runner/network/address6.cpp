@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/syscalls.h"
 #include "base/text.h"
 
 namespace lay::runner {
@@ -72,6 +73,11 @@ Subnet6 local_subnet6(std::string_view hex) {
   }
   constexpr unsigned kLength = 64;
   return {parse_ipv6(text + "::").value_or(Ipv6{}), kLength};
+}
+
+std::string random_subnet6() {
+  constexpr std::size_t kBytes = 5;  // the global id has 40 bits
+  return to_string(local_subnet6(sys::random_hex(kBytes)));
 }
 
 }  // namespace lay::runner

@@ -40,5 +40,7 @@ std::string to_string(const Subnet6& subnet);
 
 /// A unique local /64 (RFC 4193) of 40 random bits, which are `hex`, ten digits.
 Subnet6 local_subnet6(std::string_view hex);
+/// One chosen at random, as it should be: "fd12:3456:789a::/64".
+std::string random_subnet6();
 
 }  // namespace lay::runner

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <future>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "network/address_probe.h"
 #include "network/attachment_state.h"
 #include "network/macvlan.h"
 #include "network/netlink_route.h"
@@ -17,6 +19,17 @@ AddressPool pool_of(const std::optional<NetworkMember>& member, const Bridge& br
   if (member && !member->network.ip_range.empty())
     pool.range = parse_subnet(member->network.ip_range).value_or(bridge.subnet);
   return pool;
+}
+
+template <class Address>
+bool is_among(const std::vector<Address>& all, const Address& address) {
+  return std::find(all.begin(), all.end(), address) != all.end();
+}
+
+Error in_use_on_wire(const std::string& address, const std::string& parent, const char* flag) {
+  return Error::make(Errc::busy, "address {} is in use by another machine on the wire of '{}'", address,
+                     parent)
+      .with_hint(fmt::format("name another one with {}", flag));
 }
 
 }  // namespace
@@ -55,7 +68,7 @@ void BridgeAttachment::State::take_lease(const std::string& container_id, std::o
 /// that users asked for can be in the way of each other, or of one that is made so.
 void BridgeAttachment::State::settle_address6(const AddressPool& pool, const std::string& container_id) {
   const Subnet6 subnet = parse_subnet6(member->network.subnet6).value_or(Subnet6{});
-  std::set<std::string> taken{to_string(subnet.gateway()), to_string(subnet.address)};
+  std::set<std::string> taken{member->network.gateway6(), to_string(subnet.address)};
   for (const auto& [address, record] : leases.held())
     if (record.container != container_id) taken.insert(record.address6);
   if (!wished_address6.empty()) {
@@ -94,6 +107,7 @@ void BridgeAttachment::State::take_probed_lease(const std::string& container_id)
   bridge.subnet = parse_subnet(member->network.subnet).value_or(Subnet{});
   bridge.gateway = parse_ipv4(member->network.gateway()).value_or(Ipv4{});
   const std::vector<Ipv4> own = own_addresses(route);
+  const std::vector<Ipv6> own6 = own_addresses6(route);
   std::vector<Lease> passed_over;
   while (passed_over.size() < kTries) {
     {
@@ -102,12 +116,17 @@ void BridgeAttachment::State::take_probed_lease(const std::string& container_id)
       take_lease(container_id);
       record_lease(container_id);
     }
-    const bool is_own = std::find(own.begin(), own.end(), lease->address) != own.end();
-    if (!is_own && !is_in_use(bridge.link, parent, lease->address)) break;
-    if (!wished_address.empty())
-      throw Error::make(Errc::busy, "address {} is in use by another machine on the wire of '{}'",
-                        wished_address, parent)
-          .with_hint("take another one, or leave --ip out");
+    // Both at once, for each takes its time
+    std::future<bool> is_taken6 =
+        std::async(std::launch::async, [&, address6 = parse_ipv6(attachment.address6)] {
+          return address6 && (is_among(own6, *address6) || is_in_use(bridge.link, parent, *address6));
+        });
+    const bool is_taken = is_among(own, lease->address) || is_in_use(bridge.link, parent, lease->address);
+    const bool is_free6 = !is_taken6.get();
+    if (!is_taken && is_free6) break;
+    if (is_taken && !wished_address.empty()) throw in_use_on_wire(wished_address, parent, "--ip");
+    if (!is_free6 && !(wished_address.empty() && wished_address6.empty()))
+      throw in_use_on_wire(attachment.address6, parent, "--ip6");
     passed_over.push_back(*std::exchange(lease, std::nullopt));
   }
   const NetworkLock lock = leases.lock();

@@ -19,13 +19,18 @@ namespace {
 /// Tries to agree on a subnet with another RUN that makes its bridge in the same moment.
 constexpr int kCreateTries = 8;
 
-/// What is routed; for a bridge whose subnet lay chooses also what named networks are to have.
-std::vector<Subnet> taken_subnets(NetlinkSocket& socket, const BridgeWish& wish) {
+/// For a bridge whose subnet lay chooses: what named networks are to have.
+std::vector<Subnet> promised_subnets(const BridgeWish& wish) {
   std::vector<Subnet> subnets;
-  for (const UsedSubnet& entry : used_subnets(socket)) subnets.push_back(entry.subnet);
   if (wish.subnet || wish.others == nullptr) return subnets;
   for (const NetworkDefinition& network : wish.others->list())
     if (const auto subnet = parse_subnet(network.subnet)) subnets.push_back(*subnet);
+  return subnets;
+}
+
+std::vector<Subnet> taken_subnets(NetlinkSocket& socket, const BridgeWish& wish) {
+  std::vector<Subnet> subnets = promised_subnets(wish);
+  for (const UsedSubnet& entry : used_subnets(socket)) subnets.push_back(entry.subnet);
   return subnets;
 }
 
@@ -72,7 +77,8 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
     write_setting(settings6 + "/accept_ra", "0");  // of a container
     write_setting(settings6 + "/accept_dad", "0");
     write_setting(settings6 + "/disable_ipv6", "0");
-    setup.push_back(add_address6(link->index, wish.subnet6->gateway(), *wish.subnet6));
+    setup.push_back(
+        add_address6(link->index, wish.gateway6.value_or(wish.subnet6->gateway()), *wish.subnet6));
   } else {
     // No link-local address, no router advertisement from a container is believed
     try_write_setting(settings6 + "/disable_ipv6", "1");
@@ -91,12 +97,15 @@ void check_free6(NetlinkSocket& socket, const Subnet6& subnet) {
 }
 
 /// Whether another link got an overlapping subnet first. Of two that chose in the same moment the one with
-/// the higher index yields.
-bool must_yield(NetlinkSocket& socket, const Link& link, const Subnet& subnet) {
-  const std::vector<UsedSubnet> used = used_subnets(socket);
-  return std::any_of(used.begin(), used.end(), [&](const UsedSubnet& other) {
-    return other.link_index < link.index && other.subnet.overlaps(subnet);
-  });
+/// the higher index yields; a named network that was made meanwhile goes first (NetworkStore::create() looks
+/// at the routes after it has written the network down, as this looks at the networks after the link is
+/// made).
+bool must_yield(NetlinkSocket& socket, const BridgeWish& wish, const Link& link, const Subnet& subnet) {
+  const auto is_in_the_way = [&](const Subnet& other) { return other.overlaps(subnet); };
+  return std::ranges::any_of(promised_subnets(wish), is_in_the_way) ||
+         std::ranges::any_of(used_subnets(socket), [&](const UsedSubnet& other) {
+           return other.link_index < link.index && is_in_the_way(other.subnet);
+         });
 }
 
 Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::optional<Subnet>& last,
@@ -106,7 +115,7 @@ Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::
   for (int i = 0; i < kCreateTries; ++i) {
     const Subnet subnet = plan_subnet(wish, preferred, taken_subnets(socket, wish));
     const Link link = make_bridge_link(socket, name, subnet, wish);
-    if (!must_yield(socket, link, subnet)) return {.link = link, .subnet = subnet, .is_new = true};
+    if (!must_yield(socket, wish, link, subnet)) return {.link = link, .subnet = subnet, .is_new = true};
     remove_link(socket, name);
     preferred.reset();
   }

@@ -26,6 +26,7 @@ struct BridgeWish {
   std::optional<Subnet> subnet = {};  ///< empty: lay chooses
   std::optional<Ipv4> gateway = {};   ///< empty: the subnet's first address
   std::optional<Subnet6> subnet6 = {};
+  std::optional<Ipv6> gateway6 = {};  ///< empty: the subnet's first address
   Reach reach = Reach::everywhere;
   unsigned mtu = 0;  ///< 0: the uplink's
   /// Whose subnets are not chosen, used or not; may be null. Read only when a subnet is chosen.

@@ -35,8 +35,7 @@ std::vector<NetlinkMessage> plan_addresses(int index, unsigned number, const Inn
   if (plan.address6) setup.push_back(add_address6(index, plan.address6->address, plan.address6->subnet));
   if (!plan.gateway) return setup;
   setup.push_back(add_default_route(index, *plan.gateway, number));
-  if (plan.address6)
-    setup.push_back(add_default_route6(index, plan.address6->subnet.gateway(), kMetric6 + number));
+  if (plan.address6) setup.push_back(add_default_route6(index, plan.address6->gateway, kMetric6 + number));
   return setup;
 }
 

@@ -17,6 +17,7 @@ namespace lay::runner {
 struct InnerAddress6 {
   Ipv6 address;
   Subnet6 subnet;
+  Ipv6 gateway;  ///< where there is one of IPv4
 };
 
 struct InnerLink {

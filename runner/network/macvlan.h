@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "network/address.h"
 #include "network/netlink_route.h"
+#include "runner/network_store.h"
 
 /// Networks whose containers are on the wire of a link of the host, beside it.
 namespace lay::runner {
@@ -11,8 +11,8 @@ namespace lay::runner {
 /// The link of the host. Throws not_found, with a hint, when there is none of that name.
 Link find_parent(NetlinkSocket& socket, const std::string& name);
 
-/// Whether another machine on the wire of `parent` has `address`: asked by ARP (RFC 5227) twice, 0.4 s in
-/// all where nobody answers. Throws when the link is down.
-bool is_in_use(const Link& parent, const std::string& parent_name, Ipv4 address);
+/// Such a network has its parent's subnets and routers, unless `wish` says otherwise. Throws what
+/// find_parent() does; invalid when the parent has no subnet of a family.
+void take_from_parent(NetworkDefinition& wish, Families families);
 
 }  // namespace lay::runner

@@ -64,6 +64,13 @@ void for_each_route(NetlinkSocket& socket, const std::function<void(const nlmsgh
   socket.query(question, [&](const nlmsghdr& message) { take(message, fixed_part<rtmsg>(message)); });
 }
 
+void for_each_address(NetlinkSocket& socket, std::uint8_t family,
+                      const std::function<void(const nlmsghdr&, const ifaddrmsg&)>& take) {
+  NetlinkMessage question("list the addresses", RTM_GETADDR, NLM_F_DUMP);
+  question.fixed<ifaddrmsg>().ifa_family = family;
+  socket.query(question, [&](const nlmsghdr& message) { take(message, fixed_part<ifaddrmsg>(message)); });
+}
+
 std::optional<Ipv6> attribute_ipv6(const nlmsghdr& message, std::size_t fixed_size, std::uint16_t type) {
   const auto bytes = find_attribute(message, fixed_size, type);
   Ipv6 address;
@@ -112,10 +119,7 @@ bool is_link_in_use(NetlinkSocket& socket, const std::string& veth) {
 
 std::vector<UsedSubnet> used_subnets(NetlinkSocket& socket) {
   std::vector<UsedSubnet> used;
-  NetlinkMessage question("list the addresses", RTM_GETADDR, NLM_F_DUMP);
-  question.fixed<ifaddrmsg>().ifa_family = AF_INET;
-  socket.query(question, [&](const nlmsghdr& message) {
-    const auto& info = fixed_part<ifaddrmsg>(message);
+  for_each_address(socket, AF_INET, [&](const nlmsghdr& message, const ifaddrmsg& info) {
     // With a point-to-point link IFA_ADDRESS is the other end: as little free as our own
     for (const std::uint16_t type : {IFA_LOCAL, IFA_ADDRESS})
       if (const auto address = attribute_ipv4(message, sizeof info, type))
@@ -144,24 +148,62 @@ std::vector<UsedSubnet6> used_subnets6(NetlinkSocket& socket) {
   return used;
 }
 
+std::optional<Subnet6> on_link_subnet6(NetlinkSocket& socket, int link_index) {
+  constexpr unsigned kWidest = 8, kNarrowest = 64;
+  const Subnet6 link_local = parse_subnet6("fe80::/10").value_or(Subnet6{});
+  std::optional<Subnet6> found;
+  const auto take = [&](const nlmsghdr& message, const rtmsg& route) {
+    const auto address = attribute_ipv6(message, sizeof route, RTA_DST);
+    const auto link = attribute_u32(message, sizeof route, RTA_OIF);
+    if (found || !address || link != static_cast<std::uint32_t>(link_index) ||
+        attribute_ipv6(message, sizeof route, RTA_GATEWAY) || route.rtm_type != RTN_UNICAST ||
+        route.rtm_dst_len < kWidest || route.rtm_dst_len > kNarrowest || link_local.contains(*address))
+      return;
+    found = {*address, route.rtm_dst_len};
+  };
+  for_each_route(socket, take, AF_INET6);
+  return found;
+}
+
 std::vector<Ipv4> own_addresses(NetlinkSocket& socket) {
   std::vector<Ipv4> own;
-  NetlinkMessage question("list the addresses", RTM_GETADDR, NLM_F_DUMP);
-  question.fixed<ifaddrmsg>().ifa_family = AF_INET;
-  socket.query(question, [&](const nlmsghdr& message) {
-    if (const auto address = attribute_ipv4(message, sizeof(ifaddrmsg), IFA_LOCAL)) own.push_back(*address);
+  for_each_address(socket, AF_INET, [&](const nlmsghdr& message, const ifaddrmsg& info) {
+    if (const auto address = attribute_ipv4(message, sizeof info, IFA_LOCAL)) own.push_back(*address);
   });
   return own;
 }
 
-std::optional<Ipv4> default_gateway(NetlinkSocket& socket, int link_index) {
-  std::optional<Ipv4> gateway;
-  for_each_route(socket, [&](const nlmsghdr& message, const rtmsg& route) {
+std::vector<Ipv6> own_addresses6(NetlinkSocket& socket) {
+  std::vector<Ipv6> own;
+  for_each_address(socket, AF_INET6, [&](const nlmsghdr& message, const ifaddrmsg& info) {
+    if (const auto address = attribute_ipv6(message, sizeof info, IFA_ADDRESS)) own.push_back(*address);
+  });
+  return own;
+}
+
+namespace {
+
+/// By what of `get` the first default route of that link leads.
+template <class Address, class Get>
+std::optional<Address> gateway_of(NetlinkSocket& socket, std::uint8_t family, int link_index, Get get) {
+  std::optional<Address> gateway;
+  const auto take = [&](const nlmsghdr& message, const rtmsg& route) {
     const auto link = attribute_u32(message, sizeof route, RTA_OIF);
     if (route.rtm_dst_len == 0 && link == static_cast<std::uint32_t>(link_index) && !gateway)
-      gateway = attribute_ipv4(message, sizeof route, RTA_GATEWAY);
-  });
+      gateway = get(message, sizeof route, RTA_GATEWAY);
+  };
+  for_each_route(socket, take, family);
   return gateway;
+}
+
+}  // namespace
+
+std::optional<Ipv4> default_gateway(NetlinkSocket& socket, int link_index) {
+  return gateway_of<Ipv4>(socket, AF_INET, link_index, attribute_ipv4);
+}
+
+std::optional<Ipv6> default_gateway6(NetlinkSocket& socket, int link_index) {
+  return gateway_of<Ipv6>(socket, AF_INET6, link_index, attribute_ipv6);
 }
 
 unsigned uplink_mtu(NetlinkSocket& socket) {

@@ -47,10 +47,16 @@ struct UsedSubnet6 {
 };
 std::vector<UsedSubnet6> used_subnets6(NetlinkSocket& socket);
 
-/// Every IPv4 address of this machine.
+/// A subnet of 64 bits or more that is reached by the link itself, not by a router; link-local does not
+/// count.
+std::optional<Subnet6> on_link_subnet6(NetlinkSocket& socket, int link_index);
+
+/// Every address of this machine.
 std::vector<Ipv4> own_addresses(NetlinkSocket& socket);
+std::vector<Ipv6> own_addresses6(NetlinkSocket& socket);
 /// By which router the default route of that link leads; empty without one.
 std::optional<Ipv4> default_gateway(NetlinkSocket& socket, int link_index);
+std::optional<Ipv6> default_gateway6(NetlinkSocket& socket, int link_index);
 
 /// MTU of the link that the default route with the lowest metric leaves by; 1500 without a default route.
 unsigned uplink_mtu(NetlinkSocket& socket);

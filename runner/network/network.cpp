@@ -53,6 +53,7 @@ BridgeWish wish_of(const std::optional<NetworkMember>& member, const NetworkStor
   return {.subnet = parse_subnet(member->network.subnet),
           .gateway = parse_ipv4(member->network.gateway()),
           .subnet6 = parse_subnet6(member->network.subnet6),
+          .gateway6 = parse_ipv6(member->network.gateway6()),
           .reach = member->network.reach,
           .mtu = member->network.mtu};
 }
@@ -91,7 +92,8 @@ std::vector<PublishedPort> BridgeAttachment::State::published_ports() const {
 InnerLink BridgeAttachment::State::inner_link(const UniqueFd& netns, std::optional<unsigned> number) const {
   InnerLink link{.number = number, .address = lease->address, .subnet = bridge.subnet, .make = {}};
   if (const auto address6 = parse_ipv6(attachment.address6))
-    link.address6 = {*address6, parse_subnet6(member->network.subnet6).value_or(Subnet6{})};
+    link.address6 = {*address6, parse_subnet6(member->network.subnet6).value_or(Subnet6{}),
+                     parse_ipv6(member->network.gateway6()).value_or(Ipv6{})};
   if (!member || member->network.reach == Reach::everywhere) link.gateway = bridge.gateway;
   if (is_macvlan(member)) {
     link.make = [plan = MacvlanPlan{.name = {}, .mac = mac(), .parent = bridge.link, .netns = netns.get()}](

@@ -18,6 +18,7 @@ std::string NetworkDefinition::gateway() const {
 
 std::string NetworkDefinition::gateway6() const {
   const std::optional<Subnet6> parsed = parse_subnet6(subnet6);
+  if (parsed && !wished_gateway6.empty()) return wished_gateway6;
   return parsed ? to_string(parsed->gateway()) : std::string();
 }
 
@@ -38,6 +39,7 @@ std::string network_text(const NetworkDefinition& network) {
   };
   add("subnet6", network.subnet6);
   add("gateway", network.wished_gateway);
+  add("gateway6", network.wished_gateway6);
   add("ipRange", network.ip_range);
   add("parent", network.parent);
   if (network.driver != NetworkDriver::bridge) json["driver"] = to_string(network.driver);
@@ -58,6 +60,7 @@ NetworkDefinition parse_network_definition(std::string_view text) {
       .labels = {},
       .subnet6 = json_string_or(json, "subnet6", {}),
       .wished_gateway = json_string_or(json, "gateway", {}),
+      .wished_gateway6 = json_string_or(json, "gateway6", {}),
       .ip_range = json_string_or(json, "ipRange", {}),
       .driver =
           json_string_or(json, "driver", {}) == "macvlan" ? NetworkDriver::macvlan : NetworkDriver::bridge,
@@ -107,6 +110,22 @@ void check_ipv6(const NetworkDefinition& network, const Subnet& subnet) {
         .with_hint("it needs as many addresses as the IPv4 subnet: fd00:1::/64");
 }
 
+/// A router on a wire that is not lay's may be known by its link-local address alone, as in router
+/// advertisements.
+void check_gateway6(const NetworkDefinition& network) {
+  if (network.wished_gateway6.empty()) return;
+  const std::optional<Ipv6> gateway = parse_ipv6(network.wished_gateway6);
+  const std::optional<Subnet6> subnet = parse_subnet6(network.subnet6);
+  const Subnet6 link_local = parse_subnet6("fe80::/10").value_or(Subnet6{});
+  const bool is_within = gateway && subnet && subnet->contains(*gateway) && *gateway != subnet->address;
+  const bool is_router = gateway && network.driver == NetworkDriver::macvlan && link_local.contains(*gateway);
+  if (!subnet || !(is_within || is_router))
+    throw Error::make(Errc::invalid, "gateway '{}' is no address within {}",
+                      printable(network.wished_gateway6), subnet ? network.subnet6 : "a subnet of IPv6")
+        .with_hint(subnet ? "its first one is the usual: " + to_string(subnet->gateway())
+                          : "--ipv6, or --subnet with one of IPv6");
+}
+
 void check_driver(const NetworkDefinition& network) {
   if (network.driver == NetworkDriver::bridge) {
     if (!network.parent.empty())
@@ -118,8 +137,6 @@ void check_driver(const NetworkDefinition& network) {
   if (network.reach == Reach::inside)
     throw Error(Errc::unsupported, "a macvlan network cannot be --internal: it is on the wire of its parent")
         .with_hint("leave out --internal, or use --driver bridge");
-  if (!network.subnet6.empty())
-    throw Error(Errc::unsupported, "a macvlan network of lay has IPv4 only").with_hint("leave out --ipv6");
 }
 
 }  // namespace
@@ -132,6 +149,7 @@ void check_network(const NetworkDefinition& network) {
                       printable(network.wished_gateway), network.subnet)
         .with_hint("neither its first address nor its last: " + to_string(subnet.gateway()));
   check_ipv6(network, subnet);
+  check_gateway6(network);
   check_driver(network);
   if (network.ip_range.empty()) return;
   const std::optional<Subnet> range = parse_subnet(network.ip_range);

@@ -59,33 +59,22 @@ Error no_network(std::string_view name) {
           "container:NAME are always there");
 }
 
+std::vector<Subnet> routed_subnets() {
+  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
+  std::vector<Subnet> routed;
+  for (const UsedSubnet& entry : used_subnets(socket)) routed.push_back(entry.subnet);
+  return routed;
+}
+
 /// Whatever is routed on this machine is taken, except where a user asks for it: that fails at the first
 /// start.
 std::string free_subnet(const std::vector<NetworkDefinition>& others) {
-  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
-  std::vector<Subnet> used;
-  for (const UsedSubnet& entry : used_subnets(socket)) used.push_back(entry.subnet);
+  std::vector<Subnet> used = routed_subnets();
   for (const NetworkDefinition& other : others) used.push_back(*parse_subnet(other.subnet));
   const std::optional<Subnet> chosen = choose_subnet(used);
   if (!chosen)
     throw Error(Errc::unsupported, "no private subnet is free").with_hint("name one with --subnet");
   return to_string(*chosen);
-}
-
-/// A network beside a link of the host has that link's subnet and router, unless a user says otherwise.
-void take_from_parent(NetworkDefinition& wish) {
-  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
-  const Link parent = find_parent(socket, wish.parent);
-  if (!wish.subnet.empty()) return;
-  for (const UsedSubnet& entry : used_subnets(socket)) {
-    if (entry.link_index != parent.index || entry.subnet.prefix_length > 29) continue;
-    wish.subnet = to_string(entry.subnet);
-    const std::optional<Ipv4> gateway = default_gateway(socket, parent.index);
-    if (wish.wished_gateway.empty() && gateway) wish.wished_gateway = to_string(*gateway);
-    return;
-  }
-  throw Error::make(Errc::invalid, "the parent link '{}' has no IPv4 subnet", wish.parent)
-      .with_hint("name one with --subnet");
 }
 
 void check_no_overlap(const NetworkDefinition& wish, const std::vector<NetworkDefinition>& others) {
@@ -110,6 +99,29 @@ void forget_place(const std::string& run, const NetworkDefinition& network) {
     remove_tree(*folder, place.filename());
 }
 
+void write_down(const UniqueFd& folder, const NetworkDefinition& network) {
+  check_network(network);
+  replace_file(folder, file_name(network.name), network_text(network));
+}
+
+/// Writes it down with a subnet that nothing else has. The bridge of all may get the same one meanwhile, when
+/// the first container starts; it sees what is written down, and what is routed by then is seen here.
+void write_down_with_free_subnet(const UniqueFd& folder, NetworkDefinition& network,
+                                 const std::vector<NetworkDefinition>& others) {
+  constexpr int kTries = 10;
+  for (int i = 0; i < kTries; ++i) {
+    network.subnet = free_subnet(others);
+    check_no_overlap(network, others);
+    write_down(folder, network);
+    const Subnet subnet = *parse_subnet(network.subnet);
+    if (std::ranges::none_of(routed_subnets(), [&](const Subnet& other) { return other.overlaps(subnet); }))
+      return;
+    sys::try_unlink_at(folder, file_name(network.name));
+  }
+  throw Error::make(Errc::busy, "no subnet could be agreed on in {} tries", kTries)
+      .with_hint("name one with --subnet");
+}
+
 }  // namespace
 
 std::optional<UniqueFd> NetworkStore::open_folder() const {
@@ -130,7 +142,7 @@ FileLock NetworkStore::change() const {
   return FileLock::acquire(make_folder(), kLock, LockMode::exclusive);
 }
 
-NetworkDefinition NetworkStore::create(NetworkDefinition wish) const {
+NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families) const {
   if (!is_network_name(wish.name))
     throw Error::make(Errc::invalid, "'{}' cannot name a network", printable(wish.name))
         .with_hint(
@@ -143,13 +155,17 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish) const {
                   [&](const NetworkDefinition& other) { return other.name == wish.name; }))
     throw Error::make(Errc::busy, "network '{}' is there already", wish.name)
         .with_hint("'lay network rm " + wish.name + "' removes it");
-  if (wish.driver == NetworkDriver::macvlan && !wish.parent.empty()) take_from_parent(wish);
-  wish.subnet = wish.subnet.empty() ? free_subnet(others) : check_network_subnet(wish.subnet);
+  if (wish.driver == NetworkDriver::macvlan && !wish.parent.empty()) take_from_parent(wish, families);
+  if (families == Families::both && wish.subnet6.empty()) wish.subnet6 = random_subnet6();
   if (const auto subnet6 = parse_subnet6(wish.subnet6)) wish.subnet6 = to_string(*subnet6);
-  check_network(wish);
-  check_no_overlap(wish, others);
   wish.id = sys::random_hex(kIdBytes);
-  replace_file(folder, file_name(wish.name), network_text(wish));
+  if (wish.subnet.empty()) {
+    write_down_with_free_subnet(folder, wish, others);
+    return wish;
+  }
+  wish.subnet = check_network_subnet(wish.subnet);
+  check_no_overlap(wish, others);
+  write_down(folder, wish);
   return wish;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "network/netlink.h"
+#include "runner/network_store.h"
 
 /// The rules of the table that judges senders, as plain values, and how they become nftables' expressions.
 namespace lay::runner {
@@ -38,11 +39,8 @@ struct SenderRule {
   SenderVerdict verdict = SenderVerdict::drop;
 };
 
-/// On a network of IPv4 containers may have IPv6 addresses as they like, and speak for any but link-local
-/// ones; on one that gives them some, they have those.
-enum class Families { ipv4, both };
-
-/// In order; the reasons stand at each.
+/// In order; the reasons stand at each. On a network of IPv4 containers may have IPv6 addresses as they like,
+/// and speak for any but link-local ones; on one that gives them some, they have those.
 std::vector<SenderRule> sender_rules(Families families);
 
 /// The request that appends one rule to the chain.

@@ -11,7 +11,6 @@
 #include "prompt.h"
 #include "runner/network_membership.h"
 #include "runner/network_store.h"
-#include "runner/network_subnets.h"
 #include "runner/network_view.h"
 
 namespace lay::cli {
@@ -50,13 +49,14 @@ runner::NetworkDriver parse_driver(const std::string& text) {
 }
 
 /// One of IPv4, one of IPv6.
-void take_subnets(runner::NetworkDefinition& network, const std::vector<std::string>& subnets) {
-  for (const std::string& text : subnets) {
-    std::string& subnet = text.find(':') == std::string::npos ? network.subnet : network.subnet6;
-    if (!subnet.empty())
-      throw Error::make(Errc::unsupported, "--subnet '{}' is a second one of its kind", printable(text))
+void take_by_family(const std::vector<std::string>& texts, const char* flag, std::string& ipv4,
+                    std::string& ipv6) {
+  for (const std::string& text : texts) {
+    std::string& taken = text.find(':') == std::string::npos ? ipv4 : ipv6;
+    if (!taken.empty())
+      throw Error::make(Errc::unsupported, "{} '{}' is a second one of its kind", flag, printable(text))
           .with_hint("a network has one of IPv4 and one of IPv6");
-    subnet = text;
+    taken = text;
   }
 }
 
@@ -66,6 +66,7 @@ int create(const Context& context, const Arguments& arguments) {
   std::vector<std::string> options;
   std::vector<std::string> labels;
   std::vector<std::string> subnets;
+  std::vector<std::string> gateways;
   bool is_internal = false;
   bool has_ipv6 = false;
   const auto parser = make_parser("network create", "[flags] NAME", "Makes a network; prints its name.");
@@ -73,8 +74,8 @@ int create(const Context& context, const Arguments& arguments) {
   parser->add_option("-d,--driver", driver, "bridge (default), macvlan")->type_name("DRIVER");
   add_list(*parser, "--subnet", subnets, "instead of a free one; one of IPv4, one of IPv6", "ADDRESS/BITS");
   parser->add_flag("--ipv6", has_ipv6, "IPv6 too");
-  parser->add_option("--gateway", wish.wished_gateway, "instead of the subnet's first address")
-      ->type_name("ADDRESS");
+  add_list(*parser, "--gateway", gateways, "instead of the subnet's first address, of either family",
+           "ADDRESS");
   parser->add_option("--ip-range", wish.ip_range, "where free addresses are taken from")
       ->type_name("ADDRESS/BITS");
   parser->add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
@@ -83,13 +84,14 @@ int create(const Context& context, const Arguments& arguments) {
   parse(*parser, arguments);
   return with_context("network create " + printable(wish.name), [&] {
     wish.driver = parse_driver(driver);
-    take_subnets(wish, subnets);
-    if (has_ipv6 && wish.subnet6.empty()) wish.subnet6 = runner::random_subnet6();
+    take_by_family(subnets, "--subnet", wish.subnet, wish.subnet6);
+    take_by_family(gateways, "--gateway", wish.wished_gateway, wish.wished_gateway6);
     if (is_internal) wish.reach = runner::Reach::inside;
     take_options(wish, options);
     for (const std::string& label : labels) wish.labels.insert(parse_label(label));
     wish.created = std::chrono::system_clock::now();
-    fmt::print("{}\n", runner::NetworkStore(context.root).create(wish).name);
+    const auto families = has_ipv6 ? runner::Families::both : runner::Families::ipv4;
+    fmt::print("{}\n", runner::NetworkStore(context.root).create(wish, families).name);
     return 0;
   });
 }

@@ -74,6 +74,25 @@ no_such_process() { ! pgrep -f "$1" >/dev/null; }
   refused 125 "is not understood" "$LAY" run --rm --network none --cgroupns everything small true
 }
 
+@test "a time namespace is another container's, or one by its path, in exec too" {
+  "$LAY" run -d --name a --network none --time boottime=100d small sleep 100 >/dev/null
+  local ns
+  ns=$(readlink "/proc/$(pid_of a)/ns/time")
+  [ "$ns" != "$(readlink /proc/self/ns/time)" ]
+  for mode in container:a "ns:/proc/$(pid_of a)/ns/time"; do
+    run inside --time "$mode" -- 'readlink /proc/self/ns/time; cat /proc/uptime'
+    has "$output" "$ns"
+    ((${lines[1]%%.*} >= 8640000))
+  done
+  [ "$(inside --userns auto --time container:a -- 'readlink /proc/self/ns/time')" = "$ns" ]
+  "$LAY" run -d --name b --network none --time container:a small sleep 100 >/dev/null
+  [ "$("$LAY" exec b readlink /proc/self/ns/time)" = "$ns" ]
+  [ "$(inside --time host -- 'readlink /proc/self/ns/time')" = "$(readlink /proc/self/ns/time)" ]
+  [ "$(inside --time private -- 'readlink /proc/self/ns/time')" != "$(readlink /proc/self/ns/time)" ]
+  refused 125 "is no time namespace" "$LAY" run --rm --network none --time "ns:/proc/$(pid_of a)/ns/net" small true
+  refused 125 "'nobody'" "$LAY" run --rm --network none --time container:nobody small true
+}
+
 @test "--ipc none has no shared memory" {
   run inside --ipc none -- 'ls -d /dev/shm'
   [ "$status" -ne 0 ]

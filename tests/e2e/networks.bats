@@ -618,6 +618,34 @@ on_host6() {
     wait_until 5 no_lease'
 }
 
+@test "a macvlan network has IPv6 too, at addresses that nobody on the wire has" {
+  on_host '
+    other_machine
+    refused 1 "has no IPv6 subnet" "$LAY" network create -d macvlan -o parent=up0 --ipv6 lan
+    ip addr add 2001:db8:1::1/64 dev up0 nodad
+    ip addr add 2001:db8:1::6/128 dev up0 nodad
+    ip -6 route add default via 2001:db8:1::2
+    there ip addr add 2001:db8:1::2/64 dev up1 nodad
+    there ip addr add 2001:db8:1::4/64 dev up1 nodad
+    there ip addr add 198.51.100.5/24 dev up1
+    "$LAY" network create -d macvlan -o parent=up0 --ipv6 --ip-range 198.51.100.4/30 lan >/dev/null
+    [ "$("$LAY" network inspect lan | jq -r ".[0].IPAM.Config[1] | .Subnet, .Gateway" | xargs)" = "2001:db8:1::/64 2001:db8:1::2" ]
+    "$LAY" run -d --name c --cap-add NET_RAW --network lan small sleep 1000 >/dev/null
+    [ "$(address c)" = 198.51.100.7 ]  # of the others one of their two addresses is taken
+    [ "$("$LAY" inspect c | jq -r ".[0].NetworkSettings.Networks.lan.GlobalIPv6Address")" = 2001:db8:1::7 ]
+    "$LAY" exec c ping -6 -c 1 -W 2 2001:db8:1::2 >/dev/null
+    has "$("$LAY" exec c ip -6 route)" "default via 2001:db8:1::2 dev eth0"
+    refused 125 "2001:db8:1::4 is in use by another machine" "$LAY" run --rm --network lan --ip 198.51.100.20 --ip6 2001:db8:1::4 small true
+    refused 125 "2001:db8:1::4 is in use by another machine" "$LAY" run --rm --network lan --ip 198.51.100.4 small true
+    "$LAY" run --rm --network lan --ip 198.51.100.20 --ip6 2001:db8:1::99 small ip -o -6 addr show eth0 | grep -q 2001:db8:1::99/64
+    "$LAY" rm -f c >/dev/null
+    "$LAY" network create -d macvlan -o parent=up0 --subnet 203.0.113.0/24 --subnet fd00:9::/64 --gateway fe80::1 far >/dev/null
+    has "$("$LAY" run --rm --network far small ip -6 route)" "default via fe80::1 dev eth0"
+    refused 1 "is no address within fd00:8::/64" "$LAY" network create --subnet fd00:8::/64 --gateway fe80::1 back
+    "$LAY" network create --subnet fd00:8::/64 --gateway fd00:8::5 back >/dev/null
+    has "$("$LAY" run --rm --network back small ip -6 route 2>/dev/null)" "default via fd00:8::5 dev eth0"'
+}
+
 @test "N08: lay is killed at each message to the kernel about a bridge, and the next start has a whole one" {
   command -v strace >/dev/null || skip "needs strace"
   "$LAY" network create --ipv6 --subnet 10.77.0.0/24 six >/dev/null
@@ -660,6 +688,31 @@ on_host6() {
     "$LAY" start web >/dev/null
     "$LAY" rm -f web >/dev/null
     "$LAY" network rm lan'
+}
+
+@test "a network that is made while the first container starts has another subnet than the bridge" {
+  command -v strace >/dev/null || skip "needs strace"
+  # each order of: choose, write down or make the link, look again
+  for late in create:renameat create:sendmsg run:sendmsg run:renameat; do
+    on_host "
+      late=$late"'
+      slowly() {
+        local verb=$1; shift
+        [ "${late%:*}" = $verb ] || { sleep 0.3; "$@"; return; }
+        strace -qq -o /dev/null -e trace=${late#*:} -e "inject=${late#*:}:delay_enter=300000" "$@"
+      }
+      slowly create "$LAY" network create back >/dev/null & maker=$!
+      slowly run "$LAY" run -d --name c --network bridge small sleep 100 >/dev/null 2>&1
+      wait $maker
+      bridge=$(ip -o -4 addr | grep -o "inet [0-9.]*/[0-9]* .* lay" | grep -o "[0-9]*\.[0-9]*\." | head -n1)
+      subnet=$("$LAY" network inspect back | jq -r ".[0].IPAM.Config[0].Subnet")
+      echo "$late: bridge $bridge network $subnet"
+      [ -n "$bridge" ]
+      case $subnet in "$bridge"*) false;; esac
+      "$LAY" run --rm --network back small true 2>/dev/null
+      "$LAY" rm -f c >/dev/null
+      "$LAY" network rm back >/dev/null'
+  done
 }
 
 @test "network prune asks first, and where nobody can answer it wants -f" {

@@ -24,6 +24,9 @@ enum class Reach { everywhere, inside };
 enum class NetworkDriver { bridge, macvlan };
 std::string_view to_string(NetworkDriver driver);
 
+/// Of which families a network gives its containers addresses.
+enum class Families { ipv4, both };
+
 struct NetworkDefinition {
   std::string id;  ///< 64 hex digits
   std::string name;
@@ -34,6 +37,7 @@ struct NetworkDefinition {
   std::map<std::string, std::string> labels;
   std::string subnet6 = {};         ///< "fd00:1::/64"; empty: no IPv6
   std::string wished_gateway = {};  ///< empty: the first address
+  std::string wished_gateway6 = {};  ///< empty: the first address; may be a link-local one with macvlan
   std::string ip_range = {};        ///< where free addresses are taken from; empty: the subnet
   NetworkDriver driver = NetworkDriver::bridge;
   std::string parent = {};  ///< link of the host; macvlan only
@@ -65,9 +69,10 @@ class NetworkStore {
   /// Held by whoever changes on which networks a container is.
   FileLock change() const;
 
-  /// `wish` has no id yet, and no subnet where a free one shall be chosen: none of a route of this machine,
-  /// nor of another network. Throws busy when the name is taken or the subnet overlaps another network's.
-  NetworkDefinition create(NetworkDefinition wish) const;
+  /// `wish` has no id yet, and no subnet of `families` where one shall be chosen: a free one, none of a route
+  /// of this machine, nor of another network; with macvlan that of the parent. Throws busy when the name is
+  /// taken or the subnet overlaps another network's.
+  NetworkDefinition create(NetworkDefinition wish, Families families = Families::ipv4) const;
   /// By name, id or unambiguous beginning of an id. Throws not_found or invalid (ambiguous).
   NetworkDefinition find(const std::string& name) const;
   /// By name.

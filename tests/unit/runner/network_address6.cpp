@@ -4,7 +4,6 @@
 #include "network/address6.h"
 #include "network/sender_rules.h"
 #include "runner/network_store.h"
-#include "runner/network_subnets.h"
 
 using namespace lay;
 using namespace lay::runner;
