@@ -47,7 +47,7 @@ Index read_index(const UniqueFd& folder) {
     const std::string text = sys::read_all(open_part(folder, kIndex), kMaxJsonBytes);
     const Json json = parse_json(text, "index");
     const bool is_new = json.is_object() && json.contains("manifests") && json["manifests"].is_null();
-    return is_new ? Index() : parse_index(text);
+    return is_new ? Index{.media_type = std::string(media_type::kIndex)} : parse_index(text);
   });
 }
 

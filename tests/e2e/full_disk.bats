@@ -123,6 +123,8 @@ removes_when_full() {
   mkdir upper disk/rest
   head -c 8000000 /dev/urandom >upper/large
   "$LAY" commit -q ./upper large:1 --base small >/dev/null
+  "$LAY" run --rm --network none large:1 true  # so that there is a layer in the form of folders, too
+  wait_until 10 nothing_mounted
   fill_up
   "$LAY" rmi large:1 >/dev/null
   ! "$LAY" inspect large:1 >/dev/null 2>&1 || return 1
