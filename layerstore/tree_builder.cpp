@@ -365,17 +365,32 @@ void TreeBuilder::replace(InodeIndex folder, const EntryPath& path) {
   unlink(folder, path.name);
 }
 
-/// The folders beneath go too.
-void TreeBuilder::note_replaced(InodeIndex folder, const std::string& place) {
-  std::vector<std::pair<InodeIndex, std::string>> todo{{folder, place}};
-  while (!todo.empty()) {
+/// The folders beneath go too. `place` is where the folder is.
+void TreeBuilder::note_replaced(InodeIndex folder, std::string place) {
+  struct Level {
+    InodeIndex folder;
+    FolderNames::Iterator next;
+    std::size_t path_size;
+  };
+  std::vector<Level> stack;  // not recursion: a hostile tar decides how deep it goes
+  const auto enter = [&](InodeIndex entered) {
+    if (at(entered).extras().is_implied) entered_.insert(place);
+    stack.push_back({entered, at(entered).names->begin(), place.size()});
+  };
+  enter(folder);
+  while (!stack.empty()) {
     tree_.memory->count_use();
-    const auto [now, path] = std::move(todo.back());
-    todo.pop_back();
-    if (at(now).extras().is_implied) entered_.insert(path);
-    for (const FolderName& inner : *at(now).names)
-      if (at(inner.inode()).names != nullptr)
-        todo.emplace_back(inner.inode(), path + "/" + std::string(inner.name()));
+    Level& level = stack.back();
+    place.resize(level.path_size);
+    if (level.next == at(level.folder).names->end()) {
+      stack.pop_back();
+      continue;
+    }
+    const FolderName inner = *level.next;
+    ++level.next;
+    if (at(inner.inode()).names == nullptr) continue;
+    (place += '/') += inner.name();
+    enter(inner.inode());
   }
 }
 

@@ -55,7 +55,7 @@ class TreeBuilder {
   void link(InodeIndex folder, const std::string& name, InodeIndex inode);
   void unlink(InodeIndex folder, const std::string& name);
   void replace(InodeIndex folder, const EntryPath& path);
-  void note_replaced(InodeIndex folder, const std::string& place);
+  void note_replaced(InodeIndex folder, std::string place);
   void make_opaque(InodeIndex folder);
   void drop_needless_whiteouts();
   InodeExtras& edit_extras(LayerInode& inode) const { return inode.edit_extras(*tree_.memory); }
