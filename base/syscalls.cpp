@@ -204,10 +204,27 @@ void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd
     throw Error::from_errno("rename '{}' to '{}'", from, to);
 }
 
+namespace {
+
+/// Where a file system (NFS, many of FUSE) takes no flags: a second name is never given over another one, and
+/// a folder takes the place of an empty one at most.
+int rename_without_flags(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
+                         const std::string& to) {
+  if (S_ISDIR(stat_at(from_dir, from).st_mode))
+    return ::renameat(from_dir.get(), from.c_str(), to_dir.get(), to.c_str());
+  const int result = ::linkat(from_dir.get(), from.c_str(), to_dir.get(), to.c_str(), 0);
+  return result < 0 ? result : ::unlinkat(from_dir.get(), from.c_str(), 0);
+}
+
+}  // namespace
+
 bool try_rename_noreplace(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
                           const std::string& to) {
-  if (::renameat2(from_dir.get(), from.c_str(), to_dir.get(), to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno == EEXIST) return false;
+  int result = ::renameat2(from_dir.get(), from.c_str(), to_dir.get(), to.c_str(), RENAME_NOREPLACE);
+  if (result < 0 && (errno == EINVAL || errno == ENOSYS))
+    result = rename_without_flags(from_dir, from, to_dir, to);
+  if (result == 0) return true;
+  if (errno == EEXIST || errno == ENOTEMPTY) return false;
   throw Error::from_errno("rename '{}' to '{}'", from, to);
 }
 

@@ -21,6 +21,7 @@
 #include "overlay_notation.h"
 #include "sparse_file.h"
 #include "tar_reader.h"
+#include "unpack_layer.h"
 
 namespace lay::layerstore {
 
@@ -45,7 +46,7 @@ class LayerUnpacker {
     folders_.add_lower_links(options.links);
   }
 
-  ApplyStats run() {
+  UnpackedLayer run() {
     // What the store's own folder may have inherited would be inherited again by every file of the layer.
     remove_xattr(target_, kDefaultAcl.data());
     remove_xattr(target_, kAccessAcl.data());
@@ -63,7 +64,7 @@ class LayerUnpacker {
     std::vector<std::string>& implied = stats.folders.implied;
     if (!has_root_) implied.insert(implied.begin(), std::string());
     stats.bytes = reader_.bytes();
-    return stats;
+    return {.stats = std::move(stats), .entered = folders_.entered()};
   }
 
  private:
@@ -144,7 +145,7 @@ class LayerUnpacker {
       }
     }
     if (path.is_root()) has_root_ = true;
-    folders_.forget_implied(folders_.place_of(path.name));
+    folders_.note_entry(folders_.place_of(path.name));
     folders_.set_late(parent, path.name, folders_.place_of(path.name), entry.mtime, std::move(default_acl));
   }
 
@@ -210,8 +211,18 @@ class LayerUnpacker {
       throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", shown_path(entry.link));
     const auto present = sys::try_stat_at(folders_.find(path.parent), path.name);
     if (present && is_same_file(*present, *status)) return;
-    make_replacing(path,
-                   [&](const UniqueFd& parent) { sys::link_at(*folder, target.name, parent, path.name); });
+    make_replacing(path, [&](const UniqueFd& parent) { make_link(*folder, target.name, parent, path.name); });
+  }
+
+  static void make_link(const UniqueFd& from, const std::string& target, const UniqueFd& to,
+                        const std::string& name) {
+    try {
+      sys::link_at(from, target, to, name);
+    } catch (Error& error) {
+      if (error.error_number() == EMLINK)
+        error.with_hint("a store on xfs takes more hard links of a file than ext4's 65,000");
+      throw;
+    }
   }
 
   void unpack_symlink(const TarEntry& entry, const EntryPath& path) {
@@ -243,6 +254,7 @@ class LayerUnpacker {
     } catch (const Error& error) {
       if (error.error_number() != EEXIST) throw;
     }
+    folders_.note_replaced(folders_.place_of(path.name));
     remove_tree(parent, path.name);
     folders_.forget();
     make(folders_.find(path.parent));
@@ -262,8 +274,12 @@ class LayerUnpacker {
 
 }  // namespace
 
-ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options) {
+UnpackedLayer unpack_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options) {
   return LayerUnpacker(tar, target, options).run();
+}
+
+ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options) {
+  return unpack_layer(tar, target, options).stats;
 }
 
 }  // namespace lay::layerstore

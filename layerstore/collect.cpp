@@ -1,5 +1,8 @@
+#include "annotations.h"
 #include "base/error.h"
+#include "base/syscalls.h"
 #include "layerstore/ingest.h"
+#include "layerstore/make_room.h"
 #include "layerstore/store.h"
 #include "reachable.h"
 #include "store_file.h"
@@ -8,10 +11,17 @@ namespace lay::layerstore {
 
 namespace {
 
-Reachable find_reachable(const Store& store, const InUse& in_use) {
+bool is_named(const Descriptor& root, const std::string& name) {
+  const auto found = root.annotations.find(kRefName);
+  return found != root.annotations.end() && found->second == name;
+}
+
+/// By all names but `without`.
+Reachable find_reachable(const Store& store, const InUse& in_use, const std::string& without = {}) {
   Reachable found{.layers = in_use.layers};
   for (const Digest& manifest : in_use.manifests) mark_reachable_manifest(store.blobs(), manifest, found);
-  for (const Descriptor& root : store.images().roots()) mark_reachable(store.blobs(), root, found);
+  for (const Descriptor& root : store.images().roots())
+    if (without.empty() || !is_named(root, without)) mark_reachable(store.blobs(), root, found);
   // Last: what is noted already is not followed
   found.blobs.insert(in_use.blobs.begin(), in_use.blobs.end());
   return found;
@@ -41,6 +51,27 @@ CollectResult Store::collect(const std::function<InUse()>& in_use) const {
     ++result.blobs;
   }
   return result;
+}
+
+bool drop_layers_of(const Store& store, const std::string& name, const std::function<InUse()>& in_use) {
+  const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
+  const auto alone = FileLock::try_acquire(root, kStoreLock, LockMode::exclusive);
+  const auto manifest = alone ? store.images().find(name) : std::nullopt;
+  if (!manifest) return false;
+  const InUse needed = in_use();
+  if (needed.everything) return false;
+  const Reachable keep = find_reachable(store, needed, name);
+  const Image image = store.load(*manifest);
+  bool are_some = false;
+  for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
+    const Descriptor& blob = image.manifest.layers[i];
+    if (keep.layers.contains(image.config.diff_ids[i]) || store.blobs().size(blob.digest) != blob.size)
+      continue;
+    store.layers().remove(image.config.diff_ids[i]);
+    are_some = true;
+  }
+  if (are_some) sys::syncfs(root);  // btrfs counts what is removed as free only then
+  return are_some;
 }
 
 }  // namespace lay::layerstore

@@ -145,7 +145,9 @@ void require_storable(const TarEntry& entry) {
 bool is_kept_xattr(std::string_view name) {
   const bool is_known =
       name.starts_with("user.") || name.starts_with("trusted.") || name.starts_with("security.");
-  return (is_known && name != kSelinuxLabel) || name == kAccessAcl || name == kDefaultAcl;
+  const bool is_copy =
+      name == "trusted.SGI_ACL_FILE" || name == "trusted.SGI_ACL_DEFAULT";  // xfs's own of ACLs
+  return (is_known && !is_copy && name != kSelinuxLabel) || name == kAccessAcl || name == kDefaultAcl;
 }
 
 void note_owner(const TarEntry& entry, OwnerIds& owners) {

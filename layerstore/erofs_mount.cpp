@@ -80,11 +80,19 @@ std::optional<std::string> why_not_mountable(const KernelRelease& release) {
                      kFirstRelease.patch);
 }
 
-std::optional<std::string> why_not_mountable(const UniqueFd& folder) {
+namespace {
+
+std::optional<std::string> why_not_mountable() {
   ::utsname name{};
   if (::uname(&name) < 0) throw Error::from_errno("ask for the kernel's release");
+  return why_not_mountable(parse_kernel_release(name.release));
+}
+
+}  // namespace
+
+std::optional<std::string> why_not_mountable(const UniqueFd& folder) {
+  if (auto reason = why_not_mountable()) return reason;
   try {
-    if (auto reason = why_not_mountable(parse_kernel_release(name.release))) return reason;
     remove_tree(folder, kProbe);
     sys::mkdir_at(folder, kProbe, 0700);
     probe_in(sys::open_dir(folder, kProbe));
@@ -99,6 +107,7 @@ std::optional<std::string> why_not_mountable(const UniqueFd& folder) {
 }
 
 UniqueFd mount_erofs(const UniqueFd& image, const UniqueFd& tar) {
+  if (auto reason = why_not_mountable()) throw Error(Errc::unsupported, std::move(*reason));
   FsContext context("erofs");
   context.set_string("source", fd_path(image));
   context.set_string("device", fd_path(tar));

@@ -17,12 +17,14 @@
 #include "sparse_file.h"
 #include "store_file.h"
 #include "tree_builder.h"
+#include "unpack_layer.h"
 
 namespace lay::layerstore {
 
 namespace {
 
 constexpr const char* kImplied = "implied";
+constexpr const char* kEntered = "entered";
 constexpr const char* kWhiteouts = "whiteouts";
 constexpr const char* kOwners = "owners";
 constexpr char kUserMark = 'u';
@@ -87,8 +89,9 @@ void write_owners(const UniqueFd& dir, const OwnerIds& owners) {
 namespace {
 
 /// What the layer's folder tells beside its files.
-void write_notes(const UniqueFd& dir, const ApplyStats& stats) {
+void write_notes(const UniqueFd& dir, const ApplyStats& stats, const std::vector<std::string>& entered) {
   write_list(dir, kImplied, stats.folders.implied);
+  write_list(dir, kEntered, entered);
   write_list(dir, kWhiteouts, stats.folders.with_whiteouts);
   write_owners(dir, stats.owners);
 }
@@ -104,9 +107,9 @@ void write_image(const UniqueFd& dir, const IndexedLayer& layer) {
 
 ApplyStats unpack(const UniqueFd& dir, ByteSource& tar, const ApplyOptions& options = {}) {
   sys::mkdir_at(dir, kLayerTree, 0700);
-  ApplyStats stats = apply_layer(tar, sys::open_dir(dir, kLayerTree), options);
-  write_notes(dir, stats);
-  return stats;
+  UnpackedLayer unpacked = unpack_layer(tar, sys::open_dir(dir, kLayerTree), options);
+  write_notes(dir, unpacked.stats, unpacked.entered);
+  return std::move(unpacked.stats);
 }
 
 /// A layer that exceeds the format of the mounted form is unpacked from its tar, which stays beside it.
@@ -125,7 +128,7 @@ ApplyStats write_mounted_form(const UniqueFd& dir, ByteSource& source, Durabilit
   indexing.spill = spill_beside(dir);
   IndexedLayer indexed = index_layer(teed, indexing);
   file.finish();
-  write_notes(dir, indexed.stats);
+  write_notes(dir, indexed.stats, indexed.entered);
   write_file(dir, kBoot, sys::boot_id());
   try {
     write_image(dir, indexed);
@@ -152,7 +155,7 @@ void write_landed_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form,
     return;
   }
   const IndexedLayer indexed = index_layer(tar, {.links = links, .spill = spill_beside(dir)});
-  write_notes(dir, indexed.stats);
+  write_notes(dir, indexed.stats, indexed.entered);
   write_file(dir, kBoot, sys::boot_id());
   write_image(dir, indexed);
 }
@@ -196,6 +199,10 @@ StackedFolders read_folders(const UniqueFd& dir) {
   return {.implied = read_list(dir, kImplied), .with_whiteouts = read_list(dir, kWhiteouts)};
 }
 
+std::vector<std::string> read_entered(const UniqueFd& dir) {
+  return read_list(dir, kEntered);
+}
+
 void note_blob(const UniqueFd& dir, const Descriptor& blob) {
   sys::open_at(dir, blob_note(blob), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
 }
@@ -230,7 +237,7 @@ IndexedLayer index_stored_tar(const UniqueFd& dir, const Digest& diff_id) {
 }
 
 void rewrite_layer_folder(const UniqueFd& dir, const IndexedLayer& indexed) {
-  write_notes(dir, indexed.stats);
+  write_notes(dir, indexed.stats, indexed.entered);
   write_image(dir, indexed);
   for (const std::string& landed : landed_folders(dir)) remove_tree(dir, landed);
   with_context("write a layer", [&] { sys::syncfs(dir); });

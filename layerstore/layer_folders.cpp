@@ -86,6 +86,13 @@ void LayerFolders::add_whiteout(const std::string& path, const std::string& name
   }
 }
 
+void LayerFolders::note_replaced(const std::string& place) {
+  note_entry(place);
+  const std::string beneath = place + "/";
+  for (auto inner = implied_.lower_bound(beneath); inner != implied_.end() && inner->starts_with(beneath);)
+    entered_.insert(implied_.extract(inner++));
+}
+
 /// Below an opaque folder nothing is merged, and where nothing is merged the kernel lists the names of
 /// whiteouts. The root has nothing above it and is merged all the same. Returns the folders in which
 /// whiteouts stay, but the root.

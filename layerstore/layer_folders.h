@@ -46,9 +46,15 @@ class LayerFolders {
   void set_late(const UniqueFd& parent, const std::string& name, std::string place, const timespec& mtime,
                 std::optional<Xattr> default_acl);
   /// The folder at that place has an entry of its own.
-  void forget_implied(const std::string& place) { implied_.erase(place); }
+  void note_entry(const std::string& place) {
+    if (implied_.erase(place) > 0) entered_.insert(place);
+  }
+  /// Something else takes the place of what is there.
+  void note_replaced(const std::string& place);
   /// How many folders were made that the tar only implies.
   std::uint64_t implied_count() const { return implied_count_; }
+  /// See read_entered().
+  std::vector<std::string> entered() const { return {entered_.begin(), entered_.end()}; }
   /// To be called last.
   StackedFolders finish();
 
@@ -81,6 +87,7 @@ class LayerFolders {
   std::vector<Late> late_;
   bool has_whiteouts_ = false;
   std::set<std::string> implied_;  ///< places of folders that were made for others
+  std::set<std::string> entered_;  ///< those of them that are no longer
   std::uint64_t steps_ = 0;        ///< behind symlinks
   std::uint64_t implied_count_ = 0;
   std::uint64_t implied_bytes_ = 0;  ///< of their places

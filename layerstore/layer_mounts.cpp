@@ -14,10 +14,12 @@
 #include "base/folder_names.h"
 #include "base/linger.h"
 #include "base/mount.h"
+#include "base/overlay_limit.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "erofs_mount.h"
+#include "layer_folder.h"
 #include "layer_image.h"
 #include "layerstore/damage.h"
 #include "list_file.h"
@@ -37,6 +39,8 @@ constexpr const char* kLinger = "linger";
 constexpr std::string_view kLockSuffix = ".lock";
 constexpr std::string_view kParentsSuffix = ".parents";
 constexpr std::string_view kPlanSuffix = ".plan";
+constexpr const char* kMakeOneLayer =
+    "make one layer of them: pull it elsewhere, export it from there, and import that";
 constexpr int kPlace = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
 std::string folder_of(const std::string& run) {
@@ -147,13 +151,6 @@ void remove_unused(const UniqueFd& folder) noexcept {
   }
 }
 
-/// Whether the layer at `index` is there once more further up. All it has is shown by that one, and the
-/// kernel takes no folder twice.
-bool recurs_above(std::span<const Digest> diff_ids, std::size_t index) {
-  const auto above = diff_ids.subspan(index + 1);
-  return std::find(above.begin(), above.end(), diff_ids[index]) != above.end();
-}
-
 /// Of the layer's mount. A layer that was made again has another file, and must not be taken for the one that
 /// is still mounted.
 std::string mount_name(const Digest& diff_id, const OpenLayer& layer) {
@@ -172,6 +169,16 @@ std::optional<std::string> find_damage(const OpenLayer& layer) {
   }
 }
 
+/// Makes a layer that was made where layers are mounted again, of its tar.
+OpenLayer make_in_best_form(const LayerStore& layers, const Digest& diff_id) {
+  const OpenLayer mounted = layers.open(diff_id);
+  FdSource tar(mounted.tar);
+  LayerWriter writer = layers.begin(diff_id.algorithm());
+  writer.apply(tar);
+  writer.commit(diff_id);
+  return layers.open(diff_id);
+}
+
 /// The key of what depends on the whole stack.
 std::string stack_key(std::span<const LowerFolder> lowers) {
   std::string paths;
@@ -180,11 +187,13 @@ std::string stack_key(std::span<const LowerFolder> lowers) {
 }
 
 /// By all that a plan is made of.
-std::string plan_name(std::span<const Digest> diff_ids, std::span<const StackedFolders> folders) {
+std::string plan_name(std::span<const Digest> diff_ids, std::span<const StackedFolders> folders,
+                      std::span<const std::vector<std::string>> entered) {
   std::string text;
   for (const Digest& diff_id : diff_ids) text += diff_id.to_string() + "\n";
   for (const StackedFolders& of_layer : folders)
     text += join_list(of_layer.implied) + "\n" + join_list(of_layer.with_whiteouts) + "\n";
+  for (const std::vector<std::string>& of_layer : entered) text += join_list(of_layer) + "\n";
   return digest_of(text).hex() + std::string(kPlanSuffix);
 }
 
@@ -208,37 +217,54 @@ class Stack {
 
   Lowers mount(std::span<const Digest> diff_ids, std::span<const Descriptor> blobs) {
     for (std::size_t i = diff_ids.size(); i-- > 0;) {
-      if (recurs_above(diff_ids, i)) continue;
       add(i, diff_ids[i]);
       if (i > 0 && has_opaque_root(lowers_.back().path())) break;
     }
-    const bool stands_alone = std::all_of(folders_.begin(), folders_.end(),
-                                          [](const StackedFolders& folders) { return folders.empty(); });
+    const bool stands_alone =
+        std::all_of(folders_.begin(), folders_.end(),
+                    [](const StackedFolders& folders) { return folders.empty(); }) &&
+        std::all_of(entered_.begin(), entered_.end(), [](const auto& entered) { return entered.empty(); });
     if (!stands_alone) follow_plan(diff_ids, blobs);
-    Lowers result{.held = std::move(held_)};
-    if (!parents_.empty()) result.paths.push_back(parents_);
-    for (const LowerFolder& lower : lowers_) result.paths.push_back(lower.path());
+    Lowers result{.paths = distinct_paths(), .held = std::move(held_)};
+    if (!parents_.empty()) result.paths.insert(result.paths.begin(), parents_);
+    if (result.paths.size() > kMostLowers)
+      throw Error::make(
+          Errc::unsupported,
+          "the image has {} layers, and with one more, of the folders that they only imply, that "
+          "exceeds the {} that can be mounted",
+          result.paths.size() - 1, kMostLowers)
+          .with_hint(kMakeOneLayer);
     return result;
   }
 
  private:
+  /// Of the lowers. What is there once more further up is left out: all it has is shown there, and the kernel
+  /// takes no folder twice. A layer that lands at several places is several folders.
+  std::vector<std::string> distinct_paths() const {
+    std::vector<std::string> paths;
+    for (const LowerFolder& lower : lowers_)
+      if (std::find(paths.begin(), paths.end(), lower.path()) == paths.end()) paths.push_back(lower.path());
+    return paths;
+  }
+
   void add(std::size_t index, const Digest& diff_id) {
     OpenLayer layer = store_.layers().open(diff_id);
     if (layer.form == LayerForm::erofs && !is_mounted(folder_, mount_name(diff_id, layer)))
       require_good_seal(diff_id, layer);
-    lowers_.emplace_back(make_path(diff_id, layer), looks_);
+    lowers_.emplace_back(find_path(diff_id, layer), looks_);
     indices_.push_back(index);
-    require_few_folders(layer.folders);
+    entered_.push_back(read_entered(sys::open_dir(sys::cwd(), store_.path() + "/layers/" + diff_id.hex())));
+    require_few_folders(layer.folders, entered_.back());
     folders_.push_back(std::move(layer.folders));
   }
 
   /// Each is looked for in every layer.
-  void require_few_folders(const StackedFolders& folders) {
-    for (const auto* paths : {&folders.implied, &folders.with_whiteouts})
+  void require_few_folders(const StackedFolders& folders, const std::vector<std::string>& entered) {
+    for (const auto* paths : {&folders.implied, &entered, &folders.with_whiteouts})
       for (const std::string& path : *paths) folder_bytes_ += path.size() + kPathCost;
     if (folder_bytes_ > kMostFolderBytes)
       throw Error(Errc::unsupported, "the image's layers imply more folders than can be put together")
-          .with_hint("make one layer of them: pull it elsewhere, export it from there, and import that");
+          .with_hint(kMakeOneLayer);
   }
 
   /// What is damaged is made again of the tar.
@@ -249,6 +275,19 @@ class Stack {
       throw Error::make(Errc::corrupt, "layer {} is damaged: {}", diff_id.to_string(), *damage)
           .with_hint("'lay fsck --repair' makes it again");
     layer = store_.layers().open(diff_id);
+  }
+
+  /// A layer may have been made where layers are mounted, and be used where they are not: the store was
+  /// moved, or the machine started with another kernel.
+  std::string find_path(const Digest& diff_id, OpenLayer& layer) {
+    try {
+      return make_path(diff_id, layer);
+    } catch (const Error&) {
+      if (layer.form == LayerForm::tree || store_.layers().form_of_new().form == LayerForm::erofs) throw;
+    }
+    with_context(fmt::format("unpack layer {}, which cannot be mounted here", diff_id.to_string()),
+                 [&] { layer = make_in_best_form(store_.layers(), diff_id); });
+    return layer.tree_path;
   }
 
   /// Where the layer shows, mounted before if it has to be.
@@ -262,7 +301,7 @@ class Stack {
   }
 
   void follow_plan(std::span<const Digest> diff_ids, std::span<const Descriptor> blobs) {
-    const std::string name = plan_name(diff_ids, folders_);
+    const std::string name = plan_name(diff_ids, folders_, entered_);
     const auto known = read_plan(folder_, name);
     StackPlan plan = known.value_or(StackPlan());
     for (std::size_t place = lowers_.size(); place-- > 0;) {
@@ -278,8 +317,10 @@ class Stack {
 
   /// The layers below have landed already.
   void find_links(std::size_t place, StackPlan& plan) {
+    std::vector<std::string> entered = folders_[place].implied;
+    entered.insert(entered.end(), entered_[place].begin(), entered_[place].end());
     std::vector<LowerLink> links =
-        find_lower_links(lowers_[place], std::span(lowers_).subspan(place + 1), folders_[place].implied);
+        find_lower_links(lowers_[place], std::span(lowers_).subspan(place + 1), entered);
     if (!links.empty()) plan.links.emplace(place, std::move(links));
   }
 
@@ -293,6 +334,7 @@ class Stack {
     OpenLayer landed = store_.layers().open_landed(diff_ids[index], links, blobs[index], store_.blobs());
     lowers_[place] = LowerFolder(make_path(diff_ids[index], landed), looks_);
     folders_[place] = std::move(landed.folders);
+    entered_[place].clear();
     if (has_opaque_root(lowers_[place].path())) cut_below(place);
   }
 
@@ -300,6 +342,7 @@ class Stack {
     lowers_.erase(lowers_.begin() + static_cast<std::ptrdiff_t>(place) + 1, lowers_.end());
     indices_.resize(place + 1);
     folders_.resize(place + 1);
+    entered_.resize(place + 1);
   }
 
   /// False when none are needed.
@@ -326,6 +369,7 @@ class Stack {
   std::vector<LowerFolder> lowers_;
   std::vector<std::size_t> indices_;  ///< among the image's layers
   std::vector<StackedFolders> folders_;
+  std::vector<std::vector<std::string>> entered_;  ///< see read_entered()
 };
 
 }  // namespace

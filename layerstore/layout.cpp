@@ -41,9 +41,14 @@ UniqueFd open_part(const UniqueFd& folder, const std::string& path) {
   return std::move(*file);
 }
 
+/// In a new layout of umoci's the list of images is null.
 Index read_index(const UniqueFd& folder) {
-  return with_context(kIndex,
-                      [&] { return parse_index(sys::read_all(open_part(folder, kIndex), kMaxJsonBytes)); });
+  return with_context(kIndex, [&] {
+    const std::string text = sys::read_all(open_part(folder, kIndex), kMaxJsonBytes);
+    const Json json = parse_json(text, "index");
+    const bool is_new = json.is_object() && json.contains("manifests") && json["manifests"].is_null();
+    return is_new ? Index{.media_type = std::string(media_type::kIndex)} : parse_index(text);
+  });
 }
 
 std::string name_of(const Descriptor& manifest) {

@@ -163,7 +163,7 @@ void TreeBuilder::add_named(const TarEntry& entry, const EntryPath& path, std::u
     edit_extras(inode).regions = tree_.memory->keep(std::span<const DataRegion>(*entry.regions));
   set_metadata(inode, *tree_.memory, entry);
   const InodeIndex folder = folder_at(path.parent);
-  unlink(folder, path.name);
+  replace(folder, path);
   insert(folder, path.name, inode);
 }
 
@@ -198,7 +198,10 @@ void TreeBuilder::add_folder(const TarEntry& entry, const EntryPath& path) {
     folder = insert(parent, path.name, new_folder(*tree_.memory, 0));
     make_opaque(folder);
   }
-  if (at(folder).rare != nullptr) at(folder).rare->is_implied = false;
+  if (at(folder).extras().is_implied) {
+    edit_extras(at(folder)).is_implied = false;
+    if (!path.is_root()) entered_.insert(place_of(path));
+  }
   set_metadata(at(folder), *tree_.memory, entry);
 }
 
@@ -218,9 +221,14 @@ void TreeBuilder::add_hard_link(const TarEntry& entry, const EntryPath& path) {
     throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", shown_path(entry.link));
   const InodeIndex folder = folder_at(path.parent);
   if (find(folder, path.name) == inode) return;
-  unlink(folder, path.name);
+  replace(folder, path);
   if (at(*inode).links == 0) fail_missing();  // it lay in the folder that this link replaces
   link(folder, path.name, *inode);
+}
+
+/// Where the entry is: a path through no symlink. For the folder that folder_at() has given last.
+std::string TreeBuilder::place_of(const EntryPath& path) const {
+  return path.parent.empty() || current_place_.empty() ? path.name : current_place_ + "/" + path.name;
 }
 
 InodeIndex TreeBuilder::folder_at(const std::string& path) {
@@ -240,9 +248,16 @@ class TreeBuilder::Place {
   InodeIndex folder() const { return passed_.back().folder; }
   std::uint64_t& steps() { return builder_.steps_; }
 
-  void to_root() { passed_.resize(1); }
+  /// A path through no symlink.
+  std::string path() const { return path_.empty() ? path_ : path_.substr(1); }
+
+  void to_root() {
+    passed_.resize(1);
+    path_.clear();
+  }
   void to_parent() {
     if (passed_.size() > 1) passed_.pop_back();
+    path_.resize(passed_.back().path_size);
   }
 
   WalkStep step(const std::string& name) {
@@ -260,6 +275,7 @@ class TreeBuilder::Place {
       throw Error::make(Errc::invalid, "'{}' on its way is not a folder", printable(name));
     }
     passed_.push_back({*child, path_size});
+    (path_ += '/') += name;
     return {WalkStep::Met::folder};
   }
 
@@ -273,6 +289,7 @@ class TreeBuilder::Place {
   TreeBuilder& builder_;
   Missing missing_;
   std::vector<Passed> passed_{{kRoot, 0}};
+  std::string path_;  ///< each name after a slash
 };
 
 /// The folder at `path`. Empty when it is not there and is not to be made.
@@ -280,6 +297,7 @@ std::optional<InodeIndex> TreeBuilder::resolve(const std::string& path, Missing 
   Place place(*this, missing);
   switch (walk_symlinks(path, place)) {
     case WalkResult::arrived:
+      if (missing == Missing::make) current_place_ = place.path();
       return place.folder();
     case WalkResult::ended:
       return std::nullopt;
@@ -336,6 +354,43 @@ void TreeBuilder::unlink(InodeIndex folder, const std::string& name) {
     if (--inode.links > 0 || inode.names == nullptr) continue;
     for (const FolderName& inner : *inode.names) removed.push_back(inner.inode());
     inode.names->clear();
+  }
+}
+
+/// The name is free for something else then.
+void TreeBuilder::replace(InodeIndex folder, const EntryPath& path) {
+  const auto present = find(folder, path.name);
+  if (!present) return;
+  if (at(*present).names != nullptr) note_replaced(*present, place_of(path));
+  unlink(folder, path.name);
+}
+
+/// The folders beneath go too. `place` is where the folder is.
+void TreeBuilder::note_replaced(InodeIndex folder, std::string place) {
+  struct Level {
+    InodeIndex folder;
+    FolderNames::Iterator next;
+    std::size_t path_size;
+  };
+  std::vector<Level> stack;  // not recursion: a hostile tar decides how deep it goes
+  const auto enter = [&](InodeIndex entered) {
+    if (at(entered).extras().is_implied) entered_.insert(place);
+    stack.push_back({entered, at(entered).names->begin(), place.size()});
+  };
+  enter(folder);
+  while (!stack.empty()) {
+    tree_.memory->count_use();
+    Level& level = stack.back();
+    place.resize(level.path_size);
+    if (level.next == at(level.folder).names->end()) {
+      stack.pop_back();
+      continue;
+    }
+    const FolderName inner = *level.next;
+    ++level.next;
+    if (at(inner.inode()).names == nullptr) continue;
+    (place += '/') += inner.name();
+    enter(inner.inode());
   }
 }
 
@@ -402,7 +457,8 @@ IndexedLayer index_layer(ByteSource& tar, const ApplyOptions& options) {
   stats.bytes = reader.bytes();
   LayerTree tree = builder.finish();
   stats.folders = stacked_folders(tree);
-  return {.tree = std::move(tree), .stats = std::move(stats)};
+  const std::set<std::string>& entered = builder.entered();
+  return {.tree = std::move(tree), .stats = std::move(stats), .entered = {entered.begin(), entered.end()}};
 }
 
 }  // namespace lay::layerstore

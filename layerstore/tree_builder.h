@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,6 +27,8 @@ class TreeBuilder {
   void add(const TarEntry& entry, std::uint64_t data_offset);
   /// How many folders were made that the tar only implies.
   std::uint64_t implied_count() const { return implied_count_; }
+  /// See read_entered().
+  const std::set<std::string>& entered() const { return entered_; }
   /// The whole tree; called once, last.
   LayerTree finish();
 
@@ -44,12 +47,15 @@ class TreeBuilder {
   void drop_lower_links();
 
   InodeIndex folder_at(const std::string& path);
+  std::string place_of(const EntryPath& path) const;
   std::optional<InodeIndex> resolve(const std::string& path, Missing missing);
   InodeIndex make_implied(InodeIndex parent, const std::string& name, std::size_t path_size);
   std::optional<InodeIndex> find(InodeIndex folder, const std::string& name) const;
   InodeIndex insert(InodeIndex folder, const std::string& name, const LayerInode& inode);
   void link(InodeIndex folder, const std::string& name, InodeIndex inode);
   void unlink(InodeIndex folder, const std::string& name);
+  void replace(InodeIndex folder, const EntryPath& path);
+  void note_replaced(InodeIndex folder, std::string place);
   void make_opaque(InodeIndex folder);
   void drop_needless_whiteouts();
   InodeExtras& edit_extras(LayerInode& inode) const { return inode.edit_extras(*tree_.memory); }
@@ -65,6 +71,8 @@ class TreeBuilder {
   std::vector<LinkPlace> lower_links_;
   std::string current_path_;  ///< the folder most entries lie in: that of the one before
   std::optional<InodeIndex> current_;
+  std::string current_place_;  ///< the same without symlinks
+  std::set<std::string> entered_;
   std::size_t held_ = 0;     ///< bytes of names, links, attributes, maps and implied folders
   std::uint64_t steps_ = 0;  ///< behind symlinks
   std::uint64_t implied_count_ = 0;
@@ -75,6 +83,7 @@ class TreeBuilder {
 struct IndexedLayer {
   LayerTree tree;
   ApplyStats stats;
+  std::vector<std::string> entered;  ///< see read_entered()
 };
 
 /// Reads a whole layer tar, to its very end, into a tree, which is as apply_layer() unpacks it.

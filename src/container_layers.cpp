@@ -5,17 +5,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/overlay_limit.h"
 #include "layerstore/commit.h"
 
 namespace lay::cli {
-
-namespace {
-
-/// Overlay takes 500 folders (OVL_MAX_STACK of the kernel), and two of them may be lay's own: mount points,
-/// and folders that layers only imply.
-constexpr std::size_t kMostLayers = 498;
-
-}  // namespace
 
 ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store& store,
                                  const layerstore::Image& image)
@@ -23,9 +16,9 @@ ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store
   // Its parents; who works in RUN makes RUN itself, for its user alone.
   std::filesystem::create_directories(std::filesystem::path(context.run).parent_path());
   const std::vector<layerstore::Digest>& diff_ids = image.config.diff_ids;
-  if (diff_ids.size() > kMostLayers)
+  if (diff_ids.size() > kMostLowers)
     throw Error::make(Errc::unsupported, "the image has {} layers, and {} is the most that can be mounted",
-                      diff_ids.size(), kMostLayers)
+                      diff_ids.size(), kMostLowers)
         .with_hint("make it one layer: pull it elsewhere, export it from there, and import that");
   for (std::size_t i = 0; i < diff_ids.size(); ++i)
     layerstore::ensure_layer(store, image.manifest.layers[i], diff_ids[i]);

@@ -12,7 +12,7 @@ packages_for() {
     test) echo debootstrap debian-archive-keyring docker-registry curl tar clang-format clang-tidy skopeo umoci \
       podman buildah runc crun runsc docker-compose python3-yaml conmon netavark bats jq strace libarchive-tools attr acl libcap2-bin nftables \
       iproute2 iptables apache2-utils hyperfine busybox-static procps psmisc util-linux python3 zstd gzip openssl \
-      time git golang-1.19-src libpython3.11-testsuite docker.io containerd catatonit e2fsprogs xfsprogs btrfs-progs qemu-system-x86 apparmor secilc ;;
+      time git golang-1.19-src libpython3.11-testsuite docker.io containerd catatonit bindfs fuse-overlayfs e2fsprogs xfsprogs btrfs-progs qemu-system-x86 apparmor secilc ;;
     fuzz) echo clang-14 libclang-rt-14-dev ;;
     bench) packages_for test && echo bubblewrap pigz isal ;;
     *) echo "install-packages: unknown purpose '$1', expected build, example, test, fuzz or bench" >&2; return 2 ;;

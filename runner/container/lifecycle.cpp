@@ -69,10 +69,12 @@ class Run {
     } catch (const Error& error) {
       launched_.reset();
       state_ = {.status = container_.state().status, .error = printable(error.message())};
-      if (container_.config().auto_remove)
-        store_.take_out(container_, lock_).delete_files();
-      else
-        container_.save_state(state_);
+      keep([&] {  // why it did not start is what counts
+        if (container_.config().auto_remove)
+          store_.take_out(container_, lock_).delete_files();
+        else
+          container_.save_state(state_);
+      });
       throw;
     }
   }

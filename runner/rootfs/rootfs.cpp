@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/mount.h"
+#include "base/overlay_limit.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -133,7 +134,9 @@ void make_points(const OverlayPlan& plan, const std::vector<const PlannedMount*>
 UniqueFd mount_overlay_of(const OverlayPlan& plan) {
   OverlayFolders folders = open_lowers(plan);
   UniqueFd points = open_folder(plan, plan.points);
-  if (!is_empty(points)) folders.lowers.insert(folders.lowers.begin(), std::move(points));
+  // Where the image leaves no room for one layer more, they are made in the upper.
+  if (!is_empty(points) && folders.lowers.size() < kMostLowers)
+    folders.lowers.insert(folders.lowers.begin(), std::move(points));
   const UniqueFd dir = open_folder(plan, plan.dir);
   folders.upper = sys::open_at(dir, "upper", kFolder);
   folders.work = sys::open_at(dir, "work", kFolder);

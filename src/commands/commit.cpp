@@ -20,11 +20,14 @@
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
+#include "runner/standstill.h"
 #include "source_path.h"
 
 namespace lay::cli {
 
 namespace {
+
+enum class Pausing { if_possible, always, never };
 
 struct CommitOptions {
   std::string source;
@@ -33,6 +36,7 @@ struct CommitOptions {
   std::string id_file;
   bool quiet = false;
   bool is_bundle = false;
+  Pausing pausing = Pausing::if_possible;
   ImageFlags image;
 };
 
@@ -52,8 +56,9 @@ struct Scratch {
 struct Source {
   UniqueFd upper;
   std::optional<layerstore::Image> base;
-  std::optional<FileLock> kept;      ///< the container's files, which nobody shall remove half-read
-  std::unique_ptr<Scratch> scratch;  ///< has the upper, where that is made of a bundle
+  std::optional<FileLock> kept;  ///< the container's files, which nobody shall remove half-read
+  std::unique_ptr<runner::Standstill> standstill;  ///< of the container's processes
+  std::unique_ptr<Scratch> scratch;                ///< has the upper, where that is made of a bundle
 };
 
 CommitOptions parse_options(const Arguments& arguments) {
@@ -67,9 +72,13 @@ CommitOptions parse_options(const Arguments& arguments) {
   parser->add_option("--base", options.base, "image the upper folder was made on")->type_name("IMAGE");
   parser->add_option("--iidfile", options.id_file, "write the image id to this file")->type_name("FILE");
   parser->add_flag("--bundle", options.is_bundle, "the source is a folder that 'lay bundle' wrote");
+  bool pause = true;
+  const auto* const asked = parser->add_flag(
+      "-p,--pause,!--no-pause", pause, "let a running container stand still meanwhile (default), or not");
   parser->add_flag("-q,--quiet", options.quiet, "no progress");
   options.image.add_to(*parser);
   parse(*parser, arguments);
+  if (asked->count() > 0) options.pausing = pause ? Pausing::always : Pausing::never;
   return options;
 }
 
@@ -92,13 +101,29 @@ Source open_folder(const layerstore::Store& store, const CommitOptions& options)
   return source;
 }
 
+/// So that no file changes while it is read.
+std::unique_ptr<runner::Standstill> let_stand_still(const runner::Container& container,
+                                                    const CommitOptions& options) {
+  if (options.pausing == Pausing::never) return nullptr;
+  try {
+    return std::make_unique<runner::Standstill>(container);
+  } catch (const Error& error) {
+    if (error.code() != Errc::unsupported || options.pausing == Pausing::always) throw;
+    return nullptr;
+  }
+}
+
 Source open_container(const Context& context, const layerstore::Store& store, const CommitOptions& options) {
   if (!options.base.empty())
     throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image")
         .with_hint("a folder is written with a slash: ./" + printable(options.source));
   const runner::Container container = open_containers(context).find(options.source);
+  auto standstill = let_stand_still(container, options);
   FileLock kept = container.keep_files();
-  return {.upper = container.open_upper(), .base = image_of(container, store), .kept = std::move(kept)};
+  return {.upper = container.open_upper(),
+          .base = image_of(container, store),
+          .kept = std::move(kept),
+          .standstill = std::move(standstill)};
 }
 
 layerstore::Image image_of_bundle(const layerstore::Store& store, const BundleNotes& notes) {

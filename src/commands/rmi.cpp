@@ -7,6 +7,7 @@
 #include "command.h"
 #include "image_lookup.h"
 #include "image_place.h"
+#include "layerstore/make_room.h"
 #include "options.h"
 #include "output/messages.h"
 #include "registry/remote.h"
@@ -40,6 +41,18 @@ layerstore::NamedImage find_name(const layerstore::Store& store, const std::stri
   if (const auto manifest = store.images().find(text)) return {.name = text, .manifest = *manifest};
   const FoundImage found = find_image(store, text);
   return {.name = found.name, .manifest = found.image.descriptor};
+}
+
+/// A name is removed by writing the index anew, for which a full disk may have no room.
+void remove_name(const layerstore::Store& store, const runner::ContainerStore& containers,
+                 const std::string& name) {
+  try {
+    store.images().remove(name);
+  } catch (const Error& error) {
+    const auto in_use = [&] { return in_use_by(store, containers); };
+    if (error.code() != Errc::no_space || !drop_layers_of(store, name, in_use)) throw;
+    store.images().remove(name);
+  }
 }
 
 int remove_remote(const std::vector<std::string>& images, const ConnectionFlags& connection, bool force) {
@@ -88,7 +101,7 @@ int command_rmi(const Context& context, const Arguments& arguments) {
       if (!users.empty() && !force && names_of(store, image.manifest.digest) == 1)
         throw Error::make(Errc::busy, "image '{}' is used by {}", text, join(users, ", "))
             .with_hint("lay rm " + users.front() + ", or lay rmi -f");
-      store.images().remove(image.name);
+      remove_name(store, containers, image.name);
       fmt::print("Untagged: {}\n", printable(image.name));
     } catch (const Error& error) {
       if (error.code() == Errc::not_found && force) continue;

@@ -114,6 +114,35 @@ prunes_when_full() {
   "$LAY" fsck -q
 }
 
+# removes_when_full KIND SIZE: an image of a disk on which nothing could be pruned.
+removes_when_full() {
+  open_disk "$@"
+  export LAY_ROOT=$world/disk/root
+  small_image
+  "$LAY" tag small other:1 >/dev/null
+  mkdir upper disk/rest
+  head -c 8000000 /dev/urandom >upper/large
+  "$LAY" commit -q ./upper large:1 --base small >/dev/null
+  "$LAY" run --rm --network none large:1 true  # so that there is a layer in the form of folders, too
+  wait_until 10 nothing_mounted
+  fill_up
+  "$LAY" rmi large:1 >/dev/null
+  ! "$LAY" inspect large:1 >/dev/null 2>&1 || return 1
+  rm -r disk/rest
+  "$LAY" fsck -q
+  [ "$("$LAY" run --rm --network none other:1 echo hello)" = hello ]
+  "$LAY" prune -f >/dev/null
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+}
+
+@test "on a full ext4 an image can be removed, in either form" {
+  removes_when_full ext4 64m
+  close_disk
+  rm -r disk.img upper
+  LAY_LAYER_FORM=tree removes_when_full ext4 64m
+}
+@test "on a full xfs an image can be removed" { removes_when_full xfs 300m; }
+
 @test "on a full ext4 prune makes room" { prunes_when_full ext4 64m; }
 @test "on a full xfs prune makes room" { prunes_when_full xfs 300m; }
 

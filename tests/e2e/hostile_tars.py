@@ -395,13 +395,22 @@ def mounted(layer):
             raise OSError(ctypes.get_errno(), "umount")
 
 
+def lists_of(layer):
+    """Of folders that mean something to a stack of layers."""
+    found = {}
+    for name in ("implied", "entered", "whiteouts"):
+        if os.path.exists(f"{layer}/{name}"):
+            with open(f"{layer}/{name}", "rb") as file:
+                found[name] = file.read()
+    return found
+
+
 def view(form, name):
     layer = f"root-{form}/layers/{name}"
-    implied = open(f"{layer}/implied", "rb").read() if os.path.exists(f"{layer}/implied") else b""
     if os.path.isdir(f"{layer}/tree"):
-        return describe(f"{layer}/tree"), implied
+        return describe(f"{layer}/tree"), lists_of(layer)
     with mounted(layer) as place:
-        return describe(place), implied
+        return describe(place), lists_of(layer)
 
 
 def bring(tar):
@@ -426,11 +435,11 @@ def faults_of(tar, words=""):
     answers = bring(tar)
     codes = {answer.code for answer in answers.values()}
     if codes == {0}:
-        (tree, implied), (other, other_implied) = (view(form, sha(tar)) for form in kForms)
+        (tree, lists), (other, other_lists) = (view(form, sha(tar)) for form in kForms)
         if tree != other:
             yield f"trees differ: {differences(tree, other)}"
-        if implied != other_implied:
-            yield f"implied folders differ: {implied} and {other_implied}"
+        if lists != other_lists:
+            yield f"lists of folders differ: {lists} and {other_lists}"
         if words is not kTaken and words != "?":
             yield "is taken"
         yield from (f"{form} takes {answer.peak >> 20} MiB" for form, answer in answers.items() if answer.peak > kPeak)

@@ -48,6 +48,7 @@ def opaque(name):
 
 
 NAME = "a/"  # of folders in one another
+CASES = folder("/cases/", 0o711)
 
 
 def nested(count, *more):
@@ -154,6 +155,18 @@ GROUPS = {
         "replaces-below": [usrmerged(), [file("lib/old", "new", 0o600)]],
         "hard-link": [usrmerged(), [file("lib/x"), hard_link("lib/x2", "@/lib/x")]],
         "both-names": [usrmerged(), [file("lib/x", "by lib"), file("usr/lib/z", "by usr")]],
+    },
+    "usrmerge-named-again": {
+        "folder": [usrmerged(), [file("lib/x"), folder("lib/", 0o711), file("lib/z")]],
+        "the-same-symlink": [usrmerged(), [file("lib/x"), symlink("lib", "usr/lib"), file("lib/z")]],
+        "another-symlink": [usrmerged(folder("other/")), [file("lib/x"), symlink("lib", "other"), file("lib/z")]],
+        "file": [usrmerged(), [file("lib/x"), file("lib", "file")]],
+        "hard-link": [usrmerged(), [file("f"), file("lib/x"), hard_link("lib", "@/f")]],
+        "nested": [usrmerged(folder("usr/lib/a/", 0o700)), [file("lib/a/b/x"), file("lib/y"), symlink("lib", "usr/lib")]],
+        "nested-folder": [usrmerged(folder("usr/lib/a/", 0o700)), [file("lib/a/x"), folder("lib/a/", 0o711)]],
+        "before-and-after": [usrmerged(), [folder("d/"), symlink("e", "d"), file("lib/x"), symlink("lib", "e"), file("lib/y"),
+                                           folder("lib/", 0o711), file("lib/z")]],
+        "third": [usrmerged(), [file("lib/x"), symlink("lib", "usr/lib")], [file("lib/x", "third")]],
     },
     "usrmerge-removals": {
         "file": [usrmerged(), [gone("lib/y")]],
@@ -368,7 +381,7 @@ class Layer:
 
 def base_layer(cases):
     layer = Layer(0)
-    for entry in (folder("/./"), folder("/bin/"), busybox(), folder("/cases/", 0o711)):
+    for entry in (folder("/./"), folder("/bin/"), busybox(), CASES):
         layer.add(entry)
     for case in filter(None, cases):
         layer.add(folder("", 0o750), case)
@@ -386,7 +399,9 @@ def layers_of(cases):
     return layers
 
 
-def one_file(layer):
+def one_file(layer, before=()):
+    for entry in before:
+        layer.add(entry)
     layer.add(file(f"/cases/{layer.number}"))
     return layer.bytes()
 
@@ -396,9 +411,11 @@ def main(group, place):
         for name, layer in REFUSED.items():
             write_layout(f"{place}/refused/{name}", layers_of({"case": [layer]})[1:])
     elif group == "many":
-        for count in (127, 498, 499):
-            layers = (Layer(number) for number in range(1, count))
-            write_layout(f"{place}/many/{count}", [base_layer({}), *(one_file(layer) for layer in layers)])
+        for count in (127, 499, 500, 501):
+            layers = [Layer(number) for number in range(1, count)]
+            write_layout(f"{place}/many/{count}", [base_layer({}), *(one_file(layer, [folder("/./"), CASES]) for layer in layers)])
+            layers = [Layer(number) for number in range(1, count)]
+            write_layout(f"{place}/many/implied-{count}", [base_layer({}), *map(one_file, layers)])
     else:
         write_layout(f"{place}/{group}", layers_of(GROUPS[group]))
 

@@ -105,6 +105,20 @@ fill_by_container() {
   [ "$("$LAY" run --rm --network none small echo hello)" = hello ]
 }
 
+@test "an image that has filled a quota can be removed though nothing could be pruned" {
+  open_limited_disk
+  small_image
+  mkdir upper
+  head -c 8000000 /dev/urandom >upper/large
+  "$LAY" commit -q ./upper large:1 --base small >/dev/null
+  allow -1000000
+  ! echo x >disk/probe || skip "this btrfs does not keep to its quota"
+  "$LAY" rmi large:1 >/dev/null
+  sync -f disk
+  [ "$("$LAY" run --rm --network none small echo hello)" = hello ]
+  "$LAY" fsck -q
+}
+
 @test "what nothing needs and has filled a quota can be pruned, and makes room" {
   open_limited_disk
   small_image

@@ -68,6 +68,7 @@ cheap() {
   cheap links-to-a-deep-file
 }
 @test "folders nested deep behind a symlink of a lower layer take little to load and to run" { cheap landed-deep; }
+@test "folders nested deep that something else takes the place of take little to load and to run" { cheap replaced; }
 @test "symlinks that multiply or lead in circles end soon" {
   cheap doubling
   cheap doubling-to-itself

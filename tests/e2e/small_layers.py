@@ -80,6 +80,8 @@ CASES = {
     "many-links": lambda: [[symlink(f"l{i}", f"real/{i}") for i in range(1000)], [file(f"l{i}/x") for i in range(1000)]],
     "landed-deep": lambda: [[symlink("d", "branch-0"), symlink("e", "branch-0/a/a/a")],
                             *([file(f"d/{'a/' * 1900}x{number}"), file(f"e/y{number}")] for number in range(20))],
+    "replaced": lambda: [[symlink("d", "branch-0"), symlink("branch-1", "d")],
+                         *([*deep(2, 1900, f"x{number}"), file("branch-0"), symlink("branch-1", "d")] for number in range(2))],
     "doubling": lambda: [[symlink(f"l{i}", f"l{i + 1}/l{i + 1}") for i in range(38)], [file("l0/x")]],
     "doubling-to-itself": lambda: [[symlink("l", "./l/../l/l")], [file("l/x")], [gone("l/y")]],
     "up-and-down": lambda: [[symlink("d", "../" * 1300 + "real"), *(symlink(f"e{i}", "d/../" * 700 + "d") for i in range(100))],

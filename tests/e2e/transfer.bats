@@ -57,6 +57,16 @@ start_proxy() {
   done
 }
 
+@test "a new layout of umoci's, whose list of images is null, takes an image" {
+  umoci init --layout made
+  has "$(<made/index.json)" '"manifests":null'
+  ! "$LAY" copy -q oci:made:1 x:1 2>err || return 1
+  has "$(<err)" "no image '1' is in it"
+  "$LAY" copy -q app:1 oci:made:1 >/dev/null
+  umoci stat --image made:1 >/dev/null
+  "$LAY" copy -q oci:made:1 back:1 >/dev/null
+}
+
 @test "a layout is on its disk before its index names the image" {
   strace -f -y -qq -e trace=fsync,renameat,renameat2 -o calls "$LAY" copy -q app:1 oci:synced:one >/dev/null
   local folder index

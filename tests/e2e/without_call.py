@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs COMMAND where a system call fails, as on an old kernel, on another file system or beneath another tool's filter.
 
-    without_call.py openat2|exchange COMMAND...
+    without_call.py openat2|exchange|noreplace COMMAND...
 
-openat2: with ENOSYS; exchange: renameat2(2) with RENAME_EXCHANGE, with EINVAL.
+openat2: with ENOSYS; exchange, noreplace: renameat2(2) with RENAME_EXCHANGE or RENAME_NOREPLACE, with EINVAL.
 """
 import ctypes
 import errno
@@ -14,8 +14,9 @@ kSetSeccomp, kFilterMode = 22, 2  # prctl(2)
 kLoad, kSkipUnlessEqual, kReturn = 0x20, 0x15, 0x06
 kNumber, kFifthArgument = 0, 16 + 4 * 8  # in struct seccomp_data
 kFail, kAllow = 0x00050000, 0x7FFF0000
-kOpenat2, kRenameat2, kRenameExchange = 437, 316, 2
+kOpenat2, kRenameat2, kRenameNoreplace, kRenameExchange = 437, 316, 1, 2
 FILTERS = {"openat2": ([(kNumber, kOpenat2)], errno.ENOSYS),
+           "noreplace": ([(kNumber, kRenameat2), (kFifthArgument, kRenameNoreplace)], errno.EINVAL),
            "exchange": ([(kNumber, kRenameat2), (kFifthArgument, kRenameExchange)], errno.EINVAL)}
 
 

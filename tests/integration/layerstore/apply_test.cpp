@@ -1,6 +1,7 @@
 #include "layerstore/apply.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -10,7 +11,9 @@
 #include "base/error.h"
 #include "error_of.h"
 #include "overlay_fixture.h"
+#include "skip.h"
 #include "tar_builder.h"
+#include "tree_builder.h"
 #include "tree_description.h"
 
 namespace lay::layerstore {
@@ -348,6 +351,22 @@ TEST_CASE("both forms refuse what the kernel would not store", "[layerstore][app
   Target().apply(tar_pax(pax_record(access, acl_head + user + named + group + mask + other)) +
                  tar_file("acl") + tar_pax(pax_record("SCHILY.xattr.security.capability", capability)) +
                  tar_file("capability"));
+}
+
+TEST_CASE("more hard links than the file system takes are told with what takes more", "[layerstore][apply]") {
+  const Target target;
+  if (::pathconf(target.layer().c_str(), _PC_LINK_MAX) > 65000)
+    SKIP_TEST("the file system of /var/tmp takes more than 65,000 links");
+  std::string tar = tar_file("file", "text");
+  for (int i = 1; i < 65100; ++i) tar += tar_hard_link(std::to_string(i), "file");
+  tar += tar_end_mark();
+  StringSource unpacked(tar);
+  const Error refusal = error_of([&] { apply_layer(unpacked, sys::open_dir(sys::cwd(), target.layer())); });
+  CHECK(refusal.message().find("entry '65000'") != std::string::npos);
+  CHECK(refusal.message().find("Too many links") != std::string::npos);
+  CHECK(refusal.hint().find("xfs") != std::string::npos);
+  StringSource source(tar);
+  CHECK(index_layer(source).tree.inodes[1].links == 65100);
 }
 
 TEST_CASE("a symlink is at most as long as a path", "[layerstore][apply]") {

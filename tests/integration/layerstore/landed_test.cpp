@@ -152,6 +152,44 @@ TEST_CASE("an entry for the folder replaces the symlink", "[layerstore][mounts]"
   }
 }
 
+TEST_CASE("what a layer writes through a symlink stays when it names the symlink's path afterwards",
+          "[layerstore][mounts]") {
+  for (const LayerForm form : kForms) {
+    CAPTURE(to_string(form));
+    Stacked stacked(form);
+    stacked.add(folder("usr") + folder("usr/lib") + folder("other") + link("lib", "usr/lib"));
+    SECTION("for a folder") {
+      stacked.add(file("lib/x", "x\n") + folder("lib") + file("lib/y", "y\n"));
+      CHECK(stacked.seen() ==
+            "lib 711 \nlib/y 644 \nother 711 \nusr 711 \nusr/lib 711 \nusr/lib/x 644 \ny\nx\n");
+    }
+    SECTION("for the same symlink") {
+      stacked.add(file("lib/x", "x\n") + link("lib", "usr/lib"));
+      CHECK(stacked.seen() == "lib 777 usr/lib\nother 711 \nusr 711 \nusr/lib 711 \nusr/lib/x 644 \nx\n");
+    }
+    SECTION("for another symlink, with folders beneath") {
+      stacked.add(file("lib/a/b/x", "x\n") + link("lib", "other"));
+      CHECK(stacked.seen() ==
+            "lib 777 other\nother 711 \nusr 711 \nusr/lib 711 \nusr/lib/a 755 \nusr/lib/a/b 755 "
+            "\nusr/lib/a/b/x 644 \nx\n");
+    }
+    CHECK(check_store(stacked.temp.store, no_progress()).damages.empty());
+  }
+}
+
+TEST_CASE("a layer that is there twice goes through the symlinks below each of its places",
+          "[layerstore][mounts]") {
+  for (const LayerForm form : kForms) {
+    CAPTURE(to_string(form));
+    Stacked stacked(form);
+    stacked.add(folder("e") + link("d", "e"));
+    stacked.add(file("d/x", "x\n"));
+    stacked.add(folder("d"));
+    stacked.add(file("d/x", "x\n"));
+    CHECK(stacked.seen() == "d 711 \nd/x 644 \ne 711 \ne/x 644 \nx\nx\n");
+  }
+}
+
 TEST_CASE("symlinks in circles and to files are no way", "[layerstore][mounts]") {
   for (const LayerForm form : kForms) {
     CAPTURE(to_string(form));

@@ -4,7 +4,9 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "blob_pieces.h"
 #include "fault_proxy.h"
+#include "poll_until.h"
 #include "shipped_image.h"
 
 using namespace lay::registry;
@@ -220,4 +222,24 @@ TEST_CASE("zstd:chunked with a tar-split, as newer podmans write it, is pulled i
                                                        "../../support/chunked_image.py");
   check_parts_are_pulled("python3 " + script + " tree.tar oci x",
                          "io.github.containers.zstd-chunked.tarsplit-position");
+}
+
+TEST_CASE("what is fetched ahead of who takes it is bounded", "[registry][partial]") {
+  constexpr std::uint64_t kPart = 512 * 1024;
+  constexpr std::uint64_t kHeld = 8 << 20;
+  const Versions versions("head -c 30000000 /dev/urandom >a/huge");
+  const FaultProxy proxy(versions.registry.port(), "[]");
+  const RegistryClient client(parse_reference(proxy.host() + "/team/app:2"), Access::pull, {});
+  const std::stop_source stop;
+  BlobPieces pieces(client, versions.layer(), stop.get_token());
+  std::vector<lay::layerstore::BlobPart> parts;
+  for (std::uint64_t i = 0; i < 80; ++i) parts.push_back({.offset = i * kPart, .size = kPart});
+  pieces.expect(parts);
+  const auto asked = [&] { return asked_for(proxy, versions.layer()); };
+  CHECK(lay::test::poll_until([&] { return asked() >= kHeld; }));
+  lay::StringSink out;
+  for (int i = 0; i < 50; ++i) pieces.fetch({.offset = 80 * kPart, .size = 1}, out);  // time for more
+  CHECK(asked() <= kHeld + 2 * kPart + 50);
+  for (const auto& part : parts) pieces.fetch(part, out);
+  CHECK(asked() == 80 * kPart + 50);
 }
