@@ -77,6 +77,22 @@ memory_of() {
 @test "crun: stats tells what the group's files do, update reaches them, and pause holds" { counts crun; }
 @test "runsc: stats tells what the group's files do, update reaches them, and pause holds" { counts runsc; }
 
+@test "stats tells what went over a container's network and to its disks, whichever runtime runs it" {
+  local runtime told
+  for runtime in runc crun runsc; do
+    needs "$runtime"
+    local flags=()
+    [ "$runtime" != runsc ] || flags=(--runtime-flag network=host)
+    "$LAY" run -d --name c --runtime "$runtime" "${flags[@]}" small sleep 1000 >/dev/null
+    busybox ping -c 3 -s 1000 -A "$(inspected c '{{.NetworkSettings.IPAddress}}')" >/dev/null
+    told=$("$LAY" stats --no-stream --format '{{.NetIO}}|{{.BlockIO}}' c)
+    near "$(bytes_of "${told%% /*}")" "$(sed -n 's/^ *eth0: *\([0-9]*\).*/\1/p' "/proc/$(inspected c '{{.State.Pid}}')/net/dev")" 10
+    (($(bytes_of "${told%% /*}") > 3000))
+    [[ ${told#*|} =~ ^[0-9.]+\ [kMG]?B\ /\ [0-9.]+\ [kMG]?B$ ]]
+    "$LAY" rm -f c >/dev/null
+  done
+}
+
 @test "a command of exec is in the groups of its container, whichever runtime runs it" {
   local runtime
   for runtime in runc crun; do
