@@ -204,7 +204,7 @@ void IsolationFlags::apply(runner::Spec& spec) const {
       return name == "ALL" || name == "all";
     });
     if (privileged && !drops_all) add.emplace_back("ALL");
-    spec.process.capabilities = runner::choose_capabilities(add, cap_drop);
+    runner::grant_capabilities(spec, add, cap_drop);
   }
   for (const std::string& option : security_options) apply_security_option(spec, option);
   for (const std::string& mount : tmpfs) spec.mounts.push_back(parse_tmpfs(mount));

@@ -102,8 +102,11 @@ std::string path_of(const CgroupHierarchy& hierarchy, const CgroupName& name) {
 /// In most hierarchies a group needs nothing from its parent but that it is there.
 CgroupGroup make_group_in_own_parent(const CgroupHierarchy& hierarchy, const CgroupName& name) {
   const std::string path = path_of(hierarchy, name);
-  if (::mkdir(path.c_str(), 0755) < 0) {
-    if (errno == ENOENT) sys::try_mkdir_at(sys::cwd(), hierarchy.mount_point + "/" + name.parent, 0755);
+  try {
+    sys::mkdir_at(sys::cwd(), path, 0755);
+  } catch (const Error& error) {
+    if (error.error_number() != ENOENT) throw;
+    sys::try_mkdir_at(sys::cwd(), hierarchy.mount_point + "/" + name.parent, 0755);
     sys::mkdir_at(sys::cwd(), path, 0755);
   }
   return {.hierarchy = hierarchy, .dir = sys::open_at(sys::cwd(), path, kFolder)};
@@ -143,9 +146,14 @@ void kill_in_group(const CgroupGroup& group, const UniqueFd& dir) {
 
 /// Whether the group is gone; most have no groups in them.
 bool try_remove_group(const UniqueFd& parent, const std::string& name) {
-  if (::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
-  if (errno == EBUSY || errno == ENOTEMPTY) return false;
-  throw Error::from_errno("remove cgroup '{}'", name);
+  try {
+    sys::try_unlink_at(parent, name, AT_REMOVEDIR);
+    return true;
+  } catch (Error& error) {
+    if (error.error_number() == EBUSY || error.error_number() == ENOTEMPTY) return false;
+    error.add_context("cgroup");
+    throw;
+  }
 }
 
 bool try_remove_subgroups(const UniqueFd& parent, const std::string& name) {

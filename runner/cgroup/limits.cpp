@@ -123,6 +123,12 @@ void set_hugepages(const std::vector<CgroupGroup>& groups, const std::vector<Hug
   }
 }
 
+/// Of cgroup-core's files those that neither move nor stop processes: a container that is frozen by one would
+/// never get as far as its command.
+bool is_free_core_file(const std::string& name) {
+  return name.starts_with("cgroup.max.") || name == "cgroup.pressure";
+}
+
 /// Files that are lay's own to write, or a way around what it sets.
 void check_free_file(const std::string& name) {
   const std::string controller = name.substr(0, name.find('.'));
@@ -132,7 +138,7 @@ void check_free_file(const std::string& name) {
     throw Error::make(Errc::invalid, "--cgroup-conf '{}' names no file of a cgroup", printable(name))
         .with_hint("--cgroup-conf memory.high=256m");
   if (controller == "devices" || controller == "freezer" ||
-      (controller == "cgroup" && !name.starts_with("cgroup.max.")))
+      (controller == "cgroup" && !is_free_core_file(name)))
     throw Error::make(Errc::invalid, "--cgroup-conf '{}' is lay's own to write", printable(name))
         .with_hint("--device, 'lay pause' and the limits of 'lay run' are the way");
 }

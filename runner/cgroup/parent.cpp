@@ -73,6 +73,15 @@ bool is_marked(const UniqueFd& above, const std::string& name) {
   return folder && sys::get_xattr(*folder, kMadeHere);
 }
 
+/// False, as it should be, while others have groups or processes in it.
+bool try_remove_folder(const UniqueFd& dir, const std::string& path) {
+  try {
+    return sys::try_unlink_at(dir, path, AT_REMOVEDIR);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 UniqueFd open_root(const CgroupHierarchy& hierarchy) {
   return sys::open_at(sys::cwd(), hierarchy.mount_point, O_RDONLY | O_DIRECTORY);
 }
@@ -109,14 +118,13 @@ UniqueFd make_parent(const CgroupHierarchy& hierarchy, const std::string& path,
 
 void remove_parent(const CgroupHierarchy& hierarchy, const std::string& path) {
   if (path == kOwnParent) {
-    ::rmdir(
-        (hierarchy.mount_point + "/" + path).c_str());  // fails, as it should, while others have groups in it
+    try_remove_folder(sys::cwd(), hierarchy.mount_point + "/" + path);
     return;
   }
   const UniqueFd root = open_root(hierarchy);
   for (std::vector<std::string> folders = folders_of(path); !folders.empty(); folders.pop_back()) {
     const std::string folder = join(folders, "/");
-    if (!is_marked(root, folder) || ::unlinkat(root.get(), folder.c_str(), AT_REMOVEDIR) < 0) return;
+    if (!is_marked(root, folder) || !try_remove_folder(root, folder)) return;
   }
 }
 

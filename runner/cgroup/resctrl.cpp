@@ -176,8 +176,7 @@ void ResctrlGroup::enter() const {
 
 void remove_resctrl_folders(const std::vector<std::string>& made) {
   for (const std::string& folder : std::views::reverse(made))
-    if (::rmdir(folder.c_str()) < 0 && errno != ENOENT)
-      throw Error::from_errno("remove '{}'", printable(folder));
+    sys::try_unlink_at(sys::cwd(), folder, AT_REMOVEDIR);
 }
 
 }  // namespace lay::runner

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "delegate/dialect.h"
 #include "security/capabilities.h"
+#include "spec/names.h"
 
 namespace lay::runner {
 
@@ -28,12 +29,15 @@ bool asks_for_clocks(const ContainerConfig& config) {
   return has_namespace(config.spec, NamespaceType::time);
 }
 
+/// "--FLAG" or "--FLAG=true" among the runtime's own.
+bool has_switch(const ContainerConfig& config, const std::string& flag) {
+  return std::ranges::any_of(config.runtime.flags, [&](const std::string& given) {
+    return given == flag || given == flag + "=true";
+  });
+}
+
 bool asks_for_seccomp(const ContainerConfig& config) {
-  const auto is_loading = [](const std::string& flag) {
-    return flag == "--oci-seccomp" || flag == "--oci-seccomp=true";
-  };
-  return config.spec.linux_.seccomp == SeccompProfile::listed &&
-         std::ranges::none_of(config.runtime.flags, is_loading);
+  return config.spec.linux_.seccomp == SeccompProfile::listed && !has_switch(config, "--oci-seccomp");
 }
 
 bool asks_for_sysctls(const ContainerConfig& config) {
@@ -69,14 +73,23 @@ bool asks_for_others_cgroups(const ContainerConfig& config) {
   return !has_own(config, NamespaceType::cgroup);
 }
 
-/// One by one: ALL is all that it knows.
-bool asks_for_capabilities(const ContainerConfig& config) {
+/// One by one: ALL, and ALL but some, is of all that it knows.
+bool asks_for_one_of(const ContainerConfig& config, const std::vector<std::string>& names) {
   const std::vector<std::string>& asked = config.spec.process.capabilities.bounding;
-  if (asked.size() == available_capabilities().size()) return false;
-  const std::vector<std::string> unknown =
-      dialect_of(config.runtime.program, config.network.mode).unknown_capabilities;
+  if (config.spec.annotations.contains(kCapabilitiesAnnotation) ||
+      asked.size() == available_capabilities().size())
+    return false;
   return std::ranges::any_of(
-      asked, [&](const std::string& name) { return std::ranges::find(unknown, name) != unknown.end(); });
+      asked, [&](const std::string& name) { return std::ranges::find(names, name) != names.end(); });
+}
+
+bool asks_for_unknown_capabilities(const ContainerConfig& config) {
+  return asks_for_one_of(config,
+                         dialect_of(config.runtime.program, config.network.mode).unknown_capabilities);
+}
+
+bool asks_for_raw_sockets(const ContainerConfig& config) {
+  return asks_for_one_of(config, {"CAP_NET_RAW"}) && !has_switch(config, "--net-raw");
 }
 
 constexpr std::array kLacksOfCrun{Lack{"--time", asks_for_clocks}};
@@ -91,8 +104,9 @@ constexpr std::array kLacksOfRunsc{
     Lack{"--pid", asks_for_others_processes},
     Lack{"--ipc", asks_for_others_ipc},
     Lack{"--cgroupns", asks_for_others_cgroups},
-    Lack{"--cap-add PERFMON, BPF and CHECKPOINT_RESTORE", asks_for_capabilities,
+    Lack{"--cap-add PERFMON, BPF and CHECKPOINT_RESTORE", asks_for_unknown_capabilities,
          "leave out --runtime; ALL is all that it knows"},
+    Lack{"--cap-add NET_RAW", asks_for_raw_sockets, "--runtime-flag net-raw has it give raw sockets"},
 };
 
 std::span<const Lack> lacks_of(RuntimeFamily family) {

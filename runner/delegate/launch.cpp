@@ -4,9 +4,13 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
+#include <csignal>
 #include <utility>
 
 #include "base/error.h"
@@ -26,6 +30,7 @@ namespace lay::runner {
 namespace {
 
 constexpr std::size_t kMaxSaid = 16 * 1024;
+constexpr std::chrono::seconds kPatience{60};
 
 void check_own_ids(const ContainerConfig& config) {
   if (has_namespace(config.spec, NamespaceType::user))
@@ -86,18 +91,43 @@ std::vector<std::string> create_command(const Delegated& delegated, const Consol
   return words;
 }
 
+/// Readable while a signal waits that asks lay itself to end. It is left for whoever takes those.
+UniqueFd open_end_requests() {
+  ::sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) ::sigaddset(&signals, signal);
+  UniqueFd fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!fd) throw Error::from_errno("wait for signals");
+  return fd;
+}
+
+/// What is left of the runtime in the container's groups goes with these.
+[[noreturn]] void give_up(const ChildProcess& creator, Errc code, const char* why) {
+  send_signal(creator.pidfd(), SIGKILL);
+  throw Error::make(code, "the runtime's create {}, and was killed", why)
+      .with_hint("lay bundle IMAGE DIR makes what it can be tried with by hand");
+}
+
 /// Waits until the runtime's `create` has ended. What it writes to what will be the container's streams is
-/// its own, and goes no further; returns the end of it.
+/// its own, and goes no further; returns the end of it. Throws cancelled when lay is asked to end.
 std::string listen_until_end(const ChildProcess& creator, const ParentStdio& stdio) {
+  const UniqueFd end_requests = open_end_requests();
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
   std::string said;
   std::array<char, kMaxSaid> buffer;
-  std::array<::pollfd, 3> entries{{{.fd = creator.pidfd().get(), .events = POLLIN, .revents = 0},
+  std::array<::pollfd, 4> entries{{{.fd = creator.pidfd().get(), .events = POLLIN, .revents = 0},
                                    {.fd = stdio.out.get(), .events = POLLIN, .revents = 0},
-                                   {.fd = stdio.err.get(), .events = POLLIN, .revents = 0}}};
+                                   {.fd = stdio.err.get(), .events = POLLIN, .revents = 0},
+                                   {.fd = end_requests.get(), .events = POLLIN, .revents = 0}}};
   for (bool has_ended = false; !has_ended;) {
-    if (sys::retry_eintr([&] { return ::poll(entries.data(), entries.size(), -1); }) < 0)
-      throw Error::from_errno("wait for the runtime");
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const int ready = sys::retry_eintr(
+        [&] { return ::poll(entries.data(), entries.size(), std::max(0, static_cast<int>(left.count()))); });
+    if (ready < 0) throw Error::from_errno("wait for the runtime");
+    if (ready == 0) give_up(creator, Errc::busy, "took longer than a minute");
     has_ended = entries[0].revents != 0;
+    if (!has_ended && entries[3].revents != 0) give_up(creator, Errc::cancelled, "was not waited for");
     for (const std::size_t i : {1U, 2U}) {
       const ssize_t count = entries[i].revents != 0 ? ::read(entries[i].fd, buffer.data(), buffer.size()) : 0;
       if (count > 0) said = std::string(buffer.data(), static_cast<std::size_t>(count));
@@ -160,7 +190,8 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   plan.runtime = &delegated.runtime();
   plan.command = create_command(delegated, console ? &*console : nullptr);
 
-  ChildProcess process = create(plan, host.cgroup, delegated, stdio.parent);
+  ChildProcess process =
+      with_memory_kills(host.cgroup, [&] { return create(plan, host.cgroup, delegated, stdio.parent); });
   plan.stdio = {};
   LaunchedContainer launched{std::move(host.points), {},
                              std::move(host.cgroup), std::move(host.networks),

@@ -92,6 +92,19 @@ void check_namespaces(const Spec& spec) {
     throw Error(Errc::invalid, "linux.timeOffsets need a time namespace of the container's own");
 }
 
+void require_absolute(const std::string& field, const std::string& path) {
+  if (!path.starts_with('/'))
+    throw Error::make(Errc::invalid, "{} has '{}', which is not an absolute path", field, printable(path));
+}
+
+/// config-linux.md: "MUST be an absolute path", "MUST be absolute paths".
+void check_paths(const Linux& linux_part) {
+  for (const Namespace& entry : linux_part.namespaces)
+    if (!entry.path.empty()) require_absolute("linux.namespaces", entry.path);
+  for (const std::string& path : linux_part.masked_paths) require_absolute("linux.maskedPaths", path);
+  for (const std::string& path : linux_part.readonly_paths) require_absolute("linux.readonlyPaths", path);
+}
+
 void refuse_nul(const Json& json) {
   if (json.is_string() && json.get_ref<const std::string&>().find('\0') != std::string::npos)
     throw Error::make(Errc::invalid, "'{}' has a NUL in it", printable(json.get<std::string>()));
@@ -99,6 +112,16 @@ void refuse_nul(const Json& json) {
     for (const auto& [key, part] : json.items()) refuse_nul(Json(key));
   if (json.is_structured())
     for (const Json& part : json) refuse_nul(part);
+}
+
+/// A root with a folder for /dev alone: its devices are put into a tmpfs all the same, and none into the
+/// root.
+void add_missing_dev(std::vector<Mount>& mounts) {
+  if (std::ranges::any_of(mounts,
+                          [](const Mount& mount) { return normalize_path(mount.destination) == "/dev"; }))
+    return;
+  for (Mount& mount : default_spec().mounts)
+    if (mount.destination == "/dev") mounts.insert(mounts.begin(), std::move(mount));
 }
 
 /// What is mounted later on the very place of the cgroups takes it.
@@ -156,8 +179,10 @@ Spec parse_bundle_config(Json json, const OciWarn& warn) {
                  has_namespace(spec, NamespaceType::user) ? CapabilitySource::user_namespace
                                                           : CapabilitySource::callers_own,
                  warn);
+  add_missing_dev(spec.mounts);
   drop_covered_cgroups(spec.mounts);
   check_namespaces(spec);
+  check_paths(spec.linux_);
   check_sysctls(spec, SysctlsOf::joined_too);
   add_default_devices(spec);
   add_default_device_rules(spec.linux_.resources.devices);

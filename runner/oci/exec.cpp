@@ -47,7 +47,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                    const OciExecRequest& request) {
   auto first = open_first_process(container.record());
   if (!first) throw Error::make(Errc::invalid, "container not running: '{}'", container.id());
-  if (container.status() == OciStatus::paused)
+  if (!request.may_be_paused && container.status() == OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
   spec.process = request.process(spec.process);
   const bool is_in_user_namespace = !shares_namespace(container.record().pid, NamespaceType::user);
@@ -87,7 +87,6 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
                        .console = {}};
   if (plan.process.terminal) {
     executed.console = handshake.parent.receive_descriptor();
-    set_window_size(executed.console, plan.process.console_size);
     if (!request.console_socket.empty()) {
       send_to_console_socket(request.console_socket, executed.console);
       executed.console.reset();

@@ -28,6 +28,7 @@ void take_console(const ExecPlan& plan, const ChildEnd& parent) {
   if (plan.keeps_stdio) return;
   if (!plan.process.terminal) return take_stdio(plan.stdio);
   const UniqueFd master = open_pty_master();
+  set_window_size(master, plan.process.console_size);  // before the command can ask for it
   take_terminal(master);
   parent.send_descriptor(master);
 }

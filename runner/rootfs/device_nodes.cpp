@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 #include <utility>
 
@@ -46,14 +47,28 @@ void set_owner(const UniqueFd& folder, const std::string& name, const Device& de
                 host_id(ids->gids, device.gid).value_or(ids->root_gid()));
 }
 
+/// One that is listed twice is the same both times, or an error.
+void make_or_find(const UniqueFd& folder, const std::string& name, mode_t mode, dev_t number) {
+  try {
+    sys::mknod_at(folder, name, mode, number);
+  } catch (const Error& error) {
+    if (error.error_number() != EEXIST) throw;
+    struct ::stat wanted {};
+    wanted.st_mode = mode;
+    wanted.st_rdev = S_ISFIFO(mode) ? 0 : number;
+    if (!is_same_device(sys::stat_at(folder, name), wanted))
+      throw Error(Errc::invalid, "linux.devices has another device of that path");
+  }
+}
+
 /// At `path`, beneath /dev.
 void make_node(const UniqueFd& dev, const std::string& path, const Device& device, const IdMap* ids) {
   const std::size_t slash = path.rfind('/');
   const std::string name = path.substr(slash + 1);
   const UniqueFd folder = make_target(dev, path.substr(4, slash - 4) + "/.", TargetKind::folder);
   const mode_t mode = device.file_mode & 07777;
-  sys::mknod_at(folder, name, node_type(device) | mode,
-                ::makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor)));
+  make_or_find(folder, name, node_type(device) | mode,
+               ::makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor)));
   set_owner(folder, name, device, ids);
   sys::chmod_at(folder, name, mode);  // the umask, and what chown took away
 }
@@ -73,6 +88,10 @@ void fill_dev(const UniqueFd& dev, const Spec& spec, const IdMap* ids) {
   }
   for (const auto& [target, name] : kLinks)
     if (!names.contains(fmt::format("/dev/{}", name))) sys::symlink_at(target, dev, name);
+}
+
+bool is_same_device(const struct ::stat& a, const struct ::stat& b) {
+  return (a.st_mode & S_IFMT) == (b.st_mode & S_IFMT) && a.st_rdev == b.st_rdev;
 }
 
 std::string kept_node(std::size_t number) {

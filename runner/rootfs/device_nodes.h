@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 
 #include "base/unique_fd.h"
@@ -15,6 +17,9 @@ struct IdMap;
 /// Nodes that belong elsewhere are put into a folder of it for the time being. Throws invalid for a device of
 /// an unknown type.
 void fill_dev(const UniqueFd& dev, const Spec& spec, const IdMap* ids);
+
+/// Whether both are nodes of the same kind and number.
+bool is_same_device(const struct ::stat& a, const struct ::stat& b);
 
 /// Of a device that does not lie in /dev where its node is meanwhile, beneath /dev; `number` is its place in
 /// spec.linux_.devices. Its own place gets a bind of it, so that none stays in the root file system.

@@ -254,6 +254,16 @@ void add_distant_devices(std::vector<PlannedMount>& mounts, const Spec& spec) {
   }
 }
 
+/// "If a file already exists at path that does not match the requested device, the runtime MUST generate an
+/// error": config-linux.md, "Devices". An empty one is what such mounts are made over.
+void attach_node(const UniqueFd& root, const PlannedMount& planned, const UniqueFd& target) {
+  const UniqueFd node = sys::open_in_root(root, planned.node, O_PATH | O_NOFOLLOW);
+  const struct ::stat there = sys::stat_of(target);
+  if (!(S_ISREG(there.st_mode) && there.st_size == 0) && !is_same_device(there, sys::stat_of(node)))
+    throw Error(Errc::invalid, "a file is there already, and not that device");
+  attach_mount(clone_tree(node, Recursion::no), target);
+}
+
 }  // namespace
 
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
@@ -314,9 +324,7 @@ void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& 
     check_target(root, target, planned);
     if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
     if (planned.source) return attach_mount(planned.source, target);
-    if (!planned.node.empty())
-      return attach_mount(
-          clone_tree(sys::open_in_root(root, planned.node, O_PATH | O_NOFOLLOW), Recursion::no), target);
+    if (!planned.node.empty()) return attach_node(root, planned, target);
     const UniqueFd mount = make_filesystem(planned, spec);
     if (planned.options.copies_up) copy_folder(target, mount);
     attach_mount(mount, target);

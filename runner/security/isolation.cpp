@@ -76,6 +76,13 @@ Capabilities choose_capabilities(const std::vector<std::string>& add, const std:
   return {.bounding = names, .effective = names, .permitted = names, .inheritable = {}, .ambient = {}};
 }
 
+void grant_capabilities(Spec& spec, const std::vector<std::string>& add,
+                        const std::vector<std::string>& drop) {
+  spec.process.capabilities = choose_capabilities(add, drop);
+  spec.annotations.erase(kCapabilitiesAnnotation);
+  if (parse_capabilities(add).is_all) spec.annotations[kCapabilitiesAnnotation] = kAllCapabilities;
+}
+
 void add_device(Spec& spec, const std::string& host, const std::string& inside, const std::string& access) {
   if (access.empty() || access.find_first_not_of("rwm") != std::string::npos)
     throw Error::make(Errc::invalid, "device access '{}' has letters other than r, w and m",
@@ -103,7 +110,7 @@ void restrict_by_landlock(Spec& spec, const std::string& rules) {
 }
 
 void make_privileged(Spec& spec) {
-  spec.process.capabilities = choose_capabilities({"ALL"}, {});
+  grant_capabilities(spec, {"ALL"}, {});
   spec.linux_.seccomp = SeccompProfile::unconfined;
   spec.linux_.seccomp_rules.reset();
   unmask(spec, "ALL");

@@ -142,6 +142,15 @@ std::optional<Number> not_zero(std::optional<Number> value) {
   return value == Number{0} ? std::nullopt : value;
 }
 
+/// Kernels take up to 200 by now.
+std::optional<std::uint64_t> parse_swappiness(const Json& memory) {
+  constexpr std::uint64_t kMost = 100;
+  const auto value = number<std::uint64_t>(memory, "swappiness");
+  if (value.value_or(0) > kMost)
+    throw Error::make(Errc::invalid, "'swappiness' is {}, expected 0 to {}", *value, kMost);
+  return value;
+}
+
 std::optional<std::int64_t> parse_pids_limit(const Json& resources) {
   const Json* pids = json_find(resources, "pids");
   return pids == nullptr ? std::nullopt : std::optional(required_number<std::int64_t>(*pids, "limit"));
@@ -218,7 +227,7 @@ Resources parse_resources(const Json& json) {
       .memory_limit = not_zero(number<std::int64_t>(part(json, "memory"), "limit")),
       .memory_swap = not_zero(number<std::int64_t>(part(json, "memory"), "swap")),
       .memory_reservation = not_zero(number<std::int64_t>(part(json, "memory"), "reservation")),
-      .memory_swappiness = number<std::uint64_t>(part(json, "memory"), "swappiness"),
+      .memory_swappiness = parse_swappiness(part(json, "memory")),
       .disable_oom_killer = parse_bool(part(json, "memory"), "disableOOMKiller"),
       .cpu_quota = not_zero(number<std::int64_t>(part(json, "cpu"), "quota")),
       .cpu_period = not_zero(number<std::uint64_t>(part(json, "cpu"), "period")),

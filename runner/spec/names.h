@@ -15,6 +15,9 @@ constexpr const char* kSeccompAnnotation = "dev.lay.seccomp";
 constexpr const char* kInitAnnotation = "dev.lay.init";
 /// Rules as parse_landlock() takes them.
 constexpr const char* kLandlockAnnotation = "dev.lay.landlock";
+/// "all": the capabilities are ALL, but for those that were dropped.
+constexpr const char* kCapabilitiesAnnotation = "dev.lay.capabilities";
+constexpr const char* kAllCapabilities = "all";
 /// "auto:65536": how many ids a user namespace is given at start.
 constexpr const char* kUserNamespaceAnnotation = "dev.lay.userns";
 constexpr std::string_view kAutoIds = "auto:";

@@ -21,6 +21,8 @@ struct ExecFlags {
   std::vector<std::string> env;
   std::vector<std::string> capabilities;
   std::vector<std::string> groups;
+  std::string apparmor_profile;
+  std::string selinux_label;
   bool terminal = false;
   bool no_new_privileges = false;
   std::vector<std::string> args;
@@ -48,6 +50,8 @@ runner::Process put_over(runner::Process process, const ExecFlags& flags) {
   if (!flags.groups.empty()) process.user.additional_gids.clear();
   for (const std::string& group : flags.groups) process.user.additional_gids.push_back(parse_id(group));
   process.env.insert(process.env.end(), flags.env.begin(), flags.env.end());
+  if (!flags.apparmor_profile.empty()) process.apparmor_profile = flags.apparmor_profile;
+  if (!flags.selinux_label.empty()) process.selinux_label = flags.selinux_label;
   if (flags.no_new_privileges) process.no_new_privileges = true;
   for (auto* set :
        {&process.capabilities.bounding, &process.capabilities.effective, &process.capabilities.permitted})
@@ -70,6 +74,9 @@ void add_flags(CLI::App& parser, ExecFlags& flags) {
   add_list(parser, "-e,--env", flags.env, "environment variable", "NAME=VALUE");
   add_list(parser, "-c,--cap", flags.capabilities, "capability to add", "CAP_NAME");
   add_list(parser, "-g,--additional-gids", flags.groups, "supplementary group", "GID");
+  parser.add_option("--apparmor", flags.apparmor_profile, "AppArmor profile that confines it")
+      ->type_name("NAME");
+  parser.add_option("--process-label", flags.selinux_label, "SELinux label that it has")->type_name("LABEL");
   parser.add_flag("-t,--tty", flags.terminal, "give it a terminal");
   parser.add_flag("--no-new-privs", flags.no_new_privileges, "it gains no rights by executing a file");
 }
@@ -90,6 +97,8 @@ int oci_command_exec(const OciContext& context, const Arguments& arguments) {
   parser->add_option("--cgroup", request.cgroup, "a group beneath the container's own")->type_name("PATH");
   parser->add_option("--preserve-fds", request.preserved_fds, "descriptors from 3 on that the command keeps")
       ->type_name("N");
+  parser->add_flag("--ignore-paused", request.may_be_paused,
+                   "in a paused container, too: it runs when that is resumed");
   flags.args = parse_prefix(*parser, arguments);
   require_root("oci");
   if (flags.args.empty()) throw UsageError{"which container?"};

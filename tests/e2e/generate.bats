@@ -81,6 +81,61 @@ rich_container() {
   [ "$(grep -cvE '^(\[(Unit|Container|Install)\]|[A-Za-z]+=.+|#.*|)$' rich.container)" = 0 ]
 }
 
+# Of podman-systemd.unit(5), with the values that each key takes and how often it may be there.
+check_quadlet() {
+  python3 - "$1" <<'PY'
+import re, sys
+flag = r"(true|false)"
+any_text = r".+"
+keys = {  # key: value, and whether the last of several counts alone
+  "AddCapability": (r'"?[A-Z_ ]+"?', False), "AddDevice": (r"/\S+", False), "AddHost": (r"\S+:\S+", False), "ContainerName": (r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", True),
+  "DNS": (r"[0-9a-f:.]+", False), "DNSOption": (r"\S+", False), "DNSSearch": (r"\S+", False), "DropCapability": (r'"?[A-Za-z_ ]+"?', False),
+  "Environment": (any_text, False), "Exec": (any_text, True), "GroupAdd": (r"\S+", False), "HostName": (r"\S+", True), "Image": (r"\S+", True),
+  "IP": (r"[0-9.]+", True), "IP6": (r"[0-9a-f:]+", True), "Label": (any_text, False), "LogDriver": (r"\S+", True), "Network": (r"\S+", False),
+  "NoNewPrivileges": (flag, True), "PidsLimit": (r"-?[0-9]+", True), "PodmanArgs": (r'("?--[a-z0-9-]+(=.*)?"?)', False), "PublishPort": (r"\S+", False),
+  "ReadOnly": (flag, True), "RunInit": (flag, True), "ShmSize": (r"[0-9]+[bkmg]?", True), "Sysctl": (r"\S+=.*", False), "Tmpfs": (r"/\S+", False),
+  "Ulimit": (r"[a-z]+=-?[0-9]+(:-?[0-9]+)?", False), "UserNS": (r"\S+", True), "Volume": (r"\S+", False), "WorkingDir": (r"/.*", True)}
+sections = {"Unit": {"Description": (any_text, True)}, "Container": keys, "Install": {"WantedBy": (r"[a-z-]+\.target", True)}}
+section, seen, wrong = None, {}, []
+for number, line in enumerate(open(sys.argv[1], encoding="utf-8"), 1):
+    line = line.rstrip("\n")
+    if not line or line.startswith("#"): continue
+    if match := re.fullmatch(r"\[(\w+)\]", line):
+        section = match[1]
+        if section not in sections or section in seen: wrong.append((number, line))
+        seen[section] = {}
+        continue
+    key, _, value = line.partition("=")
+    pattern, is_single = sections.get(section, {}).get(key, (None, False))
+    if pattern is None or not re.fullmatch(pattern, value) or line.endswith("\\") and not line.endswith("\\\\") or (is_single and key in seen[section]): wrong.append((number, line))
+    elif re.sub(r"%%", "", value).count("%"): wrong.append((number, line))  # which systemd would replace
+    seen[section][key] = value
+if "Image" not in seen.get("Container", {}): wrong.append("no image")
+for each in wrong: print(each)
+sys.exit(bool(wrong))
+PY
+}
+
+@test "quadlet: each key is one of podman-systemd.unit(5), with a value that it takes" {
+  rich_container --dns 1.2.3.4 --dns-search example.org --dns-option ndots:1 --init --group-add 7 --device /dev/zero:/dev/other:r --add-host box2:5.6.7.8 \
+    --stop-signal USR1 --cap-add SYS_TIME --oom-score-adj 300 --cpu-shares 300 --memory-swap 128m --cpuset-cpus 0
+  local name
+  for name in rich small; do
+    "$LAY" generate quadlet "$name" >unit 2>notes
+    check_quadlet unit || { cat unit; return 1; }
+  done
+  "$LAY" run -d --name second --network host --privileged small sleep 100 >/dev/null
+  "$LAY" generate quadlet second >unit 2>notes
+  check_quadlet unit || { cat unit; return 1; }
+  # and the judge sees what is wrong
+  local line
+  for line in "NoSuchKey=x" "ReadOnly=maybe" "ContainerName=a b" "PidsLimit=many" "Environment=A=%h"; do
+    { "$LAY" generate quadlet small; echo "$line"; } 2>/dev/null | sed '/^\[Install/,/^WantedBy/d' >unit
+    run check_quadlet unit
+    [ "$status" -eq 1 ] || { echo "taken: $line"; return 1; }
+  done
+}
+
 @test "the same container gives the same bytes, and an image has a recipe too" {
   rich_container
   local format

@@ -150,6 +150,51 @@ keeps_log() {
   done
 }
 
+@test "seccomp: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV reaches the kernel with the agent's listener, and only then" {
+  small_bundle
+  tools mkdir
+  args mkdir /tmp/a
+  python3 "$BATS_TEST_DIRNAME/seccomp_agent.py" "$world/agent" "$world/seen" 3>&- &
+  others+=($!)
+  wait_until 5 test -S agent
+  given() {
+    timeout -s KILL 20 strace -f -qq -o calls -e trace=seccomp "$OCI" --root "$world/state" run --bundle bundle c1 </dev/null >out 2>&1 3>&- || true
+    sed -n 's/.*seccomp(SECCOMP_SET_MODE_FILTER, \([^,]*\),.* = [0-9].*/\1/p' calls | tr '|' '\n' | sort | xargs
+  }
+  flag="'flags': ['SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV']"
+  answers SCMP_ACT_NOTIFY "'listenerPath': '$world/agent', $flag"
+  has "$(given)" "SECCOMP_FILTER_FLAG_NEW_LISTENER SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
+  has "$(cat out)" "No medium found"
+  answers SCMP_ACT_ERRNO "'listenerPath': '$world/agent', $flag"
+  [ "$(given)" = 0 ]
+}
+
+@test "seccomp: an agent is sent one message for each connection, which is closed then" {
+  small_bundle
+  tools mkdir
+  args mkdir /tmp/a
+  cat >listen.py <<'PY'
+import json, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen(8)
+connection, _ = server.accept()
+text, fds, _, _ = socket.recv_fds(connection, 65536, 8)
+while chunk := connection.recv(65536): text += chunk
+state = json.loads(text)
+print(len(fds), len(state["fds"]), state["ociVersion"].startswith("1."), type(state["pid"]).__name__, flush=True)
+PY
+  python3 listen.py "$world/agent" >heard 3>&- &
+  local listening=$!
+  others+=("$listening")
+  wait_until 5 test -S agent
+  answers SCMP_ACT_NOTIFY "'listenerPath': '$world/agent'"
+  detached || true
+  wait "$listening" # which ends when lay-oci has closed
+  [ "$(cat heard)" = "1 1 True int" ]
+  oci delete --force c1
+}
+
 @test "seccomp: SECCOMP_FILTER_FLAG_SPEC_ALLOW leaves speculation as it is on the host" {
   grep -q 'Speculation_Store_Bypass:.thread vulnerable' /proc/self/status || skip "no thread of this machine can change it"
   small_bundle

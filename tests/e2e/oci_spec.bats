@@ -557,7 +557,7 @@ has_resctrl() { grep -q ' - resctrl ' /proc/self/mountinfo; }
 }
 
 @test "a class of resctrl is made and goes with the container" {
-  has_resctrl || skip "this machine has no resctrl"
+  has_resctrl || skip "no resctrl is mounted: that takes a processor with RDT, and a kernel with CONFIG_X86_CPU_RESCTRL"
   small_bundle
   args sleep 100
   edit 'c["linux"]["intelRdt"] = {"closID": "lay-e2e", "l3CacheSchema": "L3:0=1"}'

@@ -136,6 +136,24 @@ load oci_properties
   [ "$(value pids pids.max)" = 66 ]
 }
 
+@test "unified: the group's own files are written that move and stop nobody, and the others refused by their names" {
+  small_bundle
+  args sleep 100
+  resources '{"unified": {"cgroup.max.depth": "4"}}'
+  detached
+  [ "$(value unified cgroup.max.depth)" = 4 ]
+  local key
+  for key in cgroup.freeze cgroup.kill cgroup.procs cgroup.threads cgroup.type cgroup.subtree_control; do
+    run update "{\"unified\": {\"$key\": \"1\"}}"
+    [ "$status" -eq 1 ]
+    has "$output" "$key"
+    [ "$(status_of c1)" = running ]
+  done
+  [ -e "$(find /sys/fs/cgroup/unified -type d -name c1)/cgroup.pressure" ] || skip "this kernel has no cgroup.pressure"
+  update '{"unified": {"cgroup.pressure": "0"}}'
+  [ "$(value unified cgroup.pressure)" = 0 ]
+}
+
 @test "update --resources: a limit that the container uses more than already is refused where that is asked for" {
   v1_of memory
   small_bundle

@@ -279,6 +279,34 @@ exec_terminal() {
 }
 is_running() { [ "$("$LAY" inspect -f '{{.State.Status}}' "$1" 2>/dev/null)" = running ]; }
 
+@test "a runtime whose create hangs is not waited for when lay is asked to end, and leaves nothing" {
+  needs runc
+  printf '#!/bin/sh\ncase " $* " in *" create "*) echo begun >>%s/begun; exec sleep 300 ;; esac\nexec runc "$@"\n' "$world" >hangs
+  chmod +x hangs
+  local signal
+  for signal in TERM INT; do
+    rm -f begun
+    # A shell's children in the background ignore INT
+    python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])' \
+      "$LAY" run --rm --network none --runtime ./hangs --name c small true >said 2>&1 3>&- &
+    local running=$!
+    wait_until 10 test -s begun
+    kill -$signal "$running"
+    wait_until 10 eval '[ ! -e /proc/'"$running"'/fd/1 ]'
+    [ -z "$("$LAY" ps -aq)" ]
+    [ -z "$(ls "$LAY_RUN/delegated")" ]
+    [ -z "$(pgrep -f "^sleep 300$")" ]
+  done
+}
+
+@test "a runtime that the limit of memory kills while it creates is told with that reason" {
+  printf '#!/bin/sh\ncase " $* " in *" create "*) busybox tail -c 90000000 /dev/zero >/dev/null; kill -9 $$ ;; esac\nexit 1\n' >runsc
+  chmod +x runsc
+  run with ./runsc --rm -m 16m --memory-swap 16m small true
+  [ "$status" -eq 125 ]
+  has "$output" "limit of memory is too low"
+}
+
 # view RUNTIME|"": what probe.sh sees.
 view() {
   "$LAY" run --rm ${1:+--runtime "$1"} --network none -h probe -e WORD=told -m 64m --ulimit nofile=100:200 \

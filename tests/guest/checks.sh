@@ -324,6 +324,8 @@ check_apparmor() {
   has "$(cat /tmp/said)" "'/etc/closed': Permission denied"
   is "$(lay-oci exec c1 cat /proc/self/attr/current)" "lay-test (enforce)"
   fails lay-oci exec c1 cat /etc/closed
+  is "$(lay-oci exec --apparmor unconfined c1 cat /proc/self/attr/current /etc/closed | tr '\n' ' ')" "unconfined closed "
+  fails lay-oci exec --apparmor nobody-knows c1 true
   lay-oci delete --force c1
   sed -i 's/lay-test/nobody-knows/' /store/bundle/config.json
   code=0

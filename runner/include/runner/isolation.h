@@ -13,6 +13,11 @@ namespace lay::runner {
 /// some to itself). A name on both sides is refused, as podman does.
 Capabilities choose_capabilities(const std::vector<std::string>& add, const std::vector<std::string>& drop);
 
+/// Gives the container these. That they are ALL but some, and not so many one by one, is kept in the
+/// annotation "dev.lay.capabilities": another runtime may know fewer, and give ALL of them.
+void grant_capabilities(Spec& spec, const std::vector<std::string>& add,
+                        const std::vector<std::string>& drop);
+
 /// Adds the device `host` of this machine, or every one in that folder, as `inside`, and lets the container
 /// use it: `access` has some of r, w and m (mknod). Throws not_found, too.
 void add_device(Spec& spec, const std::string& host, const std::string& inside, const std::string& access);

@@ -169,7 +169,8 @@ struct OciExecRequest {
   std::string console_socket;
   std::string cgroup;  ///< a group beneath the container's own; empty: that itself
   unsigned preserved_fds = 0;
-  OciWarn warn;  ///< empty: nobody listens
+  bool may_be_paused = false;  ///< waits until a paused container is resumed, which is an error otherwise
+  OciWarn warn;                ///< empty: nobody listens
 };
 
 /// Waits for its end; returns the exit code.

@@ -1,7 +1,10 @@
+#include <array>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -70,7 +73,212 @@ std::string quoted(const std::string& cell) {
   return parts.size() < 3 ? "" : parts[1];
 }
 
+/// Every member of config.json that runtime-spec 1.2 has for Linux, as the page writes it: config.md,
+/// config-linux.md and the members of specs-go/config.go. Lists that are alike are written out once.
+constexpr std::array kSpecFields{"ociVersion",
+                                 "root",
+                                 "root.path",
+                                 "root.readonly",
+                                 "mounts",
+                                 "mounts[].destination",
+                                 "mounts[].source",
+                                 "mounts[].options",
+                                 "mounts[].type",
+                                 "mounts[].uidMappings",
+                                 "mounts[].gidMappings",
+                                 "process",
+                                 "process.terminal",
+                                 "process.consoleSize",
+                                 "process.consoleSize.height",
+                                 "process.consoleSize.width",
+                                 "process.cwd",
+                                 "process.env",
+                                 "process.args",
+                                 "process.rlimits",
+                                 "process.rlimits[].type",
+                                 "process.rlimits[].soft",
+                                 "process.rlimits[].hard",
+                                 "process.apparmorProfile",
+                                 "process.selinuxLabel",
+                                 "process.capabilities",
+                                 "process.capabilities.effective",
+                                 "process.capabilities.bounding",
+                                 "process.capabilities.inheritable",
+                                 "process.capabilities.permitted",
+                                 "process.capabilities.ambient",
+                                 "process.noNewPrivileges",
+                                 "process.oomScoreAdj",
+                                 "process.scheduler",
+                                 "process.scheduler.policy",
+                                 "process.scheduler.nice",
+                                 "process.scheduler.priority",
+                                 "process.scheduler.flags",
+                                 "process.scheduler.runtime",
+                                 "process.scheduler.deadline",
+                                 "process.scheduler.period",
+                                 "process.ioPriority",
+                                 "process.ioPriority.class",
+                                 "process.ioPriority.priority",
+                                 "process.execCPUAffinity",
+                                 "process.execCPUAffinity.initial",
+                                 "process.execCPUAffinity.final",
+                                 "process.user",
+                                 "process.user.uid",
+                                 "process.user.gid",
+                                 "process.user.umask",
+                                 "process.user.additionalGids",
+                                 "hostname",
+                                 "domainname",
+                                 "hooks",
+                                 "hooks.prestart",
+                                 "hooks.createRuntime",
+                                 "hooks.createContainer",
+                                 "hooks.startContainer",
+                                 "hooks.poststart",
+                                 "hooks.poststop",
+                                 "hooks.prestart[].path",
+                                 "hooks.prestart[].args",
+                                 "hooks.prestart[].env",
+                                 "hooks.prestart[].timeout",
+                                 "annotations",
+                                 "linux",
+                                 "linux.namespaces",
+                                 "linux.namespaces[].type",
+                                 "linux.namespaces[].path",
+                                 "linux.uidMappings",
+                                 "linux.uidMappings[].containerID",
+                                 "linux.uidMappings[].hostID",
+                                 "linux.uidMappings[].size",
+                                 "linux.gidMappings",
+                                 "linux.timeOffsets",
+                                 "linux.devices",
+                                 "linux.devices[].type",
+                                 "linux.devices[].path",
+                                 "linux.devices[].major",
+                                 "linux.devices[].minor",
+                                 "linux.devices[].fileMode",
+                                 "linux.devices[].uid",
+                                 "linux.devices[].gid",
+                                 "linux.cgroupsPath",
+                                 "linux.resources",
+                                 "linux.resources.devices",
+                                 "linux.resources.devices[].allow",
+                                 "linux.resources.devices[].type",
+                                 "linux.resources.devices[].major",
+                                 "linux.resources.devices[].minor",
+                                 "linux.resources.devices[].access",
+                                 "linux.resources.memory",
+                                 "linux.resources.memory.limit",
+                                 "linux.resources.memory.reservation",
+                                 "linux.resources.memory.swap",
+                                 "linux.resources.memory.kernel",
+                                 "linux.resources.memory.kernelTCP",
+                                 "linux.resources.memory.swappiness",
+                                 "linux.resources.memory.disableOOMKiller",
+                                 "linux.resources.memory.useHierarchy",
+                                 "linux.resources.memory.checkBeforeUpdate",
+                                 "linux.resources.cpu",
+                                 "linux.resources.cpu.shares",
+                                 "linux.resources.cpu.quota",
+                                 "linux.resources.cpu.burst",
+                                 "linux.resources.cpu.period",
+                                 "linux.resources.cpu.realtimeRuntime",
+                                 "linux.resources.cpu.realtimePeriod",
+                                 "linux.resources.cpu.cpus",
+                                 "linux.resources.cpu.mems",
+                                 "linux.resources.cpu.idle",
+                                 "linux.resources.blockIO",
+                                 "linux.resources.blockIO.weight",
+                                 "linux.resources.blockIO.leafWeight",
+                                 "linux.resources.blockIO.weightDevice",
+                                 "linux.resources.blockIO.weightDevice[].major",
+                                 "linux.resources.blockIO.weightDevice[].minor",
+                                 "linux.resources.blockIO.weightDevice[].weight",
+                                 "linux.resources.blockIO.weightDevice[].leafWeight",
+                                 "linux.resources.blockIO.throttleReadBpsDevice",
+                                 "linux.resources.blockIO.throttleReadBpsDevice[].rate",
+                                 "linux.resources.blockIO.throttleWriteBpsDevice",
+                                 "linux.resources.blockIO.throttleReadIOPSDevice",
+                                 "linux.resources.blockIO.throttleWriteIOPSDevice",
+                                 "linux.resources.hugepageLimits",
+                                 "linux.resources.hugepageLimits[].pageSize",
+                                 "linux.resources.hugepageLimits[].limit",
+                                 "linux.resources.network",
+                                 "linux.resources.network.classID",
+                                 "linux.resources.network.priorities",
+                                 "linux.resources.network.priorities[].name",
+                                 "linux.resources.network.priorities[].priority",
+                                 "linux.resources.pids",
+                                 "linux.resources.pids.limit",
+                                 "linux.resources.rdma",
+                                 "linux.resources.unified",
+                                 "linux.intelRdt",
+                                 "linux.intelRdt.closID",
+                                 "linux.intelRdt.l3CacheSchema",
+                                 "linux.intelRdt.memBwSchema",
+                                 "linux.intelRdt.enableCMT",
+                                 "linux.intelRdt.enableMBM",
+                                 "linux.sysctl",
+                                 "linux.seccomp",
+                                 "linux.seccomp.defaultAction",
+                                 "linux.seccomp.defaultErrnoRet",
+                                 "linux.seccomp.architectures",
+                                 "linux.seccomp.flags",
+                                 "linux.seccomp.listenerPath",
+                                 "linux.seccomp.listenerMetadata",
+                                 "linux.seccomp.syscalls",
+                                 "linux.seccomp.syscalls[].names",
+                                 "linux.seccomp.syscalls[].action",
+                                 "linux.seccomp.syscalls[].errnoRet",
+                                 "linux.seccomp.syscalls[].args",
+                                 "linux.seccomp.syscalls[].args[].index",
+                                 "linux.seccomp.syscalls[].args[].value",
+                                 "linux.seccomp.syscalls[].args[].valueTwo",
+                                 "linux.seccomp.syscalls[].args[].op",
+                                 "linux.rootfsPropagation",
+                                 "linux.maskedPaths",
+                                 "linux.readonlyPaths",
+                                 "linux.mountLabel",
+                                 "linux.personality",
+                                 "linux.personality.domain",
+                                 "linux.personality.flags"};
+
+/// "runner/oci/bundle.cpp" and the like, wherever they stand in `text`.
+std::vector<std::string> paths_in(const std::string& text) {
+  static const std::regex kPath("(runner|src|base|tests|docs)/[A-Za-z0-9_/.*-]+");
+  std::vector<std::string> paths;
+  for (std::sregex_iterator match(text.begin(), text.end(), kPath), end; match != end; ++match) {
+    std::string path = match->str();
+    if (path.find('*') != std::string::npos) path = path.substr(0, path.rfind('/'));
+    while (path.ends_with('.')) path.pop_back();
+    paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
 }  // namespace
+
+TEST_CASE("docs/runtime-spec.md has every field that the runtime-spec has", "[runner][spec]") {
+  std::set<std::string> on_page;
+  for (const std::string& line : page_lines())
+    if (const std::vector<std::string> cells = split(line, '|'); cells.size() > 3)
+      on_page.insert(quoted(cells[1]));
+  for (const char* field : kSpecFields) {
+    INFO(field);
+    CHECK(on_page.contains(field));
+  }
+}
+
+TEST_CASE("each file that docs/runtime-spec.md speaks of is there", "[runner][spec]") {
+  std::size_t paths = 0;
+  for (const std::string& line : page_lines())
+    for (const std::string& path : paths_in(line)) {
+      INFO(line);
+      CHECK(std::filesystem::exists(top_folder() / path));
+      ++paths;
+    }
+  CHECK(paths > 190);
+}
 
 TEST_CASE("docs/runtime-spec.md names files that there are, and fields that are read", "[runner][spec]") {
   REQUIRE_NOTHROW(parse_all(document()));
