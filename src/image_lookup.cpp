@@ -72,7 +72,7 @@ FoundImage find_image(const Store& store, const std::string& text) {
 
 FoundImage pull_image(const Store& store, const std::string& text, const layerstore::Platform& platform,
                       const registry::Connection& connection, Progress& progress) {
-  const std::vector<registry::Reference> meant = remote_references(text);
+  const std::vector<registry::Reference> meant = remote_references(text, connection.conf);
   for (std::size_t i = 0;; ++i) {
     const registry::PullRequest request{
         .reference = meant[i], .platform = platform, .connection = connection, .warn = print_note};
