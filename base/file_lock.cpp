@@ -14,6 +14,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/await_lock.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -45,11 +46,11 @@ constexpr std::chrono::microseconds kLongestPause{10'000};
 
 std::atomic<void (*)(const std::string&, int)> notice_of_waiting{nullptr};
 
-/// Who holds a lock on the file, by /proc/locks; 0 when nobody is seen.
+/// Who holds a lock on the file, by /proc/locks (proc(5)); 0 when nobody is seen.
 int holder_of(const UniqueFd& file) {
   const struct ::stat status = sys::stat_of(file);
-  const std::string inode = fmt::format("{:02x}:{:02x}:{} ", gnu_dev_major(status.st_dev),
-                                        gnu_dev_minor(status.st_dev), status.st_ino);
+  const std::string wanted = fmt::format("{:02x}:{:02x}:{}", gnu_dev_major(status.st_dev),
+                                         gnu_dev_minor(status.st_dev), status.st_ino);
   std::ifstream locks("/proc/locks");
   for (std::string line; std::getline(locks, line);) {
     std::istringstream fields(line);
@@ -58,8 +59,9 @@ int holder_of(const UniqueFd& file) {
     std::string advisory;
     std::string mode;
     int process = 0;
-    fields >> number >> kind >> advisory >> mode >> process;
-    if (kind == "FLOCK" && line.find(inode) != std::string::npos) return process;
+    std::string inode;
+    fields >> number >> kind >> advisory >> mode >> process >> inode;
+    if (kind == "FLOCK" && inode == wanted) return process;
   }
   return 0;
 }
@@ -91,6 +93,11 @@ void wait_for_lock(const UniqueFd& file, LockMode mode) {
 }
 
 }  // namespace
+
+void await_lock(const UniqueFd& file, LockMode mode) {
+  if (sys::retry_eintr([&] { return ::flock(file.get(), operation(mode)); }) < 0)
+    throw Error::from_errno("lock");
+}
 
 void notice_waiting(void (*notice)(const std::string& name, int holder)) {
   notice_of_waiting = notice;

@@ -118,11 +118,17 @@ std::size_t pwrite_some(const UniqueFd& fd, std::span<const std::byte> bytes, st
 }
 
 std::string read_all(const UniqueFd& fd, std::size_t limit) {
+  constexpr std::size_t kMostAtOnce = 1024UL * 1024;
   std::string text;
-  std::array<std::byte, 16384> buffer;
+  std::array<std::byte, 16384> small;  // most files are shorter
+  std::vector<std::byte> large;
+  std::span<std::byte> buffer(small);
   while (const std::size_t count = read_some(fd, buffer)) {
     if (text.size() + count > limit) throw Error::make(Errc::invalid, "file is longer than {} bytes", limit);
     text.append(reinterpret_cast<const char*>(buffer.data()), count);
+    if (count < buffer.size() || count == kMostAtOnce) continue;
+    large.resize(4 * buffer.size());  // a long one takes few calls
+    buffer = large;
   }
   return text;
 }

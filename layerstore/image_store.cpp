@@ -1,14 +1,18 @@
 #include "layerstore/image_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "annotations.h"
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "index_parts.h"
 #include "layerstore/rename_images.h"
 #include "store_file.h"
 
@@ -20,23 +24,37 @@ constexpr const char* kIndexFile = "index.json";
 constexpr const char* kLockFile = "index.lock";
 constexpr std::size_t kMaxName = 1024;
 
-/// index.json as it is: entries that lay did not write go through unread, and so survive every change.
-Json read_index(const UniqueFd& root) {
-  const auto file = try_open_regular(root, kIndexFile);
-  if (!file)
-    throw Error::make(Errc::corrupt, "'{}' is missing in the store", kIndexFile)
-        .with_hint("every store has one; is this folder still whole?");
+/// Tells which file is wrong, and what to do.
+template <class Work>
+auto in_index(Work&& work) {
   try {
-    Json json = parse_json(sys::read_all(*file, kMaxJsonBytes), "read");
-    if (json_int(json, "schemaVersion") != 2) throw Error::make(Errc::invalid, "'schemaVersion' is not 2");
-    json_array(json, "manifests");
-    return json;
+    return std::forward<Work>(work)();
   } catch (Error& error) {
     error.add_context(fmt::format("'{}' of the store", kIndexFile));
     if (error.code() == Errc::invalid)
       error.with_hint("it holds the images' names: put it back from a copy; what they lead to is in blobs/");
     throw;
   }
+}
+
+std::string read_text(const UniqueFd& root) {
+  const auto file = try_open_regular(root, kIndexFile);
+  if (!file)
+    throw Error::make(Errc::corrupt, "'{}' is missing in the store", kIndexFile)
+        .with_hint("every store has one; is this folder still whole?");
+  return in_index([&] { return sys::read_all(*file, kMaxJsonBytes); });
+}
+
+Json parse_whole(std::string_view text) {
+  Json json = parse_json(text, "read");
+  if (json_int(json, "schemaVersion") != 2) throw Error::make(Errc::invalid, "'schemaVersion' is not 2");
+  json_array(json, "manifests");
+  return json;
+}
+
+/// index.json as it is: entries that lay did not write go through unread, and so survive every change.
+Json read_index(const UniqueFd& root) {
+  return in_index([text = read_text(root)] { return parse_whole(text); });
 }
 
 void write_index(const UniqueFd& root, const Json& json) {
@@ -61,6 +79,37 @@ NamedImage parse_entry(const Json& entry, const std::string& name) {
                                      [&] { return parse_descriptor(entry); });
   manifest.annotations.erase(kRefName);  // the name is of the entry, not of the image
   return {.name = name, .manifest = std::move(manifest)};
+}
+
+bool has(std::string_view text, std::string_view part) {
+  return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
+}
+
+/// The entry with that name. Only those are parsed that may be it: where the name stands as lay writes it, or
+/// something is escaped.
+std::optional<NamedImage> find_in(const IndexParts& parts, const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  const std::string quoted = dump_json(name);
+  for (const std::string_view entry : parts.manifests) {
+    if (!has(entry, quoted) && !has(entry, "\\")) continue;
+    const Json json = parse_json(entry, "read");
+    if (name_of(json) == name) return parse_entry(json, name);
+  }
+  return std::nullopt;
+}
+
+/// Empty, too, where only the whole document tells.
+std::optional<NamedImage> find_quickly(std::string_view text, std::span<const std::string> names) {
+  try {
+    const auto parts = split_index(text);
+    if (!parts) return std::nullopt;
+    parse_whole(parts->frame);
+    for (const std::string& name : names)
+      if (auto found = find_in(*parts, name)) return found;
+  } catch (const Error&) {
+    // Who parses all says what is wrong
+  }
+  return std::nullopt;
 }
 
 void require_name(const std::string& name) {
@@ -119,9 +168,17 @@ std::vector<NamedImage> ImageStore::list() const {
 }
 
 std::optional<Descriptor> ImageStore::find(const std::string& name) const {
-  const Json json = read_index(root_);
-  for (const Json& entry : json_array(json, "manifests"))
-    if (!name.empty() && name_of(entry) == name) return parse_entry(entry, name).manifest;
+  auto found = find_first(std::span(&name, 1));
+  return found ? std::optional(std::move(found->manifest)) : std::nullopt;
+}
+
+std::optional<NamedImage> ImageStore::find_first(std::span<const std::string> names) const {
+  const std::string text = read_text(root_);
+  if (auto found = find_quickly(text, names)) return found;
+  const Json json = in_index([&] { return parse_whole(text); });
+  for (const std::string& name : names)
+    for (const Json& entry : json_array(json, "manifests"))
+      if (!name.empty() && name_of(entry) == name) return parse_entry(entry, name);
   return std::nullopt;
 }
 

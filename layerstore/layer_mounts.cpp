@@ -110,7 +110,8 @@ class UnusedLayers {
       if (const auto taken = try_take(name)) remove_one(name);
     if (!list().empty()) return;
     for (const std::string& name : list_names(folder_))
-      if (name.ends_with(kPlanSuffix)) sys::try_unlink_at(folder_, name);
+      if (name.find(kPlanSuffix) != std::string::npos)
+        sys::try_unlink_at(folder_, name);  // half-made ones too
     if (is_mount_root(folder_)) detach_mount(folder_);
   }
 
@@ -153,9 +154,9 @@ void remove_unused(const UniqueFd& folder) noexcept {
 
 /// Of the layer's mount. A layer that was made again has another file, and must not be taken for the one that
 /// is still mounted.
-std::string mount_name(const Digest& diff_id, const OpenLayer& layer) {
-  const struct ::stat image = sys::stat_of(layer.image);
-  return fmt::format("{}-{:x}-{:x}", diff_id.hex(), image.st_dev, image.st_ino);
+std::string mount_name(const Digest& diff_id, const UniqueFd& image) {
+  const struct ::stat status = sys::stat_of(image);
+  return fmt::format("{}-{:x}-{:x}", diff_id.hex(), status.st_dev, status.st_ino);
 }
 
 /// Of what is mounted and how long the tar is; empty without any.
@@ -249,7 +250,7 @@ class Stack {
 
   void add(std::size_t index, const Digest& diff_id) {
     OpenLayer layer = store_.layers().open(diff_id);
-    if (layer.form == LayerForm::erofs && !is_mounted(folder_, mount_name(diff_id, layer)))
+    if (layer.form == LayerForm::erofs && !is_mounted(folder_, mount_name(diff_id, layer.image)))
       require_good_seal(diff_id, layer);
     lowers_.emplace_back(find_path(diff_id, layer), looks_);
     indices_.push_back(index);
@@ -293,7 +294,7 @@ class Stack {
   /// Where the layer shows, mounted before if it has to be.
   std::string make_path(const Digest& diff_id, const OpenLayer& layer) {
     if (layer.form == LayerForm::tree) return layer.tree_path;
-    const std::string name = mount_name(diff_id, layer);
+    const std::string name = mount_name(diff_id, layer.image);
     with_context(fmt::format("mount layer {}", diff_id.to_string()),
                  [&] { mount_layer(folder_, run_, name, layer); });
     held_.push_back(use(folder_, name));
@@ -331,7 +332,11 @@ class Stack {
     if (index >= blobs.size())
       throw Error(Errc::invalid,
                   "its blob is not known, and without that it cannot be laid over the symlinks below");
-    OpenLayer landed = store_.layers().open_landed(diff_ids[index], links, blobs[index], store_.blobs());
+    const auto is_in_use = [&](const UniqueFd& image) {
+      return is_mounted(folder_, mount_name(diff_ids[index], image));
+    };
+    OpenLayer landed =
+        store_.layers().open_landed(diff_ids[index], links, blobs[index], store_.blobs(), is_in_use);
     lowers_[place] = LowerFolder(make_path(diff_ids[index], landed), looks_);
     folders_[place] = std::move(landed.folders);
     entered_[place].clear();

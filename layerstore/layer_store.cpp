@@ -42,14 +42,14 @@ void exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
   sys::try_rename_noreplace(from, name, to, there);  // or somebody else was here in that moment
 }
 
-/// Whether it is there and whole.
-bool is_landed(const UniqueFd& layer, const std::string& name) {
+/// Whether it is there and whole. What is mounted was looked at before that.
+bool is_landed(const UniqueFd& layer, const std::string& name, const IsMounted& is_mounted) {
   const auto dir = sys::try_open_at(layer, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!dir || !is_trustworthy(*dir)) return false;
   if (sys::try_stat_at(*dir, kLayerTree)) return true;
   const auto image = try_open_regular(*dir, kLayerImage);
   const auto tar = try_open_regular(layer, kLayerTar);
-  return image && tar && has_good_seal(*image, *tar, read_folders(*dir));
+  return image && tar && (is_mounted(*image) || has_good_seal(*image, *tar, read_folders(*dir)));
 }
 
 UniqueFd make_part(const UniqueFd& ingest) {
@@ -194,7 +194,8 @@ OpenLayer LayerStore::open_files(const UniqueFd& dir, const std::string& path, c
 }
 
 OpenLayer LayerStore::open_landed(const Digest& diff_id, std::span<const LowerLink> links,
-                                  const Descriptor& blob, const BlobStore& blobs) const {
+                                  const Descriptor& blob, const BlobStore& blobs,
+                                  const IsMounted& is_mounted) const {
   const LayerForm form = require_layer(diff_id);
   const std::string name = landed_name(links);
   OpenLayer landed;
@@ -211,7 +212,7 @@ OpenLayer LayerStore::open_landed(const Digest& diff_id, std::span<const LowerLi
         take(tar);
       }
     };
-    if (!is_landed(layer, name)) put_landed(layer, name, write);
+    if (!is_landed(layer, name, is_mounted)) put_landed(layer, name, write);
     landed = open_files(sys::open_dir(layer, name), diff_id.hex() + "/" + name, layer);
   });
   return landed;

@@ -53,7 +53,8 @@ constexpr int kMaxRefusals = 3;                  // status 401, of one request
 
 std::optional<Credentials> find_credentials(const Reference& reference, const Connection& connection) {
   if (connection.credentials) return connection.credentials;
-  return CredentialStore(connection.authfile).find(reference.domain, reference.repository);
+  return CredentialStore(connection.authfile, connection.conf.get().credential_helpers)
+      .find(reference.domain, reference.repository);
 }
 
 const char* actions_of(Access access) {

@@ -48,6 +48,26 @@ void throw_if_late(Deadline end) {
     throw Error::make(Errc::unavailable, "no answer within {} s", kHelperSeconds);
 }
 
+/// Has a program begin with what lay ignores for itself as every program expects it.
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    ::posix_spawnattr_init(&attributes_);
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int signal : {SIGPIPE, SIGXFSZ}) ::sigaddset(&set, signal);
+    ::posix_spawnattr_setsigdefault(&attributes_, &set);
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF);
+  }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+};
+
 /// A child that is killed and reaped when it is not waited for.
 class Child {
  public:
@@ -59,7 +79,9 @@ class Child {
     std::string name = program;
     std::string argument = verb;
     const std::array<char*, 3> arguments{name.data(), argument.data(), nullptr};
-    const int failure = ::posix_spawnp(&pid_, name.c_str(), &actions, nullptr, arguments.data(), environ);
+    const SpawnAttributes attributes;
+    const int failure =
+        ::posix_spawnp(&pid_, name.c_str(), &actions, attributes.get(), arguments.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
     if (failure != 0) {
       pid_ = -1;

@@ -107,8 +107,11 @@ std::vector<std::string> default_auth_files() {
 }
 
 CredentialStore::CredentialStore(std::optional<std::string> authfile)
+    : CredentialStore(std::move(authfile), read_registries_conf().credential_helpers) {}
+
+CredentialStore::CredentialStore(std::optional<std::string> authfile, std::vector<std::string> helpers)
     : is_chosen_(authfile.has_value()),
-      helpers_(read_registries_conf().credential_helpers),
+      helpers_(std::move(helpers)),
       files_(authfile ? std::vector<std::string>{*std::move(authfile)} : default_auth_files()) {}
 
 std::optional<Credentials> CredentialStore::find(const std::string& domain,

@@ -39,7 +39,7 @@ Origin open_origin(const ImageSource& source, const Platform& platform, const Co
 }  // namespace
 
 Origin find_origin(const Reference& reference, const Platform& platform, const Connection& connection) {
-  for (const ImageSource& source : plan_sources(read_registries_conf(), reference)) {
+  for (const ImageSource& source : plan_sources(connection.conf.get(), reference)) {
     const Connection there = connection_to(source, reference.domain, connection);
     if (!source.is_mirror) return open_origin(source, platform, there);
     try {

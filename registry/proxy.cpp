@@ -16,6 +16,8 @@ namespace lay::registry {
 namespace {
 
 using Address = std::array<unsigned char, 16>;  // IPv4 mapped into IPv6
+constexpr std::size_t kAddressBits = 128;
+constexpr std::size_t kIpv4Offset = 96;  // bits in front of a mapped one
 
 std::optional<Address> parse_address(const std::string& text) {
   Address address{};
@@ -41,8 +43,9 @@ bool covers_address(const std::string& entry, const Address& address) {
   if (!net) return false;
   if (slash == entry.size()) return *net == address;
   const auto bits = parse_number(std::string_view(entry).substr(slash + 1));
-  const std::size_t before = start.find(':') == std::string::npos ? 96 : 0;
-  return bits && *bits + before <= 128 && is_in_net(address, *net, static_cast<std::size_t>(*bits) + before);
+  const std::size_t before = start.find(':') == std::string::npos ? kIpv4Offset : 0;
+  if (!bits || *bits > kAddressBits - before) return false;
+  return is_in_net(address, *net, static_cast<std::size_t>(*bits) + before);
 }
 
 std::string without_brackets(const std::string& host) {

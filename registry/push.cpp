@@ -113,7 +113,7 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
     throw Error(Errc::unsupported, "an index of several images can not be pushed, only the manifest of one");
   const Manifest parsed = layerstore::parse_manifest(bytes);
 
-  const ImageSource target = plan_target(read_registries_conf(), request.reference);
+  const ImageSource target = plan_target(request.connection.conf.get(), request.reference);
   const RegistryClient client(target.reference, Access::push,
                               connection_to(target, request.reference.domain, request.connection));
   const TransferNotes notes(store.path(), client.domain());

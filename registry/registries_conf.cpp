@@ -17,8 +17,7 @@ std::string whole_name(const Reference& reference) {
 }
 
 /// How many characters of the name the prefix covers; empty when it does not fit. A prefix ends where a part
-/// of the name ends, and "*." stands for any subdomains,
-/// on any port unless it has one.
+/// of the name ends, and "*." stands for any subdomains, on any port unless it has one.
 std::optional<std::size_t> match(const std::string& prefix, const Reference& reference) {
   if (prefix.starts_with("*.")) {
     const std::string end = prefix.substr(1);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -131,7 +132,10 @@ void merge_table(Conf& conf, const toml::table& table) {
     for (const std::string& host : *hosts) check_location(host, "unqualified-search-registries");
     conf.search = *std::move(hosts);
   }
-  if (auto helpers = names_at(table, "credential-helpers")) conf.credential_helpers = *std::move(helpers);
+  if (auto helpers = names_at(table, "credential-helpers")) {
+    if (helpers->empty()) helpers->emplace_back(Conf::kAuthFiles);
+    conf.credential_helpers = *std::move(helpers);
+  }
   if (const std::string mode = text_at(table, "short-name-mode"); !mode.empty())
     conf.short_names = parse_short_names(mode);
   if (const toml::node* aliases = table.get("aliases")) {
@@ -211,6 +215,18 @@ RegistriesConf read_registries_conf() {
   if (const std::string cache = cache_folder(); !cache.empty())
     merge_file(conf, cache + "/containers/short-name-aliases.conf");
   return conf;
+}
+
+struct SharedRegistriesConf::State {
+  std::once_flag is_read;
+  RegistriesConf conf;
+};
+
+SharedRegistriesConf::SharedRegistriesConf() : state_(std::make_shared<State>()) {}
+
+const RegistriesConf& SharedRegistriesConf::get() const {
+  std::call_once(state_->is_read, [this] { state_->conf = read_registries_conf(); });
+  return state_->conf;
 }
 
 }  // namespace lay::registry

@@ -12,7 +12,7 @@ namespace {
 /// The registry itself, as registries.conf has it: mirrors may be behind.
 std::unique_ptr<RegistryClient> open_registry(const Reference& reference, Access access,
                                               const Connection& connection) {
-  const ImageSource target = plan_target(read_registries_conf(), reference);
+  const ImageSource target = plan_target(connection.conf.get(), reference);
   return std::make_unique<RegistryClient>(target.reference, access,
                                           connection_to(target, reference.domain, connection));
 }

@@ -17,19 +17,21 @@ using layerstore::Store;
 
 constexpr std::size_t kShortestPrefix = 4;
 
-std::optional<FoundImage> find_by_name(const Store& store, const std::string& name) {
-  const auto descriptor = store.images().find(name);
-  if (!descriptor) return std::nullopt;
-  return FoundImage{.name = name, .image = store.load(*descriptor)};
+std::optional<FoundImage> find_by_name(const Store& store, const std::vector<std::string>& names) {
+  const std::optional<NamedImage> found = store.images().find_first(names);
+  if (!found) return std::nullopt;
+  return FoundImage{.name = found->name, .image = store.load(found->manifest)};
 }
 
-bool is_hex(const std::string& text) {
-  return text.find_first_not_of("0123456789abcdef") == std::string::npos;
+/// The digits of an id; empty when `text` cannot be one.
+std::string digits_in(const std::string& text) {
+  const std::string hex = text.starts_with("sha256:") ? text.substr(7) : text;
+  const bool is_hex = hex.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_hex && hex.size() >= kShortestPrefix ? hex : std::string();
 }
 
 std::optional<FoundImage> find_by_id(const Store& store, const std::string& text) {
-  const std::string hex = text.starts_with("sha256:") ? text.substr(7) : text;
-  if (hex.size() < kShortestPrefix || !is_hex(hex)) return std::nullopt;
+  const std::string hex = digits_in(text);
   std::optional<FoundImage> found;
   for (const NamedImage& named : store.images().list()) {
     layerstore::Image image = store.load(named.manifest);
@@ -42,11 +44,20 @@ std::optional<FoundImage> find_by_id(const Store& store, const std::string& text
   return found;
 }
 
-/// Every name `text` may be stored under, the most literal first. Throws invalid for what cannot be a name.
+/// The further names that `text` may be stored under, the most literal first. Throws invalid for what cannot
+/// be a name.
+std::vector<std::string> further_names(const std::string& text) {
+  return {registry::local_name(text), registry::to_string(registry::parse_reference(text))};
+}
+
+/// All of them, `text` first. Whether it can be a name matters only when it is none.
 std::vector<std::string> candidate_names(const std::string& text) {
-  std::vector<std::string> names{registry::local_name(text)};
-  const registry::Reference reference = registry::parse_reference(text);
-  names.push_back(registry::to_string(reference));
+  std::vector<std::string> names{text};
+  try {
+    for (std::string& name : further_names(text)) names.push_back(std::move(name));
+  } catch (const Error&) {
+    // Told when nothing has that name
+  }
   return names;
 }
 
@@ -58,11 +69,14 @@ Error no_image(const std::string& text, const std::string& root) {
 }  // namespace
 
 std::optional<FoundImage> try_find_image(const Store& store, const std::string& text) {
-  if (auto found = find_by_name(store, text)) return found;
+  if (digits_in(text).empty()) {
+    auto found = find_by_name(store, candidate_names(text));
+    if (!found) further_names(text);  // says why it can be no name
+    return found;
+  }
+  if (auto found = find_by_name(store, {text})) return found;
   if (auto found = find_by_id(store, text)) return found;
-  for (const std::string& name : candidate_names(text))
-    if (auto found = find_by_name(store, name)) return found;
-  return std::nullopt;
+  return find_by_name(store, further_names(text));
 }
 
 FoundImage find_image(const Store& store, const std::string& text) {
@@ -72,7 +86,7 @@ FoundImage find_image(const Store& store, const std::string& text) {
 
 FoundImage pull_image(const Store& store, const std::string& text, const layerstore::Platform& platform,
                       const registry::Connection& connection, Progress& progress) {
-  const std::vector<registry::Reference> meant = remote_references(text);
+  const std::vector<registry::Reference> meant = remote_references(text, connection.conf);
   for (std::size_t i = 0;; ++i) {
     const registry::PullRequest request{
         .reference = meant[i], .platform = platform, .connection = connection, .warn = print_note};

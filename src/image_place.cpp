@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "registry/registries_conf.h"
 
 namespace lay::cli {
 
@@ -49,13 +48,14 @@ std::string without_transport(const std::string& text) {
   return is_remote(text) ? text.substr(kRegistryTransport.size()) : text;
 }
 
-std::vector<registry::Reference> remote_references(const std::string& name) {
+std::vector<registry::Reference> remote_references(const std::string& name,
+                                                   const registry::SharedRegistriesConf& conf) {
   if (is_remote(name)) return {registry::parse_reference(without_transport(name))};
-  return registry::resolve_name(registry::read_registries_conf(), name);
+  return registry::resolve_name(conf.get(), name);
 }
 
-registry::Reference remote_reference(const std::string& name) {
-  return remote_references(name).front();
+registry::Reference remote_reference(const std::string& name, const registry::SharedRegistriesConf& conf) {
+  return remote_references(name, conf).front();
 }
 
 }  // namespace lay::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "registry/reference.h"
+#include "registry/registries_conf.h"
 
 namespace lay::cli {
 
@@ -30,8 +31,9 @@ bool is_remote(const std::string& text);
 std::string without_transport(const std::string& text);
 /// What a name may stand for in registries, in the order to try. Behind docker:// a short name is one of
 /// docker.io, as with skopeo; else it means what registries.conf says. Never empty.
-std::vector<registry::Reference> remote_references(const std::string& name);
+std::vector<registry::Reference> remote_references(const std::string& name,
+                                                   const registry::SharedRegistriesConf& conf);
 /// The first of them.
-registry::Reference remote_reference(const std::string& name);
+registry::Reference remote_reference(const std::string& name, const registry::SharedRegistriesConf& conf);
 
 }  // namespace lay::cli

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/await_lock.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -40,8 +41,8 @@ bool is_run_locked(const UniqueFd& dir) {
 std::optional<int> wait_for_run_lock(const UniqueFd& dir) {
   auto fd = sys::try_open_at(dir, kName, O_RDONLY | O_NOFOLLOW);
   if (!fd) return std::nullopt;
-  const FileLock lock = FileLock::lock(std::move(*fd), LockMode::shared);
-  std::string text = sys::read_all(lock.fd(), 16);
+  await_lock(*fd, LockMode::shared);
+  std::string text = sys::read_all(*fd, 16);
   if (!text.empty() && text.back() == '\n') text.pop_back();
   const auto code = parse_number(text);
   return code ? std::optional(static_cast<int>(*code)) : std::nullopt;

@@ -83,6 +83,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
+  options.target_connection.conf = options.source_connection.conf;
   return options;
 }
 

@@ -127,13 +127,13 @@ Json describe(const FoundImage& found) {
 }
 
 Json describe_remote(const std::string& name, const std::string& platform,
-                     const ConnectionFlags& connection) {
-  const registry::Reference reference = remote_reference(name);
+                     const registry::Connection& connection) {
+  const registry::Reference reference = remote_reference(name, connection.conf);
   const layerstore::Platform wanted =
       platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
   return with_context("inspect " + printable(name), [&] {
     return describe(FoundImage{.name = registry::to_string(reference),
-                               .image = registry::inspect(reference, wanted, connection.connection())});
+                               .image = registry::inspect(reference, wanted, connection)});
   });
 }
 
@@ -171,10 +171,11 @@ int command_inspect(const Context& context, const Arguments& arguments) {
 
   Json all = Json::array();
   int code = 0;
+  std::optional<registry::Connection> there;
   for (const std::string& name : names) {
     try {
-      all.push_back(is_remote(name) ? describe_remote(name, platform, connection)
-                                    : describe_any(context, name));
+      if (is_remote(name) && !there) there = connection.connection();
+      all.push_back(is_remote(name) ? describe_remote(name, platform, *there) : describe_any(context, name));
     } catch (const Error& error) {
       print_error(error.message(), error.hint());
       code = 1;

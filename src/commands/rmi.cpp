@@ -57,10 +57,12 @@ void remove_name(const layerstore::Store& store, const runner::ContainerStore& c
 
 int remove_remote(const std::vector<std::string>& images, const ConnectionFlags& connection, bool force) {
   int code = 0;
+  std::optional<registry::Connection> there;
   for (const std::string& text : images) {
     try {
-      const registry::Reference reference = remote_reference(text);
-      const layerstore::Digest digest = registry::remove(reference, connection.connection());
+      if (!there) there = connection.connection();
+      const registry::Reference reference = remote_reference(text, there->conf);
+      const layerstore::Digest digest = registry::remove(reference, *there);
       fmt::print("Deleted: {}/{}@{}\n", reference.domain, reference.repository, digest.to_string());
     } catch (const Error& error) {
       if (error.code() == Errc::not_found && force) continue;

@@ -17,8 +17,8 @@ int command_tags(const Context&, const Arguments& arguments) {
   connection.add_to(*parser);
   parse(*parser, arguments);
   return with_context("tags " + printable(name), [&] {
-    const registry::Reference reference = remote_reference(name);
-    for (const std::string& tag : registry::list_tags(reference, connection.connection()))
+    const registry::Connection there = connection.connection();
+    for (const std::string& tag : registry::list_tags(remote_reference(name, there.conf), there))
       fmt::print("{}\n", printable(tag));
     return 0;
   });

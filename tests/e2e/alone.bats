@@ -3,34 +3,15 @@
 # they depend on, and are what was asked for after a restart. Each test has a network namespace that plays the host.
 
 load world
+load uplink
 
 setup() {
   open_world
   small_image
+  export -f others settings
 }
-teardown() { close_world; }
-
-# on_host COMMAND...: runs COMMAND in a network namespace that plays the host; "there" is another machine on its uplink.
-on_host() {
-  export -f refused has wait_until there others settings
-  export world
-  unshare --net bash -euc 'trap "kill \${other:-} \${server:-} 2>/dev/null || true" EXIT
-    ip link set lo up
-    ip link add up0 type veth peer name up1
-    ip addr add 198.51.100.1/24 dev up0
-    ip link set up0 up
-    unshare --net sleep 300 3>&- & other=$!
-    wait_until 5 eval "[ \"\$(readlink /proc/$other/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]"
-    ip link set up1 netns $other
-    there ip link set lo up
-    there ip addr add 198.51.100.2/24 dev up1
-    there ip link set up1 up
-    ip route add default via 198.51.100.2
-    echo 1 >/proc/sys/net/ipv4/ip_forward
-    links() { ip -br link | grep -c "^lay" || true; }
-    eval "$1"; "$LAY" ps -aq | xargs -r "$LAY" rm -f >/dev/null' on_host "$1"
-}
-there() { nsenter -t "$other" -n "$@"; }
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 # others: every table but lay's, as nft prints it.
 others() { nft --stateless list ruleset | awk '/^table/ {keep = $3 !~ /^lay(-|$)/} keep'; }
@@ -65,7 +46,7 @@ table ip my-lay {
 
 @test "N09: nothing of others changes by a byte: rules, settings, routes, rules of routing, links" {
   echo "$foreign" >foreign.nft
-  on_host '
+  on_host_with_other '
     nft -f "$world/foreign.nft"
     ip addr add 2001:db8::1/64 dev up0 nodad
     echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
@@ -96,7 +77,7 @@ table ip my-lay {
 
 @test "N09: tables of others that are removed, flushed and made while containers run are theirs, and ports go on" {
   echo "$foreign" >foreign.nft
-  on_host '
+  on_host_with_other '
     "$LAY" run -d --name web -p 8080:80 small nc -ll -p 80 -e echo page >/dev/null
     page() { [ "$(there timeout 3 bash -c "exec 3<>/dev/tcp/198.51.100.1/8080; cat <&3")" = page ]; }
     wait_until 5 page
@@ -114,7 +95,7 @@ table ip my-lay {
 }
 
 @test "N09: a chain that drops is named for every verb that publishes, and not where nothing drops" {
-  on_host '
+  on_host_with_other '
     said() { "$@" 2>&1 >/dev/null | grep -c "of another tool drops" || true; }
     table() { nft "add table $1 t; add chain $1 t c { type filter hook forward priority 0; policy ${2-drop}; }"; }
     table ip accept
@@ -133,7 +114,7 @@ table ip my-lay {
 }
 
 @test "N09: network connect names a chain that drops as run does" {
-  on_host '
+  on_host_with_other '
     nft "add table ip t; add chain ip t c { type filter hook forward priority 0; policy drop; }"
     "$LAY" network create --subnet 10.77.0.0/24 back >/dev/null
     "$LAY" run -d --name joins --network none small sleep 1000 >/dev/null
@@ -141,7 +122,7 @@ table ip my-lay {
 }
 
 @test "N09: a chain of family ip6 that drops is named where the network has IPv6, and only there" {
-  on_host '
+  on_host_with_other '
     said() { "$@" 2>&1 >/dev/null | grep -c "of another tool drops" || true; }
     nft "add table ip6 filter; add chain ip6 filter FORWARD { type filter hook forward priority 0; policy drop; }"
     [ "$(said "$LAY" run --rm small true)" = 0 ]
@@ -150,7 +131,7 @@ table ip my-lay {
 }
 
 @test "a network stands beside the bridge of all, whichever was made and used first" {
-  on_host '
+  on_host_with_other '
     "$LAY" network create back >/dev/null
     "$LAY" run -d --name first small sleep 1000 >/dev/null
     "$LAY" run -d --name second --network back small sleep 1000 >/dev/null
@@ -175,7 +156,7 @@ print(client.recv(100).decode())'
 @test "a UDP port and ranges of them are published, on one address too, and the service sees who asks" {
   echo "$tells" >tells.py
   echo "$asks" >asks.py
-  on_host '
+  on_host_with_other '
     ip addr add 198.51.100.3/24 dev up0
     "$LAY" run -d --name dns -p 198.51.100.3:5300:80/udp -p 6000-6002:80-82/udp small sleep 1000 >/dev/null
     nsenter -t "$("$LAY" inspect -f "{{.State.Pid}}" dns)" -n python3 "$world/tells.py" 3>&- & server=$!
@@ -190,7 +171,7 @@ print(client.recv(100).decode())'
 }
 
 @test "the MTU of the uplink is that of bridge, port and container, on networks of the user and macvlan too" {
-  on_host '
+  on_host_with_other '
     ip link set up0 mtu 1342
     there ip link set up1 mtu 1342
     "$LAY" network create --subnet 10.77.0.0/24 back >/dev/null
@@ -206,7 +187,7 @@ print(client.recv(100).decode())'
 }
 
 @test "one container after the other has the MTU of the uplink, or the one that the network was made with" {
-  on_host '
+  on_host_with_other '
     ip link set up0 mtu 1342
     "$LAY" network create --subnet 10.78.0.0/24 -o mtu=1300 narrow >/dev/null
     mtu() { "$LAY" run --rm --network "$1" small cat /sys/class/net/eth0/mtu; }
@@ -217,7 +198,7 @@ print(client.recv(100).decode())'
 }
 
 @test "what a container was given for names and addresses it has after a restart, beside the names of its network" {
-  on_host '
+  on_host_with_other '
     "$LAY" network create --subnet 10.77.0.0/24 back >/dev/null
     "$LAY" run -d --name db --network back small nc -ll -p 80 -e echo data >/dev/null
     "$LAY" run -d --name web --network back:ip=10.77.0.99,alias=www --mac-address 02:42:ac:11:00:09 -h box --dns 192.0.2.53 \
@@ -241,7 +222,7 @@ print(client.recv(100).decode())'
 }
 
 @test "one alias of several containers leads to one of them, and to the other when that is gone" {
-  on_host '
+  on_host_with_other '
     "$LAY" network create --subnet 10.77.0.0/24 back >/dev/null
     for name in one two; do
       "$LAY" run -d --name $name --network back:alias=app small nc -ll -p 80 -e echo $name >/dev/null
@@ -257,7 +238,7 @@ print(client.recv(100).decode())'
 }
 
 @test "macvlan: a MAC address and an alias are had, and an address that is taken meanwhile is not given twice" {
-  on_host '
+  on_host_with_other '
     "$LAY" network create -d macvlan -o parent=up0 lan >/dev/null
     "$LAY" run -d --name web --network lan:ip=198.51.100.40,mac=02:42:ac:11:00:0a,alias=www small sleep 1000 >/dev/null
     has "$("$LAY" exec web ip -o addr show eth0)" 198.51.100.40/24

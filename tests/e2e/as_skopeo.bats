@@ -407,6 +407,8 @@ SH
   alike "$who" 'reg.invalid file:pw' reg.invalid/team/app:1
   echo 'credential-helpers = ["one", "containers-auth.json"]' >conf
   alike "$who" 'reg.invalid one:pw' reg.invalid/team/app:1
+  echo 'credential-helpers = []' >conf
+  alike "$who" 'reg.invalid file:pw' reg.invalid/team/app:1
 }
 
 @test "an auth file that was named and is not there ends it before any request, as with podman" {

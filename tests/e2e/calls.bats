@@ -11,7 +11,8 @@ setup() {
   gcc -static -O1 -o small/bin/calls "$here/calls.c"
   "$LAY" import -q ./small small >/dev/null
 }
-teardown() { close_world; }
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 # calls FLAG... -- CALL...: what they give in a container.
 calls() {

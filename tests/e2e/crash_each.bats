@@ -8,17 +8,14 @@ setup() {
   open_world
   make_small_root
 }
-teardown() {
-  wait_until 20 nothing_mounted_below "$world"
-  close_world
-}
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 # crash SCENARIO SAMPLE
 crash() {
   [[ -z ${LAY_TESTS_LONG-} ]] || set -- "$1" 1
   "$here/crash_each.py" "$@"
 }
-nothing_mounted_below() { ! grep -qF " $1/" /proc/self/mountinfo; }
 
 @test "run: whoever is killed at any call, lay, supervisor, first process or another, the next command clears it" {
   crash run 601

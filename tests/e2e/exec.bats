@@ -67,7 +67,7 @@ null_is_whole() { [ "$(stat -c '%u:%g %a %F' /dev/null)" = "0:0 666 character sp
 }
 
 @test "--env-file of run and exec: a variable in each line, which --env wins over" {
-  printf '# a comment\n\nA=1\n  B=two words \nC="kept"\nEMPTY=\nHERE\nABSENT\nD=x=y\r\nE=no end' >"$world/variables"
+  printf '\xef\xbb\xbf# a comment\n\nA=1\n  B=two words \nC="kept"\nEMPTY=\nHERE\nABSENT\nD=x=y\r\nE=no end' >"$world/variables"
   printf 'A=other\n' >"$world/more"
   HERE=host "$LAY" run --name c -d --network none --env-file "$world/variables" -e D=flag small sleep 1000 >/dev/null
   run -0 "$LAY" exec c env
@@ -89,8 +89,10 @@ wrong() {
   container
   printf 'A=1\nB C=2\n' >"$world/blank"
   printf 'A=1\n\n=2\n' >"$world/nameless"
+  printf 'A=1\nB=2\0003\n' >"$world/nul"
   wrong "$world/blank" "blank, line 2"
   wrong "$world/nameless" "nameless, line 3"
+  wrong "$world/nul" "nul, line 2"
   wrong "$world/nothing" "no file"
   [ "$("$LAY" ps -aq | wc -l)" = 1 ]
 }

@@ -7,7 +7,8 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 as_explained() { "$here/in_force.py" "$@"; }
 

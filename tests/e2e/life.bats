@@ -126,6 +126,14 @@ teardown() { close_world; }
   [ "$("$LAY" logs --tail 1 talker)" = last ]
 }
 
+@test "wait says nothing and does nothing until the container ends, however long that takes" {
+  "$LAY" run -d --name long --network none small sleep 7 >/dev/null
+  strace -f -qq -o trace "$LAY" wait long >code 2>said
+  [ "$(cat code)" = 0 ]
+  [ ! -s said ] || { cat said; return 1; }
+  (($(grep -c flock trace) <= 2)) # one that waits, and none that looks again and again
+}
+
 @test "commands that only wait end at once at a signal" {
   "$LAY" run -d --name long --network none small sleep 100
   run timeout 1 "$LAY" logs -f long

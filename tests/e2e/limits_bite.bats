@@ -9,7 +9,8 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 # group_of NAME CONTROLLER: the folder of its cgroup.
 group_of() { echo "/sys/fs/cgroup/$2/lay/$("$LAY" inspect -f '{{.Id}}' "$1")"; }

@@ -8,7 +8,8 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 first_id() { "$LAY" exec "$1" cat /proc/self/uid_map | awk '{print $2}'; }
 

@@ -3,26 +3,18 @@
 # plays the host.
 
 load world
+load uplink
 
 setup() {
   open_world
   small_image
+  export -f tells_client address knows forgot fails
 }
 teardown() { close_world; }
 
-# other_machine: moves the uplink's other end into a namespace of its own; sets `other`, the process in it.
-other_machine() {
-  unshare --net sleep 300 3>&- & other=$!
-  wait_until 5 eval '[ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
-  ip link set up1 netns $other
-  there ip link set lo up
-  there ip addr add 198.51.100.2/24 dev up1
-  there ip link set up1 up
-}
-there() { nsenter -t $other -n "$@"; }
 # tells_client PORT: a server of the other machine that tells each client its address.
 tells_client() {
-  nsenter -t $other -n python3 -c "
+  nsenter -t "$other" -n python3 -c "
 import socket, threading
 server = socket.create_server(('::', $1), family=socket.AF_INET6, dualstack_ipv6=True)
 open('$world/ready', 'w').close()
@@ -32,25 +24,11 @@ while True:
   wait_until 5 test -e "$world/ready"
 }
 
-# on_host COMMAND...: runs COMMAND in a network namespace that plays the host, with an uplink that leads nowhere.
-on_host() {
-  export -f refused has wait_until other_machine there tells_client
-  export world
-  unshare --net bash -euc 'trap "kill \${other:-} \${server:-} 2>/dev/null || true" EXIT
-    ip link set lo up
-    ip link add up0 type veth peer name up1
-    ip addr add 198.51.100.1/24 dev up0
-    ip link set up0 up
-    ip link set up1 up
-    ip route add default via 198.51.100.2
-    echo 1 >/proc/sys/net/ipv4/ip_forward
-    address() { "$LAY" inspect -f "{{.NetworkSettings.IPAddress}}" "$1"; }
-    knows() { grep -qw -- "$2" <<<"$("$LAY" exec "$1" cat /etc/hosts)"; }
-    forgot() { ! knows "$@"; }
-    fails() { ! "$@" >/dev/null 2>&1; }
-    links() { ip -br link | grep -c "^lay" || true; }
-    eval "$1"; "$LAY" ps -aq | xargs -r "$LAY" rm -f >/dev/null' on_host "$1"
-}
+address() { "$LAY" inspect -f "{{.NetworkSettings.IPAddress}}" "$1"; }
+# knows CONTAINER NAME: whether its hosts file has the name.
+knows() { grep -qw -- "$2" <<<"$("$LAY" exec "$1" cat /etc/hosts)"; }
+forgot() { ! knows "$@"; }
+fails() { ! "$@" >/dev/null 2>&1; }
 
 @test "a network is made, listed, inspected, used, and goes only when nobody uses it" {
   on_host '
@@ -474,8 +452,7 @@ while True:
 on_host6() {
   write_clients
   export -f tells_in
-  on_host "other_machine
-    ip addr add 2001:db8::1/64 dev up0 nodad
+  on_host_with_other "ip addr add 2001:db8::1/64 dev up0 nodad
     there ip addr add 2001:db8::2/64 dev up1 nodad
     [ ! -e /proc/sys/net/bridge/bridge-nf-call-ip6tables ] || echo 0 >/proc/sys/net/bridge/bridge-nf-call-ip6tables
     $1"

@@ -1,28 +1,16 @@
 #!/usr/bin/env bats
 # Published ports, names and resolvers, seen from inside and outside. Each test has a network namespace of its own that
-# plays the host, so that nothing of the machine's network is touched or seen.
+# plays the host.
 
 load world
+load uplink
 
 setup() {
   open_world
   small_image
+  export -f says
 }
 teardown() { close_world; }
-
-# on_host COMMAND...: runs COMMAND in a network namespace that plays the host, with an uplink that leads nowhere.
-on_host() {
-  export -f says refused has wait_until
-  export world
-  unshare --net bash -euc 'ip link set lo up
-    ip link add up0 type veth peer name up1
-    ip addr add 198.51.100.1/24 dev up0
-    ip link set up0 up
-    ip link set up1 up
-    ip route add default via 198.51.100.2
-    echo 1 >/proc/sys/net/ipv4/ip_forward
-    eval "$1"; "$LAY" ps -aq | xargs -r "$LAY" rm -f >/dev/null' on_host "$1"
-}
 
 # says PORT TEXT [ADDRESS]: whether what listens there answers TEXT.
 says() { [[ $(timeout 3 bash -c "exec 9<>/dev/tcp/${3-127.0.0.1}/$1 || exit; cat <&9" 2>/dev/null) == "$2" ]]; }

@@ -26,7 +26,8 @@ C
   "$LAY" import -q ./small small >/dev/null
   before=$(state_of_canary)
 }
-teardown() { close_world; }
+teardown() { leave_world; }
+teardown_file() { close_worlds; }
 
 state_of_canary() { find "$canary" -printf '%p %y %U %G %m %C@\n' | sort; }
 is_swapping() { "$LAY" logs c | grep -q swapping; }

@@ -10,12 +10,12 @@ open_world() {
   world=$(mktemp -d /var/tmp/lay-e2e.XXXXXX)
   export LAY_ROOT=$world/root LAY_RUN=$world/run
   traces_before=$(host_traces)
+  [[ -e $BATS_FILE_TMPDIR/traces ]] || printf '%s\n' "$traces_before" >"$BATS_FILE_TMPDIR/traces"
   cd "$world" || return 1
 }
 
-# close_world: for teardown(). Removes every container of the world's roots, then demands that the machine is as it was.
-close_world() {
-  [[ -n ${world-} ]] || return 0
+# end_world: removes every container of the world's roots.
+end_world() {
   local root ids
   for root in "$world"/root*; do
     [[ -d $root/containers ]] || continue
@@ -24,8 +24,36 @@ close_world() {
   done
   stop_registry
   cd /
+}
+
+# close_world: for teardown(). Ends the world, then demands that the machine is as it was.
+close_world() {
+  [[ -n ${world-} ]] || return 0
+  end_world
+  remove_world 10
+}
+
+# leave_world: for teardown(), where no test looks at what another left: what lay keeps mounted for the next container is
+# waited for once, in teardown_file() by close_worlds.
+leave_world() {
+  [[ -n ${world-} ]] || return 0
+  end_world
+  echo "$world" >>"$BATS_FILE_TMPDIR/worlds"
+}
+close_worlds() {
+  [[ -e $BATS_FILE_TMPDIR/worlds ]] || return 0
   local status=0
-  wait_until 10 same_traces || { diff <(printf '%s\n' "$traces_before") <(host_traces) || true; status=1; }
+  traces_before=$(<"$BATS_FILE_TMPDIR/traces")
+  while read -r world; do
+    remove_world 20 || status=1
+  done <"$BATS_FILE_TMPDIR/worlds"
+  return "$status"
+}
+
+# remove_world SECONDS: how long the machine may take until it is as it was before.
+remove_world() {
+  local status=0
+  wait_until "$1" same_traces || { diff <(printf '%s\n' "$traces_before") <(host_traces) || true; status=1; }
   rm -rf --one-file-system "$world"
   return "$status"
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ class ImageStore {
 
   std::vector<NamedImage> list() const;
   std::optional<Descriptor> find(const std::string& name) const;
+  /// The first of `names` that is there. Reads the file once, and parses only the entry that it finds: what
+  /// is wrong with others is seen when none is found.
+  std::optional<NamedImage> find_first(std::span<const std::string> names) const;
   /// Every entry, those that other tools wrote without a name included: where a collection starts.
   std::vector<Descriptor> roots() const;
   /// Sets or moves a name. Everything `manifest` reaches must be durable already. Throws invalid when the

@@ -23,6 +23,9 @@ namespace lay::layerstore {
 
 class LayerStore;
 
+/// Whether a layer is mounted from this file.
+using IsMounted = std::function<bool(const UniqueFd& image)>;
+
 /// One layer being made ready to mount; without commit() it vanishes.
 class LayerWriter {
  public:
@@ -91,9 +94,9 @@ class LayerStore {
   /// Makes what is mounted of the layer again where it is damaged: of its tar, or of `blob`.
   void mend(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
   /// As open(), of the layer as it is on layers that have `links`: made when it is not there yet, where
-  /// layers are unpacked from its `blob`.
+  /// layers are unpacked from its `blob`. One that is not mounted is read whole to see that it is good.
   OpenLayer open_landed(const Digest& diff_id, std::span<const LowerLink> links, const Descriptor& blob,
-                        const BlobStore& blobs) const;
+                        const BlobStore& blobs, const IsMounted& is_mounted) const;
   /// `algorithm` is that of the diff_id it will be checked against.
   LayerWriter begin(DigestAlgorithm algorithm = DigestAlgorithm::sha256) const;
   /// Makes the layer from its blob when it is not there; both digests are verified on the way. One that an

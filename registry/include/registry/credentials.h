@@ -18,7 +18,10 @@ struct Credentials {
 /// that registries.conf names beside them or instead (credential-helpers).
 class CredentialStore {
  public:
-  /// `authfile` (--authfile) is read instead of all others when given.
+  /// `authfile` (--authfile) is read instead of all others when given; `helpers` are
+  /// RegistriesConf::credential_helpers.
+  CredentialStore(std::optional<std::string> authfile, std::vector<std::string> helpers);
+  /// With the helpers of read_registries_conf().
   explicit CredentialStore(std::optional<std::string> authfile = std::nullopt);
 
   /// Empty when nobody logged in. Throws not_found when `authfile` was given and is not there,
@@ -35,9 +38,9 @@ class CredentialStore {
   void save_in_file(const std::string& domain, const Credentials& credentials) const;
   bool erase_from_files(const std::string& domain) const;
 
-  bool is_chosen_;                    ///< the only file was given
-  std::vector<std::string> helpers_;  ///< RegistriesConf::credential_helpers
-  std::vector<std::string> files_;    ///< in the order they are read; the first is written
+  bool is_chosen_;  ///< the only file was given
+  std::vector<std::string> helpers_;
+  std::vector<std::string> files_;  ///< in the order they are read; the first is written
 };
 
 /// The files in the order they are read, from the environment (REGISTRY_AUTH_FILE,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +32,8 @@ struct RegistriesConf {
   ShortNames short_names = ShortNames::permissive;
   std::map<std::string, std::string> aliases;
   std::vector<Registry> registries;
-  /// credential-helpers: who is asked for logins, in order; kAuthFiles stands for the auth files.
+  /// credential-helpers: who is asked for logins, in order; kAuthFiles stands for the auth files, which an
+  /// empty list means as well.
   std::vector<std::string> credential_helpers{std::string(kAuthFiles)};
   static constexpr std::string_view kAuthFiles = "containers-auth.json";
 };
@@ -43,6 +45,18 @@ void merge_registries_conf(RegistriesConf& conf, const std::string& text);
 /// /etc/containers/registries.conf; then what lies in registries.conf.d beside, by name; then the aliases
 /// that podman has recorded.
 RegistriesConf read_registries_conf();
+
+/// What read_registries_conf() gives, read at the first look, once for all copies.
+class SharedRegistriesConf {
+ public:
+  SharedRegistriesConf();
+  /// Throws what reading throws, and then reads again when asked again. May run in several threads.
+  const RegistriesConf& get() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
 
 /// One place an image may be fetched from.
 struct ImageSource {

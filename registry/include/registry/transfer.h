@@ -11,6 +11,7 @@
 #include "layerstore/store.h"
 #include "registry/credentials.h"
 #include "registry/reference.h"
+#include "registry/registries_conf.h"
 
 namespace lay::registry {
 
@@ -36,6 +37,7 @@ struct Connection {
   Patience patience = {};
   /// Hosts whose token servers may have the credentials of registries of other domains.
   std::vector<std::string> token_servers = {};
+  SharedRegistriesConf conf = {};
 };
 
 struct PullRequest {

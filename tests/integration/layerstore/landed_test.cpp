@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <fstream>
 #include <future>
 #include <string>
 #include <vector>
@@ -309,9 +311,10 @@ TEST_CASE("a landed image is made again when the tar beneath it has another leng
   Stacked stack(LayerForm::erofs);
   stack.add(tar_file("lib/x"));
   const std::vector<LowerLink> links{{"lib", "real"}};
+  const auto is_not_mounted = [](const UniqueFd&) { return false; };
   const auto inode = [&] {
     const OpenLayer landed = stack.temp.store.layers().open_landed(stack.diff_ids[0], links, stack.blobs[0],
-                                                                   stack.temp.store.blobs());
+                                                                   stack.temp.store.blobs(), is_not_mounted);
     return sys::stat_of(landed.image).st_ino;
   };
   const auto first = inode();
@@ -319,6 +322,47 @@ TEST_CASE("a landed image is made again when the tar beneath it has another leng
   const std::string tar = stack.temp.path() + "/layers/" + stack.diff_ids[0].hex() + "/layer.tar";
   REQUIRE(shell("truncate -s -1 " + tar).status == 0);
   CHECK(inode() != first);
+}
+
+namespace {
+
+/// By all calls of this process so far, proc(5).
+std::uint64_t bytes_read() {
+  std::ifstream counters("/proc/self/io");
+  std::string name;
+  std::uint64_t count = 0;
+  counters >> name >> count;
+  REQUIRE(name == "rchar:");
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("a landed image that is mounted is not read again", "[layerstore][landed]") {
+  Stacked stack(LayerForm::erofs);
+  stack.add(folder("usr") + folder("usr/lib") + link("lib", "usr/lib"));
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += tar_file(fmt::format("lib/file{}", i));
+  stack.add(many);
+  const LayerMounts mounts(stack.temp.folder.path() + "/run");
+  Lowers first = mounts.acquire(stack.temp.store, stack.diff_ids, stack.blobs);
+  const std::uint64_t before = bytes_read();
+  Lowers second = mounts.acquire(stack.temp.store, stack.diff_ids, stack.blobs);
+  CHECK(bytes_read() - before < 64 * 1024);
+  mounts.release(std::move(second));
+  mounts.release(std::move(first));
+}
+
+TEST_CASE("a plan that a killed process left half-made goes with the last layer", "[layerstore][landed]") {
+  Stacked stack(LayerForm::erofs);
+  stack.add(folder("usr") + link("lib", "usr"));
+  stack.add(file("lib/x", "x\n"));
+  const std::string run = stack.temp.folder.path() + "/run";
+  const LayerMounts mounts(run);
+  Lowers lowers = mounts.acquire(stack.temp.store, stack.diff_ids, stack.blobs);
+  REQUIRE(shell(": > " + run + "/layers/0123.plan.new").status == 0);
+  mounts.release(std::move(lowers));
+  CHECK(test::poll_until([&] { return shell("ls " + run + "/layers | grep -q plan").status != 0; }));
 }
 
 }  // namespace lay::layerstore

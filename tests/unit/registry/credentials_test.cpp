@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
+#include <csignal>
+#include <cstdint>
 
 #include "auth_file.h"
 #include "base/atomic_file.h"
@@ -12,6 +13,7 @@
 #include "base/syscalls.h"
 #include "error_of.h"
 #include "temp_folder.h"
+#include "variable.h"
 
 using lay::base64_decode;
 using lay::base64_encode;
@@ -23,6 +25,7 @@ using lay::registry::default_auth_files;
 using lay::registry::normalise_key;
 using lay::test::error_of;
 using lay::test::TempFolder;
+using lay::test::Variable;
 
 namespace {
 
@@ -44,30 +47,6 @@ std::string user_in(const std::string& text, const std::string& domain,
   const auto found = find_in(text, domain, repository);
   return found ? found->username : "";
 }
-
-/// Sets a variable for one test and puts the old value back.
-class Variable {
- public:
-  Variable(const char* name, const std::string& value) : name_(name) {
-    if (const char* old = std::getenv(name)) old_ = old;
-    if (value.empty())
-      ::unsetenv(name);
-    else
-      ::setenv(name, value.c_str(), 1);
-  }
-  ~Variable() {
-    if (old_)
-      ::setenv(name_, old_->c_str(), 1);
-    else
-      ::unsetenv(name_);
-  }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-  std::optional<std::string> old_;
-};
 
 /// An environment in which every auth file lies in one folder.
 struct Home {
@@ -181,6 +160,18 @@ TEST_CASE("R11: a helper of one host is asked for that host alone", "[registry][
   CHECK(store.find("h.io", "a") == Credentials{.username = "u", .password = "s3cret"});
   CHECK(helper.input() == "h.io");
   CHECK(helper.asked() == "get\n");
+}
+
+TEST_CASE("a helper ignores no signal that lay ignores for itself", "[registry][credentials]") {
+  const Home home;
+  const Helper helper(home, "sed -n 's/^SigIgn:\t//p' /proc/$$/status >ignored\n" + std::string(kAnswer));
+  home.write("file", R"({"credHelpers":{"h.io":"test"}})");
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  const auto found = CredentialStore(home.folder.path() + "/file").find("h.io", "a");
+  std::signal(SIGXFSZ, before);
+  CHECK(found);
+  const std::uint64_t ignored = std::stoull(read_text(home.folder.path() + "/ignored"), nullptr, 16);
+  CHECK((ignored & std::uint64_t{1} << (SIGXFSZ - 1)) == 0);
 }
 
 TEST_CASE("the store of all logins is asked after the file's own entries", "[registry][credentials]") {

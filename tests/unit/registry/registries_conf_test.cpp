@@ -1,8 +1,11 @@
 #include "registry/registries_conf.h"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 
 #include "error_of.h"
+#include "temp_folder.h"
+#include "variable.h"
 
 using namespace lay::registry;
 using lay::Errc;
@@ -120,4 +123,25 @@ TEST_CASE("settings that cannot be understood are an error that names the line o
     CHECK(error.code() == Errc::invalid);
     CHECK(error.message().find(named) != std::string::npos);
   }
+}
+
+TEST_CASE("without credential helpers the auth files are read, whether there is no list or an empty one",
+          "[registry][conf]") {
+  CHECK(conf_of("").credential_helpers == Names{"containers-auth.json"});
+  CHECK(conf_of("credential-helpers = []").credential_helpers == Names{"containers-auth.json"});
+  CHECK(conf_of("credential-helpers = ['one', 'containers-auth.json']").credential_helpers ==
+        Names{"one", "containers-auth.json"});
+}
+
+TEST_CASE("a shared configuration is read once, and anew after a failure", "[registry][conf]") {
+  const lay::test::TempFolder folder;
+  const std::string path = folder.path() + "/registries.conf";
+  const lay::test::Variable chosen("CONTAINERS_REGISTRIES_CONF", path);
+  const SharedRegistriesConf conf;
+  CHECK(error_of([&] { conf.get(); }).code() == Errc::not_found);
+  std::ofstream(path) << "unqualified-search-registries = ['one.io']";
+  const SharedRegistriesConf copy = conf;
+  CHECK(conf.get().search == Names{"one.io"});
+  std::ofstream(path) << "unqualified-search-registries = ['two.io']";
+  CHECK(copy.get().search == Names{"one.io"});
 }
