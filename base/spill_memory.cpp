@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "spill_fault.h"
 
 namespace lay {
 
@@ -56,6 +57,7 @@ SpillMemory::SpillMemory(Spill spill) : spill_(std::move(spill)) {}
 SpillMemory::~SpillMemory() = default;
 
 void SpillMemory::Unmap::operator()(std::byte* block) const {
+  forget_faults_in(block);
   ::munmap(block, size);
 }
 
@@ -96,6 +98,7 @@ std::optional<std::span<std::byte>> SpillMemory::try_map(std::size_t size) {
   page_out();
   file_size_ += size;
   mapped_.push_back(MappedBlock(static_cast<std::byte*>(block), Unmap{size}));
+  explain_faults_in(mapped_.back().get(), size);
   return std::span(mapped_.back().get(), size);
 }
 
