@@ -1,4 +1,4 @@
-#include "store_spill.h"
+#include "layerstore/store_spill.h"
 
 #include "base/syscalls.h"
 
