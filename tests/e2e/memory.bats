@@ -97,10 +97,12 @@ journey() {
   [ "$("$LAY" diff --format json small small)" = "[]" ]
 }
 
-# online CORES COMMAND...: runs COMMAND on a machine that seems to have these cores, as 0-7.
-online() {
+# little_on CORES COMMAND...: as `little`, on a machine that seems to have these cores, as 0-7.
+little_on() {
   echo "$1" >online
-  unshare --mount --propagation private bash -ec 'mount --bind online /sys/devices/system/cpu/online; shift; "$@"' online "$@"
+  little unshare --mount --propagation private bash -ec '
+    mount --bind online /sys/devices/system/cpu/online
+    exec "$@"' online "${@:2}"
 }
 
 @test "no level of compression, on however many cores, takes 64 MB" {
@@ -109,10 +111,10 @@ online() {
   local level cores
   for level in 1 9 ${LAY_TESTS_LONG:+15} 19; do
     for cores in 0-1 0-7; do
-      little online "$cores" "$LAY" commit -q --compression zstd --compression-level "$level" ./upper "level:$level"
+      little_on "$cores" "$LAY" commit -q --compression zstd --compression-level "$level" ./upper "level:$level"
     done
   done
-  for level in 1 9; do little online 0-7 "$LAY" commit -q --compression gzip --compression-level "$level" ./upper gzip; done
+  for level in 1 9; do little_on 0-7 "$LAY" commit -q --compression gzip --compression-level "$level" ./upper gzip; done
 }
 
 # archive_of FLAGS...: ./archive, an OCI archive of an image whose layer is compressed by zstd with these flags.
