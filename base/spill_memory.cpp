@@ -17,7 +17,8 @@ namespace lay {
 
 namespace {
 
-constexpr std::size_t kBlock = std::size_t{64} * 1024;  // in memory
+constexpr std::size_t kBlock = std::size_t{64} * 1024;                  // in memory
+constexpr std::size_t kBoundBesideFile = std::size_t{1} * 1024 * 1024;  // there are several at a time
 constexpr std::size_t kFileBlock = std::size_t{2} * 1024 * 1024;
 
 std::size_t align_up(std::size_t size, std::size_t unit) {
@@ -49,7 +50,7 @@ UniqueFd open_nameless(const UniqueFd& folder) {
 }  // namespace
 
 Spill spill_beside(const UniqueFd& folder) {
-  return {.open_file = [&folder] { return open_nameless(folder); }};
+  return {.open_file = [&folder] { return open_nameless(folder); }, .bound = kBoundBesideFile};
 }
 
 SpillMemory::SpillMemory(Spill spill) : spill_(std::move(spill)) {}

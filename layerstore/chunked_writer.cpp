@@ -25,6 +25,9 @@ namespace {
 constexpr std::size_t kMaxFrame = 1024 * 1024;  // of a file's data, uncompressed
 constexpr std::size_t kBatch = 1024 * 1024;     // what one job compresses, about
 
+/// More gain little, and each has batches of small files, which take 4 MB with what is known of the entries.
+constexpr unsigned kMaxThreads = 6;
+
 /// What all compressors of a layer may take together. One takes 1 MB at the default level, 4 MB at the
 /// highest.
 constexpr std::size_t kCompressorMemory = std::size_t{20} * 1024 * 1024;
@@ -174,7 +177,7 @@ class Feeder final : public ByteSink {
   Feeder(int level, unsigned workers, ByteSink& out, const Spill& spill)
       : compressors_(level),
         collector_(out, spill),
-        running_(std::min(workers, most_compressors(level))),
+        running_(std::min({workers, kMaxThreads, most_compressors(level)})),
         batch_(std::make_unique<Batch>()) {}
 
   /// Framing, as the reader passes it.
