@@ -11,12 +11,14 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "spill_fault.h"
 
 namespace lay {
 
 namespace {
 
-constexpr std::size_t kBlock = std::size_t{64} * 1024;  // in memory
+constexpr std::size_t kBlock = std::size_t{64} * 1024;                  // in memory
+constexpr std::size_t kBoundBesideFile = std::size_t{1} * 1024 * 1024;  // there are several at a time
 constexpr std::size_t kFileBlock = std::size_t{2} * 1024 * 1024;
 
 std::size_t align_up(std::size_t size, std::size_t unit) {
@@ -48,7 +50,7 @@ UniqueFd open_nameless(const UniqueFd& folder) {
 }  // namespace
 
 Spill spill_beside(const UniqueFd& folder) {
-  return {.open_file = [&folder] { return open_nameless(folder); }};
+  return {.open_file = [&folder] { return open_nameless(folder); }, .bound = kBoundBesideFile};
 }
 
 SpillMemory::SpillMemory(Spill spill) : spill_(std::move(spill)) {}
@@ -56,6 +58,7 @@ SpillMemory::SpillMemory(Spill spill) : spill_(std::move(spill)) {}
 SpillMemory::~SpillMemory() = default;
 
 void SpillMemory::Unmap::operator()(std::byte* block) const {
+  forget_faults_in(block);
   ::munmap(block, size);
 }
 
@@ -96,6 +99,7 @@ std::optional<std::span<std::byte>> SpillMemory::try_map(std::size_t size) {
   page_out();
   file_size_ += size;
   mapped_.push_back(MappedBlock(static_cast<std::byte*>(block), Unmap{size}));
+  explain_faults_in(mapped_.back().get(), size);
   return std::span(mapped_.back().get(), size);
 }
 

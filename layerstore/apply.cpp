@@ -42,7 +42,7 @@ Error blame_layer(const Error& error) {
 class LayerUnpacker {
  public:
   LayerUnpacker(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options)
-      : reader_(tar), target_(target), folders_(target), most_entries_(options.most_entries) {
+      : reader_(tar), target_(target), folders_(target, options.spill), most_entries_(options.most_entries) {
     folders_.add_lower_links(options.links);
   }
 
@@ -135,11 +135,11 @@ class LayerUnpacker {
   void set_folder_metadata(const UniqueFd& parent, const TarEntry& entry, const EntryPath& path) {
     sys::chown_at(parent, path.name, entry.uid, entry.gid);
     sys::chmod_at(parent, path.name, entry.mode);
-    std::optional<Xattr> default_acl;
+    std::optional<std::string> default_acl;
     for (const Xattr& xattr : entry.xattrs) {
       if (overlay_xattr(xattr.name)) continue;
       if (xattr.name == kDefaultAcl) {
-        default_acl = xattr;
+        default_acl = xattr.value;
       } else {
         set_xattr_at(parent, path.name, xattr);
       }

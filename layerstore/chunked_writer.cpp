@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,6 +24,18 @@ namespace {
 
 constexpr std::size_t kMaxFrame = 1024 * 1024;  // of a file's data, uncompressed
 constexpr std::size_t kBatch = 1024 * 1024;     // what one job compresses, about
+
+/// More gain little, and each has batches of small files, which take 4 MB with what is known of the entries.
+constexpr unsigned kMaxThreads = 6;
+
+/// What all compressors of a layer may take together. One takes 1 MB at the default level, 4 MB at the
+/// highest.
+constexpr std::size_t kCompressorMemory = std::size_t{20} * 1024 * 1024;
+
+unsigned most_compressors(int level) {
+  return static_cast<unsigned>(
+      std::max<std::size_t>(kCompressorMemory / ZstdFrames::memory(level, kMaxFrame), 1));
+}
 
 using Bytes = std::vector<std::byte>;
 
@@ -50,7 +63,7 @@ struct Beginning {
 /// Consecutive pieces, compressed by one job. Used again for later ones, so that memory is taken from the
 /// kernel once.
 struct Batch {
-  explicit Batch(int level) : frames(level) { raw.reserve(kBatch); }
+  Batch() { raw.reserve(kBatch); }
 
   void clear() {
     raw.clear();
@@ -58,7 +71,7 @@ struct Batch {
     beginnings.clear();
   }
 
-  void compress() {
+  void compress(ZstdFrames& frames) {
     std::size_t bound = 0;
     for (const Piece& piece : pieces) bound += ZSTD_compressBound(piece.size);
     if (packed.size() < bound) packed.resize(bound);
@@ -72,12 +85,39 @@ struct Batch {
     }
   }
 
-  ZstdFrames frames;
   Bytes raw;
   std::vector<Piece> pieces;
   std::vector<Beginning> beginnings;
   Bytes packed;
   std::size_t packed_size = 0;
+};
+
+/// A compressor for each thread, made when it is needed.
+class Compressors {
+ public:
+  explicit Compressors(int level) : level_(level) {}
+
+  /// To be given back: one that is dropped is lost and nothing else.
+  std::unique_ptr<ZstdFrames> take() {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (!free_.empty()) {
+        auto frames = std::move(free_.back());
+        free_.pop_back();
+        return frames;
+      }
+    }
+    return std::make_unique<ZstdFrames>(level_);
+  }
+  void give_back(std::unique_ptr<ZstdFrames> frames) {
+    const std::scoped_lock lock(mutex_);
+    free_.push_back(std::move(frames));
+  }
+
+ private:
+  const int level_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<ZstdFrames>> free_;
 };
 
 /// Takes finished batches in order: writes their frames, and tells the table about the entries.
@@ -135,7 +175,10 @@ class Collector {
 class Feeder final : public ByteSink {
  public:
   Feeder(int level, unsigned workers, ByteSink& out, const Spill& spill)
-      : level_(level), collector_(out, spill), running_(workers), batch_(std::make_unique<Batch>(level)) {}
+      : compressors_(level),
+        collector_(out, spill),
+        running_(std::min({workers, kMaxThreads, most_compressors(level)})),
+        batch_(std::make_unique<Batch>()) {}
 
   /// Framing, as the reader passes it.
   void write(std::span<const std::byte> bytes) override {
@@ -226,10 +269,12 @@ class Feeder final : public ByteSink {
   void start_job() {
     end_piece();
     if (running_.is_full()) collect();
-    std::unique_ptr<Batch> next = spare_ ? std::move(spare_) : std::make_unique<Batch>(level_);
+    std::unique_ptr<Batch> next = spare_ ? std::move(spare_) : std::make_unique<Batch>();
     next->clear();
-    running_.start([batch = std::exchange(batch_, std::move(next))]() mutable {
-      batch->compress();
+    running_.start([this, batch = std::exchange(batch_, std::move(next))]() mutable {
+      auto frames = compressors_.take();
+      batch->compress(*frames);
+      compressors_.give_back(std::move(frames));
       return std::move(batch);
     });
   }
@@ -239,7 +284,7 @@ class Feeder final : public ByteSink {
     collector_.take(*spare_);
   }
 
-  const int level_;
+  Compressors compressors_;  // outlives those who run
   Collector collector_;
   OrderedJobs<std::unique_ptr<Batch>> running_;
   std::unique_ptr<Batch> batch_;  ///< being filled

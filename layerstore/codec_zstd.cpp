@@ -1,5 +1,6 @@
 #include "codec_zstd.h"
 
+#define ZSTD_STATIC_LINKING_ONLY  // NOLINT: how much memory a compressor takes
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -130,13 +131,39 @@ void ZstdFrames::Free::operator()(ZSTD_CCtx_s* context) const {
   ZSTD_freeCCtx(context);
 }
 
-ZstdFrames::ZstdFrames(int level) : context_(ZSTD_createCCtx()) {
+namespace {
+
+/// What zstd has for frames of that size, with tables of 3 MiB at most: at the higher levels those of 12 to
+/// 16 MiB for each thread make a frame of 1 MiB smaller by less than 1 in 100.
+ZSTD_compressionParameters bounded_parameters(int level, std::size_t size) {
+  constexpr unsigned kMaxHashLog = 18;
+  constexpr unsigned kMaxChainLog = 19;
+  ZSTD_compressionParameters parameters = ZSTD_getCParams(level, size, 0);
+  parameters.hashLog = std::min(parameters.hashLog, kMaxHashLog);
+  parameters.chainLog = std::min(parameters.chainLog, kMaxChainLog);
+  return parameters;
+}
+
+void set(ZSTD_CCtx* context, ZSTD_cParameter parameter, unsigned value) {
+  checked(ZSTD_CCtx_setParameter(context, parameter, static_cast<int>(value)));
+}
+
+}  // namespace
+
+ZstdFrames::ZstdFrames(int level) : level_(checked_level(level)), context_(ZSTD_createCCtx()) {
   if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
-  checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, checked_level(level)));
+  checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level_));
   checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1));
 }
 
+std::size_t ZstdFrames::memory(int level, std::size_t size) {
+  return ZSTD_estimateCCtxSize_usingCParams(bounded_parameters(checked_level(level), size));
+}
+
 std::size_t ZstdFrames::compress(std::span<const std::byte> bytes, std::span<std::byte> out) {
+  const ZSTD_compressionParameters bounded = bounded_parameters(level_, bytes.size());
+  set(context_.get(), ZSTD_c_hashLog, bounded.hashLog);
+  set(context_.get(), ZSTD_c_chainLog, bounded.chainLog);
   return checked(ZSTD_compress2(context_.get(), out.data(), out.size(), bytes.data(), bytes.size()));
 }
 

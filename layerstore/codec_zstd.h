@@ -19,6 +19,8 @@ class ZstdFrames {
  public:
   /// `level` 0 is the default. Throws invalid when zstd does not have that level.
   explicit ZstdFrames(int level);
+  /// Bytes that one takes, about, for frames of up to `size` bytes.
+  static std::size_t memory(int level, std::size_t size);
   /// Writes one frame to `out`, which has ZSTD_compressBound() bytes; returns its size.
   std::size_t compress(std::span<const std::byte> bytes, std::span<std::byte> out);
 
@@ -26,6 +28,7 @@ class ZstdFrames {
   struct Free {
     void operator()(ZSTD_CCtx_s* context) const;
   };
+  const int level_;
   std::unique_ptr<ZSTD_CCtx_s, Free> context_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "layerstore/store_spill.h"
 #include "new_image.h"
 #include "stored_tar.h"
 
@@ -10,8 +11,9 @@ namespace lay::layerstore {
 WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind kind,
                          const CompressOptions& options, Progress& progress, const OpenLowers& lowers) {
   DiffStats stats;
-  StoredTar stored = store_tar(store, options, TreeForm::leave, progress,
-                               [&](ByteSink& tar) { stats = write_diff(folder, kind, tar, lowers); });
+  StoredTar stored = store_tar(store, options, TreeForm::leave, progress, [&](ByteSink& tar) {
+    stats = write_diff(folder, kind, tar, lowers, spill_in(store));
+  });
   return {.blob = std::move(stored.blob), .diff_id = std::move(stored.diff_id), .stats = stats};
 }
 

@@ -6,17 +6,18 @@
 #include <map>
 #include <memory_resource>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
-#include <vector>
+#include <variant>
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/spill_stack.h"
 #include "base/syscalls.h"
 #include "inode.h"
+#include "layerstore/store_spill.h"
 #include "same_inode.h"
-#include "store_spill.h"
+#include "sorted_names.h"
 
 namespace lay::layerstore {
 
@@ -56,9 +57,8 @@ bool is_opaque(const UniqueFd& folder) {
   return false;
 }
 
-void add_names(const Folder& folder, std::set<std::string>& names) {
-  if (!folder) return;
-  for (FolderEntry& entry : read_folder(*folder)) names.insert(std::move(entry.name));
+void add_names(const Folder& folder, SortedNames& names) {
+  if (folder) each_entry(*folder, [&](const FolderEntry& entry) { names.add(entry.name, entry.type); });
 }
 
 class Comparison {
@@ -68,16 +68,17 @@ class Comparison {
       : before_(before),
         after_(after),
         touched_(touched),
+        spill_(spill),
+        pending_(spill),
+        names_(spill),
         memory_(spill),
         changes_(*memory_.make<Changes>(&memory_)) {}
 
   void run(const std::function<void(const Change& change)>& visit) {
-    pending_.emplace_back("", Extent::touched);
-    while (!pending_.empty()) {
+    pending_.push("", Extent::touched);
+    while (const auto next = pending_.pop()) {
       throw_if_cancelled();
-      const auto [path, extent] = std::move(pending_.back());
-      pending_.pop_back();
-      compare_folder(path, extent);
+      compare_folder(next->first, next->second);
     }
     for (const auto& [path, found] : changes_) {
       memory_.count_use();
@@ -97,17 +98,24 @@ class Comparison {
   void compare_folder(const std::string& path, Extent extent) {
     const Folder before = extent == Extent::added ? std::nullopt : open_folder(before_, path);
     const Folder after = open_folder(after_, path);
-    std::set<std::string> names;
+    const SpillScratch::Mark start = names_.mark();
+    SortedNames names(names_);
     if (extent == Extent::touched) extent = add_touched_names(path, names);
     if (extent != Extent::touched) {
       add_names(before, names);
       add_names(after, names);
     }
-    for (const std::string& name : names) compare(before, after, path, name, extent);
+    std::string last;  // a folder of each of several layers may have the name
+    while (const auto found = names.next()) {
+      if (found->name == last) continue;
+      compare(before, after, path, found->name, extent);
+      last = found->name;
+    }
+    names_.rewind(start);
   }
 
   /// `whole` when what lies below `path` in one stack does not show through.
-  Extent add_touched_names(const std::string& path, std::set<std::string>& names) {
+  Extent add_touched_names(const std::string& path, SortedNames& names) {
     for (const UniqueFd& root : touched_) {
       const Folder folder = open_folder(root, path);
       if (!folder && sys::try_open_in_root(root, path, O_PATH | O_NOFOLLOW)) return Extent::whole;
@@ -127,14 +135,14 @@ class Comparison {
       note(path, {ChangeKind::removed, 0, size_beneath(*before, name, *old_status)});
     } else if (!old_status) {
       note(path, {ChangeKind::added, size_of(status), 0});
-      if (is_folder(status)) pending_.emplace_back(path, Extent::added);
+      if (is_folder(status)) pending_.push(path, Extent::added);
     } else if ((old_status->st_mode & S_IFMT) != (status->st_mode & S_IFMT)) {
       note(path, {ChangeKind::changed, size_of(status), size_beneath(*before, name, *old_status)});
-      if (is_folder(status)) pending_.emplace_back(path, Extent::added);
+      if (is_folder(status)) pending_.push(path, Extent::added);
     } else {
       if (!is_same(*before, *old_status, *after, *status, name))
         note(path, {ChangeKind::changed, size_of(status), size_of(old_status)});
-      if (is_folder(status)) pending_.emplace_back(path, extent);
+      if (is_folder(status)) pending_.push(path, extent);
     }
   }
 
@@ -145,23 +153,23 @@ class Comparison {
   }
 
   /// Data of the file, or of all files in the folder.
-  static std::uint64_t size_beneath(const UniqueFd& dir, const std::string& name,
-                                    const struct ::stat& status) {
+  std::uint64_t size_beneath(const UniqueFd& dir, const std::string& name,
+                             const struct ::stat& status) const {
     if (!S_ISDIR(status.st_mode)) return size_of(status);
     std::uint64_t size = 0;
     const UniqueFd root = sys::open_dir(dir, name);
-    std::vector<std::string> folders{""};
-    while (!folders.empty()) {
+    SpillStack<std::monostate> folders(spill_);
+    folders.push("", {});
+    while (const auto next = folders.pop()) {
       throw_if_cancelled();
-      const std::string path = std::move(folders.back());
-      folders.pop_back();
+      const std::string& path = next->first;
       const Folder folder = open_folder(root, path);
       if (!folder) continue;
-      for (const FolderEntry& entry : read_folder(*folder)) {
+      each_entry(*folder, [&](const FolderEntry& entry) {
         const Status inner = sys::try_stat_at(*folder, entry.name);
-        if (is_folder(inner)) folders.push_back(path + entry.name + "/");
+        if (is_folder(inner)) folders.push(path + entry.name + "/", {});
         size += size_of(inner);
-      }
+      });
     }
     return size;
   }
@@ -180,7 +188,9 @@ class Comparison {
   const UniqueFd& before_;
   const UniqueFd& after_;
   std::span<const UniqueFd> touched_;
-  std::vector<std::pair<std::string, Extent>> pending_;
+  const Spill spill_;
+  SpillStack<Extent> pending_;
+  SpillScratch names_;  ///< of the folder that is looked at
   SpillMemory memory_;
   Changes& changes_;  ///< in there
 };

@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <compare>
 #include <deque>
-#include <map>
 #include <optional>
 #include <utility>
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/spill_map.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "data_map.h"
@@ -20,6 +21,7 @@
 #include "inode.h"
 #include "merged_view.h"
 #include "overlay_notation.h"
+#include "sorted_names.h"
 #include "tar_block.h"
 #include "tar_entry.h"
 #include "tar_stream.h"
@@ -35,7 +37,12 @@ constexpr std::size_t kMaxPath = 4095;
 /// So many folders stay open on the way down; those above are opened again on the way up.
 constexpr std::size_t kOpenFolders = 64;
 
-using InodeKey = std::pair<dev_t, ino_t>;
+struct InodeKey {
+  dev_t device;
+  ino_t number;
+
+  auto operator<=>(const InodeKey&) const = default;
+};
 
 InodeKey key_of(const struct ::stat& status) {
   return {status.st_dev, status.st_ino};
@@ -60,9 +67,8 @@ struct Folder {
   InodeKey key;
   std::string path;  ///< "" for the root, otherwise ending in "/"
   Reading reading;
-  std::vector<FolderEntry> children;  ///< whiteouts first
-  std::size_t whiteouts = 0;
-  std::size_t next = 0;
+  SpillScratch::Mark before;  ///< its children were listed
+  SortedNames children;       ///< whiteouts first
 };
 
 EntryType entry_type(mode_t mode) {
@@ -102,19 +108,25 @@ TarEntry removal_entry(std::string path) {
 
 class Walk {
  public:
-  Walk(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers)
-      : root_(root), kind_(kind), lowers_(lowers), out_(out) {}
+  Walk(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers, const Spill& spill)
+      : root_(root),
+        kind_(kind),
+        lowers_(lowers),
+        out_(out),
+        names_(spill),
+        links_(spill),
+        first_names_(links_),
+        linked_(links_) {}
 
   DiffStats run() {
     enter(sys::open_dir(root_, "."), "", kind_ == TreeKind::upper ? Reading::upper : Reading::plain);
     while (!stack_.empty()) {
       Folder& folder = stack_.back();
-      if (folder.next == folder.children.size()) {
-        leave();
-      } else {
+      if (const auto child = folder.children.next()) {
         throw_if_cancelled();
-        const std::size_t child = folder.next++;
-        visit(folder, folder.children[child], child < folder.whiteouts);
+        visit(folder, *child);
+      } else {
+        leave();
       }
     }
     require_all_names();
@@ -148,13 +160,19 @@ class Walk {
     const InodeKey key = redirected ? key_of(sys::stat_of(fd)) : key_of(inode.status);
     write(entry_of(path.empty() ? "./" : path, inode));
     if (opaque || redirected) write(removal_entry(path + std::string(kOpaqueName)));
-    Folder folder{.fd = std::move(fd), .key = key, .path = path, .reading = reading};
+    Folder folder{.fd = std::move(fd),
+                  .key = key,
+                  .path = path,
+                  .reading = reading,
+                  .before = names_.mark(),
+                  .children = SortedNames(names_)};
     list_children(folder, inode.marks.opaque);
     if (stack_.size() >= kOpenFolders) stack_[stack_.size() - kOpenFolders].fd.reset();
     stack_.push_back(std::move(folder));
   }
 
   void leave() {
+    names_.rewind(stack_.back().before);
     stack_.pop_back();
     if (stack_.empty() || stack_.back().fd) return;
     Folder& folder = stack_.back();
@@ -168,15 +186,11 @@ class Walk {
 
   /// Whiteouts first, then byte order.
   void list_children(Folder& folder, OpaqueMark mark) {
-    std::vector<FolderEntry>& children = folder.children;
-    children = read_folder(folder.fd);
-    const auto kept = std::partition(children.begin(), children.end(), [&](const FolderEntry& entry) {
-      return folder.reading == Reading::upper && is_whiteout(folder.fd, entry, mark);
+    each_entry(folder.fd, [&](const FolderEntry& entry) {
+      const bool is_removal = folder.reading == Reading::upper && is_whiteout(folder.fd, entry, mark);
+      folder.children.add(entry.name, entry.type,
+                          is_removal ? SortedNames::Rank::first : SortedNames::Rank::later);
     });
-    folder.whiteouts = static_cast<std::size_t>(kept - children.begin());
-    const auto by_name = [](const FolderEntry& a, const FolderEntry& b) { return a.name < b.name; };
-    std::sort(children.begin(), kept, by_name);
-    std::sort(kept, children.end(), by_name);
   }
 
   bool is_whiteout(const UniqueFd& dir, const FolderEntry& entry, OpaqueMark mark) {
@@ -190,7 +204,7 @@ class Walk {
     return S_ISREG(inode.status.st_mode) && inode.status.st_size == 0 && inode.marks.whiteout;
   }
 
-  void visit(const Folder& folder, const FolderEntry& child, bool is_removal) {
+  void visit(const Folder& folder, const SortedNames::Name& child) {
     const std::string path = folder.path + child.name;
     try {
       if (kind_ != TreeKind::live && child.name.starts_with(kWhiteoutPrefix))
@@ -198,7 +212,7 @@ class Walk {
             .with_hint("rename the file");
       if (path.size() > kMaxPath)
         throw Error::make(Errc::unsupported, "the path is longer than {} bytes", kMaxPath);
-      if (is_removal) {
+      if (child.rank == SortedNames::Rank::first) {
         write(removal_entry(folder.path + std::string(kWhiteoutPrefix) + child.name));
       } else {
         visit_inode(folder, child, path);
@@ -215,7 +229,7 @@ class Walk {
     return error.error_number() == ENOENT || error.error_number() == ESTALE;
   }
 
-  void visit_inode(const Folder& folder, const FolderEntry& child, const std::string& path) {
+  void visit_inode(const Folder& folder, const SortedNames::Name& child, const std::string& path) {
     const UniqueFd& dir = folder.fd;
     unsigned char type = child.type;
     if (type == DT_UNKNOWN) type = static_cast<unsigned char>(IFTODT(sys::stat_at(dir, child.name).st_mode));
@@ -273,25 +287,30 @@ class Walk {
   /// With the option `index`, overlay shows one inode under names that are in the upper and others that are
   /// in the lowers alone: a layer cannot say that those belong together.
   void note_name(const std::string& path, const Inode& inode) {
-    const auto [linked, is_first] = linked_.try_emplace(key_of(inode.status), Linked{.path = path});
-    ++linked->second.names;
-    if (!is_first) return;
+    const InodeKey key = key_of(inode.status);
+    Linked* linked = linked_.find(key);
+    if (linked != nullptr) {
+      ++linked->names;
+      return;
+    }
+    linked = linked_.try_emplace(key, {.path = links_.keep(path), .names = 1}).first;
     // "U-1": one less than its links in the upper, of which the index is one; "L…" counts from the lower's
     const std::string_view mark = inode.marks.links;
     const auto difference = mark.size() > 2 ? parse_number(mark.substr(2)) : std::nullopt;
     if (!difference || mark[0] != 'U') return;
     const auto links = static_cast<std::int64_t>(inode.status.st_nlink);
     const auto number = static_cast<std::int64_t>(*difference);
-    linked->second.expected = mark[1] == '-' ? links - number : links + number;
+    linked->expected = mark[1] == '-' ? links - number : links + number;
   }
 
   void require_all_names() const {
-    for (const auto& [key, linked] : linked_)
+    linked_.for_each([](const InodeKey&, const Linked& linked) {
       if (linked.names != linked.expected)
         throw Error::make(Errc::unsupported,
                           "'{}' has other names in the lower layers, which show the same file",
                           printable(linked.path))
             .with_hint("mount the overlay with index=off, or write the file under each of its names");
+    });
   }
 
   void write_file(TarEntry& entry, const UniqueFd& data, const timespec& mtime) {
@@ -319,10 +338,13 @@ class Walk {
   bool write_hard_link(TarEntry entry, const struct ::stat& status, Reading reading) {
     if (status.st_nlink < 2) return false;
     const InodeKey key = reading == Reading::view ? key_behind_view(entry.path, status) : key_of(status);
-    const auto [first, inserted] = first_names_.try_emplace(key, entry.path);
-    if (inserted) return false;
+    const std::string_view* const first = first_names_.find(key);
+    if (first == nullptr) {
+      first_names_.try_emplace(key, links_.keep(entry.path));
+      return false;
+    }
     entry.type = EntryType::hardlink;
-    entry.link = first->second;
+    entry.link = *first;
     entry.device = 0;
     entry.xattrs.clear();
     write(entry);
@@ -386,7 +408,7 @@ class Walk {
 
   /// A file of which overlay's index tells how many names it has.
   struct Linked {
-    std::string path;
+    std::string_view path;
     std::int64_t names = 0;      ///< that were seen
     std::int64_t expected = -1;  ///< -1: not to be told
   };
@@ -396,16 +418,19 @@ class Walk {
   const OpenLowers& lowers_;
   std::optional<MergedView> view_;
   TarStream out_;
-  std::deque<Folder> stack_;                     // references into it stay good while folders are entered
-  std::map<InodeKey, std::string> first_names_;  ///< of inodes with several names
-  std::map<InodeKey, Linked> linked_;
+  SpillScratch names_;        ///< of the folders on the stack
+  std::deque<Folder> stack_;  // references into it stay good while folders are entered
+  SpillMemory links_;
+  SpillMap<InodeKey, std::string_view> first_names_;  ///< of inodes with several names
+  SpillMap<InodeKey, Linked> linked_;
   DiffStats stats_;
 };
 
 }  // namespace
 
-DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers) {
-  return Walk(root, kind, out, lowers).run();
+DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers,
+                     const Spill& spill) {
+  return Walk(root, kind, out, lowers, spill).run();
 }
 
 }  // namespace lay::layerstore

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
+#include "base/spill_map.h"
+#include "base/spill_stack.h"
 #include "base/text.h"
 #include "erofs_format.h"
 
@@ -42,7 +43,13 @@ struct NamedInode {
 class ImageReader {
  public:
   ImageReader(std::string_view image, std::uint64_t tar_size, const Spill& spill, SpillMemory* holder)
-      : image_(image), tar_size_(tar_size), holder_(holder), tree_(spill), stored_links_(*tree_.memory) {}
+      : image_(image),
+        tar_size_(tar_size),
+        holder_(holder),
+        tree_(spill),
+        stored_links_(*tree_.memory),
+        linked_(*tree_.memory),
+        folders_(spill) {}
 
   LayerTree read() {
     const auto super = record<erofs::Super>(erofs::kSuperOffset);
@@ -52,10 +59,9 @@ class ImageReader {
     require(S_ISDIR(tree_.inodes[0].mode), "the root is no folder");
     tree_.inodes[0].links = 1;
     read_folder(0, super.root, super.root);
-    for (; !folders_.empty();) {
-      const PendingFolder next = folders_.back();
-      folders_.pop_back();
-      read_folder(next.inode, next.number, next.parent);
+    while (const auto next = folders_.pop()) {
+      const PendingFolder& folder = next->second;
+      read_folder(folder.inode, folder.number, folder.parent);
     }
     check_links();
     require(tree_.inodes.size() == super.inodes, "its number of inodes is wrong");
@@ -112,17 +118,17 @@ class ImageReader {
     stored_links_.push_back(disk.links);
     read_content(inode, number, disk);
     tree_.inodes.push_back(inode);
-    if (disk.links > 1 && inode.names == nullptr) linked_.emplace(number, index);
+    if (disk.links > 1 && inode.names == nullptr) linked_.try_emplace(number, index);
     return index;
   }
 
   /// Of an inode with a further name.
-  InodeIndex index_of(std::uint64_t number) const {
-    const auto linked = linked_.find(number);
-    if (linked == linked_.end())
+  InodeIndex index_of(std::uint64_t number) {
+    const InodeIndex* const linked = linked_.find(number);
+    if (linked == nullptr)
       fail(S_ISDIR(record<erofs::Inode>(number * erofs::kInodeUnit).mode) ? "a folder has two names"
                                                                           : "the number of links is wrong");
-    return linked->second;
+    return *linked;
   }
 
   static erofs::DataLayout layout_of(const erofs::Inode& disk) {
@@ -284,7 +290,7 @@ class ImageReader {
     tree_.inodes[folder.index].names->insert({tree_.memory->keep(entry.name), child});
     if (!S_ISDIR(inode.mode)) return;
     ++folder.subfolders;
-    folders_.push_back({child, entry.number, folder.number});
+    folders_.push("", {child, entry.number, folder.number});
   }
 
   static std::vector<NamedInode> split_block(std::string_view block) {
@@ -327,8 +333,8 @@ class ImageReader {
   LayerTree tree_;
   SpillArray<std::uint32_t> stored_links_;
   std::vector<bool> seen_ = std::vector<bool>(image_.size() / erofs::kInodeUnit + 1);  ///< by the number
-  std::unordered_map<std::uint64_t, InodeIndex> linked_;  ///< those with several names
-  std::vector<PendingFolder> folders_;
+  SpillMap<std::uint64_t, InodeIndex> linked_;  ///< those with several names
+  SpillStack<PendingFolder> folders_;           ///< still to be read; without a text
 };
 
 }  // namespace

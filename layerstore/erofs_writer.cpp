@@ -134,7 +134,8 @@ std::size_t block_size(std::span<const FolderName> names) {
 /// Calls `take` for the names of each of a folder's blocks: in byte order, with "." and ".." where they
 /// belong.
 template <class Take>
-void each_block(const LayerInode& folder, InodeIndex self, InodeIndex parent, Take&& take) {
+void each_block(const LayerTree& tree, const LayerInode& folder, InodeIndex self, InodeIndex parent,
+                Take&& take) {
   std::vector<FolderName> block;
   std::size_t used = 0;
   const auto add = [&](const FolderName& name) {
@@ -150,6 +151,7 @@ void each_block(const LayerInode& folder, InodeIndex self, InodeIndex parent, Ta
   const std::array<FolderName, 2> own{{{"."sv, self}, {".."sv, parent}}};
   auto next = own.begin();
   for (const FolderName& name : *folder.names) {
+    tree.memory->count_use();
     for (; next != own.end() && next->name() < name.name(); ++next) add(*next);
     add(name);
   }
@@ -277,7 +279,7 @@ class ImageWriter {
     const LayerInode& inode = tree_.inodes[index];
     if (inode.names == nullptr) return inode.extras().link.size();
     std::uint64_t size = 0;
-    each_block(inode, index, parent, [&](std::span<const FolderName> names, IsLast) {
+    each_block(tree_, inode, index, parent, [&](std::span<const FolderName> names, IsLast) {
       size = erofs::align(size, erofs::kBlock) + block_size(names);
     });
     return size;
@@ -338,7 +340,7 @@ class ImageWriter {
       const std::string_view link = inode.extras().link;
       return out_.append(link.substr(link.size() / erofs::kBlock * erofs::kBlock));
     }
-    each_block(inode, index, parent, [&](std::span<const FolderName> names, IsLast is_last) {
+    each_block(tree_, inode, index, parent, [&](std::span<const FolderName> names, IsLast is_last) {
       if (is_last == IsLast::yes) out_.append(block_of(names));
     });
   }
@@ -422,7 +424,7 @@ class ImageWriter {
     const LayerInode& inode = tree_.inodes[index];
     const bool has_tail = places_[index].layout == erofs::DataLayout::inline_tail;
     if (inode.names == nullptr) return write_link_blocks(inode.extras().link, has_tail);
-    each_block(inode, index, parent, [&](std::span<const FolderName> names, IsLast is_last) {
+    each_block(tree_, inode, index, parent, [&](std::span<const FolderName> names, IsLast is_last) {
       if (!has_tail || is_last == IsLast::no) write_block(block_of(names));
     });
   }

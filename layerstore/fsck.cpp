@@ -18,7 +18,7 @@
 #include "layerstore/damage.h"
 #include "layerstore/media_types.h"
 #include "reachable.h"
-#include "store_spill.h"
+#include "layerstore/store_spill.h"
 
 namespace lay::layerstore {
 

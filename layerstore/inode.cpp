@@ -53,20 +53,27 @@ Error cannot_set(const Xattr& xattr) {
 
 }  // namespace
 
-std::vector<FolderEntry> read_folder(const UniqueFd& dir) {
-  std::vector<FolderEntry> entries;
+void each_entry(const UniqueFd& dir, const std::function<void(const FolderEntry& entry)>& visit) {
+  FolderEntry found{};
   alignas(dirent64) std::array<char, 32768> buffer;
   for (;;) {
     const ssize_t count = ::getdents64(dir.get(), buffer.data(), buffer.size());
     if (count < 0) throw Error::from_errno("read folder");
-    if (count == 0) return entries;
+    if (count == 0) return;
     for (ssize_t offset = 0; offset < count;) {
       const auto* const entry = reinterpret_cast<const dirent64*>(buffer.data() + offset);
       offset += entry->d_reclen;
-      const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
+      found.name = entry->d_name;
+      found.type = entry->d_type;
+      if (found.name != "." && found.name != "..") visit(found);
     }
   }
+}
+
+std::vector<FolderEntry> read_folder(const UniqueFd& dir) {
+  std::vector<FolderEntry> entries;
+  each_entry(dir, [&](const FolderEntry& entry) { entries.push_back(entry); });
+  return entries;
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,7 +25,10 @@ struct FolderEntry {
   unsigned char type;  ///< DT_REG and so on; DT_UNKNOWN on file systems that do not say
 };
 
-/// getdents64(2) to the end, "." and ".." left out, in the kernel's order.
+/// getdents64(2) to the end, "." and ".." left out, in the kernel's order. What `visit` is called with is
+/// valid until it returns; it may remove that name.
+void each_entry(const UniqueFd& dir, const std::function<void(const FolderEntry& entry)>& visit);
+/// The same at once, for folders that are known to be small.
 std::vector<FolderEntry> read_folder(const UniqueFd& dir);
 
 /// openat2(2) of one name in `dir`, never through a symlink; empty when something is mounted there, bind

@@ -20,7 +20,7 @@
 #include "layerstore/diff.h"
 #include "layerstore/ingest.h"
 #include "layerstore/media_types.h"
-#include "store_spill.h"
+#include "layerstore/store_spill.h"
 #include "tree_builder.h"
 
 namespace lay::layerstore {
@@ -97,13 +97,13 @@ std::uint64_t verify_mounted(const OpenLayer& layer, const UniqueFd& dir, const 
 }
 
 /// What the tree holds, as one digest: the walk is in a fixed order.
-Digest digest_of_tree(const UniqueFd& tree) {
+Digest digest_of_tree(const UniqueFd& tree, const Spill& spill) {
   class NoSink final : public ByteSink {
    public:
     void write(std::span<const std::byte>) override {}
   } nowhere;
   HashingSink hashed(nowhere);
-  write_diff(tree, TreeKind::upper, hashed);
+  write_diff(tree, TreeKind::upper, hashed, {}, spill);
   return hashed.digest();
 }
 
@@ -127,8 +127,8 @@ std::uint64_t verify_unpacked(const Store& store, const UniqueFd& dir, const Dig
                               const Descriptor& blob) {
   const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
   const std::vector<LowerLink> links = read_links(dir);
-  const auto digest_in = [](const UniqueFd& folder) {
-    return digest_of_tree(sys::open_dir(folder, kLayerTree));
+  const auto digest_in = [&](const UniqueFd& folder) {
+    return digest_of_tree(sys::open_dir(folder, kLayerTree), spill_in(store));
   };
   const Ingest scratch = as_own_work(store, [&] { return Ingest::begin(root); });
   std::uint64_t size = 0;

@@ -105,7 +105,8 @@ void write_image(const UniqueFd& dir, const IndexedLayer& layer) {
   sys::rename_at(dir, kNewImage, dir, kLayerImage);
 }
 
-ApplyStats unpack(const UniqueFd& dir, ByteSource& tar, const ApplyOptions& options = {}) {
+ApplyStats unpack(const UniqueFd& dir, ByteSource& tar, ApplyOptions options = {}) {
+  options.spill = spill_beside(dir);
   sys::mkdir_at(dir, kLayerTree, 0700);
   UnpackedLayer unpacked = unpack_layer(tar, sys::open_dir(dir, kLayerTree), options);
   write_notes(dir, unpacked.stats, unpacked.entered);

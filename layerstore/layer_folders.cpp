@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/spill_stack.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "entry_check.h"
@@ -99,26 +100,23 @@ void LayerFolders::note_replaced(const std::string& place) {
 std::vector<std::string> LayerFolders::drop_needless_whiteouts() {
   std::set<std::string> with_whiteouts;
   if (!has_whiteouts_) return {};
-  struct Todo {
-    std::string path;
-    bool is_merged;
-  };
-  std::vector<Todo> todo{{"", true}};
-  while (!todo.empty()) {
-    const Todo now = std::move(todo.back());
-    todo.pop_back();
-    const UniqueFd folder =
-        sys::open_beneath(target_, now.path.empty() ? "." : now.path, O_RDONLY | O_DIRECTORY);
-    const bool is_merged = now.is_merged && (now.path.empty() || sys::get_xattr(folder, kOpaqueXattr) != "y");
-    for (const FolderEntry& entry : read_folder(folder)) {
+  SpillStack<bool> todo(spill_);  // whether the folder's parent is merged
+  todo.push("", true);
+  while (const auto next = todo.pop()) {
+    const auto& [path, may_be_merged] = *next;
+    const UniqueFd folder = sys::open_beneath(target_, path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
+    const bool is_merged = may_be_merged && (path.empty() || sys::get_xattr(folder, kOpaqueXattr) != "y");
+    bool has_whiteouts = false;
+    each_entry(folder, [&](const FolderEntry& entry) {
       const struct ::stat status = sys::stat_at(folder, entry.name);
       if (S_ISDIR(status.st_mode))
-        todo.push_back({now.path.empty() ? entry.name : now.path + "/" + entry.name, is_merged});
+        todo.push(path.empty() ? entry.name : path + "/" + entry.name, is_merged);
       else if (is_whiteout_node(status) && !is_merged)
         sys::unlink_at(folder, entry.name);
-      else if (is_whiteout_node(status) && !now.path.empty())
-        with_whiteouts.insert(now.path);
-    }
+      else if (is_whiteout_node(status))
+        has_whiteouts = true;
+    });
+    if (has_whiteouts && !path.empty()) with_whiteouts.insert(path);
   }
   return {with_whiteouts.begin(), with_whiteouts.end()};
 }
@@ -198,10 +196,12 @@ UniqueFd LayerFolders::enter(const UniqueFd& parent, const std::string& name, co
   return sys::open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
-void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std::string place,
-                            const timespec& mtime, std::optional<Xattr> default_acl) {
+void LayerFolders::set_late(const UniqueFd& parent, const std::string& name, std::string_view place,
+                            const timespec& mtime, std::optional<std::string_view> default_acl) {
+  memory_.count_use();
   const struct ::stat status = sys::stat_at(parent, name);
-  late_.push_back({std::move(place), status.st_dev, status.st_ino, mtime, std::move(default_acl)});
+  if (default_acl) default_acl = memory_.keep(*default_acl);
+  late_.push_back({memory_.keep(place), status.st_dev, status.st_ino, mtime, default_acl});
 }
 
 StackedFolders LayerFolders::finish() {
@@ -209,14 +209,16 @@ StackedFolders LayerFolders::finish() {
   drop_lower_links();
   StackedFolders folders{.with_whiteouts = drop_needless_whiteouts()};
   PlainFolders opened(target_);
-  for (const Late& late : late_) {
+  for (std::size_t i = 0; i < late_.size(); ++i) {
+    memory_.count_use();
+    const Late& late = late_[i];
     // A folder that a later entry replaced is not there any more, or is another
     // one: it has a note of its own.
-    const UniqueFd* const fd = opened.try_open(late.place);
+    const UniqueFd* const fd = opened.try_open(std::string(late.place));
     if (fd == nullptr) continue;
     const struct ::stat status = sys::stat_of(*fd);
     if (status.st_dev != late.device || status.st_ino != late.inode) continue;
-    if (late.default_acl) sys::set_xattr(*fd, late.default_acl->name, late.default_acl->value);
+    if (late.default_acl) sys::set_xattr(*fd, std::string(kDefaultAcl), std::string(*late.default_acl));
     set_mtime(*fd, late.mtime);
   }
   for (const std::string& place : implied_)  // a later entry may have removed it

@@ -11,10 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/spill_memory.h"
 #include "base/unique_fd.h"
 #include "layerstore/apply.h"
 #include "layerstore/lower_link.h"
-#include "tar_entry.h"
 
 namespace lay::layerstore {
 
@@ -23,8 +23,9 @@ namespace lay::layerstore {
 /// followed as if `target` were "/", so nothing outside is ever reached.
 class LayerFolders {
  public:
-  /// `target` must outlive it.
-  explicit LayerFolders(const UniqueFd& target) : target_(target) {}
+  /// `target` must outlive it. `spill`: of what is noted of each folder.
+  LayerFolders(const UniqueFd& target, const Spill& spill)
+      : target_(target), spill_(spill), memory_(spill), late_(memory_) {}
 
   /// Makes the symlinks, which entries go through until finish() takes them away. Each is held open as long,
   /// so that another file of the same name is told from it.
@@ -43,8 +44,8 @@ class LayerFolders {
   /// removal reaches the lower layers only, in whichever order the two come.
   void add_whiteout(const std::string& path, const std::string& name);
   /// Notes what finish() has to set on the folder `name` in `parent`, whose place is `place`.
-  void set_late(const UniqueFd& parent, const std::string& name, std::string place, const timespec& mtime,
-                std::optional<Xattr> default_acl);
+  void set_late(const UniqueFd& parent, const std::string& name, std::string_view place,
+                const timespec& mtime, std::optional<std::string_view> default_acl);
   /// The folder at that place has an entry of its own.
   void note_entry(const std::string& place) {
     if (implied_.erase(place) > 0) entered_.insert(place);
@@ -60,11 +61,11 @@ class LayerFolders {
 
  private:
   struct Late {
-    std::string place;
+    std::string_view place;
     dev_t device;
     ino_t inode;
     timespec mtime;
-    std::optional<Xattr> default_acl;  ///< set late: until then, children would inherit it
+    std::optional<std::string_view> default_acl;  ///< set late: until then, children would inherit it
   };
 
   struct MadeLink {
@@ -84,7 +85,9 @@ class LayerFolders {
   std::string current_path_;   ///< as it was asked for
   std::string current_place_;  ///< the same without symlinks
   UniqueFd current_;
-  std::vector<Late> late_;
+  const Spill spill_;
+  SpillMemory memory_;
+  SpillArray<Late> late_;
   bool has_whiteouts_ = false;
   std::set<std::string> implied_;  ///< places of folders that were made for others
   std::set<std::string> entered_;  ///< those of them that are no longer

@@ -14,7 +14,7 @@
 #include "layer_stream.h"
 #include "layerstore/media_types.h"
 #include "new_image.h"
-#include "store_spill.h"
+#include "layerstore/store_spill.h"
 
 namespace lay::layerstore {
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/pipeline.h"
+#include "base/spill_memory.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "layerstore/apply.h"
@@ -32,10 +33,12 @@ void add_host_resolver(runner::Spec& spec) {
 
 /// The folder "rootfs" in `folder`, with all that the merged view shows.
 UniqueFd unpack_root(const UniqueFd& view, const UniqueFd& folder) {
+  const Spill spill = spill_beside(folder);
   sys::mkdir_at(folder, kBundleRoot, 0700);
   UniqueFd root = sys::open_dir(folder, kBundleRoot);
-  run_pipeline([&](ByteSink& tar) { layerstore::write_diff(view, layerstore::TreeKind::plain, tar); },
-               [&](ByteSource& tar) { layerstore::apply_layer(tar, root); });
+  run_pipeline(
+      [&](ByteSink& tar) { layerstore::write_diff(view, layerstore::TreeKind::plain, tar, {}, spill); },
+      [&](ByteSource& tar) { layerstore::apply_layer(tar, root, {.spill = spill}); });
   return root;
 }
 

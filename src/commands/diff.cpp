@@ -11,8 +11,9 @@
 #include "command.h"
 #include "image_lookup.h"
 #include "layerstore/compare.h"
+#include "layerstore/store_spill.h"
 #include "options.h"
-#include "output/listing.h"
+#include "output/listing_printer.h"
 
 namespace lay::cli {
 
@@ -146,15 +147,15 @@ int command_diff(const Context& context, const Arguments& arguments) {
 
     const RootView after(context, store, left.image, left.upper);
     const RootView before(context, store, right.image, right.upper);
-    std::vector<Json> rows;
+    const Spill spill = layerstore::spill_in(store);
+    ListingPrinter printer({{"KIND", "Kind"}, {"PATH", "Path"}, {"SIZE", "Size"}, {"OLD SIZE", "OldSize"}},
+                           options.format, spill);
     layerstore::compare_trees(before.open(), after.open(), open_touched(before, after), store,
                               [&](const Change& change) {
                                 if (options.format.empty()) return print_change(change, options);
-                                rows.push_back(row_of(change));
+                                printer.add(row_of(change));
                               });
-    if (!options.format.empty())
-      print_listing(rows, {{"KIND", "Kind"}, {"PATH", "Path"}, {"SIZE", "Size"}, {"OLD SIZE", "OldSize"}},
-                    options.format);
+    if (!options.format.empty()) printer.finish();
     return 0;
   });
 }

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "image_lookup.h"
 #include "layerstore/diff.h"
+#include "layerstore/store_spill.h"
 #include "options.h"
 #include "output/output_file.h"
 
@@ -46,7 +47,8 @@ int command_export(const Context& context, const Arguments& arguments) {
     const FileLock lock = store.share();
     const Source source = open_root(context, store, name);
     OutputFile output(output_path);
-    layerstore::write_diff(source.root.open(), layerstore::TreeKind::live, output.sink());
+    layerstore::write_diff(source.root.open(), layerstore::TreeKind::live, output.sink(), {},
+                           layerstore::spill_in(store));
     output.commit();
     return 0;
   });

@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "output/listing_printer.h"
 
 namespace lay::cli {
 
 namespace {
 
-constexpr const char* kTablePrefix = "table ";
+constexpr std::string_view kTablePrefix = "table ";
 
 std::string unescape(const std::string& text) {
   std::string result;
@@ -60,20 +62,6 @@ std::string evaluate(const std::string& expression, const Json& value) {
   return as_json ? member.dump(-1, ' ', false, Json::error_handler_t::replace) : shown(member);
 }
 
-void print_table(const std::vector<std::vector<std::string>>& lines) {
-  std::vector<std::size_t> widths;
-  for (const auto& line : lines) {
-    widths.resize(std::max(widths.size(), line.size()));
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < line.size(); ++i)
-      text += i + 1 == line.size() ? line[i] : fmt::format("{:<{}}", line[i], widths[i] + 3);
-    fmt::print("{}\n", text);
-  }
-}
-
 /// The heading of a "table …" template: the names in it, in capitals.
 std::vector<std::string> heading_of(const std::string& text) {
   std::vector<std::string> titles;
@@ -103,33 +91,81 @@ std::string fill_template(const std::string& text, const Json& value) {
   }
 }
 
+ListingPrinter::Form ListingPrinter::form_of(const std::string& format) {
+  if (format == "json") return Form::json;
+  if (format == "jsonl") return Form::jsonl;
+  const bool is_table = format.empty() || format == "table" || format.starts_with(kTablePrefix);
+  return is_table ? Form::table : Form::rows;
+}
+
+ListingPrinter::ListingPrinter(std::vector<Column> columns, std::string format, const Spill& spill)
+    : columns_(std::move(columns)),
+      form_(form_of(format)),
+      template_(format.starts_with(kTablePrefix) ? format.substr(kTablePrefix.size()) : std::move(format)),
+      memory_(spill),
+      lines_(memory_) {
+  if (form_ != Form::table) return;
+  if (template_ == "table") template_.clear();
+  std::vector<std::string> titles;
+  for (const Column& column : columns_) titles.push_back(column.title);
+  add_line(template_.empty() ? titles : heading_of(template_));
+}
+
+void ListingPrinter::add(const Json& row) {
+  switch (form_) {
+    case Form::json: {
+      const std::string text = dump_json_pretty(Json::array({row}));  // "[\n", the row, "\n]"
+      fmt::print("{}{}", is_empty_ ? "[\n" : ",\n", std::string_view(text).substr(2, text.size() - 4));
+      break;
+    }
+    case Form::jsonl:
+      fmt::print("{}\n", row.dump(-1, ' ', false, Json::error_handler_t::replace));
+      break;
+    case Form::rows:
+      fmt::print("{}\n", fill_template(template_, row));
+      break;
+    case Form::table:
+      add_line(cells_of(row));
+      break;
+  }
+  is_empty_ = false;
+}
+
+void ListingPrinter::finish() {
+  if (form_ == Form::json) fmt::print("{}\n", is_empty_ ? "[]" : "\n]");
+  if (form_ == Form::table) print_table();
+}
+
+std::vector<std::string> ListingPrinter::cells_of(const Json& row) const {
+  if (!template_.empty()) return split(fill_template(template_, row), '\t');
+  std::vector<std::string> cells;
+  for (const Column& column : columns_) cells.push_back(shown(row.at(column.member)));
+  return cells;
+}
+
+void ListingPrinter::add_line(const std::vector<std::string>& cells) {
+  memory_.count_use();
+  widths_.resize(std::max(widths_.size(), cells.size()));
+  for (std::size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max(widths_[i], cells[i].size());
+  lines_.push_back(memory_.keep(join(cells, "\t")));
+}
+
+void ListingPrinter::print_table() {
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    memory_.count_use();
+    const std::vector<std::string> cells = split(std::string(lines_[i]), '\t');
+    std::string text;
+    for (std::size_t cell = 0; cell < cells.size(); ++cell)
+      text += cell + 1 == cells.size() ? cells[cell] : fmt::format("{:<{}}", cells[cell], widths_[cell] + 3);
+    fmt::print("{}\n", text);
+  }
+}
+
 void print_listing(const std::vector<Json>& rows, const std::vector<Column>& columns,
                    const std::string& format) {
-  if (format == "json") {
-    fmt::print("{}\n", dump_json_pretty(Json(rows)));
-    return;
-  }
-  if (format == "jsonl") {
-    for (const Json& row : rows) fmt::print("{}\n", row.dump(-1, ' ', false, Json::error_handler_t::replace));
-    return;
-  }
-  if (!format.empty() && !format.starts_with(kTablePrefix) && format != "table") {
-    for (const Json& row : rows) fmt::print("{}\n", fill_template(format, row));
-    return;
-  }
-  std::vector<std::vector<std::string>> lines(1);
-  if (format.starts_with(kTablePrefix)) {
-    const std::string text = format.substr(std::string(kTablePrefix).size());
-    lines[0] = heading_of(text);
-    for (const Json& row : rows) lines.push_back(split(fill_template(text, row), '\t'));
-  } else {
-    for (const Column& column : columns) lines[0].push_back(column.title);
-    for (const Json& row : rows) {
-      lines.emplace_back();
-      for (const Column& column : columns) lines.back().push_back(shown(row.at(column.member)));
-    }
-  }
-  print_table(lines);
+  ListingPrinter printer(columns, format);
+  for (const Json& row : rows) printer.add(row);
+  printer.finish();
 }
 
 }  // namespace lay::cli

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/spill_memory.h"
 #include "base/stream.h"
 #include "base/unique_fd.h"
 
@@ -34,6 +35,7 @@ using OpenLowers = std::function<std::vector<UniqueFd>()>;
 ///   lowers   of an upper: where redirects and metacopies lead; without them these are unsupported. A
 ///            redirected folder is written opaque with all that the merged view shows in it, a metacopied
 ///            file with its data
+///   spill    where the names of very large folders lie, and of many hard links
 ///   returns  counts; the same folder gives the same bytes on every machine and under every locale, umask and
 ///            clock
 ///   throws   Error io (unreadable, or changed while read), unsupported (a name beginning ".wh.", a redirect
@@ -44,6 +46,7 @@ using OpenLowers = std::function<std::vector<UniqueFd>()>;
 ///   source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories",
 ///            "redirect_dir", "Metadata only copy up"
 /// What is mounted inside is not entered, bind mounts included: written as empty folders or files.
-DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers = {});
+DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers = {},
+                     const Spill& spill = {});
 
 }  // namespace lay::layerstore

@@ -2,13 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/syscalls.h"
+#include "in_child.h"
 #include "spill_all.h"
 
 namespace lay {
@@ -59,6 +64,32 @@ TEST_CASE("a file that cannot grow is an error and no signal", "[base][spill]") 
                           },
                       .bound = 0});
   CHECK_THROWS_AS(memory.keep(std::string_view("text")), Error);
+}
+
+TEST_CASE("what cannot be read back is said in words, and the process ends", "[base][spill]") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const UniqueFd said(ends[0]);
+  UniqueFd stderr_of_child(ends[1]);
+  const test::ChildResult result = test::in_child(0, [&] {
+    ::dup2(stderr_of_child.get(), STDERR_FILENO);
+    int file = -1;
+    SpillMemory memory({.open_file =
+                            [&] {
+                              UniqueFd opened = test::open_memory_file();
+                              file = opened.get();
+                              return opened;
+                            },
+                        .bound = 0});
+    const std::string_view text = memory.keep(std::string_view("text"));
+    memory.page_out();
+    if (::ftruncate(file, 0) != 0) return std::string("cannot cut the file");
+    return std::string(text);
+  });
+  stderr_of_child.reset();
+  CHECK(WIFEXITED(result.status));
+  CHECK(WEXITSTATUS(result.status) == 1);
+  CHECK_THAT(sys::read_all(said, 4096), Catch::Contains("cannot be read back") && Catch::Contains("hint: "));
 }
 
 TEST_CASE("on a read-only file system all stays in memory", "[base][spill]") {
