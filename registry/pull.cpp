@@ -88,6 +88,7 @@ bool Pull::leave_blob(const WantedLayer& layer, const std::stop_token& stop) {
   if (request.blobs == Blobs::all || !layer.is_unambiguous) return false;
   if (layerstore::media_type::is_foreign(layer.blob.media_type)) return false;
   if (store.blobs().has(layer.blob.digest)) return false;  // damaged: it is fetched
+  if (!store.layers().has(layer.diff_id)) return false;    // before the wait below: all layers come at once
   const auto noted = store.absent().find(layer.blob.digest);
   if (noted ? !store.absent().has(layer.blob, layer.diff_id) : is_known) return false;
   const Slots::Taken turn = slots.makers.take([&] { throw_if_stopped(stop); });

@@ -132,10 +132,11 @@ bool takes_blobs(const ImagePlace& target) {
   return target.kind != Kind::store && target.kind != Kind::docker_archive;
 }
 
-/// What an earlier pull has left in its registry.
+/// What an earlier pull has left in its registry: not the one that credentials on the command line are for.
 void bring_blobs(const Store& store, const Image& image, const CopyOptions& options, Progress& progress) {
-  registry::AbsentRequest request{
-      .connection = [&](const std::string&) { return options.source_connection; }};
+  registry::Connection connection = options.source_connection;
+  connection.credentials.reset();
+  registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; }};
   if (!options.quiet) request.tell = print_note;
   registry::fetch_absent_blobs(store, image.manifest, request, progress);
 }

@@ -29,11 +29,16 @@ AbsentBlob absent_blob(int number, std::vector<std::string> origins) {
           .origins = std::move(origins)};
 }
 
-/// An image of one small layer.
-Image make_image(const TempStore& temp, const std::string& name, layerstore::Compression compression) {
+std::string make_tar() {
   TempFolder folder;
   make_tree(folder, "tree", "echo said >file");
-  return import(temp.store, tar_of(folder.path() + "/tree"), name, compression);
+  return tar_of(folder.path() + "/tree");
+}
+
+/// An image of one small layer, which is always the same.
+Image make_image(const TempStore& temp, const std::string& name, layerstore::Compression compression) {
+  static const std::string tar = make_tar();
+  return import(temp.store, tar, name, compression);
 }
 
 /// `image` without its blob, as a pull leaves it that finds the layer here.
