@@ -50,6 +50,7 @@ CollectResult Store::collect(const std::function<InUse()>& in_use) const {
     blobs_->remove(digest, trash);
     ++result.blobs;
   }
+  absent_->keep_only([&](const Digest& blob) { return keep.blobs.contains(blob) && !blobs_->has(blob); });
   return result;
 }
 

@@ -17,8 +17,8 @@
 #include "layer_stream.h"
 #include "layerstore/damage.h"
 #include "layerstore/media_types.h"
-#include "reachable.h"
 #include "layerstore/store_spill.h"
+#include "reachable.h"
 
 namespace lay::layerstore {
 
@@ -29,6 +29,8 @@ struct Needs {
   std::map<Digest, std::set<std::string>> blobs;
   std::map<Digest, std::set<std::string>> layers;
   std::map<Digest, Descriptor> blob_of_layer;  ///< by diff_id
+  std::set<Digest> absent;                     ///< blobs that were left where they can be had,
+  std::set<Digest> alone;                      ///< and their layers, by diff_id
 };
 
 std::vector<std::string> sorted(const std::set<std::string>& names) {
@@ -50,6 +52,11 @@ void note_blobs(const Store& store, const NamedImage& named, Needs& needs) {
   note();
 }
 
+/// Whether the blob is not here because it can be had where the image came from.
+bool is_left(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  return !store.blobs().has(blob.digest) && store.absent().has(blob, diff_id);
+}
+
 void note_needs(const Store& store, const NamedImage& named, Needs& needs) {
   note_blobs(store, named, needs);
   const Image image = store.load(named.manifest);
@@ -57,10 +64,15 @@ void note_needs(const Store& store, const NamedImage& named, Needs& needs) {
     needs.layers[image.config.diff_ids[i]].insert(named.name);
     needs.blob_of_layer.emplace(image.config.diff_ids[i], image.manifest.layers[i]);
   }
-  for (const Descriptor& layer : image.manifest.layers)
-    if (store.blobs().size(layer.digest) != layer.size)
+  for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
+    const Descriptor& layer = image.manifest.layers[i];
+    if (store.blobs().size(layer.digest) == layer.size) continue;
+    if (!is_left(store, layer, image.config.diff_ids[i]))
       throw Error::make(Errc::not_found, "blob {} is missing or not of {} bytes", layer.digest.to_string(),
                         layer.size);
+    needs.absent.insert(layer.digest);
+    needs.alone.insert(image.config.diff_ids[i]);
+  }
 }
 
 class Check {
@@ -69,6 +81,7 @@ class Check {
 
   FsckReport run() {
     check_names();
+    check_lost_layers();
     for (const Digest& digest : store_.blobs().list()) check_blob(digest);
     for (const Digest& diff_id : store_.layers().list()) check_layer(diff_id);
     return std::move(report_);
@@ -87,6 +100,16 @@ class Check {
         report_.damages.push_back({DamagedPart::image, named.name, error.message(), {named.name}});
       }
     }
+  }
+
+  /// Without its blob a layer must be there.
+  void check_lost_layers() {
+    report_.absent = needs_.absent.size();
+    for (const Digest& diff_id : needs_.alone)
+      if (!store_.layers().has(diff_id))
+        report_.damages.push_back({DamagedPart::layer, diff_id.to_string(),
+                                   "it is lost, and its blob was left where it was pulled from",
+                                   sorted(needs_.layers[diff_id])});
   }
 
   void check_blob(const Digest& digest) {
@@ -159,6 +182,7 @@ struct BlobOfLayer {
 /// Makes each from the other. Nothing goes before what it is made from is known to be good.
 void repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::string>& bad_layers,
                   std::set<std::string>& bad_blobs) {
+  if (is_left(store, pair.blob, pair.diff_id)) return;
   const std::string blob = pair.blob.digest.to_string();
   const std::string layer = pair.diff_id.to_string();
   const bool is_blob_bad = bad_blobs.contains(blob) || !store.blobs().has(pair.blob.digest);

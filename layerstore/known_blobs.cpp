@@ -27,7 +27,8 @@ KnownBlobs::KnownBlobs(const Store& store) : store_(store) {
     try {
       const Image image = store.load(named.manifest);
       for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i)
-        blobs_.emplace(image.config.diff_ids[i], image.manifest.layers[i]);
+        if (store.blobs().has(image.manifest.layers[i].digest))
+          blobs_.emplace(image.config.diff_ids[i], image.manifest.layers[i]);
     } catch (const Error&) {
       continue;  // what cannot be read is of no use here, and fsck's to name
     }

@@ -219,10 +219,32 @@ bool has_blob_note(const UniqueFd& dir, const Descriptor& blob) {
 }
 
 bool is_trustworthy(const UniqueFd& dir) {
-  if (sys::try_stat_at(dir, kLayerTree) || sys::try_stat_at(dir, kSynced)) return true;
+  if (sys::try_stat_at(dir, kLayerTree) || is_synced(dir)) return true;
   const auto boot = try_open_regular(dir, kBoot);
   return boot && sys::stat_of(*boot).st_size <= static_cast<off_t>(kMaxBootId) &&
          sys::read_all(*boot, kMaxBootId) == sys::boot_id();
+}
+
+bool is_synced(const UniqueFd& dir) {
+  return sys::try_stat_at(dir, kSynced).has_value();
+}
+
+namespace {
+
+void note_synced(const UniqueFd& dir) {
+  if (is_syncing()) write_file(dir, kSynced, "");
+  sys::fsync(dir);
+}
+
+}  // namespace
+
+void sync_layer_folder(const UniqueFd& dir) {
+  for (const std::string& name : list_names(dir)) {
+    const auto status = sys::try_stat_at(dir, name);
+    if (!status || !S_ISREG(status->st_mode)) continue;
+    with_context("write a layer", [&] { sys::fsync(sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW)); });
+  }
+  note_synced(dir);
 }
 
 IndexedLayer index_stored_tar(const UniqueFd& dir, const Digest& diff_id) {
@@ -242,8 +264,7 @@ void rewrite_layer_folder(const UniqueFd& dir, const IndexedLayer& indexed) {
   write_image(dir, indexed);
   for (const std::string& landed : landed_folders(dir)) remove_tree(dir, landed);
   with_context("write a layer", [&] { sys::syncfs(dir); });
-  if (is_syncing()) write_file(dir, kSynced, "");
-  sys::fsync(dir);
+  note_synced(dir);
 }
 
 }  // namespace lay::layerstore

@@ -74,6 +74,11 @@ bool has_blob_note(const UniqueFd& dir, const Descriptor& blob);
 /// Whether the layer may be used as it is: it is on disk, or it was written since the machine was started.
 bool is_trustworthy(const UniqueFd& dir);
 
+/// Whether it was seen on disk.
+bool is_synced(const UniqueFd& dir);
+/// Brings the erofs form to the disk and notes that.
+void sync_layer_folder(const UniqueFd& dir);
+
 /// Reads the tar of the erofs form. Throws corrupt when it is lost, or not that of `diff_id`.
 IndexedLayer index_stored_tar(const UniqueFd& dir, const Digest& diff_id);
 

@@ -124,7 +124,11 @@ void LayerWriter::replace() {
   if (store_.is_trusted(*diff_id_)) {
     const auto form = find_layer_form(layers, name);
     if (form == LayerForm::tree) return;
-    if (form) copy_blob_notes(sys::open_dir(layers, name), dir_);
+    if (form) {
+      const UniqueFd before = sys::open_dir(layers, name);
+      copy_blob_notes(before, dir_);
+      if (is_synced(before)) sync_layer_folder(dir_);  // it may be all there is of the layer: secure()
+    }
   }
   exchange(ingest_.dir(), kPart, layers, name);
 }
@@ -311,6 +315,23 @@ bool LayerStore::recover(const Digest& diff_id) const {
                             try_recover(alone.fd(), diff_id);
   if (is_recovered) trust(diff_id);
   return is_recovered;
+}
+
+bool LayerStore::secure(const Digest& diff_id) const {
+  auto dir = sys::try_open_at(layers_, diff_id.hex(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir || !is_trusted(diff_id) || find_layer_form(layers_, diff_id.hex()) != LayerForm::erofs)
+    return false;
+  const bool is_settled = is_synced(*dir) && is_sound(diff_id);
+  if (is_settled) return true;
+  const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
+  if (!is_folder_of(alone.fd(), diff_id)) return false;
+  if (!is_trustworthy(alone.fd()) || !is_sound(diff_id)) {
+    if (!try_recover(alone.fd(), diff_id)) return false;
+  } else {
+    sync_layer_folder(alone.fd());
+  }
+  sys::fsync(layers_);
+  return true;
 }
 
 /// Whether nobody has put another folder in its place.

@@ -52,10 +52,13 @@ ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer)
 /// be long gone from the store.
 void require_base_layers(const Store& store, const CommitRequest& request) {
   if (!request.base) return;
-  for (const Descriptor& layer : request.base->manifest.layers)
-    if (!store.blobs().has(layer.digest))
+  const Image& base = *request.base;
+  for (std::size_t i = 0; i < base.manifest.layers.size(); ++i) {
+    const Descriptor& layer = base.manifest.layers[i];
+    if (!store.blobs().has(layer.digest) && !store.absent().has(layer, base.config.diff_ids[i]))
       throw Error::make(Errc::not_found, "layer {} of the base is not in the store", layer.digest.to_string())
           .with_hint("pull the base image again");
+  }
 }
 
 /// An OCI manifest may not list Docker's types; the bytes, digest and size stay the same.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "followed_part.h"
+#include "known_blobs.h"
 #include "layer_pair.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
@@ -122,7 +123,23 @@ void receive_layer(const Store& store, const Descriptor& blob, const Digest& dif
   });
 }
 
+bool store_plain_blob(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  if (blob.digest != diff_id || !store.layers().is_sound(diff_id)) return false;
+  const OpenLayer layer = store.layers().open(diff_id);
+  if (layer.form != LayerForm::erofs) return false;
+  FdSource source(layer.tar);
+  HashingSource hashed(source, diff_id.algorithm());
+  drain(hashed);
+  if (hashed.size() != blob.size || hashed.digest() != diff_id) return false;
+  store.blobs().adopt(layer.tar, diff_id);
+  store.layers().note_blob(diff_id, blob);
+  return true;
+}
+
 void ensure_layer(const Store& store, const Descriptor& blob, const Digest& diff_id) {
+  if (!store.layers().has(diff_id) && !store.blobs().has(blob.digest))
+    if (const auto other = KnownBlobs(store).find(diff_id))
+      return store.layers().ensure(diff_id, *other, store.blobs());
   store.layers().ensure(diff_id, blob, store.blobs());
   if (store.layers().is_from(diff_id, blob) || !store.blobs().is_whole(blob)) return;
   require_pair(store, blob, diff_id);

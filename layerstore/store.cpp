@@ -114,6 +114,7 @@ Store::Store(std::string path, UniqueFd root, std::optional<LayerForm> form, Unp
       root_(std::make_unique<UniqueFd>(std::move(root))),
       blobs_(std::make_unique<BlobStore>(*root_)),
       layers_(std::make_unique<LayerStore>(*root_, path_, form, limits)),
+      absent_(std::make_unique<AbsentBlobs>(*root_)),
       images_(std::make_unique<ImageStore>(*root_)) {}
 
 Store Store::open(const std::string& root, std::optional<LayerForm> form, UnpackLimits limits) {

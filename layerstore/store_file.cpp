@@ -27,14 +27,19 @@ std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string&
 }
 
 void publish_file(const UniqueFd& root, const std::string& name, std::string_view text) {
+  publish_file(root, root, name, text);
+}
+
+void publish_file(const UniqueFd& root, const UniqueFd& folder, const std::string& name,
+                  std::string_view text) {
   const Ingest ingest = Ingest::begin(root);
   const UniqueFd file = sys::open_at(ingest.dir(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   with_context(fmt::format("write '{}'", name), [&] {
     sys::write_all(file, text);
     sys::fsync(file);
   });
-  sys::rename_at(ingest.dir(), name, root, name);
-  sys::fsync(root);
+  sys::rename_at(ingest.dir(), name, folder, name);
+  sys::fsync(folder);
 }
 
 }  // namespace lay::layerstore

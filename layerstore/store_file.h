@@ -18,5 +18,8 @@ std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string&
 /// Replaces `root`/`name` as a whole and durably. The new file grows under ingest/, so that what a killed
 /// process leaves behind is swept with everything else.
 void publish_file(const UniqueFd& root, const std::string& name, std::string_view text);
+/// The same for a file in `folder`, which is one of the store's.
+void publish_file(const UniqueFd& root, const UniqueFd& folder, const std::string& name,
+                  std::string_view text);
 
 }  // namespace lay::layerstore

@@ -1,7 +1,6 @@
-#include <malloc.h>
-
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -10,11 +9,10 @@
 #include "base/error.h"
 #include "base/slots.h"
 #include "base/text.h"
-#include "blob_pieces.h"
 #include "client.h"
+#include "layer_fetch.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
-#include "layerstore/partial.h"
 #include "origin.h"
 #include "parallel.h"
 #include "registry/transfer.h"
@@ -31,20 +29,6 @@ using layerstore::ImageConfig;
 using layerstore::Manifest;
 using layerstore::Platform;
 using layerstore::Store;
-
-/// Tells a task about the bytes that pass through.
-class CountingSink final : public ByteSink {
- public:
-  CountingSink(ByteSink& next, Progress::Task& task) : next_(next), task_(task) {}
-  void write(std::span<const std::byte> bytes) override {
-    next_.write(bytes);
-    task_.advance(bytes.size());
-  }
-
- private:
-  ByteSink& next_;
-  Progress::Task& task_;
-};
 
 /// Refuses what could not be run, before any layer is fetched.
 void check_manifest(const Manifest& manifest) {
@@ -68,44 +52,6 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
       .with_hint("ask for it with --platform " + printable(offered));
 }
 
-/// What takes memory: up to 14 MiB for each layer that is made (blocks between its threads, the window of
-/// zstd), and two cores that hash and inflate have work enough from three; the tables of all the store's
-/// blobs for each one that is put together. A layer that only comes in lies on disk.
-struct LayerSlots {
-  Slots makers{3};
-  Slots partials{2};
-};
-
-void throw_if_stopped(const std::stop_token& stop) {
-  if (stop.stop_requested()) throw Error(Errc::cancelled, "interrupted");
-}
-
-/// What another way to fetch does not help.
-bool is_of_this_machine(const Error& error) {
-  return error.code() == Errc::no_space || error.code() == Errc::io;
-}
-
-/// Puts a zstd:chunked layer together from what the store has and what it lacks. Returns how many bytes were
-/// fetched; empty when the whole has to be, which may be right whatever was wrong with its parts.
-std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryClient& client,
-                                           const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
-                                           const std::stop_token& stop) {
-  if (!layerstore::PartialBlob::may_have_table(blob)) return std::nullopt;
-  try {
-    const Slots::Taken turn = slots.partials.take([&] { throw_if_stopped(stop); });
-    BlobPieces pieces(client, blob, stop);
-    const auto partial = layerstore::PartialBlob::plan(store, blob, pieces);
-    if (!partial) return std::nullopt;
-    layerstore::receive_layer(
-        store, blob, diff_id, [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); },
-        slots.makers, [&] { throw_if_stopped(stop); });
-    return partial->fetched();
-  } catch (const Error& error) {
-    if (error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
-    return std::nullopt;
-  }
-}
-
 /// To look through it takes as much as to make it.
 bool is_there(const Store& store, const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
               const std::stop_token& stop) {
@@ -114,43 +60,79 @@ bool is_there(const Store& store, const Descriptor& blob, const Digest& diff_id,
   return layerstore::is_layer_stored(store, blob, diff_id);
 }
 
-void fetch_layer(const Store& store, const RegistryClient& client, const Descriptor& blob,
-                 const Digest& diff_id, LayerSlots& slots, Progress& progress, const std::stop_token& stop) {
-  const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
-  if (is_there(store, blob, diff_id, slots, stop)) return task->done("already there");
-  if (const auto fetched = fetch_changes(store, client, blob, diff_id, slots, stop))
-    return task->done(fmt::format("pulled, {} % of it fetched", *fetched * 100 / blob.size));
-  const auto fetch = [&](std::uint64_t offset, ByteSink& out) {
-    task->advance(offset);
-    CountingSink counted(out, *task);
-    client.get_blob(blob, offset, counted, stop);
-  };
-  layerstore::receive_layer(store, blob, diff_id, fetch, slots.makers, [&] { throw_if_stopped(stop); });
-  task->done("pulled");
+/// One layer of the image that is pulled, as its manifest and its config have it.
+struct WantedLayer {
+  const Descriptor& blob;
+  const Digest& diff_id;
+  /// The image pairs neither with anything else: else one of the two pairs is wrong, and the blob tells.
+  bool is_unambiguous = true;
+};
+
+/// What the jobs of one pull share.
+struct Pull {
+  const Store& store;
+  const RegistryClient& client;
+  const PullRequest& request;
+  Progress& progress;
+  bool is_known = false;  ///< the store has the manifest: what it has of neither blob nor record is lost
+  LayerSlots slots{};
+
+  void get_layer(const WantedLayer& layer, const std::stop_token& stop);
+
+ private:
+  bool leave_blob(const WantedLayer& layer, const std::stop_token& stop);
+};
+
+/// Whether the layer is here without this blob, which then stays where it is, and is noted.
+bool Pull::leave_blob(const WantedLayer& layer, const std::stop_token& stop) {
+  if (request.blobs == Blobs::all || !layer.is_unambiguous) return false;
+  if (layerstore::media_type::is_foreign(layer.blob.media_type)) return false;
+  if (store.blobs().has(layer.blob.digest)) return false;  // damaged: it is fetched
+  if (!store.layers().has(layer.diff_id)) return false;    // before the wait below: all layers come at once
+  const auto noted = store.absent().find(layer.blob.digest);
+  if (noted ? !store.absent().has(layer.blob, layer.diff_id) : is_known) return false;
+  const Slots::Taken turn = slots.makers.take([&] { throw_if_stopped(stop); });
+  if (layerstore::media_type::compression_of(layer.blob.media_type) == layerstore::Compression::none)
+    return layerstore::store_plain_blob(store, layer.blob, layer.diff_id);
+  if (!store.layers().secure(layer.diff_id)) return false;
+  store.absent().note({.blob = layer.blob,
+                       .diff_id = layer.diff_id,
+                       .origins = {request.reference.domain + "/" + request.reference.repository}});
+  return true;
 }
 
-/// All of them come at once, and are made a few at a time (LayerSlots).
-void fetch_layers(const Store& store, const RegistryClient& client, const Image& image, unsigned parallel,
-                  Progress& progress) {
-  std::vector<std::function<void(const std::stop_token&)>> jobs;
-  std::set<std::pair<Digest, Digest>> seen;  // one layer may occur twice in a stack
-  LayerSlots slots;
+void Pull::get_layer(const WantedLayer& layer, const std::stop_token& stop) {
+  const auto task = progress.begin("layer " + layer.blob.digest.short_hex(), layer.blob.size);
+  if (is_there(store, layer.blob, layer.diff_id, slots, stop)) return task->done("already there");
+  if (leave_blob(layer, stop)) return task->done("layer already there, blob not fetched");
+  registry::fetch_layer(store, client, layer.blob, layer.diff_id, slots, *task, stop);
+}
+
+std::vector<WantedLayer> wanted_layers(const Image& image) {
+  std::map<Digest, std::set<Digest>> partners;  // of blobs and of diff_ids
+  std::set<std::pair<Digest, Digest>> seen;     // one layer may occur twice in a stack
+  std::vector<WantedLayer> layers;
   for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
     const Descriptor& blob = image.manifest.layers[i];
     const Digest& diff_id = image.config.diff_ids[i];
     if (!seen.emplace(blob.digest, diff_id).second) continue;
-    jobs.emplace_back([&](const std::stop_token& stop) {
-      fetch_layer(store, client, blob, diff_id, slots, progress, stop);
-    });
+    layers.push_back({.blob = blob, .diff_id = diff_id});
+    partners[blob.digest].insert(diff_id);
+    partners[diff_id].insert(blob.digest);
   }
-  run_parallel(jobs, parallel);
+  for (WantedLayer& layer : layers)
+    layer.is_unambiguous =
+        partners.at(layer.blob.digest).size() == 1 && partners.at(layer.diff_id).size() == 1;
+  return layers;
 }
 
-/// For the whole process: the buffers of a layer that is done go back to the system. Otherwise glibc raises,
-/// with the first of them, the size from which it does that, and keeps 8 MiB for each thread that has
-/// inflated zstd: 144 MiB in all.
-void map_large_buffers() {
-  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+/// All of them come at once, and are made a few at a time (LayerSlots).
+void get_layers(Pull& pull, const Image& image) {
+  const std::vector<WantedLayer> layers = wanted_layers(image);
+  std::vector<std::function<void(const std::stop_token&)>> jobs;
+  for (const WantedLayer& layer : layers)
+    jobs.emplace_back([&](const std::stop_token& stop) { pull.get_layer(layer, stop); });
+  run_parallel(jobs, pull.request.parallel);
 }
 
 void put_document(const Store& store, const Descriptor& descriptor, const std::string& bytes) {
@@ -209,7 +191,12 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
 
   const FileLock writing = store.begin_adding();
   map_large_buffers();
-  fetch_layers(store, client, image, request.parallel, progress);
+  Pull pulling{.store = store,
+               .client = client,
+               .request = request,
+               .progress = progress,
+               .is_known = store.blobs().has(image.descriptor.digest)};
+  get_layers(pulling, image);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);
   if (!name.empty()) store.images().put(name, image.descriptor, request.reference.digest);

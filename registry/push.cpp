@@ -10,6 +10,7 @@
 #include "client.h"
 #include "layerstore/manifest.h"
 #include "parallel.h"
+#include "registry/absent.h"
 #include "registry/registries_conf.h"
 #include "registry/transfer.h"
 #include "transfer_notes.h"
@@ -30,13 +31,13 @@ struct Push {
   const RegistryClient& client;
   const TransferNotes& notes;
   Progress& progress;
-  const std::uint64_t chunk;
+  const PushRequest& request;
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
 
   void send_blob(const Descriptor& blob, const std::string& label, const std::stop_token& stop) {
     const auto task = progress.begin(label + " " + blob.digest.short_hex(), blob.size);
-    const std::vector<std::string> places = notes.repositories_of(blob.digest);
+    const std::vector<std::string> places = places_of(blob.digest);
     const bool is_expected = std::find(places.begin(), places.end(), client.repository()) != places.end();
     const bool is_under_way = notes.upload(client.repository(), blob.digest).has_value();
     Mounted mounted;
@@ -45,8 +46,9 @@ struct Push {
       ++there;
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
     }
+    bring(blob, stop);
     BlobReader reader(store.blobs(), blob, *task);
-    BlobUpload(client, notes, blob, chunk, stop).send(reader, std::move(mounted.begun));
+    BlobUpload(client, notes, blob, request.chunk, stop).send(reader, std::move(mounted.begun));
     ++sent;
     task->done("pushed");
   }
@@ -56,6 +58,32 @@ struct Push {
     bool is_done = false;
     std::optional<UploadStart> begun{};
   };
+
+  /// The repositories of this registry where the blob was seen, the newest last.
+  std::vector<std::string> places_of(const Digest& blob) const {
+    std::vector<std::string> places = notes.repositories_of(blob);
+    const auto absent = store.blobs().has(blob) ? std::nullopt : store.absent().find(blob);
+    if (!absent || !places.empty()) return places;
+    for (const std::string& origin : absent->origins) {
+      const Reference place = plan_target(read_registries_conf(), parse_reference(origin)).reference;
+      if (place.domain == client.domain()) places.push_back(place.repository);
+    }
+    return places;
+  }
+
+  /// What a pull had left elsewhere. Whom the user's credentials are for is this registry.
+  void bring(const Descriptor& blob, const std::stop_token& stop) const {
+    if (store.blobs().has(blob.digest)) return;
+    const auto absent = store.absent().find(blob.digest);
+    if (!absent) return;
+    const auto connection = [&](const std::string& domain) {
+      if (domain == request.reference.domain) return request.connection;
+      return Connection{.authfile = request.connection.authfile,
+                        .patience = request.connection.patience,
+                        .token_servers = request.connection.token_servers};
+    };
+    fetch_absent(store, *absent, {.connection = connection, .tell = request.tell, .stop = stop}, progress);
+  }
 
   /// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob.
   Mounted mount(const Descriptor& blob, const std::string& from, const std::stop_token& stop) const {
@@ -120,7 +148,7 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
   const std::set<Digest> blobs = blobs_of(parsed);
   if (client.find_manifest(selector) == manifest.digest)  // and so all it leads to
     return {.manifest = manifest.digest, .blobs_there = static_cast<unsigned>(blobs.size())};
-  Push push{.store = store, .client = client, .notes = notes, .progress = progress, .chunk = request.chunk};
+  Push push{.store = store, .client = client, .notes = notes, .progress = progress, .request = request};
   send_layers(push, parsed, request.parallel);
   push.send_blob(parsed.config, "config", {});
   const Descriptor sent{.media_type = parsed.media_type, .digest = manifest.digest, .size = bytes.size()};

@@ -84,12 +84,13 @@ FoundImage find_image(const Store& store, const std::string& text) {
   throw no_image(text, store.path());
 }
 
-FoundImage pull_image(const Store& store, const std::string& text, const layerstore::Platform& platform,
-                      const registry::Connection& connection, Progress& progress) {
-  const std::vector<registry::Reference> meant = remote_references(text, connection.conf);
+FoundImage pull_image(const Store& store, const std::string& text, const registry::PullRequest& how,
+                      Progress& progress) {
+  const std::vector<registry::Reference> meant = remote_references(text, how.connection.conf);
   for (std::size_t i = 0;; ++i) {
-    const registry::PullRequest request{
-        .reference = meant[i], .platform = platform, .connection = connection, .warn = print_note};
+    registry::PullRequest request = how;
+    request.reference = meant[i];
+    request.warn = print_note;
     const std::string whole = registry::to_string(meant[i]);
     try {
       return {.name = whole, .image = registry::pull(store, request, whole, progress)};

@@ -30,10 +30,10 @@ std::optional<FoundImage> try_find_image(const layerstore::Store& store, const s
 FoundImage find_image(const layerstore::Store& store, const std::string& text);
 
 /// Pulls what the user means by `text`: a short name as registries.conf says (docker.io without), from the
-/// first registry that has it. Stored under its whole name.
+/// first registry that has it. Stored under its whole name. `request` says how; the name and whom to warn
+/// come from here.
 FoundImage pull_image(const layerstore::Store& store, const std::string& text,
-                      const layerstore::Platform& platform, const registry::Connection& connection,
-                      Progress& progress);
+                      const registry::PullRequest& request, Progress& progress);
 
 /// The store of this root, for a command that reads an image of it; throws not_found, as find_image(), when
 /// there is none yet.

@@ -96,7 +96,7 @@ Action Api::begin(const Request& request) {
       if (!reads) throw wrong_method("GET, HEAD");
       return answer([this, request] { return list_referrers(request); });
     case Endpoint::blob:
-      if (reads) return answer([this, request] { return get_blob(request); });
+      if (reads) return read_blob(request);
       if (method == "DELETE") return answer_blocking([this, request] { return delete_blob(request); });
       throw wrong_method("GET, HEAD, DELETE");
     case Endpoint::manifest:

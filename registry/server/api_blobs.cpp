@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "registry/absent.h"
 #include "server/api.h"
 
 namespace lay::registry::server {
@@ -54,6 +55,33 @@ void select_parts(Response& response, const Request& request, const std::string&
 bool Api::is_visible(const std::string& repository, const Digest& digest) {
   return registry_.repositories.has_blob(repository, digest) ||
          registry_.names.reaches_blob(repository, digest);
+}
+
+/// A pull may have left the blob of a local image in its registry.
+Action Api::read_blob(const Request& request) {
+  const Digest digest = Digest::parse(request.target.reference);
+  const bool is_elsewhere = !registry_.store.blobs().has(digest) && registry_.store.absent().find(digest) &&
+                            is_visible(request.target.repository, digest);
+  return {.take = {},
+          .finish =
+              [this, request, digest, is_elsewhere] {
+                if (is_elsewhere) bring_blob(request, digest);
+                return get_blob(request);
+              },
+          .fetches = is_elsewhere};
+}
+
+/// Who asks whether it is there is told no when it cannot be had, and may send it.
+void Api::bring_blob(const Request& request, const Digest& digest) {
+  const FileLock adding = registry_.store.share();
+  const auto absent = registry_.store.absent().find(digest);
+  if (registry_.store.blobs().has(digest) || !absent) return;  // it came meanwhile, or nobody needs it
+  try {
+    fetch_absent(registry_.store, *absent, {}, no_progress());
+  } catch (const Error& error) {
+    if (request.method == "HEAD") return;
+    throw Refusal(503, error_code::kUnknown, error.message());
+  }
 }
 
 Response Api::get_blob(const Request& request) {

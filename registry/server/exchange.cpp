@@ -218,6 +218,7 @@ MHD_Result Exchange::take(std::span<const std::byte> body) {
 MHD_Result Exchange::finish(MHD_Connection* connection) {
   if (stage_ == Stage::discarding) return send(connection);
   const auto work = [this] { answering([this] { set_response(action_.finish()); }); };
+  if (action_.fetches) return elsewhere(connection, service_.fetchers, work);
   if (action_.blocks) return elsewhere(connection, service_.workers, work);
   work();
   return send(connection);

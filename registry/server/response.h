@@ -48,7 +48,8 @@ struct Action {
   std::function<void(std::span<const std::byte>)> take;
   /// When all of the body is there. May throw Refusal.
   std::function<Response()> finish;
-  bool blocks = false;  ///< finish() waits for a disk: not on a thread that serves connections
+  bool blocks = false;   ///< finish() waits for a disk: not on a thread that serves connections
+  bool fetches = false;  ///< finish() waits for another registry: nor where others wait for a disk
 };
 
 }  // namespace lay::registry::server

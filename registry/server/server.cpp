@@ -28,7 +28,8 @@ constexpr const char* kLock = "lock";
 constexpr const char* kName = "name";
 constexpr std::size_t kMaxPem = 1024 * 1024;
 constexpr unsigned kWorkers = 8;  // most of them wait for the disk
-constexpr unsigned kLogins = 2;   // bcrypt keeps a processor busy
+constexpr unsigned kFetchers = 1;
+constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
 
 sigset_t stop_signals() {
@@ -152,6 +153,7 @@ struct Server::Parts {
             {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),
         log(options.access_log),
         workers(kWorkers),
+        fetchers(kFetchers),
         logins(kLogins),
         service{.registry = registry,
                 .api = api,
@@ -160,6 +162,7 @@ struct Server::Parts {
                 .clients = clients,
                 .log = log,
                 .workers = workers,
+                .fetchers = fetchers,
                 .logins = logins,
                 .report = options.report,
                 .only_host = listener.is_loopback && !options.htpasswd ? host_without_port(name) : ""} {
@@ -182,6 +185,7 @@ struct Server::Parts {
   SlowClients clients;
   AccessLog log;
   WorkerPool workers;
+  WorkerPool fetchers;
   WorkerPool logins;
   Service service;
   std::optional<HttpServer> http;

@@ -21,8 +21,9 @@ struct Service {
   Metrics& metrics;
   SlowClients& clients;
   const AccessLog& log;
-  WorkerPool& workers;  ///< sync disks
-  WorkerPool& logins;   ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
+  WorkerPool& workers;   ///< sync disks
+  WorkerPool& fetchers;  ///< wait for other registries, one after the other: each takes a layer's memory
+  WorkerPool& logins;    ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
   /// Failures of the server itself, for its operator. Called from any thread.
   std::function<void(const Error&)> report;
   /// Not empty: a Host header must be a loopback address or this host. A web page could otherwise have a

@@ -58,7 +58,7 @@ FoundImage obtain_image(const layerstore::Store& store, const std::string& image
       fmt::format("image '{}' is not in {}, and pulling it failed", printable(image), store.path()), [&] {
         print_note("pulling " + printable(image));
         const auto progress = make_progress_display();
-        return pull_image(store, image, layerstore::host_platform(), {}, *progress);
+        return pull_image(store, image, {}, *progress);
       });
 }
 

@@ -14,6 +14,7 @@
 #include "output/messages.h"
 #include "output/output_file.h"
 #include "output/progress_display.h"
+#include "registry/absent.h"
 
 namespace lay::cli {
 
@@ -127,17 +128,33 @@ Image choose(const std::vector<layerstore::ArchivedImage>& images, const ImagePl
       .with_hint("append one of " + choices(images));
 }
 
+/// Whether the target takes blobs, and not the layers that are made of them.
+bool takes_blobs(const ImagePlace& target) {
+  return target.kind != Kind::store && target.kind != Kind::docker_archive;
+}
+
+/// What an earlier pull has left in its registry: not the one that credentials on the command line are for.
+void bring_blobs(const Store& store, const Image& image, const CopyOptions& options, Progress& progress) {
+  registry::Connection connection = options.source_connection;
+  connection.credentials.reset();
+  registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; }};
+  if (!options.quiet) request.tell = print_note;
+  registry::fetch_absent_blobs(store, image.manifest, request, progress);
+}
+
 /// Brings the source into the store, without a name: what it adds stays until a name or a collection.
 Image take_in(const Store& store, const CopyOptions& options, Progress& progress) {
   const ImagePlace& source = options.source;
   if (source.kind == Kind::store) return find_image(store, source.name).image;
   if (source.kind == Kind::registry)
-    return registry::pull(store,
-                          {.reference = registry::parse_reference(source.name),
-                           .platform = options.platform,
-                           .connection = options.source_connection,
-                           .warn = print_note},
-                          "", progress);
+    return registry::pull(
+        store,
+        {.reference = registry::parse_reference(source.name),
+         .platform = options.platform,
+         .connection = options.source_connection,
+         .blobs = takes_blobs(options.target) ? registry::Blobs::all : registry::Blobs::needed,
+         .warn = print_note},
+        "", progress);
   if (source.kind == Kind::layout)
     return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
   const UniqueFd file = sys::open_at(sys::cwd(), source.path, O_RDONLY);
@@ -167,12 +184,16 @@ void put_out(const Store& store, const Image& image, const CopyOptions& options,
       registry::push(store, image.descriptor,
                      {.reference = registry::parse_reference(target.name),
                       .connection = options.target_connection,
-                      .chunk = upload_chunk()},
+                      .chunk = upload_chunk(),
+                      .tell = options.quiet ? std::function<void(const std::string&)>() : print_note},
                      progress);
       return;
     case Kind::layout:
+      bring_blobs(store, image, options, progress);
       return layerstore::write_layout(store, image, target.path, target.name);
     case Kind::oci_archive:
+      bring_blobs(store, image, options, progress);
+      return write_archive(store, image, target, progress);
     case Kind::docker_archive:
       return write_archive(store, image, target, progress);
   }

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
+#include "registry/absent.h"
 #include "registry/server.h"
 #include "registry/transfer.h"
 
@@ -39,6 +40,9 @@ void print_report(const layerstore::FsckReport& report) {
     else
       fmt::print(" (needed by {})\n", printable(users));
   }
+  if (report.absent > 0)
+    fmt::print("{} blobs are where they were pulled from: their layers are here, made of other blobs\n",
+               report.absent);
   fmt::print("{} blobs, {} layers, {} names: {} read, {} damaged\n", report.blobs, report.layers,
              report.images, format_size(report.bytes), report.damages.size());
 }
@@ -83,6 +87,29 @@ bool is_of_image(const Error& error) {
   return error.code() != Errc::cancelled && error.code() != Errc::no_space && error.code() != Errc::io;
 }
 
+bool is_damaged(const layerstore::FsckReport& report, const layerstore::Digest& diff_id) {
+  return std::ranges::any_of(report.damages, [&](const layerstore::Damage& damage) {
+    return damage.part == layerstore::DamagedPart::layer && damage.name == diff_id.to_string();
+  });
+}
+
+/// Of a layer that is damaged, its blob may be where a pull has left it.
+void fetch_left_blobs(const layerstore::Store& store, const layerstore::FsckReport& report,
+                      const registry::Connection& connection, Progress& progress) {
+  const registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; },
+                                        .tell = print_note};
+  for (const layerstore::AbsentBlob& absent : store.absent().list()) {
+    if (!is_damaged(report, absent.diff_id) || store.blobs().has(absent.blob.digest)) continue;
+    store.layers().distrust(absent.diff_id);
+    try {
+      registry::fetch_absent(store, absent, request, progress);
+    } catch (const Error& error) {
+      if (!is_of_image(error)) throw;
+      print_error("fsck: " + error.message(), error.hint());
+    }
+  }
+}
+
 /// Fetches every damaged image again from where it came.
 void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& report,
                  const registry::Connection& connection, Progress& progress) {
@@ -107,6 +134,9 @@ void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& r
 layerstore::FsckReport repair(const layerstore::Store& store, layerstore::FsckReport report,
                               const registry::Connection& connection, Progress& progress) {
   layerstore::repair_locally(store, report);
+  report = layerstore::check_store(store, progress);
+  if (report.damages.empty()) return report;
+  fetch_left_blobs(store, report, connection, progress);
   report = layerstore::check_store(store, progress);
   if (report.damages.empty()) return report;
   fetch_again(store, report, connection, progress);

@@ -13,10 +13,13 @@ int command_pull(const Context& context, const Arguments& arguments) {
   std::string name;
   std::string platform;
   bool quiet = false;
+  bool all_blobs = false;
   ConnectionFlags connection;
   const auto parser = make_parser("pull", "[flags] IMAGE", "Gets an image from a registry.");
   parser->add_option("image", name, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]")->required();
   parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
+  parser->add_flag("--all-blobs", all_blobs,
+                   "fetch blobs whose layers are here already, made of other blobs, as well");
   parser->add_flag("-q,--quiet", quiet, "no progress");
   connection.add_to(*parser);
   parse(*parser, arguments);
@@ -27,8 +30,11 @@ int command_pull(const Context& context, const Arguments& arguments) {
         platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
     const layerstore::Store store = open_store(context);
     const auto progress = quiet ? nullptr : make_progress_display();
-    const FoundImage found =
-        pull_image(store, name, wanted, connection.connection(), progress ? *progress : no_progress());
+    const FoundImage found = pull_image(store, name,
+                                        {.platform = wanted,
+                                         .connection = connection.connection(),
+                                         .blobs = all_blobs ? registry::Blobs::all : registry::Blobs::needed},
+                                        progress ? *progress : no_progress());
     fmt::print("{}\n", found.image.id().to_string());
     return 0;
   });

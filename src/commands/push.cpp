@@ -30,11 +30,12 @@ int command_push(const Context& context, const Arguments& arguments) {
   parse(*parser, arguments);
 
   return with_context("push " + printable(source), [&] {
-    const registry::PushRequest request{
+    registry::PushRequest request{
         .reference = registry::parse_reference(target.empty() ? source : without_transport(target)),
         .connection = connection.connection(),
         .chunk = upload_chunk(),
     };
+    if (!quiet) request.tell = print_note;
     const layerstore::Store store = open_store_with(context, source);
     const FoundImage found = find_image(store, source);
     const auto progress = quiet ? nullptr : make_progress_display();

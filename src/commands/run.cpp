@@ -111,7 +111,7 @@ FoundImage pull_for_run(const layerstore::Store& store, const Invocation& invoca
                                             : layerstore::parse_platform(invocation.platform);
   print_note("pulling " + printable(invocation.image));
   const auto progress = make_progress_display();
-  return pull_image(store, invocation.image, platform, {}, *progress);
+  return pull_image(store, invocation.image, {.platform = platform}, *progress);
 }
 
 /// Whether an image that is here is the one that --platform asks for.

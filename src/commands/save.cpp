@@ -3,8 +3,10 @@
 #include "image_lookup.h"
 #include "layerstore/archive.h"
 #include "options.h"
+#include "output/messages.h"
 #include "output/output_file.h"
 #include "output/progress_display.h"
+#include "registry/absent.h"
 #include "registry/reference.h"
 
 namespace lay::cli {
@@ -51,6 +53,16 @@ std::vector<layerstore::ArchiveName> names_of(const FoundImage& found) {
   }
 }
 
+/// An archive with blobs has all of them.
+void bring_blobs(const layerstore::Store& store, const std::vector<layerstore::ArchivedImage>& images,
+                 bool quiet, Progress& progress) {
+  registry::AbsentRequest request{
+      .connection = [](const std::string&) { return ConnectionFlags().connection(); }};
+  if (!quiet) request.tell = print_note;
+  for (const layerstore::ArchivedImage& archived : images)
+    registry::fetch_absent_blobs(store, archived.image.manifest, request, progress);
+}
+
 void write_archive(const layerstore::Store& store, const std::vector<layerstore::ArchivedImage>& images,
                    layerstore::ArchiveFormat format, ByteSink& out, Progress& progress) {
   try {
@@ -75,9 +87,11 @@ int command_save(const Context& context, const Arguments& arguments) {
       std::vector<layerstore::ArchiveName> names = names_of(found);
       images.push_back({.image = std::move(found.image), .names = std::move(names)});
     }
+    const auto display = options.quiet ? nullptr : make_progress_display();
+    Progress& progress = display ? *display : no_progress();
+    if (format == layerstore::ArchiveFormat::oci) bring_blobs(store, images, options.quiet, progress);
     OutputFile output(options.output);
-    const auto progress = options.quiet ? nullptr : make_progress_display();
-    write_archive(store, images, format, output.sink(), progress ? *progress : no_progress());
+    write_archive(store, images, format, output.sink(), progress);
     output.commit();
     return 0;
   });

@@ -17,6 +17,7 @@ teardown() { close_world; }
 @test "load killed at any step loses nothing" { crash kill load 31; }
 @test "load of a layout killed at any step loses nothing" { crash kill load-oci 31; }
 @test "pull killed at any step loses nothing" { crash_pull kill pull 31; }
+@test "pull of layers that are here, killed at any step, loses nothing" { crash_pull kill pull-known 17; }
 @test "pull and unpacking killed at any step lose nothing" { crash_pull kill pull-tree 37; }
 @test "tag killed at any step loses nothing" { crash kill tag 7; }
 @test "rmi killed at any step loses nothing else" { crash kill rmi 11; }
@@ -46,3 +47,4 @@ teardown() { close_world; }
 }
 @test "fsck --repair of an unpacked layer killed at any step loses nothing" { crash kill repair-tree 29; }
 @test "fsck --repair that fetches a blob, killed at any step, loses nothing" { crash_pull kill repair-fetched 59; }
+@test "fsck --repair that fetches an absent blob, killed at any step, loses nothing" { crash_pull kill repair-absent 61; }

@@ -22,6 +22,7 @@ teardown() { close_world; }
 }
 @test "the power goes within a pull" {
   crash_pull cut pull 29
+  crash_pull cut pull-known 19
   crash_pull cut pull-tree 37
 }
 @test "the power goes within a tag" { crash cut tag 11; }

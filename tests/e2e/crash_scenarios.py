@@ -102,6 +102,16 @@ def pull_it(store):
     store.must("pull", kPulled)
 
 
+def know_layers(store):
+    """Those of the image in the registry are here, made of other blobs."""
+    store.must("import", "other.tar", "known:1", "--compression", "gzip")
+    store.must("commit", "./upper", "known:2", "--base", "known:1", "--compression", "gzip")
+
+
+def forget_known(store):
+    store.must("rmi", "known:1", "known:2")
+
+
 def unpack(store):
     store.must("export", "old:1", env=kTree)
 
@@ -163,6 +173,8 @@ kScenarios = {
     "load-oci": Scenario(["load", "-q", "-i", "oci-archive"], adds="new:1"),
     "pull": Scenario(["pull", kPulled], adds=kPulled),
     "pull-tree": Scenario(["pull", kPulled], adds=kPulled, env=kTree),
+    "pull-known": Scenario(["pull", kPulled], adds=kPulled, before=[know_layers],
+                           earlier=[*kEarlier, "known:1", "known:2"]),
     "commit-again": Scenario(kCommit, adds="new:1", before=[done_before("commit")]),
     "import-again": Scenario(["import", "other.tar", "new:1"], adds="new:1", before=[done_before("import")]),
     "load-again": Scenario(["load", "-q", "-i", "docker-archive"], adds="new:1", before=[done_before("load")]),
@@ -192,4 +204,6 @@ kScenarios = {
                             damaged=["old:1"]),
     "repair-fetched": Scenario(kRepair, before=[pull_it], spoil=[lose_layer(kPulled, 0), spoil_blob(kPulled, 0)],
                                damaged=[kPulled], earlier=[*kEarlier, kPulled]),
+    "repair-absent": Scenario(kRepair, before=[know_layers, pull_it, forget_known], spoil=[lose_layer(kPulled, 0)],
+                              damaged=[kPulled], earlier=[*kEarlier, kPulled]),
 }

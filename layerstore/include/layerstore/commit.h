@@ -70,6 +70,10 @@ void receive_layer(const Store& store, const Descriptor& blob, const Digest& dif
 /// holds Store::share().
 bool is_layer_stored(const Store& store, const Descriptor& blob, const Digest& diff_id);
 
+/// The blob of an uncompressed layer is the tar of its mounted form: where that is here, and what `diff_id`
+/// says, it becomes the blob as well. False when there is none. The caller holds Store::share().
+bool store_plain_blob(const Store& store, const Descriptor& blob, const Digest& diff_id);
+
 /// Makes a layer of a stored image ready to mount. Throws corrupt when its blob, where it is there, is
 /// another layer: whoever pushed the image here only said that they belong together. The caller holds
 /// Store::share().

@@ -29,7 +29,8 @@ struct FsckReport {
   std::uint64_t blobs = 0;
   std::uint64_t layers = 0;
   std::uint64_t images = 0;
-  std::uint64_t bytes = 0;  ///< that were read
+  std::uint64_t absent = 0;  ///< blobs that were left where they can be had (absent_blobs.h): no damage
+  std::uint64_t bytes = 0;   ///< that were read
   std::vector<Damage> damages;
 };
 

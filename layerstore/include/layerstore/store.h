@@ -10,6 +10,7 @@
 
 #include "base/file_lock.h"
 #include "base/unique_fd.h"
+#include "layerstore/absent_blobs.h"
 #include "layerstore/blob_store.h"
 #include "layerstore/image_config.h"
 #include "layerstore/image_store.h"
@@ -61,6 +62,7 @@ class Store {
   const std::string& path() const { return path_; }
   const BlobStore& blobs() const { return *blobs_; }
   const LayerStore& layers() const { return *layers_; }
+  const AbsentBlobs& absent() const { return *absent_; }
   const ImageStore& images() const { return *images_; }
 
   /// Held by whoever adds blobs or layers until a name (or a container) reaches them: while anybody holds it,
@@ -75,7 +77,8 @@ class Store {
   /// Reads manifest and config of a descriptor; throws corrupt or not_found, naming the blob.
   Image load(const Descriptor& manifest) const;
 
-  /// Removes every blob and layer that neither a name nor what `in_use` tells reaches. It is asked when
+  /// Removes every blob and layer that neither a name nor what `in_use` tells reaches, and the records of
+  /// absent blobs that are not needed any more. It is asked when
   /// nobody else adds anything any more: whoever makes a container holds share() until it can be seen. When a
   /// writer is at work nothing is collected and the result is empty; the next call does it. Throws corrupt,
   /// having removed nothing, when a manifest cannot be read, since it might reach anything.
@@ -87,6 +90,7 @@ class Store {
   std::unique_ptr<UniqueFd> root_;  // on the heap: the parts below hold references to it
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<LayerStore> layers_;
+  std::unique_ptr<AbsentBlobs> absent_;
   std::unique_ptr<ImageStore> images_;
 };
 

@@ -40,11 +40,19 @@ struct Connection {
   SharedRegistriesConf conf = {};
 };
 
+/// Which blobs a pull brings.
+enum class Blobs {
+  needed,  ///< one whose layer is here already, made of another blob, stays where it is and is noted
+           ///< (layerstore/absent_blobs.h)
+  all,
+};
+
 struct PullRequest {
   Reference reference;
   layerstore::Platform platform = layerstore::host_platform();
   Connection connection;
   unsigned parallel = 16;  ///< layers at once; each takes half a MiB of memory while it only comes in
+  Blobs blobs = Blobs::needed;
   /// Hears, as one line, what the user should know though all is well.
   std::function<void(const std::string& message)> warn = {};
 };
@@ -64,6 +72,8 @@ struct PushRequest {
   /// Bytes of a blob that one request sends: large enough that the registry's sync at the end of each does
   /// not show, small enough to send again.
   std::uint64_t chunk = std::uint64_t{128} * 1024 * 1024;
+  /// Hears, as one line, of a blob that has to be fetched first, from where a pull had left it.
+  std::function<void(const std::string& message)> tell = {};
 };
 
 struct PushResult {
@@ -72,7 +82,8 @@ struct PushResult {
   unsigned blobs_there = 0;  ///< the other side had them
 };
 
-/// Pushes an image of the store: blobs the other side lacks, then config, then the manifest, byte for byte as
+/// Pushes an image of the store: blobs the other side lacks (absent ones are mounted within their registry,
+/// else fetched before), then config, then the manifest, byte for byte as
 /// stored (so the digest that commit printed is the registry's). Each blob is verified as it is read.
 PushResult push(const layerstore::Store& store, const layerstore::Descriptor& manifest,
                 const PushRequest& request, Progress& progress);

@@ -1,0 +1,382 @@
+#!/usr/bin/env bats
+# Images of layers that the store has already, made of another compressor's blobs: those blobs stay in their registry, counted
+# in the bytes that lay serve sends, and are had from there when somebody needs them.
+
+load world
+load served
+
+setup() {
+  open_world
+  export LAY_ROOT=$world/source
+  make_small_root
+  head -c 3000000 /dev/urandom >"$world/small/root/large"
+  LAY_ROOT=$world/served serve --access-log none 3>&-
+  to=$world/root
+  storage=$world/storage
+}
+teardown() {
+  local folder
+  for folder in "$storage"/*; do umount "$folder" 2>/dev/null || true; done
+  stop_served
+  [[ -z ${own_pid-} ]] || { kill "$own_pid" 2>/dev/null; wait "$own_pid"; } || true
+  export LAY_ROOT=$to
+  close_world
+}
+
+# ship: the same layer under two digests: small:gzip as skopeo compresses it, small:zstd as lay does.
+ship() {
+  "$LAY" import "$world/small" small:1 --cmd '["/bin/sh"]' >/dev/null
+  "$LAY" push -q small:1 "$served/team/app:zstd" >/dev/null
+  "$LAY" save -q -o small.tar small:1
+  skopeo copy -q --dest-tls-verify=false docker-archive:small.tar "docker://$served/team/app:gzip"
+  zstd=$served/team/app:zstd gzip=$served/team/app:gzip
+  [ "$(blob_at "$zstd")" != "$(blob_at "$gzip")" ]
+}
+blob_at() { skopeo inspect --tls-verify=false --raw "docker://$1" | jq -r '.layers[0].digest'; }
+
+mine() { "$LAY" --root "$to" "$@"; }
+
+# both: pulled in this order; the blob of the second one is left.
+both() {
+  ship
+  mine pull -q "$gzip" >/dev/null
+  sent mine pull -q "$zstd"
+  ((sent < 20000)) || { echo "$sent bytes were fetched"; return 1; }
+  absent "$zstd"
+}
+
+# sent COMMAND...: sets sent to the bytes that the registry sent meanwhile.
+sent() {
+  local before
+  before=$(metric lay_sent_bytes_total)
+  "$@" >/dev/null || return 1
+  sent=$(($(metric lay_sent_bytes_total) - before))
+}
+metric() { curl -sS "$url/metrics" | awk -v name="$1" '$1 == name {print $2}'; }
+
+stored() { [[ -e $to/blobs/${1/://} ]]; }
+absent() { ! stored "$(blob_at "$1")" || { echo "the blob of $1 is here"; return 1; }; }
+present() { stored "$(blob_at "$1")" || { echo "the blob of $1 is not here"; return 1; }; }
+record() { echo "$to/absent/$(blob_at "$1" | tr : .)"; }
+layer_folder() { echo "$to/layers/$(mine inspect "$1" | jq -r '.[0].RootFS.Layers[0][7:]')"; }
+runs() { [ "$(mine run --rm --network none "$1" stat -c %s /root/large)" = 3000000 ]; }
+
+# whole PLACE: skopeo copies all of it, and the layer's bytes are those of its digest.
+whole() {
+  rm -rf judged
+  skopeo copy -q --src-tls-verify=false "$1" dir:judged
+  local digest
+  for digest in $(jq -r '.layers[].digest' judged/manifest.json); do
+    [ "sha256:$(sha256sum <"judged/${digest#*:}" | cut -d' ' -f1)" = "$digest" ] || return 1
+  done
+  jq -r '.layers[0].digest' judged/manifest.json
+}
+
+@test "a layer that is here is not fetched again for another compressor's blob, in either order" {
+  both
+  to=$world/root2
+  mine pull -q "$zstd" >/dev/null
+  sent mine pull -q "$gzip"
+  ((sent < 20000)) || { echo "$sent bytes were fetched"; return 1; }
+  absent "$gzip"
+  mine fsck -q
+}
+
+@test "what needs the layer alone works without its blob and without its registry" {
+  both
+  stop_served
+  runs "$zstd"
+  mine inspect "$zstd" >/dev/null
+  mine history "$zstd" >/dev/null
+  mine tag "$zstd" local:1
+  mine export -o out.tar local:1
+  tar -tf out.tar | grep -q 'root/large'
+  mine save -q -o docker.tar "$zstd"
+  skopeo copy -q docker-archive:docker.tar dir:loaded
+  mine run --name c --network none "$zstd" touch /made
+  mine diff c | grep -q /made
+  mine commit -q c local:2 >/dev/null
+  mine run --rm --network none local:2 test -e /made
+  mine rm c >/dev/null
+  mine fsck -q
+}
+
+@test "a layer that was pulled with its blob, and one of the same image that was not, run together" {
+  ship
+  mine pull -q "$gzip" >/dev/null
+  mkdir upper
+  echo top >upper/top
+  "$LAY" commit -q ./upper top:1 --base small:1 >/dev/null
+  "$LAY" push -q top:1 "$served/team/top:1" >/dev/null
+  mine pull -q "$served/team/top:1" >/dev/null
+  absent "$zstd"
+  [ "$(mine run --rm --network none "$served/team/top:1" cat /top)" = top ]
+  mine fsck -q
+}
+
+@test "a push to another registry fetches the blob first, says so, and pushes the same image" {
+  both
+  start_registry "$world/registry"
+  mine push "$zstd" "$registry/other:1" >pushed 2>said
+  has "$(<said)" "was left in $served/team/app"
+  present "$zstd"
+  [ ! -e "$(record "$zstd")" ]
+  [ "$(whole "docker://$registry/other:1")" = "$(blob_at "$zstd")" ]
+  [ "$(<pushed)" = "$(mine inspect -f '{{.Digest}}' "$zstd")" ]
+  mine fsck -q
+}
+
+@test "a push within the blob's registry mounts it there: nothing of it is fetched or sent" {
+  both
+  local before
+  before=$(metric lay_received_bytes_total)
+  sent mine push -q "$zstd" "$served/mine/copy:1"
+  ((sent < 20000)) || { echo "$sent bytes were fetched"; return 1; }
+  (($(metric lay_received_bytes_total) - before < 20000))
+  absent "$zstd"
+  sent mine push -q "$zstd" "$served/team/app:again"
+  ((sent < 20000)) || { echo "$sent bytes were fetched"; return 1; }
+  absent "$zstd"
+  [ "$(whole "docker://$served/mine/copy:1")" = "$(blob_at "$zstd")" ]
+}
+
+@test "what is committed on top of an absent blob is pushed whole" {
+  both
+  mkdir upper
+  echo mine >upper/mine
+  mine commit -q ./upper local:2 --base "$zstd" >/dev/null
+  start_registry "$world/registry"
+  mine push -q local:2 "$registry/local:2" >/dev/null
+  [ "$(whole "docker://$registry/local:2")" = "$(blob_at "$zstd")" ]
+}
+
+@test "an OCI archive and a layout have the blob, byte for byte" {
+  local place
+  both
+  mine save -q --format oci-archive -o oci.tar "$zstd"
+  [ "$(whole oci-archive:oci.tar)" = "$(blob_at "$zstd")" ]
+  for place in oci:layout oci-archive:copied.tar; do
+    rm -rf --one-file-system "$to"
+    mine pull -q "$gzip" >/dev/null
+    mine pull -q "$zstd" >/dev/null
+    absent "$zstd"
+    mine copy -q "$zstd" "$place" >/dev/null
+    [ "$(whole "$place")" = "$(blob_at "$zstd")" ]
+  done
+}
+
+@test "a copy from registry to registry or to a layout passes all blobs on" {
+  ship
+  mine pull -q "$gzip" >/dev/null
+  start_registry "$world/registry"
+  mine copy -q "docker://$zstd" "docker://$registry/copy:1" >/dev/null
+  [ "$(whole "docker://$registry/copy:1")" = "$(blob_at "$zstd")" ]
+}
+
+@test "lay serve fetches the blob when a client asks for it" {
+  local own
+  both
+  mine tag "$zstd" mine:1
+  mine serve --listen 127.0.0.1:0 --access-log none >own.url 2>own.log 3>&- &
+  own_pid=$!
+  wait_until 10 test -s own.url
+  own=localhost:$(sed 's/.*://' own.url)
+  [ "$(whole "docker://$own/mine:1")" = "$(blob_at "$zstd")" ]
+  present "$zstd"
+}
+
+@test "lay serve says that the blob cannot be had, and goes on" {
+  local own
+  both
+  mine tag "$zstd" mine:1
+  mine tag "$gzip" mine:2
+  mine serve --listen 127.0.0.1:0 --access-log none >own.url 2>own.log 3>&- &
+  own_pid=$!
+  wait_until 10 test -s own.url
+  own=localhost:$(sed 's/.*://' own.url)
+  digest=$(blob_at "$zstd")
+  stop_served
+  [ "$(status_of -I "http://$own/v2/mine/blobs/$digest")" = 404 ]
+  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  whole "docker://$own/mine:2"
+}
+
+@test "--all-blobs fetches it at once, or later" {
+  both
+  mine pull -q --all-blobs "$zstd" >/dev/null
+  present "$zstd"
+  [ ! -e "$(record "$zstd")" ]
+  mine fsck -q
+}
+
+@test "an absent blob is no damage, and one without a record is named and fetched" {
+  both
+  run mine fsck -q
+  [ "$status" = 0 ]
+  has "$output" "1 blobs are where they were pulled from"
+  rm "$(record "$zstd")"
+  run mine fsck -q
+  [ "$status" = 1 ]
+  has "$output" "$(blob_at "$zstd") is missing"
+  mine fsck -q --repair >/dev/null
+  present "$zstd"
+  mine fsck -q
+}
+
+@test "a layer that is lost or damaged is made again of its absent blob, under any name of the image" {
+  local how
+  for how in lost spoilt cut; do
+    rm -rf --one-file-system "$to"
+    [[ -n ${gzip-} ]] || ship
+    mine pull -q "$gzip" >/dev/null
+    mine pull -q "$zstd" >/dev/null
+    mine tag "$zstd" local:1
+    mine rmi "$gzip" "$zstd" >/dev/null
+    folder=$(layer_folder local:1)
+    case $how in
+      lost) rm -r --one-file-system "$folder" ;;
+      spoilt) chmod u+w "$folder/layer.tar"; printf X | dd of="$folder/layer.tar" bs=1 seek=2000000 conv=notrunc status=none ;;
+      cut) chmod u+w "$folder/layer.tar"; truncate -s 100000 "$folder/layer.tar" ;;
+    esac
+    run mine fsck -q
+    [ "$status" = 1 ]
+    has "$output" "(needed by local:1)"
+    mine fsck -q --repair >/dev/null
+    mine fsck -q
+    runs local:1
+  done
+}
+
+@test "either image can go, and the other stays whole; records go with their image" {
+  both
+  mine rmi "$gzip" >/dev/null
+  mine prune -f >/dev/null
+  absent "$gzip"
+  [ -e "$(record "$zstd")" ]
+  mine fsck -q
+  runs "$zstd"
+  mine rmi "$zstd" >/dev/null
+  [ -z "$(find "$to/absent" "$to/layers" -mindepth 1)" ] || { find "$to/absent" "$to/layers"; return 1; }
+
+  mine pull -q "$gzip" >/dev/null
+  mine pull -q "$zstd" >/dev/null
+  mine rmi "$zstd" >/dev/null
+  [ -z "$(ls "$to/absent")" ]
+  mine fsck -q
+  runs "$gzip"
+  present "$gzip"
+}
+
+@test "df counts an absent blob as nothing" {
+  both
+  mine rmi "$gzip" >/dev/null
+  wait_until 10 absent "$gzip"
+  local size
+  size=$(mine df --format json | jq '[.[] | select(.Type == "image")][0].Bytes')
+  ((size < 6500000)) || { echo "$size"; return 1; }
+}
+
+@test "without its registry a blob's absence is told in words" {
+  both
+  start_registry "$world/registry"
+  digest=$(blob_at "$zstd")
+  stop_served
+  refused 1 "blob $digest was left in $served/team/app" mine push -q --retry 0 "$zstd" "$registry/other:1"
+  refused 1 "blob $digest was left in $served/team/app" mine save -q --format oci-archive -o oci.tar "$zstd"
+  [ ! -e oci.tar ]
+  mine fsck -q
+}
+
+@test "a blob that is another layer than its manifest says does no harm: it runs as its diff_id, and goes nowhere" {
+  ship
+  mine pull -q "$gzip" >/dev/null
+  mkdir lie layout
+  head -c 100000 /dev/urandom >lie/evil
+  tar -C lie -czf lie.tgz .
+  python3 - "$world" "$(mine inspect "$gzip" | jq -r '.[0].RootFS.Layers[0]')" <<'PY'
+import hashlib, json, os, shutil, sys
+world, diff_id = sys.argv[1:]
+folder = f"{world}/layout"
+os.makedirs(f"{folder}/blobs/sha256")
+def add(data):
+    digest = hashlib.sha256(data).hexdigest()
+    open(f"{folder}/blobs/sha256/{digest}", "wb").write(data)
+    return {"digest": f"sha256:{digest}", "size": len(data)}
+kind = "application/vnd.oci.image."
+layer = add(open(f"{world}/lie.tgz", "rb").read()) | {"mediaType": kind + "layer.v1.tar+gzip"}
+config = add(json.dumps({"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/bin/sh"]}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode())
+manifest = add(json.dumps({"schemaVersion": 2, "mediaType": kind + "manifest.v1+json", "config": config | {"mediaType": kind + "config.v1+json"}, "layers": [layer]}).encode())
+open(f"{folder}/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [manifest | {"mediaType": kind + "manifest.v1+json"}]}))
+open(f"{folder}/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
+PY
+  skopeo copy -q --dest-tls-verify=false oci:layout "docker://$served/team/lie:1"
+  mine pull -q "$served/team/lie:1" >/dev/null
+  runs "$served/team/lie:1"
+  start_registry "$world/registry"
+  run mine push -q "$served/team/lie:1" "$registry/lie:1"
+  [ "$status" = 1 ]
+  has "$output" "got diff_id"
+  run mine save -q --format oci-archive -o lie.tar "$served/team/lie:1"
+  [ "$status" = 1 ]
+  run mine pull -q --all-blobs "$served/team/lie:1"
+  [ "$status" = 1 ]
+  has "$output" "got diff_id"
+  ! stored "$(blob_at "$served/team/lie:1")" || return 1
+  mine fsck -q
+}
+
+@test "a record that is damaged, or no file, is as good as none" {
+  both
+  echo junk >"$(record "$zstd")"
+  run mine fsck -q
+  [ "$status" = 1 ]
+  rm "$(record "$zstd")"
+  mkdir "$(record "$zstd")"
+  run mine fsck -q
+  [ "$status" = 1 ]
+  has "$output" "is missing"
+  rmdir "$(record "$zstd")"
+  ln -s /etc/passwd "$(record "$zstd")"
+  mine fsck -q --repair >/dev/null
+  present "$zstd"
+  mine fsck -q
+  mine prune -f >/dev/null
+  [ -z "$(ls "$to/absent")" ]
+  [ -e /etc/passwd ]
+}
+
+@test "unpacked layers come with their blobs: without the exact tar the blob is all there is" {
+  export LAY_LAYER_FORM=tree
+  ship
+  mine pull -q "$gzip" >/dev/null
+  mine pull -q "$zstd" >/dev/null
+  present "$zstd"
+  mine fsck -q
+}
+
+@test "an uncompressed blob is the tar that is here" {
+  ship
+  "$LAY" import "$world/small" plain:1 --compression none >/dev/null
+  "$LAY" push -q plain:1 "$served/team/app:plain" >/dev/null
+  mine pull -q "$gzip" >/dev/null
+  sent mine pull -q "$served/team/app:plain"
+  ((sent < 20000)) || { echo "$sent bytes were fetched"; return 1; }
+  present "$served/team/app:plain"
+  [ ! -e "$(record "$served/team/app:plain")" ]
+  mine fsck -q
+}
+
+@test "a pull that is killed at any moment leaves records that are right, or none" {
+  local delay
+  ship
+  mine pull -q "$gzip" >/dev/null
+  for delay in 0.01 0.02 0.03 0.05 0.08; do
+    timeout -s KILL "$delay" "$LAY" --root "$to" pull -q "$zstd" >/dev/null 2>&1 || true
+    mine fsck -q
+  done
+  mine prune -f >/dev/null
+  mine fsck -q
+  mine pull -q "$zstd" >/dev/null
+  absent "$zstd"
+  runs "$zstd"
+}
