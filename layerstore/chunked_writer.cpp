@@ -26,7 +26,8 @@ constexpr std::size_t kMaxFrame = 1024 * 1024;  // of a file's data, uncompresse
 constexpr std::size_t kBatch = 1024 * 1024;     // what one job compresses, about
 
 /// More gain little, and each has batches of small files, which take 4 MB with what is known of the entries.
-constexpr unsigned kMaxThreads = 6;
+constexpr unsigned kMaxThreads = 7;
+constexpr unsigned kMaxStarted = 8;
 
 /// What all compressors of a layer may take together. One takes 1 MB at the default level, 4 MB at the
 /// highest.
@@ -268,7 +269,8 @@ class Feeder final : public ByteSink {
 
   void start_job() {
     end_piece();
-    if (running_.is_full()) collect();
+    if (running_.is_full() || started_ == kMaxStarted) collect();
+    ++started_;
     std::unique_ptr<Batch> next = spare_ ? std::move(spare_) : std::make_unique<Batch>();
     next->clear();
     running_.start([this, batch = std::exchange(batch_, std::move(next))]() mutable {
@@ -281,12 +283,14 @@ class Feeder final : public ByteSink {
 
   void collect() {
     spare_ = running_.take();
+    --started_;
     collector_.take(*spare_);
   }
 
   Compressors compressors_;  // outlives those who run
   Collector collector_;
   OrderedJobs<std::unique_ptr<Batch>> running_;
+  unsigned started_ = 0;          ///< batches that were not collected yet
   std::unique_ptr<Batch> batch_;  ///< being filled
   std::unique_ptr<Batch> spare_;
   bool is_open_ = false;  ///< whether the batch's last piece may grow

@@ -138,9 +138,11 @@ namespace {
 ZSTD_compressionParameters bounded_parameters(int level, std::size_t size) {
   constexpr unsigned kMaxHashLog = 18;
   constexpr unsigned kMaxChainLog = 19;
+  constexpr unsigned kMaxChainLogOfRows = 17;  // these strategies use it for short frames alone
   ZSTD_compressionParameters parameters = ZSTD_getCParams(level, size, 0);
   parameters.hashLog = std::min(parameters.hashLog, kMaxHashLog);
-  parameters.chainLog = std::min(parameters.chainLog, kMaxChainLog);
+  const bool has_rows = parameters.strategy >= ZSTD_greedy && parameters.strategy <= ZSTD_lazy2;
+  parameters.chainLog = std::min(parameters.chainLog, has_rows ? kMaxChainLogOfRows : kMaxChainLog);
   return parameters;
 }
 
