@@ -13,8 +13,8 @@
 #include "layer_compressor.h"
 #include "layer_stream.h"
 #include "layerstore/media_types.h"
-#include "new_image.h"
 #include "layerstore/store_spill.h"
+#include "new_image.h"
 
 namespace lay::layerstore {
 
