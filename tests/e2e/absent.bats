@@ -23,6 +23,14 @@ teardown() {
   close_world
 }
 
+# serve_own: serves the store that pulls; sets `own`, where.
+serve_own() {
+  "$LAY" --root "$to" serve --listen 127.0.0.1:0 --access-log none >own.url 2>own.log 3>&- &
+  own_pid=$!
+  wait_until 10 test -s own.url
+  own=localhost:$(sed 's/.*://' own.url)
+}
+
 # ship: the same layer under two digests: small:gzip as skopeo compresses it, small:zstd as lay does.
 ship() {
   "$LAY" import "$world/small" small:1 --cmd '["/bin/sh"]' >/dev/null
@@ -177,10 +185,7 @@ whole() {
   local own
   both
   mine tag "$zstd" mine:1
-  mine serve --listen 127.0.0.1:0 --access-log none >own.url 2>own.log 3>&- &
-  own_pid=$!
-  wait_until 10 test -s own.url
-  own=localhost:$(sed 's/.*://' own.url)
+  serve_own
   [ "$(whole "docker://$own/mine:1")" = "$(blob_at "$zstd")" ]
   present "$zstd"
 }
@@ -190,10 +195,7 @@ whole() {
   both
   mine tag "$zstd" mine:1
   mine tag "$gzip" mine:2
-  mine serve --listen 127.0.0.1:0 --access-log none >own.url 2>own.log 3>&- &
-  own_pid=$!
-  wait_until 10 test -s own.url
-  own=localhost:$(sed 's/.*://' own.url)
+  serve_own
   digest=$(blob_at "$zstd")
   stop_served
   [ "$(status_of -I "http://$own/v2/mine/blobs/$digest")" = 404 ]

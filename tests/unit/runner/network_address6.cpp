@@ -29,7 +29,8 @@ TEST_CASE("a subnet of lay's own choice is a unique local one", "[runner][networ
   CHECK(to_string(local_subnet6("123456789a")) == "fd12:3456:789a::/64");
 }
 
-TEST_CASE("a network has as many IPv6 addresses as IPv4 ones, and a macvlan none", "[runner][network]") {
+TEST_CASE("a network has as many IPv6 addresses as IPv4 ones, and a gateway among them",
+          "[runner][network]") {
   NetworkDefinition network{
       .id = "a", .name = "back", .created = {}, .subnet = "10.5.0.0/16", .subnet6 = "fd00:1::/112"};
   CHECK_NOTHROW(check_network(network));
@@ -37,10 +38,20 @@ TEST_CASE("a network has as many IPv6 addresses as IPv4 ones, and a macvlan none
   network.subnet6 = "fd00:1::/113";
   CHECK_THROWS_AS(check_network(network), Error);
   network.subnet6 = "fd00:1::/64";
+  network.wished_gateway6 = "fd00:1::5";
+  CHECK_NOTHROW(check_network(network));
+  CHECK(network.gateway6() == "fd00:1::5");
+  for (const char* wrong : {"fd00:2::5", "fd00:1::", "fe80::1", "10.5.0.1", "x"}) {
+    network.wished_gateway6 = wrong;
+    CHECK_THROWS_AS(check_network(network), Error);
+  }
   network.driver = NetworkDriver::macvlan;
   network.parent = "eth0";
-  CHECK_THROWS_AS(check_network(network), Error);
+  network.wished_gateway6 = "fe80::1";
+  CHECK_NOTHROW(check_network(network));
   network.subnet6.clear();
+  CHECK_THROWS_AS(check_network(network), Error);
+  network.wished_gateway6.clear();
   CHECK_NOTHROW(check_network(network));
   network.reach = Reach::inside;
   CHECK_THROWS_AS(check_network(network), Error);
