@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -41,7 +40,7 @@ UniqueFd open_nameless(const UniqueFd& folder) {
   } catch (const Error& error) {
     if (error.error_number() != EOPNOTSUPP && error.error_number() != EISDIR) throw;
   }
-  const std::string name = fmt::format("spill.{}.{}", ::getpid(), ::gettid());
+  const std::string name = "spill." + sys::random_hex(8);  // nothing that a killed process left is in the way
   UniqueFd file = sys::open_at(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   sys::unlink_at(folder, name);
   return file;

@@ -40,7 +40,7 @@ void signal_all(const OciContainer& container, int signal) {
   try {
     for (const pid_t pid : list_group_processes(groups))
       if (const auto pidfd = open_process(pid)) send_signal(*pidfd, signal);
-  } catch (const Error&) {
+  } catch (...) {
     if (is_frozen_here) thaw_groups(groups);
     throw;
   }

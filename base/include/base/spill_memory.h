@@ -30,7 +30,7 @@ Spill spill_beside(const UniqueFd& folder);
 /// exceeds the bound lies in a file that the kernel pages in and out: it keeps its address and takes room on
 /// disk. So what grows with a layer's files is written as though it were in memory. Of one thread.
 ///   throws   no_space as soon as the disk is full: the file's blocks are taken before they are used. A disk
-///            that cannot read back what was written to it ends the process (SIGBUS)
+///            that cannot read back what was written to it ends the process with words (spill_fault.h)
 class SpillMemory final : public std::pmr::memory_resource {
  public:
   explicit SpillMemory(Spill spill = {});
