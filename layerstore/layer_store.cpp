@@ -12,6 +12,7 @@
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "erofs_mount.h"
+#include "exact_tar.h"
 #include "inode.h"
 #include "layer_folder.h"
 #include "layer_image.h"
@@ -322,7 +323,7 @@ bool LayerStore::secure(const Digest& diff_id) const {
   if (!dir || !is_trusted(diff_id) || find_layer_form(layers_, diff_id.hex()) != LayerForm::erofs)
     return false;
   const bool is_settled = is_synced(*dir) && is_sound(diff_id);
-  if (is_settled) return true;
+  if (is_settled) return has_exact_tar(*this, diff_id);
   const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
   if (!is_folder_of(alone.fd(), diff_id)) return false;
   if (!is_trustworthy(alone.fd()) || !is_sound(diff_id)) {
@@ -331,7 +332,7 @@ bool LayerStore::secure(const Digest& diff_id) const {
     sync_layer_folder(alone.fd());
   }
   sys::fsync(layers_);
-  return true;
+  return has_exact_tar(*this, diff_id);
 }
 
 /// Whether nobody has put another folder in its place.

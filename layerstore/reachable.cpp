@@ -29,8 +29,9 @@ void mark_index(const BlobStore& blobs, const std::string& text, int depth, Reac
 void mark(const BlobStore& blobs, const Descriptor& descriptor, int depth, Reachable& found) {
   const bool manifest = media_type::is_manifest(descriptor.media_type);
   const bool index = media_type::is_index(descriptor.media_type);
-  const bool fresh = found.blobs.insert(descriptor.digest).second;
-  if (!fresh || (!manifest && !index) || !blobs.has(descriptor.digest)) return;
+  found.blobs.insert(descriptor.digest);
+  if ((!manifest && !index) || !blobs.has(descriptor.digest)) return;
+  if (!found.followed.insert(descriptor.digest).second) return;
   const std::string text = blobs.read(descriptor.digest);
   if (manifest) {
     mark_manifest(blobs, text, found);
@@ -46,7 +47,8 @@ void mark_reachable(const BlobStore& blobs, const Descriptor& root, Reachable& f
 }
 
 void mark_reachable_manifest(const BlobStore& blobs, const Digest& manifest, Reachable& found) {
-  if (found.blobs.insert(manifest).second && blobs.has(manifest))
+  found.blobs.insert(manifest);
+  if (blobs.has(manifest) && found.followed.insert(manifest).second)
     mark_manifest(blobs, blobs.read(manifest), found);
 }
 

@@ -11,6 +11,9 @@ namespace lay::layerstore {
 struct Reachable {
   std::set<Digest> blobs;
   std::set<Digest> layers;  ///< diff_ids
+  /// Manifests and indexes that were read. One that a manifest calls a layer is kept, but not followed by
+  /// that.
+  std::set<Digest> followed = {};
 };
 
 /// Adds what `root`, a manifest or an index, leads to. A blob that is absent leads nowhere: of an index,

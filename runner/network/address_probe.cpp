@@ -87,7 +87,9 @@ class ArpProbe final : public Probe {
   decltype(network_bytes(Ipv4{})) address_;
 };
 
-/// RFC 4861: a neighbor solicitation or advertisement without options.
+constexpr std::uint8_t kNotRouted = 255;  // the hop limit that only packets of the same wire have, RFC 4861
+
+/// A neighbor solicitation or advertisement without options.
 struct NeighborPacket {
   ip6_hdr ip{};
   nd_neighbor_solicit message{};  // an advertisement has the same form
@@ -121,7 +123,7 @@ class NeighborProbe final : public Probe {
     question.ip.ip6_vfc = 6 << 4;
     question.ip.ip6_plen = htons(sizeof question.message);
     question.ip.ip6_nxt = IPPROTO_ICMPV6;
-    question.ip.ip6_hlim = 255;
+    question.ip.ip6_hlim = kNotRouted;
     std::memcpy(&question.ip.ip6_dst, group.data(), group.size());
     question.message.nd_ns_type = ND_NEIGHBOR_SOLICIT;
     std::memcpy(&question.message.nd_ns_target, last.data(), last.size());
@@ -134,7 +136,7 @@ class NeighborProbe final : public Probe {
     NeighborPacket answer;
     if (packet.size() < sizeof answer) return false;
     std::memcpy(&answer, packet.data(), sizeof answer);
-    return answer.message.nd_ns_type == ND_NEIGHBOR_ADVERT &&
+    return answer.ip.ip6_hlim == kNotRouted && answer.message.nd_ns_type == ND_NEIGHBOR_ADVERT &&
            std::memcmp(&answer.message.nd_ns_target, address_.bytes.data(), address_.bytes.size()) == 0;
   }
 

@@ -158,6 +158,7 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families
   if (wish.driver == NetworkDriver::macvlan && !wish.parent.empty()) take_from_parent(wish, families);
   if (families == Families::both && wish.subnet6.empty()) wish.subnet6 = random_subnet6();
   if (const auto subnet6 = parse_subnet6(wish.subnet6)) wish.subnet6 = to_string(*subnet6);
+  if (const auto gateway6 = parse_ipv6(wish.wished_gateway6)) wish.wished_gateway6 = to_string(*gateway6);
   wish.id = sys::random_hex(kIdBytes);
   if (wish.subnet.empty()) {
     write_down_with_free_subnet(folder, wish, others);

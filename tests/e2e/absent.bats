@@ -90,6 +90,16 @@ whole() {
   mine fsck -q
 }
 
+@test "a layer whose tar is damaged does not do without the blob" {
+  ship
+  mine pull -q "$gzip" >/dev/null
+  local tar
+  tar=$(layer_folder "$gzip")/layer.tar
+  printf X | dd of="$tar" bs=1 seek="$(($(stat -c %s "$tar") / 2))" conv=notrunc status=none
+  mine pull -q "$zstd" >/dev/null
+  present "$zstd"
+}
+
 @test "what needs the layer alone works without its blob and without its registry" {
   both
   stop_served

@@ -106,8 +106,8 @@ class LayerStore {
   /// diff_id says, or not there.
   bool recover(const Digest& diff_id) const;
   /// Whether the layer can do without a blob: it is here in the mounted form, with its exact tar, and is on
-  /// disk when this returns. False where that cannot be said of it; its tar is hashed only when nobody has
-  /// seen it whole since the machine was started.
+  /// disk when this returns. False where that cannot be said of it. Its tar is hashed: nothing else may be
+  /// left soon to make the layer from.
   bool secure(const Digest& diff_id) const;
   /// Whether `blob` was seen to give the layer, as it was made or later. Nobody may pair a blob with a layer
   /// on the word of a manifest: it would run here as one thing and elsewhere as another.

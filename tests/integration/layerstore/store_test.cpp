@@ -222,6 +222,20 @@ TEST_CASE("what no name reaches is collected, with its unpacked layers, and the 
   CHECK(test::debris(temp.path()) == 0);
 }
 
+TEST_CASE("an image stays whole though another one calls its manifest a layer", "[layerstore][store]") {
+  const TempStore temp;
+  const Image victim = import(temp.store, small_tar(temp.folder, "tree", "hello"), "victim:1");
+  const Image other = import(temp.store, small_tar(temp.folder, "other", "other"), "base:1");
+  Manifest lying = other.manifest;
+  lying.layers[0].digest = victim.descriptor.digest;
+  lying.layers[0].size = victim.descriptor.size;
+  const auto lie = temp.store.blobs().put(write_manifest(lying), std::string(media_type::kManifest));
+  temp.store.images().put("a-lie:1", lie);  // is followed first
+  CHECK(test::collect(temp.store).blobs == 0);
+  CHECK(temp.store.load(victim.descriptor).id() == victim.id());
+  CHECK(temp.store.blobs().has(victim.manifest.layers[0].digest));
+}
+
 TEST_CASE("a layer that a container uses is not collected", "[layerstore][store]") {
   const TempStore temp;
   const Image image = import(temp.store, small_tar(temp.folder, "tree", "hello"), "app:1");
