@@ -35,10 +35,10 @@ struct NetworkDefinition {
   Reach reach = Reach::everywhere;
   unsigned mtu = 0;  ///< 0: as the uplink has it
   std::map<std::string, std::string> labels;
-  std::string subnet6 = {};         ///< "fd00:1::/64"; empty: no IPv6
-  std::string wished_gateway = {};  ///< empty: the first address
+  std::string subnet6 = {};          ///< "fd00:1::/64"; empty: no IPv6
+  std::string wished_gateway = {};   ///< empty: the first address
   std::string wished_gateway6 = {};  ///< empty: the first address; may be a link-local one with macvlan
-  std::string ip_range = {};        ///< where free addresses are taken from; empty: the subnet
+  std::string ip_range = {};         ///< where free addresses are taken from; empty: the subnet
   NetworkDriver driver = NetworkDriver::bridge;
   std::string parent = {};  ///< link of the host; macvlan only
 
