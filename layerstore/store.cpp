@@ -56,8 +56,8 @@ UniqueFd open_root(const std::string& path) {
 /// A store that is being made, or whose making was interrupted, holds nothing but its own parts and the
 /// neighbours that ROOT also has (docs/architecture.md, "The store").
 void require_own_parts(const UniqueFd& root, const std::string& path) {
-  static constexpr std::array<std::string_view, 7> kParts{"blobs", "layers",     "ingest",    "index.json",
-                                                          "lock",  "index.lock", "containers"};
+  static constexpr std::array<std::string_view, 8> kParts{"blobs", "layers",     "ingest",     "index.json",
+                                                          "lock",  "index.lock", "containers", "networks"};
   for (const std::string& name : list_names(root)) {
     if (name == kLayoutFile) return;  // somebody else finished meanwhile
     if (std::find(kParts.begin(), kParts.end(), name) == kParts.end())

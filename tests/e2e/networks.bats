@@ -692,6 +692,14 @@ on_host6() {
   done
 }
 
+@test "a network can be made before there is any image" {
+  export LAY_ROOT=$world/root-new
+  "$LAY" network create back >/dev/null
+  mkdir tree && touch tree/file
+  "$LAY" import tree one:1 >/dev/null
+  [ "$("$LAY" network ls -q | xargs)" = "bridge back" ]
+}
+
 @test "network prune asks first, and where nobody can answer it wants -f" {
   "$LAY" network create one >/dev/null
   refused 1 "no terminal to ask at" "$LAY" network prune
