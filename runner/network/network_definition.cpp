@@ -119,11 +119,14 @@ void check_gateway6(const NetworkDefinition& network) {
   const Subnet6 link_local = parse_subnet6("fe80::/10").value_or(Subnet6{});
   const bool is_within = gateway && subnet && subnet->contains(*gateway) && *gateway != subnet->address;
   const bool is_router = gateway && network.driver == NetworkDriver::macvlan && link_local.contains(*gateway);
-  if (!subnet || !(is_within || is_router))
+  if (!subnet)
+    throw Error::make(Errc::invalid, "gateway '{}' is of IPv6, which the network does not have",
+                      printable(network.wished_gateway6))
+        .with_hint("--ipv6, or --subnet with one of IPv6");
+  if (!is_within && !is_router)
     throw Error::make(Errc::invalid, "gateway '{}' is no address within {}",
-                      printable(network.wished_gateway6), subnet ? network.subnet6 : "a subnet of IPv6")
-        .with_hint(subnet ? "its first one is the usual: " + to_string(subnet->gateway())
-                          : "--ipv6, or --subnet with one of IPv6");
+                      printable(network.wished_gateway6), network.subnet6)
+        .with_hint("its first one is the usual: " + to_string(subnet->gateway()));
 }
 
 void check_driver(const NetworkDefinition& network) {
