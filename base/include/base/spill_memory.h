@@ -56,7 +56,7 @@ class SpillMemory final : public std::pmr::memory_resource {
 
   /// To be called for each thing that is looked at or made: every now and then pages out what is in the file.
   void count_use() {
-    if (++uses_ % kUsesInCore == 0) page_out();
+    if (++uses_ % kUsesInCore == 0 && file_size_ > kUsesInCore * kMappedAround) page_out();
   }
   void page_out();
 
@@ -64,8 +64,8 @@ class SpillMemory final : public std::pmr::memory_resource {
   std::size_t spilled() const { return file_size_; }
 
  private:
-  /// Each may have the kernel map the 64 KiB around it.
   static constexpr std::size_t kUsesInCore = 128;
+  static constexpr std::size_t kMappedAround = std::size_t{64} * 1024;  ///< by the kernel, for each use
 
   struct Unmap {
     std::size_t size;
