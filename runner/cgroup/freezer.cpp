@@ -1,7 +1,9 @@
 #include "cgroup/freezer.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <optional>
@@ -48,6 +50,14 @@ std::optional<Freezer> find_freezer(const std::vector<CgroupGroup>& groups) {
   return std::nullopt;
 }
 
+/// Frozen itself, it could not thaw them.
+void refuse_own_group(const UniqueFd& dir) {
+  const std::vector<pid_t> processes = list_group_processes(dir);
+  if (std::find(processes.begin(), processes.end(), ::getpid()) == processes.end()) return;
+  throw Error(Errc::invalid, "this command is in the container's own cgroup, and would stand still with it")
+      .with_hint("run it from outside of the container");
+}
+
 Freezer require_freezer(const std::vector<CgroupGroup>& groups) {
   if (auto freezer = find_freezer(groups)) return *freezer;
   throw Error(Errc::unsupported, "this machine has no freezer for processes")
@@ -58,6 +68,7 @@ Freezer require_freezer(const std::vector<CgroupGroup>& groups) {
 
 void freeze_groups(const std::vector<CgroupGroup>& groups) {
   const Freezer freezer = require_freezer(groups);
+  refuse_own_group(freezer.dir);
   const auto end = std::chrono::steady_clock::now() + kLimit;
   do {
     write_group_file(freezer.dir, freezer.file, freezer.frozen);  // again for what was forked meanwhile (v1)

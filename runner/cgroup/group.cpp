@@ -216,12 +216,11 @@ std::vector<CgroupGroup> find_groups(const CgroupName& name) {
   return groups;
 }
 
-std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) {
+std::vector<pid_t> list_group_processes(const UniqueFd& dir) {
   std::vector<pid_t> pids;
-  if (groups.empty()) return pids;
-  for_each_group(groups.front().dir, [&](const UniqueFd& dir) {
+  for_each_group(dir, [&](const UniqueFd& group) {
     try {
-      const std::vector<pid_t> here = processes_of(dir);
+      const std::vector<pid_t> here = processes_of(group);
       pids.insert(pids.end(), here.begin(), here.end());
     } catch (const Error& error) {
       // Removed meanwhile, or threaded: those of a threaded one are listed in the group above
@@ -229,6 +228,10 @@ std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) 
     }
   });
   return pids;
+}
+
+std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups) {
+  return groups.empty() ? std::vector<pid_t>() : list_group_processes(groups.front().dir);
 }
 
 void enable_controllers(const CgroupGroup& group, const CgroupName& name,

@@ -39,7 +39,9 @@ void write_group_file(const UniqueFd& dir, const std::string& name, const std::s
 /// The same with several texts, each of which the file takes by itself.
 void write_group_lines(const UniqueFd& dir, const std::string& name, const std::vector<std::string>& lines);
 
-/// The processes in the first of the groups and in all beneath it.
+/// The processes in the group and in all beneath it.
+std::vector<pid_t> list_group_processes(const UniqueFd& dir);
+/// Those of the first of the groups.
 std::vector<pid_t> list_group_processes(const std::vector<CgroupGroup>& groups);
 
 /// SIGKILL to every process in the groups, children included. By cgroup.kill where a group has it (v2,

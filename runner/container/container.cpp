@@ -50,6 +50,10 @@ FileLock Container::keep_files() const {
   return lock;
 }
 
+FileLock Container::lock_upper(LockMode mode) const {
+  return FileLock::lock(open_upper(), mode);
+}
+
 void Container::check_is_there() const {
   const auto now = sys::try_stat_at(sys::cwd(), path_);
   if (!now || now->st_ino != sys::stat_of(dir_).st_ino) throw no_container(config_.name);

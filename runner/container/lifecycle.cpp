@@ -29,6 +29,7 @@ constexpr useconds_t kLockPause = 2000;  // microseconds
 
 FileLock lock_for_run(const Container& container) {
   for (int attempt = 0; attempt < kLockTries; ++attempt) {
+    const FileLock upper = container.lock_upper(LockMode::shared);  // a commit sees the one or the other
     if (auto lock = container.try_lock()) return std::move(*lock);
     if (container.state().status == Status::running) break;
     ::usleep(kLockPause);
@@ -241,6 +242,7 @@ int run_attached(const ContainerStore& store, const Container& container,
 void run_detached(const ContainerStore& store, const Container& container,
                   const std::function<void()>& after_end,
                   const std::function<void(const std::string& note)>& on_note) {
+  container.lock_upper(LockMode::shared);  // a commit is waited for where the user sees it
   Handshake handshake = make_handshake();
   if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
   { const ChildEnd unused = std::move(handshake.child); }

@@ -6,6 +6,7 @@
 namespace lay::runner {
 
 void pause_container(const Container& container) {
+  const FileLock upper = container.lock_upper(LockMode::shared);
   open_first_process(container);  // says so when it is not running
   const auto groups = find_groups(cgroup_name_of(container.config()));
   if (are_frozen(groups))
@@ -18,6 +19,7 @@ void pause_container(const Container& container) {
 }
 
 void unpause_container(const Container& container) {
+  const FileLock upper = container.lock_upper(LockMode::shared);
   open_first_process(container);
   const auto groups = find_groups(cgroup_name_of(container.config()));
   if (!are_frozen(groups))

@@ -3,60 +3,99 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <exception>
+#include <thread>
 
 #include "base/detach.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "cgroup/freezer.h"
 #include "cgroup/group_name.h"
+#include "container/run_lock.h"
+#include "process/first_process.h"
 
 namespace lay::runner {
 
 namespace {
 
-/// Of everything but `kept`, locks among it.
-void close_others(const UniqueFd& kept) {
-  const auto number = static_cast<unsigned>(kept.get());
-  constexpr unsigned kFirst = STDERR_FILENO + 1;
-  if (number > kFirst) ::close_range(kFirst, number - 1, 0);
-  ::close_range(number + 1, ~0U, 0);
-}
-
-/// The life of the process that thaws when the other one has been killed.
+/// The life of the process that thaws in any case. `upper` is released when it ends, by whoever ends last.
 [[noreturn]] void keep_watch(const UniqueFd& watch, const std::function<void()>& thaw) noexcept {
-  close_others(watch);
   try {
     std::array<std::byte, 1> word{};
-    if (sys::read_some(watch, word) == 0) thaw();
+    sys::read_some(watch, word);  // nobody writes one: it returns when the other process has ended or closed
+    thaw();
   } catch (const std::exception&) {
     // Nobody is left to be told; 'lay unpause' does it
   }
   ::_exit(0);
 }
 
+/// Of everything but those two, locks among it.
+void close_others(const UniqueFd& one, const UniqueFd& other) {
+  const auto [low, high] =
+      std::minmax({static_cast<unsigned>(one.get()), static_cast<unsigned>(other.get())});
+  constexpr unsigned kFirst = STDERR_FILENO + 1;
+  if (low > kFirst) ::close_range(kFirst, low - 1, 0);
+  if (high > low + 1) ::close_range(low + 1, high - 1, 0);
+  ::close_range(high + 1, ~0U, 0);
+}
+
+/// A start may have to find a free address on a wire first, or the machine may have much else to do.
+constexpr std::chrono::seconds kLimit{30};
+constexpr std::chrono::milliseconds kPause{2};
+
+/// When nobody starts it, nor clears up behind it: whoever does may be waiting for the upper.
+FileLock lock_settled(const Container& container) {
+  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  while (std::chrono::steady_clock::now() < deadline) {
+    {
+      FileLock upper = container.lock_upper(LockMode::exclusive);
+      if (!is_run_locked(container.dir()) || try_open_first_process(container)) return upper;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  throw Error::make(Errc::busy, "container '{}' is being started or ended all the time",
+                    container.config().name)
+      .with_hint("'lay ps -a' says how it stands");
+}
+
+/// Files of a group that is removed meanwhile answer so.
+bool is_gone(const Error& error) {
+  return error.error_number() == ENOENT || error.error_number() == ENODEV;
+}
+
 }  // namespace
 
-Standstill::Standstill(const Container& container) {
-  const CgroupName name = cgroup_name_of(container.config());
-  const auto groups = find_groups(name);
+Standstill::Standstill(const Container& container) : container_(container), upper_(lock_settled(container)) {}
+
+void Standstill::freeze() {
+  const auto groups = find_groups(cgroup_name_of(container_.config()));
   if (groups.empty() || are_frozen(groups)) return;
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw Error::from_errno("make a pipe");
   const UniqueFd watch(ends[0]);
   watched_ = UniqueFd(ends[1]);
-  const auto thaw = [name] { thaw_groups(find_groups(name)); };
-  if (detach(Descriptors::own)) keep_watch(watch, thaw);
-  freeze_groups(groups);
+  const auto thaw = [name = cgroup_name_of(container_.config())] { thaw_groups(find_groups(name)); };
+  if (detach(Descriptors::own)) {
+    close_others(watch, upper_.fd());
+    keep_watch(watch, thaw);
+  }
   thaw_ = thaw;
+  try {
+    freeze_groups(groups);
+  } catch (const Error& error) {
+    if (!is_gone(error)) throw;  // it has just ended
+  }
 }
 
 Standstill::~Standstill() {
   if (!thaw_) return;
   try {
     thaw_();
-    sys::write_all(watched_, std::string_view("x"));
   } catch (const std::exception&) {
     // The other process tries again
   }

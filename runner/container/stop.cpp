@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cgroup/freezer.h"
+#include "cgroup/group.h"
 #include "container/run_lock.h"
 #include "delegate/delegated.h"
 #include "process/first_process.h"
@@ -24,13 +25,17 @@ int stop_signal_of(const Container& container) {
   return name.empty() ? SIGTERM : parse_signal(name);
 }
 
+/// What stands still receives no signal.
+void let_go_on(const Container& container) {
+  thaw_groups(find_groups(cgroup_name_of(container.config())));
+}
+
 /// Another runtime knows what its first process is: that of the host may be a sandbox or a machine. False
 /// when it has ended.
 bool send_to(const Container& container, const FirstProcess& process, int signal) {
   const ContainerState state = container.state();
-  if (state.delegated.empty() || signal == SIGKILL) return send_signal(process.pidfd, signal);
-  thaw_groups(
-      find_groups(cgroup_name_of(container.config())));  // a sandbox that stands still passes nothing on
+  if (state.delegated.empty()) return send_signal(process.pidfd, signal);
+  let_go_on(container);  // a sandbox that stands still passes nothing on
   try {
     runtime_of(container.config(), state)
         .run({"kill", delegated_id(container.config()), std::to_string(signal)});
@@ -39,6 +44,37 @@ bool send_to(const Container& container, const FirstProcess& process, int signal
     return false;
   }
   return true;
+}
+
+/// Empty where a damaged container has no upper.
+std::optional<FileLock> lock_upper(const Container& container) {
+  try {
+    return container.lock_upper(LockMode::shared);
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    return std::nullopt;
+  }
+}
+
+/// All of it, before anything goes on: it may be captured just now. False when it has ended.
+bool kill_at_once(const Container& container, const FirstProcess& process) {
+  const bool was_there = send_signal(process.pidfd, SIGKILL);
+  kill_groups(find_groups(cgroup_name_of(container.config())));
+  let_go_on(container);
+  return was_there;
+}
+
+/// Asks it to end, and waits for that as long. Nobody captures it meanwhile: it would stand still for what it
+/// has of that time.
+bool ends_when_asked(const Container& container, const FirstProcess& process, std::chrono::seconds patience) {
+  const std::optional<FileLock> upper = lock_upper(container);
+  try {
+    send_to(container, process, stop_signal_of(container));
+  } catch (const Error&) {
+    // Another runtime that is gone, or does not answer: SIGKILL needs none
+  }
+  let_go_on(container);
+  return wait_for_end(process.pidfd, patience);
 }
 
 /// Until the supervisor of that process has cleared up. Somebody may start the container anew at once, and
@@ -55,9 +91,14 @@ void wait_for_clearing(const Container& container, pid_t pid) {
 
 void signal_container(const Container& container, int signal) {
   const FirstProcess process = open_first_process(container);
-  if (!send_to(container, process, signal))
-    throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
-  thaw_groups(find_groups(cgroup_name_of(container.config())));  // what is frozen receives no signal
+  const auto deliver = [&] {
+    if (signal == SIGKILL) return kill_at_once(container, process);
+    const std::optional<FileLock> upper = lock_upper(container);
+    const bool is_sent = send_to(container, process, signal);
+    let_go_on(container);
+    return is_sent;
+  };
+  if (!deliver()) throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
 }
 
 void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
@@ -68,17 +109,9 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
     process = try_open_first_process(container);
   }
   if (!process) return;
-  const std::chrono::seconds patience =
-      timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
-  try {
-    send_to(container, *process, stop_signal_of(container));
-  } catch (const Error&) {
-    // Another runtime that is gone, or does not answer: SIGKILL needs none
-  }
-  thaw_groups(find_groups(cgroup_name_of(container.config())));
-  if (!wait_for_end(process->pidfd, patience)) {
-    send_signal(process->pidfd, SIGKILL);
-    thaw_groups(find_groups(cgroup_name_of(container.config())));  // somebody may have paused it meanwhile
+  const auto patience = timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
+  if (patience.count() == 0 || !ends_when_asked(container, *process, patience)) {
+    kill_at_once(container, *process);
     wait_for_end(process->pidfd, std::nullopt);
   }
   wait_for_clearing(container, process->pid);

@@ -56,7 +56,9 @@ struct Scratch {
 struct Source {
   UniqueFd upper;
   std::optional<layerstore::Image> base;
-  std::optional<FileLock> kept;  ///< the container's files, which nobody shall remove half-read
+  std::unique_ptr<runner::Container> container{};
+  std::optional<FileLock> kept;     ///< the container's files, which nobody shall remove half-read
+  std::optional<FileLock> reading;  ///< of the store: a prune is waited for before anything stands still
   std::unique_ptr<runner::Standstill> standstill;  ///< of the container's processes
   std::unique_ptr<Scratch> scratch;                ///< has the upper, where that is made of a bundle
 };
@@ -101,15 +103,12 @@ Source open_folder(const layerstore::Store& store, const CommitOptions& options)
   return source;
 }
 
-/// So that no file changes while it is read.
-std::unique_ptr<runner::Standstill> let_stand_still(const runner::Container& container,
-                                                    const CommitOptions& options) {
-  if (options.pausing == Pausing::never) return nullptr;
+/// So that no file changes while it is read. Where nothing can stand still, what changes is noticed.
+void let_stand_still(runner::Standstill& standstill, Pausing pausing) {
   try {
-    return std::make_unique<runner::Standstill>(container);
+    standstill.freeze();
   } catch (const Error& error) {
-    if (error.code() != Errc::unsupported || options.pausing == Pausing::always) throw;
-    return nullptr;
+    if (error.code() != Errc::unsupported || pausing == Pausing::always) throw;
   }
 }
 
@@ -117,13 +116,16 @@ Source open_container(const Context& context, const layerstore::Store& store, co
   if (!options.base.empty())
     throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image")
         .with_hint("a folder is written with a slash: ./" + printable(options.source));
-  const runner::Container container = open_containers(context).find(options.source);
-  auto standstill = let_stand_still(container, options);
-  FileLock kept = container.keep_files();
-  return {.upper = container.open_upper(),
-          .base = image_of(container, store),
-          .kept = std::move(kept),
-          .standstill = std::move(standstill)};
+  Source source;
+  source.container = std::make_unique<runner::Container>(open_containers(context).find(options.source));
+  const runner::Container& container = *source.container;
+  source.kept = container.keep_files();
+  source.upper = container.open_upper();
+  source.base = image_of(container, store);
+  if (options.pausing != Pausing::never) source.standstill = std::make_unique<runner::Standstill>(container);
+  source.reading = store.share();
+  if (source.standstill) let_stand_still(*source.standstill, options.pausing);
+  return source;
 }
 
 layerstore::Image image_of_bundle(const layerstore::Store& store, const BundleNotes& notes) {

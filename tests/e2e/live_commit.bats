@@ -21,25 +21,137 @@ grows() {
   wait_until 5 eval "[ \$(size_of_first) -gt $size ]"
 }
 
-@test "a service that writes all the time is committed as of one moment, and goes on" {
-  local round
-  # What is read between the two takes a moment
-  "$LAY" run -d --name c --network none small sh -c "head -c 60000000 /dev/urandom >/large; $writes" >/dev/null
-  wait_until 20 grows
-  for round in 1 2 3; do
-    "$LAY" commit -q --compression none c "now:$round" >/dev/null
-    ! frozen c || return 1
-    # The shell may stand between the two lines, or in the midst of one
-    "$LAY" run --rm --network none "now:$round" sh -c 'cat /first; echo; echo --; cat /second; echo; echo --; cat /last 2>/dev/null' >seen
-    python3 - <<'PY'
+# of_one_moment IMAGE: what the service had written to one file and to the other belongs together.
+of_one_moment() {
+  # The shell may stand between the two lines, or in the midst of one
+  "$LAY" run --rm --network none "$1" sh -c 'cat /first; echo; echo --; cat /second; echo; echo --; cat /last 2>/dev/null' >seen
+  python3 - <<'PY'
 first, second, last = (part.split() for part in open("seen").read().split("--"))
 numbers = [str(i + 1) for i in range(len(first))]
 assert first == numbers, first[-3:]
 assert second in (first, first[:-1]), (first[-3:], second[-3:])
 assert last and int(last[0]) in (len(first) - 1, len(first)), (first[-1], last)
 PY
+}
+# service MEGABYTES: a container that writes, with a file of that size whose reading takes a moment.
+service() {
+  "$LAY" run -d --name c --network none --stop-timeout 1 "${@:2}" small sh -c "head -c ${1}000000 /dev/urandom >/large; ($writes) & wait" >/dev/null
+  wait_until 30 grows
+}
+
+@test "a service that writes all the time is committed as of one moment, and goes on" {
+  local round
+  service 60
+  for round in 1 2 3; do
+    "$LAY" commit -q --compression none c "now:$round" >/dev/null
+    ! frozen c || return 1
+    of_one_moment "now:$round"
   done
   grows
+}
+
+@test "commits of one service at once are each of one moment" {
+  local first second
+  service 300
+  "$LAY" commit -q --compression none c now:1 >/dev/null 3>&- & first=$!
+  wait_until 10 frozen c
+  "$LAY" commit -q c now:2 >/dev/null 3>&- & second=$!
+  wait "$first"
+  wait "$second"
+  of_one_moment now:1
+  of_one_moment now:2
+  ! frozen c || return 1
+  grows
+}
+
+@test "pause, unpause, kill and stop wait for a commit, which stays of one moment" {
+  local committing command
+  service 300
+  for command in "unpause c" "kill -s USR1 c" "stop c"; do
+    "$LAY" commit -q c now:1 >/dev/null 3>&- & committing=$!
+    wait_until 10 frozen c
+    "$LAY" $command >/dev/null 2>&1 || true
+    wait "$committing"
+    of_one_moment now:1
+    ! frozen c || return 1
+  done
+  "$LAY" rm c >/dev/null
+  service 300
+  "$LAY" commit -q c now:1 >/dev/null 3>&- & committing=$!
+  wait_until 10 frozen c
+  "$LAY" pause c >/dev/null
+  wait "$committing"
+  of_one_moment now:1
+  frozen c
+}
+
+@test "a container that is being committed is started when that is done" {
+  local committing
+  "$LAY" run --name c --network none small sh -c '[ -e /large ] || head -c 300000000 /dev/urandom >/large; echo x >>/starts' >/dev/null
+  "$LAY" commit -q c now:1 >/dev/null 3>&- & committing=$!
+  wait_until 5 eval '[ -n "$(ls "$LAY_ROOT/ingest" 2>/dev/null)" ]'
+  "$LAY" start c >/dev/null
+  wait "$committing"
+  "$LAY" wait c >/dev/null
+  [ "$("$LAY" run --rm --network none now:1 cat /starts | wc -l)" = 1 ]
+  "$LAY" commit -q c now:2 >/dev/null
+  [ "$("$LAY" run --rm --network none now:2 cat /starts | wc -l)" = 2 ]
+}
+
+@test "commits and a start that wait for a commit do not keep each other" {
+  local first second starting
+  "$LAY" run --name c --network none small sh -c 'head -c 100000000 /dev/urandom >/large; echo x >>/starts' >/dev/null
+  "$LAY" commit -q c now:1 >/dev/null 3>&- & first=$!
+  wait_until 5 eval '[ -n "$(ls "$LAY_ROOT/ingest" 2>/dev/null)" ]'
+  kill -STOP "$first"
+  "$LAY" commit -q c now:2 >/dev/null 3>&- & second=$!
+  sleep 0.2
+  "$LAY" start c >/dev/null 3>&- & starting=$!
+  sleep 6  # longer than a start waits for one that has begun
+  kill -CONT "$first"
+  wait "$first"
+  wait "$second"
+  wait "$starting"
+  "$LAY" wait c >/dev/null
+  [ "$("$LAY" run --rm --network none now:1 cat /starts | wc -l)" = 1 ]
+}
+
+@test "rm -f does not wait for a commit that hangs" {
+  local committing
+  service 200
+  "$LAY" commit -q c now:1 >/dev/null 2>&1 3>&- & committing=$!
+  wait_until 10 frozen c
+  kill -STOP "$committing"
+  timeout 20 "$LAY" rm -f c >/dev/null
+  kill -CONT "$committing"
+  wait "$committing" || true
+  ! "$LAY" inspect c >/dev/null 2>&1 || return 1
+  "$LAY" fsck -q
+}
+
+@test "what is killed during a commit writes nothing any more, whoever is its first process" {
+  local committing
+  service 300 --pid host
+  "$LAY" commit -q c now:1 >/dev/null 3>&- & committing=$!
+  wait_until 10 frozen c
+  "$LAY" kill c >/dev/null
+  wait "$committing"
+  of_one_moment now:1
+}
+
+@test "a commit from within the container's own cgroup is refused, not stuck" {
+  local group status=0 entered=
+  "$LAY" run -d --name c --network none small sleep 100 >/dev/null
+  for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name "$("$LAY" inspect -f '{{.Id}}' c)"); do
+    [[ -e $group/freezer.state || -e $group/cgroup.freeze ]] || continue
+    mkdir "$group/beneath"
+    entered+=" $group/beneath/cgroup.procs"
+  done
+  [ -n "$entered" ]
+  timeout -s KILL 20 sh -c 'for procs in $1; do echo $$ >"$procs"; done; exec "$LAY" commit -q c now:1' sh "$entered" >out 2>err || status=$?
+  [ "$status" = 1 ] || { echo "exit $status: $(<err)"; return 1; }
+  has "$(<err)" "own cgroup"
+  ! frozen c || return 1
 }
 
 @test "a paused container stays paused when it is committed" {
@@ -67,8 +179,7 @@ PY
 
 @test "a container goes on when the commit of it is killed or interrupted" {
   local signal committing
-  "$LAY" run -d --name c --network none small sh -c "head -c 200000000 /dev/urandom >/large; $writes" >/dev/null
-  wait_until 30 grows
+  service 200
   for signal in KILL INT TERM; do
     "$LAY" commit -q c now:1 >/dev/null 2>&1 3>&- &
     committing=$!
@@ -84,12 +195,12 @@ PY
 }
 
 @test "a container can be stopped and removed while it is committed" {
-  "$LAY" run -d --name c --network none small sh -c "head -c 200000000 /dev/urandom >/large; $writes" >/dev/null
-  wait_until 30 grows
+  service 200
   "$LAY" commit -q c now:1 >out 2>err 3>&- &
   local committing=$! status=0
   wait_until 10 frozen c
-  timeout 20 "$LAY" rm -f c >/dev/null 2>removal || has "$(<removal)" commit
+  timeout 20 "$LAY" stop c >/dev/null
+  "$LAY" rm c >/dev/null
   wait "$committing" || status=$?
   ((status == 0)) || { grep -q . err && ! "$LAY" inspect now:1 >/dev/null 2>&1; }
   "$LAY" rm -f c >/dev/null 2>&1 || true

@@ -97,6 +97,9 @@ class Container {
   /// Its files stay for as long as this is held, even if somebody removes the container meanwhile. Throws
   /// not_found when it is removed already.
   FileLock keep_files() const;
+  /// Shared, nobody captures the upper: held by whoever starts it, pauses it, lets it go on or stops it.
+  /// Exclusive, nobody does any of that: it is being captured, as of one moment. Waits for the others.
+  FileLock lock_upper(LockMode mode) const;
   /// state.json and the rest need not survive a power cut: a container with auto_remove is not missed then.
   bool is_ephemeral() const { return config_.auto_remove; }
 
