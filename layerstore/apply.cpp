@@ -21,7 +21,6 @@
 #include "overlay_notation.h"
 #include "sparse_file.h"
 #include "tar_reader.h"
-#include "unpack_layer.h"
 
 namespace lay::layerstore {
 
@@ -46,7 +45,7 @@ class LayerUnpacker {
     folders_.add_lower_links(options.links);
   }
 
-  UnpackedLayer run() {
+  ApplyStats run() {
     // What the store's own folder may have inherited would be inherited again by every file of the layer.
     remove_xattr(target_, kDefaultAcl.data());
     remove_xattr(target_, kAccessAcl.data());
@@ -64,7 +63,7 @@ class LayerUnpacker {
     std::vector<std::string>& implied = stats.folders.implied;
     if (!has_root_) implied.insert(implied.begin(), std::string());
     stats.bytes = reader_.bytes();
-    return {.stats = std::move(stats), .entered = folders_.entered()};
+    return stats;
   }
 
  private:
@@ -274,12 +273,8 @@ class LayerUnpacker {
 
 }  // namespace
 
-UnpackedLayer unpack_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options) {
-  return LayerUnpacker(tar, target, options).run();
-}
-
 ApplyStats apply_layer(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options) {
-  return unpack_layer(tar, target, options).stats;
+  return LayerUnpacker(tar, target, options).run();
 }
 
 }  // namespace lay::layerstore

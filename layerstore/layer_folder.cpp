@@ -17,7 +17,6 @@
 #include "sparse_file.h"
 #include "store_file.h"
 #include "tree_builder.h"
-#include "unpack_layer.h"
 
 namespace lay::layerstore {
 
@@ -89,10 +88,10 @@ void write_owners(const UniqueFd& dir, const OwnerIds& owners) {
 namespace {
 
 /// What the layer's folder tells beside its files.
-void write_notes(const UniqueFd& dir, const ApplyStats& stats, const std::vector<std::string>& entered) {
+void write_notes(const UniqueFd& dir, const ApplyStats& stats) {
   write_list(dir, kImplied, stats.folders.implied);
-  write_list(dir, kEntered, entered);
   write_list(dir, kWhiteouts, stats.folders.with_whiteouts);
+  write_list(dir, kEntered, stats.folders.entered);
   write_owners(dir, stats.owners);
 }
 
@@ -108,9 +107,9 @@ void write_image(const UniqueFd& dir, const IndexedLayer& layer) {
 ApplyStats unpack(const UniqueFd& dir, ByteSource& tar, ApplyOptions options = {}) {
   options.spill = spill_beside(dir);
   sys::mkdir_at(dir, kLayerTree, 0700);
-  UnpackedLayer unpacked = unpack_layer(tar, sys::open_dir(dir, kLayerTree), options);
-  write_notes(dir, unpacked.stats, unpacked.entered);
-  return std::move(unpacked.stats);
+  ApplyStats stats = apply_layer(tar, sys::open_dir(dir, kLayerTree), options);
+  write_notes(dir, stats);
+  return stats;
 }
 
 /// A layer that exceeds the format of the mounted form is unpacked from its tar, which stays beside it.
@@ -129,7 +128,7 @@ ApplyStats write_mounted_form(const UniqueFd& dir, ByteSource& source, Durabilit
   indexing.spill = spill_beside(dir);
   IndexedLayer indexed = index_layer(teed, indexing);
   file.finish();
-  write_notes(dir, indexed.stats, indexed.entered);
+  write_notes(dir, indexed.stats);
   write_file(dir, kBoot, sys::boot_id());
   try {
     write_image(dir, indexed);
@@ -156,7 +155,7 @@ void write_landed_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form,
     return;
   }
   const IndexedLayer indexed = index_layer(tar, {.links = links, .spill = spill_beside(dir)});
-  write_notes(dir, indexed.stats, indexed.entered);
+  write_notes(dir, indexed.stats);
   write_file(dir, kBoot, sys::boot_id());
   write_image(dir, indexed);
 }
@@ -197,11 +196,9 @@ std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::stri
 }
 
 StackedFolders read_folders(const UniqueFd& dir) {
-  return {.implied = read_list(dir, kImplied), .with_whiteouts = read_list(dir, kWhiteouts)};
-}
-
-std::vector<std::string> read_entered(const UniqueFd& dir) {
-  return read_list(dir, kEntered);
+  return {.implied = read_list(dir, kImplied),
+          .with_whiteouts = read_list(dir, kWhiteouts),
+          .entered = read_list(dir, kEntered)};
 }
 
 void note_blob(const UniqueFd& dir, const Descriptor& blob) {
@@ -260,7 +257,7 @@ IndexedLayer index_stored_tar(const UniqueFd& dir, const Digest& diff_id) {
 }
 
 void rewrite_layer_folder(const UniqueFd& dir, const IndexedLayer& indexed) {
-  write_notes(dir, indexed.stats, indexed.entered);
+  write_notes(dir, indexed.stats);
   write_image(dir, indexed);
   for (const std::string& landed : landed_folders(dir)) remove_tree(dir, landed);
   with_context("write a layer", [&] { sys::syncfs(dir); });

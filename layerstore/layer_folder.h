@@ -19,8 +19,8 @@
 ///   layer.tar, layer.erofs   the erofs form
 ///   tree/                    the tree form; the folder around it stays 0700, whatever mode the image gives
 ///                            its "/", so that nobody reaches a set-user-id file through the store
-///   implied, whiteouts       the lists of StackedFolders, each path ended by a NUL; absent when empty
-///   entered                  those of read_entered(), likewise
+///   implied, whiteouts, entered
+///                            the lists of StackedFolders, each path ended by a NUL; absent when empty
 ///   landed.<key>/            the layer once more, as it is where the layers below have certain symlinks: the
 ///                            same files but for the tar
 ///   links                    there only: these symlinks, each path and target ended by a NUL
@@ -58,9 +58,6 @@ std::vector<std::string> landed_folders(const UniqueFd& dir);
 std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name);
 
 StackedFolders read_folders(const UniqueFd& dir);
-/// Folders that the tar implied before it had an entry for them, or something else in their place, sorted.
-/// What was put into them until then goes through a symlink of the layers below all the same.
-std::vector<std::string> read_entered(const UniqueFd& dir);
 /// Empty where the record is not one that write_owners() makes; none at all says that all is root's.
 std::optional<OwnerIds> try_read_owners(const UniqueFd& dir);
 void write_owners(const UniqueFd& dir, const OwnerIds& owners);

@@ -223,6 +223,7 @@ StackedFolders LayerFolders::finish() {
   }
   for (const std::string& place : implied_)  // a later entry may have removed it
     if (opened.try_open(place) != nullptr) folders.implied.push_back(place);
+  folders.entered.assign(entered_.begin(), entered_.end());
   return folders;
 }
 

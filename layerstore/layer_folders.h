@@ -54,8 +54,6 @@ class LayerFolders {
   void note_replaced(const std::string& place);
   /// How many folders were made that the tar only implies.
   std::uint64_t implied_count() const { return implied_count_; }
-  /// See read_entered().
-  std::vector<std::string> entered() const { return {entered_.begin(), entered_.end()}; }
   /// To be called last.
   StackedFolders finish();
 

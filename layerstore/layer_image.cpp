@@ -24,6 +24,7 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 std::string seal(Hasher& hasher, std::uint64_t tar_size, const StackedFolders& folders) {
   hasher.update(bytes_of(join_list(folders.implied) + '\0' + join_list(folders.with_whiteouts) + '\0' +
                          std::to_string(tar_size)));
+  if (!folders.entered.empty()) hasher.update(bytes_of('\0' + join_list(folders.entered)));
   return hasher.finish().hex();
 }
 

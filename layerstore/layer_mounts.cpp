@@ -177,7 +177,10 @@ OpenLayer make_in_best_form(const LayerStore& layers, const Digest& diff_id) {
   LayerWriter writer = layers.begin(diff_id.algorithm());
   writer.apply(tar);
   writer.commit(diff_id);
-  return layers.open(diff_id);
+  OpenLayer unpacked = layers.open(diff_id);
+  if (unpacked.form != LayerForm::tree)
+    throw Error(Errc::busy, "a blob of it was left in its registry just now, and its tar is kept for that");
+  return unpacked;
 }
 
 /// The key of what depends on the whole stack.
@@ -188,13 +191,12 @@ std::string stack_key(std::span<const LowerFolder> lowers) {
 }
 
 /// By all that a plan is made of.
-std::string plan_name(std::span<const Digest> diff_ids, std::span<const StackedFolders> folders,
-                      std::span<const std::vector<std::string>> entered) {
+std::string plan_name(std::span<const Digest> diff_ids, std::span<const StackedFolders> folders) {
   std::string text;
   for (const Digest& diff_id : diff_ids) text += diff_id.to_string() + "\n";
   for (const StackedFolders& of_layer : folders)
-    text += join_list(of_layer.implied) + "\n" + join_list(of_layer.with_whiteouts) + "\n";
-  for (const std::vector<std::string>& of_layer : entered) text += join_list(of_layer) + "\n";
+    for (const auto* paths : {&of_layer.implied, &of_layer.with_whiteouts, &of_layer.entered})
+      text += join_list(*paths) + "\n";
   return digest_of(text).hex() + std::string(kPlanSuffix);
 }
 
@@ -213,19 +215,17 @@ constexpr std::uint64_t kMostFolderBytes = 16U << 20U;  // of their paths, in al
 /// The layers of one image on their way to be an overlay's lowers.
 class Stack {
  public:
-  Stack(UniqueFd& folder, const std::string& run, const Store& store)
-      : folder_(folder), run_(run), store_(store) {}
+  Stack(UniqueFd& folder, const std::string& run, const Store& store, std::span<const Descriptor> blobs)
+      : folder_(folder), run_(run), store_(store), blobs_(blobs) {}
 
-  Lowers mount(std::span<const Digest> diff_ids, std::span<const Descriptor> blobs) {
+  Lowers mount(std::span<const Digest> diff_ids) {
     for (std::size_t i = diff_ids.size(); i-- > 0;) {
       add(i, diff_ids[i]);
       if (i > 0 && has_opaque_root(lowers_.back().path())) break;
     }
-    const bool stands_alone =
-        std::all_of(folders_.begin(), folders_.end(),
-                    [](const StackedFolders& folders) { return folders.empty(); }) &&
-        std::all_of(entered_.begin(), entered_.end(), [](const auto& entered) { return entered.empty(); });
-    if (!stands_alone) follow_plan(diff_ids, blobs);
+    const bool stands_alone = std::all_of(folders_.begin(), folders_.end(),
+                                          [](const StackedFolders& folders) { return folders.empty(); });
+    if (!stands_alone) follow_plan(diff_ids);
     Lowers result{.paths = distinct_paths(), .held = std::move(held_)};
     if (!parents_.empty()) result.paths.insert(result.paths.begin(), parents_);
     if (result.paths.size() > kMostLowers)
@@ -252,16 +252,15 @@ class Stack {
     OpenLayer layer = store_.layers().open(diff_id);
     if (layer.form == LayerForm::erofs && !is_mounted(folder_, mount_name(diff_id, layer.image)))
       require_good_seal(diff_id, layer);
-    lowers_.emplace_back(find_path(diff_id, layer), looks_);
+    lowers_.emplace_back(find_path(index, diff_id, layer), looks_);
     indices_.push_back(index);
-    entered_.push_back(read_entered(sys::open_dir(sys::cwd(), store_.path() + "/layers/" + diff_id.hex())));
-    require_few_folders(layer.folders, entered_.back());
+    require_few_folders(layer.folders);
     folders_.push_back(std::move(layer.folders));
   }
 
   /// Each is looked for in every layer.
-  void require_few_folders(const StackedFolders& folders, const std::vector<std::string>& entered) {
-    for (const auto* paths : {&folders.implied, &entered, &folders.with_whiteouts})
+  void require_few_folders(const StackedFolders& folders) {
+    for (const auto* paths : {&folders.implied, &folders.with_whiteouts, &folders.entered})
       for (const std::string& path : *paths) folder_bytes_ += path.size() + kPathCost;
     if (folder_bytes_ > kMostFolderBytes)
       throw Error(Errc::unsupported, "the image's layers imply more folders than can be put together")
@@ -280,15 +279,29 @@ class Stack {
 
   /// A layer may have been made where layers are mounted, and be used where they are not: the store was
   /// moved, or the machine started with another kernel.
-  std::string find_path(const Digest& diff_id, OpenLayer& layer) {
+  std::string find_path(std::size_t index, const Digest& diff_id, OpenLayer& layer) {
     try {
       return make_path(diff_id, layer);
     } catch (const Error&) {
       if (layer.form == LayerForm::tree || store_.layers().form_of_new().form == LayerForm::erofs) throw;
+      remove_unused(folder_);  // what was made ready for the mount
+      folder_ = sys::open_dir(sys::cwd(), folder_of(run_));
     }
-    with_context(fmt::format("unpack layer {}, which cannot be mounted here", diff_id.to_string()),
-                 [&] { layer = make_in_best_form(store_.layers(), diff_id); });
+    with_context(fmt::format("unpack layer {}, which cannot be mounted here", diff_id.to_string()), [&] {
+      if (index < blobs_.size()) require_blob(blobs_[index].digest);
+      for (const AbsentBlob& absent : store_.absent().list())
+        if (absent.diff_id == diff_id) require_blob(absent.blob.digest);
+      layer = make_in_best_form(store_.layers(), diff_id);
+    });
     return layer.tree_path;
+  }
+
+  /// An unpacked layer has no tar, which then can be had of the blob alone.
+  void require_blob(const Digest& blob) const {
+    if (store_.blobs().has(blob)) return;
+    throw Error::make(Errc::unsupported, "its tar would be lost, for blob {} was left where it came from",
+                      blob.to_string())
+        .with_hint("'lay pull --all-blobs' of the images that share the layer gets it");
   }
 
   /// Where the layer shows, mounted before if it has to be.
@@ -301,8 +314,8 @@ class Stack {
     return folder_of(run_) + "/" + name;
   }
 
-  void follow_plan(std::span<const Digest> diff_ids, std::span<const Descriptor> blobs) {
-    const std::string name = plan_name(diff_ids, folders_, entered_);
+  void follow_plan(std::span<const Digest> diff_ids) {
+    const std::string name = plan_name(diff_ids, folders_);
     const auto known = read_plan(folder_, name);
     StackPlan plan = known.value_or(StackPlan());
     for (std::size_t place = lowers_.size(); place-- > 0;) {
@@ -310,7 +323,7 @@ class Stack {
       const auto links = plan.links.find(place);
       if (links == plan.links.end()) continue;
       with_context(fmt::format("layer {}", diff_ids[indices_[place]].to_string()),
-                   [&] { land(place, diff_ids, blobs, links->second); });
+                   [&] { land(place, diff_ids, links->second); });
     }
     if (!known || plan.has_parents) plan.has_parents = add_parents();
     if (!known) try_write_plan(folder_, name, plan);
@@ -319,27 +332,25 @@ class Stack {
   /// The layers below have landed already.
   void find_links(std::size_t place, StackPlan& plan) {
     std::vector<std::string> entered = folders_[place].implied;
-    entered.insert(entered.end(), entered_[place].begin(), entered_[place].end());
+    entered.insert(entered.end(), folders_[place].entered.begin(), folders_[place].entered.end());
     std::vector<LowerLink> links =
         find_lower_links(lowers_[place], std::span(lowers_).subspan(place + 1), entered);
     if (!links.empty()) plan.links.emplace(place, std::move(links));
   }
 
   /// Puts in the place of a layer the one whose entries have gone through the symlinks below.
-  void land(std::size_t place, std::span<const Digest> diff_ids, std::span<const Descriptor> blobs,
-            std::span<const LowerLink> links) {
+  void land(std::size_t place, std::span<const Digest> diff_ids, std::span<const LowerLink> links) {
     const std::size_t index = indices_[place];
-    if (index >= blobs.size())
+    if (index >= blobs_.size())
       throw Error(Errc::invalid,
                   "its blob is not known, and without that it cannot be laid over the symlinks below");
     const auto is_in_use = [&](const UniqueFd& image) {
       return is_mounted(folder_, mount_name(diff_ids[index], image));
     };
     OpenLayer landed =
-        store_.layers().open_landed(diff_ids[index], links, blobs[index], store_.blobs(), is_in_use);
+        store_.layers().open_landed(diff_ids[index], links, blobs_[index], store_.blobs(), is_in_use);
     lowers_[place] = LowerFolder(make_path(diff_ids[index], landed), looks_);
     folders_[place] = std::move(landed.folders);
-    entered_[place].clear();
     if (has_opaque_root(lowers_[place].path())) cut_below(place);
   }
 
@@ -347,7 +358,6 @@ class Stack {
     lowers_.erase(lowers_.begin() + static_cast<std::ptrdiff_t>(place) + 1, lowers_.end());
     indices_.resize(place + 1);
     folders_.resize(place + 1);
-    entered_.resize(place + 1);
   }
 
   /// False when none are needed.
@@ -366,6 +376,7 @@ class Stack {
   UniqueFd& folder_;
   const std::string& run_;
   const Store& store_;
+  std::span<const Descriptor> blobs_;  ///< of the image's layers
   std::vector<FileLock> held_;
   std::uint64_t looks_ = 0;
   std::uint64_t folder_bytes_ = 0;
@@ -374,7 +385,6 @@ class Stack {
   std::vector<LowerFolder> lowers_;
   std::vector<std::size_t> indices_;  ///< among the image's layers
   std::vector<StackedFolders> folders_;
-  std::vector<std::vector<std::string>> entered_;  ///< see read_entered()
 };
 
 }  // namespace
@@ -383,7 +393,7 @@ Lowers LayerMounts::acquire(const Store& store, std::span<const Digest> diff_ids
                             std::span<const Descriptor> blobs) const {
   MountFolder mounted(run_);
   try {
-    return Stack(mounted.fd, run_, store).mount(diff_ids, blobs);
+    return Stack(mounted.fd, run_, store, blobs).mount(diff_ids);
   } catch (const std::exception&) {
     remove_unused(mounted.fd);
     throw;

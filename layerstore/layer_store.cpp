@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/folder_names.h"
@@ -17,6 +19,8 @@
 #include "layer_folder.h"
 #include "layer_image.h"
 #include "layer_stream.h"
+#include "layerstore/absent_blobs.h"
+#include "layerstore/blob_store.h"
 #include "layerstore/damage.h"
 #include "limited_source.h"
 #include "store_file.h"
@@ -34,13 +38,22 @@ UniqueFd open_part(const UniqueFd& dir, const std::string& name) {
       .with_hint("'lay fsck --repair' makes it again");
 }
 
-/// Puts the folder `name` of `from` in the place of one in `to`, which comes to `from` instead. On a file
-/// system that cannot do that nothing is there for a moment.
-void exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to, const std::string& there) {
-  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) == 0) return;
+/// Puts the folder `name` of `from` in the place of one in `to`, which comes to `from` instead. False on a
+/// file system that cannot do that.
+bool try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
+                  const std::string& there) {
+  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) == 0) return true;
   if (errno != EINVAL && errno != ENOSYS) throw Error::from_errno("replace '{}'", there);
-  sys::rename_at(to, there, from, kReplaced);
-  sys::try_rename_noreplace(from, name, to, there);  // or somebody else was here in that moment
+  return false;
+}
+
+/// Whether a blob of the layer was left elsewhere: then its tar is all there is of it.
+bool is_kept_as_tar(const UniqueFd& root, const Digest& diff_id) {
+  const std::vector<AbsentBlob> absent = AbsentBlobs(root).list();
+  const BlobStore blobs(root);
+  return std::any_of(absent.begin(), absent.end(), [&](const AbsentBlob& one) {
+    return one.diff_id == diff_id && !blobs.has(one.blob.digest);
+  });
 }
 
 /// Whether it is there and whole. What is mounted was looked at before that.
@@ -122,16 +135,24 @@ Digest LayerWriter::commit() {
 void LayerWriter::replace() {
   const UniqueFd& layers = store_.layers_;
   const std::string name = diff_id_->hex();
-  if (store_.is_trusted(*diff_id_)) {
-    const auto form = find_layer_form(layers, name);
+  const auto form = find_layer_form(layers, name);
+  std::optional<FileLock> alone;  // until the exchange is over
+  if (form && store_.is_trusted(*diff_id_)) {
     if (form == LayerForm::tree) return;
-    if (form) {
-      const UniqueFd before = sys::open_dir(layers, name);
-      copy_blob_notes(before, dir_);
-      if (is_synced(before)) sync_layer_folder(dir_);  // it may be all there is of the layer: secure()
-    }
+    const bool is_tree = find_layer_form(ingest_.dir(), kPart) == LayerForm::tree;
+    const UniqueFd before = sys::open_dir(layers, name);
+    copy_blob_notes(before, dir_);
+    // It may be all there is of the layer, or become it just now: secure(). Who makes it anew has the lock.
+    alone = FileLock::try_lock(sys::open_dir(before, "."), LockMode::exclusive);
+    if (is_tree && is_kept_as_tar(store_.root_, *diff_id_)) return;
+    if (!is_tree && (!alone || is_synced(before))) sync_layer_folder(dir_);
   }
-  exchange(ingest_.dir(), kPart, layers, name);
+  if (try_exchange(ingest_.dir(), kPart, layers, name)) return;
+  // Nothing would be there for a moment, and what is there may be all there is.
+  if (form == find_layer_form(ingest_.dir(), kPart) && store_.is_sound(*diff_id_))
+    return copy_blob_notes(dir_, sys::open_dir(layers, name));
+  sys::rename_at(layers, name, ingest_.dir(), kReplaced);
+  sys::try_rename_noreplace(ingest_.dir(), kPart, layers, name);  // or somebody else was here in that moment
 }
 
 LayerStore::LayerStore(const UniqueFd& root, std::string root_path, std::optional<LayerForm> form,
@@ -325,7 +346,7 @@ bool LayerStore::secure(const Digest& diff_id) const {
   const bool is_settled = is_synced(*dir) && is_sound(diff_id);
   if (is_settled) return has_exact_tar(*this, diff_id);
   const FileLock alone = FileLock::lock(std::move(*dir), LockMode::exclusive);
-  if (!is_folder_of(alone.fd(), diff_id)) return false;
+  if (!is_folder_of(alone.fd(), diff_id)) return secure(diff_id);  // another has taken its place
   if (!is_trustworthy(alone.fd()) || !is_sound(diff_id)) {
     if (!try_recover(alone.fd(), diff_id)) return false;
   } else {

@@ -457,8 +457,8 @@ IndexedLayer index_layer(ByteSource& tar, const ApplyOptions& options) {
   stats.bytes = reader.bytes();
   LayerTree tree = builder.finish();
   stats.folders = stacked_folders(tree);
-  const std::set<std::string>& entered = builder.entered();
-  return {.tree = std::move(tree), .stats = std::move(stats), .entered = {entered.begin(), entered.end()}};
+  stats.folders.entered.assign(builder.entered().begin(), builder.entered().end());
+  return {.tree = std::move(tree), .stats = std::move(stats)};
 }
 
 }  // namespace lay::layerstore

@@ -27,7 +27,7 @@ class TreeBuilder {
   void add(const TarEntry& entry, std::uint64_t data_offset);
   /// How many folders were made that the tar only implies.
   std::uint64_t implied_count() const { return implied_count_; }
-  /// See read_entered().
+  /// See StackedFolders.
   const std::set<std::string>& entered() const { return entered_; }
   /// The whole tree; called once, last.
   LayerTree finish();
@@ -83,7 +83,6 @@ class TreeBuilder {
 struct IndexedLayer {
   LayerTree tree;
   ApplyStats stats;
-  std::vector<std::string> entered;  ///< see read_entered()
 };
 
 /// Reads a whole layer tar, to its very end, into a tree, which is as apply_layer() unpacks it.

@@ -366,6 +366,25 @@ PY
   mine fsck -q
 }
 
+@test "where layers cannot be mounted one whose blob is elsewhere keeps its tar, until that is fetched" {
+  local old="setarch --uname-2.6" name tar
+  ship
+  mine pull -q "$gzip" >/dev/null
+  mine pull -q "$zstd" >/dev/null
+  tar=$(layer_folder "$gzip")/layer.tar
+  for name in "$zstd" "$gzip"; do
+    run $old "$LAY" --root "$to" run --rm --network none "$name" true
+    [ "$status" != 0 ]
+    has "$output" "--all-blobs"
+    [ -e "$tar" ]
+  done
+  $old "$LAY" --root "$to" pull -q --all-blobs "$zstd" >/dev/null
+  for name in "$zstd" "$gzip"; do
+    [ "$($old "$LAY" --root "$to" run --rm --network none "$name" stat -c %s /root/large)" = 3000000 ]
+  done
+  mine fsck -q
+}
+
 @test "an uncompressed blob is the tar that is here" {
   ship
   "$LAY" import "$world/small" plain:1 --compression none >/dev/null

@@ -17,7 +17,6 @@
 #include "layer_description.h"
 #include "tar_reader.h"
 #include "tree_builder.h"
-#include "unpack_layer.h"
 
 namespace {
 
@@ -75,7 +74,6 @@ using Links = std::vector<lay::layerstore::LowerLink>;
 struct Form {
   lay::test::TreeDescription tree;
   lay::layerstore::StackedFolders folders;
-  std::vector<std::string> entered;
   std::optional<lay::Errc> refusal;
 
   bool operator==(const Form&) const = default;
@@ -84,10 +82,9 @@ struct Form {
 Form unpack(std::string_view text, const lay::UniqueFd& target, const Links& links) {
   lay::StringSource source(text);
   try {
-    lay::layerstore::UnpackedLayer layer = lay::layerstore::unpack_layer(source, target, {.links = links});
+    lay::layerstore::ApplyStats stats = lay::layerstore::apply_layer(source, target, {.links = links});
     return {.tree = lay::test::TreeDescriber(lay::test::Contents::no).describe(target),
-            .folders = std::move(layer.stats.folders),
-            .entered = std::move(layer.entered)};
+            .folders = std::move(stats.folders)};
   } catch (const lay::Error& error) {
     return {.refusal = error.code()};
   }
@@ -97,9 +94,7 @@ Form index(std::string_view text, const Links& links) {
   lay::StringSource source(text);
   try {
     const lay::layerstore::IndexedLayer layer = lay::layerstore::index_layer(source, {.links = links});
-    return {.tree = lay::test::describe_layer_tree(layer.tree),
-            .folders = layer.stats.folders,
-            .entered = layer.entered};
+    return {.tree = lay::test::describe_layer_tree(layer.tree), .folders = layer.stats.folders};
   } catch (const lay::Error& error) {
     return {.refusal = error.code()};
   }

@@ -20,8 +20,11 @@ struct StackedFolders {
   std::vector<std::string> implied;
   /// Those with whiteouts in them, but the root, sorted.
   std::vector<std::string> with_whiteouts;
+  /// Those that the tar implied before it had an entry for them, or something else in their place, sorted.
+  /// What was put into them until then goes through a symlink of the layers below all the same.
+  std::vector<std::string> entered;
 
-  bool empty() const { return implied.empty() && with_whiteouts.empty(); }
+  bool empty() const { return implied.empty() && with_whiteouts.empty() && entered.empty(); }
   bool operator==(const StackedFolders&) const = default;
 };
 

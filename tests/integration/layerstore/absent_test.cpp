@@ -176,6 +176,18 @@ TEST_CASE("only a whole layer in the mounted form can do without its blob", "[la
   CHECK_FALSE(temp.store.layers().secure(diff_id));
 }
 
+TEST_CASE("a layer that takes the place of one that is just being secured is on disk first",
+          "[layerstore][absent]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "app:1", layerstore::Compression::zstd);
+  const std::string folder = temp.path() + "/layers/" + image.config.diff_ids[0].hex();
+  make_image(temp, "app:2", layerstore::Compression::zstd);
+  CHECK(shell("test -e " + folder + "/synced").status != 0);
+  const FileLock securing = FileLock::lock(sys::open_dir(sys::cwd(), folder), LockMode::exclusive);
+  make_image(temp, "app:3", layerstore::Compression::zstd);
+  CHECK(shell("test -e " + folder + "/synced").status == 0);
+}
+
 TEST_CASE("a layer of an earlier boot is hashed before it does without its blob", "[layerstore][absent]") {
   const TempStore temp{.form = LayerForm::erofs};
   const Image image = make_image(temp, "app:1", layerstore::Compression::zstd);

@@ -267,6 +267,27 @@ TEST_CASE("what is mounted of a layer is checked before, and made again", "[laye
   CHECK_THROWS_WITH(run.mounts.acquire(temp.store, diff_ids, {}), Catch::Contains("is damaged"));
 }
 
+TEST_CASE("the list of folders that were entered before they had an entry is checked with the rest",
+          "[layerstore][mounts]") {
+  const TempStore temp;
+  const Run run;
+  const std::vector<Digest> diff_ids = add(
+      temp,
+      {test::tar_file("below"),
+       test::tar_file("d/file") + test::tar_member({.name = "d/", .type = '5', .mode = 0700, .mtime = 1})});
+  const std::string list = temp.path() + "/layers/" + diff_ids[1].hex() + "/entered";
+  const std::string before = shell("od -c " + list).output;
+  REQUIRE(shell("test -s " + list).status == 0);
+  for (const std::string& damage : {"printf x | dd conv=notrunc of=" + list, "rm " + list}) {
+    CAPTURE(damage);
+    REQUIRE(shell(damage).status == 0);
+    CHECK_FALSE(temp.store.layers().is_sound(diff_ids[1]));
+    CHECK(seen(run, temp.store, diff_ids, "cat d/file") == "x");
+    CHECK(run.is_clean());
+    CHECK(shell("od -c " + list).output == before);
+  }
+}
+
 TEST_CASE("the blob of an uncompressed layer and the mounted tar are one file", "[layerstore][layer]") {
   const TempStore temp;
   test::make_tree(temp.folder, "base", "head -c 100000 /dev/urandom > file");
