@@ -93,9 +93,10 @@ void Container::save_state(const ContainerState& state) const {
   });
 }
 
-void Container::save_resources(const Resources& resources) {
+void Container::save_limits(const Resources& resources, const std::optional<IntelRdt>& rdt) {
   Spec spec = config_.spec;
   spec.linux_.resources = resources;
+  spec.linux_.intel_rdt = rdt;
   AtomicFile file(dir_, "config.json");
   file.write(dump_json(to_json(spec)));
   is_ephemeral() ? file.publish() : file.commit();

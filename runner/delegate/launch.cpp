@@ -194,10 +194,10 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   ChildProcess process =
       with_memory_kills(host.cgroup, [&] { return create(plan, host.cgroup, delegated, stdio.parent); });
   plan.stdio = {};
-  LaunchedContainer launched{std::move(host.points), {},
-                             std::move(host.cgroup), std::move(host.networks),
-                             std::move(delegated),   std::move(stdio.parent),
-                             std::move(process)};
+  LaunchedContainer launched{std::move(host.points),   {},
+                             std::move(host.cgroup),   std::nullopt,
+                             std::move(host.networks), std::move(delegated),
+                             std::move(stdio.parent),  std::move(process)};
   launched.networks.connect(launched.process.pid());
   container.make_durable();
   if (console) launched.stdio = parent_side(console->receive(), input);

@@ -53,7 +53,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
   plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating", 0));
-  if (plan.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*plan.spec.linux_.intel_rdt));
+  if (const auto& rdt = plan.spec.linux_.intel_rdt)
+    plan.resctrl.emplace(ResctrlGroup::create(find_resctrl(), *rdt, config.id));
 
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) joined.emplace(store.find(config.network.container));
@@ -81,10 +82,10 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   plan.stdio = {};
   plan.prepared.reset();
   plan.confinement.listener.reset();
-  LaunchedContainer launched{std::move(host.points), ids ? std::move(ids->leases) : std::vector<IdLease>(),
-                             std::move(host.cgroup), std::move(host.networks),
-                             std::nullopt,           std::move(stdio.parent),
-                             std::move(*process)};
+  LaunchedContainer launched{std::move(host.points),   ids ? std::move(ids->leases) : std::vector<IdLease>(),
+                             std::move(host.cgroup),   std::move(plan.resctrl),
+                             std::move(host.networks), std::nullopt,
+                             std::move(stdio.parent),  std::move(*process)};
   if (ids) give_ids(launched, *ids, handshake);
   // Beside the child's own work:
   if (!ids) launched.cgroup.finish(resources);

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cgroup/cgroup.h"
+#include "cgroup/resctrl.h"
 #include "delegate/delegated.h"
 #include "network/container_networks.h"
 #include "process/container_ids.h"
@@ -15,11 +16,12 @@ namespace lay::runner {
 
 /// A container that runs, with all that was made for it on the host. Destroyed, it takes everything away:
 /// first the process with its namespaces (so links and mounts are gone), then what another runtime keeps of
-/// it, network, cgroups and ids.
+/// it, network, cgroups, class of resctrl and ids.
 struct LaunchedContainer {
   MountPoints points;
   std::vector<IdLease> ids;
   CgroupGuard cgroup;
+  std::optional<ResctrlGroup> resctrl;
   ContainerNetworks networks;
   std::optional<Delegated> delegated;  ///< when another runtime runs it
   ParentStdio stdio;
