@@ -158,7 +158,8 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
 
 }  // namespace
 
-LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container) {
+LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container,
+                                   const std::function<void()>& make_durable) {
   const ContainerConfig& config = container.config();
   check_own_ids(config);
   check_asked(config);
@@ -199,7 +200,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
                              std::move(host.networks), std::move(delegated),
                              std::move(stdio.parent),  std::move(process)};
   launched.networks.connect(launched.process.pid());
-  container.make_durable();
+  make_durable();
   if (console) launched.stdio = parent_side(console->receive(), input);
   return launched;
 }

@@ -45,9 +45,10 @@ std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const C
 
 }  // namespace
 
-LaunchedContainer launch(const ContainerStore& store, const Container& container) {
+LaunchedContainer launch(const ContainerStore& store, const Container& container,
+                         const std::function<void()>& make_durable) {
   const ContainerConfig& config = container.config();
-  if (!config.runtime.is_own()) return launch_delegated(store, container);
+  if (!config.runtime.is_own()) return launch_delegated(store, container, make_durable);
   NamespacePlan namespaces = plan_namespaces(store, config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
@@ -90,7 +91,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   // Beside the child's own work:
   if (!ids) launched.cgroup.finish(resources);
   launched.networks.connect(launched.process.pid());
-  container.make_durable();
+  make_durable();
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
   if (ids) {

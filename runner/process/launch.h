@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "cgroup/cgroup.h"
@@ -28,8 +29,10 @@ struct LaunchedContainer {
   ChildProcess process;
 };
 
-/// Starts a container's first process; returns when it has executed its command.
+/// Starts a container's first process; returns when it has executed its command, which it does not before
+/// `make_durable` has returned: by then Container::make_durable() has been called, here or elsewhere.
 /// Throws what failed, on either side; nothing is left then. The calling process must have one thread.
-LaunchedContainer launch(const ContainerStore& store, const Container& container);
+LaunchedContainer launch(const ContainerStore& store, const Container& container,
+                         const std::function<void()>& make_durable);
 
 }  // namespace lay::runner
