@@ -90,3 +90,8 @@ ends_with_class() {
   refused 1 "there is no resctrl file system" "$LAY" start c
   has "$(lay_there info --security)" "$world/resctrl"
 }
+
+@test "a bundle has the schemata, for a machine that has resctrl" {
+  "$LAY" bundle --l3-cache-schema L3:0=f --mem-bw-schema MB:0=50 small made true
+  [ "$(jq -c .linux.intelRdt made/config.json)" = '{"l3CacheSchema":"L3:0=f","memBwSchema":"MB:0=50"}' ]
+}
