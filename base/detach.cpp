@@ -48,21 +48,24 @@ void leave_session_of_caller() {
 }  // namespace
 
 bool detach(Descriptors kept) {
-  const pid_t child = ::fork();
-  if (child < 0) throw Error::from_errno("start a process in the background");
-  if (child > 0) {
+  // Beside the caller and the process in the background there is one that leads the new session and ends at
+  // once, so that the other can never get a controlling terminal. It does nothing but these few calls and so
+  // needs no memory of its own: vfork(2), whose caller waits until it has ended.
+  // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork)
+  const pid_t leader = ::vfork();
+  if (leader < 0) throw Error::from_errno("start a process in the background");
+  if (leader > 0) {
     int status = 0;
-    if (sys::retry_eintr([&] { return ::waitpid(child, &status, 0); }) < 0 || status != 0)
+    if (sys::retry_eintr([&] { return ::waitpid(leader, &status, 0); }) < 0 || status != 0)
       throw Error(Errc::io, "start a process in the background: its first process failed");
     return false;
   }
-  // In between is a process that leads the new session and ends at once, so that the grandchild can never get
-  // a controlling terminal.
+  if (::setsid() < 0) ::_exit(1);  // NOLINT(clang-analyzer-unix.Vfork)
+  // NOLINTNEXTLINE(clang-analyzer-unix.Vfork)
+  if (kept == Descriptors::none && ::close_range(STDERR_FILENO + 1, ~0U, 0) < 0) ::_exit(1);
+  const pid_t background = ::fork();  // NOLINT(clang-analyzer-unix.Vfork)
+  if (background != 0) ::_exit(background < 0 ? 1 : 0);
   try {
-    if (::setsid() < 0) ::_exit(1);
-    if (kept == Descriptors::none && ::close_range(STDERR_FILENO + 1, ~0U, 0) < 0) ::_exit(1);
-    const pid_t grandchild = ::fork();
-    if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
     leave_session_of_caller();
   } catch (const std::exception&) {
     ::_exit(1);

@@ -11,6 +11,7 @@ void PlacementFlags::add_to(CLI::App& parser) {
       ->type_name("PATH");
   parser.add_option("--rdt-class", rdt_class, "put it into this class of resctrl (cache, memory bandwidth)")
       ->type_name("CLASS");
+  rdt.add_to(parser);
   parser
       .add_option("--oom-score-adj", oom_score_adj,
                   "killed first (1000) or last (-1000) when memory is short")
@@ -24,6 +25,7 @@ void PlacementFlags::apply(runner::ContainerConfig& config) const {
         .with_hint("500 is killed before others, -500 after them");
   config.spec.process.oom_score_adj = oom_score_adj;
   if (!rdt_class.empty()) config.spec.linux_.intel_rdt = runner::IntelRdt{.class_id = rdt_class};
+  rdt.apply(config.spec.linux_.intel_rdt);
   if (cgroup_parent.empty()) return;
   with_context("--cgroup-parent", [&] {
     config.spec.linux_.cgroups_path =

@@ -4,14 +4,17 @@
 #include <optional>
 #include <string>
 
+#include "rdt_flags.h"
 #include "runner/container.h"
 
 namespace lay::cli {
 
-/// --cgroup-parent, --rdt-class and --oom-score-adj of run: where a container stands among others.
+/// --cgroup-parent, --rdt-class, --l3-cache-schema, --mem-bw-schema and --oom-score-adj of run: where a
+/// container stands among others.
 struct PlacementFlags {
   std::string cgroup_parent;
   std::string rdt_class;
+  RdtFlags rdt;
   std::optional<int> oom_score_adj;
 
   void add_to(CLI::App& parser);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <map>
 #include <ranges>
+#include <utility>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -77,8 +78,10 @@ void write_schemata(const std::string& root, const std::string& folder, const st
       sys::write_all(sys::open_at(sys::cwd(), folder + "/schemata", O_WRONLY), line + "\n");
     } catch (Error& error) {
       error.add_context(fmt::format("linux.intelRdt: schema '{}'", printable(line)));
-      if (const std::string status = last_status(root); !status.empty() && status != "ok")
-        error.with_hint("the kernel says: " + printable(status));
+      const std::string status = last_status(root);
+      error.with_hint(status.empty() || status == "ok"
+                          ? fmt::format("'cat {}/schemata' shows what there is to be had", root)
+                          : "the kernel says: " + printable(status));
       throw;
     }
   }
@@ -109,9 +112,18 @@ bool is_folder(const std::string& path) {
 
 }  // namespace
 
-std::string find_resctrl() {
+std::optional<std::string> try_find_resctrl() {
   for (const std::string& line : split(read_text("/proc/self/mountinfo"), '\n'))
     if (line.find(" - resctrl ") != std::string::npos) return split(line, ' ').at(4);
+  return std::nullopt;
+}
+
+std::string class_folder(const std::string& root, const IntelRdt& rdt, const std::string& id) {
+  return root + "/" + (rdt.class_id.empty() ? id : rdt.class_id);
+}
+
+std::string find_resctrl() {
+  if (const std::optional<std::string> root = try_find_resctrl()) return *root;
   const bool is_known = read_text("/proc/filesystems").find("\tresctrl\n") != std::string::npos;
   throw Error(Errc::unsupported, "linux.intelRdt: there is no resctrl file system")
       .with_hint(is_known ? "mount -t resctrl resctrl /sys/fs/resctrl"
@@ -122,7 +134,7 @@ ResctrlGroup ResctrlGroup::create(const std::string& root, const IntelRdt& rdt, 
   const std::string& name = rdt.class_id.empty() ? id : rdt.class_id;
   check_class(name);
   ResctrlGroup group;
-  const std::string folder = root + "/" + name;
+  const std::string folder = class_folder(root, rdt, id);
   const std::string schemata = wanted_schemata(rdt);
   if (is_folder(folder)) {
     require_same(folder, rdt);
@@ -147,7 +159,7 @@ ResctrlGroup ResctrlGroup::create(const std::string& root, const IntelRdt& rdt, 
 
 std::vector<std::string> ResctrlGroup::own_folders(const std::string& root, const IntelRdt& rdt,
                                                    const std::string& id) {
-  const std::string folder = root + "/" + (rdt.class_id.empty() ? id : rdt.class_id);
+  const std::string folder = class_folder(root, rdt, id);
   std::vector<std::string> folders;
   if (rdt.class_id.empty()) folders.push_back(folder);
   if (rdt.monitors_cache || rdt.monitors_memory) folders.push_back(monitor_of(folder, id));
@@ -172,6 +184,40 @@ void ResctrlGroup::enter() const {
   for (const std::string& folder : folders_)  // 0: the caller
     with_context(fmt::format("linux.intelRdt: enter '{}'", printable(folder)),
                  [&] { sys::write_all(sys::open_at(sys::cwd(), folder + "/tasks", O_WRONLY), "0"); });
+}
+
+SchemataChange::SchemataChange(const std::string& root, std::string folder, const IntelRdt& wanted)
+    : root_(root), folder_(std::move(folder)), before_(read_text(folder_ + "/schemata")) {
+  try {
+    write_schemata(root_, folder_, wanted_schemata(wanted));
+  } catch (const Error&) {
+    undo();
+    throw;
+  }
+}
+
+SchemataChange::SchemataChange(SchemataChange&& other) noexcept
+    : root_(std::move(other.root_)),
+      folder_(std::move(other.folder_)),
+      before_(std::exchange(other.before_, {})) {}
+
+SchemataChange& SchemataChange::operator=(SchemataChange&& other) noexcept {
+  std::swap(root_, other.root_);
+  std::swap(folder_, other.folder_);
+  std::swap(before_, other.before_);
+  return *this;
+}
+
+SchemataChange::~SchemataChange() {
+  undo();
+}
+
+void SchemataChange::undo() noexcept {
+  try {
+    write_schemata(root_, folder_, before_);
+  } catch (const std::exception&) {
+    // what failed before is what has to be said
+  }
 }
 
 void remove_resctrl_folders(const std::vector<std::string>& made) {

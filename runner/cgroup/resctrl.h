@@ -12,6 +12,10 @@ namespace lay::runner {
 
 /// Where the file system is mounted. Throws unsupported, with a hint, when it is not.
 std::string find_resctrl();
+/// Empty when it is not mounted.
+std::optional<std::string> try_find_resctrl();
+/// That of the class of `rdt`, or of the name `id` when it names none.
+std::string class_folder(const std::string& root, const IntelRdt& rdt, const std::string& id);
 
 /// A container's place in the file system at `root`. Destroyed, it removes what was made for it, unless it is
 /// left.
@@ -45,6 +49,23 @@ class ResctrlGroup {
   ResctrlGroup() = default;
   std::vector<std::string> folders_;
   std::vector<std::string> made_;
+};
+
+/// Other schemata of a class that is there. Destroyed, it sets the old ones again, unless it is kept.
+class SchemataChange {
+ public:
+  /// Throws what the kernel says of the schemata of `wanted`; the old ones are in force then.
+  SchemataChange(const std::string& root, std::string folder, const IntelRdt& wanted);
+  SchemataChange(SchemataChange&& other) noexcept;
+  SchemataChange& operator=(SchemataChange&& other) noexcept;
+  ~SchemataChange();
+  void keep() { before_.clear(); }
+
+ private:
+  void undo() noexcept;
+  std::string root_;
+  std::string folder_;
+  std::string before_;
 };
 
 /// Removes folders that ResctrlGroup::made() told, innermost first; their processes go to the class above.

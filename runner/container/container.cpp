@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 
@@ -77,8 +79,13 @@ ContainerState Container::state() const {
 
 void Container::make_durable() const {
   if (is_durable_) return;
-  for (const char* file : {"config.json", "container.json"})
-    sys::fsync(sys::open_at(dir_, file, O_RDONLY | O_NOFOLLOW));
+  std::array<UniqueFd, 2> files;
+  std::ranges::transform(std::array{"config.json", "container.json"}, files.begin(),
+                         [&](const char* name) { return sys::open_at(dir_, name, O_RDONLY | O_NOFOLLOW); });
+  // Both are on their way before one is waited for, so that a journal is written once. What fails is told by
+  // fsync(2)
+  for (const UniqueFd& file : files) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+  for (const UniqueFd& file : files) sys::fsync(file);
   sys::fsync(dir_);
   const UniqueFd containers = sys::open_dir(sys::cwd(), std::filesystem::path(path_).parent_path());
   sys::fsync(sys::open_dir(containers, kNames));
@@ -92,14 +99,15 @@ void Container::save_state(const ContainerState& state) const {
     file.write(dump_json(to_json(state)));
     // "running" is worthless after a restart of the machine.
     if (is_ephemeral() || state.status == Status::running) return file.publish();
-    make_durable();
+    if (!sys::try_stat_at(dir_, kStateFile)) make_durable();  // else a start has, maybe in another process
     file.commit();
   });
 }
 
-void Container::save_resources(const Resources& resources) {
+void Container::save_limits(const Resources& resources, const std::optional<IntelRdt>& rdt) {
   Spec spec = config_.spec;
   spec.linux_.resources = resources;
+  spec.linux_.intel_rdt = rdt;
   AtomicFile file(dir_, "config.json");
   file.write(dump_json(to_json(spec)));
   is_ephemeral() ? file.publish() : file.commit();

@@ -4,11 +4,22 @@
 
 #include "cgroup/cgroup.h"
 #include "cgroup/freezer.h"
+#include "cgroup/resctrl.h"
 #include "delegate/delegated.h"
 #include "process/first_process.h"
 #include "process/process.h"
 
 namespace lay::runner {
+
+namespace {
+
+void remove_own_class(const ContainerConfig& config) {
+  const std::optional<IntelRdt>& rdt = config.spec.linux_.intel_rdt;
+  if (const auto root = rdt ? try_find_resctrl() : std::nullopt)
+    remove_resctrl_folders(ResctrlGroup::own_folders(*root, *rdt, config.id));
+}
+
+}  // namespace
 
 void clear_leftovers(const std::string& run, const Container& container) {
   const ContainerConfig& config = container.config();
@@ -24,6 +35,7 @@ void clear_leftovers(const std::string& run, const Container& container) {
     throw;
   }
   remove_cgroups(cgroup_name_of(config));
+  remove_own_class(config);
 }
 
 }  // namespace lay::runner

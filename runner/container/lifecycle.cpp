@@ -59,12 +59,12 @@ class Run {
 
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
-  void start() {
+  void start(const std::function<void(const Container& container)>& make_durable) {
     if (!is_first_) clear_leftovers(store_.run(), container_);
     forget_exit_code(lock_);
     try {
       open_log();
-      launched_.emplace(launch(store_, container_));
+      launched_.emplace(launch(store_, container_, [&] { make_durable(container_); }));
       save_running();
       if (launched_->delegated) launched_->delegated->start();  // from here on somebody could stop it
     } catch (const Error& error) {
@@ -193,6 +193,29 @@ void clear_up(const std::optional<RemovedContainer>& removed, const std::functio
   if (is_alone) ::_exit(0);
 }
 
+/// Beside the supervisor's start, whose caller only waits for it meanwhile, and would wait for the disk too.
+std::vector<std::string> make_durable_beside(const Container& container, const ParentEnd& supervisor) {
+  std::optional<Error> failure;
+  try {
+    container.make_durable();
+    supervisor.let_go();
+  } catch (const Error& error) {
+    failure = error;
+    supervisor.turn_away();
+  }
+  try {
+    return supervisor.wait_for_exec();
+  } catch (const Error&) {
+    if (failure) throw *failure;
+    throw;
+  }
+}
+
+void wait_until_durable(const ChildEnd& caller) {
+  if (!caller.hears_parent())
+    throw Error(Errc::cancelled, "whoever started the container has ended, or could not sync its settings");
+}
+
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
 /// kept in the container's folder.
 [[noreturn]] void supervise(const ContainerStore& store, const Container& container, ChildEnd caller,
@@ -201,7 +224,7 @@ void clear_up(const std::optional<RemovedContainer>& removed, const std::functio
     std::optional<Run> run;
     try {
       run.emplace(store, container, Joined::no);
-      run->start();
+      run->start([&](const Container&) { wait_until_durable(caller); });
     } catch (const Error& error) {
       run.reset();  // its lock first: whoever hears of the failure may remove the container at once
       caller.send_error(error);
@@ -229,7 +252,7 @@ int run_attached(const ContainerStore& store, const Container& container,
                  const std::function<void(const Error& error)>& on_trouble,
                  const std::function<void(const std::string& note)>& on_note) {
   std::optional<Run> run(std::in_place, store, container, Joined::yes);
-  run->start();
+  run->start([](const Container& started) { started.make_durable(); });
   for (const std::string& note : run->notes()) on_note(note);
   const int exit_code = run->finish();
   if (run->trouble()) on_trouble(*run->trouble());
@@ -247,7 +270,7 @@ void run_detached(const ContainerStore& store, const Container& container,
   if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
   { const ChildEnd unused = std::move(handshake.child); }
   container.leave_lock_to_other();
-  for (const std::string& note : handshake.parent.wait_for_exec()) on_note(note);
+  for (const std::string& note : make_durable_beside(container, handshake.parent)) on_note(note);
 }
 
 }  // namespace lay::runner

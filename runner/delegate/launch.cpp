@@ -125,8 +125,9 @@ std::string listen_until_end(const ChildProcess& creator, const ParentStdio& std
     const int ready = sys::retry_eintr(
         [&] { return ::poll(entries.data(), entries.size(), std::max(0, static_cast<int>(left.count()))); });
     if (ready < 0) throw Error::from_errno("wait for the runtime");
-    if (ready == 0) give_up(creator, Errc::busy, "took longer than a minute");
     has_ended = entries[0].revents != 0;
+    // Also of one that always has something to say
+    if (!has_ended && left.count() <= 0) give_up(creator, Errc::busy, "took longer than a minute");
     if (!has_ended && entries[3].revents != 0) give_up(creator, Errc::cancelled, "was not waited for");
     for (const std::size_t i : {1U, 2U}) {
       const ssize_t count = entries[i].revents != 0 ? ::read(entries[i].fd, buffer.data(), buffer.size()) : 0;
@@ -157,7 +158,8 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
 
 }  // namespace
 
-LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container) {
+LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container,
+                                   const std::function<void()>& make_durable) {
   const ContainerConfig& config = container.config();
   check_own_ids(config);
   check_asked(config);
@@ -193,12 +195,12 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
   ChildProcess process =
       with_memory_kills(host.cgroup, [&] { return create(plan, host.cgroup, delegated, stdio.parent); });
   plan.stdio = {};
-  LaunchedContainer launched{std::move(host.points), {},
-                             std::move(host.cgroup), std::move(host.networks),
-                             std::move(delegated),   std::move(stdio.parent),
-                             std::move(process)};
+  LaunchedContainer launched{std::move(host.points),   {},
+                             std::move(host.cgroup),   std::nullopt,
+                             std::move(host.networks), std::move(delegated),
+                             std::move(stdio.parent),  std::move(process)};
   launched.networks.connect(launched.process.pid());
-  container.make_durable();
+  make_durable();
   if (console) launched.stdio = parent_side(console->receive(), input);
   return launched;
 }

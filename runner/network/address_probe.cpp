@@ -180,21 +180,24 @@ sockaddr_ll own_address(const UniqueFd& socket) {
   return own;
 }
 
-/// Whether one of the packets that wait is an answer.
-bool hears(const UniqueFd& socket, const Probe& probe) {
-  for (;;) {
+using Clock = std::chrono::steady_clock;
+
+/// Whether one of the packets that wait is an answer. They may come faster than they are read: not after
+/// `end`.
+bool hears(const UniqueFd& socket, const Probe& probe, Clock::time_point end) {
+  do {
     std::array<std::byte, sizeof(NeighborPacket)> packet{};
     const ssize_t count =
         sys::retry_eintr([&] { return ::recv(socket.get(), packet.data(), packet.size(), 0); });
     if (count < 0 && errno == EAGAIN) return false;
     if (count < 0) throw Error::from_errno("hear who answers");
     if (probe.is_answer(std::span(packet).first(static_cast<std::size_t>(count)))) return true;
-  }
+  } while (Clock::now() < end);
+  return false;
 }
 
 bool is_answered(const Link& parent, const std::string& parent_name, std::uint16_t protocol,
                  const Probe& probe) {
-  using Clock = std::chrono::steady_clock;
   try {
     const UniqueFd socket = open_on_wire(parent.index, protocol);
     const sockaddr_ll own = own_address(socket);
@@ -205,7 +208,7 @@ bool is_answered(const Link& parent, const std::string& parent_name, std::uint16
            left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now())) {
         pollfd entry{socket.get(), POLLIN, 0};
         static_cast<void>(::poll(&entry, 1, static_cast<int>(left.count())));
-        if (hears(socket, probe)) return true;
+        if (hears(socket, probe, end)) return true;
       }
     }
     return false;

@@ -59,6 +59,7 @@ void remove_link(NetlinkSocket& socket, const std::string& name) {
   if (failure && failure->error_number != ENODEV) throw failure->error(request.what());
 }
 
+/// It is down still.
 Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subnet& subnet,
                       const BridgeWish& wish) {
   const Ipv4 gateway = wish.gateway.value_or(subnet.gateway());
@@ -83,7 +84,6 @@ Link make_bridge_link(NetlinkSocket& socket, const std::string& name, const Subn
     // No link-local address, no router advertisement from a container is believed
     try_write_setting(settings6 + "/disable_ipv6", "1");
   }
-  setup.push_back(set_link_up(link->index));  // last: who finds it up may rely on the rest
   socket.run(setup);
   return *link;
 }
@@ -97,9 +97,9 @@ void check_free6(NetlinkSocket& socket, const Subnet6& subnet) {
 }
 
 /// Whether another link got an overlapping subnet first. Of two that chose in the same moment the one with
-/// the higher index yields; a named network that was made meanwhile goes first (NetworkStore::create() looks
-/// at the routes after it has written the network down, as this looks at the networks after the link is
-/// made).
+/// the higher index yields. A bridge and a named network that are made in the same moment may both yield and
+/// choose anew, but never both stay: NetworkStore::create() looks at the addresses after it has written the
+/// network down, as this looks at the networks after the link has its address.
 bool must_yield(NetlinkSocket& socket, const BridgeWish& wish, const Link& link, const Subnet& subnet) {
   const auto is_in_the_way = [&](const Subnet& other) { return other.overlaps(subnet); };
   return std::ranges::any_of(promised_subnets(wish), is_in_the_way) ||
@@ -108,16 +108,22 @@ bool must_yield(NetlinkSocket& socket, const BridgeWish& wish, const Link& link,
          });
 }
 
-Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const std::optional<Subnet>& last,
-                     const BridgeWish& wish) {
+Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const LeaseBook& leases,
+                     const std::optional<Subnet>& last, const BridgeWish& wish) {
   std::optional<Subnet> preferred = last;
   if (wish.subnet6) check_free6(socket, *wish.subnet6);
   for (int i = 0; i < kCreateTries; ++i) {
     const Subnet subnet = plan_subnet(wish, preferred, taken_subnets(socket, wish));
     const Link link = make_bridge_link(socket, name, subnet, wish);
-    if (!must_yield(socket, wish, link, subnet)) return {.link = link, .subnet = subnet, .is_new = true};
-    remove_link(socket, name);
-    preferred.reset();
+    if (must_yield(socket, wish, link, subnet)) {
+      remove_link(socket, name);
+      preferred.reset();
+      continue;
+    }
+    if (subnet != last) leases.save_subnet(subnet);
+    const NetlinkMessage up = set_link_up(link.index);  // last: who finds it up may rely on the rest
+    socket.run({&up, 1});
+    return {.link = link, .subnet = subnet, .is_new = true};
   }
   throw Error::make(Errc::busy, "bridge '{}': no subnet could be agreed on in {} tries", name, kCreateTries);
 }
@@ -219,8 +225,7 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
   const bool is_new = !link || !last || is_half_made(*link, leases);
   if (is_new) {
     if (link) remove_link(route, names.bridge);
-    bridge = create_bridge(route, names.bridge, last, wish);
-    if (bridge.subnet != last) leases.save_subnet(bridge.subnet);
+    bridge = create_bridge(route, names.bridge, leases, last, wish);
   } else {
     bridge = {.link = *link, .subnet = *last};
   }

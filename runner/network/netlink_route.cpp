@@ -176,7 +176,10 @@ std::vector<Ipv4> own_addresses(NetlinkSocket& socket) {
 std::vector<Ipv6> own_addresses6(NetlinkSocket& socket) {
   std::vector<Ipv6> own;
   for_each_address(socket, AF_INET6, [&](const nlmsghdr& message, const ifaddrmsg& info) {
-    if (const auto address = attribute_ipv6(message, sizeof info, IFA_ADDRESS)) own.push_back(*address);
+    // IFA_LOCAL is there only where IFA_ADDRESS is the other end
+    auto address = attribute_ipv6(message, sizeof info, IFA_LOCAL);
+    if (!address) address = attribute_ipv6(message, sizeof info, IFA_ADDRESS);
+    if (address) own.push_back(*address);
   });
   return own;
 }

@@ -99,10 +99,39 @@ void forget_place(const std::string& run, const NetworkDefinition& network) {
     remove_tree(*folder, place.filename());
 }
 
-void write_down(const UniqueFd& folder, const NetworkDefinition& network) {
-  check_network(network);
-  replace_file(folder, file_name(network.name), network_text(network));
-}
+/// A network as it is written down. Destroyed, it is taken away again, unless it is kept: who is told that it
+/// could not be made finds none.
+class Draft {
+ public:
+  Draft(const UniqueFd& folder, const NetworkDefinition& network)
+      : folder_(folder), file_(file_name(network.name)) {
+    check_network(network);
+    try {
+      replace_file(folder_, file_, network_text(network));
+    } catch (const Error&) {
+      discard();  // it may be there, and only not be on disk
+      throw;
+    }
+  }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+  ~Draft() {
+    if (!is_kept_) discard();
+  }
+  void keep() { is_kept_ = true; }
+
+ private:
+  void discard() const {
+    try {
+      sys::try_unlink_at(folder_, file_);
+    } catch (const Error&) {
+      // what failed before is what has to be said
+    }
+  }
+  const UniqueFd& folder_;
+  std::string file_;
+  bool is_kept_ = false;
+};
 
 /// Writes it down with a subnet that nothing else has. The bridge of all may get the same one meanwhile, when
 /// the first container starts; it sees what is written down, and what is routed by then is seen here.
@@ -112,11 +141,12 @@ void write_down_with_free_subnet(const UniqueFd& folder, NetworkDefinition& netw
   for (int i = 0; i < kTries; ++i) {
     network.subnet = free_subnet(others);
     check_no_overlap(network, others);
-    write_down(folder, network);
+    Draft draft(folder, network);
     const Subnet subnet = *parse_subnet(network.subnet);
-    if (std::ranges::none_of(routed_subnets(), [&](const Subnet& other) { return other.overlaps(subnet); }))
-      return;
-    sys::try_unlink_at(folder, file_name(network.name));
+    if (std::ranges::any_of(routed_subnets(), [&](const Subnet& other) { return other.overlaps(subnet); }))
+      continue;
+    draft.keep();
+    return;
   }
   throw Error::make(Errc::busy, "no subnet could be agreed on in {} tries", kTries)
       .with_hint("name one with --subnet");
@@ -166,7 +196,7 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families
   }
   wish.subnet = check_network_subnet(wish.subnet);
   check_no_overlap(wish, others);
-  write_down(folder, wish);
+  Draft(folder, wish).keep();
   return wish;
 }
 

@@ -1,12 +1,30 @@
+#include <optional>
+
 #include "base/error.h"
 #include "cgroup/limits.h"
+#include "cgroup/resctrl.h"
 #include "oci/bundle.h"
 #include "oci/store.h"
 #include "spec/resources_json.h"
 
 namespace lay::runner {
 
-void oci_update(const OciStore& store, const std::string& id, const Json& resources) {
+namespace {
+
+/// In the class that `container` was placed in when it was created.
+SchemataChange change_schemata(const OciContainer& container, const IntelRdt& schemata) {
+  const std::string root = find_resctrl();
+  const std::vector<std::string>& folders = container.record().resctrl_folders;
+  if (folders.empty())
+    throw Error::make(Errc::invalid, "'{}' was created in no class of resctrl", container.id())
+        .with_hint("create it with linux.intelRdt in its config.json");
+  return SchemataChange(root, folders.front(), schemata);
+}
+
+}  // namespace
+
+void oci_update(const OciStore& store, const std::string& id, const Json& resources,
+                const IntelRdt& schemata) {
   with_context(fmt::format("update '{}'", id), [&] {
     const LockedOci locked = lock_oci(store, id);
     const OciContainer& container = locked.container;
@@ -16,7 +34,11 @@ void oci_update(const OciStore& store, const std::string& id, const Json& resour
       throw Error::make(Errc::unsupported, "'{}' was created without cgroups", id);
     Resources given = parse_resources(resources);
     if (!given.devices.empty()) add_default_device_rules(given.devices);
+    std::optional<SchemataChange> changed;
+    if (!schemata.l3_schema.empty() || !schemata.memory_schema.empty())
+      changed = change_schemata(container, schemata);
     set_live_limits(cgroup_of(container.record()), given);
+    if (changed) changed->keep();
   });
 }
 

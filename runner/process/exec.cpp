@@ -90,7 +90,8 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
                 .first_process = {},
                 .user_namespace = !shares_namespace(first, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
-  if (config.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*config.spec.linux_.intel_rdt));
+  if (const auto& rdt = config.spec.linux_.intel_rdt)
+    plan.resctrl.emplace(ResctrlGroup::open({class_folder(find_resctrl(), *rdt, config.id)}));
   plan.become.supervision = supervision;
   if (plan.user_namespace) plan.become.ids = id_maps_of(first);
   if (request.privileged)

@@ -122,6 +122,10 @@ void ParentEnd::let_go() const {
   hand_over({});
 }
 
+void ParentEnd::turn_away() const {
+  ::shutdown(socket_.get(), SHUT_WR);
+}
+
 void ParentEnd::hand_over(std::span<const UniqueFd> fds) const {
   try {
     send_fds(socket_, std::string_view(&kGo, 1), fds);

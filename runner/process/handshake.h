@@ -69,6 +69,8 @@ class ParentEnd {
   /// Waits for send_descriptor(); throws the child's error.
   UniqueFd receive_descriptor() const;
   void let_go() const;
+  /// The child is told that it is not let go.
+  void turn_away() const;
   /// As let_go(), with descriptors, if there are any.
   void hand_over(std::span<const UniqueFd> fds) const;
   /// Returns the child's notes when it has executed its command; throws the child's error.

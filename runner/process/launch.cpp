@@ -45,15 +45,17 @@ std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const C
 
 }  // namespace
 
-LaunchedContainer launch(const ContainerStore& store, const Container& container) {
+LaunchedContainer launch(const ContainerStore& store, const Container& container,
+                         const std::function<void()>& make_durable) {
   const ContainerConfig& config = container.config();
-  if (!config.runtime.is_own()) return launch_delegated(store, container);
+  if (!config.runtime.is_own()) return launch_delegated(store, container, make_durable);
   NamespacePlan namespaces = plan_namespaces(store, config);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
   plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating", 0));
-  if (plan.spec.linux_.intel_rdt) plan.resctrl.emplace(find_rdt_class(*plan.spec.linux_.intel_rdt));
+  if (const auto& rdt = plan.spec.linux_.intel_rdt)
+    plan.resctrl.emplace(ResctrlGroup::create(find_resctrl(), *rdt, config.id));
 
   std::optional<Container> joined;
   if (config.network.mode == NetworkMode::container) joined.emplace(store.find(config.network.container));
@@ -81,15 +83,15 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   plan.stdio = {};
   plan.prepared.reset();
   plan.confinement.listener.reset();
-  LaunchedContainer launched{std::move(host.points), ids ? std::move(ids->leases) : std::vector<IdLease>(),
-                             std::move(host.cgroup), std::move(host.networks),
-                             std::nullopt,           std::move(stdio.parent),
-                             std::move(*process)};
+  LaunchedContainer launched{std::move(host.points),   ids ? std::move(ids->leases) : std::vector<IdLease>(),
+                             std::move(host.cgroup),   std::move(plan.resctrl),
+                             std::move(host.networks), std::nullopt,
+                             std::move(stdio.parent),  std::move(*process)};
   if (ids) give_ids(launched, *ids, handshake);
   // Beside the child's own work:
   if (!ids) launched.cgroup.finish(resources);
   launched.networks.connect(launched.process.pid());
-  container.make_durable();
+  make_durable();
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
   if (ids) {

@@ -141,8 +141,4 @@ Json oci_state(const Container& container, const std::string& status, pid_t pid)
           {"annotations", config.spec.annotations}};
 }
 
-ResctrlGroup find_rdt_class(const IntelRdt& rdt) {
-  return ResctrlGroup::create(find_resctrl(), rdt, {});
-}
-
 }  // namespace lay::runner

@@ -4,7 +4,6 @@
 
 #include "base/json.h"
 #include "cgroup/cgroup.h"
-#include "cgroup/resctrl.h"
 #include "network/container_networks.h"
 #include "rootfs/mount_points.h"
 #include "rootfs/rootfs.h"
@@ -45,8 +44,5 @@ HostParts make_host_parts(const ContainerStore& store, const Container& containe
 
 /// What an agent is told of a container: runtime.md, "State". `pid` is that of its first process, or 0.
 Json oci_state(const Container& container, const std::string& status, pid_t pid);
-
-/// The class of resctrl that a container is placed in. Throws not_found, unsupported.
-ResctrlGroup find_rdt_class(const IntelRdt& rdt);
 
 }  // namespace lay::runner

@@ -15,6 +15,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "cgroup/layout.h"
+#include "cgroup/resctrl.h"
 #include "security/capabilities.h"
 #include "security/confinement.h"
 #include "spec/names.h"
@@ -131,6 +132,9 @@ void add_own_rights(std::vector<SecurityFact>& facts) {
 void add_rest(std::vector<SecurityFact>& facts) {
   facts.push_back({"id-mapped mounts", yes_or_no(has_call(SYS_mount_setattr)), "--userns"});
   facts.push_back({"openat2", yes_or_no(has_call(SYS_openat2)), ""});
+  const std::optional<std::string> resctrl = try_find_resctrl();
+  facts.push_back({"resctrl", yes_or_no(resctrl.has_value()),
+                   resctrl.value_or("--rdt-class, --l3-cache-schema, --mem-bw-schema need it mounted")});
   facts.push_back({"session keyring", yes_or_no(has_call(SYS_keyctl)), "one for each container"});
   const std::string tiocsti = text_of("/proc/sys/dev/tty/legacy_tiocsti");
   facts.push_back(

@@ -29,6 +29,7 @@ void add_flags(CLI::App& parser, RunOptions& options) {
       ->type_name("COMMAND");
   parser.add_flag("-t,--tty", options.terminal, "give it a terminal");
   options.resources.add_to(parser);
+  options.placement.rdt.add_to(parser);
   options.isolation.add_to(parser);
   options.namespaces.add_to(parser);
 }

@@ -223,8 +223,9 @@ int explain_container(const Context& context, const runner::ContainerStore& cont
   runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);
   find_networks(context.root, config.network);
   const runner::Spec spec = explain_spec(context, containers, *store, found.image, std::move(config));
+  const std::vector<std::string> missing = runner::missing_protections(spec);  // or what a start would refuse
   fmt::print("{}\n", dump_json_pretty(runner::to_json(spec)));
-  for (const std::string& missing : runner::missing_protections(spec)) print_note("not in force: " + missing);
+  for (const std::string& each : missing) print_note("not in force: " + each);
   return 0;
 }
 

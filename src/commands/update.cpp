@@ -3,6 +3,7 @@
 #include "command.h"
 #include "each.h"
 #include "options.h"
+#include "rdt_flags.h"
 #include "resource_flags.h"
 #include "runner/lifecycle.h"
 
@@ -11,15 +12,20 @@ namespace lay::cli {
 int command_update(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   ResourceFlags flags;
+  RdtFlags rdt;
   const auto parser = make_parser("update", "[flags] CONTAINER …",
                                   "Changes the limits of containers, at once where they run.");
   parser->add_option("container", names, "names or ids")->required();
   flags.add_to(*parser);
+  rdt.add_to(*parser);
   parse(*parser, arguments);
   require_root("update");
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("update", names, [&](const std::string& name) {
-    runner::update_container(containers, name, [&](runner::Resources& limits) { flags.apply(limits); });
+    runner::update_container(containers, name, [&](runner::Linux& limits) {
+      flags.apply(limits.resources);
+      rdt.apply(limits.intel_rdt);
+    });
     fmt::print("{}\n", name);
   });
 }

@@ -158,12 +158,16 @@ kMostMemory=62500 # KiB: 64 MB
 
 @test "a container is durable before its command begins; one that goes with its end is never synced" {
   small_image
-  strace -f -qq -o trace -e trace=fsync,execve,mount "$LAY" run --network none --name kept small true
-  local synced began
-  synced=$(grep -n 'fsync(' trace | cut -d: -f1)
-  began=$(grep -n 'execve("/bin/true"' trace | cut -d: -f1)
-  # config.json, container.json, the container's folder, the folder of names and that of containers.
-  [ "$(awk -v began="$began" '$1 < began' <<<"$synced" | wc -l)" = 5 ]
+  local synced began detached
+  for detached in "" -d; do
+    timeout -s KILL 30 strace -f -qq -o trace -e trace=fsync,execve,mount "$LAY" run $detached --network none small true
+    synced=$(grep -n 'fsync(' trace | cut -d: -f1)
+    began=$(grep -n 'execve("/bin/true"' trace | cut -d: -f1)
+    # config.json, container.json, the container's folder, the folder of names and that of containers.
+    [ "$(awk -v began="$began" '$1 < began' <<<"$synced" | wc -l)" = 5 ]
+    # Behind it state.json and the folder.
+    [ "$(awk -v began="$began" '$1 > began' <<<"$synced" | wc -l)" = 2 ]
+  done
   strace -f -qq -o trace -e trace=fsync "$LAY" run --rm --network none small true
   ! grep 'fsync(' trace || return 1
 }

@@ -277,3 +277,19 @@ removed_at() {
   done
   ((when > 2))
 }
+
+@test "a container whose settings cannot be synced does not start, in front and detached, and says why" {
+  command -v strace >/dev/null || skip "needs strace"
+  local step detached
+  for detached in "" -d; do
+    for step in 1 3 5; do
+      run timeout -s KILL 30 strace -f -qq -o trace -e trace=fsync -e inject=fsync:error=EIO:when=$step \
+        "$LAY" run $detached --name c --network none -v "$world:/w" small touch /w/started
+      [ "$status" = 125 ]
+      has "$output" "Input/output error"
+      [ ! -e started ]
+      "$LAY" rm c
+    done
+  done
+  "$LAY" run --rm --network none small true
+}

@@ -623,6 +623,33 @@ on_host6() {
     has "$("$LAY" run --rm --network back small ip -6 route 2>/dev/null)" "default via fd00:8::5 dev eth0"'
 }
 
+@test "an address that this machine has on a line to a peer is not given to a container, that of the peer is asked for" {
+  on_host '
+    other_machine
+    ip addr add 2001:db8:1::1/64 dev up0 nodad
+    ip addr add 2001:db8:1::8 peer 2001:db8:1::9 dev up0 nodad
+    ip -6 route add default via 2001:db8:1::2
+    "$LAY" network create -d macvlan -o parent=up0 --ipv6 lan >/dev/null
+    refused 125 "2001:db8:1::8 is in use" "$LAY" run --rm --network lan --ip 198.51.100.20 --ip6 2001:db8:1::8 small true
+    "$LAY" run --rm --network lan --ip 198.51.100.20 --ip6 2001:db8:1::9 small true'
+}
+
+@test "a wire that is flooded does not keep a start from going on" {
+  command -v strace >/dev/null || skip "needs strace"
+  on_host '
+    other_machine
+    nsenter -t $other -n python3 -c "
+import socket
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind((\"up1\", 0x0806))
+frame = b\"\xff\" * 6 + b\"\x02\" * 6 + b\"\x08\x06\" + b\"\0\" * 50
+while True: wire.send(frame)" 3>&- & server=$!
+    "$LAY" network create -d macvlan -o parent=up0 lan >/dev/null
+    # Each frame takes longer to read than the next one to come
+    timeout -s KILL 20 strace -f -qq -o /dev/null -e trace=recvfrom -e inject=recvfrom:delay_enter=500 \
+      "$LAY" run --rm --network lan --ip 198.51.100.20 small true'
+}
+
 @test "N08: lay is killed at each message to the kernel about a bridge, and the next start has a whole one" {
   command -v strace >/dev/null || skip "needs strace"
   "$LAY" network create --ipv6 --subnet 10.77.0.0/24 six >/dev/null
@@ -645,6 +672,32 @@ on_host6() {
   [ $killed -lt 60 ]
 }
 
+@test "N08: a bridge that had to take another subnet is whole wherever lay is killed" {
+  command -v strace >/dev/null || skip "needs strace"
+  local call step killed=0
+  for call in sendmsg renameat; do
+    for step in {1..60}; do
+      rm -f trace
+      LAY_RUN=$world/run.$call.$step unshare --net bash -euc '
+        ip link set lo up
+        "$LAY" run --rm small true >/dev/null 2>&1
+        ip link del "$(ip -br link | grep -o "^lay-[^ ]*")"
+        ip route add blackhole 10.99.0.0/16
+        strace -D -f -qq -o trace -e "trace=$1" -e "inject=$1:signal=KILL:when=$2" \
+          "$LAY" run --rm small true >/dev/null 2>&1 || true
+        gateway=$("$LAY" run --rm --cap-add NET_RAW small sh -c "ip route | grep ^default | cut -d\" \" -f3")
+        "$LAY" run --rm --cap-add NET_RAW small ping -c1 -W2 "$gateway" >/dev/null
+        [[ $gateway != 10.99.* ]]' \
+        step $call $step || { echo "killed at $call $step"; return 1; }
+      grep -q "killed by SIGKILL" trace || break
+      killed=$((killed + 1))
+    done
+    [ $step -lt 60 ]
+  done
+  echo "$killed steps"
+  [ $killed -ge 10 ]
+}
+
 @test "N08: a macvlan parent that vanishes takes the link, and a start without it says so" {
   on_host '
     ip link add wire0 type veth peer name wire1
@@ -665,6 +718,25 @@ on_host6() {
     "$LAY" start web >/dev/null
     "$LAY" rm -f web >/dev/null
     "$LAY" network rm lan'
+}
+
+@test "a network whose making fails at any step is not there afterwards" {
+  command -v strace >/dev/null || skip "needs strace"
+  local call step failed=0
+  for call in sendmsg fsync renameat; do
+    for step in {1..30}; do
+      if strace -f -qq -o trace -e trace=$call -e inject=$call:error=EIO:when=$step "$LAY" network create back >out 2>said; then
+        "$LAY" network rm back >/dev/null
+      else
+        failed=$((failed + 1))
+        [ "$("$LAY" network ls -q | xargs)" = bridge ] || { echo "failed at $call $step:"; cat said; return 1; }
+      fi
+      grep -q INJECTED trace || break
+    done
+    [ $step -lt 30 ]
+  done
+  echo "$failed steps"
+  [ $failed -ge 4 ]
 }
 
 @test "a network that is made while the first container starts has another subnet than the bridge" {

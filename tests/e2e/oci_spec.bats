@@ -553,7 +553,24 @@ has_resctrl() { grep -q ' - resctrl ' /proc/self/mountinfo; }
   [ "$status" -eq 1 ]
   has "$output" "there is no resctrl file system"
   small_image
-  refused 125 "there is no resctrl file system" "$LAY" run --rdt-class gold small true
+  refused 125 "there is no resctrl file system" "$LAY" run --rm --rdt-class gold small true
+  local flags
+  for flags in "--l3-cache-schema L3:0=f" "--mem-bw-schema MB:0=50"; do
+    refused 125 "there is no resctrl file system" "$LAY" run --rm $flags small true
+    refused 125 "there is no resctrl file system" "$LAY" run --explain $flags small true
+  done
+  [ -z "$("$LAY" ps -aq)" ]
+  "$LAY" run --name c --network none small true
+  refused 1 "there is no resctrl file system" "$LAY" update --l3-cache-schema L3:0=f c
+  [ "$(jq .linux.intelRdt "$LAY_ROOT"/containers/*/config.json)" = null ]
+  "$LAY" rm c >/dev/null
+  edit 'del c["linux"]["intelRdt"]'
+  oci run -d --bundle bundle c2
+  run oci update --mem-bw-schema MB:0=50 c2
+  [ "$status" = 1 ]
+  has "$output" "there is no resctrl file system"
+  oci delete -f c2
+  [[ $("$LAY" info --security) =~ resctrl\ +no ]]
 }
 
 @test "a class of resctrl is made and goes with the container" {

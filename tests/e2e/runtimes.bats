@@ -299,6 +299,16 @@ is_running() { [ "$("$LAY" inspect -f '{{.State.Status}}' "$1" 2>/dev/null)" = r
   done
 }
 
+@test "a runtime whose create never ends but always says something is given up after a minute" {
+  needs runc
+  printf '#!/bin/sh\ncase " $* " in *" create "*) while :; do echo still here; sleep 0.2; done ;; esac\nexec runc "$@"\n' >talks
+  chmod +x talks
+  local begun=$SECONDS
+  refused 125 "took longer than a minute" timeout -s KILL 90 "$LAY" run --rm --network none --runtime ./talks small true
+  [ $((SECONDS - begun)) -ge 59 ]
+  [ -z "$("$LAY" ps -aq)" ]
+}
+
 @test "a runtime that the limit of memory kills while it creates is told with that reason" {
   printf '#!/bin/sh\ncase " $* " in *" create "*) busybox tail -c 90000000 /dev/zero >/dev/null; kill -9 $$ ;; esac\nexit 1\n' >runsc
   chmod +x runsc

@@ -87,7 +87,7 @@ class Container {
   /// Other lowers for a start from here; container.json keeps those it was created with.
   void use_lowers(std::vector<std::string> lowers) { config_.lowers = std::move(lowers); }
   /// Other limits from the next start on; config.json is written at once.
-  void save_resources(const Resources& resources);
+  void save_limits(const Resources& resources, const std::optional<IntelRdt>& rdt);
   /// Other networks from the next start on; container.json is written at once.
   void save_network(const NetworkConfig& network);
   const UniqueFd& dir() const { return dir_; }

@@ -59,10 +59,10 @@ void unpause_container(const Container& container);
 bool is_paused(const Container& container);
 
 /// Gives a container other limits, for this run if it is running and for all later ones; device rules and
-/// processors once given stay. `change` gets what is in force. Throws what the kernel refuses; then the old
-/// limits are set again.
+/// processors once given stay. `change` gets what is in force, of which resources and intel_rdt count. Throws
+/// what the kernel refuses; then the old limits are set again.
 void update_container(const ContainerStore& store, const std::string& name,
-                      const std::function<void(Resources& resources)>& change);
+                      const std::function<void(Linux& limits)>& change);
 
 /// Sends a signal to the first process, and lets a paused container go on to receive it. Throws invalid when
 /// it is not running.

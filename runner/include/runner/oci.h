@@ -140,8 +140,9 @@ void oci_pause(const OciStore& store, const std::string& id);
 void oci_resume(const OciStore& store, const std::string& id);
 
 /// Other limits for a container that lives: `resources` as linux.resources has them; what it does not name
-/// stays. All or nothing.
-void oci_update(const OciStore& store, const std::string& id, const Json& resources);
+/// stays. `schemata`: others for its class of resctrl, where they are not empty. All or nothing.
+void oci_update(const OciStore& store, const std::string& id, const Json& resources,
+                const IntelRdt& schemata = {});
 
 /// The processes of its cgroup, subgroups included.
 std::vector<pid_t> oci_processes(const OciStore& store, const std::string& id);

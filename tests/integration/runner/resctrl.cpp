@@ -104,6 +104,35 @@ TEST_CASE("a class without a name of its own is the container's, made and remove
   CHECK(!fs::exists(made.front()));
 }
 
+TEST_CASE("other schemata are in force at once, and the old ones again unless they are kept",
+          "[runner][resctrl]") {
+  const TempFolder dir;
+  make_class(dir.path(), "c1", "L3:0=f\n");
+  const std::string folder = class_folder(dir.path(), {}, "c1");
+  const std::string file = folder + "/schemata";
+  { const SchemataChange change(dir.path(), folder, {.l3_schema = "L3:0=3"}); }
+  CHECK(text_of(file) == "L3:0=f\n");
+  {
+    SchemataChange change(dir.path(), folder, {.l3_schema = "L3:0=3"});
+    CHECK(text_of(file) == "L3:0=3\n");
+    SchemataChange moved(std::move(change));
+    moved.keep();
+  }
+  CHECK(text_of(file) == "L3:0=3\n");
+}
+
+TEST_CASE("schemata that the kernel refuses leave the old ones, and it is said why", "[runner][resctrl]") {
+  const TempFolder dir;
+  fs::create_directories(dir.path() + "/c1");
+  fs::create_directories(dir.path() + "/info");
+  fs::create_symlink("/proc/sys/kernel/ostype", dir.path() + "/c1/schemata");  // nobody may write it
+  std::ofstream(dir.path() + "/info/last_cmd_status") << "bit mask is empty\n";
+  const Error error =
+      error_of([&] { SchemataChange(dir.path(), dir.path() + "/c1", {.memory_schema = "MB:0=1"}); });
+  CHECK_THAT(error.message(), Catch::Contains("schema 'MB:0=1'"));
+  CHECK_THAT(error.hint(), Catch::Contains("bit mask is empty"));
+}
+
 TEST_CASE("the name of a class leads nowhere else", "[runner][resctrl]") {
   const TempFolder dir;
   for (const char* name : {"..", ".", "a/b", "info", "mon_groups", "mon_data", "a\nb"})

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "runner/spec.h"
+
+namespace lay::cli {
+
+/// --l3-cache-schema and --mem-bw-schema of run and update, as runc's update has them: what a container gets
+/// of the processors' cache and of the memory bandwidth, through a class of resctrl of its own.
+struct RdtFlags {
+  std::string l3_schema;
+  std::string memory_schema;
+
+  void add_to(CLI::App& parser);
+  /// Puts what was given over `rdt`. Throws invalid, with a hint, where it is a class with a name, which
+  /// others are in, too.
+  void apply(std::optional<runner::IntelRdt>& rdt) const;
+};
+
+}  // namespace lay::cli
