@@ -32,7 +32,7 @@ void fetch_from(const Store& store, const AbsentBlob& absent, const ImageSource&
   const RegistryClient client(source.reference, Access::pull, connection);
   const auto task = progress.begin("layer " + absent.blob.digest.short_hex(), absent.blob.size);
   LayerSlots slots;
-  fetch_layer(store, client, absent.blob, absent.diff_id, slots, *task, stop);
+  fetch_layer(store, client, {.blob = absent.blob, .diff_id = absent.diff_id}, slots, *task, stop);
 }
 
 /// Every place to ask for it: that of the last pull first, each behind its mirrors.
