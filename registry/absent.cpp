@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "client.h"
 #include "layer_fetch.h"
-#include "layerstore/commit.h"
+#include "layerstore/layer_pair.h"
 #include "registry/registries_conf.h"
 
 namespace lay::registry {
@@ -78,14 +78,15 @@ void fetch_absent(const Store& store, const AbsentBlob& absent, const AbsentRequ
   }
 }
 
-void fetch_absent_blobs(const Store& store, const layerstore::Manifest& manifest,
-                        const AbsentRequest& request, Progress& progress) {
+void fetch_absent_blobs(const Store& store, const layerstore::Image& image, const AbsentRequest& request,
+                        Progress& progress) {
   std::set<Digest> seen;  // one layer may occur twice in a stack
-  for (const Descriptor& layer : manifest.layers) {
+  for (const Descriptor& layer : image.manifest.layers) {
     if (!seen.insert(layer.digest).second || store.blobs().has(layer.digest)) continue;
     if (const auto absent = store.absent().find(layer.digest))
       fetch_absent(store, *absent, request, progress);
   }
+  layerstore::require_pairs(store, image);
 }
 
 }  // namespace lay::registry

@@ -35,7 +35,7 @@ change() {
   for file in $(seq 7 100 $((files - 1))); do
     head -c 100000 /dev/urandom >"tree/data/f$(printf '%05d' "$file")"
   done
-  rm tree/data/f00003
+  rm -f tree/data/f00003
   echo new >tree/data/new
 }
 
@@ -168,14 +168,27 @@ costs_little() {
 
 @test "files of a layer that came compressed otherwise, or not at all, are not fetched again" {
   local compression
-  for compression in gzip none "zstd --compression-level 9"; do
-    to=$world/root.${compression// /}
-    ship 1 --compression $compression
+  for compression in gzip none; do
+    to=$world/root.$compression
+    ship 1 --compression "$compression"
     pulls 1
     change
     ship 2
     costs_little 2
   done
+}
+
+@test "files of a layer that was compressed at another level are not fetched again" {
+  local file
+  for file in tree/data/*; do
+    od -An -tu1 <"$file" | head -c 100000 >text
+    mv text "$file"
+  done
+  ship 1 --compression-level 9
+  pulls 1
+  change
+  ship 2
+  costs_little 2
 }
 
 @test "files of a layer of podman's are not fetched again for one of lay's" {
@@ -264,14 +277,14 @@ costs_little() {
   costs_little 2
   [ "$("$LAY" --root "$to" run --rm --network none "$served/team/app:2" cat /data/new)" = new ]
   "$LAY" --root "$to" save -q -o docker.tar "$served/team/app:2"
-  skopeo copy -q docker-archive:docker.tar dir:loaded
-  grep -q "$(layer_of "$to" 2)" <(jq -r '.layers[].digest' loaded/manifest.json)
+  skopeo copy -q docker-archive:docker.tar oci:saved:1
+  umoci unpack --image saved:1 bundle >/dev/null 2>&1
+  diff -r --no-dereference tree bundle/rootfs
   start_registry "$world/registry"
   "$LAY" --root "$to" push -q "$served/team/app:2" "$registry/other:1" >/dev/null
   rm -rf judged
-  skopeo copy -q --src-tls-verify=false "docker://$registry/other:1" oci:unpacked:1
-  umoci unpack --image unpacked:1 bundle >/dev/null 2>&1
-  diff -r --no-dereference tree bundle/rootfs
+  skopeo copy -q --src-tls-verify=false "docker://$registry/other:1" dir:judged
+  [ "$(jq -r '.layers[0].digest' judged/manifest.json)" = "$(blob_of 2)" ]
   same 2
 }
 
