@@ -12,11 +12,10 @@ namespace {
 
 constexpr std::size_t kBuffer = 256 * 1024;
 
-/// As LocalFrames::key_of().
-LocalFrames::Key key_of(const Sha256& digest) {
-  LocalFrames::Key key = 0;
-  for (std::size_t i = 0; i < sizeof key; ++i)
-    key = key << 8U | std::to_integer<LocalFrames::Key>(digest.at(i));
+/// As that of a Digest.
+DigestKey key_of(const Sha256& digest) {
+  DigestKey key = 0;
+  for (std::size_t i = 0; i < sizeof key; ++i) key = key << 8U | std::to_integer<DigestKey>(digest.at(i));
   return key;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -199,7 +200,7 @@ class PackedTable {
     const bool is_whole = entry.chunk_digest.empty() && entry.end_offset;
     if (is_whole && *entry.end_offset <= *entry.offset)
       throw Error(Errc::invalid, "the table's data have no end");
-    found_.push_back({.digest = *digest,
+    found_.push_back({.key = key_of(*digest),
                       .offset = *entry.offset,
                       .size = is_whole ? *entry.end_offset - *entry.offset : 0});
     ends_.push_back(file_end_);
@@ -267,6 +268,13 @@ std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint
     return is_plausible(places, size) ? std::optional(places) : std::nullopt;
   }
   return std::nullopt;
+}
+
+DigestKey key_of(const Digest& digest) {
+  constexpr std::size_t kDigits = 2 * sizeof(DigestKey);
+  DigestKey key = 0;
+  std::from_chars(digest.hex().data(), digest.hex().data() + kDigits, key, 16);
+  return key;
 }
 
 void read_table_entries(std::string_view packed, const std::function<void(const TableEntry&)>& take) {

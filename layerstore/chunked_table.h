@@ -53,9 +53,14 @@ struct TableEntry {
 /// no table; values of an entry are as they stand there.
 void read_table_entries(std::string_view packed, const std::function<void(const TableEntry&)>& take);
 
+/// The first 64 bits of a digest, for tables in memory. A collision would only show as a blob, or layer, that
+/// is not what it should be.
+using DigestKey = std::uint64_t;
+DigestKey key_of(const Digest& digest);
+
 /// Data of one file, or a chunk of it, as they lie in the blob: one or several whole zstd frames.
 struct PackedData {
-  Digest digest;  ///< of the data
+  DigestKey key = 0;  ///< of the data
   std::uint64_t offset = 0;
   std::uint64_t size = 0;  ///< in the blob
 };

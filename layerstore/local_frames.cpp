@@ -1,25 +1,16 @@
 #include "local_frames.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
 #include "base/syscalls.h"
-#include "chunked_table.h"
 
 namespace lay::layerstore {
 
-LocalFrames::Key LocalFrames::key_of(const Digest& digest) {
-  constexpr std::size_t kDigits = 2 * sizeof(Key);
-  Key key = 0;
-  std::from_chars(digest.hex().data(), digest.hex().data() + kDigits, key, 16);
-  return key;
-}
-
-LocalFrames::LocalFrames(const Store& store, std::span<const Key> wanted) {
+LocalFrames::LocalFrames(const Store& store, std::span<const DigestKey> wanted) {
   std::set<Digest> seen;
   for (const NamedImage& named : store.images().list()) {
     try {
@@ -31,12 +22,12 @@ LocalFrames::LocalFrames(const Store& store, std::span<const Key> wanted) {
   }
 }
 
-const LocalData* LocalFrames::find(Key key) const {
+const LocalData* LocalFrames::find(DigestKey key) const {
   const auto found = frames_.find(key);
   return found == frames_.end() ? nullptr : &found->second;
 }
 
-void LocalFrames::add(const Store& store, const Descriptor& layer, std::span<const Key> wanted) {
+void LocalFrames::add(const Store& store, const Descriptor& layer, std::span<const DigestKey> wanted) {
   const auto size = store.blobs().size(layer.digest);
   if (!size) return;
   UniqueFd file = store.blobs().open(layer.digest);
@@ -45,9 +36,8 @@ void LocalFrames::add(const Store& store, const Descriptor& layer, std::span<con
   std::string table(places->table_size, '\0');
   if (sys::pread_some(file, std::as_writable_bytes(std::span(table)), places->table) != table.size()) return;
   for (const PackedData& data : read_chunked_table(table, places->tail())) {
-    const Key key = key_of(data.digest);
-    if (std::binary_search(wanted.begin(), wanted.end(), key))
-      frames_.emplace(key, LocalData{.blob = files_.size(), .offset = data.offset, .size = data.size});
+    if (std::binary_search(wanted.begin(), wanted.end(), data.key))
+      frames_.emplace(data.key, LocalData{.blob = files_.size(), .offset = data.offset, .size = data.size});
   }
   files_.push_back(std::move(file));
 }

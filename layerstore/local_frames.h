@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "layerstore/digest.h"
+#include "chunked_table.h"
 #include "layerstore/store.h"
 
 namespace lay::layerstore {
@@ -25,23 +25,19 @@ struct LocalData {
 /// Data that the store's zstd:chunked blobs have, by their digest.
 class LocalFrames {
  public:
-  using Key = std::uint64_t;
-  /// A collision would only show as a blob, or layer, that is not what it should be.
-  static Key key_of(const Digest& digest);
-
   /// Reads the tables of the zstd layers of every image, and keeps of them what is among `wanted`, which is
   /// sorted.
-  LocalFrames(const Store& store, std::span<const Key> wanted);
+  LocalFrames(const Store& store, std::span<const DigestKey> wanted);
 
   /// Null when no blob has them.
-  const LocalData* find(Key key) const;
+  const LocalData* find(DigestKey key) const;
   bool is_empty() const { return frames_.empty(); }
   const UniqueFd& blob(std::size_t index) const { return files_[index]; }
 
  private:
-  void add(const Store& store, const Descriptor& layer, std::span<const Key> wanted);
+  void add(const Store& store, const Descriptor& layer, std::span<const DigestKey> wanted);
 
-  std::unordered_map<Key, LocalData> frames_;
+  std::unordered_map<DigestKey, LocalData> frames_;
   std::vector<UniqueFd> files_;
 };
 

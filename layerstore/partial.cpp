@@ -24,10 +24,10 @@ bool has_images(const Store& store) {
 }
 
 /// Of the table's data, sorted.
-std::vector<LocalFrames::Key> keys_of(std::span<const PackedData> table) {
-  std::vector<LocalFrames::Key> keys;
+std::vector<DigestKey> keys_of(std::span<const PackedData> table) {
+  std::vector<DigestKey> keys;
   keys.reserve(table.size());
-  for (const PackedData& data : table) keys.push_back(LocalFrames::key_of(data.digest));
+  for (const PackedData& data : table) keys.push_back(data.key);
   std::sort(keys.begin(), keys.end());
   return keys;
 }

@@ -208,7 +208,7 @@ std::vector<Stretch> plan_stretches(std::span<const PackedData> table, const std
   for (const PackedData& data : table) {
     if (data.offset > at || at == 0) add_gap();
     Stretch stretch{.size = data.size};
-    const LocalData* const found = local.find(LocalFrames::key_of(data.digest));
+    const LocalData* const found = local.find(data.key);
     if (found != nullptr && found->size == data.size)
       stretch = {.kind = Kind::local, .size = data.size, .blob = found->blob, .from = found->offset};
     append(stretches, stretch);

@@ -110,9 +110,9 @@ TEST_CASE("a list of kept parts that is damaged leads to no more than another fe
     parts.fetch(kFirst, out);
     parts.keep();
   }
-  REQUIRE(shell("truncate -s 20 " + temp.path() + "/ingest/part.parts.*/list; head -c 4096 /dev/urandom >>" +
-                temp.path() + "/ingest/part.parts.*/list")
-              .status == 0);
+  const std::string list = temp.path() + "/ingest/part.parts.*/list";
+  const std::string spoil = "truncate -s 20 " + list + "; head -c 4096 /dev/urandom | tee -a " + list;
+  REQUIRE(shell(spoil + " >/dev/null").status == 0);
   KeptParts parts(source, temp.store.blobs().resume_parts(descriptor));
   source.asked.clear();
   StringSink out;
