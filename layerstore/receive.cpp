@@ -77,11 +77,6 @@ void fetch_while(FollowedPart& part, const std::function<void()>& write, const s
   part.throw_if_aborted();
 }
 
-bool may_pass(const Error& error) {
-  return error.code() == Errc::unavailable || error.code() == Errc::cancelled ||
-         error.code() == Errc::unauthorized;
-}
-
 /// False when what an earlier call had kept may be at fault; it is thrown away then.
 bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
                  Slots& makers, const std::function<void()>& check) {

@@ -37,7 +37,7 @@ std::optional<std::uint64_t> receive_tar(const Store& store, const Descriptor& b
         try {
           make_layer(store, blob, diff_id, [&](ByteSink& tar) { partial.write_tar(parts, tar); });
         } catch (const Error& error) {
-          if (!is_damage(error)) parts.keep();
+          if (may_pass(error)) parts.keep();
           throw;
         }
         if (!store.layers().secure(diff_id)) return std::nullopt;

@@ -216,14 +216,32 @@ whole() {
   whole "docker://$own/mine:2"
 }
 
-# silent PORT: connections to it are made, and nothing ever comes.
+# silent PORT [full]: connections to it are made, and nothing ever comes; none are made where it is full.
 silent() {
   python3 -c 'import socket, sys, time
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+address = ("127.0.0.1", int(sys.argv[1]))
+listener = socket.create_server(address, backlog=0 if sys.argv[2:] else 100)
+waiting = [socket.socket() for _ in range(8 if sys.argv[2:] else 0)]
+for client in waiting:
+    client.setblocking(False)
+    client.connect_ex(address)
 print("ready", flush=True)
-time.sleep(600)' "$1" >silent 3>&- &
+time.sleep(600)' "$@" >silent 3>&- &
   silent_pid=$!
   wait_until 10 test -s silent
+}
+
+@test "lay serve gives up soon on a registry to which no connection is made" {
+  local own before=$SECONDS digest
+  both
+  mine tag "$zstd" mine:1
+  digest=$(blob_at "$zstd")
+  stop_served
+  silent "${served#*:}" full
+  serve_own
+  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  ((SECONDS - before < 30)) || { echo "$((SECONDS - before)) s"; return 1; }
 }
 
 @test "lay serve fetches blobs for some while another registry does not answer, each once" {
