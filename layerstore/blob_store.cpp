@@ -19,6 +19,13 @@ constexpr const char* kPart = "blob";  // its name while it is under ingest/
 
 constexpr off_t kWorthKeeping = 64 * 1024;  // bytes of a part; less is fetched again as fast
 
+constexpr const char* kParts = "parts.";  // begins the names of folders that hold parts of a blob
+
+/// What is kept of a blob is kept for.
+std::string name_of(const Descriptor& blob) {
+  return blob.digest.algorithm_name() + "." + blob.digest.hex();
+}
+
 std::string path_of(const Digest& digest) {
   return digest.algorithm_name() + "/" + digest.hex();
 }
@@ -153,9 +160,22 @@ std::string BlobStore::read(const Digest& digest) const {
 }
 
 BlobWriter BlobStore::resume(const Descriptor& blob) const {
-  const std::string name = blob.digest.algorithm_name() + "." + blob.digest.hex();
-  if (auto ingest = Ingest::resume(root_, name)) return BlobWriter(blobs_, std::move(*ingest), blob);
+  if (auto ingest = Ingest::resume(root_, name_of(blob))) return BlobWriter(blobs_, std::move(*ingest), blob);
   return begin(blob.digest.algorithm());
+}
+
+std::uint64_t BlobStore::kept(const Descriptor& blob) const {
+  const auto folder = Ingest::find_kept(root_, name_of(blob));
+  const auto info = folder ? sys::try_stat_at(*folder, kPart) : std::nullopt;
+  return info && S_ISREG(info->st_mode) ? static_cast<std::uint64_t>(info->st_size) : 0;
+}
+
+std::optional<Ingest> BlobStore::resume_parts(const Descriptor& blob) const {
+  return Ingest::resume(root_, kParts + name_of(blob));
+}
+
+void BlobStore::drop_parts(const Descriptor& blob) const {
+  if (Ingest::find_kept(root_, kParts + name_of(blob))) resume_parts(blob);  // which removes it at its end
 }
 
 BlobWriter BlobStore::begin(DigestAlgorithm algorithm, Durability durability) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -123,48 +124,41 @@ class Bytes {
   std::shared_ptr<State> state_;
 };
 
-/// Collects from the table's entries only what says where data are: the whole of it as values would take ten
-/// times its size.
+/// Passes on what stands in the table's entries, one after the other: the whole of it as values would take
+/// ten times its size.
 class TableReader final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit TableReader(std::uint64_t end) : end_(end) {}
-
-  std::vector<PackedData> finish() {
-    for (std::size_t i = 0; i < found_.size(); ++i) {
-      const std::uint64_t next = i + 1 < found_.size() ? found_[i + 1].offset : end_;
-      PackedData& data = found_[i];
-      if (data.size == 0) {  // a chunk: it ends where the next one begins, the last where its file does
-        const std::uint64_t file_end = std::min(ends_[i], next);
-        if (file_end <= data.offset) throw Error(Errc::invalid, "the table's data have no end");
-        data.size = file_end - data.offset;
-      }
-      if (data.offset > next || data.size > next - data.offset)
-        throw Error(Errc::invalid, "the table's data overlap or lie beyond it");
-    }
-    return std::move(found_);
-  }
+  explicit TableReader(const std::function<void(const TableEntry&)>& take) : take_(take) {}
 
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
   bool number_integer(number_integer_t) override { return true; }
   bool number_unsigned(number_unsigned_t value) override {
     if (depth_ != kEntryDepth) return true;
-    if (key_ == "offset") offset_ = value;
-    if (key_ == "endOffset") end_offset_ = value;
+    if (key_ == "offset") entry_.offset = value;
+    if (key_ == "endOffset") entry_.end_offset = value;
+    if (key_ == "size") entry_.size = value;
+    if (key_ == "chunkOffset") entry_.chunk_offset = value;
+    if (key_ == "chunkSize") entry_.chunk_size = value;
     return true;
   }
   bool number_float(number_float_t, const string_t&) override { return true; }
   bool string(string_t& value) override {
     if (depth_ != kEntryDepth) return true;
-    if (key_ == "digest") digest_ = value;
-    if (key_ == "chunkDigest") chunk_digest_ = value;
-    if (key_ == "chunkType") chunk_type_ = value;
+    if (key_ == "type") entry_.type = value;
+    if (key_ == "name") entry_.name = value;
+    if (key_ == "digest") entry_.digest = value;
+    if (key_ == "chunkDigest") entry_.chunk_digest = value;
+    if (key_ == "chunkType") entry_.chunk_type = value;
     return true;
   }
   bool binary(binary_t&) override { return true; }
   bool start_object(std::size_t) override {
     if (++depth_ > kMaxDepth) return false;
-    if (depth_ == kEntryDepth) begin_entry();
+    if (depth_ == kEntryDepth) {
+      entry_ = {};
+      key_.clear();
+    }
     return true;
   }
   bool key(string_t& value) override {
@@ -172,7 +166,7 @@ class TableReader final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool end_object() override {
-    if (depth_-- == kEntryDepth) end_entry();
+    if (depth_-- == kEntryDepth) take_(entry_);
     return true;
   }
   bool start_array(std::size_t) override { return ++depth_ <= kMaxDepth; }
@@ -188,37 +182,49 @@ class TableReader final : public nlohmann::json_sax<nlohmann::json> {
   static constexpr int kEntryDepth = 3;  // {"entries":[{
   static constexpr int kMaxDepth = 16;
 
-  void begin_entry() {
-    offset_.reset();
-    end_offset_.reset();
-    digest_.clear();
-    chunk_digest_.clear();
-    chunk_type_.clear();
-    key_.clear();
-  }
-  void end_entry() {
-    if (end_offset_) file_end_ = *end_offset_;
-    const std::string& name = chunk_digest_.empty() ? digest_ : chunk_digest_;
-    if (!offset_ || name.empty() || chunk_type_ == "zeros") return;
+  const std::function<void(const TableEntry&)>& take_;
+  int depth_ = 0;
+  std::string key_;
+  TableEntry entry_;
+};
+
+/// Collects from the table's entries only what says where data are.
+class PackedTable {
+ public:
+  void add(const TableEntry& entry) {
+    if (entry.end_offset) file_end_ = *entry.end_offset;
+    const std::string& name = entry.chunk_digest.empty() ? entry.digest : entry.chunk_digest;
+    if (!entry.offset || name.empty() || entry.is_zeros()) return;
     const auto digest = Digest::try_parse(name);
     if (!digest) throw Error(Errc::invalid, "the table has a digest that is none");
-    const bool is_whole = chunk_digest_.empty() && end_offset_;
-    if (is_whole && *end_offset_ <= *offset_) throw Error(Errc::invalid, "the table's data have no end");
-    found_.push_back({.digest = *digest, .offset = *offset_, .size = is_whole ? *end_offset_ - *offset_ : 0});
+    const bool is_whole = entry.chunk_digest.empty() && entry.end_offset;
+    if (is_whole && *entry.end_offset <= *entry.offset)
+      throw Error(Errc::invalid, "the table's data have no end");
+    found_.push_back({.key = key_of(*digest),
+                      .offset = *entry.offset,
+                      .size = is_whole ? *entry.end_offset - *entry.offset : 0});
     ends_.push_back(file_end_);
   }
 
-  const std::uint64_t end_;
+  std::vector<PackedData> finish(std::uint64_t end) {
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      const std::uint64_t next = i + 1 < found_.size() ? found_[i + 1].offset : end;
+      PackedData& data = found_[i];
+      if (data.size == 0) {  // a chunk: it ends where the next one begins, the last where its file does
+        const std::uint64_t file_end = std::min(ends_[i], next);
+        if (file_end <= data.offset) throw Error(Errc::invalid, "the table's data have no end");
+        data.size = file_end - data.offset;
+      }
+      if (data.offset > next || data.size > next - data.offset)
+        throw Error(Errc::invalid, "the table's data overlap or lie beyond it");
+    }
+    return std::move(found_);
+  }
+
+ private:
   std::vector<PackedData> found_;
   std::vector<std::uint64_t> ends_;  ///< of the file, for each of them
   std::uint64_t file_end_ = 0;
-  int depth_ = 0;
-  std::string key_;
-  std::optional<std::uint64_t> offset_;
-  std::optional<std::uint64_t> end_offset_;
-  std::string digest_;
-  std::string chunk_digest_;
-  std::string chunk_type_;
 };
 
 std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t index) {
@@ -264,12 +270,24 @@ std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint
   return std::nullopt;
 }
 
-std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end) {
+DigestKey key_of(const Digest& digest) {
+  constexpr std::size_t kDigits = 2 * sizeof(DigestKey);
+  DigestKey key = 0;
+  std::from_chars(digest.hex().data(), digest.hex().data() + kDigits, key, 16);
+  return key;
+}
+
+void read_table_entries(std::string_view packed, const std::function<void(const TableEntry&)>& take) {
   DocumentSource document(packed);
-  TableReader reader(end);
+  TableReader reader(take);
   if (!nlohmann::json::sax_parse(Bytes(document), Bytes(), &reader))
     throw Error(Errc::invalid, "the table of contents is not JSON");
-  return reader.finish();
+}
+
+std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end) {
+  PackedTable table;
+  read_table_entries(packed, [&](const TableEntry& entry) { table.add(entry); });
+  return table.finish(end);
 }
 
 void read_tar_split(std::string_view packed, const TakeFraming& take) {

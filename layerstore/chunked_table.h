@@ -32,9 +32,35 @@ std::optional<ChunkedPlaces> find_chunked_places(const Descriptor& blob);
 /// The same from the blob itself: its footer; `table_digest` is of what stands there.
 std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint64_t size);
 
+/// One entry of a table of contents: something of the tar, or one more chunk of the file before it. Texts are
+/// valid until the call that hears of it returns.
+struct TableEntry {
+  std::string type;  ///< "reg", "dir", …, "chunk"
+  std::string name;
+  std::uint64_t size = 0;  ///< of a file's data
+  std::string digest;      ///< of a file's data; "" where there is none
+  std::optional<std::uint64_t> offset;
+  std::optional<std::uint64_t> end_offset;  ///< of a file: where its last chunk ends
+  std::uint64_t chunk_offset = 0;           ///< in the data
+  std::uint64_t chunk_size = 0;             ///< of the data; 0: to the file's end
+  std::string chunk_digest;
+  std::string chunk_type;  ///< "zeros", or ""
+
+  bool is_zeros() const { return chunk_type == "zeros"; }
+};
+
+/// Hears of every entry of a compressed table of contents, in its order. Throws invalid on anything that is
+/// no table; values of an entry are as they stand there.
+void read_table_entries(std::string_view packed, const std::function<void(const TableEntry&)>& take);
+
+/// The first 64 bits of a digest, for tables in memory. A collision would only show as a blob, or layer, that
+/// is not what it should be.
+using DigestKey = std::uint64_t;
+DigestKey key_of(const Digest& digest);
+
 /// Data of one file, or a chunk of it, as they lie in the blob: one or several whole zstd frames.
 struct PackedData {
-  Digest digest;  ///< of the data
+  DigestKey key = 0;  ///< of the data
   std::uint64_t offset = 0;
   std::uint64_t size = 0;  ///< in the blob
 };

@@ -169,6 +169,24 @@ std::size_t ZstdFrames::compress(std::span<const std::byte> bytes, std::span<std
   return checked(ZSTD_compress2(context_.get(), out.data(), out.size(), bytes.data(), bytes.size()));
 }
 
+void ZstdPieces::Free::operator()(ZSTD_DCtx_s* context) const {
+  ZSTD_freeDCtx(context);
+}
+
+ZstdPieces::ZstdPieces() : context_(ZSTD_createDCtx()) {
+  if (!context_) throw Error(Errc::io, "decompress zstd: out of memory");
+}
+
+std::span<const std::byte> ZstdPieces::unpack(std::span<const std::byte> frames, std::size_t size) {
+  if (plain_.size() < size) plain_.resize(size);
+  const std::size_t count =
+      ZSTD_decompressDCtx(context_.get(), plain_.data(), size, frames.data(), frames.size());
+  if (ZSTD_isError(count) != 0)
+    throw Error::make(Errc::corrupt, "zstd data is damaged: {}", ZSTD_getErrorName(count));
+  if (count != size) throw Error::make(Errc::corrupt, "zstd data has {} bytes, expected {}", count, size);
+  return std::span(plain_).first(size);
+}
+
 std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out) {
   return std::make_unique<ZstdSink>(checked_level(level), workers, out);
 }

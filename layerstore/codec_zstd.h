@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/stream.h"
 
 struct ZSTD_CCtx_s;  // zstd.h
+struct ZSTD_DCtx_s;
 
 namespace lay::layerstore {
 
@@ -30,6 +32,21 @@ class ZstdFrames {
   };
   const int level_;
   std::unique_ptr<ZSTD_CCtx_s, Free> context_;
+};
+
+/// Unpacks small pieces of data, each some whole frames in memory, one after the other.
+class ZstdPieces {
+ public:
+  ZstdPieces();
+  /// Exactly `size` bytes, valid until the next call. Throws corrupt when the frames have more or fewer.
+  std::span<const std::byte> unpack(std::span<const std::byte> frames, std::size_t size);
+
+ private:
+  struct Free {
+    void operator()(ZSTD_DCtx_s* context) const;
+  };
+  std::unique_ptr<ZSTD_DCtx_s, Free> context_;
+  std::vector<std::byte> plain_;
 };
 
 /// Reads any number of frames, skippable ones included; refuses windows above 128

@@ -18,4 +18,9 @@ bool is_damage(const Error& error) {
          error.code() == Errc::unsupported;
 }
 
+bool may_pass(const Error& error) {
+  return error.code() == Errc::unavailable || error.code() == Errc::cancelled ||
+         error.code() == Errc::unauthorized;
+}
+
 }  // namespace lay::layerstore

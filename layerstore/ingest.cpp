@@ -78,6 +78,10 @@ std::optional<Ingest> Ingest::resume(const UniqueFd& root, const std::string& na
   return Ingest(root, std::move(folder), std::move(*lock));
 }
 
+std::optional<UniqueFd> Ingest::find_kept(const UniqueFd& root, const std::string& name) {
+  return sys::try_open_at(sys::open_dir(root, kFolder), kKept + name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
 Ingest::~Ingest() {
   if (!lock_ || !lock_->fd()) return;  // moved from
   try {

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "chunked_toc.h"
-#include "layer_pair.h"
+#include "layerstore/layer_pair.h"
 #include "layerstore/media_types.h"
 
 namespace lay::layerstore {

@@ -55,20 +55,6 @@ class ComparingSink final : public ByteSink {
   bool is_same_ = true;
 };
 
-/// Into `memory`, so that most of a large one is on disk.
-std::string_view read_image(const UniqueFd& image, SpillMemory& memory) {
-  constexpr std::size_t kStep = 256 * 1024;
-  const auto size = static_cast<std::size_t>(sys::stat_of(image).st_size);
-  const std::span<std::byte> text(static_cast<std::byte*>(memory.allocate(size, 1)), size);
-  for (std::size_t offset = 0; offset < size; memory.page_out()) {
-    const std::size_t due = std::min(size - offset, kStep);
-    const std::size_t count = sys::pread_some(image, text.subspan(offset, due), offset);
-    if (count == 0) throw Error(Errc::corrupt, "its image ends while it is read");
-    offset += count;
-  }
-  return {reinterpret_cast<const char*>(text.data()), text.size()};
-}
-
 std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id, const Spill& spill) {
   FdSource source(layer.tar);
   HashingSource hashed(source, diff_id.algorithm());
@@ -89,9 +75,9 @@ std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id, cons
   if (!written.is_same()) throw broken("its image is not that of its tar");
   indexed.reset();  // of a layer with many files each of the two trees takes its memory
   SpillMemory memory(spill);
-  const std::string_view image = read_image(layer.image, memory);
-  read_erofs(image.substr(0, image.size() - kSealSize), hashed.size(), spill, &memory);
-  return hashed.size() + image.size();
+  const std::string_view image = load_layer_image(layer.image, memory);
+  read_erofs(image, hashed.size(), spill, &memory);
+  return hashed.size() + image.size() + kSealSize;
 }
 
 /// What the tree holds, as one digest: the walk is in a fixed order.

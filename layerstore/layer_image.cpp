@@ -2,9 +2,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 
+#include "base/error.h"
 #include "base/syscalls.h"
 #include "erofs_writer.h"
 #include "layerstore/digest.h"
@@ -71,6 +73,21 @@ bool has_good_seal(const UniqueFd& image, const UniqueFd& tar, const StackedFold
   const std::size_t count = sys::pread_some(image, std::as_writable_bytes(std::span(found)), offset);
   const auto tar_size = static_cast<std::uint64_t>(sys::stat_of(tar).st_size);
   return std::string_view(found.data(), count) == seal(hasher, tar_size, folders);
+}
+
+std::string_view load_layer_image(const UniqueFd& image, SpillMemory& memory) {
+  constexpr std::size_t kStep = 256 * 1024;
+  const auto whole = static_cast<std::size_t>(sys::stat_of(image).st_size);
+  if (whole < kSealSize) throw Error(Errc::corrupt, "its image ends too early");
+  const std::size_t size = whole - kSealSize;
+  const std::span<std::byte> text(static_cast<std::byte*>(memory.allocate(size, 1)), size);
+  for (std::size_t offset = 0; offset < size; memory.page_out()) {
+    const std::size_t due = std::min(size - offset, kStep);
+    const std::size_t count = sys::pread_some(image, text.subspan(offset, due), offset);
+    if (count == 0) throw Error(Errc::corrupt, "its image ends while it is read");
+    offset += count;
+  }
+  return {reinterpret_cast<const char*>(text.data()), text.size()};
 }
 
 }  // namespace lay::layerstore

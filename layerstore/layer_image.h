@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
+#include "base/spill_memory.h"
 #include "base/stream.h"
 #include "base/unique_fd.h"
 #include "layer_tree.h"
@@ -22,5 +24,9 @@ void write_layer_image(const LayerTree& tree, std::uint64_t tar_size, const Stac
 /// Whether the image and the lists are what was written, and the tar is as long as it was. Reads the whole
 /// image, some hundred bytes for each file.
 bool has_good_seal(const UniqueFd& image, const UniqueFd& tar, const StackedFolders& folders);
+
+/// The image without its seal, for read_erofs(), in `memory`: so most of a large one is on disk. Throws
+/// corrupt when it ends too early.
+std::string_view load_layer_image(const UniqueFd& image, SpillMemory& memory);
 
 }  // namespace lay::layerstore

@@ -1,370 +1,95 @@
 #include "layerstore/partial.h"
 
-#include <zstd.h>
-
 #include <algorithm>
-#include <array>
-#include <optional>
-#include <set>
-#include <string>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include "base/cancel.h"
 #include "base/error.h"
-#include "base/syscalls.h"
-#include "chunked_table.h"
-#include "codec_zstd.h"
-#include "layerstore/media_types.h"
+#include "chunked_tail.h"
+#include "partial_blob.h"
+#include "partial_tar.h"
 
 namespace lay::layerstore {
 
 namespace {
 
 constexpr std::uint64_t kWorthIt = 1024 * 1024;  // a smaller blob comes as fast as its table would
-constexpr std::uint64_t kBridge = 2 * 1024;      // what is here but not worth a request of its own around it
-constexpr std::size_t kMaxSources = 50;          // blobs whose tables are read
-constexpr std::size_t kSampledFrames = 64;
 
-/// Compressed data of a file that lie in a blob of the store.
-struct LocalData {
-  std::size_t blob = 0;
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
-};
-
-/// What the blobs of the store have, by the digest of the data.
-class LocalFrames {
- public:
-  explicit LocalFrames(const Store& store) : store_(store) {}
-
-  /// The zstd layers of every image.
-  void add_all() {
-    std::set<Digest> seen;
-    for (const NamedImage& named : store_.images().list()) {
-      try {
-        for (const Descriptor& layer : store_.load(named.manifest).manifest.layers)
-          if (seen.size() < kMaxSources && seen.insert(layer.digest).second) add(layer);
-      } catch (const Error&) {  // what cannot be read is of no use here
-        continue;
-      }
-    }
-  }
-  const LocalData* find(const Digest& digest, std::uint64_t size) const {
-    const auto found = frames_.find(key_of(digest));
-    return found == frames_.end() || found->second.size != size ? nullptr : &found->second;
-  }
-  bool is_empty() const { return frames_.empty(); }
-  std::vector<UniqueFd> take_files() { return std::move(files_); }
-
- private:
-  static std::size_t key_of(const Digest& digest) { return std::hash<std::string>{}(digest.hex()); }
-  void add(const Descriptor& layer) {
-    const auto size = store_.blobs().size(layer.digest);
-    if (!size) return;
-    UniqueFd file = store_.blobs().open(layer.digest);
-    const auto places = read_chunked_footer(file, *size);
-    if (!places) return;
-    std::string table(places->table_size, '\0');
-    if (sys::pread_some(file, std::as_writable_bytes(std::span(table)), places->table) != table.size())
-      return;
-    for (const PackedData& data : read_chunked_table(table, places->tail()))
-      frames_.emplace(key_of(data.digest),
-                      LocalData{.blob = files_.size(), .offset = data.offset, .size = data.size});
-    files_.push_back(std::move(file));
-  }
-
-  const Store& store_;
-  /// By a hash of the digest: a collision would only show as a blob that is not what it should be.
-  std::unordered_map<std::size_t, LocalData> frames_;
-  std::vector<UniqueFd> files_;
-};
-
-/// A stretch of the blob and where its bytes come from.
-struct Stretch {
-  enum class Kind { fetch, local, made } kind = Kind::fetch;
-  std::uint64_t size = 0;
-  std::size_t blob = 0;    ///< local: which,
-  std::uint64_t from = 0;  ///< and where in it; made: where in the bytes that were made
-};
-
-std::string compress(ZstdFrames& frames, std::string_view bytes) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  out.resize(frames.compress(std::as_bytes(std::span(bytes)), std::as_writable_bytes(std::span(out))));
-  return out;
+/// What has to be saved before a layer does without its blob, which others may want from here.
+bool is_much_more(std::uint64_t blob, std::uint64_t tar) {
+  return blob > tar + std::max(kWorthIt, tar / 4);
 }
 
-/// Compresses what stands between the files' data as chunked_writer.cpp does, with the level at which the
-/// first pieces become frames as long as the gaps they stand in. Another compressor's gaps stay without.
-class MadeFrames {
- public:
-  explicit MadeFrames(const std::vector<std::uint64_t>& gaps) : gaps_(gaps) {}
-
-  void add(std::string_view piece) {
-    ++count_;
-    if (!is_decided_) {
-      waiting_.emplace_back(piece);
-      if (waiting_.size() == kSampledFrames) decide();
-    } else {
-      make(piece);
-    }
-  }
-  void finish() {
-    if (!is_decided_) decide();
-    if (count_ != gaps_.size()) places_.assign(gaps_.size(), std::nullopt);
-  }
-  /// Where in bytes() the frame of a gap begins; empty when it has to be fetched.
-  std::optional<std::size_t> place(std::size_t gap) const { return places_.at(gap); }
-  std::string take_bytes() { return std::move(bytes_); }
-
- private:
-  void decide() {
-    is_decided_ = true;
-    for (int level = 0; level <= 19 && !frames_; ++level)
-      if (is_level(level)) frames_.emplace(level);
-    for (const std::string& piece : std::exchange(waiting_, {})) make(piece);
-  }
-  bool is_level(int level) const {
-    ZstdFrames frames(level);
-    std::size_t fitting = 0;
-    for (std::size_t i = 0; i < waiting_.size() && i < gaps_.size(); ++i)
-      fitting += waiting_[i].size() <= kWorthIt && compress(frames, waiting_[i]).size() == gaps_[i] ? 1U : 0U;
-    return fitting > 0 && fitting * 10 >= waiting_.size() * 9;
-  }
-  void make(std::string_view piece) {
-    const std::size_t gap = places_.size();
-    places_.emplace_back();
-    if (!frames_ || gap >= gaps_.size()) return;
-    const std::string frame = compress(*frames_, piece);
-    if (frame.size() != gaps_[gap]) return;
-    places_.back() = bytes_.size();
-    bytes_ += frame;
-  }
-
-  const std::vector<std::uint64_t>& gaps_;
-  std::optional<ZstdFrames> frames_;
-  bool is_decided_ = false;
-  std::vector<std::string> waiting_;
-  std::size_t count_ = 0;
-  std::vector<std::optional<std::size_t>> places_;
-  std::string bytes_;
-};
-
-/// The sizes of the stretches between the files' data. Chunks of one file have nothing between them.
-std::vector<std::uint64_t> gaps_of(const std::vector<PackedData>& table, std::uint64_t end) {
-  std::vector<std::uint64_t> gaps;
-  std::uint64_t at = 0;
-  for (const PackedData& data : table) {
-    if (data.offset > at || at == 0) gaps.push_back(data.offset - at);
-    at = data.offset + data.size;
-  }
-  gaps.push_back(end - at);
-  return gaps;
+bool has_images(const Store& store) {
+  return !store.images().roots().empty();
 }
 
-void append(std::vector<Stretch>& stretches, const Stretch& next) {
-  if (next.size == 0) return;
-  if (!stretches.empty() && next.kind == Stretch::Kind::fetch &&
-      stretches.back().kind == Stretch::Kind::fetch)
-    stretches.back().size += next.size;
-  else
-    stretches.push_back(next);
-}
-
-/// Fetches small stretches that lie between two fetched ones along with those: a request costs more.
-std::vector<Stretch> bridged(const std::vector<Stretch>& stretches) {
-  std::vector<Stretch> result;
-  for (std::size_t i = 0; i < stretches.size();) {
-    std::uint64_t size = 0;
-    std::size_t end = i;
-    while (end < stretches.size() && stretches[end].kind != Stretch::Kind::fetch && size <= kBridge)
-      size += stretches[end++].size;
-    const bool is_bridge = end > i && size <= kBridge && end < stretches.size() && !result.empty() &&
-                           result.back().kind == Stretch::Kind::fetch;
-    if (is_bridge) {
-      result.back().size += size;
-      i = end;
-    } else {
-      append(result, stretches[i++]);
-    }
-  }
-  return result;
-}
-
-/// How much of a stretch at `at` lies before `offset`.
-std::uint64_t skipped(std::uint64_t offset, std::uint64_t at, std::uint64_t size) {
-  return offset > at ? std::min(offset - at, size) : 0;
+/// Of the table's data, sorted.
+std::vector<DigestKey> keys_of(std::span<const PackedData> table) {
+  std::vector<DigestKey> keys;
+  keys.reserve(table.size());
+  for (const PackedData& data : table) keys.push_back(data.key);
+  std::sort(keys.begin(), keys.end());
+  return keys;
 }
 
 }  // namespace
 
-struct PartialBlob::Plan {
-  explicit Plan(PartSource& from) : source(from) {}
+struct PartialLayer::Plan {
+  Plan(const Store& store, std::shared_ptr<const ChunkedTail> end, std::span<const PackedData> table)
+      : tail(std::move(end)), frames(store, keys_of(table)) {}
 
-  PartSource& source;
-  std::vector<Stretch> stretches;  ///< up to the tail
-  std::string tail;                ///< the blob's end, table and all
-  std::string made;                ///< frames of headers
-  std::vector<UniqueFd> files;
-  std::uint64_t fetched = 0;
-
-  std::vector<BlobPart> parts_from(std::uint64_t offset) const;
-  void write_stretch(const Stretch& stretch, std::uint64_t at, std::uint64_t skip, ByteSink& out) const;
-  void write_local(const Stretch& stretch, std::uint64_t skip, ByteSink& out) const;
+  const std::shared_ptr<const ChunkedTail> tail;
+  const LocalFrames frames;  // the rest uses it
+  std::optional<PartialBlob> blob;
+  std::optional<PartialTar> tar;
 };
 
-/// What has to be fetched of the blob from `offset` on.
-std::vector<BlobPart> PartialBlob::Plan::parts_from(std::uint64_t offset) const {
-  std::vector<BlobPart> parts;
-  std::uint64_t at = 0;
-  for (const Stretch& stretch : stretches) {
-    const std::uint64_t skip = skipped(offset, at, stretch.size);
-    if (stretch.kind == Stretch::Kind::fetch && skip < stretch.size)
-      parts.push_back({.offset = at + skip, .size = stretch.size - skip});
-    at += stretch.size;
-  }
-  return parts;
-}
+PartialLayer::PartialLayer(std::unique_ptr<Plan> plan) : plan_(std::move(plan)) {}
+PartialLayer::PartialLayer(PartialLayer&&) noexcept = default;
+PartialLayer::~PartialLayer() = default;
 
-void PartialBlob::Plan::write_stretch(const Stretch& stretch, std::uint64_t at, std::uint64_t skip,
-                                      ByteSink& out) const {
-  if (stretch.kind == Stretch::Kind::fetch)
-    return source.fetch({.offset = at + skip, .size = stretch.size - skip}, out);
-  if (stretch.kind == Stretch::Kind::local) return write_local(stretch, skip, out);
-  const auto bytes = std::as_bytes(std::span(made));
-  out.write(bytes.subspan(static_cast<std::size_t>(stretch.from + skip),
-                          static_cast<std::size_t>(stretch.size - skip)));
-}
-
-namespace {
-
-/// A disk that cannot read what was to be copied need not be at fault where the blob is written.
-std::size_t read_local(const UniqueFd& file, std::span<std::byte> buffer, std::uint64_t offset) {
-  try {
-    return sys::pread_some(file, buffer, offset);
-  } catch (const Error& error) {
-    throw Error::make(Errc::corrupt, "a blob of the store: {}", error.message());
-  }
-}
-
-}  // namespace
-
-void PartialBlob::Plan::write_local(const Stretch& stretch, std::uint64_t skip, ByteSink& out) const {
-  std::array<std::byte, 64 * 1024> buffer;
-  for (std::uint64_t done = skip; done < stretch.size;) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), stretch.size - done));
-    const std::size_t count =
-        read_local(files[stretch.blob], std::span(buffer).first(wanted), stretch.from + done);
-    if (count == 0) throw Error(Errc::corrupt, "a blob of the store has shrunk");
-    out.write(std::span(buffer).first(count));
-    done += count;
-  }
-}
-
-namespace {
-
-/// The blob's end and what its documents say.
-struct Tail {
-  std::string bytes;
-  std::vector<PackedData> table;
-  std::string_view split;  ///< of `bytes`; empty where there is none
-};
-
-std::unique_ptr<Tail> fetch_tail(const Descriptor& blob, const ChunkedPlaces& places, PartSource& source) {
-  StringSink sink;
-  source.fetch({.offset = places.tail(), .size = blob.size - places.tail()}, sink);
-  auto tail = std::make_unique<Tail>();
-  tail->bytes = sink.text();
-  if (tail->bytes.size() != blob.size - places.tail())
-    throw Error(Errc::corrupt, "the blob's end is shorter");
-  const auto part = [&](std::uint64_t offset, std::uint64_t size) {
-    return std::string_view(tail->bytes)
-        .substr(static_cast<std::size_t>(offset - places.tail()), static_cast<std::size_t>(size));
-  };
-  const std::string_view table = part(places.table, places.table_size);
-  if (digest_of(table) != places.table_digest)
-    throw Error(Errc::corrupt, "the table of contents is not the one that the manifest names");
-  tail->table = read_chunked_table(table, places.tail());
-  if (places.has_split()) tail->split = part(places.split, places.split_size);
-  return tail;
-}
-
-std::vector<Stretch> plan_stretches(const std::vector<PackedData>& table,
-                                    const std::vector<std::uint64_t>& gaps, const MadeFrames& made,
-                                    const LocalFrames& local) {
-  using Kind = Stretch::Kind;
-  std::vector<Stretch> stretches;
-  std::size_t gap = 0;
-  const auto add_gap = [&] {
-    const auto place = made.place(gap);
-    append(stretches,
-           {.kind = place ? Kind::made : Kind::fetch, .size = gaps[gap], .from = place.value_or(0)});
-    ++gap;
-  };
-  std::uint64_t at = 0;
-  for (const PackedData& data : table) {
-    if (data.offset > at || at == 0) add_gap();
-    Stretch stretch{.size = data.size};
-    if (const LocalData* found = local.find(data.digest, data.size))
-      stretch = {.kind = Kind::local, .size = data.size, .blob = found->blob, .from = found->offset};
-    append(stretches, stretch);
-    at = data.offset + data.size;
-  }
-  add_gap();
-  return bridged(stretches);
-}
-
-}  // namespace
-
-PartialBlob::PartialBlob(std::unique_ptr<Plan> plan) : plan_(std::move(plan)) {}
-PartialBlob::PartialBlob(PartialBlob&&) noexcept = default;
-PartialBlob::~PartialBlob() = default;
-
-std::uint64_t PartialBlob::fetched() const {
-  return plan_->fetched;
-}
-
-bool PartialBlob::may_have_table(const Descriptor& blob) {
+bool PartialLayer::may_have_table(const Descriptor& blob) {
   return blob.size >= kWorthIt && find_chunked_places(blob).has_value();
 }
 
-std::optional<PartialBlob> PartialBlob::plan(const Store& store, const Descriptor& blob, PartSource& source) {
+std::optional<PartialLayer> PartialLayer::plan(const Store& store, const Descriptor& blob, PartSource& source,
+                                               const PartialWish& wish) {
   const auto places = find_chunked_places(blob);
-  if (!places || blob.size < kWorthIt) return std::nullopt;
-  LocalFrames local(store);
-  local.add_all();
-  if (local.is_empty()) return std::nullopt;
+  if (!places || blob.size < kWorthIt || !has_images(store)) return std::nullopt;
+  const auto tail = std::make_shared<const ChunkedTail>(blob, *places, source);
+  std::vector<PackedData> table = read_chunked_table(tail->table(), tail->offset());
+  auto plan = std::make_unique<Plan>(store, tail, table);
+  if (!plan->frames.is_empty()) plan->blob.emplace(tail, table, plan->frames, source);
+  table = {};
 
-  const std::unique_ptr<Tail> tail = fetch_tail(blob, *places, source);
-  const std::vector<std::uint64_t> gaps = gaps_of(tail->table, places->tail());
-  MadeFrames made(gaps);
-  if (places->has_split()) read_tar_split(tail->split, [&](std::string_view piece) { made.add(piece); });
-  made.finish();
-
-  auto plan = std::make_unique<Plan>(source);
-  plan->stretches = plan_stretches(tail->table, gaps, made, local);
-  plan->made = made.take_bytes();
-  plan->tail = std::move(tail->bytes);
-  plan->files = local.take_files();
-  plan->fetched = plan->tail.size();
-  for (const Stretch& stretch : plan->stretches)
-    if (stretch.kind == Stretch::Kind::fetch) plan->fetched += stretch.size;
-  if (plan->fetched > blob.size / 4 * 3) return std::nullopt;
-  return PartialBlob(std::move(plan));
+  const std::uint64_t as_blob = plan->blob ? plan->blob->fetched() : blob.size;
+  const bool may_be_tar = wish.may_lack_blob && store.layers().form_of_new().form == LayerForm::erofs;
+  if (may_be_tar && is_much_more(as_blob, tail->bytes().size())) {
+    auto tar = PartialTar::plan(store, blob, tail, plan->frames, wish.like);
+    if (tar && is_much_more(as_blob, tar->fetched())) plan->tar.emplace(std::move(*tar));
+  }
+  if (!plan->tar && as_blob > blob.size / 4 * 3) return std::nullopt;
+  return PartialLayer(std::move(plan));
 }
 
-void PartialBlob::write(std::uint64_t offset, ByteSink& out) const {
-  plan_->source.expect(plan_->parts_from(offset));
-  std::uint64_t at = 0;
-  for (const Stretch& stretch : plan_->stretches) {
-    throw_if_cancelled();
-    const std::uint64_t skip = skipped(offset, at, stretch.size);
-    if (skip < stretch.size) plan_->write_stretch(stretch, at, skip, out);
-    at += stretch.size;
-  }
-  const std::uint64_t skip = offset > at ? offset - at : 0;
-  out.write(std::as_bytes(std::span(plan_->tail)).subspan(static_cast<std::size_t>(skip)));
+bool PartialLayer::is_tar() const {
+  return plan_->tar.has_value();
+}
+
+std::uint64_t PartialLayer::fetched() const {
+  return plan_->tar ? plan_->tar->fetched() : plan_->blob->fetched();
+}
+
+std::uint64_t PartialLayer::table_size() const {
+  return plan_->tail->bytes().size();
+}
+
+void PartialLayer::write_blob(std::uint64_t offset, ByteSink& out) const {
+  plan_->blob.value().write(offset, out);
+}
+
+void PartialLayer::write_tar(PartSource& parts, ByteSink& out) const {
+  plan_->tar.value().write(parts, out);
 }
 
 }  // namespace lay::layerstore

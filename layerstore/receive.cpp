@@ -7,10 +7,11 @@
 #include "exact_tar.h"
 #include "followed_part.h"
 #include "known_blobs.h"
-#include "layer_pair.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
 #include "layerstore/damage.h"
+#include "layerstore/layer_pair.h"
+#include "layerstore/media_types.h"
 
 namespace lay::layerstore {
 
@@ -22,6 +23,14 @@ void require_pair(const Store& store, const Descriptor& blob, const Digest& diff
     verify_diff_id(stored, blob, diff_id, store.layers().limits());
   });
   if (store.layers().has(diff_id)) store.layers().note_blob(diff_id, blob);
+}
+
+void require_pairs(const Store& store, const Image& image) {
+  for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
+    const Descriptor& blob = image.manifest.layers[i];
+    if (!media_type::is_foreign(blob.media_type) && store.blobs().has(blob.digest))
+      require_pair(store, blob, image.config.diff_ids.at(i));
+  }
 }
 
 namespace {
@@ -66,11 +75,6 @@ void fetch_while(FollowedPart& part, const std::function<void()>& write, const s
     });
   }
   part.throw_if_aborted();
-}
-
-bool may_pass(const Error& error) {
-  return error.code() == Errc::unavailable || error.code() == Errc::cancelled ||
-         error.code() == Errc::unauthorized;
 }
 
 /// False when what an earlier call had kept may be at fault; it is thrown away then.

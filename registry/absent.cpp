@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "client.h"
 #include "layer_fetch.h"
-#include "layerstore/commit.h"
+#include "layerstore/layer_pair.h"
 #include "registry/registries_conf.h"
 
 namespace lay::registry {
@@ -32,7 +32,7 @@ void fetch_from(const Store& store, const AbsentBlob& absent, const ImageSource&
   const RegistryClient client(source.reference, Access::pull, connection);
   const auto task = progress.begin("layer " + absent.blob.digest.short_hex(), absent.blob.size);
   LayerSlots slots;
-  fetch_layer(store, client, absent.blob, absent.diff_id, slots, *task, stop);
+  fetch_layer(store, client, {.blob = absent.blob, .diff_id = absent.diff_id}, slots, *task, stop);
 }
 
 /// Every place to ask for it: that of the last pull first, each behind its mirrors.
@@ -78,14 +78,15 @@ void fetch_absent(const Store& store, const AbsentBlob& absent, const AbsentRequ
   }
 }
 
-void fetch_absent_blobs(const Store& store, const layerstore::Manifest& manifest,
-                        const AbsentRequest& request, Progress& progress) {
+void fetch_absent_blobs(const Store& store, const layerstore::Image& image, const AbsentRequest& request,
+                        Progress& progress) {
   std::set<Digest> seen;  // one layer may occur twice in a stack
-  for (const Descriptor& layer : manifest.layers) {
+  for (const Descriptor& layer : image.manifest.layers) {
     if (!seen.insert(layer.digest).second || store.blobs().has(layer.digest)) continue;
     if (const auto absent = store.absent().find(layer.digest))
       fetch_absent(store, *absent, request, progress);
   }
+  layerstore::require_pairs(store, image);
 }
 
 }  // namespace lay::registry

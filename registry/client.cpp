@@ -117,6 +117,7 @@ HttpOptions http_options(const std::string& domain, const Connection& connection
   HttpOptions options{.tls = connection.cert_dir ? read_tls_folder(*connection.cert_dir)
                                                  : read_tls_files(cert_folders(domain)),
                       .tls_origin = fmt::format("{}:{}", base.host(), base.port()),
+                      .connect_seconds = connection.patience.connect_seconds,
                       .stall_seconds = connection.patience.stall_seconds};
   if (connection.tls_verify == TlsVerify::off)
     options.unverified_host = plan_endpoints(domain, connection.tls_verify).front().host();

@@ -13,8 +13,6 @@ namespace lay::registry {
 
 namespace {
 
-using layerstore::Descriptor;
-using layerstore::Digest;
 using layerstore::Store;
 
 /// Tells a task about the bytes that pass through.
@@ -36,36 +34,55 @@ bool is_of_this_machine(const Error& error) {
   return error.code() == Errc::no_space || error.code() == Errc::io;
 }
 
-/// Puts a zstd:chunked layer together from what the store has and what it lacks. Returns how many bytes were
-/// fetched; empty when the whole has to be, which may be right whatever was wrong with its parts.
-std::optional<std::uint64_t> fetch_changes(const Store& store, const RegistryClient& client,
-                                           const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,
-                                           const std::stop_token& stop) {
-  if (!layerstore::PartialBlob::may_have_table(blob)) return std::nullopt;
+/// What came of a layer.
+struct Fetched {
+  std::uint64_t bytes = 0;
+  bool has_blob = true;
+};
+
+/// Whether a blob that may stay where it is is not on its way here already.
+bool may_lack_blob(const Store& store, const LayerRequest& layer) {
+  return layer.may_stay_in && store.blobs().kept(layer.blob) == 0;
+}
+
+/// Puts a zstd:chunked layer together from what the store has and what it lacks. Empty when the whole has to
+/// be fetched, which may be right whatever was wrong with its parts.
+std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& client,
+                                     const LayerRequest& layer, LayerSlots& slots,
+                                     const std::stop_token& stop) {
+  if (!layerstore::PartialLayer::may_have_table(layer.blob)) return std::nullopt;
+  const auto check = [&] { throw_if_stopped(stop); };
   try {
-    const Slots::Taken turn = slots.partials.take([&] { throw_if_stopped(stop); });
-    BlobPieces pieces(client, blob, stop);
-    const auto partial = layerstore::PartialBlob::plan(store, blob, pieces);
+    const Slots::Taken turn = slots.partials.take(check);
+    BlobPieces pieces(client, layer.blob, stop);
+    const auto partial = layerstore::PartialLayer::plan(
+        store, layer.blob, pieces,
+        {.may_lack_blob = may_lack_blob(store, layer), .like = layer.may_stay_in.value_or("")});
     if (!partial) return std::nullopt;
+    if (partial->is_tar()) {
+      const auto bytes =
+          layerstore::receive_tar(store, layer.blob, layer.diff_id, *partial, pieces, slots.makers, check);
+      return bytes ? std::optional(Fetched{.bytes = *bytes, .has_blob = false}) : std::nullopt;
+    }
     layerstore::receive_layer(
-        store, blob, diff_id, [&](std::uint64_t offset, ByteSink& out) { partial->write(offset, out); },
-        slots.makers, [&] { throw_if_stopped(stop); });
-    return partial->fetched();
+        store, layer.blob, layer.diff_id,
+        [&](std::uint64_t offset, ByteSink& out) { partial->write_blob(offset, out); }, slots.makers, check);
+    return Fetched{.bytes = partial->fetched()};
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
     return std::nullopt;
   }
 }
 
-void fetch_whole(const Store& store, const RegistryClient& client, const Descriptor& blob,
-                 const Digest& diff_id, LayerSlots& slots, Progress::Task& task,
-                 const std::stop_token& stop) {
+void fetch_whole(const Store& store, const RegistryClient& client, const LayerRequest& layer,
+                 LayerSlots& slots, Progress::Task& task, const std::stop_token& stop) {
   const auto fetch = [&](std::uint64_t offset, ByteSink& out) {
     task.advance(offset);
     CountingSink counted(out, task);
-    client.get_blob(blob, offset, counted, stop);
+    client.get_blob(layer.blob, offset, counted, stop);
   };
-  layerstore::receive_layer(store, blob, diff_id, fetch, slots.makers, [&] { throw_if_stopped(stop); });
+  layerstore::receive_layer(store, layer.blob, layer.diff_id, fetch, slots.makers,
+                            [&] { throw_if_stopped(stop); });
 }
 
 }  // namespace
@@ -74,13 +91,18 @@ void throw_if_stopped(const std::stop_token& stop) {
   if (stop.stop_requested()) throw Error(Errc::cancelled, "interrupted");
 }
 
-void fetch_layer(const Store& store, const RegistryClient& client, const Descriptor& blob,
-                 const Digest& diff_id, LayerSlots& slots, Progress::Task& task,
-                 const std::stop_token& stop) {
-  const auto fetched = fetch_changes(store, client, blob, diff_id, slots, stop);
-  if (!fetched) fetch_whole(store, client, blob, diff_id, slots, task, stop);
-  store.absent().remove(blob.digest);
-  task.done(fetched ? fmt::format("pulled, {} % of it fetched", *fetched * 100 / blob.size) : "pulled");
+void fetch_layer(const Store& store, const RegistryClient& client, const LayerRequest& layer,
+                 LayerSlots& slots, Progress::Task& task, const std::stop_token& stop) {
+  const auto changes = fetch_changes(store, client, layer, slots, stop);
+  if (!changes) fetch_whole(store, client, layer, slots, task, stop);
+  if (changes && !changes->has_blob) {
+    store.absent().note({.blob = layer.blob, .diff_id = layer.diff_id, .origins = {*layer.may_stay_in}});
+  } else {
+    store.absent().remove(layer.blob.digest);
+    store.blobs().drop_parts(layer.blob);
+  }
+  task.done(changes ? fmt::format("pulled, {} % of it fetched", changes->bytes * 100 / layer.blob.size)
+                    : "pulled");
 }
 
 void map_large_buffers() {

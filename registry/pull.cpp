@@ -75,37 +75,51 @@ struct Pull {
   const PullRequest& request;
   Progress& progress;
   bool is_known = false;  ///< the store has the manifest: what it has of neither blob nor record is lost
-  LayerSlots slots{};
+  LayerSlots& slots;
 
-  void get_layer(const WantedLayer& layer, const std::stop_token& stop);
+  void get_layer(const WantedLayer& layer, const std::stop_token& stop) const;
 
  private:
-  bool leave_blob(const WantedLayer& layer, const std::stop_token& stop);
+  std::string origin() const;
+  bool may_lack_blob(const WantedLayer& layer) const;
+  bool leave_blob(const WantedLayer& layer, const std::stop_token& stop) const;
 };
 
-/// Whether the layer is here without this blob, which then stays where it is, and is noted.
-bool Pull::leave_blob(const WantedLayer& layer, const std::stop_token& stop) {
+std::string Pull::origin() const {
+  return request.reference.domain + "/" + request.reference.repository;
+}
+
+/// Whether the image may do without this blob, if the layer is here.
+bool Pull::may_lack_blob(const WantedLayer& layer) const {
   if (request.blobs == Blobs::all || !layer.is_unambiguous) return false;
   if (layerstore::media_type::is_foreign(layer.blob.media_type)) return false;
   if (store.blobs().has(layer.blob.digest)) return false;  // damaged: it is fetched
-  if (!store.layers().has(layer.diff_id)) return false;    // before the wait below: all layers come at once
   const auto noted = store.absent().find(layer.blob.digest);
-  if (noted ? !store.absent().has(layer.blob, layer.diff_id) : is_known) return false;
+  return noted ? store.absent().has(layer.blob, layer.diff_id) : !is_known;
+}
+
+/// Whether the layer is here without this blob, which then stays where it is, and is noted.
+bool Pull::leave_blob(const WantedLayer& layer, const std::stop_token& stop) const {
   const Slots::Taken turn = slots.makers.take([&] { throw_if_stopped(stop); });
   if (layerstore::media_type::compression_of(layer.blob.media_type) == layerstore::Compression::none)
     return layerstore::store_plain_blob(store, layer.blob, layer.diff_id);
   if (!store.layers().secure(layer.diff_id)) return false;
-  store.absent().note({.blob = layer.blob,
-                       .diff_id = layer.diff_id,
-                       .origins = {request.reference.domain + "/" + request.reference.repository}});
+  store.absent().note({.blob = layer.blob, .diff_id = layer.diff_id, .origins = {origin()}});
+  store.blobs().drop_parts(layer.blob);  // of a pull that was killed when the layer was made
   return true;
 }
 
-void Pull::get_layer(const WantedLayer& layer, const std::stop_token& stop) {
+void Pull::get_layer(const WantedLayer& layer, const std::stop_token& stop) const {
   const auto task = progress.begin("layer " + layer.blob.digest.short_hex(), layer.blob.size);
   if (is_there(store, layer.blob, layer.diff_id, slots, stop)) return task->done("already there");
-  if (leave_blob(layer, stop)) return task->done("layer already there, blob not fetched");
-  registry::fetch_layer(store, client, layer.blob, layer.diff_id, slots, *task, stop);
+  LayerRequest wanted{.blob = layer.blob, .diff_id = layer.diff_id};
+  if (may_lack_blob(layer)) {
+    // Asked before the wait for a slot: all layers come at once.
+    const bool is_here = store.layers().has(layer.diff_id);
+    if (is_here && leave_blob(layer, stop)) return task->done("layer already there, blob not fetched");
+    if (!is_here) wanted.may_stay_in = origin();  // one that is damaged is made of its blob
+  }
+  fetch_layer(store, client, wanted, slots, *task, stop);
 }
 
 std::vector<WantedLayer> wanted_layers(const Image& image) {
@@ -127,7 +141,7 @@ std::vector<WantedLayer> wanted_layers(const Image& image) {
 }
 
 /// All of them come at once, and are made a few at a time (LayerSlots).
-void get_layers(Pull& pull, const Image& image) {
+void get_layers(const Pull& pull, const Image& image) {
   const std::vector<WantedLayer> layers = wanted_layers(image);
   std::vector<std::function<void(const std::stop_token&)>> jobs;
   for (const WantedLayer& layer : layers)
@@ -191,11 +205,13 @@ Image pull(const Store& store, const PullRequest& request, const std::string& na
 
   const FileLock writing = store.begin_adding();
   map_large_buffers();
-  Pull pulling{.store = store,
-               .client = client,
-               .request = request,
-               .progress = progress,
-               .is_known = store.blobs().has(image.descriptor.digest)};
+  LayerSlots slots;
+  const Pull pulling{.store = store,
+                     .client = client,
+                     .request = request,
+                     .progress = progress,
+                     .is_known = store.blobs().has(image.descriptor.digest),
+                     .slots = slots};
   get_layers(pulling, image);
   put_document(store, manifest.config, config);
   put_document(store, image.descriptor, document.bytes);

@@ -1,14 +1,18 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/slots.h"
 #include "client.h"
+#include "layerstore/layer_pair.h"
 #include "layerstore/manifest.h"
+#include "layerstore/media_types.h"
 #include "parallel.h"
 #include "registry/absent.h"
 #include "registry/registries_conf.h"
@@ -25,6 +29,9 @@ using layerstore::Digest;
 using layerstore::Manifest;
 using layerstore::Store;
 
+/// The diff_ids that the image's config pairs with each of its blobs: one, unless it contradicts itself.
+using LayersOfBlobs = std::map<Digest, std::set<Digest>>;
+
 /// What one push shares between its threads.
 struct Push {
   const Store& store;
@@ -32,11 +39,15 @@ struct Push {
   const TransferNotes& notes;
   Progress& progress;
   const PushRequest& request;
+  const LayersOfBlobs& layers;
+  Slots checks{2};  // each may take the window of zstd
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
 
   void send_blob(const Descriptor& blob, const std::string& label, const std::stop_token& stop) {
     const auto task = progress.begin(label + " " + blob.digest.short_hex(), blob.size);
+    if (is_of_another_layer(blob)) bring(blob, stop);  // which is to be seen, then
+    require_layers(blob);
     const std::vector<std::string> places = places_of(blob.digest);
     const bool is_expected = std::find(places.begin(), places.end(), client.repository()) != places.end();
     const bool is_under_way = notes.upload(client.repository(), blob.digest).has_value();
@@ -47,6 +58,7 @@ struct Push {
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
     }
     bring(blob, stop);
+    require_layers(blob);
     BlobReader reader(store.blobs(), blob, *task);
     BlobUpload(client, notes, blob, request.chunk, stop).send(reader, std::move(mounted.begun));
     ++sent;
@@ -59,10 +71,38 @@ struct Push {
     std::optional<UploadStart> begun{};
   };
 
-  /// The repositories of this registry where the blob was seen, the newest last.
-  std::vector<std::string> places_of(const Digest& blob) const {
-    std::vector<std::string> places = notes.repositories_of(blob);
+  /// Throws when the blob, where it is here, is not the layer that the image says. One that is absent goes to
+  /// the registry that it was left in unseen (places_of): that registry's own manifest has this same pair.
+  void require_layers(const Descriptor& blob) {
+    const auto found = layers.find(blob.digest);
+    if (found == layers.end() || layerstore::media_type::is_foreign(blob.media_type)) return;
+    for (const Digest& diff_id : found->second) {
+      if (store.layers().is_from(diff_id, blob) || !store.blobs().has(blob.digest)) continue;
+      const Slots::Taken turn = checks.take();
+      layerstore::require_pair(store, blob, diff_id);
+    }
+  }
+
+  /// The record of a blob that is not here, where it speaks of the layer that the image says.
+  std::optional<layerstore::AbsentBlob> absent_of(const Digest& blob) const {
     const auto absent = store.blobs().has(blob) ? std::nullopt : store.absent().find(blob);
+    const auto layer = layers.find(blob);
+    const bool is_same =
+        absent && layer != layers.end() && layer->second == std::set<Digest>{absent->diff_id};
+    return is_same ? absent : std::nullopt;
+  }
+
+  /// Whether the blob is not here, and noted as another layer than the image says.
+  bool is_of_another_layer(const Descriptor& blob) const {
+    return !store.blobs().has(blob.digest) && store.absent().find(blob.digest) && !absent_of(blob.digest);
+  }
+
+  /// The repositories of this registry where the blob was seen, the newest last. None for one that is neither
+  /// here nor known as the layer of the image: it has to come, to be seen.
+  std::vector<std::string> places_of(const Digest& blob) const {
+    const auto absent = absent_of(blob);
+    if (!absent && !store.blobs().has(blob)) return {};
+    std::vector<std::string> places = notes.repositories_of(blob);
     if (!absent || !places.empty()) return places;
     for (const std::string& origin : absent->origins) {
       const Reference place = plan_target(read_registries_conf(), parse_reference(origin)).reference;
@@ -104,6 +144,16 @@ void send_layers(Push& push, const Manifest& manifest, unsigned parallel) {
     if (seen.insert(layer.digest).second)
       jobs.emplace_back([&](const std::stop_token& stop) { push.send_blob(layer, "layer", stop); });
   run_parallel(jobs, parallel);
+}
+
+/// Throws when the config cannot be read, or lists other layers than the manifest.
+LayersOfBlobs layers_of(const Store& store, const Descriptor& descriptor, const Manifest& manifest) {
+  LayersOfBlobs layers;
+  if (!layerstore::media_type::is_config(manifest.config.media_type)) return layers;
+  const layerstore::Image image = store.load(descriptor);
+  for (std::size_t i = 0; i < image.manifest.layers.size(); ++i)
+    layers[image.manifest.layers[i].digest].insert(image.config.diff_ids.at(i));
+  return layers;
 }
 
 std::set<Digest> blobs_of(const Manifest& manifest) {
@@ -148,7 +198,13 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
   const std::set<Digest> blobs = blobs_of(parsed);
   if (client.find_manifest(selector) == manifest.digest)  // and so all it leads to
     return {.manifest = manifest.digest, .blobs_there = static_cast<unsigned>(blobs.size())};
-  Push push{.store = store, .client = client, .notes = notes, .progress = progress, .request = request};
+  const LayersOfBlobs layers = layers_of(store, manifest, parsed);
+  Push push{.store = store,
+            .client = client,
+            .notes = notes,
+            .progress = progress,
+            .request = request,
+            .layers = layers};
   send_layers(push, parsed, request.parallel);
   push.send_blob(parsed.config, "config", {});
   const Descriptor sent{.media_type = parsed.media_type, .digest = manifest.digest, .size = bytes.size()};

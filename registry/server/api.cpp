@@ -60,8 +60,11 @@ Response error_response(const Refusal& refusal) {
   return response;
 }
 
-Api::Api(Registry& registry, AccessRules rules, Writes writes)
-    : registry_(registry), rules_(std::move(rules)), writes_(writes) {}
+Api::Api(Registry& registry, AccessRules rules, Writes writes, std::function<void(const Error&)> report)
+    : registry_(registry),
+      rules_(std::move(rules)),
+      writes_(writes),
+      left_(registry.store, std::move(report)) {}
 
 bool Api::may(const Request& request, const std::string& repository, Right right) const {
   return rules_.allows(request.user, repository, right);

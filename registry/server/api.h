@@ -7,10 +7,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "layerstore/store.h"
 #include "server/access_rules.h"
 #include "server/image_names.h"
+#include "server/left_blobs.h"
 #include "server/repositories.h"
 #include "server/response.h"
 #include "server/uploads.h"
@@ -47,7 +49,8 @@ enum class Writes { accepted, refused };
 class Api {
  public:
   /// `rules` says who may do what; with Writes::refused nobody may more than read.
-  Api(Registry& registry, AccessRules rules, Writes writes);
+  /// `report` hears of failures of other registries, and of images that contradict themselves.
+  Api(Registry& registry, AccessRules rules, Writes writes, std::function<void(const Error&)> report);
 
   /// Judges a request by its headers. Throws Refusal; 401 where credentials could help.
   Action begin(const Request& request);
@@ -66,7 +69,8 @@ class Api {
   // api_blobs.cpp
   bool is_visible(const std::string& repository, const layerstore::Digest& digest);
   Action read_blob(const Request& request);
-  void bring_blob(const Request& request, const layerstore::Digest& digest);
+  void prepare_blob(const Request& request, const layerstore::Digest& digest);
+  std::vector<BlobPair> unseen_pairs(const std::string& repository, const layerstore::Digest& digest);
   Response get_blob(const Request& request);
   Response delete_blob(const Request& request);
 
@@ -99,6 +103,7 @@ class Api {
   Registry& registry_;
   const AccessRules rules_;
   const Writes writes_;
+  LeftBlobs left_;
   std::atomic<std::uint64_t> manifest_memory_ = 0;
 };
 

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
-#include "registry/absent.h"
 #include "server/api.h"
 
 namespace lay::registry::server {
@@ -57,31 +56,39 @@ bool Api::is_visible(const std::string& repository, const Digest& digest) {
          registry_.names.reaches_blob(repository, digest);
 }
 
-/// A pull may have left the blob of a local image in its registry.
+/// What a client has pushed or mounted here is its own; of a local image the store answers for what is handed
+/// on.
+std::vector<BlobPair> Api::unseen_pairs(const std::string& repository, const Digest& digest) {
+  if (registry_.repositories.has_blob(repository, digest)) return {};
+  std::vector<BlobPair> pairs = registry_.names.layers_of(repository, digest);
+  std::erase_if(pairs, [&](const BlobPair& pair) { return left_.is_seen(pair); });
+  return pairs;
+}
+
+/// A pull may have left the blob of a local image in its registry, or another image may have brought it.
 Action Api::read_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
-  const bool is_elsewhere = !registry_.store.blobs().has(digest) && registry_.store.absent().find(digest) &&
-                            is_visible(request.target.repository, digest);
+  const std::string& repository = request.target.repository;
+  const bool is_ready =
+      (!left_.is_left(digest) || !is_visible(repository, digest)) && unseen_pairs(repository, digest).empty();
   return {.take = {},
           .finish =
-              [this, request, digest, is_elsewhere] {
-                if (is_elsewhere) bring_blob(request, digest);
+              [this, request, digest, is_ready] {
+                if (!is_ready) prepare_blob(request, digest);
                 return get_blob(request);
               },
-          .fetches = is_elsewhere};
+          .flight = is_ready ? "" : digest.to_string()};
 }
 
 /// Who asks whether it is there is told no when it cannot be had, and may send it.
-void Api::bring_blob(const Request& request, const Digest& digest) {
-  const FileLock adding = registry_.store.share();
-  const auto absent = registry_.store.absent().find(digest);
-  if (registry_.store.blobs().has(digest) || !absent) return;  // it came meanwhile, or nobody needs it
+void Api::prepare_blob(const Request& request, const Digest& digest) {
   try {
-    fetch_absent(registry_.store, *absent, {}, no_progress());
-  } catch (const Error& error) {
-    if (request.method == "HEAD") return;
-    throw Refusal(503, error_code::kUnknown, error.message());
+    left_.bring(digest);
+  } catch (const Refusal&) {
+    if (request.method != "HEAD") throw;
   }
+  if (!registry_.store.blobs().has(digest)) return;
+  for (const BlobPair& pair : unseen_pairs(request.target.repository, digest)) left_.check(pair);
 }
 
 Response Api::get_blob(const Request& request) {

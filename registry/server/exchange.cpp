@@ -38,13 +38,14 @@ Exchange::Exchange(Service& service, std::string target) : service_(service), ra
 
 Exchange::~Exchange() = default;
 
-/// Does `work` on another thread, which leaves the exchange in another stage; then step() is called again.
-template <class Work>
-MHD_Result Exchange::elsewhere(MHD_Connection* connection, WorkerPool& pool, Work work) {
+/// Does `work` on another thread, to which `add` gives a job; this leaves the exchange in another stage; then
+/// step() is called again.
+template <class Add, class Work>
+MHD_Result Exchange::elsewhere(MHD_Connection* connection, Add add, Work work) {
   stage_ = Stage::working;
   service_.clients.work_begun(connection);
   microhttpd().suspend_connection(connection);
-  pool.add([&clients = service_.clients, connection, work = std::move(work)] {
+  add([&clients = service_.clients, connection, work = std::move(work)] {
     work();
     clients.work_ended(connection);
     microhttpd().resume_connection(connection);
@@ -149,7 +150,8 @@ MHD_Result Exchange::authenticate(MHD_Connection* connection) {
     request_.user = credentials->username;
     return begin(connection);
   }
-  return elsewhere(connection, service_.logins, [this, credentials = *credentials] {
+  const auto add = [this](auto job) { service_.logins.add(std::move(job)); };
+  return elsewhere(connection, add, [this, credentials = *credentials] {
     answering([&] {
       if (!service_.authenticator.verify(credentials)) throw login_wanted("user name or password is wrong");
       request_.user = credentials.username;
@@ -218,8 +220,10 @@ MHD_Result Exchange::take(std::span<const std::byte> body) {
 MHD_Result Exchange::finish(MHD_Connection* connection) {
   if (stage_ == Stage::discarding) return send(connection);
   const auto work = [this] { answering([this] { set_response(action_.finish()); }); };
-  if (action_.fetches) return elsewhere(connection, service_.fetchers, work);
-  if (action_.blocks) return elsewhere(connection, service_.workers, work);
+  const auto fly = [this](auto job) { service_.fetchers.add(action_.flight, std::move(job)); };
+  const auto block = [this](auto job) { service_.workers.add(std::move(job)); };
+  if (!action_.flight.empty()) return elsewhere(connection, fly, work);
+  if (action_.blocks) return elsewhere(connection, block, work);
   work();
   return send(connection);
 }

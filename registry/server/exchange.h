@@ -52,8 +52,8 @@ class Exchange {
   MHD_Result refuse_for_good(MHD_Connection* connection, const Refusal& refusal);
   MHD_Result answer_refused(MHD_Connection* connection);
   MHD_Result send(MHD_Connection* connection);
-  template <class Work>
-  MHD_Result elsewhere(MHD_Connection* connection, WorkerPool& pool, Work work);
+  template <class Add, class Work>
+  MHD_Result elsewhere(MHD_Connection* connection, Add add, Work work);
   template <class Body>
   void answering(Body&& body);
   void set_response(Response response);

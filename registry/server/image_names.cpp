@@ -1,5 +1,6 @@
 #include "server/image_names.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -128,6 +129,22 @@ void ImageNames::walk(const Descriptor& descriptor, int depth, Reach& reach) con
   reach.blobs.insert(manifest.config.digest);
   for (const Descriptor& layer : manifest.layers)  // whoever names a foreign one does not show that he has it
     if (!layerstore::media_type::is_foreign(layer.media_type)) reach.blobs.insert(layer.digest);
+  add_layers(manifest, reach);
+}
+
+/// A config that cannot be read pairs nothing: no image can be run by it.
+void ImageNames::add_layers(const layerstore::Manifest& manifest, Reach& reach) const {
+  if (!layerstore::media_type::is_config(manifest.config.media_type)) return;
+  try {
+    const auto config = layerstore::parse_image_config(store_.blobs().read(manifest.config.digest));
+    for (std::size_t i = 0; i < std::min(config.diff_ids.size(), manifest.layers.size()); ++i) {
+      std::vector<BlobPair>& pairs = reach.layers[manifest.layers[i].digest];
+      BlobPair pair{manifest.layers[i], config.diff_ids[i]};
+      if (std::find(pairs.begin(), pairs.end(), pair) == pairs.end()) pairs.push_back(std::move(pair));
+    }
+  } catch (const Error&) {
+    return;
+  }
 }
 
 const ImageNames::Reach& ImageNames::reach_of(Repository& repository) const {
@@ -158,6 +175,15 @@ bool ImageNames::reaches_blob(const std::string& name, const Digest& digest) {
   const std::lock_guard lock(mutex_);
   Repository* found = repository(name);
   return found != nullptr && reach_of(*found).blobs.contains(digest);
+}
+
+std::vector<BlobPair> ImageNames::layers_of(const std::string& name, const Digest& digest) {
+  const std::lock_guard lock(mutex_);
+  Repository* found = repository(name);
+  if (found == nullptr) return {};
+  const Reach& reach = reach_of(*found);
+  const auto pairs = reach.layers.find(digest);
+  return pairs == reach.layers.end() ? std::vector<BlobPair>() : pairs->second;
 }
 
 bool ImageNames::has_room(const std::string& name, const std::string& tag) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layerstore/store.h"
@@ -15,6 +16,9 @@
 namespace lay::registry::server {
 
 enum class LocalNames { served, hidden };
+
+/// A blob of a local image, and the layer that the image's config says it is.
+using BlobPair = std::pair<layerstore::Descriptor, layerstore::Digest>;
 
 /// How many names the store may have when another is added. Every change writes all of them, so there is a
 /// number beyond which a push would wait for that; tags that come later are records of Repositories, which
@@ -40,6 +44,9 @@ class ImageNames {
                                                  const layerstore::Digest& digest);
   /// Whether a manifest that a name of the repository leads to refers to the blob.
   bool reaches_blob(const std::string& repository, const layerstore::Digest& digest);
+  /// The blob as those images list it, with the layer that their configs say it is: one, unless an image
+  /// contradicts another, or itself. None for what is no layer.
+  std::vector<BlobPair> layers_of(const std::string& repository, const layerstore::Digest& digest);
 
   /// False when there is no room for another name (kMaxStoreNames, or what index.json may hold): it has none
   /// then. One that is there already can always be moved.
@@ -57,6 +64,7 @@ class ImageNames {
   struct Reach {
     std::map<layerstore::Digest, layerstore::Descriptor> manifests;
     std::set<layerstore::Digest> blobs;
+    std::map<layerstore::Digest, std::vector<BlobPair>> layers;
   };
   struct Repository {
     std::map<std::string, Tag> tags;
@@ -70,6 +78,7 @@ class ImageNames {
   bool has_room(const std::string& repository, const std::string& tag);
   const Reach& reach_of(Repository& repository) const;
   void walk(const layerstore::Descriptor& descriptor, int depth, Reach& reach) const;
+  void add_layers(const layerstore::Manifest& manifest, Reach& reach) const;
 
   const layerstore::Store& store_;
   const std::string authority_;

@@ -48,8 +48,10 @@ struct Action {
   std::function<void(std::span<const std::byte>)> take;
   /// When all of the body is there. May throw Refusal.
   std::function<Response()> finish;
-  bool blocks = false;   ///< finish() waits for a disk: not on a thread that serves connections
-  bool fetches = false;  ///< finish() waits for another registry: nor where others wait for a disk
+  bool blocks = false;  ///< finish() waits for a disk: not on a thread that serves connections
+  /// Not empty: finish() takes long, with another registry or a whole blob: nor where others wait for a disk,
+  /// and those of the same name one after the other.
+  std::string flight = {};
 };
 
 }  // namespace lay::registry::server

@@ -28,7 +28,7 @@ constexpr const char* kLock = "lock";
 constexpr const char* kName = "name";
 constexpr std::size_t kMaxPem = 1024 * 1024;
 constexpr unsigned kWorkers = 8;  // most of them wait for the disk
-constexpr unsigned kFetchers = 1;
+constexpr unsigned kFetchers = 3;
 constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
 
@@ -147,7 +147,8 @@ struct Server::Parts {
             .names = ImageNames(store, name, options.only_pushed ? LocalNames::hidden : LocalNames::served),
             .uploads = Uploads(folder, options.max_uploads),
             .changing = {}},
-        api(registry, rules_of(options), options.read_only ? Writes::refused : Writes::accepted),
+        api(registry, rules_of(options), options.read_only ? Writes::refused : Writes::accepted,
+            options.report),
         authenticator(options.htpasswd, options.report),
         clients(
             {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),
@@ -185,7 +186,7 @@ struct Server::Parts {
   SlowClients clients;
   AccessLog log;
   WorkerPool workers;
-  WorkerPool fetchers;
+  FlightPool fetchers;
   WorkerPool logins;
   Service service;
   std::optional<HttpServer> http;

@@ -7,6 +7,7 @@
 #include "server/access_log.h"
 #include "server/api.h"
 #include "server/authenticator.h"
+#include "server/flight_pool.h"
 #include "server/metrics.h"
 #include "server/slow_clients.h"
 #include "server/worker_pool.h"
@@ -22,7 +23,7 @@ struct Service {
   SlowClients& clients;
   const AccessLog& log;
   WorkerPool& workers;   ///< sync disks
-  WorkerPool& fetchers;  ///< wait for other registries, one after the other: each takes a layer's memory
+  FlightPool& fetchers;  ///< wait for other registries, a few at a time: each takes a layer's memory
   WorkerPool& logins;    ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
   /// Failures of the server itself, for its operator. Called from any thread.
   std::function<void(const Error&)> report;

@@ -139,7 +139,7 @@ void bring_blobs(const Store& store, const Image& image, const CopyOptions& opti
   connection.credentials.reset();
   registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; }};
   if (!options.quiet) request.tell = print_note;
-  registry::fetch_absent_blobs(store, image.manifest, request, progress);
+  registry::fetch_absent_blobs(store, image, request, progress);
 }
 
 /// Brings the source into the store, without a name: what it adds stays until a name or a collection.

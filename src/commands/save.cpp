@@ -60,7 +60,7 @@ void bring_blobs(const layerstore::Store& store, const std::vector<layerstore::A
       .connection = [](const std::string&) { return ConnectionFlags().connection(); }};
   if (!quiet) request.tell = print_note;
   for (const layerstore::ArchivedImage& archived : images)
-    registry::fetch_absent_blobs(store, archived.image.manifest, request, progress);
+    registry::fetch_absent_blobs(store, archived.image, request, progress);
 }
 
 void write_archive(const layerstore::Store& store, const std::vector<layerstore::ArchivedImage>& images,

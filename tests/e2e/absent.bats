@@ -18,6 +18,7 @@ teardown() {
   local folder
   for folder in "$storage"/*; do umount "$folder" 2>/dev/null || true; done
   stop_served
+  [[ -z ${silent_pid-} ]] || kill "$silent_pid" 2>/dev/null || true
   [[ -z ${own_pid-} ]] || { kill "$own_pid" 2>/dev/null; wait "$own_pid"; } || true
   export LAY_ROOT=$to
   close_world
@@ -209,8 +210,85 @@ whole() {
   digest=$(blob_at "$zstd")
   stop_served
   [ "$(status_of -I "http://$own/v2/mine/blobs/$digest")" = 404 ]
-  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  [ "$(curl -s -o answer -w '%{http_code}' "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  ! grep -q "$served" answer || { cat answer; return 1; }
+  has "$(<own.log)" "was left in $served/team/app"
   whole "docker://$own/mine:2"
+}
+
+# silent PORT [full]: connections to it are made, and nothing ever comes; none are made where it is full.
+silent() {
+  python3 -c 'import socket, sys, time
+address = ("127.0.0.1", int(sys.argv[1]))
+listener = socket.create_server(address, backlog=0 if sys.argv[2:] else 100)
+waiting = [socket.socket() for _ in range(8 if sys.argv[2:] else 0)]
+for client in waiting:
+    client.setblocking(False)
+    client.connect_ex(address)
+print("ready", flush=True)
+time.sleep(600)' "$@" >silent 3>&- &
+  silent_pid=$!
+  wait_until 10 test -s silent
+}
+
+@test "lay serve gives up soon on a registry to which no connection is made" {
+  local own before=$SECONDS digest
+  both
+  mine tag "$zstd" mine:1
+  digest=$(blob_at "$zstd")
+  stop_served
+  silent "${served#*:}" full
+  serve_own
+  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 503 ]
+  ((SECONDS - before < 30)) || { echo "$((SECONDS - before)) s"; return 1; }
+}
+
+@test "lay serve fetches blobs for some while another registry does not answer, each once" {
+  local own dead number clients=()
+  both
+  start_registry "$world/registry"
+  cp -a small other
+  head -c 3000000 /dev/urandom >other/root/large
+  "$LAY" import other other:1 >/dev/null
+  "$LAY" push -q other:1 "$registry/other:zstd" >/dev/null
+  "$LAY" save -q -o other.tar other:1
+  skopeo copy -q --dest-tls-verify=false docker-archive:other.tar "docker://$registry/other:gzip"
+  mine pull -q "$registry/other:gzip" >/dev/null
+  mine pull -q "$registry/other:zstd" >/dev/null
+  dead=$(blob_at "$registry/other:zstd")
+  ! stored "$dead" || return 1
+  mine tag "$zstd" mine:1
+  mine tag "$registry/other:zstd" dead:1
+  stop_registry
+  silent "${registry#*:}"
+  serve_own
+  for number in 1 2 3 4 5 6; do
+    curl -s -o "answer.$number" -w '%{http_code}\n' "http://$own/v2/dead/blobs/$dead" >"status.$number" 3>&- &
+    clients+=($!)
+  done
+  timeout 10 curl -sf -o first "http://$own/v2/mine/blobs/$(blob_at "$zstd")"
+  [ "sha256:$(sha256sum <first | cut -d' ' -f1)" = "$(blob_at "$zstd")" ]
+  kill "$silent_pid"
+  for number in "${clients[@]}"; do wait "$number"; done
+  [ "$(cat status.*)" = "$(printf '503\n%.0s' 1 2 3 4 5 6)" ]
+  [ "$(grep -c "was left in $registry" own.log)" = 1 ] || { cat own.log; return 1; }
+}
+
+@test "what many clients ask for at once is fetched once" {
+  local own number before clients=()
+  both
+  mine tag "$zstd" mine:1
+  serve_own
+  before=$(metric lay_sent_bytes_total)
+  for number in 1 2 3 4 5 6; do
+    curl -sf -o "got.$number" "http://$own/v2/mine/blobs/$(blob_at "$zstd")" 3>&- &
+    clients+=($!)
+  done
+  for number in "${clients[@]}"; do wait "$number"; done
+  (($(metric lay_sent_bytes_total) - before < 2 * $(stat -c %s got.1)))
+  cmp got.1 got.6
+  [ "sha256:$(sha256sum <got.1 | cut -d' ' -f1)" = "$(blob_at "$zstd")" ]
 }
 
 @test "--all-blobs fetches it at once, or later" {
@@ -299,15 +377,17 @@ whole() {
   mine fsck -q
 }
 
-@test "a blob that is another layer than its manifest says does no harm: it runs as its diff_id, and goes nowhere" {
-  ship
-  mine pull -q "$gzip" >/dev/null
-  mkdir lie layout
-  head -c 100000 /dev/urandom >lie/evil
-  tar -C lie -czf lie.tgz .
-  python3 - "$world" "$(mine inspect "$gzip" | jq -r '.[0].RootFS.Layers[0]')" <<'PY'
-import hashlib, json, os, shutil, sys
-world, diff_id = sys.argv[1:]
+# lie: ships two images of one layer: lie:1 says that it is the layer of $gzip, lie:2 says what it is.
+lie() {
+  local number
+  mkdir evil
+  head -c 100000 /dev/urandom >evil/evil
+  tar -C evil -cf evil.tar .
+  for number in 1 2; do
+    rm -rf layout
+    python3 - "$world" "$number" "$(mine inspect "$gzip" | jq -r '.[0].RootFS.Layers[0]')" <<'PY'
+import gzip, hashlib, json, os, sys
+world, number, other = sys.argv[1:]
 folder = f"{world}/layout"
 os.makedirs(f"{folder}/blobs/sha256")
 def add(data):
@@ -315,26 +395,64 @@ def add(data):
     open(f"{folder}/blobs/sha256/{digest}", "wb").write(data)
     return {"digest": f"sha256:{digest}", "size": len(data)}
 kind = "application/vnd.oci.image."
-layer = add(open(f"{world}/lie.tgz", "rb").read()) | {"mediaType": kind + "layer.v1.tar+gzip"}
+tar = open(f"{world}/evil.tar", "rb").read()
+diff_id = other if number == "1" else f"sha256:{hashlib.sha256(tar).hexdigest()}"
+layer = add(gzip.compress(tar, mtime=0)) | {"mediaType": kind + "layer.v1.tar+gzip"}
 config = add(json.dumps({"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/bin/sh"]}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode())
 manifest = add(json.dumps({"schemaVersion": 2, "mediaType": kind + "manifest.v1+json", "config": config | {"mediaType": kind + "config.v1+json"}, "layers": [layer]}).encode())
 open(f"{folder}/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [manifest | {"mediaType": kind + "manifest.v1+json"}]}))
 open(f"{folder}/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
 PY
-  skopeo copy -q --dest-tls-verify=false oci:layout "docker://$served/team/lie:1"
+    skopeo copy -q --dest-tls-verify=false oci:layout "docker://$served/team/lie:$number"
+  done
+}
+
+# refused_pair COMMAND...: fails, and says why.
+refused_pair() {
+  run "$@"
+  [ "$status" = 1 ] && has "$output" "got diff_id"
+}
+
+@test "a blob that is another layer than its manifest says does no harm: it runs as its diff_id, and goes nowhere" {
+  ship
+  mine pull -q "$gzip" >/dev/null
+  lie
   mine pull -q "$served/team/lie:1" >/dev/null
   runs "$served/team/lie:1"
   start_registry "$world/registry"
-  run mine push -q "$served/team/lie:1" "$registry/lie:1"
-  [ "$status" = 1 ]
-  has "$output" "got diff_id"
+  refused_pair mine push -q "$served/team/lie:1" "$registry/lie:1"
   run mine save -q --format oci-archive -o lie.tar "$served/team/lie:1"
   [ "$status" = 1 ]
-  run mine pull -q --all-blobs "$served/team/lie:1"
-  [ "$status" = 1 ]
-  has "$output" "got diff_id"
+  refused_pair mine pull -q --all-blobs "$served/team/lie:1"
   ! stored "$(blob_at "$served/team/lie:1")" || return 1
   mine fsck -q
+}
+
+@test "a blob that another image brought is not handed on for one that says it is another layer" {
+  local own digest
+  ship
+  mine pull -q "$gzip" >/dev/null
+  lie
+  mine pull -q "$served/team/lie:1" >/dev/null
+  mine pull -q "$served/team/lie:2" >/dev/null
+  digest=$(blob_at "$served/team/lie:1")
+  stored "$digest"
+  start_registry "$world/registry"
+  refused_pair mine push -q "$served/team/lie:1" "$registry/lie:1"
+  refused_pair mine push -q "$served/team/lie:1" "$served/mine/lie:1"
+  refused_pair mine save -q --format oci-archive -o lie.tar "$served/team/lie:1"
+  [ ! -e lie.tar ]
+  refused_pair mine copy -q "$served/team/lie:1" oci:copied
+  mine tag "$served/team/lie:1" bad:1
+  mine tag "$served/team/lie:2" good:1
+  serve_own
+  [ "$(status_of "http://$own/v2/bad/blobs/$digest")" = 404 ]
+  [ "$(status_of -I "http://$own/v2/bad/blobs/$digest")" = 404 ]
+  has "$(<own.log)" "got diff_id"
+  [ "$(status_of "http://$own/v2/good/blobs/$digest")" = 200 ]
+  [ "$(whole "docker://$own/good:1")" = "$digest" ]
+  mine push -q good:1 "$registry/good:1" >/dev/null
+  [ "$(whole "docker://$registry/good:1")" = "$digest" ]
 }
 
 @test "a record that is damaged, or no file, is as good as none" {

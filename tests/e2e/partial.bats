@@ -17,6 +17,7 @@ teardown() {
   local folder
   while umount storage/overlay storage 2>/dev/null; do :; done
   stop_served
+  stop_registry
   close_world
 }
 
@@ -34,7 +35,7 @@ change() {
   for file in $(seq 7 100 $((files - 1))); do
     head -c 100000 /dev/urandom >"tree/data/f$(printf '%05d' "$file")"
   done
-  rm tree/data/f00003
+  rm -f tree/data/f00003
   echo new >tree/data/new
 }
 
@@ -127,4 +128,214 @@ podman_ships() {
   mkdir out
   tar -C out -xf out.tar ./data 2>/dev/null || tar -C out -xf out.tar data
   diff -r tree/data out/data
+}
+
+# What the layers of the store have in another form is used as well: then the exact tar is put together, and the blob stays.
+
+# left TAG: the image is here, all of it but the blob of its layer, of which it is noted where it is.
+left() {
+  local digest
+  digest=$(blob_of "$1")
+  [ ! -e "$to/blobs/${digest/://}" ] || { echo "the blob of $1 is here"; return 1; }
+  grep -q "$served/team/app" "$to/absent/${digest/:/.}"
+  [ -z "$(find "$to/ingest" -mindepth 1 ! -name .gate)" ] || { find "$to/ingest"; return 1; }
+  "$LAY" --root "$to" fsck -q
+}
+blob_of() { skopeo inspect --tls-verify=false --raw "docker://$served/team/app:$1" | jq -r '.layers[0].digest'; }
+layer_of() { "$LAY" --root "$1" inspect "$served/team/app:$2" | jq -r '.[0].RootFS.Layers[0][7:]'; }
+
+# as_whole TAG: the layer is, byte for byte, what a pull of the whole makes in another store, and what skopeo finds.
+as_whole() {
+  local other=$world/root3 layer
+  rm -rf --one-file-system "$other" judged
+  "$LAY" --root "$other" pull -q --all-blobs "$served/team/app:$1" >/dev/null
+  layer=$(layer_of "$other" "$1")
+  [ "$(layer_of "$to" "$1")" = "$layer" ]
+  cmp "$to/layers/$layer/layer.tar" "$other/layers/$layer/layer.tar"
+  cmp "$to/layers/$layer/layer.erofs" "$other/layers/$layer/layer.erofs"
+  skopeo copy -q --src-tls-verify=false "docker://$served/team/app:$1" dir:judged
+  [ "$(zstd -dcq "judged/$(blob_of "$1" | cut -d: -f2)" | sha256sum | cut -d' ' -f1)" = "$layer" ]
+}
+
+pulls() { "$LAY" --root "$to" pull -q "$served/team/app:$1" >/dev/null; }
+
+# costs_little TAG: pulled, for at most three hundredths of the layer, and right.
+costs_little() {
+  few "$(sent pulls "$1")"
+  left "$1"
+  as_whole "$1"
+}
+
+@test "files of a layer that came compressed otherwise, or not at all, are not fetched again" {
+  local compression
+  for compression in gzip none; do
+    to=$world/root.$compression
+    ship 1 --compression "$compression"
+    pulls 1
+    change
+    ship 2
+    costs_little 2
+  done
+}
+
+@test "files of a layer that was compressed at another level are not fetched again" {
+  local file
+  for file in tree/data/*; do
+    od -An -tu1 <"$file" | head -c 100000 >text
+    mv text "$file"
+  done
+  ship 1 --compression-level 9
+  pulls 1
+  change
+  ship 2
+  costs_little 2
+}
+
+@test "files of a layer of podman's are not fetched again for one of lay's" {
+  podman_ships 1
+  pulls 1
+  change
+  ship 2
+  costs_little 2
+}
+
+@test "files of a layer of lay's are not fetched again for one of podman's" {
+  ship 1
+  pulls 1
+  change
+  podman_ships 2
+  costs_little 2
+}
+
+@test "files of a layer that was unpacked are not fetched again" {
+  ship 1 --compression gzip
+  LAY_LAYER_FORM=tree pulls 1
+  [ -d "$to/layers/$(layer_of "$to" 1)/tree" ]
+  change
+  ship 2
+  costs_little 2
+}
+
+@test "where layers are unpacked the blob comes, however much of it is here" {
+  export LAY_LAYER_FORM=tree
+  ship 1 --compression gzip
+  pulls 1
+  change
+  ship 2
+  pulls 2
+  same 2
+}
+
+@test "of a large file in which little changed, only that is fetched, and files may have moved" {
+  head -c 9000000 /dev/urandom >tree/large
+  ship 1 --compression gzip
+  pulls 1
+  printf X | dd of=tree/large bs=1 seek=4000000 conv=notrunc status=none
+  echo more >>tree/large
+  mkdir -p tree/moved/to
+  mv tree/data/f0001* tree/moved/to
+  ship 2
+  local bytes
+  bytes=$(sent pulls 2)
+  ((bytes < 2 * 1048576 + files * 2000)) || { echo "$bytes bytes"; return 1; }
+  left 2
+  as_whole 2
+}
+
+@test "a pull of all blobs fetches what is missing of the blob, and a later one too" {
+  ship 1 --compression gzip
+  pulls 1
+  change
+  ship 2
+  "$LAY" --root "$to" pull -q --all-blobs "$served/team/app:2" >/dev/null
+  same 2
+  to=$world/root4
+  pulls 1
+  pulls 2
+  left 2
+  "$LAY" --root "$to" pull -q --all-blobs "$served/team/app:2" >/dev/null
+  same 2
+  [ -z "$(ls "$to/absent")" ]
+}
+
+@test "what a pull says about its parts is what crossed the wire" {
+  ship 1 --compression gzip
+  pulls 1
+  change
+  ship 2
+  "$LAY" --root "$to" pull "$served/team/app:2" >/dev/null 2>said
+  grep -E 'pulled, [12] % of it fetched' said || { cat said; return 1; }
+}
+
+@test "an image whose layer was put together runs, is saved, and is pushed with its blob from where it was left" {
+  make_small_root
+  cp -a small/. tree
+  ship 1 --compression gzip --cmd '["/bin/sh"]'
+  pulls 1
+  change
+  ship 2 --cmd '["/bin/sh"]'
+  costs_little 2
+  [ "$("$LAY" --root "$to" run --rm --network none "$served/team/app:2" cat /data/new)" = new ]
+  "$LAY" --root "$to" save -q -o docker.tar "$served/team/app:2"
+  skopeo copy -q docker-archive:docker.tar oci:saved:1
+  umoci unpack --image saved:1 bundle >/dev/null 2>&1
+  diff -r --no-dereference tree bundle/rootfs
+  start_registry "$world/registry"
+  "$LAY" --root "$to" push -q "$served/team/app:2" "$registry/other:1" >/dev/null
+  rm -rf judged
+  skopeo copy -q --src-tls-verify=false "docker://$registry/other:1" dir:judged
+  [ "$(jq -r '.layers[0].digest' judged/manifest.json)" = "$(blob_of 2)" ]
+  same 2
+}
+
+@test "a pull that is killed while it puts a layer together leaves nothing and loses nothing" {
+  ship 1 --compression gzip
+  pulls 1
+  change
+  ship 2
+  local before after delay
+  before=$(metric lay_sent_bytes_total)
+  for delay in 0.01 0.02 0.03 0.05 0.08 0.15; do
+    timeout -s KILL "$delay" "$LAY" --root "$to" pull -q "$served/team/app:2" >/dev/null 2>&1 || true
+    "$LAY" --root "$to" fsck -q
+  done
+  pulls 2
+  after=$(metric lay_sent_bytes_total)
+  few $(((after - before) / 7))
+  left 2
+  as_whole 2
+}
+
+# hostile LIE: the tree as zstd:chunked of another maker, whose table lies about one file.
+hostile() {
+  rm -rf oci
+  tar --sort=name -b 1 -C tree -cf tree.tar .
+  python3 "$here/../support/chunked_image.py" tree.tar oci x "$1"
+  skopeo copy -q --dest-tls-verify=false oci:oci:x "docker://$served/team/app:2"
+}
+
+@test "a table that lies about a digest, a size or the order of the tar gets nothing wrong into a layer" {
+  local lie
+  ship 1 --compression gzip
+  for lie in digest size split; do
+    rm -rf --one-file-system "$to"
+    pulls 1
+    hostile "$lie"
+    pulls 2
+    "$LAY" --root "$to" fsck -q
+    as_whole 2
+    [ -z "$(ls "$to/ingest")" ]
+  done
+}
+
+@test "frames that unpack to more than the table says are given up, and so is the layer" {
+  ship 1 --compression gzip
+  pulls 1
+  echo other >tree/data/f00001
+  hostile frames
+  run "$LAY" --root "$to" pull -q "$served/team/app:2"
+  [ "$status" = 1 ]
+  has "$output" "got diff_id"
+  "$LAY" --root "$to" fsck -q
+  ! "$LAY" --root "$to" inspect "$served/team/app:2" >/dev/null 2>&1 || return 1
 }

@@ -11,6 +11,7 @@
 #include "chunked_table.h"
 #include "codec_zstd.h"
 #include "fuzz_target.h"
+#include "packed_files.h"
 
 namespace {
 
@@ -33,6 +34,25 @@ void try_table(std::string_view packed) {
     for (const PackedData& data : read_chunked_table(packed, kBlobSize)) {
       if (data.offset < at || data.size > kBlobSize || data.offset > kBlobSize - data.size) std::abort();
       at = data.offset + data.size;
+    }
+  } catch (const lay::Error&) {
+  }
+}
+
+/// As do chunks, which are all of their file.
+void try_files(std::string_view packed) {
+  try {
+    const PackedFiles files(packed, kBlobSize, {});
+    std::uint64_t at = 0;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      std::uint64_t size = 0;
+      for (std::size_t j = files.file(i).first; j < files.file(i).first + files.file(i).count; ++j) {
+        const PackedChunk& chunk = files.chunk(j);
+        if (chunk.offset < at || chunk.packed_size == 0 || chunk.end() > kBlobSize) std::abort();
+        at = chunk.end();
+        size += chunk.size;
+      }
+      if (size != files.file(i).size) std::abort();
     }
   } catch (const lay::Error&) {
   }
@@ -77,6 +97,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try_table(text);
   try_table(compressed(text));
+  try_files(compressed(text));
   try_split(compressed(text));
   try_footer(text);
   try_annotations(text);

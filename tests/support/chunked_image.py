@@ -1,6 +1,9 @@
 """Makes an OCI layout with one layer in zstd:chunked, in the form of containers/storage with a tar-split.
 
-usage: chunked_image.py TAR LAYOUT TAG
+usage: chunked_image.py TAR LAYOUT TAG [LIE]
+
+LIE makes it hostile at the file data/f00001: "digest" gives it the digests of the file before it, "size" another size,
+"split" leaves it out of the tar-split, "frames" gives it frames that unpack to more than it says.
 
 Shares no code with lay: tarfile reads the tar, libzstd (through ctypes) makes the frames. Per the format: each file's
 data in frames of their own, split into chunks, long runs of zeros as chunks of their own; then skippable frames with
@@ -44,7 +47,8 @@ def chunks_of(data):
 
 
 class Layer:
-    def __init__(self, tar):
+    def __init__(self, tar, lie):
+        self.lie = lie
         self.blob = bytearray()
         self.entries = []
         self.split = []
@@ -86,7 +90,8 @@ class Layer:
             for number, (offset, piece, kind) in enumerate(chunks_of(data)):
                 chunk = entry if number == 0 else {"type": "chunk", "name": member.name}
                 place = len(self.blob)
-                self.blob += compress(piece)
+                is_bomb = self.lie == "frames" and member.name.endswith("data/f00001")
+                self.blob += compress(piece + bytes(50000000) if is_bomb else piece)
                 chunk.update(offset=place, chunkSize=len(piece), chunkDigest=digest(piece))
                 if offset:
                     chunk["chunkOffset"] = offset
@@ -95,8 +100,22 @@ class Layer:
                 if number:
                     extra.append(chunk)
             entry["endOffset"] = len(self.blob)
+        if data:
+            self.tell_lie(line, [entry] + extra)
         self.entries += [entry] + extra
         self.split.append(line)
+
+    def tell_lie(self, line, chunks):
+        if not line["name"].endswith("data/f00001"):
+            self.before = [chunk["chunkDigest"] for chunk in chunks]
+        elif self.lie == "digest":
+            for chunk, other in zip(chunks, self.before):
+                chunk["chunkDigest"] = other
+        elif self.lie == "size":
+            chunks[0]["size"] += 1
+            chunks[-1]["chunkSize"] += 1
+        elif self.lie == "split":
+            del line["size"]
 
     def add_frame(self, data):
         self.blob += struct.pack("<II", 0x184D2A50, len(data))
@@ -121,7 +140,7 @@ class Layer:
 
 
 def main():
-    tar, layout, tag = sys.argv[1:]
+    tar, layout, tag = sys.argv[1:4]
     os.makedirs(f"{layout}/blobs/sha256")
 
     def put(media_type, data, **more):
@@ -129,7 +148,7 @@ def main():
             out.write(data)
         return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": digest(data), "size": len(data), **more}
 
-    layer = Layer(tar)
+    layer = Layer(tar, sys.argv[4] if len(sys.argv) > 4 else "")
     with open(tar, "rb") as raw:
         diff_id = digest(raw.read())
     config = put("config.v1+json", json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {

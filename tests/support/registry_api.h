@@ -27,7 +27,7 @@ class RegistryApi {
                  .uploads = registry::server::Uploads(folder_, max_uploads),
                  .changing = {}},
         api_(registry, registry::server::AccessRules({}, registry::server::Right::remove),
-             registry::server::Writes::accepted) {}
+             registry::server::Writes::accepted, [](const Error&) {}) {}
 
   registry::server::Response request(const std::string& method, const std::string& target,
                                      const std::string& body = "", const std::string& content_type = "",

@@ -74,6 +74,13 @@ class BlobStore {
   /// A durable blob that takes up what an earlier writer of it left, see BlobWriter::kept(): one that ended
   /// in keep(), or whose process was killed. With none, or while another process is at it, it begins anew.
   BlobWriter resume(const Descriptor& blob) const;
+  /// Bytes that resume() would take up; 0 when there is nothing.
+  std::uint64_t kept(const Descriptor& blob) const;
+  /// The folder in which parts of the blob are kept by whoever needs no more of it (kept_parts.h). Empty
+  /// while another process is at it.
+  std::optional<Ingest> resume_parts(const Descriptor& blob) const;
+  /// Removes what resume_parts() would give.
+  void drop_parts(const Descriptor& blob) const;
   /// Stores a small document; already there is success.
   Descriptor put(std::string_view bytes, std::string_view media_type) const;
   /// Gives a file of the same file system one more name: that of the blob whose bytes it has, which the

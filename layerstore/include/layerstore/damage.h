@@ -15,4 +15,7 @@ bool is_unreadable(const Error& error);
 /// Whether what was read is damaged, for one of these reasons or because it is missing.
 bool is_damage(const Error& error);
 
+/// Whether a transfer that failed so may go on later: what came until then is worth keeping.
+bool may_pass(const Error& error);
+
 }  // namespace lay::layerstore

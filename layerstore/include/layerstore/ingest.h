@@ -18,6 +18,8 @@ class Ingest {
   /// As begin(), of the folder that is kept for `name`: what is in it comes from an earlier call that ended
   /// in keep() or was killed. Empty when somebody else is at it.
   static std::optional<Ingest> resume(const UniqueFd& root, const std::string& name);
+  /// What resume() would take up, to be looked at alone.
+  static std::optional<UniqueFd> find_kept(const UniqueFd& root, const std::string& name);
   Ingest(Ingest&&) noexcept = default;
   Ingest& operator=(Ingest&&) = delete;
   ~Ingest();

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/progress.h"
-#include "layerstore/manifest.h"
 #include "layerstore/store.h"
 #include "registry/transfer.h"
 
@@ -27,9 +26,10 @@ struct AbsentRequest {
 void fetch_absent(const layerstore::Store& store, const layerstore::AbsentBlob& absent,
                   const AbsentRequest& request, Progress& progress);
 
-/// Makes every blob that `manifest` names present, for who is about to read them. What is absent without a
-/// record is left to whoever reads it. The caller holds Store::share().
-void fetch_absent_blobs(const layerstore::Store& store, const layerstore::Manifest& manifest,
+/// Makes every blob that the image's manifest names present, and sees that each is the layer that its config
+/// says, for who is about to hand them on. What is absent without a record is left to whoever reads it. The
+/// caller holds Store::share().
+void fetch_absent_blobs(const layerstore::Store& store, const layerstore::Image& image,
                         const AbsentRequest& request, Progress& progress);
 
 }  // namespace lay::registry

@@ -26,6 +26,7 @@ struct Patience {
   unsigned retries = 5;
   std::chrono::milliseconds first_delay{300};  ///< doubled each time, or what Retry-After says
   unsigned stall_seconds = 60;                 ///< without a byte: the connection is given up
+  unsigned connect_seconds = 30;               ///< until there is one
 };
 
 /// How to reach a registry. localhost and 127.0.0.0/8 may be plain HTTP in either case.

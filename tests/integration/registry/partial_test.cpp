@@ -11,6 +11,7 @@
 
 using namespace lay::registry;
 using lay::Json;
+using lay::layerstore::Compression;
 using lay::layerstore::Image;
 using lay::test::DockerRegistry;
 using lay::test::FaultProxy;
@@ -33,16 +34,18 @@ struct Versions {
   Image first;
   Image second;
 
-  explicit Versions(const std::string& change) : first(make(kManyFiles, "1")), second(make(change, "2")) {}
+  explicit Versions(const std::string& change, Compression of_first = Compression::zstd)
+      : first(make(kManyFiles, "1", of_first)), second(make(change, "2", Compression::zstd)) {}
 
   const lay::layerstore::Descriptor& layer() const { return second.manifest.layers.front(); }
 
  private:
-  Image make(const std::string& script, const std::string& tag) {
+  Image make(const std::string& script, const std::string& tag, Compression compression) {
     const std::string tree = scratch.path() + "/tree";
     REQUIRE(shell("mkdir -p " + tree + " && cd " + tree + " && set -e\n" + script).status == 0);
-    const Image image = lay::layerstore::import_folder(store.store, lay::sys::open_dir(lay::sys::cwd(), tree),
-                                                       "app:" + tag, {}, lay::no_progress());
+    const Image image =
+        lay::layerstore::import_folder(store.store, lay::sys::open_dir(lay::sys::cwd(), tree), "app:" + tag,
+                                       {.compression = {.compression = compression}}, lay::no_progress());
     push(store.store, image.descriptor, {.reference = parse_reference(registry.host() + "/team/app:" + tag)},
          lay::no_progress());
     return image;
@@ -138,6 +141,71 @@ TEST_CASE("whatever goes wrong with the parts, the whole is fetched and right", 
     CHECK_NOTHROW(pull_through(proxy, store, "2"));
     CHECK(store.store.blobs().is_whole(versions.layer()));
   }
+}
+
+namespace {
+
+/// Whether the store has the layer whole, but not its blob, and nothing half-made.
+void check_is_left(const TempStore& store, const Versions& versions) {
+  CHECK_FALSE(store.store.blobs().has(versions.layer().digest));
+  CHECK(store.store.absent().has(versions.layer(), versions.second.config.diff_ids.front()));
+  CHECK(store.store.layers().secure(versions.second.config.diff_ids.front()));
+  CHECK(lay::test::debris(store.path()) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("of a layer whose files came as gzip only what changed crosses the wire, and its blob stays",
+          "[registry][partial]") {
+  const Versions versions(kSmallChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  for (const std::string& rule : {std::string("[]"), R"([{"method": "GET", "path": ")" + hex +
+                                                         R"(", "after": 1, "do": "one-range"}])"}) {
+    CAPTURE(rule);
+    const FaultProxy proxy(versions.registry.port(), rule);
+    const TempStore store;
+    pull_through(proxy, store, "1");
+    pull_through(proxy, store, "2");
+    check_is_left(store, versions);
+    CHECK(asked_for(proxy, versions.layer()) < versions.layer().size * 4 / 100);
+    CHECK(proxy.requests("GET", hex).size() < 12);
+  }
+}
+
+TEST_CASE("whatever goes wrong with the parts of a tar, the layer is right, and nothing else is left",
+          "[registry][partial]") {
+  const Versions versions(kSmallChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  for (const char* fault :
+       {R"("do": "ignore-range", "times": 99)", R"("do": "flip")", R"("do": "flip", "after": 1)",
+        R"("do": "wrong-range")", R"("do": "status", "status": 416)",
+        R"("do": "cut", "bytes": 10, "times": 1)", R"("do": "cut", "bytes": 10, "after": 1, "times": 1)",
+        R"("do": "close", "times": 4)"}) {
+    CAPTURE(fault);
+    const FaultProxy proxy(versions.registry.port(),
+                           R"([{"method": "GET", "path": ")" + hex + "\", " + fault + "}]");
+    const TempStore store;
+    pull_through(proxy, store, "1");
+    CHECK_NOTHROW(pull_through(proxy, store, "2"));
+    CHECK(store.store.layers().secure(versions.second.config.diff_ids.front()));
+    CHECK((store.store.blobs().is_whole(versions.layer()) ||
+           store.store.absent().has(versions.layer(), versions.second.config.diff_ids.front())));
+    CHECK(lay::test::debris(store.path()) == 0);
+  }
+}
+
+TEST_CASE("a damaged layer in the store does not get into a new one", "[registry][partial]") {
+  const Versions versions(kSmallChange, Compression::gzip);
+  const FaultProxy proxy(versions.registry.port(), "[]");
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  const std::string tar =
+      store.path() + "/layers/" + versions.first.config.diff_ids.front().hex() + "/layer.tar";
+  REQUIRE(shell("chmod u+w " + tar + " && printf XXXX | dd of=" + tar +
+                " bs=1 seek=1000000 conv=notrunc status=none")
+              .status == 0);
+  pull_through(proxy, store, "2");
+  check_is_left(store, versions);
 }
 
 TEST_CASE("a damaged blob in the store does not get into a new one", "[registry][partial]") {

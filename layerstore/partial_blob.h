@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/stream.h"
+#include "chunked_tail.h"
+#include "layerstore/partial.h"
+#include "local_frames.h"
+
+namespace lay::layerstore {
+
+/// How the bytes of a zstd:chunked blob that is elsewhere come together here: frames of files that blobs of
+/// the store have too are copied from those, frames of headers are compressed again, the rest is fetched. The
+/// result is the blob, byte for byte, or its digest says that it is not: nothing here needs to be trusted.
+class PartialBlob {
+ public:
+  /// `table` is what the tail has; `source` and `frames` must outlive it.
+  PartialBlob(std::shared_ptr<const ChunkedTail> tail, std::span<const PackedData> table,
+              const LocalFrames& frames, PartSource& source);
+  PartialBlob(PartialBlob&&) noexcept;
+  ~PartialBlob();
+
+  /// Bytes that are fetched, the table included.
+  std::uint64_t fetched() const;
+  /// Writes the blob from `offset` on.
+  void write(std::uint64_t offset, ByteSink& out) const;
+
+ private:
+  struct Plan;
+  std::unique_ptr<Plan> plan_;
+};
+
+}  // namespace lay::layerstore

@@ -1,0 +1,86 @@
+#include "server/left_blobs.h"
+
+#include "base/text.h"
+#include "layerstore/damage.h"
+#include "layerstore/layer_pair.h"
+#include "registry/absent.h"
+#include "server/refusal.h"
+
+namespace lay::registry::server {
+
+namespace {
+
+using layerstore::Descriptor;
+using layerstore::Digest;
+
+constexpr std::chrono::seconds kSilence{10};
+constexpr std::size_t kMaxSeen = 10'000;  // pairs that are remembered
+/// Clients wait meanwhile, and others for their turn.
+const Patience kPatience{
+    .retries = 1, .first_delay = std::chrono::milliseconds{200}, .stall_seconds = 20, .connect_seconds = 5};
+
+Refusal not_to_be_had() {
+  return Refusal(503, error_code::kUnknown,
+                 "the blob is not here, and cannot be had now from where it is; the operator's log says why",
+                 {{"Retry-After", std::to_string(kSilence.count())}});
+}
+
+}  // namespace
+
+LeftBlobs::LeftBlobs(const layerstore::Store& store, std::function<void(const Error&)> report)
+    : store_(store), report_(std::move(report)) {}
+
+bool LeftBlobs::is_left(const Digest& blob) const {
+  return !store_.blobs().has(blob) && store_.absent().find(blob);
+}
+
+void LeftBlobs::refuse_if_silent(const std::string& place) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(silent_, [now = Clock::now()](const auto& failed) { return failed.second <= now; });
+  if (silent_.contains(place)) throw not_to_be_had();
+}
+
+void LeftBlobs::bring(const Digest& blob) {
+  const FileLock adding = store_.share();
+  const auto absent = store_.absent().find(blob);
+  if (store_.blobs().has(blob) || !absent) return;  // it came meanwhile, or nobody needs it
+  const std::string place = join(absent->origins, ",");
+  refuse_if_silent(place);
+  refuse_if_silent(blob.to_string());
+  try {
+    fetch_absent(store_, *absent,
+                 {.connection = [](const std::string&) { return Connection{.patience = kPatience}; }},
+                 no_progress());
+  } catch (const Error& error) {
+    report_(error);
+    const std::lock_guard lock(mutex_);
+    // What nobody answers to keeps all its blobs from being asked for; what is wrong with one does not.
+    silent_[error.code() == Errc::unavailable ? place : blob.to_string()] = Clock::now() + kSilence;
+    throw not_to_be_had();
+  }
+}
+
+bool LeftBlobs::is_seen(const BlobPair& pair) const {
+  const auto& [blob, diff_id] = pair;
+  if (store_.layers().is_from(diff_id, blob)) return true;
+  const std::lock_guard lock(mutex_);
+  return seen_.contains({blob.digest, diff_id});
+}
+
+void LeftBlobs::check(const BlobPair& pair) {
+  const auto& [blob, diff_id] = pair;
+  const FileLock using_blobs = store_.share();
+  try {
+    layerstore::require_pair(store_, blob, diff_id);
+  } catch (const Error& error) {
+    if (!layerstore::is_wrong(error)) throw;
+    report_(error);
+    throw Refusal(
+        404, error_code::kBlobUnknown,
+        "blob " + blob.digest.to_string() + " is not the layer that its image says, and is not served");
+  }
+  const std::lock_guard lock(mutex_);
+  if (seen_.size() < kMaxSeen) seen_.emplace(blob.digest, diff_id);
+}
+
+}  // namespace lay::registry::server

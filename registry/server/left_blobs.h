@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "layerstore/store.h"
+#include "server/image_names.h"
+
+namespace lay::registry::server {
+
+/// Blobs of local images that are not handed on as they are: those that a pull has left in their registry,
+/// and those of which nobody has seen yet that they are the layer which their image says. May be called by
+/// several threads.
+class LeftBlobs {
+ public:
+  /// Failures of other registries go to `report`: a client is not told where a blob was left.
+  LeftBlobs(const layerstore::Store& store, std::function<void(const Error&)> report);
+
+  /// Whether the blob is not here, but noted to be elsewhere.
+  bool is_left(const layerstore::Digest& blob) const;
+  /// Fetches it, which takes its time: where nobody answers, some seconds. A place that has just failed is
+  /// not asked again at once. Throws Refusal 503.
+  void bring(const layerstore::Digest& blob);
+
+  /// Whether it was seen that the pair is right. Cheap.
+  bool is_seen(const BlobPair& pair) const;
+  /// Reads the blob to see it. Throws Refusal 404, told to the operator, when it is another layer.
+  void check(const BlobPair& pair);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void refuse_if_silent(const std::string& place);
+
+  const layerstore::Store& store_;
+  const std::function<void(const Error&)> report_;
+  mutable std::mutex mutex_;                         // guards what follows
+  std::map<std::string, Clock::time_point> silent_;  ///< places that failed, and until when that counts
+  std::set<std::pair<layerstore::Digest, layerstore::Digest>> seen_;  ///< where no layer's folder notes it
+};
+
+}  // namespace lay::registry::server
