@@ -11,6 +11,18 @@ namespace lay::layerstore {
 namespace {
 
 constexpr std::size_t kBuffer = 256 * 1024;
+constexpr std::uint64_t kMostRatio = 200;  // of what is hashed to what may be in vain
+/// What is asked for tells the registry what is here: content so small that it could be guessed may be missed
+/// a few times in each file, and in so many files.
+constexpr std::uint64_t kGuessable = 4096;
+constexpr unsigned kMostGuesses = 4;
+constexpr std::size_t kMostGuessed = 100'000;
+
+std::uint64_t key_of(const LocalFile& file) {
+  const std::size_t place =
+      file.path.empty() ? std::hash<std::uint64_t>{}(file.offset) : std::hash<std::string_view>{}(file.path);
+  return place ^ (std::uint64_t{file.layer} << 48U);
+}
 
 /// As that of a Digest.
 DigestKey key_of(const Sha256& digest) {
@@ -77,7 +89,7 @@ bool ChunkOrigins::may_be_worth_it(std::uint64_t most) {
 
 void ChunkOrigins::find_file(const PackedFile& file) {
   for (const LocalFile& candidate : local_.candidates(file.path, file.size)) {
-    if (in_vain_ > most_in_vain_) return;
+    if (in_vain_ > most_in_vain_ || hashed_ / kMostRatio > most_in_vain_) return;
     // One of another size may still have chunks that are alike.
     if (candidate.size != file.size && file.count == 1) continue;
     try {
@@ -96,7 +108,7 @@ bool ChunkOrigins::take_chunks(const PackedFile& file, const LocalFile& candidat
     const PackedChunk& chunk = files_.chunk(i);
     ChunkOrigin& origin = origins_[i];
     if (origin.kind == ChunkOrigin::Kind::fetched && in_vain_ <= most_in_vain_ &&
-        is_same(chunk, candidate, position)) {
+        !(chunk.size < kGuessable && is_guessed(candidate)) && is_same(chunk, candidate, position)) {
       origin.kind = ChunkOrigin::Kind::file;
       origin.file = candidate;
       origin.position = position;
@@ -119,9 +131,18 @@ bool ChunkOrigins::is_same(const PackedChunk& chunk, const LocalFile& candidate,
     hasher.update(std::span(buffer).first(count));
     done += count;
   }
+  hashed_ += chunk.size;
   const bool is_it = sha256_of(hasher.finish()) == chunk.digest;
   if (!is_it) in_vain_ += chunk.size;
+  if (!is_it && chunk.size < kGuessable) ++misses_[key_of(candidate)];
   return is_it;
+}
+
+/// Whether its content was missed as often as it may be.
+bool ChunkOrigins::is_guessed(const LocalFile& candidate) const {
+  if (misses_.size() >= kMostGuessed) return true;
+  const auto found = misses_.find(key_of(candidate));
+  return found != misses_.end() && found->second >= kMostGuesses;
 }
 
 }  // namespace lay::layerstore

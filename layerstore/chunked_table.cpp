@@ -290,6 +290,20 @@ std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_
   return table.finish(end);
 }
 
+namespace {
+
+/// 0 where there is none.
+std::uint64_t number_in(const Json& line, const char* key) {
+  if (!line.is_object()) throw Error(Errc::invalid, "the tar-split has a line that is no object");
+  const auto found = line.find(key);
+  if (found == line.end()) return 0;
+  if (!found->is_number_unsigned())
+    throw Error::make(Errc::invalid, "the tar-split has a '{}' that is no number", key);
+  return found->get<std::uint64_t>();
+}
+
+}  // namespace
+
 void read_tar_split(std::string_view packed, const TakeFraming& take) {
   DocumentSource document(packed);
   std::string framing;
@@ -297,12 +311,12 @@ void read_tar_split(std::string_view packed, const TakeFraming& take) {
   const auto end_line = [&] {
     if (line.empty()) return;
     const Json json = parse_json(line, "tar-split");
-    const bool is_segment = json.value("type", 0) == 2;
+    const bool is_segment = number_in(json, "type") == 2;
     if (is_segment && json.contains("payload") && json["payload"].is_string()) {
       const auto bytes = base64_decode(json["payload"].get_ref<const std::string&>());
       if (!bytes) throw Error(Errc::invalid, "the tar-split is not base64");
       framing += *bytes;
-    } else if (!is_segment && json.value("size", std::uint64_t{0}) > 0) {
+    } else if (!is_segment && number_in(json, "size") > 0) {
       take(framing);
       framing.clear();
     }

@@ -46,7 +46,7 @@ struct Push {
 
   void send_blob(const Descriptor& blob, const std::string& label, const std::stop_token& stop) {
     const auto task = progress.begin(label + " " + blob.digest.short_hex(), blob.size);
-    if (is_of_another_layer(blob)) bring(blob, stop);  // which is to be seen, then
+    if (is_unseen(blob.digest)) bring(blob, stop);
     require_layers(blob);
     const std::vector<std::string> places = places_of(blob.digest);
     const bool is_expected = std::find(places.begin(), places.end(), client.repository()) != places.end();
@@ -71,8 +71,7 @@ struct Push {
     std::optional<UploadStart> begun{};
   };
 
-  /// Throws when the blob, where it is here, is not the layer that the image says. One that is absent goes to
-  /// the registry that it was left in unseen (places_of): that registry's own manifest has this same pair.
+  /// Throws when the blob, where it is here, is not the layer that the image says.
   void require_layers(const Descriptor& blob) {
     const auto found = layers.find(blob.digest);
     if (found == layers.end() || layerstore::media_type::is_foreign(blob.media_type)) return;
@@ -92,18 +91,19 @@ struct Push {
     return is_same ? absent : std::nullopt;
   }
 
-  /// Whether the blob is not here, and noted as another layer than the image says.
-  bool is_of_another_layer(const Descriptor& blob) const {
-    return !store.blobs().has(blob.digest) && store.absent().find(blob.digest) && !absent_of(blob.digest);
+  /// Whether the blob is not here, and that it is the layer which the image says is not this registry's own
+  /// word: one that was left here goes on unseen, for a manifest of this registry has the same pair.
+  bool is_unseen(const Digest& blob) const {
+    return !store.blobs().has(blob) && store.absent().find(blob) && places_of(blob).empty();
   }
 
-  /// The repositories of this registry where the blob was seen, the newest last. None for one that is neither
-  /// here nor known as the layer of the image: it has to come, to be seen.
+  /// The repositories of this registry where the blob was seen, the newest last. Of one that is not here
+  /// those in which it was left as the layer that the image says.
   std::vector<std::string> places_of(const Digest& blob) const {
+    if (store.blobs().has(blob)) return notes.repositories_of(blob);
+    std::vector<std::string> places;
     const auto absent = absent_of(blob);
-    if (!absent && !store.blobs().has(blob)) return {};
-    std::vector<std::string> places = notes.repositories_of(blob);
-    if (!absent || !places.empty()) return places;
+    if (!absent) return places;
     for (const std::string& origin : absent->origins) {
       const Reference place = plan_target(read_registries_conf(), parse_reference(origin)).reference;
       if (place.domain == client.domain()) places.push_back(place.repository);

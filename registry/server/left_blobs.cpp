@@ -25,6 +25,11 @@ Refusal not_to_be_had() {
                  {{"Retry-After", std::to_string(kSilence.count())}});
 }
 
+Refusal no_such_layer(const Digest& blob) {
+  return Refusal(404, error_code::kBlobUnknown,
+                 "blob " + blob.to_string() + " is not the layer that its image says, and is not served");
+}
+
 }  // namespace
 
 LeftBlobs::LeftBlobs(const layerstore::Store& store, std::function<void(const Error&)> report)
@@ -69,15 +74,19 @@ bool LeftBlobs::is_seen(const BlobPair& pair) const {
 
 void LeftBlobs::check(const BlobPair& pair) {
   const auto& [blob, diff_id] = pair;
+  {
+    const std::lock_guard lock(mutex_);
+    if (refused_.contains({blob.digest, diff_id})) throw no_such_layer(blob.digest);
+  }
   const FileLock using_blobs = store_.share();
   try {
     layerstore::require_pair(store_, blob, diff_id);
   } catch (const Error& error) {
     if (!layerstore::is_wrong(error)) throw;
     report_(error);
-    throw Refusal(
-        404, error_code::kBlobUnknown,
-        "blob " + blob.digest.to_string() + " is not the layer that its image says, and is not served");
+    const std::lock_guard lock(mutex_);
+    if (refused_.size() < kMaxSeen) refused_.emplace(blob.digest, diff_id);
+    throw no_such_layer(blob.digest);
   }
   const std::lock_guard lock(mutex_);
   if (seen_.size() < kMaxSeen) seen_.emplace(blob.digest, diff_id);

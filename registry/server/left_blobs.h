@@ -42,7 +42,9 @@ class LeftBlobs {
   const std::function<void(const Error&)> report_;
   mutable std::mutex mutex_;                         // guards what follows
   std::map<std::string, Clock::time_point> silent_;  ///< places that failed, and until when that counts
-  std::set<std::pair<layerstore::Digest, layerstore::Digest>> seen_;  ///< where no layer's folder notes it
+  using Pairs = std::set<std::pair<layerstore::Digest, layerstore::Digest>>;
+  Pairs seen_;     ///< where no layer's folder notes it
+  Pairs refused_;  ///< which are wrong
 };
 
 }  // namespace lay::registry::server

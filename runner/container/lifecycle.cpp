@@ -195,20 +195,22 @@ void clear_up(const std::optional<RemovedContainer>& removed, const std::functio
 
 /// Beside the supervisor's start, whose caller only waits for it meanwhile, and would wait for the disk too.
 std::vector<std::string> make_durable_beside(const Container& container, const ParentEnd& supervisor) {
-  std::optional<Error> failure;
+  std::exception_ptr failure;
   try {
     container.make_durable();
     supervisor.let_go();
-  } catch (const Error& error) {
-    failure = error;
+  } catch (const std::exception&) {
+    failure = std::current_exception();
     supervisor.turn_away();
   }
+  std::vector<std::string> notes;
   try {
-    return supervisor.wait_for_exec();
+    notes = supervisor.wait_for_exec();
   } catch (const Error&) {
-    if (failure) throw *failure;
-    throw;
+    if (!failure) throw;
   }
+  if (failure) std::rethrow_exception(failure);
+  return notes;
 }
 
 void wait_until_durable(const ChildEnd& caller) {
@@ -267,7 +269,10 @@ void run_detached(const ContainerStore& store, const Container& container,
                   const std::function<void(const std::string& note)>& on_note) {
   container.lock_upper(LockMode::shared);  // a commit is waited for where the user sees it
   Handshake handshake = make_handshake();
-  if (detach(Descriptors::own)) supervise(store, container, std::move(handshake.child), after_end);
+  if (detach(Descriptors::own)) {
+    { const ParentEnd unused = std::move(handshake.parent); }  // or the caller's end would not be noticed
+    supervise(store, container, std::move(handshake.child), after_end);
+  }
   { const ChildEnd unused = std::move(handshake.child); }
   container.leave_lock_to_other();
   for (const std::string& note : make_durable_beside(container, handshake.parent)) on_note(note);

@@ -120,7 +120,12 @@ Bridge create_bridge(NetlinkSocket& socket, const std::string& name, const Lease
       preferred.reset();
       continue;
     }
-    if (subnet != last) leases.save_subnet(subnet);
+    try {
+      if (subnet != last) leases.save_subnet(subnet);
+    } catch (const Error&) {
+      remove_link(socket, name);
+      throw;
+    }
     const NetlinkMessage up = set_link_up(link.index);  // last: who finds it up may rely on the rest
     socket.run({&up, 1});
     return {.link = link, .subnet = subnet, .is_new = true};

@@ -133,10 +133,12 @@ bool takes_blobs(const ImagePlace& target) {
   return target.kind != Kind::store && target.kind != Kind::docker_archive;
 }
 
-/// What an earlier pull has left in its registry: not the one that credentials on the command line are for.
+/// What an earlier pull has left in its registry: not the one that the credentials and the trust on the
+/// command line are for.
 void bring_blobs(const Store& store, const Image& image, const CopyOptions& options, Progress& progress) {
-  registry::Connection connection = options.source_connection;
-  connection.credentials.reset();
+  const registry::Connection& given = options.source_connection;
+  const registry::Connection connection{
+      .authfile = given.authfile, .patience = given.patience, .token_servers = given.token_servers};
   registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; }};
   if (!options.quiet) request.tell = print_note;
   registry::fetch_absent_blobs(store, image, request, progress);

@@ -421,6 +421,9 @@ refused_pair() {
   runs "$served/team/lie:1"
   start_registry "$world/registry"
   refused_pair mine push -q "$served/team/lie:1" "$registry/lie:1"
+  # Nor where the blob is already, brought there by one that says what it is
+  skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$served/team/lie:2" "docker://$registry/lie:2"
+  refused_pair mine push -q "$served/team/lie:1" "$registry/lie:1"
   run mine save -q --format oci-archive -o lie.tar "$served/team/lie:1"
   [ "$status" = 1 ]
   refused_pair mine pull -q --all-blobs "$served/team/lie:1"

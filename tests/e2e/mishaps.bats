@@ -293,3 +293,14 @@ removed_at() {
   done
   "$LAY" run --rm --network none small true
 }
+
+@test "a detached start whose caller is killed while it syncs comes to an end" {
+  command -v strace >/dev/null || skip "needs strace"
+  local step
+  for step in 1 2 3; do
+    timeout -s KILL 30 strace -qq -o trace -e trace=fsync -e inject=fsync:signal=KILL:when=$step \
+      "$LAY" run -d --name c --network none small sleep 100 >/dev/null 2>&1 || true
+    timeout 20 "$LAY" rm -f c >/dev/null
+  done
+  "$LAY" run --rm --network none small true
+}
