@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -34,11 +33,6 @@ struct Freezer {
     return sys::read_all(sys::open_at(dir, name, O_RDONLY), kMaxFile).find(text) != std::string::npos;
   }
 };
-
-/// Files of a group that is removed meanwhile answer so.
-bool is_gone(const Error& error) {
-  return error.error_number() == ENOENT || error.error_number() == ENODEV;
-}
 
 std::optional<Freezer> find_freezer(const std::vector<CgroupGroup>& groups) {
   for (const CgroupGroup& group : groups)
@@ -86,7 +80,7 @@ void thaw_groups(const std::vector<CgroupGroup>& groups) {
   try {
     write_group_file(freezer->dir, freezer->file, freezer->thawed);
   } catch (const Error& error) {
-    if (!is_gone(error)) throw;
+    if (!is_group_gone(error)) throw;
   }
 }
 
@@ -96,7 +90,7 @@ bool are_frozen(const std::vector<CgroupGroup>& groups) {
   try {
     return !freezer->has(freezer->file, freezer->thawed);
   } catch (const Error& error) {
-    if (!is_gone(error)) throw;
+    if (!is_group_gone(error)) throw;
     return false;
   }
 }

@@ -201,8 +201,7 @@ CgroupGroup make_group(const CgroupHierarchy& hierarchy, const CgroupName& name,
       return make_group_in_parent(hierarchy, name, controllers);
     } catch (const Error& error) {
       // The last container of others took "lay" away, whose files then answer ENODEV.
-      const bool is_parent_gone = error.error_number() == ENOENT || error.error_number() == ENODEV;
-      if (!is_parent_gone || round == kMakeRounds) throw;
+      if (!is_group_gone(error) || round == kMakeRounds) throw;
     }
   }
 }
@@ -214,6 +213,10 @@ std::vector<CgroupGroup> find_groups(const CgroupName& name) {
       groups.push_back({.hierarchy = hierarchy, .dir = std::move(*dir)});
   }
   return groups;
+}
+
+bool is_group_gone(const Error& error) {
+  return error.error_number() == ENOENT || error.error_number() == ENODEV;
 }
 
 std::vector<pid_t> list_group_processes(const UniqueFd& dir) {

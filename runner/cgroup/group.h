@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/unique_fd.h"
 #include "cgroup/group_name.h"
 #include "cgroup/layout.h"
@@ -31,6 +32,9 @@ void enable_controllers(const CgroupGroup& group, const CgroupName& name,
                         const std::vector<std::string>& controllers);
 /// The groups of this container, in whatever hierarchies it has one.
 std::vector<CgroupGroup> find_groups(const CgroupName& name);
+
+/// Whether files of a group that is removed meanwhile answer so.
+bool is_group_gone(const Error& error);
 
 /// Without the line end.
 std::string read_group_file(const UniqueFd& dir, const std::string& name);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <exception>
 #include <thread>
@@ -63,11 +62,6 @@ FileLock lock_settled(const Container& container) {
       .with_hint("'lay ps -a' says how it stands");
 }
 
-/// Files of a group that is removed meanwhile answer so.
-bool is_gone(const Error& error) {
-  return error.error_number() == ENOENT || error.error_number() == ENODEV;
-}
-
 }  // namespace
 
 Standstill::Standstill(const Container& container) : container_(container), upper_(lock_settled(container)) {}
@@ -88,7 +82,7 @@ void Standstill::freeze() {
   try {
     freeze_groups(groups);
   } catch (const Error& error) {
-    if (!is_gone(error)) throw;  // it has just ended
+    if (!is_group_gone(error)) throw;  // it has just ended
   }
 }
 

@@ -59,7 +59,11 @@ std::optional<FileLock> lock_upper(const Container& container) {
 /// All of it, before anything goes on: it may be captured just now. False when it has ended.
 bool kill_at_once(const Container& container, const FirstProcess& process) {
   const bool was_there = send_signal(process.pidfd, SIGKILL);
-  kill_groups(find_groups(cgroup_name_of(container.config())));
+  try {
+    kill_groups(find_groups(cgroup_name_of(container.config())));
+  } catch (const Error& error) {
+    if (!is_group_gone(error)) throw;  // its supervisor clears up
+  }
   let_go_on(container);
   return was_there;
 }

@@ -14,8 +14,18 @@ namespace {
 
 constexpr int kForceTries = 100;
 
+bool is_there(const runner::ContainerStore& containers, const std::string& name) {
+  try {
+    containers.find_even_damaged(name);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    return false;
+  }
+}
+
 /// Removes one; a running one only by force, which kills it, and also one that just starts or whose
-/// supervisor still clears up. `missing_is_fine` is what docker's -f means too.
+/// supervisor still clears up.
 void remove_one(const runner::ContainerStore& containers, const std::string& name, bool force) {
   const runner::Container container = force ? containers.find_even_damaged(name) : containers.find(name);
   for (int attempt = 0;; ++attempt) {
@@ -50,7 +60,8 @@ int command_rm(const Context& context, const Arguments& arguments) {
     try {
       remove_one(containers, name, force);
     } catch (const Error& error) {
-      if (!force || error.code() != Errc::not_found) throw;
+      // Something of it may not be found, too
+      if (!force || error.code() != Errc::not_found || is_there(containers, name)) throw;
       return;
     }
     fmt::print("{}\n", name);
