@@ -136,9 +136,13 @@ void kill_listed(const std::vector<pid_t>& pids) {
     if (::kill(pid, SIGKILL) < 0 && errno != ESRCH) throw Error::from_errno("kill process {}", pid);
 }
 
+bool has_own_freezer(const CgroupGroup& group) {
+  return group.hierarchy.version == CgroupVersion::v1 && group.hierarchy.has("freezer");
+}
+
 /// A frozen process cannot fork while the list is read; SIGKILL takes effect when it is thawed.
 void kill_in_group(const CgroupGroup& group, const UniqueFd& dir) {
-  const bool has_freezer = group.hierarchy.version == CgroupVersion::v1 && group.hierarchy.has("freezer");
+  const bool has_freezer = has_own_freezer(group);
   if (has_freezer) write_group_file(dir, "freezer.state", "FROZEN");
   kill_listed(processes_of(dir));
   if (has_freezer) write_group_file(dir, "freezer.state", "THAWED");
@@ -242,20 +246,28 @@ void enable_controllers(const CgroupGroup& group, const CgroupName& name,
   if (group.hierarchy.version == CgroupVersion::v2) make_parent(group.hierarchy, name.parent, controllers);
 }
 
-void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups) {
-  for (const CgroupGroup& group : groups) {
-    bool is_empty = false;
-    for (int round = 0; !is_empty; ++round) {
-      if (round == kKillRounds) throw Error::make(Errc::busy, "processes of the container do not die");
-      is_empty = true;
-      for_each_group(group.dir, [&](const UniqueFd& dir) {
-        if (processes_of(dir).empty()) return;
-        is_empty = false;
-        kill_in_group(group, dir);
-      });
-      if (!is_empty) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+namespace {
+
+void kill_until_empty(const CgroupGroup& group) {
+  bool is_empty = false;
+  for (int round = 0; !is_empty; ++round) {
+    if (round == kKillRounds) throw Error::make(Errc::busy, "processes of the container do not die");
+    is_empty = true;
+    for_each_group(group.dir, [&](const UniqueFd& dir) {
+      if (processes_of(dir).empty()) return;
+      is_empty = false;
+      kill_in_group(group, dir);
+    });
+    if (!is_empty) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+}  // namespace
+
+void kill_processes_one_by_one(const std::vector<CgroupGroup>& groups) {
+  for (const CgroupGroup& group : groups)  // first: elsewhere what is frozen does not die
+    if (has_own_freezer(group)) kill_until_empty(group);
+  for (const CgroupGroup& group : groups) kill_until_empty(group);
 }
 
 void kill_groups(const std::vector<CgroupGroup>& groups) {

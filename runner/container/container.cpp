@@ -53,7 +53,9 @@ FileLock Container::keep_files() const {
 }
 
 FileLock Container::lock_upper(LockMode mode) const {
-  return FileLock::lock(open_upper(), mode);
+  auto upper = sys::try_open_at(dir_, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!upper) check_is_there();
+  return FileLock::lock(upper ? std::move(*upper) : open_upper(), mode);
 }
 
 void Container::check_is_there() const {

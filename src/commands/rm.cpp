@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <optional>
 
 #include "base/text.h"
 #include "command.h"
@@ -14,9 +15,10 @@ namespace {
 
 constexpr int kForceTries = 100;
 
-bool is_there(const runner::ContainerStore& containers, const std::string& name) {
+/// Not whether another has its name by now.
+bool is_there(const runner::ContainerStore& containers, const runner::Container& container) {
   try {
-    containers.find_even_damaged(name);
+    containers.find_even_damaged(container.config().id);
     return true;
   } catch (const Error& error) {
     if (error.code() != Errc::not_found) throw;
@@ -26,8 +28,8 @@ bool is_there(const runner::ContainerStore& containers, const std::string& name)
 
 /// Removes one; a running one only by force, which kills it, and also one that just starts or whose
 /// supervisor still clears up.
-void remove_one(const runner::ContainerStore& containers, const std::string& name, bool force) {
-  const runner::Container container = force ? containers.find_even_damaged(name) : containers.find(name);
+void remove_one(const runner::ContainerStore& containers, const runner::Container& container,
+                const std::string& name, bool force) {
   for (int attempt = 0;; ++attempt) {
     if (force)
       runner::stop_container(container, std::chrono::seconds(0));
@@ -57,11 +59,13 @@ int command_rm(const Context& context, const Arguments& arguments) {
   require_root("rm");
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("rm", names, [&](const std::string& name) {
+    std::optional<runner::Container> container;
     try {
-      remove_one(containers, name, force);
+      container.emplace(force ? containers.find_even_damaged(name) : containers.find(name));
+      remove_one(containers, *container, name, force);
     } catch (const Error& error) {
       // Something of it may not be found, too
-      if (!force || error.code() != Errc::not_found || is_there(containers, name)) throw;
+      if (!force || error.code() != Errc::not_found || (container && is_there(containers, *container))) throw;
       return;
     }
     fmt::print("{}\n", name);
