@@ -21,7 +21,7 @@ namespace lay::runner {
 
 namespace {
 
-/// The life of the process that thaws in any case. `upper` is released when it ends, by whoever ends last.
+/// The life of the process that thaws in any case. It has the upper's lock as well, until then.
 [[noreturn]] void keep_watch(const UniqueFd& watch, const std::function<void()>& thaw) noexcept {
   try {
     std::array<std::byte, 1> word{};

@@ -48,6 +48,14 @@ Descriptor descriptor_of(const std::string& blob) {
 const BlobPart kFirst{.offset = 1000, .size = 100000};
 const BlobPart kSecond{.offset = 150000, .size = 100000};
 
+/// Fetches one part and breaks off there.
+void keep_first(const TempStore& temp, const Descriptor& descriptor, BreakingSource& source) {
+  KeptParts parts(source, temp.store.blobs().resume_parts(descriptor));
+  StringSink out;
+  parts.fetch(kFirst, out);
+  parts.keep();
+}
+
 }  // namespace
 
 TEST_CASE("what was fetched before a transfer broke off is not fetched again", "[layerstore][partial]") {
@@ -85,12 +93,7 @@ TEST_CASE("parts are kept apart from what is kept of the whole blob, and go when
   const std::string blob = make_blob();
   const Descriptor descriptor = descriptor_of(blob);
   BreakingSource source(blob);
-  {
-    KeptParts parts(source, temp.store.blobs().resume_parts(descriptor));
-    StringSink out;
-    parts.fetch(kFirst, out);
-    parts.keep();
-  }
+  keep_first(temp, descriptor, source);
   CHECK(temp.store.blobs().kept(descriptor) == 0);
   CHECK(temp.store.blobs().resume(descriptor).kept() == 0);
   temp.store.blobs().drop_parts(descriptor);
@@ -104,12 +107,7 @@ TEST_CASE("a list of kept parts that is damaged leads to no more than another fe
   const std::string blob = make_blob();
   const Descriptor descriptor = descriptor_of(blob);
   BreakingSource source(blob);
-  {
-    KeptParts parts(source, temp.store.blobs().resume_parts(descriptor));
-    StringSink out;
-    parts.fetch(kFirst, out);
-    parts.keep();
-  }
+  keep_first(temp, descriptor, source);
   const std::string list = temp.path() + "/ingest/part.parts.*/list";
   const std::string spoil = "truncate -s 20 " + list + "; head -c 4096 /dev/urandom | tee -a " + list;
   REQUIRE(shell(spoil + " >/dev/null").status == 0);
