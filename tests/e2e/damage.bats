@@ -40,7 +40,13 @@ flipped() {
 
 @test "S05: a layer whose metadata are damaged is refused when it is mounted, or shows what it was" {
   pulled_image
-  look() { LAY_RUN=$world/run-$1 "$LAY" run --rm --network none "$image" /bin/sh -c 'cd / && ls -lRn bin etc deep root said && cat said && stat -c "%a %u" said'; }
+  # Without the files that lay makes for each container: they are as old as the container, by the minute.
+  look() {
+    LAY_RUN=$world/run-$1 "$LAY" run --rm --network none "$image" /bin/sh -c \
+      'cd / && ls -lRn bin etc deep root said && cat said && stat -c "%a %u" said' |
+      sed -E '/ (hosts|hostname|resolv\.conf)$/d'
+    return "${PIPESTATUS[0]}"
+  }
   local i=0 looks=0 status image_file expected failed=0 rounds=8
   [[ -z ${LAY_TESTS_LONG-} ]] || rounds=400
   expected=$(look 0)
