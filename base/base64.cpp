@@ -1,5 +1,7 @@
 #include "base/base64.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -11,15 +13,21 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 }  // namespace
 
-std::string base64_encode(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4, '=');
-  for (std::size_t i = 0, out = 0; i < bytes.size(); i += 3, out += 4) {
-    const std::size_t count = std::min<std::size_t>(bytes.size() - i, 3);
-    std::uint32_t bits = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k <= count; ++k) text[out + k] = kAlphabet[bits >> (18 - 6 * k) & 63];
+void base64_append(std::string& to, std::string_view bytes) {
+  constexpr std::size_t kMost = std::size_t{3} << 28U;  // of what EVP_EncodeBlock() can count
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), kMost))) {
+    const std::string_view part = bytes.substr(0, kMost);
+    const std::size_t begin = to.size();
+    to.resize(begin + (part.size() + 2) / 3 * 4);
+    // It writes a NUL behind the text, where the string has one.
+    ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(to.data() + begin),
+                      reinterpret_cast<const unsigned char*>(part.data()), static_cast<int>(part.size()));
   }
+}
+
+std::string base64_encode(std::string_view bytes) {
+  std::string text;
+  base64_append(text, bytes);
   return text;
 }
 

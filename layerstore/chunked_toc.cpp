@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "codec_zstd.h"
 #include "layerstore/digest.h"
@@ -148,25 +149,43 @@ std::string clean_path(const std::string& path) {
   return clean;
 }
 
-Json table_entry(const ChunkedEntry& chunked) {
+/// What the table says of a file as a whole: the first chunk has it.
+void add_file_members(JsonObjectText& object, const ChunkedEntry& chunked) {
   const TarEntry& entry = chunked.entry;
-  Json json{{"type", type_name(entry.type)}, {"name", entry.path}, {"modtime", time_text(entry.mtime)}};
-  if (!entry.link.empty()) json["linkName"] = entry.link;
-  if (entry.mode != 0) json["mode"] = entry.mode;
-  if (entry.size != 0) json["size"] = entry.size;
-  if (entry.uid != 0) json["uid"] = entry.uid;
-  if (entry.gid != 0) json["gid"] = entry.gid;
+  object.add("modtime", time_text(entry.mtime));
+  if (!entry.link.empty()) object.add("linkName", entry.link);
+  if (entry.mode != 0) object.add("mode", entry.mode);
+  if (entry.size != 0) object.add("size", entry.size);
+  if (entry.uid != 0) object.add("uid", entry.uid);
+  if (entry.gid != 0) object.add("gid", entry.gid);
   if (entry.device != 0) {
-    json["devMajor"] = gnu_dev_major(entry.device);
-    json["devMinor"] = gnu_dev_minor(entry.device);
+    object.add("devMajor", gnu_dev_major(entry.device));
+    object.add("devMinor", gnu_dev_minor(entry.device));
   }
-  for (const Xattr& xattr : entry.xattrs) json["xattrs"][xattr.name] = base64_encode(xattr.value);
-  if (chunked.frames.empty()) return json;
+  if (!entry.xattrs.empty()) {
+    JsonObjectText xattrs(object.begin("xattrs"));
+    for (const Xattr& xattr : entry.xattrs) xattrs.add(xattr.name, base64_encode(xattr.value));
+    xattrs.end();
+  }
+  if (chunked.frames.empty()) return;
   const DataFrame& last = chunked.frames.back();
-  json["digest"] = chunked.digest;
-  json["offset"] = chunked.frames.front().offset;
-  json["endOffset"] = last.offset + last.packed_size;
-  return json;
+  object.add("digest", chunked.digest);
+  object.add("endOffset", last.offset + last.packed_size);
+}
+
+/// The line of a file, or of one of its chunks: chunk `index` of `chunked`, which begins `at` its data.
+void append_line(std::string& line, const ChunkedEntry& chunked, std::size_t index, std::uint64_t at) {
+  JsonObjectText object(line);
+  object.add("type", index == 0 ? std::string_view(type_name(chunked.entry.type)) : "chunk");
+  object.add("name", chunked.entry.path);
+  if (index == 0) add_file_members(object, chunked);
+  if (!chunked.frames.empty()) object.add("offset", chunked.frames[index].offset);
+  if (chunked.frames.size() > 1) {
+    if (index > 0) object.add("chunkOffset", at);
+    object.add("chunkSize", chunked.frames[index].size);
+    object.add("chunkDigest", chunked.frames[index].digest);
+  }
+  object.end();
 }
 
 }  // namespace
@@ -242,41 +261,46 @@ void ChunkedToc::add(const ChunkedEntry& entry) {
   documents_->names.add(std::hash<std::string>{}(clean_path(entry.entry.path)));
   add_segment(entry.framing);
   add_file(entry);
-  Json json = table_entry(entry);
-  if (entry.frames.size() < 2) return add_to_table(json);
   std::uint64_t at = 0;
-  for (const DataFrame& frame : entry.frames) {
-    if (at > 0) json = Json{{"type", "chunk"}, {"name", entry.entry.path}, {"offset", frame.offset}};
-    if (at > 0) json["chunkOffset"] = at;
-    json["chunkSize"] = frame.size;
-    json["chunkDigest"] = frame.digest;
-    add_to_table(json);
-    at += frame.size;
-  }
-}
-
-void ChunkedToc::add_to_table(const Json& json) {
-  if (!is_first_) documents_->table.append(",");
-  documents_->table.append(json.dump());
-  is_first_ = false;
+  std::size_t index = 0;
+  do {
+    line_.assign(is_first_ ? "" : ",");
+    is_first_ = false;
+    append_line(line_, entry, index, at);
+    documents_->table.append(line_);
+    if (index < entry.frames.size()) at += entry.frames[index].size;
+  } while (++index < entry.frames.size());
 }
 
 void ChunkedToc::add_segment(std::span<const std::byte> framing) {
-  documents_->split.append(fmt::format("{{\"type\":{},\"payload\":\"{}\",\"position\":{}}}\n",
-                                       static_cast<int>(segment), base64_encode(text_of(framing)),
-                                       position_++));
+  line_.clear();
+  JsonObjectText object(line_);
+  object.add("type", static_cast<std::uint64_t>(segment));
+  object.begin("payload") += '"';
+  base64_append(line_, text_of(framing));
+  line_ += '"';
+  end_split_line(object);
 }
 
 void ChunkedToc::add_file(const ChunkedEntry& entry) {
-  const std::string name = Json(entry.entry.path).dump();
+  line_.clear();
+  JsonObjectText object(line_);
+  object.add("type", static_cast<std::uint64_t>(file));
+  object.add("name", entry.entry.path);
   if (entry.entry.size == 0) {
-    documents_->split.append(fmt::format("{{\"type\":{},\"name\":{},\"payload\":null,\"position\":{}}}\n",
-                                         static_cast<int>(file), name, position_++));
+    object.begin("payload") += "null";
   } else {
-    documents_->split.append(fmt::format(
-        "{{\"type\":{},\"name\":{},\"size\":{},\"payload\":\"{}\",\"position\":{}}}\n",
-        static_cast<int>(file), name, entry.entry.size, base64_encode(big_endian(entry.crc)), position_++));
+    object.add("size", entry.entry.size);
+    object.add("payload", base64_encode(big_endian(entry.crc)));
   }
+  end_split_line(object);
+}
+
+void ChunkedToc::end_split_line(JsonObjectText& object) {
+  object.add("position", position_++);
+  object.end();
+  line_ += '\n';
+  documents_->split.append(line_);
 }
 
 void ChunkedToc::add_end(std::span<const std::byte> framing) {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json_text.h"
 #include "base/spill_memory.h"
 #include "base/stream.h"
 #include "layerstore/digest.h"
@@ -110,12 +110,13 @@ class ChunkedToc {
 
   void add_segment(std::span<const std::byte> framing);
   void add_file(const ChunkedEntry& entry);
-  void add_to_table(const Json& json);
+  void end_split_line(JsonObjectText& object);
 
   SpillMemory memory_;
   std::optional<Documents> documents_;  ///< empty once there can be no table
   std::uint64_t position_ = 0;          ///< of the next tar-split line
   bool is_first_ = true;
+  std::string line_;  ///< that is being made
 };
 
 }  // namespace lay::layerstore

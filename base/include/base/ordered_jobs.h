@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -11,17 +12,16 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
-
 namespace lay {
 
-/// Jobs that run side by side on a few threads, and whose results are taken in the order in which they were
-/// started. Destruction waits for those that run and drops those that do not yet.
+/// Jobs that run side by side on a few threads and in the caller's, and whose results are taken in the order
+/// in which they were started. Destruction waits for those that run and drops those that do not yet.
 template <class Result>
 class OrderedJobs {
  public:
-  /// At least one thread. Their threads are made as they are needed.
-  explicit OrderedJobs(std::size_t threads) : threads_(std::max<std::size_t>(threads, 1)) {}
+  /// `threads` counts the caller's, which works when it would wait; at least one more is made, once it is
+  /// needed.
+  explicit OrderedJobs(std::size_t threads) : threads_(std::max<std::size_t>(threads, 2) - 1) {}
 
   ~OrderedJobs() {
     {
@@ -53,23 +53,38 @@ class OrderedJobs {
     changed_.notify_one();
   }
 
-  /// Waits for the oldest job; rethrows what it threw.
+  /// The result of the oldest job; rethrows what it threw. While another thread is at it, this one runs jobs
+  /// that nobody has begun: if it slept, it would be woken where its processor may be taken, with others
+  /// idle.
   Result take() {
     std::future<Result> oldest = std::move(results_.front());
     results_.pop_front();
+    while (!is_ready(oldest) && run_one()) {
+    }
     return oldest.get();
   }
 
  private:
   static constexpr std::size_t kAhead = 2;
 
-  /// The first one is needed.
+  /// Where none can be made, the caller does it all.
   void add_worker() {
     try {
       workers_.emplace_back([this] { work(); });
-    } catch (const std::system_error& error) {
-      if (workers_.empty()) throw Error::from_number(error.code().value(), "start a thread");
+    } catch (const std::system_error&) {
     }
+  }
+
+  static bool is_ready(const std::future<Result>& result) {
+    return result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
+
+  /// False when every job has been begun.
+  bool run_one() {
+    std::unique_lock lock(mutex_);
+    if (queued_.empty()) return false;
+    run_next(lock);
+    return true;
   }
 
   void work() {
@@ -77,12 +92,17 @@ class OrderedJobs {
     for (;;) {
       changed_.wait(lock, [&] { return !queued_.empty() || is_ending_; });
       if (queued_.empty()) return;
-      std::packaged_task<Result()> task = std::move(queued_.front());
-      queued_.pop_front();
-      lock.unlock();
-      task();
-      lock.lock();
+      run_next(lock);
     }
+  }
+
+  void run_next(std::unique_lock<std::mutex>& lock) {
+    std::packaged_task<Result()> task = std::move(queued_.front());
+    queued_.pop_front();
+    lock.unlock();
+    task();
+    task = {};  // what the job holds goes without the lock as well
+    lock.lock();
   }
 
   const std::size_t threads_;
