@@ -103,7 +103,8 @@ std::vector<std::string> LayerFolders::drop_needless_whiteouts() {
   SpillStack<bool> todo(spill_);  // whether the folder's parent is merged
   todo.push("", true);
   while (const auto next = todo.pop()) {
-    const auto& [path, may_be_merged] = *next;
+    const std::string& path = next->first;  // clang 14 lets no lambda capture a structured binding
+    const bool may_be_merged = next->second;
     const UniqueFd folder = sys::open_beneath(target_, path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
     const bool is_merged = may_be_merged && (path.empty() || sys::get_xattr(folder, kOpaqueXattr) != "y");
     bool has_whiteouts = false;

@@ -71,8 +71,9 @@ void check_sysctls(const Spec& spec, SysctlsOf whose) {
 }
 
 void write_sysctls(const Spec& spec) {
-  for (const auto& [key, value] : spec.linux_.sysctl)
-    with_context("set sysctl '" + key + "'", [&] { write_sysctl(file_of(key), value); });
+  for (const auto& setting : spec.linux_.sysctl)  // clang 14 lets no lambda capture a structured binding
+    with_context("set sysctl '" + setting.first + "'",
+                 [&] { write_sysctl(file_of(setting.first), setting.second); });
 }
 
 }  // namespace lay::runner
