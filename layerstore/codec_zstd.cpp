@@ -152,12 +152,9 @@ void set(ZSTD_CCtx* context, ZSTD_cParameter parameter, unsigned value) {
 
 }  // namespace
 
-ZstdFrames::ZstdFrames(int level, FrameChecksum checksum)
-    : level_(checked_level(level)), context_(ZSTD_createCCtx()) {
+ZstdFrames::ZstdFrames(int level) : level_(checked_level(level)), context_(ZSTD_createCCtx()) {
   if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
   checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level_));
-  checked(
-      ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, checksum == FrameChecksum::yes ? 1 : 0));
 }
 
 std::size_t ZstdFrames::memory(int level, std::size_t size) {

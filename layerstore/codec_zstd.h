@@ -16,15 +16,12 @@ namespace lay::layerstore {
 /// jobs whose size depends on the level alone. 0 compresses in the calling thread, to other bytes.
 std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out);
 
-/// Whether frames end with a checksum (XXH64) of their data. Those of layers have none: the digests of the
+/// Makes single frames of bytes in memory, one after the other. They have no checksum: the digests of the
 /// blob, of the tar and of each file say more, and it takes a twentieth of the compressor's time.
-enum class FrameChecksum { no, yes };
-
-/// Makes single frames of bytes in memory, one after the other.
 class ZstdFrames {
  public:
   /// `level` 0 is the default. Throws invalid when zstd does not have that level.
-  explicit ZstdFrames(int level, FrameChecksum checksum = FrameChecksum::no);
+  explicit ZstdFrames(int level);
   /// Bytes that one takes, about, for frames of up to `size` bytes.
   static std::size_t memory(int level, std::size_t size);
   /// Writes one frame to `out`, which has ZSTD_compressBound() bytes; returns its size.

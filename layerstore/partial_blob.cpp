@@ -61,17 +61,17 @@ class MadeFrames {
  private:
   void decide() {
     is_decided_ = true;
-    for (const FrameChecksum checksum : {FrameChecksum::no, FrameChecksum::yes})  // blobs of before have them
-      for (int level = 0; level <= 19 && !frames_; ++level) try_level(level, checksum);
+    for (int level = 0; level <= 19 && !frames_; ++level)
+      if (is_level(level)) frames_.emplace(level);
     for (const std::string& piece : std::exchange(waiting_, {})) make(piece);
   }
-  void try_level(int level, FrameChecksum checksum) {
-    ZstdFrames frames(level, checksum);
+  bool is_level(int level) const {
+    ZstdFrames frames(level);
     std::size_t fitting = 0;
     for (std::size_t i = 0; i < waiting_.size() && i < gaps_.size(); ++i)
       fitting +=
           waiting_[i].size() <= kMaxSampled && compress(frames, waiting_[i]).size() == gaps_[i] ? 1U : 0U;
-    if (fitting > 0 && fitting * 10 >= waiting_.size() * 9) frames_.emplace(std::move(frames));
+    return fitting > 0 && fitting * 10 >= waiting_.size() * 9;
   }
   void make(std::string_view piece) {
     const std::size_t gap = places_.size();

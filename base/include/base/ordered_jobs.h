@@ -53,9 +53,9 @@ class OrderedJobs {
     changed_.notify_one();
   }
 
-  /// The result of the oldest job; rethrows what it threw. While another thread is at it, this one runs jobs
-  /// that nobody has begun: if it slept, it would be woken where its processor may be taken, with others
-  /// idle.
+  /// The result of the oldest job; rethrows what it threw. While another thread is at it, the caller runs
+  /// jobs that nobody has begun. Were it to sleep instead, its processor or another would stand idle: the
+  /// kernel wakes it where it slept, which may be taken by then.
   Result take() {
     std::future<Result> oldest = std::move(results_.front());
     results_.pop_front();

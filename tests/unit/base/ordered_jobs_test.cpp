@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <future>
 #include <stdexcept>
 #include <thread>
 
+using namespace std::chrono_literals;
 using lay::OrderedJobs;
 
 TEST_CASE("results come in the order of the starts, whoever ran the jobs", "[base][jobs]") {
@@ -32,10 +34,9 @@ TEST_CASE("who waits for the oldest job runs those that nobody has begun", "[bas
   std::promise<void> begun;
   jobs.start([&] {
     begun.set_value();
-    release.wait();
-    return 1;
+    return release.wait_for(10s) == std::future_status::ready ? 1 : 0;
   });
-  begun.get_future().wait();  // the only thread is taken
+  REQUIRE(begun.get_future().wait_for(10s) == std::future_status::ready);  // the only thread is taken
   jobs.start([&] {
     second = std::this_thread::get_id();
     released.set_value();
@@ -59,9 +60,23 @@ TEST_CASE("what a job throws is thrown where its result is taken, in the caller'
 
 TEST_CASE("jobs that were not begun are dropped with their owner", "[base][jobs]") {
   std::atomic<int> ran = 0;
+  std::promise<void> begun;
+  std::promise<void> released;
+  std::thread releaser;
   {
-    OrderedJobs<int> jobs(1);
+    OrderedJobs<int> jobs(2);
+    jobs.start([&] {
+      begun.set_value();
+      released.get_future().wait();
+      return ++ran;
+    });
+    REQUIRE(begun.get_future().wait_for(10s) == std::future_status::ready);
     for (int i = 0; i < 3; ++i) jobs.start([&] { return ++ran; });
+    releaser = std::thread([&] {
+      std::this_thread::sleep_for(200ms);  // destruction waits for the first by then
+      released.set_value();
+    });
   }
-  CHECK(ran <= 3);
+  releaser.join();
+  CHECK(ran == 1);
 }
