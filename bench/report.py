@@ -65,7 +65,8 @@ def judgement(works):
     taken = [(title, contender.label, samples) for title, contender, samples in parts(works) if samples.seconds]
     medians = {(title, label): samples.median() for title, label, samples in taken}
     peaks = {(title, label): samples.peak_kib for title, label, samples in taken}
-    return "\n".join(["", "Targets:", *targets.judge(medians, peaks)])
+    processor = {(work.title, one.label): one.processor for work in works for one in work.contenders if one.processor}
+    return "\n".join(["", "Targets:", *targets.judge(medians, peaks, processor)])
 
 
 def version(command):

@@ -39,8 +39,12 @@ class Load:
         self.spent += self.server.cpu_seconds() - self.begun
         self.rounds += 1
 
+    def processor(self):
+        """Seconds for each GB; 0 where nothing is sent."""
+        return self.spent / self.rounds / (self.size / 1e9) if self.size else 0
+
     def note(self):
-        per_gb = self.spent / self.rounds / (self.size / 1e9) if self.size else 0
+        per_gb = self.processor()
         return (f"{self.server.memory_kib() / 1024:.0f} MiB of the server at most" +
                 (f", {per_gb:.2f} of its processor seconds for each GB" if self.size else ""))
 

@@ -28,7 +28,21 @@ kTargets = [
     Target("run `true`, no network", "lay", "podman (runc)", 15),
     Target("run `true`, no network", "lay", "runc (bundle)", 3),
     Target("start 100 detached containers in a row", "lay", "podman (runc)", 20),
+    Target("serve: 64 clients pull 256 MiB each", "lay (serve-get)", "docker-registry (serve-get)", 2),
+    Target("serve: 4 clients push 256 MiB each", "lay (serve-put)", "docker-registry (serve-put)", 1.5),
 ]
+
+@dataclass
+class ProcessorTarget:
+    """The peer's processor seconds for each GB are at least `ratio` times lay's."""
+    work: str
+    lay: str
+    peer: str
+    ratio: float
+
+
+kProcessorTargets = [ProcessorTarget("serve: 64 clients pull 256 MiB each", "lay (serve-get)",
+                                     "docker-registry (serve-get)", 3)]
 
 kFiles = "commit many small files"
 
@@ -59,13 +73,18 @@ def verdict(is_met):
     return "met" if is_met else "NOT met"
 
 
-def judge(medians, peaks):
-    """Lines about the targets of what was measured; seconds and KiB are by work and label."""
+def judge(medians, peaks, processor):
+    """Lines about the targets of what was measured; seconds, KiB and processor seconds for each GB are by work and label."""
     for target in kTargets:
         lay, peer = medians.get((target.work, target.lay)), medians.get((target.work, target.peer))
         if lay and peer:
             yield (f"- {target.work}, {target.lay}: {target.wanted()}: {verdict(peer / lay >= target.ratio)} "
                    f"({peer / lay:.2f})")
+    for target in kProcessorTargets:
+        lay, peer = processor.get((target.work, target.lay)), processor.get((target.work, target.peer))
+        if lay and peer:
+            yield (f"- {target.work}, {target.lay}: at most 1/{target.ratio:g} of the processor time of {target.peer}: "
+                   f"{verdict(peer / lay >= target.ratio)} (1/{peer / lay:.2f})")
     for target in kMemoryTargets:
         peak = peaks.get((target.work, target.lay))
         if peak:

@@ -30,6 +30,7 @@ class Contender:
     after: Callable = nothing
     undo: list | None = None
     note: str = ""
+    processor: float = 0  # seconds for each GB, of a server
     failure: str = ""
     samples: measure.Samples = field(default_factory=measure.Samples)
     undo_samples: measure.Samples = field(default_factory=measure.Samples)
@@ -483,6 +484,7 @@ def serve_work(peers, name, title, load_of, short=False):
         for one in contenders:
             if one.tool in loads and loads[one.tool].rounds:
                 one.note = loads[one.tool].note()
+                one.processor = loads[one.tool].processor()
                 one.samples.peak_kib = peers.servers[one.tool].memory_kib()
     return Work(name, title, contenders, short=short, finish=finish)
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/folder_names.h"
 #include "base/json.h"
 #include "base/syscalls.h"
@@ -82,12 +83,16 @@ bool AbsentBlobs::has(const Descriptor& blob, const Digest& diff_id) const {
   return absent && absent->diff_id == diff_id && absent->blob.size == blob.size;
 }
 
-void AbsentBlobs::note(const AbsentBlob& absent) const {
+bool AbsentBlobs::note(const AbsentBlob& absent) const {
+  const FileLock noting = FileLock::lock(make_folder(root_), LockMode::exclusive);
   AbsentBlob noted = absent;
-  const auto before = find(absent.blob.digest);
-  if (before && before->diff_id == absent.diff_id) add_origins(noted, before->origins);
-  if (before == noted) return;
-  publish_file(root_, make_folder(root_), name_of(absent.blob.digest), dump_json(to_json(noted)));
+  if (const auto before = find(absent.blob.digest)) {
+    if (before->diff_id != absent.diff_id) return false;
+    add_origins(noted, before->origins);
+    if (*before == noted) return true;
+  }
+  publish_file(root_, noting.fd(), name_of(absent.blob.digest), dump_json(to_json(noted)));
+  return true;
 }
 
 void AbsentBlobs::remove(const Digest& blob) const {

@@ -61,7 +61,13 @@ KeptParts::KeptParts(PartSource& source, std::optional<Ingest> kept)
 
 void KeptParts::read_list() {
   const auto size = static_cast<std::uint64_t>(sys::stat_of(list_).st_size);
-  const std::string text = size > kMaxList ? "" : sys::read_all(list_, kMaxList);
+  std::string text(size > kMaxList ? 0 : static_cast<std::size_t>(size), '\0');
+  const std::span<std::byte> room = std::as_writable_bytes(std::span(text));
+  for (std::size_t got = 0; got < room.size();) {
+    const std::size_t count = sys::pread_some(list_, room.subspan(got), got);
+    if (count == 0) break;  // cut meanwhile: no record has zeros
+    got += count;
+  }
   for (std::size_t at = 0; at + sizeof(Record) <= text.size(); at += sizeof(Record)) {
     Record record;
     std::memcpy(&record, text.data() + at, sizeof record);
@@ -69,6 +75,14 @@ void KeptParts::read_list() {
         record.offset + record.size > record.offset)
       places_.insert_or_assign(record.offset, Place{.size = record.size, .at = record.at});
   }
+}
+
+std::uint64_t KeptParts::take_up() {
+  places_.clear();
+  if (list_) read_list();
+  std::uint64_t sum = 0;
+  for (const auto& [offset, place] : places_) sum += place.size;
+  return sum;
 }
 
 void KeptParts::note(std::uint64_t offset, const Place& place) {

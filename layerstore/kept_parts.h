@@ -20,6 +20,9 @@ class KeptParts final : public PartSource {
 
   void fetch(const BlobPart& part, ByteSink& out) override;
   void expect(std::vector<BlobPart> parts) override;
+  /// What was fetched by this counts as kept from now on, for who begins anew. Returns the bytes that are
+  /// kept.
+  std::uint64_t take_up();
   /// Bytes that came from the source.
   std::uint64_t fetched() const { return fetched_; }
   /// What was fetched stays for a later one, if it is worth it; otherwise it goes with this.

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "base/error.h"
 #include "base/pipeline.h"
 #include "kept_parts.h"
@@ -25,6 +27,19 @@ void make_layer(const Store& store, const Descriptor& blob, const Digest& diff_i
   layer.commit(diff_id);
 }
 
+/// Begins again where a connection broke off for longer than its requests had patience, as long as more was
+/// kept each time.
+void while_it_gets_further(KeptParts& parts, const std::function<void()>& make) {
+  for (std::uint64_t before = parts.take_up();;) try {
+      return make();
+    } catch (const Error& error) {
+      const std::uint64_t kept = error.code() == Errc::unavailable ? parts.take_up() : 0;
+      if (kept > std::exchange(before, kept)) continue;
+      if (may_pass(error)) parts.keep();
+      throw;
+    }
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> receive_tar(const Store& store, const Descriptor& blob, const Digest& diff_id,
@@ -34,12 +49,9 @@ std::optional<std::uint64_t> receive_tar(const Store& store, const Descriptor& b
       fmt::format("layer {}", blob.digest.to_string()), [&]() -> std::optional<std::uint64_t> {
         const Slots::Taken turn = makers.take(check);
         KeptParts parts(source, store.blobs().resume_parts(blob));
-        try {
+        while_it_gets_further(parts, [&] {
           make_layer(store, blob, diff_id, [&](ByteSink& tar) { partial.write_tar(parts, tar); });
-        } catch (const Error& error) {
-          if (may_pass(error)) parts.keep();
-          throw;
-        }
+        });
         if (!store.layers().secure(diff_id)) return std::nullopt;
         return partial.table_size() + parts.fetched();
       });

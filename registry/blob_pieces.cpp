@@ -117,12 +117,25 @@ std::size_t BlobPieces::end_of_run() const {
   return end;
 }
 
+/// Empty when they have to be got one by one: also where the answer breaks off again and again, for a part of
+/// its own is gone on with where it broke.
+std::optional<std::vector<std::string>> BlobPieces::ask_for(const std::vector<BlobPart>& parts,
+                                                            const std::stop_token& stop) const {
+  const bool may_be_singly = pieces_.size() <= kMaxSingly;
+  try {
+    auto bytes = client_.get_blob_pieces(blob_, parts, stop);
+    if (!bytes && !may_be_singly) throw Error(Errc::unsupported, "serves only one part of a blob at a time");
+    return bytes;
+  } catch (const Error& error) {
+    if (error.code() != Errc::unavailable || !may_be_singly) throw;
+    return std::nullopt;
+  }
+}
+
 void BlobPieces::get_several(std::size_t first, std::size_t last, const std::stop_token& stop) {
   std::vector<BlobPart> parts;
   for (std::size_t i = first; i < last; ++i) parts.push_back(pieces_[i].part);
-  auto bytes = client_.get_blob_pieces(blob_, parts, stop);
-  if (!bytes && pieces_.size() > kMaxSingly)
-    throw Error(Errc::unsupported, "serves only one part of a blob at a time");
+  auto bytes = ask_for(parts, stop);
   bool is_given_back = false;
   {
     const std::scoped_lock lock(mutex_);

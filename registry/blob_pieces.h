@@ -41,6 +41,8 @@ class BlobPieces final : public layerstore::PartSource {
   /// The pieces to get next, [first, second); none when no more are wanted.
   std::pair<std::size_t, std::size_t> take_run();
   std::size_t end_of_run() const;
+  std::optional<std::vector<std::string>> ask_for(const std::vector<layerstore::BlobPart>& parts,
+                                                  const std::stop_token& stop) const;
   void get_several(std::size_t first, std::size_t last, const std::stop_token& stop);
   void get_one(std::size_t index, const std::stop_token& stop);
   void store(std::size_t first, std::vector<std::string> bytes);

@@ -46,7 +46,9 @@ void BlobRange::begin(const HttpResponse& response) {
                        (!range->size || *range->size == blob_.size);
   is_partial_ = true;
   is_refused_ = is_whole_ || !is_ours;
-  if (is_refused_) throw Error(Errc::unavailable, "answers with other bytes than those it was asked for");
+  if (is_refused_)  // a piece can be had in no other way
+    throw Error(is_piece_ ? Errc::unsupported : Errc::unavailable,
+                "answers with other bytes than those it was asked for");
   skip_ = position_ - range->first;
 }
 

@@ -36,7 +36,7 @@ class BlobRange final : private ByteSink {
   std::uint64_t position() const { return position_; }
   bool is_complete() const { return position_ >= end_; }
   /// The request for the rest. What its answer brings throws corrupt when it is more than there should be,
-  /// unavailable when it is another part than was asked for.
+  /// unavailable when it is another part than was asked for (unsupported of a piece, which has no other way).
   HttpRequest plan(Url url, const std::stop_token& stop);
   /// The last answer was a part, of which there may be more.
   bool is_partial() const { return is_partial_; }

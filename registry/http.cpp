@@ -84,7 +84,7 @@ struct HttpClient::Handle {
   void set_callbacks(Exchange& exchange);
   void limit_addresses(const HttpRequest& request, Exchange& exchange);
   /// The list must live until the exchange is over.
-  HeaderList set_request(const HttpRequest& request);
+  HeaderList set_request(const HttpOptions& options, const HttpRequest& request);
 
   CURL* easy;
   std::array<char, CURL_ERROR_SIZE> detail{};
@@ -157,10 +157,11 @@ void HttpClient::Handle::set_callbacks(Exchange& exchange) {
   set(CURLOPT_SEEKDATA, &exchange);
 }
 
-HeaderList HttpClient::Handle::set_request(const HttpRequest& request) {
+HeaderList HttpClient::Handle::set_request(const HttpOptions& options, const HttpRequest& request) {
   set(CURLOPT_URL, request.url.text().c_str());
   HeaderList headers;
   for (const std::string& line : request.headers) append(headers, line);
+  if (!options.via.empty()) append(headers, "Via: " + options.via);
   if (!request.authorization.empty()) append(headers, "Authorization: " + request.authorization);
   if (request.body) {
     if (!request.body->media_type.empty()) append(headers, "Content-Type: " + request.body->media_type);
@@ -218,7 +219,7 @@ Answer HttpClient::try_send(const HttpRequest& request) const {
   handle->set_common(options_, request);
   handle->set_callbacks(exchange);
   handle->limit_addresses(request, exchange);
-  const HeaderList headers = handle->set_request(request);
+  const HeaderList headers = handle->set_request(options_, request);
   const CURLcode code = curl().easy_perform(handle->easy);
   if (code != CURLE_OK) handle.discard();
 

@@ -98,6 +98,7 @@ struct HttpOptions {
   unsigned connect_seconds = 30;
   unsigned stall_seconds = 60;        ///< without a byte received
   unsigned send_stall_seconds = 300;  ///< for requests with a body: a registry may take long to store it
+  std::string via = {};               ///< the Via header; empty: none
 };
 
 /// HTTP exchanges over libcurl. Connections are kept and used again. May be used from any thread.

@@ -45,6 +45,11 @@ bool may_lack_blob(const Store& store, const LayerRequest& layer) {
   return layer.may_stay_in && store.blobs().kept(layer.blob) == 0;
 }
 
+/// False when another pull noted the blob meanwhile as another layer: it has to tell which is right.
+bool note_absent(const Store& store, const LayerRequest& layer) {
+  return store.absent().note({.blob = layer.blob, .diff_id = layer.diff_id, .origins = {*layer.may_stay_in}});
+}
+
 /// Puts a zstd:chunked layer together from what the store has and what it lacks. Empty when the whole has to
 /// be fetched, which may be right whatever was wrong with its parts.
 std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& client,
@@ -52,6 +57,7 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
                                      const std::stop_token& stop) {
   if (!layerstore::PartialLayer::may_have_table(layer.blob)) return std::nullopt;
   const auto check = [&] { throw_if_stopped(stop); };
+  bool are_parts_kept = false;
   try {
     const Slots::Taken turn = slots.partials.take(check);
     BlobPieces pieces(client, layer.blob, stop);
@@ -60,8 +66,10 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
         {.may_lack_blob = may_lack_blob(store, layer), .like = layer.may_stay_in.value_or("")});
     if (!partial) return std::nullopt;
     if (partial->is_tar()) {
+      are_parts_kept = true;
       const auto bytes =
           layerstore::receive_tar(store, layer.blob, layer.diff_id, *partial, pieces, slots.makers, check);
+      if (bytes && !note_absent(store, layer)) return std::nullopt;
       return bytes ? std::optional(Fetched{.bytes = *bytes, .has_blob = false}) : std::nullopt;
     }
     layerstore::receive_layer(
@@ -69,7 +77,9 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
         [&](std::uint64_t offset, ByteSink& out) { partial->write_blob(offset, out); }, slots.makers, check);
     return Fetched{.bytes = partial->fetched()};
   } catch (const Error& error) {
-    if (error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
+    // The registry has served ranges before it went away: the next pull goes on with the rest of them.
+    const bool goes_on = are_parts_kept && error.code() == Errc::unavailable;
+    if (goes_on || error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
     return std::nullopt;
   }
 }
@@ -95,9 +105,7 @@ void fetch_layer(const Store& store, const RegistryClient& client, const LayerRe
                  LayerSlots& slots, Progress::Task& task, const std::stop_token& stop) {
   const auto changes = fetch_changes(store, client, layer, slots, stop);
   if (!changes) fetch_whole(store, client, layer, slots, task, stop);
-  if (changes && !changes->has_blob) {
-    store.absent().note({.blob = layer.blob, .diff_id = layer.diff_id, .origins = {*layer.may_stay_in}});
-  } else {
+  if (!changes || changes->has_blob) {
     store.absent().remove(layer.blob.digest);
     store.blobs().drop_parts(layer.blob);
   }

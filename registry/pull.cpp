@@ -104,7 +104,8 @@ bool Pull::leave_blob(const WantedLayer& layer, const std::stop_token& stop) con
   if (layerstore::media_type::compression_of(layer.blob.media_type) == layerstore::Compression::none)
     return layerstore::store_plain_blob(store, layer.blob, layer.diff_id);
   if (!store.layers().secure(layer.diff_id)) return false;
-  store.absent().note({.blob = layer.blob, .diff_id = layer.diff_id, .origins = {origin()}});
+  if (!store.absent().note({.blob = layer.blob, .diff_id = layer.diff_id, .origins = {origin()}}))
+    return false;                        // another pull noted it meanwhile, as another layer
   store.blobs().drop_parts(layer.blob);  // of a pull that was killed when the layer was made
   return true;
 }

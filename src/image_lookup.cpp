@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image_place.h"
+#include "options.h"
 #include "output/messages.h"
 #include "registry/reference.h"
 
@@ -87,6 +88,7 @@ FoundImage find_image(const Store& store, const std::string& text) {
 FoundImage pull_image(const Store& store, const std::string& text, const registry::PullRequest& how,
                       Progress& progress) {
   const std::vector<registry::Reference> meant = remote_references(text, how.connection.conf);
+  if (how.connection.credentials) require_one_registry(registries_of(meant));
   for (std::size_t i = 0;; ++i) {
     registry::PullRequest request = how;
     request.reference = meant[i];

@@ -58,4 +58,20 @@ registry::Reference remote_reference(const std::string& name, const registry::Sh
   return remote_references(name, conf).front();
 }
 
+std::set<std::string> registries_of(const std::vector<registry::Reference>& references) {
+  std::set<std::string> domains;
+  for (const registry::Reference& reference : references) domains.insert(reference.domain);
+  return domains;
+}
+
+std::set<std::string> registries_of(const std::vector<std::string>& names) {
+  std::vector<registry::Reference> references;
+  for (const std::string& name : names) try {
+      if (is_remote(name)) references.push_back(registry::parse_reference(without_transport(name)));
+    } catch (const Error&) {
+      continue;  // who asks for it says what is wrong with it
+    }
+  return registries_of(references);
+}
+
 }  // namespace lay::cli

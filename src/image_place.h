@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,5 +36,8 @@ std::vector<registry::Reference> remote_references(const std::string& name,
                                                    const registry::SharedRegistriesConf& conf);
 /// The first of them.
 registry::Reference remote_reference(const std::string& name, const registry::SharedRegistriesConf& conf);
+std::set<std::string> registries_of(const std::vector<registry::Reference>& references);
+/// Those of all docker:// names among `names`; what is no name is left out.
+std::set<std::string> registries_of(const std::vector<std::string>& names);
 
 }  // namespace lay::cli

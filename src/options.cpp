@@ -228,6 +228,13 @@ registry::Connection ConnectionFlags::connection() const {
   return connection;
 }
 
+void require_one_registry(const std::set<std::string>& domains) {
+  if (domains.size() < 2) return;
+  throw Error::make(Errc::invalid, "--creds are for one registry, and {} would be asked: {}", domains.size(),
+                    printable(join(std::vector<std::string>(domains.begin(), domains.end()), ", ")))
+      .with_hint("name one registry; or 'lay login --authfile FILE REGISTRY' for each, then --authfile FILE");
+}
+
 std::vector<std::string> trusted_token_servers() {
   const char* hosts = std::getenv("LAY_TOKEN_SERVERS");
   return hosts == nullptr ? std::vector<std::string>{} : split(hosts, ',');

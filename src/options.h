@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,9 @@ struct ConnectionFlags {
   void add_to(CLI::App& parser);
   registry::Connection connection() const;
 };
+/// Who has --creds asks these registries alone: throws invalid when they are several, for the credentials are
+/// one's, and the others must not see them.
+void require_one_registry(const std::set<std::string>& domains);
 
 /// LAY_TOKEN_SERVERS: hosts, separated by commas.
 std::vector<std::string> trusted_token_servers();

@@ -69,7 +69,8 @@ class Api {
   // api_blobs.cpp
   bool is_visible(const std::string& repository, const layerstore::Digest& digest);
   Action read_blob(const Request& request);
-  void prepare_blob(const Request& request, const layerstore::Digest& digest);
+  void bring_blob(const Request& request, const layerstore::Digest& digest);
+  void check_blob(const Request& request, const layerstore::Digest& digest);
   std::vector<BlobPair> unseen_pairs(const std::string& repository, const layerstore::Digest& digest);
   Response get_blob(const Request& request);
   Response delete_blob(const Request& request);

@@ -69,24 +69,31 @@ std::vector<BlobPair> Api::unseen_pairs(const std::string& repository, const Dig
 Action Api::read_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
   const std::string& repository = request.target.repository;
-  const bool is_ready =
-      (!left_.is_left(digest) || !is_visible(repository, digest)) && unseen_pairs(repository, digest).empty();
+  using Errand = Action::Errand;
+  Errand errand = unseen_pairs(repository, digest).empty() ? Errand::none : Errand::check;
+  if (left_.is_left(digest) && is_visible(repository, digest))
+    errand = left_.asks_itself(request.via) ? Errand::none : Errand::fetch;
   return {.take = {},
           .finish =
-              [this, request, digest, is_ready] {
-                if (!is_ready) prepare_blob(request, digest);
+              [this, request, digest, errand] {
+                if (errand == Errand::fetch) bring_blob(request, digest);
+                if (errand != Errand::none) check_blob(request, digest);
                 return get_blob(request);
               },
-          .flight = is_ready ? "" : digest.to_string()};
+          .errand = errand,
+          .flight = digest.to_string()};
 }
 
 /// Who asks whether it is there is told no when it cannot be had, and may send it.
-void Api::prepare_blob(const Request& request, const Digest& digest) {
+void Api::bring_blob(const Request& request, const Digest& digest) {
   try {
-    left_.bring(digest);
+    left_.bring(digest, request.via);
   } catch (const Refusal&) {
     if (request.method != "HEAD") throw;
   }
+}
+
+void Api::check_blob(const Request& request, const Digest& digest) {
   if (!registry_.store.blobs().has(digest)) return;
   for (const BlobPair& pair : unseen_pairs(request.target.repository, digest)) left_.check(pair);
 }

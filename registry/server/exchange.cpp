@@ -124,6 +124,7 @@ void Exchange::read_headers(MHD_Connection* connection, const char* method) {
   request_.range = headers_.range;
   request_.if_range = headers_.if_range;
   request_.if_none_match = headers_.if_none_match;
+  request_.via = headers_.via;
 }
 
 void Exchange::check_host() const {
@@ -220,9 +221,12 @@ MHD_Result Exchange::take(std::span<const std::byte> body) {
 MHD_Result Exchange::finish(MHD_Connection* connection) {
   if (stage_ == Stage::discarding) return send(connection);
   const auto work = [this] { answering([this] { set_response(action_.finish()); }); };
-  const auto fly = [this](auto job) { service_.fetchers.add(action_.flight, std::move(job)); };
+  const auto fly = [this](auto job) {
+    FlightPool& pool = action_.errand == Action::Errand::fetch ? service_.fetchers : service_.checkers;
+    pool.add(action_.flight, std::move(job));
+  };
   const auto block = [this](auto job) { service_.workers.add(std::move(job)); };
-  if (!action_.flight.empty()) return elsewhere(connection, fly, work);
+  if (action_.errand != Action::Errand::none) return elsewhere(connection, fly, work);
   if (action_.blocks) return elsewhere(connection, block, work);
   work();
   return send(connection);

@@ -1,5 +1,6 @@
 #include "server/left_blobs.h"
 
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "layerstore/damage.h"
 #include "layerstore/layer_pair.h"
@@ -15,6 +16,7 @@ using layerstore::Digest;
 
 constexpr std::chrono::seconds kSilence{10};
 constexpr std::size_t kMaxSeen = 10'000;  // pairs that are remembered
+constexpr std::size_t kMaxVia = 1024;     // a longer one may be refused where it is asked
 /// Clients wait meanwhile, and others for their turn.
 const Patience kPatience{
     .retries = 1, .first_delay = std::chrono::milliseconds{200}, .stall_seconds = 20, .connect_seconds = 5};
@@ -33,7 +35,7 @@ Refusal no_such_layer(const Digest& blob) {
 }  // namespace
 
 LeftBlobs::LeftBlobs(const layerstore::Store& store, std::function<void(const Error&)> report)
-    : store_(store), report_(std::move(report)) {}
+    : store_(store), name_("lay-" + sys::random_hex(8)), report_(std::move(report)) {}
 
 bool LeftBlobs::is_left(const Digest& blob) const {
   return !store_.blobs().has(blob) && store_.absent().find(blob);
@@ -45,7 +47,11 @@ void LeftBlobs::refuse_if_silent(const std::string& place) {
   if (silent_.contains(place)) throw not_to_be_had();
 }
 
-void LeftBlobs::bring(const Digest& blob) {
+bool LeftBlobs::asks_itself(const std::string& via) const {
+  return via.find(name_) != std::string::npos;
+}
+
+void LeftBlobs::bring(const Digest& blob, const std::string& via) {
   const FileLock adding = store_.share();
   const auto absent = store_.absent().find(blob);
   if (store_.blobs().has(blob) || !absent) return;  // it came meanwhile, or nobody needs it
@@ -53,8 +59,10 @@ void LeftBlobs::bring(const Digest& blob) {
   refuse_if_silent(place);
   refuse_if_silent(blob.to_string());
   try {
-    fetch_absent(store_, *absent,
-                 {.connection = [](const std::string&) { return Connection{.patience = kPatience}; }},
+    const bool is_passed_on = !via.empty() && via.size() <= kMaxVia;
+    const Connection connection{.patience = kPatience,
+                                .via = (is_passed_on ? via + ", " : "") + "1.1 " + name_};
+    fetch_absent(store_, *absent, {.connection = [&](const std::string&) { return connection; }},
                  no_progress());
   } catch (const Error& error) {
     report_(error);

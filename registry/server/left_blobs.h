@@ -24,9 +24,11 @@ class LeftBlobs {
 
   /// Whether the blob is not here, but noted to be elsewhere.
   bool is_left(const layerstore::Digest& blob) const;
+  /// Whether the request is one of bring(), here or behind other servers: to wait for itself is in vain.
+  bool asks_itself(const std::string& via) const;
   /// Fetches it, which takes its time: where nobody answers, some seconds. A place that has just failed is
-  /// not asked again at once. Throws Refusal 503.
-  void bring(const layerstore::Digest& blob);
+  /// not asked again at once. `via` is the header of who wants it. Throws Refusal 503.
+  void bring(const layerstore::Digest& blob, const std::string& via);
 
   /// Whether it was seen that the pair is right. Cheap.
   bool is_seen(const BlobPair& pair) const;
@@ -39,6 +41,7 @@ class LeftBlobs {
   void refuse_if_silent(const std::string& place);
 
   const layerstore::Store& store_;
+  const std::string name_;  ///< of this server, in Via
   const std::function<void(const Error&)> report_;
   mutable std::mutex mutex_;                         // guards what follows
   std::map<std::string, Clock::time_point> silent_;  ///< places that failed, and until when that counts

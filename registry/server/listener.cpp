@@ -11,6 +11,7 @@
 #include "address.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "congestion_control.h"
 
 namespace lay::registry::server {
 
@@ -85,6 +86,8 @@ Listener listen_on(const ListenAddress& wanted) {
                     .port = wanted.port,
                     .is_loopback = classify(*address) == AddressClass::loopback};
   listener.socket = UniqueFd{::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  // Before there is a connection: one that begins with a control that paces (bbr) keeps its timer for good.
+  if (listener.socket) choose_congestion_control(listener.socket.get(), *address);
   const int on = 1;
   if (!listener.socket ||
       ::setsockopt(listener.socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||

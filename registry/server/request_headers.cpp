@@ -30,6 +30,10 @@ bool has_line_end(std::string_view value) {
 void RequestHeaders::add(std::string_view name, std::string_view value) {
   if (!is_token(name) || has_line_end(value)) is_malformed_ = true;
   const std::string key = to_lower(name);
+  if (key == "via") {
+    via += (via.empty() ? "" : ", ") + std::string(value);
+    return;
+  }
   const std::array<std::pair<std::string_view, std::string*>, 11> known{{
       {"host", &host},
       {"origin", &origin},

@@ -26,6 +26,7 @@ class RequestHeaders {
   std::string if_range;
   std::string if_none_match;
   std::string user_agent;
+  std::string via;  ///< of all such lines, the first in front
   std::optional<std::uint64_t> length;
   bool is_chunked = false;
 

@@ -24,6 +24,7 @@ struct Request {
   std::string range;
   std::string if_range;
   std::string if_none_match;
+  std::string via;
 };
 
 /// A part of a file; with a heading when it is one of several.
@@ -49,9 +50,13 @@ struct Action {
   /// When all of the body is there. May throw Refusal.
   std::function<Response()> finish;
   bool blocks = false;  ///< finish() waits for a disk: not on a thread that serves connections
-  /// Not empty: finish() takes long, with another registry or a whole blob: nor where others wait for a disk,
-  /// and those of the same name one after the other.
-  std::string flight = {};
+  /// What finish() takes long with, also not where others wait for a disk; each has threads of its own.
+  enum class Errand {
+    none,
+    fetch,  ///< another registry
+    check,  ///< all bytes of a blob
+  } errand = Errand::none;
+  std::string flight = {};  ///< errands of the same name go one after the other
 };
 
 }  // namespace lay::registry::server

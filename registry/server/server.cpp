@@ -29,6 +29,7 @@ constexpr const char* kName = "name";
 constexpr std::size_t kMaxPem = 1024 * 1024;
 constexpr unsigned kWorkers = 8;  // most of them wait for the disk
 constexpr unsigned kFetchers = 3;
+constexpr unsigned kCheckers = 2;
 constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
 
@@ -155,6 +156,7 @@ struct Server::Parts {
         log(options.access_log),
         workers(kWorkers),
         fetchers(kFetchers),
+        checkers(kCheckers),
         logins(kLogins),
         service{.registry = registry,
                 .api = api,
@@ -164,6 +166,7 @@ struct Server::Parts {
                 .log = log,
                 .workers = workers,
                 .fetchers = fetchers,
+                .checkers = checkers,
                 .logins = logins,
                 .report = options.report,
                 .only_host = listener.is_loopback && !options.htpasswd ? host_without_port(name) : ""} {
@@ -187,6 +190,7 @@ struct Server::Parts {
   AccessLog log;
   WorkerPool workers;
   FlightPool fetchers;
+  FlightPool checkers;
   WorkerPool logins;
   Service service;
   std::optional<HttpServer> http;

@@ -24,7 +24,9 @@ struct Service {
   const AccessLog& log;
   WorkerPool& workers;   ///< sync disks
   FlightPool& fetchers;  ///< wait for other registries, a few at a time: each takes a layer's memory
-  WorkerPool& logins;    ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
+  FlightPool&
+      checkers;        ///< inflate and hash blobs: apart, so that a registry that is slow delays none of that
+  WorkerPool& logins;  ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
   /// Failures of the server itself, for its operator. Called from any thread.
   std::function<void(const Error&)> report;
   /// Not empty: a Host header must be a loopback address or this host. A web page could otherwise have a

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -93,13 +94,21 @@ bool is_damaged(const layerstore::FsckReport& report, const layerstore::Digest& 
   });
 }
 
-/// Of a layer that is damaged, its blob may be where a pull has left it.
+/// Of layers that are damaged, the blobs that are where a pull has left them.
+std::vector<layerstore::AbsentBlob> left_blobs(const layerstore::Store& store,
+                                               const layerstore::FsckReport& report) {
+  std::vector<layerstore::AbsentBlob> left = store.absent().list();
+  std::erase_if(left, [&](const layerstore::AbsentBlob& absent) {
+    return !is_damaged(report, absent.diff_id) || store.blobs().has(absent.blob.digest);
+  });
+  return left;
+}
+
 void fetch_left_blobs(const layerstore::Store& store, const layerstore::FsckReport& report,
                       const registry::Connection& connection, Progress& progress) {
   const registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; },
                                         .tell = print_note};
-  for (const layerstore::AbsentBlob& absent : store.absent().list()) {
-    if (!is_damaged(report, absent.diff_id) || store.blobs().has(absent.blob.digest)) continue;
+  for (const layerstore::AbsentBlob& absent : left_blobs(store, report)) {
     store.layers().distrust(absent.diff_id);
     try {
       registry::fetch_absent(store, absent, request, progress);
@@ -110,20 +119,38 @@ void fetch_left_blobs(const layerstore::Store& store, const layerstore::FsckRepo
   }
 }
 
+/// The damaged images that came from a registry, by name: what to ask for.
+std::map<std::string, registry::Reference> damaged_images(const layerstore::Store& store,
+                                                          const layerstore::FsckReport& report) {
+  std::map<std::string, registry::Reference> images;
+  for (const layerstore::Damage& damage : report.damages)
+    for (const std::string& name : damage.images) {
+      auto reference = origin_of(name);
+      const auto manifest = store.images().find(name);
+      if (!reference || !manifest) continue;
+      reference->digest = manifest->digest;  // the same image, wherever the tag leads by now
+      images.insert_or_assign(name, *std::move(reference));
+    }
+  return images;
+}
+
+/// Every registry that may be asked for what is damaged.
+std::set<std::string> registries_to_ask(const layerstore::Store& store,
+                                        const layerstore::FsckReport& report) {
+  std::set<std::string> domains;
+  for (const layerstore::AbsentBlob& absent : left_blobs(store, report))
+    for (const std::string& origin : absent.origins) domains.insert(origin.substr(0, origin.find('/')));
+  for (const auto& [name, reference] : damaged_images(store, report)) domains.insert(reference.domain);
+  return domains;
+}
+
 /// Fetches every damaged image again from where it came.
 void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& report,
                  const registry::Connection& connection, Progress& progress) {
-  std::set<std::string> names;
-  for (const layerstore::Damage& damage : report.damages)
-    names.insert(damage.images.begin(), damage.images.end());
-  for (const std::string& name : names) {
-    auto reference = origin_of(name);
-    const auto manifest = store.images().find(name);
-    if (!reference || !manifest) continue;
-    reference->digest = manifest->digest;  // the same image, wherever the tag leads by now
+  for (const auto& [name, reference] : damaged_images(store, report)) {
     try {
-      print_note("pulling " + registry::to_string(*reference));
-      fetch_image(store, report, name, {.reference = *reference, .connection = connection}, progress);
+      print_note("pulling " + registry::to_string(reference));
+      fetch_image(store, report, name, {.reference = reference, .connection = connection}, progress);
     } catch (const Error& error) {
       if (!is_of_image(error)) throw;
       print_error("fsck: " + printable(name) + ": " + error.message(), error.hint());
@@ -136,6 +163,8 @@ layerstore::FsckReport repair(const layerstore::Store& store, layerstore::FsckRe
   layerstore::repair_locally(store, report);
   report = layerstore::check_store(store, progress);
   if (report.damages.empty()) return report;
+  if (connection.credentials)
+    with_context("fsck", [&] { require_one_registry(registries_to_ask(store, report)); });
   fetch_left_blobs(store, report, connection, progress);
   report = layerstore::check_store(store, progress);
   if (report.damages.empty()) return report;

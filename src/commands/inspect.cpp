@@ -168,6 +168,7 @@ int command_inspect(const Context& context, const Arguments& arguments) {
       ->type_name("OS/ARCH[/VARIANT]");
   connection.add_to(*parser);
   parse(*parser, arguments);
+  if (!connection.creds.empty()) require_one_registry(registries_of(names));
 
   Json all = Json::array();
   int code = 0;

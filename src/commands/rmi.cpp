@@ -87,6 +87,7 @@ int command_rmi(const Context& context, const Arguments& arguments) {
   parser->add_flag("-f,--force", force, "even when a container was made from it; not there is no error");
   connection.add_to(*parser);
   parse(*parser, arguments);
+  if (!connection.creds.empty()) require_one_registry(registries_of(images));
   const auto local = std::stable_partition(images.begin(), images.end(), is_remote);
   const int remote_code = remove_remote({images.begin(), local}, connection, force);
   images.erase(images.begin(), local);

@@ -275,6 +275,56 @@ time.sleep(600)' "$@" >silent 3>&- &
   [ "$(grep -c "was left in $registry" own.log)" = 1 ] || { cat own.log; return 1; }
 }
 
+@test "lay serve that is itself where a blob was seen last goes on to the next place at once" {
+  local own before digest
+  both
+  mine tag "$zstd" mine:1
+  serve_own
+  digest=$(blob_at "$zstd")
+  jq --arg own "$own/mine" '.origins += [$own]' "$(record "$zstd")" >changed
+  cat changed >"$(record "$zstd")"
+  before=$SECONDS
+  curl -sf -o got "http://$own/v2/mine/blobs/$digest"
+  ((SECONDS - before < 10)) || { echo "$((SECONDS - before)) s"; return 1; }
+  [ "sha256:$(sha256sum <got | cut -d' ' -f1)" = "$digest" ]
+}
+
+@test "registries that do not answer delay no check of a blob that is here" {
+  local own number digest dead=() clients=()
+  ship
+  mine pull -q "$gzip" >/dev/null
+  lie
+  mine pull -q "$served/team/lie:1" >/dev/null
+  mine pull -q "$served/team/lie:2" >/dev/null
+  digest=$(blob_at "$served/team/lie:1")
+  mine tag "$served/team/lie:1" bad:1
+  start_registry "$world/registry"
+  for number in 1 2 3; do
+    echo "$number" >small/root/number
+    "$LAY" import small other:1 >/dev/null
+    "$LAY" push -q other:1 "$registry/other:zstd$number" >/dev/null
+    "$LAY" save -q -o other.tar other:1
+    skopeo copy -q --dest-tls-verify=false docker-archive:other.tar "docker://$registry/other:gzip$number"
+    mine pull -q "$registry/other:gzip$number" >/dev/null
+    mine pull -q "$registry/other:zstd$number" >/dev/null
+    mine tag "$registry/other:zstd$number" "dead:$number"
+    dead[number]=$(blob_at "$registry/other:zstd$number")
+    ! stored "${dead[number]}" || return 1
+  done
+  stop_registry
+  silent "${registry#*:}"
+  serve_own
+  for number in 1 2 3; do
+    curl -s -o /dev/null -w '%{http_code}\n' "http://$own/v2/dead/blobs/${dead[number]}" >"status.$number" 3>&- &
+    clients+=($!)
+  done
+  wait_until 10 eval '(($(ss -Htn state established "dport = :${registry#*:}" | wc -l) >= 3))'
+  [ "$(timeout 8 curl -s -o /dev/null -w '%{http_code}' "http://$own/v2/bad/blobs/$digest")" = 404 ]
+  kill "$silent_pid"
+  for number in "${clients[@]}"; do wait "$number"; done
+  [ "$(cat status.*)" = "$(printf '503\n%.0s' 1 2 3)" ]
+}
+
 @test "what many clients ask for at once is fetched once" {
   local own number before clients=()
   both

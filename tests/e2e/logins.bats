@@ -162,6 +162,78 @@ SH
   ! grep -rE "s3cret|wr0ng|$(printf ann:s3cret:pw | base64)" said calls more serve.log "$LAY_ROOT" "$LAY_RUN" || return 1
 }
 
+# two_registries: two names of one registry with users, and a proxy that writes down who got which header: sets first, second.
+two_registries() {
+  users
+  registry_users=$world/users
+  start_registry "$world/registry"
+  local port=$(free_port) other=$(free_port)
+  python3 "$here/../support/fault_proxy.py" "$port" "$other" "${registry#*:}" "$world/requests" '[]' >proxy.log 2>&1 3>&- &
+  pids+=($!)
+  wait_until 10 curl -sS "http://127.0.0.1:$port/v2/"
+  first=localhost:$port second=localhost:$other
+}
+# asked_with_login: the ports that saw a login.
+asked_with_login() { [[ ! -e requests ]] || jq -r 'select(.authorization != "") | .port' requests | sort -u; }
+
+# lose NAME...: what the store has of these images' layers.
+lose() {
+  local name
+  for name in "$@"; do
+    rm "$LAY_ROOT/blobs/$("$LAY" inspect "$name" | jq -r '.[0].Layers[-1].digest' | tr : /)"
+    rm -r --one-file-system "$LAY_ROOT/layers/$("$LAY" inspect "$name" | jq -r '.[0].RootFS.Layers[0][7:]')"
+  done
+}
+
+@test "fsck --repair sends --creds to no registry when several have to be asked, and to the one that has" {
+  two_registries
+  export REGISTRY_AUTH_FILE=$world/none.json
+  local name place
+  for name in first second; do
+    echo "$name" >tree/x
+    "$LAY" import tree app:1 >/dev/null
+    "$LAY" push -q --creds ann:s3cret:pw app:1 "${!name}/team/$name:1" >/dev/null
+    "$LAY" rmi app:1 >/dev/null
+    "$LAY" pull -q --creds ann:s3cret:pw "${!name}/team/$name:1" >/dev/null
+  done
+  lose "$first/team/first:1" "$second/team/second:1"
+  rm requests
+  for place in --authfile "$first" "$second"; do fails_with "$place" "$LAY" fsck -q --repair --creds ann:s3cret:pw; done
+  [ ! -e requests ]
+
+  for place in "$first" "$second"; do log_in --authfile both.json "$place"; done
+  "$LAY" fsck -q --repair --authfile both.json >/dev/null
+  "$LAY" fsck -q
+
+  lose "$second/team/second:1"
+  rm requests
+  "$LAY" fsck -q --repair --creds ann:s3cret:pw >/dev/null
+  [ "$(asked_with_login)" = "${second#*:}" ]
+  "$LAY" fsck -q
+}
+
+@test "pull sends --creds to no registry when a short name may be of several" {
+  two_registries
+  printf 'unqualified-search-registries = ["%s", "%s"]\n' "$first" "$second" >registries.conf
+  export CONTAINERS_REGISTRIES_CONF=$world/registries.conf
+  refused 1 "$second" "$LAY" pull -q --creds ann:s3cret:pw app:1
+  [ -z "$(asked_with_login)" ]
+  printf 'unqualified-search-registries = ["%s"]\n' "$second" >registries.conf
+  fails_with "app" "$LAY" pull -q --creds ann:s3cret:pw app:1
+  [ "$(asked_with_login)" = "${second#*:}" ]
+}
+
+@test "inspect and rmi send --creds to no registry when their names are of several" {
+  two_registries
+  local verb
+  for verb in inspect rmi; do
+    refused 1 "--authfile" "$LAY" "$verb" --creds ann:s3cret:pw "docker://$first/team/app:1" "docker://$second/team/app:1"
+  done
+  [ -z "$(asked_with_login)" ]
+  fails_with "manifest unknown" "$LAY" inspect --creds ann:s3cret:pw "docker://$second/team/app:1" "docker://$second/team/app:2"
+  [ "$(asked_with_login)" = "${second#*:}" ]
+}
+
 # fill_folder FOLDER [WRONG]: the authority and a client's certificate for $served in FOLDER/HOST:PORT.
 fill_folder() {
   mkdir -p "$1/$served"

@@ -29,6 +29,13 @@ class FaultProxy {
 
   /// What it was asked so far: objects with port, method, path, authorization, range, length …
   std::vector<Json> requests() const { return read_requests(folder_.fd()); }
+  /// How many of them met a fault.
+  std::size_t faults() const {
+    std::size_t count = 0;
+    for (const Json& request : requests())
+      if (request["fault"] != "pass") ++count;
+    return count;
+  }
   /// Those of one method whose path contains `part`.
   std::vector<Json> requests(const std::string& method, const std::string& part) const {
     std::vector<Json> result;

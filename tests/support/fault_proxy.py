@@ -1,4 +1,4 @@
-"""A proxy in front of a registry that does wrong what its rules say, and writes down who got which header.
+"""A proxy in front of a registry that does wrong what its rules say, and writes down who got which header, and what was done.
 
 usage: fault_proxy.py PORT OTHER_PORT UPSTREAM_PORT LOG RULES
 
@@ -67,14 +67,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def note(self):
+    def strip_proxied(self):
         self.proxied = ""
         if self.path.startswith("http://"):
             self.proxied, _, rest = self.path[len("http://"):].partition("/")
             self.path = "/" + rest
+
+    def note(self, fault="pass"):
         with lock, open(LOG, "a") as log:
             log.write(json.dumps({
-                "port": self.server.server_port, "proxied": self.proxied, "method": self.command, "path": self.path,
+                "port": self.server.server_port, "proxied": self.proxied, "method": self.command, "path": self.path, "fault": fault,
                 "authorization": self.headers.get("Authorization", ""), "cookie": self.headers.get("Cookie", ""),
                 "range": self.headers.get("Range", ""), "content_range": self.headers.get("Content-Range", ""),
                 "length": self.headers.get("Content-Length", "")}) + "\n")
@@ -134,12 +136,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_CONNECT(self):
         self.left = 0
+        self.strip_proxied()
         self.note()
         self.answer(502)
 
     def handle_any(self):
         self.left = int(self.headers.get("Content-Length", 0) or 0)
-        self.note()
+        self.strip_proxied()
         try:
             self.route()
         except (OSError, http.client.HTTPException):
@@ -149,10 +152,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def route(self):
         if self.server.server_port == OTHER:
+            self.note()
             return self.forward({"do": "pass"})
         is_token = self.path.startswith("/token")
         has_rule = not is_token or any("token" in rule.get("path", "") for rule in RULES)
         rule = pick(self.command, self.path) if has_rule else {"do": "pass"}
+        self.note(rule["do"])
         time.sleep(rule.get("pause", 0))
         if is_token and rule["do"] == "pass":
             return self.token()

@@ -33,8 +33,10 @@ class AbsentBlobs {
   std::optional<AbsentBlob> find(const Digest& blob) const;
   /// Whether an image may do without `blob`, whose layer is `diff_id`.
   bool has(const Descriptor& blob, const Digest& diff_id) const;
-  /// Durable. Origins that were noted before stay, as far as there is room.
-  void note(const AbsentBlob& absent) const;
+  /// Durable. Origins that were noted before stay, as far as there is room. False, and nothing is noted, when
+  /// the blob is noted as another layer: only one of two images can be right, and the blob tells which.
+  /// Several may note at once.
+  [[nodiscard]] bool note(const AbsentBlob& absent) const;
   void remove(const Digest& blob) const;
   std::vector<AbsentBlob> list() const;
   /// Removes what `is_needed` denies, and what is no record. Nobody may write meanwhile.

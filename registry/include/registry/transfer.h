@@ -38,6 +38,9 @@ struct Connection {
   Patience patience = {};
   /// Hosts whose token servers may have the credentials of registries of other domains.
   std::vector<std::string> token_servers = {};
+  /// Who asks for whom, by their own names, from the first to this one: the Via header of each request (RFC
+  /// 9110 section 7.6.3). Empty: this is nobody's server.
+  std::string via = {};
   SharedRegistriesConf conf = {};
 };
 

@@ -1,4 +1,7 @@
+#include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "layerstore/absent_blobs.h"
 #include "layerstore/commit.h"
@@ -44,9 +47,9 @@ Image make_image(const TempStore& temp, const std::string& name, layerstore::Com
 /// `image` without its blob, as a pull leaves it that finds the layer here.
 void leave_blob(const TempStore& temp, const Image& image) {
   temp.store.blobs().remove(image.manifest.layers[0].digest);
-  temp.store.absent().note({.blob = image.manifest.layers[0],
-                            .diff_id = image.config.diff_ids[0],
-                            .origins = {"localhost:1/team/app"}});
+  REQUIRE(temp.store.absent().note({.blob = image.manifest.layers[0],
+                                    .diff_id = image.config.diff_ids[0],
+                                    .origins = {"localhost:1/team/app"}}));
 }
 
 bool has_record(const TempStore& temp, const Image& image) {
@@ -61,12 +64,12 @@ TEST_CASE("a record of an absent blob is read as it was noted, with every place 
   const auto& absent = temp.store.absent();
   CHECK(absent.list().empty());
   CHECK_FALSE(absent.find(digest_number(1)));
-  absent.note(absent_blob(1, {"one/a"}));
+  CHECK(absent.note(absent_blob(1, {"one/a"})));
   CHECK(absent.find(digest_number(1)) == absent_blob(1, {"one/a"}));
-  absent.note(absent_blob(1, {"two/b"}));
-  absent.note(absent_blob(1, {"one/a"}));
+  CHECK(absent.note(absent_blob(1, {"two/b"})));
+  CHECK(absent.note(absent_blob(1, {"one/a"})));
   CHECK(absent.find(digest_number(1))->origins == std::vector<std::string>{"two/b", "one/a"});
-  for (int i = 0; i < 20; ++i) absent.note(absent_blob(1, {"place/" + std::to_string(i)}));
+  for (int i = 0; i < 20; ++i) CHECK(absent.note(absent_blob(1, {"place/" + std::to_string(i)})));
   CHECK(absent.find(digest_number(1))->origins.size() == 8);
   CHECK(absent.find(digest_number(1))->origins.back() == "place/19");
   absent.remove(digest_number(1));
@@ -76,7 +79,7 @@ TEST_CASE("a record of an absent blob is read as it was noted, with every place 
 TEST_CASE("a record stands for one blob of one layer and size", "[layerstore][absent]") {
   const TempStore temp;
   const AbsentBlob noted = absent_blob(1, {"one/a"});
-  temp.store.absent().note(noted);
+  CHECK(temp.store.absent().note(noted));
   CHECK(temp.store.absent().has(noted.blob, noted.diff_id));
   CHECK_FALSE(temp.store.absent().has(noted.blob, digest_number(2)));
   Descriptor longer = noted.blob;
@@ -84,10 +87,43 @@ TEST_CASE("a record stands for one blob of one layer and size", "[layerstore][ab
   CHECK_FALSE(temp.store.absent().has(longer, noted.diff_id));
 }
 
+TEST_CASE("who notes a blob as another layer than somebody else did is told, and changes nothing",
+          "[layerstore][absent]") {
+  const TempStore temp;
+  const AbsentBlob noted = absent_blob(1, {"one/a"});
+  AbsentBlob other = noted;
+  other.diff_id = digest_number(1001);
+  CHECK(temp.store.absent().note(noted));
+  CHECK_FALSE(temp.store.absent().note(other));
+  CHECK(temp.store.absent().find(noted.blob.digest) == noted);
+  temp.store.absent().remove(noted.blob.digest);
+  CHECK(temp.store.absent().note(other));
+}
+
+TEST_CASE("of pulls that note one blob at once no place is lost, and of two layers only one is noted",
+          "[layerstore][absent]") {
+  const TempStore temp;
+  std::array<std::atomic<int>, 2> noted{};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      AbsentBlob absent = absent_blob(1, {"place/" + std::to_string(i)});
+      absent.diff_id = digest_number(1000 + i % 2);
+      if (temp.store.absent().note(absent)) ++noted.at(static_cast<std::size_t>(i % 2));
+    });
+  for (std::thread& thread : threads) thread.join();
+  const auto record = temp.store.absent().find(digest_number(1));
+  REQUIRE(record);
+  const std::size_t first = record->diff_id == digest_number(1000) ? 0 : 1;
+  CHECK(noted.at(first) == 4);
+  CHECK(noted.at(1 - first) == 0);
+  CHECK(record->origins.size() == 4);
+}
+
 TEST_CASE("what is no record of its blob is none", "[layerstore][absent]") {
   const TempStore temp;
   const auto& absent = temp.store.absent();
-  absent.note(absent_blob(1, {"one/a"}));
+  CHECK(absent.note(absent_blob(1, {"one/a"})));
   const std::string folder = temp.path() + "/absent/";
   const std::string first = folder + "sha256." + digest_number(1).hex();
   const std::string second = folder + "sha256." + digest_number(2).hex();

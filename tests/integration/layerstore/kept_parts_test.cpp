@@ -26,6 +26,7 @@ class BreakingSource final : public layerstore::PartSource {
     if (size < part.size) throw Error(Errc::unavailable, "broke off");
   }
   void expect(std::vector<BlobPart> parts) override { expected = std::move(parts); }
+  void mend() { lasts_ = UINT64_MAX; }
 
   std::vector<BlobPart> asked;
   std::vector<BlobPart> expected;
@@ -85,6 +86,29 @@ TEST_CASE("what was fetched before a transfer broke off is not fetched again", "
     CHECK(parts.fetched() == 70000);
   }
   CHECK(debris(temp.path()) == 0);
+}
+
+TEST_CASE("who begins anew after a transfer broke off does not fetch twice either", "[layerstore][partial]") {
+  const TempStore temp;
+  const std::string blob = make_blob();
+  BreakingSource source(blob, 130000);
+  KeptParts parts(source, temp.store.blobs().resume_parts(descriptor_of(blob)));
+  CHECK(parts.take_up() == 0);
+  StringSink broken;
+  parts.fetch(kFirst, broken);
+  CHECK_THROWS(parts.fetch(kSecond, broken));
+  CHECK(parts.take_up() == 130000);
+  CHECK(parts.take_up() == 130000);
+  source.mend();
+  source.asked.clear();
+  parts.expect({kFirst, kSecond});
+  CHECK(source.expected == std::vector<BlobPart>{{.offset = 180000, .size = 70000}});
+  StringSink out;
+  parts.fetch(kFirst, out);
+  parts.fetch(kSecond, out);
+  CHECK(out.text() == blob.substr(kFirst.offset, kFirst.size) + blob.substr(kSecond.offset, kSecond.size));
+  CHECK(source.asked == source.expected);
+  CHECK(parts.fetched() == 200000);
 }
 
 TEST_CASE("parts are kept apart from what is kept of the whole blob, and go when they are dropped",

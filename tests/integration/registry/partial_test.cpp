@@ -1,5 +1,6 @@
 #include "layerstore/partial.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -140,6 +141,7 @@ TEST_CASE("whatever goes wrong with the parts, the whole is fetched and right", 
     pull_through(proxy, store, "1");
     CHECK_NOTHROW(pull_through(proxy, store, "2"));
     CHECK(store.store.blobs().is_whole(versions.layer()));
+    CHECK(proxy.faults() > 0);
   }
 }
 
@@ -191,7 +193,82 @@ TEST_CASE("whatever goes wrong with the parts of a tar, the layer is right, and 
     CHECK((store.store.blobs().is_whole(versions.layer()) ||
            store.store.absent().has(versions.layer(), versions.second.config.diff_ids.front())));
     CHECK(lay::test::debris(store.path()) == 0);
+    CHECK(proxy.faults() > 0);
   }
+}
+
+namespace {
+
+/// A change of which 8 MB in one file, that is 8 frames, and some small ones are fetched: the table, by one
+/// request the small ones and the last frame, and then the others one by one.
+constexpr const char* kLargeChange =
+    "head -c 8000000 /dev/urandom >a/large; for i in 0010 0700 1200; do head -c 6000 /dev/urandom >a/b/f$i; "
+    "done";
+
+/// Rules for the requests for one blob; the first one, for its table, passes.
+std::string rules_for(const std::string& hex, const std::vector<std::string>& faults) {
+  std::vector<std::string> rules;
+  for (const std::string& fault : faults)
+    rules.push_back(R"({"method": "GET", "path": ")" + hex + R"(", )" + fault + "}");
+  return "[" + lay::join(rules, ", ") + "]";
+}
+
+bool asked_for_whole(const FaultProxy& proxy, const std::string& hex) {
+  const auto requests = proxy.requests("GET", hex);
+  return std::any_of(requests.begin(), requests.end(),
+                     [](const Json& request) { return request["range"].get<std::string>().empty(); });
+}
+
+}  // namespace
+
+TEST_CASE("a tar whose registry goes away for longer than the patience lasts goes on with the parts it has",
+          "[registry][partial]") {
+  const Versions versions(kLargeChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  // Of the fifth frame something comes, then nobody answers for all the tries of one request
+  const FaultProxy proxy(versions.registry.port(),
+                         rules_for(hex, {R"("after": 6, "do": "cut", "bytes": 500000)",
+                                         R"("after": 6, "do": "close", "times": 2)"}));
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  pull_through(proxy, store, "2");
+  check_is_left(store, versions);
+  CHECK(proxy.faults() == 3);
+  CHECK_FALSE(asked_for_whole(proxy, hex));
+  CHECK(asked_for(proxy, versions.layer()) < 14'000'000);  // the fifth and the last one more than once
+}
+
+TEST_CASE("parts of a tar whose registry stays away are kept, and the next pull fetches the rest",
+          "[registry][partial]") {
+  const Versions versions(kLargeChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  const FaultProxy away(versions.registry.port(),
+                        rules_for(hex, {R"("after": 6, "do": "cut", "bytes": 500000)",
+                                        R"("after": 6, "do": "close", "times": 99)"}));
+  const TempStore store;
+  pull_through(away, store, "1");
+  CHECK_THROWS_WITH(pull_through(away, store, "2"), Catch::Contains("registry"));
+  CHECK(away.faults() > 3);  // it was asked again
+  CHECK_FALSE(asked_for_whole(away, hex));
+  CHECK(lay::test::debris(store.path()) == 1);
+
+  const FaultProxy back(versions.registry.port(), "[]");
+  pull_through(back, store, "2");
+  check_is_left(store, versions);
+  CHECK(asked_for(back, versions.layer()) < 4'000'000);
+}
+
+TEST_CASE("many parts whose answer breaks off each time are fetched one by one", "[registry][partial]") {
+  const Versions versions(kSmallChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  const FaultProxy proxy(versions.registry.port(),
+                         rules_for(hex, {R"("after": 1, "do": "cut", "bytes": 7000, "times": 2)"}));
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  pull_through(proxy, store, "2");
+  check_is_left(store, versions);
+  CHECK(proxy.faults() == 2);
+  CHECK_FALSE(asked_for_whole(proxy, hex));
 }
 
 TEST_CASE("a damaged layer in the store does not get into a new one", "[registry][partial]") {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "server/listener.h"
 
 using lay::UniqueFd;
 
@@ -19,6 +20,10 @@ std::string congestion_control_of(const UniqueFd& socket) {
   socklen_t size = name.size();
   REQUIRE(::getsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) == 0);
   return name.data();
+}
+
+std::string default_congestion_control() {
+  return congestion_control_of(UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
 }
 
 /// What a new connection to `address` is sent by, where the system's choice is not Reno.
@@ -33,9 +38,16 @@ std::string chosen_for(const char* address) {
 }  // namespace
 
 TEST_CASE("connections within the machine are not paced, others are left as they are", "[congestion]") {
-  const std::string before =
-      congestion_control_of(UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  const std::string before = default_congestion_control();
   CHECK(chosen_for("127.0.0.1") == "reno");
   CHECK(chosen_for("127.9.9.9") == "reno");
   CHECK(chosen_for("192.0.2.1") == before);
+}
+
+TEST_CASE("connections to a server within the machine are not paced from their beginning", "[congestion]") {
+  const auto control_at = [](const char* address) {
+    return congestion_control_of(lay::registry::server::listen_on({.address = address, .port = 0}).socket);
+  };
+  CHECK(control_at("127.0.0.1") == "reno");
+  CHECK(control_at("0.0.0.0") == default_congestion_control());
 }
