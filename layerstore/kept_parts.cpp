@@ -14,7 +14,6 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr std::uint64_t kWorthKeeping = 64 * 1024;              // less is fetched again as fast
 constexpr std::size_t kMaxList = std::size_t{4} * 1024 * 1024;  // of 170,000 parts
 
 /// One part, as it stands in the list; of this machine alone.

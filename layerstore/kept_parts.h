@@ -15,6 +15,9 @@ namespace lay::layerstore {
 /// does not fetch it twice. Nothing of what was kept is trusted: who puts it together checks the whole.
 class KeptParts final : public PartSource {
  public:
+  /// Less is fetched again as fast.
+  static constexpr std::uint64_t kWorthKeeping = 64 * 1024;
+
   /// `kept`: the folder for it, see Ingest::resume(); without one nothing is kept. `source` must outlive it.
   KeptParts(PartSource& source, std::optional<Ingest> kept);
 

@@ -27,17 +27,24 @@ void make_layer(const Store& store, const Descriptor& blob, const Digest& diff_i
   layer.commit(diff_id);
 }
 
-/// Begins again where a connection broke off for longer than its requests had patience, as long as more was
-/// kept each time.
-void while_it_gets_further(KeptParts& parts, const std::function<void()>& make) {
-  for (std::uint64_t before = parts.take_up();;) try {
-      return make();
+/// Begins again where a connection broke off for longer than its requests had patience, as long as enough
+/// more was kept each time. False when nothing was from the first: it may only be the parts that are not
+/// served.
+bool while_it_gets_further(KeptParts& parts, const std::function<void()>& make) {
+  const std::uint64_t first = parts.take_up();
+  for (std::uint64_t before = first;;) {
+    try {
+      make();
+      return true;
     } catch (const Error& error) {
-      const std::uint64_t kept = error.code() == Errc::unavailable ? parts.take_up() : 0;
-      if (kept > std::exchange(before, kept)) continue;
+      const bool is_gone = error.code() == Errc::unavailable;
+      const std::uint64_t kept = is_gone ? parts.take_up() : 0;
+      if (is_gone && kept >= std::exchange(before, kept) + KeptParts::kWorthKeeping) continue;
       if (may_pass(error)) parts.keep();
+      if (is_gone && kept < first + KeptParts::kWorthKeeping) return false;
       throw;
     }
+  }
 }
 
 }  // namespace
@@ -49,10 +56,10 @@ std::optional<std::uint64_t> receive_tar(const Store& store, const Descriptor& b
       fmt::format("layer {}", blob.digest.to_string()), [&]() -> std::optional<std::uint64_t> {
         const Slots::Taken turn = makers.take(check);
         KeptParts parts(source, store.blobs().resume_parts(blob));
-        while_it_gets_further(parts, [&] {
+        const bool is_made = while_it_gets_further(parts, [&] {
           make_layer(store, blob, diff_id, [&](ByteSink& tar) { partial.write_tar(parts, tar); });
         });
-        if (!store.layers().secure(diff_id)) return std::nullopt;
+        if (!is_made || !store.layers().secure(diff_id)) return std::nullopt;
         return partial.table_size() + parts.fetched();
       });
 }

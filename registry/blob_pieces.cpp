@@ -47,6 +47,7 @@ void BlobPieces::expect(std::vector<BlobPart> parts) {
   held_ = 0;
   is_over_ = false;
   failure_ = nullptr;
+  if (several_ == Several::asking) several_ = Several::unknown;  // who asked ended without an answer
   for (std::size_t i = 0; i < std::min(kWorkers, pieces_.size()); ++i) try {
       workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     } catch (const std::system_error& error) {

@@ -47,6 +47,12 @@ void select_parts(Response& response, const Request& request, const std::string&
   }
 }
 
+Refusal no_such_blob(const Request& request) {
+  return Refusal(
+      404, error_code::kBlobUnknown,
+      "blob " + request.target.reference + " is not in repository '" + request.target.repository + "'");
+}
+
 }  // namespace
 
 /// A blob is seen in a repository only where it was pushed or mounted, or where a manifest of the repository
@@ -71,8 +77,10 @@ Action Api::read_blob(const Request& request) {
   const std::string& repository = request.target.repository;
   using Errand = Action::Errand;
   Errand errand = unseen_pairs(repository, digest).empty() ? Errand::none : Errand::check;
-  if (left_.is_left(digest) && is_visible(repository, digest))
-    errand = left_.asks_itself(request.via) ? Errand::none : Errand::fetch;
+  if (left_.is_left(digest) && is_visible(repository, digest)) {
+    if (left_.asks_itself(request.via)) throw no_such_blob(request);
+    errand = Errand::fetch;
+  }
   return {.take = {},
           .finish =
               [this, request, digest, errand] {
@@ -102,9 +110,7 @@ Response Api::get_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
   const std::string& repository = request.target.repository;
   const auto size = is_visible(repository, digest) ? registry_.store.blobs().size(digest) : std::nullopt;
-  if (!size)
-    throw Refusal(404, error_code::kBlobUnknown,
-                  "blob " + digest.to_string() + " is not in repository '" + repository + "'");
+  if (!size) throw no_such_blob(request);
   const std::string etag = etag_of(digest);
   Response response{.headers = {{"Docker-Content-Digest", digest.to_string()},
                                 {"ETag", etag},

@@ -1,5 +1,7 @@
 #include "server/left_blobs.h"
 
+#include <algorithm>
+
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "layerstore/damage.h"
@@ -25,6 +27,12 @@ Refusal not_to_be_had() {
   return Refusal(503, error_code::kUnknown,
                  "the blob is not here, and cannot be had now from where it is; the operator's log says why",
                  {{"Retry-After", std::to_string(kSilence.count())}});
+}
+
+/// A header that is refused where the blob is would look as if nobody answered there.
+bool is_passed_on(const std::string& via) {
+  const bool is_printable = std::all_of(via.begin(), via.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  return !via.empty() && via.size() <= kMaxVia && is_printable;
 }
 
 Refusal no_such_layer(const Digest& blob) {
@@ -59,9 +67,8 @@ void LeftBlobs::bring(const Digest& blob, const std::string& via) {
   refuse_if_silent(place);
   refuse_if_silent(blob.to_string());
   try {
-    const bool is_passed_on = !via.empty() && via.size() <= kMaxVia;
     const Connection connection{.patience = kPatience,
-                                .via = (is_passed_on ? via + ", " : "") + "1.1 " + name_};
+                                .via = (is_passed_on(via) ? via + ", " : "") + "1.1 " + name_};
     fetch_absent(store_, *absent, {.connection = [&](const std::string&) { return connection; }},
                  no_progress());
   } catch (const Error& error) {

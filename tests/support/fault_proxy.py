@@ -3,7 +3,7 @@
 usage: fault_proxy.py PORT OTHER_PORT UPSTREAM_PORT LOG RULES
 
 Listens on 127.0.0.1:PORT, and on OTHER_PORT as a second origin without faults. RULES is a JSON list; for each request
-the first rule applies whose "method" and "path" (regular expressions) fit and that was not used up ("times", 1 unless
+the first rule applies whose "method" and "path" (regular expressions) fit, with "range": true of those with a Range, and that was not used up ("times", 1 unless
 said; "after": so many fitting requests pass first). What a rule does:
   {"do": "cut", "bytes": N}           ends the answer's connection after N bytes of the body
   {"do": "cut-request", "bytes": N}   passes N bytes of the request's body on, then drops both connections
@@ -48,10 +48,12 @@ lock = threading.Lock()
 tokens = {}  # token: [uses left, scopes]
 
 
-def pick(method, path):
+def pick(method, path, has_range):
     with lock:
         for rule in RULES:
             if not re.fullmatch(rule.get("method", ".*"), method) or not re.search(rule.get("path", ""), path):
+                continue
+            if rule.get("range") and not has_range:
                 continue
             rule["seen"] += 1
             after = rule.get("after", 0)
@@ -156,7 +158,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.forward({"do": "pass"})
         is_token = self.path.startswith("/token")
         has_rule = not is_token or any("token" in rule.get("path", "") for rule in RULES)
-        rule = pick(self.command, self.path) if has_rule else {"do": "pass"}
+        rule = pick(self.command, self.path, "Range" in self.headers) if has_rule else {"do": "pass"}
         self.note(rule["do"])
         time.sleep(rule.get("pause", 0))
         if is_token and rule["do"] == "pass":

@@ -75,10 +75,11 @@ class PartialLayer {
 
 /// Makes the layer `diff_id` of the tar that `partial` puts together. It is on disk, can do without its blob
 /// (LayerStore::secure), and every byte of it was checked when this returns the number of bytes that were
-/// fetched. Empty when a blob is needed all the same: the layer came out unpacked. What is fetched is kept by
-/// a failure that may pass, or a kill, and not fetched again by the next call; when `source` was unavailable
-/// after it had given something, it is asked for the rest first. Throws corrupt when the tar
-/// was not the one of `diff_id`. The caller holds Store::share().
+/// fetched. Empty when a blob is needed all the same: the layer came out unpacked, or `source` was
+/// unavailable before it gave anything worth keeping, as where parts are not served. What is fetched is kept
+/// by a failure that may pass, or a kill, and not fetched again by the next call; when `source` was
+/// unavailable after it had given something, it is asked for the rest first. Throws corrupt when the tar was
+/// not the one of `diff_id`. The caller holds Store::share().
 std::optional<std::uint64_t> receive_tar(const Store& store, const Descriptor& blob, const Digest& diff_id,
                                          const PartialLayer& partial, PartSource& source, Slots& makers,
                                          const std::function<void()>& check);

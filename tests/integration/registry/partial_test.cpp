@@ -388,3 +388,34 @@ TEST_CASE("what is fetched ahead of who takes it is bounded", "[registry][partia
   for (const auto& part : parts) pieces.fetch(part, out);
   CHECK(asked() == 80 * kPart + 50);
 }
+
+TEST_CASE("who begins again while the first parts are still asked for asks anew", "[registry][partial]") {
+  const Versions versions("head -c 1000000 /dev/urandom >a/huge");
+  const FaultProxy proxy(versions.registry.port(),
+                         rules_for(versions.layer().digest.hex(), {R"("do": "stall", "bytes": 0)"}));
+  const RegistryClient client(parse_reference(proxy.host() + "/team/app:2"), Access::pull, {});
+  const std::stop_source stop;
+  BlobPieces pieces(client, versions.layer(), stop.get_token());
+  const std::vector<lay::layerstore::BlobPart> parts{{.offset = 0, .size = 1000},
+                                                     {.offset = 9000, .size = 1000}};
+  pieces.expect(parts);
+  REQUIRE(lay::test::poll_until([&] { return proxy.faults() == 1; }));
+  pieces.expect(parts);
+  lay::StringSink out;
+  for (const auto& part : parts) pieces.fetch(part, out);
+  CHECK(out.text().size() == 2000);
+}
+
+TEST_CASE("where nothing but the table is served in parts the whole is fetched", "[registry][partial]") {
+  const Versions versions(kLargeChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  // Whoever asks for a range is told to come later, for ever
+  const FaultProxy proxy(
+      versions.registry.port(),
+      rules_for(hex, {R"("after": 1, "range": true, "do": "status", "status": 503, "times": 99)"}));
+  const TempStore store;
+  pull_through(proxy, store, "1");
+  pull_through(proxy, store, "2");
+  CHECK(asked_for_whole(proxy, hex));
+  CHECK(store.store.blobs().is_whole(versions.layer()));
+}
