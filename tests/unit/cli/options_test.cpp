@@ -25,27 +25,27 @@ TEST_CASE("flags end at the first word, and an unknown flag before it is an erro
   bool tty = false;
   List env;
   const auto make = [&] {
-    auto parser = make_parser("run", "", "");
-    parser->add_flag("-i", interactive);
-    parser->add_flag("-t", tty);
-    add_list(*parser, "-e", env, "", "");
+    Parser parser("run", "", "");
+    parser.add_flag("-i", interactive);
+    parser.add_flag("-t", tty);
+    parser.add_list("-e", env, "", "");
     return parser;
   };
-  CHECK(parse_prefix(*make(), {"-it", "-eA=1", "-e", "B=2", "image", "-x", "--rm", "-i"}) ==
+  CHECK(make().parse_prefix({"-it", "-eA=1", "-e", "B=2", "image", "-x", "--rm", "-i"}) ==
         List{"image", "-x", "--rm", "-i"});
   CHECK(interactive);
   CHECK(tty);
   CHECK(env == List{"A=1", "B=2"});
-  CHECK_THROWS_AS(parse_prefix(*make(), {"--bogus", "image"}), UsageError);
-  CHECK_THROWS_AS(parse_prefix(*make(), {"--help"}), HelpRequested);
+  CHECK_THROWS_AS(make().parse_prefix({"--bogus", "image"}), UsageError);
+  CHECK_THROWS_AS(make().parse_prefix({"--help"}), HelpRequested);
 }
 
 TEST_CASE("image flags go over what the base says", "[cli][options]") {
   ImageFlags flags;
-  const auto parser = make_parser("commit", "", "");
-  flags.add_to(*parser);
-  parse(*parser, {"--cmd", "run me", "--env", "A=2", "--expose", "80", "--expose", "53/udp", "--label",
-                  "k=v=w", "--user", "www-data", "--workdir", "/srv"});
+  Parser parser("commit", "", "");
+  flags.add_to(parser);
+  parser.parse({"--cmd", "run me", "--env", "A=2", "--expose", "80", "--expose", "53/udp", "--label", "k=v=w",
+                "--user", "www-data", "--workdir", "/srv"});
   layerstore::RunDefaults base;
   base.entrypoint = {"/entry"};
   base.env = {"A=1", "B=1"};
