@@ -1,7 +1,6 @@
 #include "resource_flags.h"
 
 #include <array>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -140,7 +139,7 @@ void ResourceFlags::apply(runner::Resources& resources) const {
     if (!(*cpus >= 0.01) || *cpus > 10'000)
       throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", *cpus).with_hint("--cpus 1.5");
     resources.cpu_period = kCpuPeriod;
-    resources.cpu_quota = std::llround(*cpus * static_cast<double>(kCpuPeriod));
+    resources.cpu_quota = static_cast<std::int64_t>(*cpus * static_cast<double>(kCpuPeriod) + 0.5);
   }
   if (cpu_shares) {
     if (*cpu_shares < 2 || *cpu_shares > 262'144)
