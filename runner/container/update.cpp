@@ -5,6 +5,7 @@
 #include "cgroup/limits.h"
 #include "cgroup/resctrl.h"
 #include "container/settled.h"
+#include "delegate/delegated.h"
 #include "runner/lifecycle.h"
 
 namespace lay::runner {
@@ -15,14 +16,16 @@ namespace {
 std::optional<SchemataChange> change_schemata(const ContainerConfig& config, const IntelRdt& wanted,
                                               bool is_running) {
   const std::optional<IntelRdt>& present = config.spec.linux_.intel_rdt;
-  if (present && present->l3_schema == wanted.l3_schema && present->memory_schema == wanted.memory_schema)
-    return std::nullopt;
+  const bool is_same =
+      present && present->l3_schema == wanted.l3_schema && present->memory_schema == wanted.memory_schema;
+  // The same ones are set again: an update that was killed may have set others, and not have noted them
+  if (is_same && (!is_running || !wanted.class_id.empty() || !try_find_resctrl())) return std::nullopt;
   const std::string root = find_resctrl();  // also for a later start
   if (!is_running) return std::nullopt;
   if (!present)
     throw Error::make(Errc::invalid, "container '{}' runs in no class of resctrl of its own", config.name)
         .with_hint("update it while it is stopped: its next start makes one");
-  return SchemataChange(root, class_folder(root, wanted, config.id), wanted);
+  return SchemataChange(root, class_folder(root, wanted, runtime_id(config)), wanted);
 }
 
 }  // namespace
