@@ -369,7 +369,8 @@ threading.Event().wait(60)" 3>&- & server=$!
   on_host '
     refused 1 "is no address within" "$LAY" network create --subnet 10.77.0.0/24 --gateway 10.78.0.1 back
     refused 1 "is no part of" "$LAY" network create --subnet 10.77.0.0/24 --ip-range 10.78.0.0/28 back
-    refused 1 "subnet" "$LAY" --root "$world/none" network create --subnet 10.77.0.0/31 back
+    refused 1 "is no address within" \
+      "$LAY" --root "$world/none" network create --subnet 10.77.0.0/24 --gateway 10.78.0.1 back
     [ ! -e "$world/none" ]
     "$LAY" network create --subnet 10.77.0.0/24 --gateway 10.77.0.254 --ip-range 10.77.0.128/30 back >/dev/null
     for i in 1 2 3 4; do
