@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -26,8 +27,8 @@ TEST_CASE("flags end at the first word, and an unknown flag before it is an erro
   List env;
   const auto make = [&] {
     Parser parser("run", "", "");
-    parser.add_flag("-i", interactive);
-    parser.add_flag("-t", tty);
+    parser.add_flag("-i", interactive, "");
+    parser.add_flag("-t", tty, "");
     parser.add_list("-e", env, "", "");
     return parser;
   };
@@ -38,6 +39,32 @@ TEST_CASE("flags end at the first word, and an unknown flag before it is an erro
   CHECK(env == List{"A=1", "B=2"});
   CHECK_THROWS_AS(make().parse_prefix({"--bogus", "image"}), UsageError);
   CHECK_THROWS_AS(make().parse_prefix({"--help"}), HelpRequested);
+}
+
+TEST_CASE("the last of several values wins, numbers are checked, and what was not given is known",
+          "[cli][options]") {
+  std::string name;
+  double delay = 0;
+  std::optional<int> score;
+  bool quiet = true;
+  Parser parser("x", "[flags]", "Does x.");
+  parser.add_option("--name", name, "a name").type_name("NAME");
+  parser.add_option("--delay", delay).within(0, 10);
+  parser.add_option("--score", score);
+  const Option asked = parser.add_flag("-q,!--loud", quiet, "no progress");
+  parser.parse({"--name", "a", "--name=b", "--delay", "1.5"});
+  CHECK(name == "b");
+  CHECK(delay == 1.5);
+  CHECK(!score);
+  CHECK(!asked.is_given());
+  parser.parse({"--loud", "--score", "-3"});
+  CHECK(score == -3);
+  CHECK(asked.is_given());
+  CHECK(!quiet);
+  CHECK_THROWS_AS(parser.parse({"--delay", "11"}), UsageError);
+  CHECK_THROWS_AS(parser.parse({"--score", "x"}), UsageError);
+  CHECK_THROWS_AS(parser.parse({"word"}), UsageError);
+  CHECK(parser.help().starts_with("Does x.\nusage: lay x [flags]\n"));
 }
 
 TEST_CASE("image flags go over what the base says", "[cli][options]") {
@@ -60,8 +87,7 @@ TEST_CASE("image flags go over what the base says", "[cli][options]") {
 }
 
 TEST_CASE("a new entrypoint drops the old arguments", "[cli][options]") {
-  ImageFlags flags;
-  flags.entrypoint = "[\"/new\"]";
+  const ImageFlags flags{.entrypoint = "[\"/new\"]"};
   layerstore::RunDefaults base;
   base.cmd = {"old"};
   CHECK(flags.over(base).cmd.empty());
