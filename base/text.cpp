@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
+#include <cstdlib>
 #include <ctime>
 
 namespace lay {
@@ -101,10 +101,10 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     lower.pop_back();
   }
   if (lower.empty() || lower.find_first_not_of("0123456789.") != std::string::npos) return std::nullopt;
-  double value = 0;
-  const auto [end, error] = std::from_chars(lower.data(), lower.data() + lower.size(), value);
-  if (error != std::errc{} || end != lower.data() + lower.size()) return std::nullopt;
-  const double bytes = value * std::pow(1024.0, static_cast<double>(power));
+  char* end = nullptr;
+  double bytes = std::strtod(lower.c_str(), &end);  // from_chars, as pow, would load libm at every start
+  if (end != lower.c_str() + lower.size()) return std::nullopt;
+  for (; power > 0; --power) bytes *= 1024;
   if (bytes >= 9.2e18) return std::nullopt;
   return static_cast<std::uint64_t>(bytes);
 }

@@ -54,14 +54,14 @@ void put(std::vector<BlockDeviceValue>& list, const BlockDeviceValue& value) {
 
 }  // namespace
 
-void BlockFlags::add_to(CLI::App& parser) {
+void BlockFlags::add_to(Parser& parser) {
   parser.add_option("--blkio-weight", weight, "its weight for disks with BFQ or io.cost: 10 to 1000")
-      ->type_name("N");
-  add_list(parser, "--blkio-weight-device", weight_devices, "the same for one disk", "DEVICE:N");
-  add_list(parser, "--device-read-bps", read_bytes, "most bytes a second: /dev/sda:10m", "DEVICE:SIZE");
-  add_list(parser, "--device-write-bps", write_bytes, "the same for writing", "DEVICE:SIZE");
-  add_list(parser, "--device-read-iops", read_operations, "most operations a second", "DEVICE:N");
-  add_list(parser, "--device-write-iops", write_operations, "the same for writing", "DEVICE:N");
+      .type_name("N");
+  parser.add_list("--blkio-weight-device", weight_devices, "the same for one disk", "DEVICE:N");
+  parser.add_list("--device-read-bps", read_bytes, "most bytes a second: /dev/sda:10m", "DEVICE:SIZE");
+  parser.add_list("--device-write-bps", write_bytes, "the same for writing", "DEVICE:SIZE");
+  parser.add_list("--device-read-iops", read_operations, "most operations a second", "DEVICE:N");
+  parser.add_list("--device-write-iops", write_operations, "the same for writing", "DEVICE:N");
 }
 
 void BlockFlags::apply(runner::BlockIo& block_io) const {

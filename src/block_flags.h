@@ -1,11 +1,11 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "parser.h"
 #include "runner/spec.h"
 
 namespace lay::cli {
@@ -19,7 +19,7 @@ struct BlockFlags {
   std::vector<std::string> read_operations;
   std::vector<std::string> write_operations;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Puts what was given over `block_io`, device by device; throws invalid, with hints. Devices are looked up
   /// on the host.
   void apply(runner::BlockIo& block_io) const;

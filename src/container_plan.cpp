@@ -143,7 +143,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   spec.process.terminal = options.terminal;
   spec.process.user.username = options.user.value_or(image.run.user);
   spec.process.cwd = options.workdir.value_or(image.run.working_dir);
-  if (spec.process.cwd.empty()) spec.process.cwd = "/";
+  if (spec.process.cwd.empty()) spec.process.cwd.push_back('/');
   if (spec.process.cwd.front() != '/')
     throw Error::make(Errc::invalid, "working folder '{}' is not absolute", printable(spec.process.cwd))
         .with_hint("-w /path");

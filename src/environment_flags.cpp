@@ -49,9 +49,9 @@ void put_file(std::vector<std::string>& env, const std::string& path) {
 
 }  // namespace
 
-void EnvironmentFlags::add_to(CLI::App& parser) {
-  add_list(parser, "-e,--env", settings, "environment variable", "NAME=VALUE");
-  add_list(parser, "--env-file", files, "file with an environment variable in each line", "FILE");
+void EnvironmentFlags::add_to(Parser& parser) {
+  parser.add_list("-e,--env", settings, "environment variable", "NAME=VALUE");
+  parser.add_list("--env-file", files, "file with an environment variable in each line", "FILE");
 }
 
 void EnvironmentFlags::put_into(std::vector<std::string>& env) const {

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+#include "parser.h"
 
 namespace lay::cli {
 
@@ -11,7 +12,7 @@ struct EnvironmentFlags {
   std::vector<std::string> settings;  ///< "NAME=value", or "NAME" for the value it has here
   std::vector<std::string> files;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Puts the lines of the files into `env`, and then the settings, which so win. Throws invalid, with file
   /// and line, and what keeps a file from being read.
   void put_into(std::vector<std::string>& env) const;

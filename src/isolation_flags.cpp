@@ -176,22 +176,22 @@ void apply_security_option(runner::Spec& spec, const std::string& text) {
 
 }  // namespace
 
-void IsolationFlags::add_to(CLI::App& parser) {
+void IsolationFlags::add_to(Parser& parser) {
   parser.add_flag("--read-only", read_only, "the root file system cannot be written");
-  add_list(parser, "--tmpfs", tmpfs, "a file system in memory", "PATH[:OPTIONS]");
-  parser.add_option("--shm-size", shm_size, "size of /dev/shm (64m)")->type_name("SIZE");
-  add_list(parser, "--cap-add", cap_add, "capability beyond the defaults; ALL: every one", "NAME");
-  add_list(parser, "--cap-drop", cap_drop, "capability to go without; ALL: every one", "NAME");
+  parser.add_list("--tmpfs", tmpfs, "a file system in memory", "PATH[:OPTIONS]");
+  parser.add_option("--shm-size", shm_size, "size of /dev/shm (64m)").type_name("SIZE");
+  parser.add_list("--cap-add", cap_add, "capability beyond the defaults; ALL: every one", "NAME");
+  parser.add_list("--cap-drop", cap_drop, "capability to go without; ALL: every one", "NAME");
   parser.add_flag("--init", has_init, "a first process that reaps, and hands signals on to the command");
   parser.add_flag("--privileged", privileged, "nothing but namespaces between it and the host");
-  add_list(parser, "--security-opt", security_options,
-           "no-new-privileges, seccomp=, mask=, unmask=", "NAME[=VALUE]");
-  add_list(parser, "--device", devices, "device of the host, or a folder of them", "HOST[:INSIDE][:rwm]");
-  add_list(parser, "--sysctl", sysctls, "kernel setting of its namespaces", "KEY=VALUE");
-  add_list(parser, "--ulimit", ulimits, "resource limit", "NAME=SOFT[:HARD]");
-  add_list(parser, "--landlock", landlock, "all else is shut: ro=PATH,rw=PATH,bind=PORT,connect=PORT,scope=…",
-           "RULES");
-  add_list(parser, "--group-add", groups, "further group of the user", "GROUP");
+  parser.add_list("--security-opt", security_options,
+                  "no-new-privileges, seccomp=, mask=, unmask=", "NAME[=VALUE]");
+  parser.add_list("--device", devices, "device of the host, or a folder of them", "HOST[:INSIDE][:rwm]");
+  parser.add_list("--sysctl", sysctls, "kernel setting of its namespaces", "KEY=VALUE");
+  parser.add_list("--ulimit", ulimits, "resource limit", "NAME=SOFT[:HARD]");
+  parser.add_list("--landlock", landlock, "all else is shut: ro=PATH,rw=PATH,bind=PORT,connect=PORT,scope=…",
+                  "RULES");
+  parser.add_list("--group-add", groups, "further group of the user", "GROUP");
 }
 
 void IsolationFlags::apply(runner::Spec& spec) const {

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "parser.h"
 #include "runner/spec.h"
 
 namespace lay::cli {
@@ -25,7 +25,7 @@ struct IsolationFlags {
   bool has_init = false;
   bool read_only = false;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Puts the flags over `spec`. Throws invalid for what is not understood, and unsupported for what this
   /// machine or lay does not have: nothing that was asked for is left out silently.
   void apply(runner::Spec& spec) const;

@@ -35,10 +35,10 @@ std::uint64_t parse_files(std::string_view text) {
 
 }  // namespace
 
-void LogFlags::add_to(CLI::App& parser) {
-  parser.add_option("--log-driver", driver, "k8s-file (default), none")->type_name("NAME");
-  add_list(parser, "--log-opt", options,
-           "max-size=SIZE, max-file=N: the log takes no more than their product", "KEY=VALUE");
+void LogFlags::add_to(Parser& parser) {
+  parser.add_option("--log-driver", driver, "k8s-file (default), none").type_name("NAME");
+  parser.add_list("--log-opt", options, "max-size=SIZE, max-file=N: the log takes no more than their product",
+                  "KEY=VALUE");
 }
 
 runner::LogConfig LogFlags::parse() const {

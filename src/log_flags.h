@@ -1,9 +1,9 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "parser.h"
 #include "runner/container.h"
 
 namespace lay::cli {
@@ -13,7 +13,7 @@ struct LogFlags {
   std::string driver;
   std::vector<std::string> options;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Throws invalid and unsupported, with hints.
   runner::LogConfig parse() const;
 };

@@ -177,14 +177,14 @@ void apply_time(runner::ContainerConfig& config, const std::string& mode) {
 
 }  // namespace
 
-void NamespaceFlags::add_to(CLI::App& parser) {
+void NamespaceFlags::add_to(Parser& parser) {
   const auto add = [&](const char* name, std::string& value, const char* help, const char* type) {
-    parser.add_option(name, value, help)->type_name(type);
+    parser.add_option(name, value, help).type_name(type);
   };
   add("--userns", userns, "host (default), auto[:size=N], INSIDE:HOST:COUNT, container:NAME, ns:PATH",
       "MODE");
-  add_list(parser, "--uidmap", uid_maps, "users of a user namespace", "INSIDE:HOST:COUNT");
-  add_list(parser, "--gidmap", gid_maps, "groups of a user namespace", "INSIDE:HOST:COUNT");
+  parser.add_list("--uidmap", uid_maps, "users of a user namespace", "INSIDE:HOST:COUNT");
+  parser.add_list("--gidmap", gid_maps, "groups of a user namespace", "INSIDE:HOST:COUNT");
   add("--pid", pid, "private (default), host, container:NAME, ns:PATH", "MODE");
   add("--ipc", ipc, "shareable (default), private, none, host, container:NAME, ns:PATH", "MODE");
   add("--uts", uts, "private (default), host, container:NAME, ns:PATH", "MODE");

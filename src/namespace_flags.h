@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "parser.h"
 #include "runner/container.h"
 
 namespace lay::cli {
@@ -21,7 +21,7 @@ struct NamespaceFlags {
   std::vector<std::string> uid_maps;
   std::vector<std::string> gid_maps;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Puts the flags over the defaults in `config`. In config.joined stand names as they were written. Throws
   /// invalid and unsupported, with hints.
   void apply(runner::ContainerConfig& config) const;

@@ -44,19 +44,19 @@ void refuse_ipv6_ports(const runner::NetworkConfig& network) {
 
 }  // namespace
 
-void NetworkFlags::add_to(CLI::App& parser) {
+void NetworkFlags::add_to(Parser& parser) {
   parser.add_flag("-P,--publish-all", publish_all, "publish what the image exposes on free ports");
-  add_list(parser, "--expose", expose, "port for -P to publish too", "PORT[/PROTO]");
-  add_list(parser, "--dns", dns, "name server instead of the host's; none: the image's resolv.conf",
-           "ADDRESS");
-  add_list(parser, "--dns-search", dns_searches, "search domain instead of the host's; '.': none", "DOMAIN");
-  add_list(parser, "--dns-option,--dns-opt", dns_options, "resolver option instead of the host's", "OPTION");
-  add_list(parser, "--add-host", hosts, "line of /etc/hosts; host-gateway is the host", "NAME:ADDRESS");
+  parser.add_list("--expose", expose, "port for -P to publish too", "PORT[/PROTO]");
+  parser.add_list("--dns", dns, "name server instead of the host's; none: the image's resolv.conf",
+                  "ADDRESS");
+  parser.add_list("--dns-search", dns_searches, "search domain instead of the host's; '.': none", "DOMAIN");
+  parser.add_list("--dns-option,--dns-opt", dns_options, "resolver option instead of the host's", "OPTION");
+  parser.add_list("--add-host", hosts, "line of /etc/hosts; host-gateway is the host", "NAME:ADDRESS");
   parser.add_flag("--no-hosts", no_hosts, "the image's own /etc/hosts");
-  add_list(parser, "--network-alias", aliases, "another name for others on its network", "NAME");
-  parser.add_option("--ip", address, "on a network made with 'lay network create'")->type_name("ADDRESS");
-  parser.add_option("--ip6", address6, "IPv6, on a network made with --ipv6")->type_name("ADDRESS");
-  parser.add_option("--mac-address", mac_address, "of its link")->type_name("MAC");
+  parser.add_list("--network-alias", aliases, "another name for others on its network", "NAME");
+  parser.add_option("--ip", address, "on a network made with 'lay network create'").type_name("ADDRESS");
+  parser.add_option("--ip6", address6, "IPv6, on a network made with --ipv6").type_name("ADDRESS");
+  parser.add_option("--mac-address", mac_address, "of its link").type_name("MAC");
 }
 
 void NetworkFlags::apply(runner::NetworkConfig& network, const std::set<std::string>& exposed) const {

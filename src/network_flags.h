@@ -1,12 +1,12 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/file_lock.h"
+#include "parser.h"
 #include "runner/network.h"
 
 namespace lay::cli {
@@ -25,7 +25,7 @@ struct NetworkFlags {
   bool publish_all = false;
   bool no_hosts = false;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Puts the flags over `network`, whose mode and ports are settled; `exposed` is what the image exposes.
   /// Throws invalid for what is not understood, or means nothing in that mode.
   void apply(runner::NetworkConfig& network, const std::set<std::string>& exposed) const;

@@ -11,86 +11,20 @@
 
 namespace lay::cli {
 
-namespace {
-
-/// CLI11's help page with a usage line that is written by hand, since flags end at IMAGE in some commands.
-class UsageFormatter final : public CLI::Formatter {
- public:
-  explicit UsageFormatter(std::string usage) : usage_(std::move(usage)) { column_width(34); }
-  std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n"; }
-
- private:
-  std::string usage_;
-};
-
-/// "Could not convert: --cpus = abc" and the like, as lay says such things.
-std::string in_own_words(const CLI::ParseError& error) {
-  const std::string text = error.what();
-  const std::string_view kConvert = "Could not convert: ";
-  const std::size_t equals = text.find(" = ");
-  if (text.starts_with(kConvert) && equals != std::string::npos)
-    return fmt::format("{} '{}' is no number", text.substr(kConvert.size(), equals - kConvert.size()),
-                       printable(text.substr(equals + 3)));
-  if (const std::size_t needs = text.find(": 1 required "); needs != std::string::npos)
-    return text.substr(0, needs) + " needs a value";
-  if (text.find("not expected: ") != std::string::npos)
-    return "unknown flag or argument: " + printable(text.substr(text.find(": ") + 2));
-  return printable(text);
-}
-
-}  // namespace
-
-std::unique_ptr<CLI::App> make_parser(const std::string& name, const std::string& usage,
-                                      const std::string& about) {
-  auto parser = std::make_unique<CLI::App>(about, "lay " + name);
-  parser->formatter(std::make_shared<UsageFormatter>("usage: lay " + name + " " + usage));
-  parser->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  return parser;
-}
-
-void parse(CLI::App& parser, const Arguments& arguments) {
-  try {
-    // CLI11 takes the words from the back.
-    parser.parse(Arguments(arguments.rbegin(), arguments.rend()));
-  } catch (const CLI::CallForHelp&) {
-    throw HelpRequested{parser.help()};
-  } catch (const CLI::ParseError& error) {
-    throw UsageError{in_own_words(error)};
-  }
-}
-
-std::vector<std::string> parse_prefix(CLI::App& parser, const Arguments& arguments) {
-  parser.prefix_command();
-  parse(parser, arguments);
-  std::vector<std::string> rest = parser.remaining();
-  if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
-  if (!rest.empty() && rest.front().size() > 1 && rest.front().front() == '-')
-    throw UsageError{fmt::format("unknown flag: {}", rest.front())};
-  return rest;
-}
-
-void add_list(CLI::App& parser, const char* names, std::vector<std::string>& into, const char* about,
-              const char* type) {
-  parser.add_option(names, into, about)
-      ->type_name(type)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->allow_extra_args(false);
-}
-
-void ImageFlags::add_to(CLI::App& parser) {
-  parser.add_option("--cmd", cmd, "default command: a shell line, or a JSON list")->type_name("COMMAND");
-  parser.add_option("--entrypoint", entrypoint, "what the command is given to")->type_name("COMMAND");
-  add_list(parser, "-e,--env", env, "environment variable", "NAME=VALUE");
-  add_list(parser, "--expose", expose, "port the service listens on", "PORT[/PROTO]");
-  add_list(parser, "--label", labels, "label of the image", "KEY=VALUE");
-  add_list(parser, "--volume", volumes, "folder that holds data", "PATH");
-  parser.add_option("-w,--workdir", workdir, "folder the command starts in")->type_name("PATH");
-  parser.add_option("-u,--user", user, "user the command runs as")->type_name("USER[:GROUP]");
-  parser.add_option("--stop-signal", stop_signal, "signal that stops the service")->type_name("SIGNAL");
-  parser.add_option("--compression", compression, "zstd (default), gzip or none")->type_name("NAME");
-  parser.add_option("--compression-level", level, "0: the default of the compression")->type_name("N");
-  parser.add_option("-a,--author", author, "who made the image")->type_name("TEXT");
-  parser.add_option("-m,--message", message, "what was done, for the history")->type_name("TEXT");
+void ImageFlags::add_to(Parser& parser) {
+  parser.add_option("--cmd", cmd, "default command: a shell line, or a JSON list").type_name("COMMAND");
+  parser.add_option("--entrypoint", entrypoint, "what the command is given to").type_name("COMMAND");
+  parser.add_list("-e,--env", env, "environment variable", "NAME=VALUE");
+  parser.add_list("--expose", expose, "port the service listens on", "PORT[/PROTO]");
+  parser.add_list("--label", labels, "label of the image", "KEY=VALUE");
+  parser.add_list("--volume", volumes, "folder that holds data", "PATH");
+  parser.add_option("-w,--workdir", workdir, "folder the command starts in").type_name("PATH");
+  parser.add_option("-u,--user", user, "user the command runs as").type_name("USER[:GROUP]");
+  parser.add_option("--stop-signal", stop_signal, "signal that stops the service").type_name("SIGNAL");
+  parser.add_option("--compression", compression, "zstd (default), gzip or none").type_name("NAME");
+  parser.add_option("--compression-level", level, "0: the default of the compression").type_name("N");
+  parser.add_option("-a,--author", author, "who made the image").type_name("TEXT");
+  parser.add_option("-m,--message", message, "what was done, for the history").type_name("TEXT");
 }
 
 namespace {
@@ -186,17 +120,17 @@ std::pair<std::string, std::string> parse_label(const std::string& text) {
   return {key, end == std::string::npos ? "" : text.substr(end + 1)};
 }
 
-void ConnectionFlags::add_to(CLI::App& parser) {
+void ConnectionFlags::add_to(Parser& parser) {
   parser.add_flag("--tls-verify,!--no-tls-verify", tls_verify,
                   "=false: plain HTTP and unknown certificates are allowed");
-  parser.add_option("--creds", creds, "credentials for this call")->type_name("USER[:PASSWORD]");
-  parser.add_option("--authfile", authfile, "auth file to read instead of the usual ones")->type_name("FILE");
+  parser.add_option("--creds", creds, "credentials for this call").type_name("USER[:PASSWORD]");
+  parser.add_option("--authfile", authfile, "auth file to read instead of the usual ones").type_name("FILE");
   parser.add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
-      ->type_name("DIR");
-  parser.add_option("--retry", retries, "tries after a failure that may pass (5)")->type_name("N");
+      .type_name("DIR");
+  parser.add_option("--retry", retries, "tries after a failure that may pass (5)").type_name("N");
   parser.add_option("--retry-delay", retry_delay, "before the first of them, then doubled (0.3)")
-      ->check(CLI::Range(0.0, 3600.0))
-      ->type_name("SECONDS");
+      .within(0.0, 3600.0)
+      .type_name("SECONDS");
 }
 
 /// Before anything is asked for without the logins that were meant.

@@ -1,40 +1,17 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "command.h"
 #include "layerstore/codec.h"
 #include "layerstore/image_config.h"
+#include "parser.h"
 #include "registry/transfer.h"
 
 /// What several commands' flags have in common.
 namespace lay::cli {
-
-/// --help was asked for: `text` goes to stdout, exit code 0.
-struct HelpRequested {
-  std::string text;
-};
-
-/// A flag or argument that is not understood; main() shows the command's usage hint.
-struct UsageError {
-  std::string message;
-};
-
-/// A parser for one command: "lay NAME", usage line, help flag.
-std::unique_ptr<CLI::App> make_parser(const std::string& name, const std::string& usage,
-                                      const std::string& about);
-/// Throws HelpRequested or UsageError.
-void parse(CLI::App& parser, const Arguments& arguments);
-/// For commands whose flags end at the first word (run, exec): returns that word and all behind it.
-std::vector<std::string> parse_prefix(CLI::App& parser, const Arguments& arguments);
-
-/// A flag that may be given several times, each with one value.
-void add_list(CLI::App& parser, const char* names, std::vector<std::string>& into, const char* about,
-              const char* type);
 
 /// --cmd, --entrypoint, --env … of import and commit: how a container of the image shall run.
 struct ImageFlags {
@@ -52,7 +29,7 @@ struct ImageFlags {
   std::string author;
   std::string message;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// `base` with these flags put over it; throws invalid.
   layerstore::RunDefaults over(layerstore::RunDefaults base) const;
   layerstore::CompressOptions compress_options() const;
@@ -75,7 +52,7 @@ struct ConnectionFlags {
   unsigned retries = registry::Patience{}.retries;
   double retry_delay = 0;  ///< seconds; 0: the default
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   registry::Connection connection() const;
 };
 /// Who has --creds asks these registries alone: throws invalid when they are several, for the credentials are

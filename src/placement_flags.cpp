@@ -6,16 +6,16 @@
 
 namespace lay::cli {
 
-void PlacementFlags::add_to(CLI::App& parser) {
+void PlacementFlags::add_to(Parser& parser) {
   parser.add_option("--cgroup-parent", cgroup_parent, "put it beneath this cgroup of yours (lay)")
-      ->type_name("PATH");
+      .type_name("PATH");
   parser.add_option("--rdt-class", rdt_class, "put it into this class of resctrl (cache, memory bandwidth)")
-      ->type_name("CLASS");
+      .type_name("CLASS");
   rdt.add_to(parser);
   parser
       .add_option("--oom-score-adj", oom_score_adj,
                   "killed first (1000) or last (-1000) when memory is short")
-      ->type_name("N");
+      .type_name("N");
 }
 
 void PlacementFlags::apply(runner::ContainerConfig& config) const {

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
+#include "parser.h"
 #include "rdt_flags.h"
 #include "runner/container.h"
 
@@ -17,7 +17,7 @@ struct PlacementFlags {
   RdtFlags rdt;
   std::optional<int> oom_score_adj;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Throws invalid, with hints. The container has its id already.
   void apply(runner::ContainerConfig& config) const;
 };

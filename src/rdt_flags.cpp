@@ -22,17 +22,17 @@ void check_schema(const char* flag, const std::string& text, std::string_view re
 
 }  // namespace
 
-void RdtFlags::add_to(CLI::App& parser) {
+void RdtFlags::add_to(Parser& parser) {
   parser.add_option("--l3-cache-schema", l3_schema, "the L3 cache it gets, through resctrl: L3:0=ff;1=ff")
-      ->type_name("SCHEMA");
+      .type_name("SCHEMA");
   parser
       .add_option("--mem-bw-schema", memory_schema,
                   "the memory bandwidth it gets, through resctrl: MB:0=50;1=50")
-      ->type_name("SCHEMA");
+      .type_name("SCHEMA");
 }
 
 void RdtFlags::apply(std::optional<runner::IntelRdt>& rdt) const {
-  if (l3_schema.empty() && memory_schema.empty()) return;
+  if (!are_given()) return;
   check_schema("--l3-cache-schema", l3_schema, "L3");
   check_schema("--mem-bw-schema", memory_schema, "MB:");
   if (!rdt) rdt.emplace();

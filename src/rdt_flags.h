@@ -1,9 +1,9 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
+#include "parser.h"
 #include "runner/spec.h"
 
 namespace lay::cli {
@@ -14,7 +14,8 @@ struct RdtFlags {
   std::string l3_schema;
   std::string memory_schema;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
+  bool are_given() const { return !l3_schema.empty() || !memory_schema.empty(); }
   /// Puts what was given over `rdt`. Throws invalid, with a hint, where it is a class with a name, which
   /// others are in, too.
   void apply(std::optional<runner::IntelRdt>& rdt) const;

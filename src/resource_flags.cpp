@@ -1,7 +1,6 @@
 #include "resource_flags.h"
 
 #include <array>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -101,26 +100,24 @@ void apply_files(const std::vector<std::string>& files, runner::Resources& resou
 
 }  // namespace
 
-void ResourceFlags::add_to(CLI::App& parser) {
-  parser.add_option("-m,--memory", memory, "most memory: 256m, 1g")->type_name("SIZE");
+void ResourceFlags::add_to(Parser& parser) {
+  parser.add_option("-m,--memory", memory, "most memory: 256m, 1g").type_name("SIZE");
   parser.add_option("--memory-swap", memory_swap, "most memory and swap (twice the memory); -1: no limit")
-      ->type_name("SIZE");
-  parser
-      .add_option("--memory-reservation", memory_reservation, "memory it keeps when the machine runs short")
-      ->type_name("SIZE");
-  parser.add_option("--cpus", cpus, "most processors: 1.5")->type_name("N");
-  parser.add_option("--cpu-shares", cpu_shares, "its weight when processors are short (1024)")
-      ->type_name("N");
-  parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3")->type_name("LIST");
-  parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use")->type_name("LIST");
-  parser.add_option("--pids-limit", pids_limit, "most processes (2048); -1: no limit")->type_name("N");
+      .type_name("SIZE");
+  parser.add_option("--memory-reservation", memory_reservation, "memory it keeps when the machine runs short")
+      .type_name("SIZE");
+  parser.add_option("--cpus", cpus, "most processors: 1.5").type_name("N");
+  parser.add_option("--cpu-shares", cpu_shares, "its weight when processors are short (1024)").type_name("N");
+  parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3").type_name("LIST");
+  parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use").type_name("LIST");
+  parser.add_option("--pids-limit", pids_limit, "most processes (2048); -1: no limit").type_name("N");
   parser.add_option("--memory-swappiness", swappiness, "how readily it is swapped: 0 to 100 (cgroup v1)")
-      ->type_name("N");
+      .type_name("N");
   parser.add_flag("--oom-kill-disable", oom_kill_disable,
                   "let it wait for memory instead of being killed (cgroup v1)");
-  add_list(parser, "--hugetlb-limit", hugepages, "most bytes of huge pages of a size: 2MB=64m", "PAGE=SIZE");
-  add_list(parser, "--cgroup-conf", cgroup_files, "write a file of its cgroup: memory.high=256m",
-           "FILE=VALUE");
+  parser.add_list("--hugetlb-limit", hugepages, "most bytes of huge pages of a size: 2MB=64m", "PAGE=SIZE");
+  parser.add_list("--cgroup-conf", cgroup_files, "write a file of its cgroup: memory.high=256m",
+                  "FILE=VALUE");
   block.add_to(parser);
 }
 
@@ -142,7 +139,7 @@ void ResourceFlags::apply(runner::Resources& resources) const {
     if (!(*cpus >= 0.01) || *cpus > 10'000)
       throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", *cpus).with_hint("--cpus 1.5");
     resources.cpu_period = kCpuPeriod;
-    resources.cpu_quota = std::llround(*cpus * static_cast<double>(kCpuPeriod));
+    resources.cpu_quota = static_cast<std::int64_t>(*cpus * static_cast<double>(kCpuPeriod) + 0.5);
   }
   if (cpu_shares) {
     if (*cpu_shares < 2 || *cpu_shares > 262'144)

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "block_flags.h"
+#include "parser.h"
 #include "runner/spec.h"
 
 namespace lay::cli {
@@ -27,7 +27,7 @@ struct ResourceFlags {
   std::vector<std::string> cgroup_files;
   BlockFlags block;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Puts what was given over `resources`; throws invalid, with hints.
   void apply(runner::Resources& resources) const;
 };

@@ -31,11 +31,11 @@ std::string find_program(const std::string& name) {
 
 }  // namespace
 
-void RuntimeFlags::add_to(CLI::App& parser) {
+void RuntimeFlags::add_to(Parser& parser) {
   parser.add_option("--runtime", runtime, "another OCI runtime to run it with: crun, runc, runsc …")
-      ->type_name("PATH|NAME");
-  add_list(parser, "--runtime-flag", flags, "global flag for that runtime, without the leading --",
-           "FLAG[=VALUE]");
+      .type_name("PATH|NAME");
+  parser.add_list("--runtime-flag", flags, "global flag for that runtime, without the leading --",
+                  "FLAG[=VALUE]");
 }
 
 runner::RuntimeChoice RuntimeFlags::parse() const {

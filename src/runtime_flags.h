@@ -1,9 +1,9 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "parser.h"
 #include "runner/container.h"
 
 namespace lay::cli {
@@ -13,7 +13,7 @@ struct RuntimeFlags {
   std::string runtime;
   std::vector<std::string> flags;
 
-  void add_to(CLI::App& parser);
+  void add_to(Parser& parser);
   /// Throws not_found, with a hint, when there is no such program.
   runner::RuntimeChoice parse() const;
 };

@@ -31,7 +31,7 @@ void check_class(const std::string& name) {
   const bool is_bad = name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
                       name.find('\n') != std::string::npos || name == "info" || name == kMonitors ||
                       name == "mon_data";
-  if (is_bad) throw Error::make(Errc::invalid, "linux.intelRdt: '{}' is no name of a class", printable(name));
+  if (is_bad) throw Error::make(Errc::invalid, "'{}' is no name of a class of resctrl", printable(name));
 }
 
 /// Of a line "L3:0=00f;1=F" the values by "L3:0" and "L3:1", without blanks and leading zeros.
@@ -77,7 +77,8 @@ void write_schemata(const std::string& root, const std::string& folder, const st
     try {
       sys::write_all(sys::open_at(sys::cwd(), folder + "/schemata", O_WRONLY), line + "\n");
     } catch (Error& error) {
-      error.add_context(fmt::format("linux.intelRdt: schema '{}'", printable(line)));
+      error.add_context(fmt::format(
+          "{} schema '{}'", line.starts_with("MB:") ? "memory bandwidth" : "L3 cache", printable(line)));
       const std::string status = last_status(root);
       error.with_hint(status.empty() || status == "ok"
                           ? fmt::format("'cat {}/schemata' shows what there is to be had", root)
@@ -96,7 +97,7 @@ void require_same(const std::string& folder, const IntelRdt& rdt) {
   for (const std::string& line : split(schemata, '\n'))
     for (const auto& [domain, value] : values_of(line))
       if (present[domain] != value)
-        throw Error::make(Errc::invalid, "linux.intelRdt: class '{}' is there, with another schema than '{}'",
+        throw Error::make(Errc::invalid, "class '{}' of resctrl is there, with another schema than '{}'",
                           printable(folder), printable(line))
             .with_hint("leave out the schemata to take it as it is");
 }
@@ -125,9 +126,11 @@ std::string class_folder(const std::string& root, const IntelRdt& rdt, const std
 std::string find_resctrl() {
   if (const std::optional<std::string> root = try_find_resctrl()) return *root;
   const bool is_known = read_text("/proc/filesystems").find("\tresctrl\n") != std::string::npos;
-  throw Error(Errc::unsupported, "linux.intelRdt: there is no resctrl file system")
-      .with_hint(is_known ? "mount -t resctrl resctrl /sys/fs/resctrl"
-                          : "this kernel or processor has none; leave it out");
+  throw Error(Errc::unsupported, "there is no resctrl file system, which classes and schemata need")
+      .with_hint(is_known
+                     ? "mount -t resctrl resctrl /sys/fs/resctrl"
+                     : "this kernel or processor has none: do without --rdt-class, --l3-cache-schema and "
+                       "--mem-bw-schema, or linux.intelRdt of a bundle");
 }
 
 ResctrlGroup ResctrlGroup::create(const std::string& root, const IntelRdt& rdt, const std::string& id) {
@@ -140,16 +143,16 @@ ResctrlGroup ResctrlGroup::create(const std::string& root, const IntelRdt& rdt, 
     require_same(folder, rdt);
   } else {
     if (!rdt.class_id.empty() && schemata.empty())
-      throw Error::make(Errc::not_found, "linux.intelRdt: there is no class '{}'", printable(name))
+      throw Error::make(Errc::not_found, "there is no class '{}' of resctrl", printable(name))
           .with_hint("mkdir it beneath " + root + ", or say what it is to have");
-    with_context("linux.intelRdt", [&] { sys::mkdir_at(sys::cwd(), folder, 0755); });
+    with_context("class of resctrl", [&] { sys::mkdir_at(sys::cwd(), folder, 0755); });
     group.made_.push_back(folder);
     write_schemata(root, folder, schemata);
   }
   group.folders_.push_back(folder);
   if (rdt.monitors_cache || rdt.monitors_memory) {
     std::string monitor = monitor_of(folder, id);
-    with_context("linux.intelRdt: monitor", [&] { sys::mkdir_at(sys::cwd(), monitor, 0755); });
+    with_context("monitor of resctrl", [&] { sys::mkdir_at(sys::cwd(), monitor, 0755); });
     group.made_.push_back(monitor);
     group.folders_.push_back(std::move(monitor));
   }
@@ -182,7 +185,7 @@ ResctrlGroup::~ResctrlGroup() {
 
 void ResctrlGroup::enter() const {
   for (const std::string& folder : folders_)  // 0: the caller
-    with_context(fmt::format("linux.intelRdt: enter '{}'", printable(folder)),
+    with_context(fmt::format("enter class '{}' of resctrl", printable(folder)),
                  [&] { sys::write_all(sys::open_at(sys::cwd(), folder + "/tasks", O_WRONLY), "0"); });
 }
 
@@ -213,10 +216,12 @@ SchemataChange::~SchemataChange() {
 }
 
 void SchemataChange::undo() noexcept {
-  try {
-    write_schemata(root_, folder_, before_);
-  } catch (const std::exception&) {
-    // what failed before is what has to be said
+  for (const std::string& line : split(before_, '\n')) {
+    try {
+      write_schemata(root_, folder_, line);
+    } catch (const std::exception&) {
+      // what failed before is what has to be said; the other lines are set again all the same
+    }
   }
 }
 

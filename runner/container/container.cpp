@@ -21,11 +21,21 @@ namespace {
 
 /// What a shell would say of a process killed by SIGKILL.
 constexpr int kKilled = 137;
+constexpr std::array kSettings{"config.json", "container.json"};
 
 std::optional<ContainerState> read_state(const UniqueFd& dir) {
   const auto fd = sys::try_open_at(dir, kStateFile, O_RDONLY | O_NOFOLLOW);
   if (!fd) return std::nullopt;
   return parse_container_state(parse_json(sys::read_all(*fd, kMaxJsonBytes), kStateFile));
+}
+
+/// The same text once more, so that a sync covers all of it. In place: who changes the settings meanwhile
+/// gives the name to another file, which is on disk by then.
+void write_anew(const UniqueFd& dir, const char* name) {
+  const UniqueFd file = sys::open_at(dir, name, O_RDWR | O_NOFOLLOW);
+  const std::string text = sys::read_all(file, kMaxJsonBytes);
+  const auto bytes = std::as_bytes(std::span(text));
+  for (std::size_t done = 0; done < bytes.size();) done += sys::pwrite_some(file, bytes.subspan(done), done);
 }
 
 /// The supervisor speaks last; a state that nobody stands behind any more is an end that nobody wrote down.
@@ -80,9 +90,12 @@ ContainerState Container::state() const {
 }
 
 void Container::make_durable() const {
-  if (is_durable_) return;
-  std::array<UniqueFd, 2> files;
-  std::ranges::transform(std::array{"config.json", "container.json"}, files.begin(),
+  if (on_disk_ == OnDisk::yes) return;
+  // fsync(2) tells once of what could not be written, and succeeds from then on without it
+  if (std::exchange(on_disk_, OnDisk::unknown) == OnDisk::unknown)
+    for (const char* name : kSettings) write_anew(dir_, name);
+  std::array<UniqueFd, kSettings.size()> files;
+  std::ranges::transform(kSettings, files.begin(),
                          [&](const char* name) { return sys::open_at(dir_, name, O_RDONLY | O_NOFOLLOW); });
   // Both are on their way before one is waited for, so that a journal is written once. What fails is told by
   // fsync(2)
@@ -92,7 +105,7 @@ void Container::make_durable() const {
   const UniqueFd containers = sys::open_dir(sys::cwd(), std::filesystem::path(path_).parent_path());
   sys::fsync(sys::open_dir(containers, kNames));
   sys::fsync(containers);
-  is_durable_ = true;
+  on_disk_ = OnDisk::yes;
 }
 
 void Container::save_state(const ContainerState& state) const {

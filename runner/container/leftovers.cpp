@@ -16,7 +16,7 @@ namespace {
 void remove_own_class(const ContainerConfig& config) {
   const std::optional<IntelRdt>& rdt = config.spec.linux_.intel_rdt;
   if (const auto root = rdt ? try_find_resctrl() : std::nullopt)
-    remove_resctrl_folders(ResctrlGroup::own_folders(*root, *rdt, config.id));
+    remove_resctrl_folders(ResctrlGroup::own_folders(*root, *rdt, runtime_id(config)));
 }
 
 }  // namespace

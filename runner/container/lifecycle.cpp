@@ -271,6 +271,7 @@ void run_detached(const ContainerStore& store, const Container& container,
   Handshake handshake = make_handshake();
   if (detach(Descriptors::own)) {
     { const ParentEnd unused = std::move(handshake.parent); }  // or the caller's end would not be noticed
+    container.leave_sync_to_other();
     supervise(store, container, std::move(handshake.child), after_end);
   }
   { const ChildEnd unused = std::move(handshake.child); }

@@ -241,7 +241,7 @@ Container ContainerStore::create(ContainerConfig config) const {
     const std::string path = root_ + "/containers/" + config.id;
     Container container(std::move(config), path, std::move(dir));
     container.first_lock_ = take_run_lock(container.dir_);
-    container.is_durable_ = container.is_ephemeral();
+    container.on_disk_ = container.is_ephemeral() ? Container::OnDisk::yes : Container::OnDisk::not_yet;
     for (int attempt = 0;; ++attempt) {
       try {
         publish(folders.containers, folders.names, container);
@@ -264,8 +264,9 @@ Container ContainerStore::open(const Folders& folders, const std::string& id) co
     ContainerConfig config = parse_container_config(read_document(dir, "container.json"));
     config.spec = with_context("config.json", [&] { return parse_spec(read_document(dir, "config.json")); });
     Container container(std::move(config), root_ + "/containers/" + id, std::move(dir));
-    // Whoever made it may have been killed before its first start
-    container.is_durable_ = container.is_ephemeral() || sys::try_stat_at(container.dir_, kStateFile);
+    // Whoever made it may have been killed before its first start, or not have been able to sync it
+    const bool is_on_disk = container.is_ephemeral() || sys::try_stat_at(container.dir_, kStateFile);
+    container.on_disk_ = is_on_disk ? Container::OnDisk::yes : Container::OnDisk::unknown;
     return container;
   } catch (const Error& error) {
     if (error.code() == Errc::not_found) throw;

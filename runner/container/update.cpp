@@ -2,9 +2,12 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "base/syscalls.h"
+#include "base/text.h"
 #include "cgroup/limits.h"
 #include "cgroup/resctrl.h"
 #include "container/settled.h"
+#include "delegate/delegated.h"
 #include "runner/lifecycle.h"
 
 namespace lay::runner {
@@ -15,28 +18,30 @@ namespace {
 std::optional<SchemataChange> change_schemata(const ContainerConfig& config, const IntelRdt& wanted,
                                               bool is_running) {
   const std::optional<IntelRdt>& present = config.spec.linux_.intel_rdt;
-  if (present && present->l3_schema == wanted.l3_schema && present->memory_schema == wanted.memory_schema)
-    return std::nullopt;
   const std::string root = find_resctrl();  // also for a later start
   if (!is_running) return std::nullopt;
   if (!present)
     throw Error::make(Errc::invalid, "container '{}' runs in no class of resctrl of its own", config.name)
         .with_hint("update it while it is stopped: its next start makes one");
-  return SchemataChange(root, class_folder(root, wanted, config.id), wanted);
+  const std::string folder = class_folder(root, wanted, runtime_id(config));
+  if (!sys::try_stat_at(sys::cwd(), folder))
+    throw Error::make(Errc::not_found, "class '{}' of resctrl is gone", printable(folder))
+        .with_hint("start the container anew: that makes another");
+  return SchemataChange(root, folder, wanted);
 }
 
 }  // namespace
 
 void update_container(const ContainerStore& store, const std::string& name,
-                      const std::function<void(Linux& limits)>& change) {
+                      const std::function<Schemata(Linux& limits)>& change) {
   const FileLock alone =
       FileLock::acquire(store.find(name).dir(), "update.lock", LockMode::exclusive);  // against other updates
   Container container = store.find(name);
   Linux changed = container.config().spec.linux_;
-  change(changed);
+  const Schemata wish = change(changed);
   const Settled settled = settle(container);
   std::optional<SchemataChange> schemata;
-  if (changed.intel_rdt)
+  if (wish == Schemata::set && changed.intel_rdt)
     schemata = change_schemata(container.config(), *changed.intel_rdt, settled.first.has_value());
   Resources live = changed.resources;
   live.devices.clear();  // they stay

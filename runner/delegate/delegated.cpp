@@ -46,6 +46,10 @@ std::string delegated_id(const ContainerConfig& config) {
   return config.id.substr(0, kIdDigits);
 }
 
+std::string runtime_id(const ContainerConfig& config) {
+  return config.runtime.is_own() ? config.id : delegated_id(config);
+}
+
 OtherRuntime runtime_of(const ContainerConfig& config, const ContainerState& state) {
   if (state.delegated.empty()) throw Error::make(Errc::invalid, "container '{}' has just ended", config.name);
   return {config, state.delegated};

@@ -43,6 +43,8 @@ class Delegated {
 
 /// Of a container that runs: the id in its runtime, and the runtime. Throws invalid when it has just ended.
 std::string delegated_id(const ContainerConfig& config);
+/// What whoever runs the container calls it: lay itself, or its runtime.
+std::string runtime_id(const ContainerConfig& config);
 OtherRuntime runtime_of(const ContainerConfig& config, const ContainerState& state);
 
 /// What a supervisor that was killed has left.

@@ -133,6 +133,20 @@ class Draft {
   bool is_kept_ = false;
 };
 
+/// All of `wish` that does not depend on `others`. What cannot be is refused before anything is made, with a
+/// subnet as it may get one when it names none.
+void settle(NetworkDefinition& wish, Families families, const std::vector<NetworkDefinition>& others) {
+  if (wish.driver == NetworkDriver::macvlan && !wish.parent.empty()) take_from_parent(wish, families);
+  if (families == Families::both && wish.subnet6.empty()) wish.subnet6 = random_subnet6();
+  if (const auto subnet6 = parse_subnet6(wish.subnet6)) wish.subnet6 = to_string(*subnet6);
+  if (const auto gateway6 = parse_ipv6(wish.wished_gateway6)) wish.wished_gateway6 = to_string(*gateway6);
+  wish.id = sys::random_hex(kIdBytes);
+  if (!wish.subnet.empty()) wish.subnet = check_network_subnet(wish.subnet);
+  NetworkDefinition trial = wish;
+  if (trial.subnet.empty()) trial.subnet = free_subnet(others);
+  check_network(trial);
+}
+
 /// Writes it down with a subnet that nothing else has. The bridge of all may get the same one meanwhile, when
 /// the first container starts; it sees what is written down, and what is routed by then is seen here.
 void write_down_with_free_subnet(const UniqueFd& folder, NetworkDefinition& network,
@@ -178,6 +192,7 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families
         .with_hint(
             "letters, digits, '_', '.' and '-', the first a letter or digit; bridge, none, host, "
             "container, default and ns are taken");
+  settle(wish, families, list());
   const UniqueFd folder = make_folder();
   const FileLock lock = FileLock::acquire(folder, kLock, LockMode::exclusive);
   const std::vector<NetworkDefinition> others = read_all(folder);
@@ -185,16 +200,10 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families
                   [&](const NetworkDefinition& other) { return other.name == wish.name; }))
     throw Error::make(Errc::busy, "network '{}' is there already", wish.name)
         .with_hint("'lay network rm " + wish.name + "' removes it");
-  if (wish.driver == NetworkDriver::macvlan && !wish.parent.empty()) take_from_parent(wish, families);
-  if (families == Families::both && wish.subnet6.empty()) wish.subnet6 = random_subnet6();
-  if (const auto subnet6 = parse_subnet6(wish.subnet6)) wish.subnet6 = to_string(*subnet6);
-  if (const auto gateway6 = parse_ipv6(wish.wished_gateway6)) wish.wished_gateway6 = to_string(*gateway6);
-  wish.id = sys::random_hex(kIdBytes);
   if (wish.subnet.empty()) {
     write_down_with_free_subnet(folder, wish, others);
     return wish;
   }
-  wish.subnet = check_network_subnet(wish.subnet);
   check_no_overlap(wish, others);
   Draft(folder, wish).keep();
   return wish;

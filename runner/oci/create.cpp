@@ -228,10 +228,12 @@ class Creation {
   void take_resctrl(OciFirstPlan& plan) {
     const std::optional<IntelRdt>& rdt = plan.spec.linux_.intel_rdt;
     if (!rdt) return;
-    const std::string root = find_resctrl();
-    record_.resctrl_made = ResctrlGroup::own_folders(root, *rdt, request_.id);
-    save_record(folder_.dir(), record_);  // first: of what is killed here `delete` finds all
-    plan.resctrl.emplace(ResctrlGroup::create(root, *rdt, request_.id));
+    with_context("linux.intelRdt", [&] {
+      const std::string root = find_resctrl();
+      record_.resctrl_made = ResctrlGroup::own_folders(root, *rdt, request_.id);
+      save_record(folder_.dir(), record_);  // first: of what is killed here `delete` finds all
+      plan.resctrl.emplace(ResctrlGroup::create(root, *rdt, request_.id));
+    });
     record_.resctrl_folders = plan.resctrl->folders();
     record_.resctrl_made = plan.resctrl->made();
     save_record(folder_.dir(), record_);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include "base/error.h"
@@ -11,14 +12,19 @@ namespace lay::runner {
 
 namespace {
 
-/// In the class that `container` was placed in when it was created.
+/// In the class that was made for `container` alone when it was created.
 SchemataChange change_schemata(const OciContainer& container, const IntelRdt& schemata) {
   const std::string root = find_resctrl();
   const std::vector<std::string>& folders = container.record().resctrl_folders;
   if (folders.empty())
     throw Error::make(Errc::invalid, "'{}' was created in no class of resctrl", container.id())
         .with_hint("create it with linux.intelRdt in its config.json");
-  return SchemataChange(root, folders.front(), schemata);
+  const std::string& folder = folders.front();
+  if (std::ranges::count(container.record().resctrl_made, folder) == 0)
+    throw Error::make(Errc::invalid, "'{}' is in class '{}' of resctrl, where others may be, too",
+                      container.id(), printable(folder))
+        .with_hint("write to its file 'schemata', which is for all of them");
+  return SchemataChange(root, folder, schemata);
 }
 
 }  // namespace

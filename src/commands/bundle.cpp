@@ -18,15 +18,15 @@ struct BundleOptions {
 };
 
 /// Those of `run` that another runtime can follow.
-void add_flags(CLI::App& parser, RunOptions& options) {
+void add_flags(Parser& parser, RunOptions& options) {
   options.environment.add_to(parser);
-  add_list(parser, "-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
-  add_list(parser, "--network,--net", options.networks, "none (default) or host", "MODE");
-  parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
-  parser.add_option("-w,--workdir", options.workdir, "folder the command starts in")->type_name("PATH");
-  parser.add_option("-u,--user", options.user, "user the command runs as")->type_name("USER[:GROUP]");
+  parser.add_list("-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
+  parser.add_list("--network,--net", options.networks, "none (default) or host", "MODE");
+  parser.add_option("-h,--hostname", options.hostname, "host name inside").type_name("NAME");
+  parser.add_option("-w,--workdir", options.workdir, "folder the command starts in").type_name("PATH");
+  parser.add_option("-u,--user", options.user, "user the command runs as").type_name("USER[:GROUP]");
   parser.add_option("--entrypoint", options.entrypoint, "instead of the image's; empty: none")
-      ->type_name("COMMAND");
+      .type_name("COMMAND");
   parser.add_flag("-t,--tty", options.terminal, "give it a terminal");
   options.resources.add_to(parser);
   options.placement.rdt.add_to(parser);
@@ -36,13 +36,13 @@ void add_flags(CLI::App& parser, RunOptions& options) {
 
 BundleOptions parse_options(const Arguments& arguments) {
   BundleOptions options;
-  const auto parser = make_parser("bundle", "[flags] IMAGE DIR [COMMAND [ARG …]]",
-                                  "Writes an OCI runtime bundle, which runc, crun, runsc and others run. "
-                                  "Flags end at IMAGE; DIR must not be there yet, or be empty. What a "
-                                  "container changes in DIR/rootfs 'lay commit --bundle DIR' captures.");
-  parser->set_help_flag("--help", "this page");  // -h is the host name, as in run
-  add_flags(*parser, options.run);
-  const std::vector<std::string> words = parse_prefix(*parser, arguments);
+  Parser parser("bundle", "[flags] IMAGE DIR [COMMAND [ARG …]]",
+                "Writes an OCI runtime bundle, which runc, crun, runsc and others run. "
+                "Flags end at IMAGE; DIR must not be there yet, or be empty. What a "
+                "container changes in DIR/rootfs 'lay commit --bundle DIR' captures.");
+  parser.leave_h_alone();  // -h is the host name, as in run
+  add_flags(parser, options.run);
+  const std::vector<std::string> words = parser.parse_prefix(arguments);
   if (words.empty()) throw UsageError{"which image?"};
   if (words.size() < 2) throw UsageError{"which folder shall it be written to?"};
   if (words[1].starts_with('-'))

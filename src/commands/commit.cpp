@@ -65,22 +65,21 @@ struct Source {
 
 CommitOptions parse_options(const Arguments& arguments) {
   CommitOptions options;
-  const auto parser =
-      make_parser("commit", "[flags] CONTAINER|./UPPER|--bundle DIR NAME[:TAG]",
-                  "Captures what a container changed, or an overlay upper folder, as a new image. "
-                  "The same upper gives the same digest everywhere.");
-  parser->add_option("source", options.source, "container, or a folder written with a '/'")->required();
-  parser->add_option("name", options.name, "name of the new image")->required();
-  parser->add_option("--base", options.base, "image the upper folder was made on")->type_name("IMAGE");
-  parser->add_option("--iidfile", options.id_file, "write the image id to this file")->type_name("FILE");
-  parser->add_flag("--bundle", options.is_bundle, "the source is a folder that 'lay bundle' wrote");
+  Parser parser("commit", "[flags] CONTAINER|./UPPER|--bundle DIR NAME[:TAG]",
+                "Captures what a container changed, or an overlay upper folder, as a new image. "
+                "The same upper gives the same digest everywhere.");
+  parser.add_option("source", options.source, "container, or a folder written with a '/'").required();
+  parser.add_option("name", options.name, "name of the new image").required();
+  parser.add_option("--base", options.base, "image the upper folder was made on").type_name("IMAGE");
+  parser.add_option("--iidfile", options.id_file, "write the image id to this file").type_name("FILE");
+  parser.add_flag("--bundle", options.is_bundle, "the source is a folder that 'lay bundle' wrote");
   bool pause = true;
-  const auto* const asked = parser->add_flag(
-      "-p,--pause,!--no-pause", pause, "let a running container stand still meanwhile (default), or not");
-  parser->add_flag("-q,--quiet", options.quiet, "no progress");
-  options.image.add_to(*parser);
-  parse(*parser, arguments);
-  if (asked->count() > 0) options.pausing = pause ? Pausing::always : Pausing::never;
+  const Option asked = parser.add_flag("-p,--pause,!--no-pause", pause,
+                                       "let a running container stand still meanwhile (default), or not");
+  parser.add_flag("-q,--quiet", options.quiet, "no progress");
+  options.image.add_to(parser);
+  parser.parse(arguments);
+  if (asked.is_given()) options.pausing = pause ? Pausing::always : Pausing::never;
   return options;
 }
 

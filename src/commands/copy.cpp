@@ -41,11 +41,11 @@ struct SideFlags {
   std::string authfile;
   std::string cert_dir;
 
-  void add_to(CLI::App& parser, const std::string& side) {
+  void add_to(Parser& parser, const std::string& side) {
     parser.add_flag("--" + side + "-tls-verify", tls_verify, "as --tls-verify, for one side");
-    parser.add_option("--" + side + "-creds", creds)->type_name("USER[:PASSWORD]");
-    parser.add_option("--" + side + "-authfile", authfile)->type_name("FILE");
-    parser.add_option("--" + side + "-cert-dir", cert_dir)->type_name("DIR");
+    parser.add_option("--" + side + "-creds", creds).type_name("USER[:PASSWORD]");
+    parser.add_option("--" + side + "-authfile", authfile).type_name("FILE");
+    parser.add_option("--" + side + "-cert-dir", cert_dir).type_name("DIR");
   }
   registry::Connection over(const ConnectionFlags& both) const {
     ConnectionFlags flags = both;
@@ -65,20 +65,20 @@ CopyOptions parse_options(const Arguments& arguments) {
   ConnectionFlags both;
   SideFlags source_flags;
   SideFlags target_flags;
-  const auto parser = make_parser(
+  Parser parser(
       "copy", "[flags] SOURCE TARGET",
       "Copies an image. SOURCE and TARGET: docker://NAME, oci:FOLDER[:NAME], oci-archive:FILE[:NAME], "
       "docker-archive:FILE[:NAME|:@N], or the NAME of an image in the store.");
-  parser->add_option("source", source)->required();
-  parser->add_option("target", target)->required();
-  parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
-  parser->add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
-      ->type_name("FILE");
-  parser->add_flag("-q,--quiet", options.quiet, "no progress");
-  both.add_to(*parser);
-  source_flags.add_to(*parser, "src");
-  target_flags.add_to(*parser, "dest");
-  parse(*parser, arguments);
+  parser.add_option("source", source).required();
+  parser.add_option("target", target).required();
+  parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
+  parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
+      .type_name("FILE");
+  parser.add_flag("-q,--quiet", options.quiet, "no progress");
+  both.add_to(parser);
+  source_flags.add_to(parser, "src");
+  target_flags.add_to(parser, "dest");
+  parser.parse(arguments);
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
   if (!platform.empty()) options.platform = layerstore::parse_platform(platform);

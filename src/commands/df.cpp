@@ -47,12 +47,11 @@ Json total_row(const std::string& name, std::uint64_t size) {
 
 int command_df(const Context& context, const Arguments& arguments) {
   std::string format;
-  const auto parser =
-      make_parser("df", "[flags]",
-                  "Shows what images and containers take on disk. SHARED is needed by other images "
-                  "too, UNIQUE goes with the image; 'reclaimable' is what 'lay prune' frees.");
-  parser->add_option("--format", format, "json, jsonl, or a template")->type_name("FORMAT");
-  parse(*parser, arguments);
+  Parser parser("df", "[flags]",
+                "Shows what images and containers take on disk. SHARED is needed by other images "
+                "too, UNIQUE goes with the image; 'reclaimable' is what 'lay prune' frees.");
+  parser.add_option("--format", format, "json, jsonl, or a template").type_name("FORMAT");
+  parser.parse(arguments);
   const auto store = open_existing_store(context);
   const runner::ContainerStore containers = open_containers(context);
   layerstore::StoreUsage usage;

@@ -40,17 +40,17 @@ struct Side {
 
 DiffOptions parse_options(const Arguments& arguments) {
   DiffOptions options;
-  const auto parser = make_parser("diff", "[flags] CONTAINER|IMAGE|./UPPER [CONTAINER|IMAGE|./UPPER]",
-                                  "Lists what the first changed: A added, C changed, D removed. Compared "
-                                  "with the second, or a container with its image, an image with the "
-                                  "layers below its topmost one.");
-  parser->add_option("left", options.left, "container, image, or a folder written with a '/'")->required();
-  parser->add_option("right", options.right, "what to compare with");
-  parser->add_option("--base", options.base, "image that upper folders lie on (default: the second argument)")
-      ->type_name("IMAGE");
-  parser->add_option("--format", options.format, "json, jsonl, or a template")->type_name("FORMAT");
-  parser->add_flag("-s,--size", options.with_sizes, "by how many bytes each file grew or shrank");
-  parse(*parser, arguments);
+  Parser parser("diff", "[flags] CONTAINER|IMAGE|./UPPER [CONTAINER|IMAGE|./UPPER]",
+                "Lists what the first changed: A added, C changed, D removed. Compared "
+                "with the second, or a container with its image, an image with the "
+                "layers below its topmost one.");
+  parser.add_option("left", options.left, "container, image, or a folder written with a '/'").required();
+  parser.add_option("right", options.right, "what to compare with");
+  parser.add_option("--base", options.base, "image that upper folders lie on (default: the second argument)")
+      .type_name("IMAGE");
+  parser.add_option("--format", options.format, "json, jsonl, or a template").type_name("FORMAT");
+  parser.add_flag("-s,--size", options.with_sizes, "by how many bytes each file grew or shrank");
+  parser.parse(arguments);
   return options;
 }
 

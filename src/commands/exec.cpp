@@ -10,16 +10,15 @@ int command_exec(const Context& context, const Arguments& arguments) {
   runner::ExecRequest request;
   EnvironmentFlags environment;
   bool is_detached = false;
-  const auto parser =
-      make_parser("exec", "[flags] CONTAINER COMMAND [ARG …]", "Runs a command inside a running container.");
-  parser->add_flag("-d,--detach", is_detached, "leave it running, without input and output");
-  parser->add_flag("-i,--interactive", request.open_stdin, "pass stdin on");
-  parser->add_flag("-t,--tty", request.terminal, "give it a terminal");
-  environment.add_to(*parser);
-  parser->add_option("-w,--workdir", request.cwd, "folder the command starts in")->type_name("PATH");
-  parser->add_option("-u,--user", request.user, "user the command runs as")->type_name("USER[:GROUP]");
-  parser->add_flag("--privileged", request.privileged, "every capability, no seccomp");
-  std::vector<std::string> words = parse_prefix(*parser, arguments);
+  Parser parser("exec", "[flags] CONTAINER COMMAND [ARG …]", "Runs a command inside a running container.");
+  parser.add_flag("-d,--detach", is_detached, "leave it running, without input and output");
+  parser.add_flag("-i,--interactive", request.open_stdin, "pass stdin on");
+  parser.add_flag("-t,--tty", request.terminal, "give it a terminal");
+  environment.add_to(parser);
+  parser.add_option("-w,--workdir", request.cwd, "folder the command starts in").type_name("PATH");
+  parser.add_option("-u,--user", request.user, "user the command runs as").type_name("USER[:GROUP]");
+  parser.add_flag("--privileged", request.privileged, "every capability, no seccomp");
+  std::vector<std::string> words = parser.parse_prefix(arguments);
   require_root("exec");
   if (words.empty()) throw UsageError{"which container?"};
   const std::string name = words.front();

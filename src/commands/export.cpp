@@ -35,12 +35,12 @@ Source open_root(const Context& context, const layerstore::Store& store, const s
 int command_export(const Context& context, const Arguments& arguments) {
   std::string name;
   std::string output_path;
-  const auto parser = make_parser("export", "[flags] CONTAINER|IMAGE",
-                                  "Writes the whole root file system of a container, running or not, or "
-                                  "of an image as one tar; volumes are left out.");
-  parser->add_option("name", name, "container or image")->required();
-  parser->add_option("-o,--output", output_path, "file to write (default: stdout)")->type_name("FILE");
-  parse(*parser, arguments);
+  Parser parser("export", "[flags] CONTAINER|IMAGE",
+                "Writes the whole root file system of a container, running or not, or "
+                "of an image as one tar; volumes are left out.");
+  parser.add_option("name", name, "container or image").required();
+  parser.add_option("-o,--output", output_path, "file to write (default: stdout)").type_name("FILE");
+  parser.parse(arguments);
   require_root("export");
   return with_context("export " + printable(name), [&] {
     const layerstore::Store store = open_store(context);

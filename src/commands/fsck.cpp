@@ -179,13 +179,13 @@ int command_fsck(const Context& context, const Arguments& arguments) {
   bool mend = false;
   bool quiet = false;
   ConnectionFlags connection;
-  const auto parser = make_parser("fsck", "[flags]",
-                                  "Reads every byte of the store and names each damaged thing. "
-                                  "Exit code 0: all is good, 1: something is not.");
-  parser->add_flag("--repair", mend, "make or fetch again what is damaged");
-  parser->add_flag("-q,--quiet", quiet, "no progress");
-  connection.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("fsck", "[flags]",
+                "Reads every byte of the store and names each damaged thing. "
+                "Exit code 0: all is good, 1: something is not.");
+  parser.add_flag("--repair", mend, "make or fetch again what is damaged");
+  parser.add_flag("-q,--quiet", quiet, "no progress");
+  connection.add_to(parser);
+  parser.parse(arguments);
   require_root("fsck");
   const auto existing = open_existing_store(context);
   if (!existing) {

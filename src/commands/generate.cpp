@@ -26,16 +26,15 @@ struct GenerateOptions {
 
 GenerateOptions parse_options(const Arguments& arguments) {
   GenerateOptions options;
-  const auto parser =
-      make_parser("generate", "quadlet|kube|compose [flags] CONTAINER|IMAGE",
-                  "Writes how a container or an image is run as a systemd unit of podman, a Kubernetes pod "
-                  "or a compose file. What such a file cannot say is told on stderr.");
-  parser->add_option("format", options.format, "quadlet, kube or compose")->required();
-  parser->add_option("source", options.source, "container or image")->required();
-  parser->add_option("--name", options.name, "instead of the container's or the image's")->type_name("NAME");
-  parser->add_option("-f,--filename", options.file, "file to write (default: stdout)")->type_name("FILE");
-  parser->add_flag("-s,--service", options.has_service, "kube: a Service for the published ports, too");
-  parse(*parser, arguments);
+  Parser parser("generate", "quadlet|kube|compose [flags] CONTAINER|IMAGE",
+                "Writes how a container or an image is run as a systemd unit of podman, a Kubernetes pod "
+                "or a compose file. What such a file cannot say is told on stderr.");
+  parser.add_option("format", options.format, "quadlet, kube or compose").required();
+  parser.add_option("source", options.source, "container or image").required();
+  parser.add_option("--name", options.name, "instead of the container's or the image's").type_name("NAME");
+  parser.add_option("-f,--filename", options.file, "file to write (default: stdout)").type_name("FILE");
+  parser.add_flag("-s,--service", options.has_service, "kube: a Service for the published ports, too");
+  parser.parse(arguments);
   if (options.format != "quadlet" && options.format != "kube" && options.format != "compose")
     throw UsageError{fmt::format("'{}' is none of quadlet, kube, compose", printable(options.format))};
   if (options.has_service && options.format != "kube") throw UsageError{"--service goes with kube"};

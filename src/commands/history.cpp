@@ -45,11 +45,11 @@ int command_history(const Context& context, const Arguments& arguments) {
   std::string name;
   std::string format;
   bool whole = false;
-  const auto parser = make_parser("history", "[flags] IMAGE", "Shows the layers of an image, newest first.");
-  parser->add_option("image", name, "image of this store")->required();
-  parser->add_option("--format", format, "json, jsonl, or a template")->type_name("FORMAT");
-  parser->add_flag("--no-trunc", whole, "whole commands");
-  parse(*parser, arguments);
+  Parser parser("history", "[flags] IMAGE", "Shows the layers of an image, newest first.");
+  parser.add_option("image", name, "image of this store").required();
+  parser.add_option("--format", format, "json, jsonl, or a template").type_name("FORMAT");
+  parser.add_flag("--no-trunc", whole, "whole commands");
+  parser.parse(arguments);
   const FoundImage found = find_image(open_store_with(context, name), name);
   print_listing(history_rows(found.image, whole),
                 {{"LAYER", "ID"},

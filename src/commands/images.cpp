@@ -56,14 +56,14 @@ int command_images(const Context& context, const Arguments& arguments) {
   bool whole_ids = false;
   std::string format;
   std::string wanted;
-  const auto parser = make_parser("images", "[flags] [REPOSITORY]",
-                                  "Lists images. SIZE is what the compressed layers take in the store.");
-  parser->add_flag("-q,--quiet", quiet, "image ids only");
-  parser->add_flag("--no-trunc", whole_ids, "whole ids");
-  parser->add_option("--format", format, "json, jsonl, or a template: '{{.Repository}}:{{.Tag}}'")
-      ->type_name("FORMAT");
-  parser->add_option("repository", wanted, "only images of this repository");
-  parse(*parser, arguments);
+  Parser parser("images", "[flags] [REPOSITORY]",
+                "Lists images. SIZE is what the compressed layers take in the store.");
+  parser.add_flag("-q,--quiet", quiet, "image ids only");
+  parser.add_flag("--no-trunc", whole_ids, "whole ids");
+  parser.add_option("--format", format, "json, jsonl, or a template: '{{.Repository}}:{{.Tag}}'")
+      .type_name("FORMAT");
+  parser.add_option("repository", wanted, "only images of this repository");
+  parser.parse(arguments);
 
   const auto store = open_existing_store(context);
   std::vector<Json> rows;

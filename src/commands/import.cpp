@@ -26,15 +26,14 @@ struct ImportOptions {
 
 ImportOptions parse_options(const Arguments& arguments) {
   ImportOptions options;
-  const auto parser =
-      make_parser("import", "[flags] FOLDER|TAR|- NAME[:TAG]",
-                  "Makes a base image of a root file system: a folder, a tar (plain, gzip, zstd, xz, "
-                  "bzip2), or a tar on stdin.");
-  parser->add_option("source", options.source, "folder, tar file, or - for stdin")->required();
-  parser->add_option("name", options.name, "name of the new image")->required();
-  parser->add_flag("-q,--quiet", options.quiet, "no progress");
-  options.image.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("import", "[flags] FOLDER|TAR|- NAME[:TAG]",
+                "Makes a base image of a root file system: a folder, a tar (plain, gzip, zstd, xz, "
+                "bzip2), or a tar on stdin.");
+  parser.add_option("source", options.source, "folder, tar file, or - for stdin").required();
+  parser.add_option("name", options.name, "name of the new image").required();
+  parser.add_flag("-q,--quiet", options.quiet, "no progress");
+  options.image.add_to(parser);
+  parser.parse(arguments);
   return options;
 }
 

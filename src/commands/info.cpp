@@ -26,11 +26,10 @@ int show_security(const std::string& format) {
 int command_info(const Context& context, const Arguments& arguments) {
   std::string format;
   bool is_about_security = false;
-  const auto parser =
-      make_parser("info", "[flags]", "Shows where lay works, and what it found on this machine.");
-  parser->add_option("--format,-f", format, "json, or a template")->type_name("FORMAT");
-  parser->add_flag("--security", is_about_security, "what can keep containers apart on this machine");
-  parse(*parser, arguments);
+  Parser parser("info", "[flags]", "Shows where lay works, and what it found on this machine.");
+  parser.add_option("--format,-f", format, "json, or a template").type_name("FORMAT");
+  parser.add_flag("--security", is_about_security, "what can keep containers apart on this machine");
+  parser.parse(arguments);
   if (is_about_security) return show_security(format);
   const auto store = open_existing_store(context);
   const std::string root = store ? store->path() : context.root;

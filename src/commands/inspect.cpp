@@ -158,16 +158,15 @@ int command_inspect(const Context& context, const Arguments& arguments) {
   std::string format;
   std::string platform;
   ConnectionFlags connection;
-  const auto parser =
-      make_parser("inspect", "[flags] CONTAINER|IMAGE …",
-                  "Shows everything about containers or images as JSON. docker://IMAGE is one "
-                  "in its registry, which is not pulled.");
-  parser->add_option("name", names, "containers or images")->required();
-  parser->add_option("-f,--format", format, "a template: '{{.State.Pid}}'")->type_name("TEMPLATE");
-  parser->add_option("--platform", platform, "of docker://IMAGE, instead of this machine's")
-      ->type_name("OS/ARCH[/VARIANT]");
-  connection.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("inspect", "[flags] CONTAINER|IMAGE …",
+                "Shows everything about containers or images as JSON. docker://IMAGE is one "
+                "in its registry, which is not pulled.");
+  parser.add_option("name", names, "containers or images").required();
+  parser.add_option("-f,--format", format, "a template: '{{.State.Pid}}'").type_name("TEMPLATE");
+  parser.add_option("--platform", platform, "of docker://IMAGE, instead of this machine's")
+      .type_name("OS/ARCH[/VARIANT]");
+  connection.add_to(parser);
+  parser.parse(arguments);
   if (!connection.creds.empty()) require_one_registry(registries_of(names));
 
   Json all = Json::array();

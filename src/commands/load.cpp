@@ -93,12 +93,12 @@ std::map<std::string, layerstore::Descriptor> take_in(const layerstore::Store& s
 int command_load(const Context& context, const Arguments& arguments) {
   std::string input;
   bool quiet = false;
-  const auto parser = make_parser("load", "[flags]",
-                                  "Takes the images of an archive that lay, podman, docker or skopeo "
-                                  "saved, plain or compressed. One without a name is called loaded:ID.");
-  parser->add_option("-i,--input", input, "archive (default: stdin)")->type_name("FILE");
-  parser->add_flag("-q,--quiet", quiet, "no progress");
-  parse(*parser, arguments);
+  Parser parser("load", "[flags]",
+                "Takes the images of an archive that lay, podman, docker or skopeo "
+                "saved, plain or compressed. One without a name is called loaded:ID.");
+  parser.add_option("-i,--input", input, "archive (default: stdin)").type_name("FILE");
+  parser.add_flag("-q,--quiet", quiet, "no progress");
+  parser.parse(arguments);
   require_root("load");
   return with_context(input.empty() ? "load" : "load " + printable(input), [&] {
     raise_file_limit();

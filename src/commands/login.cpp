@@ -45,19 +45,18 @@ int command_login(const Context&, const Arguments& arguments) {
   bool shows_login = false;
   bool tls_verify = true;
   std::string cert_dir;
-  const auto parser =
-      make_parser("login", "[flags] [HOST[:PORT]]", "Checks credentials and keeps them for push and pull.");
-  parser->add_option("host", host, "registry (docker.io)");
-  parser->add_option("-u,--username", credentials.username, "user name")->type_name("NAME");
-  parser->add_option("-p,--password", credentials.password,
-                     "visible to others on this machine; better: --password-stdin");
-  parser->add_flag("--password-stdin", from_stdin, "read the password from stdin");
-  parser->add_option("--authfile", authfile, "auth file to write")->type_name("FILE");
-  parser->add_flag("--get-login", shows_login, "print the user name that is logged in");
-  parser->add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
-      ->type_name("DIR");
-  parser->add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
-  parse(*parser, arguments);
+  Parser parser("login", "[flags] [HOST[:PORT]]", "Checks credentials and keeps them for push and pull.");
+  parser.add_option("host", host, "registry (docker.io)");
+  parser.add_option("-u,--username", credentials.username, "user name").type_name("NAME");
+  parser.add_option("-p,--password", credentials.password,
+                    "visible to others on this machine; better: --password-stdin");
+  parser.add_flag("--password-stdin", from_stdin, "read the password from stdin");
+  parser.add_option("--authfile", authfile, "auth file to write").type_name("FILE");
+  parser.add_flag("--get-login", shows_login, "print the user name that is logged in");
+  parser.add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
+      .type_name("DIR");
+  parser.add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
+  parser.parse(arguments);
 
   return with_context("login " + printable(host), [&] {
     if (shows_login) return print_login(host, authfile);
@@ -90,11 +89,10 @@ int command_login(const Context&, const Arguments& arguments) {
 int command_logout(const Context&, const Arguments& arguments) {
   std::string host = kHub;
   std::string authfile;
-  const auto parser =
-      make_parser("logout", "[flags] [HOST[:PORT]]", "Forgets the credentials of a registry.");
-  parser->add_option("host", host, "registry (docker.io)");
-  parser->add_option("--authfile", authfile, "auth file to write")->type_name("FILE");
-  parse(*parser, arguments);
+  Parser parser("logout", "[flags] [HOST[:PORT]]", "Forgets the credentials of a registry.");
+  parser.add_option("host", host, "registry (docker.io)");
+  parser.add_option("--authfile", authfile, "auth file to write").type_name("FILE");
+  parser.parse(arguments);
   return with_context("logout " + printable(host), [&] {
     if (!registry::CredentialStore(optional_file(authfile)).erase(host))
       throw Error::make(Errc::not_found, "not logged in to {}", host)

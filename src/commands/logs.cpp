@@ -13,13 +13,12 @@ int command_logs(const Context& context, const Arguments& arguments) {
   std::string tail = "all";
   bool follow = false;
   runner::LogRequest request;
-  const auto parser =
-      make_parser("logs", "[flags] CONTAINER", "Shows what a container has written to stdout and stderr.");
-  parser->add_option("container", name, "name or id")->required();
-  parser->add_flag("-f,--follow", follow, "go on until the container ends");
-  parser->add_flag("-t,--timestamps", request.timestamps, "with the time of each line");
-  parser->add_option("-n,--tail", tail, "the last N lines only, or all")->type_name("N");
-  parse(*parser, arguments);
+  Parser parser("logs", "[flags] CONTAINER", "Shows what a container has written to stdout and stderr.");
+  parser.add_option("container", name, "name or id").required();
+  parser.add_flag("-f,--follow", follow, "go on until the container ends");
+  parser.add_flag("-t,--timestamps", request.timestamps, "with the time of each line");
+  parser.add_option("-n,--tail", tail, "the last N lines only, or all").type_name("N");
+  parser.parse(arguments);
 
   if (tail != "all") {
     request.tail = parse_number(tail);

@@ -69,19 +69,19 @@ int create(const Context& context, const Arguments& arguments) {
   std::vector<std::string> gateways;
   bool is_internal = false;
   bool has_ipv6 = false;
-  const auto parser = make_parser("network create", "[flags] NAME", "Makes a network; prints its name.");
-  parser->add_option("name", wish.name, "of the network")->required();
-  parser->add_option("-d,--driver", driver, "bridge (default), macvlan")->type_name("DRIVER");
-  add_list(*parser, "--subnet", subnets, "instead of a free one; one of IPv4, one of IPv6", "ADDRESS/BITS");
-  parser->add_flag("--ipv6", has_ipv6, "IPv6 too");
-  add_list(*parser, "--gateway", gateways, "instead of the subnet's first address, of either family",
-           "ADDRESS");
-  parser->add_option("--ip-range", wish.ip_range, "where free addresses are taken from")
-      ->type_name("ADDRESS/BITS");
-  parser->add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
-  add_list(*parser, "-o,--opt", options, "mtu=BYTES; parent=LINK of macvlan", "KEY=VALUE");
-  add_list(*parser, "--label", labels, "label of the network", "KEY=VALUE");
-  parse(*parser, arguments);
+  Parser parser("network create", "[flags] NAME", "Makes a network; prints its name.");
+  parser.add_option("name", wish.name, "of the network").required();
+  parser.add_option("-d,--driver", driver, "bridge (default), macvlan").type_name("DRIVER");
+  parser.add_list("--subnet", subnets, "instead of a free one; one of IPv4, one of IPv6", "ADDRESS/BITS");
+  parser.add_flag("--ipv6", has_ipv6, "IPv6 too");
+  parser.add_list("--gateway", gateways, "instead of the subnet's first address, of either family",
+                  "ADDRESS");
+  parser.add_option("--ip-range", wish.ip_range, "where free addresses are taken from")
+      .type_name("ADDRESS/BITS");
+  parser.add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
+  parser.add_list("-o,--opt", options, "mtu=BYTES; parent=LINK of macvlan", "KEY=VALUE");
+  parser.add_list("--label", labels, "label of the network", "KEY=VALUE");
+  parser.parse(arguments);
   return with_context("network create " + printable(wish.name), [&] {
     wish.driver = parse_driver(driver);
     take_by_family(subnets, "--subnet", wish.subnet, wish.subnet6);
@@ -99,10 +99,10 @@ int create(const Context& context, const Arguments& arguments) {
 int list(const Context& context, const Arguments& arguments) {
   std::string format;
   bool is_quiet = false;
-  const auto parser = make_parser("network ls", "[flags]", "Lists networks.");
-  parser->add_flag("-q,--quiet", is_quiet, "names only");
-  parser->add_option("--format", format, "json, jsonl, table TEMPLATE, or a template")->type_name("FORMAT");
-  parse(*parser, arguments);
+  Parser parser("network ls", "[flags]", "Lists networks.");
+  parser.add_flag("-q,--quiet", is_quiet, "names only");
+  parser.add_option("--format", format, "json, jsonl, table TEMPLATE, or a template").type_name("FORMAT");
+  parser.parse(arguments);
   std::vector<Json> rows{
       {{"ID", ""}, {"Name", "bridge"}, {"Driver", "bridge"}, {"Subnet", ""}, {"Internal", "false"}}};
   for (const runner::NetworkDefinition& network : runner::NetworkStore(context.root).list())
@@ -177,10 +177,10 @@ Json describe_any(const Context& context, const std::string& name) {
 int inspect(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::string format;
-  const auto parser = make_parser("network inspect", "[flags] NETWORK …", "Shows networks as JSON.");
-  parser->add_option("name", names, "networks")->required();
-  parser->add_option("-f,--format", format, "a template: '{{.Driver}}'")->type_name("TEMPLATE");
-  parse(*parser, arguments);
+  Parser parser("network inspect", "[flags] NETWORK …", "Shows networks as JSON.");
+  parser.add_option("name", names, "networks").required();
+  parser.add_option("-f,--format", format, "a template: '{{.Driver}}'").type_name("TEMPLATE");
+  parser.parse(arguments);
   Json all = Json::array();
   for (const std::string& name : names) all.push_back(describe_any(context, name));
   if (format.empty() || format == "json")
@@ -193,15 +193,15 @@ int inspect(const Context& context, const Arguments& arguments) {
 int connect(const Context& context, const Arguments& arguments) {
   runner::Endpoint endpoint;
   std::string container;
-  const auto parser = make_parser("network connect", "[flags] NETWORK CONTAINER",
-                                  "Puts a container on one more network, at once where it runs.");
-  parser->add_option("network", endpoint.name, "to be connected to")->required();
-  parser->add_option("container", container, "name or id")->required();
-  add_list(*parser, "--alias", endpoint.aliases, "another name for others on the network", "NAME");
-  parser->add_option("--ip", endpoint.address, "instead of a free one")->type_name("ADDRESS");
-  parser->add_option("--ip6", endpoint.address6, "IPv6, on a network made with --ipv6")->type_name("ADDRESS");
-  parser->add_option("--mac-address", endpoint.mac_address, "of its link")->type_name("MAC");
-  parse(*parser, arguments);
+  Parser parser("network connect", "[flags] NETWORK CONTAINER",
+                "Puts a container on one more network, at once where it runs.");
+  parser.add_option("network", endpoint.name, "to be connected to").required();
+  parser.add_option("container", container, "name or id").required();
+  parser.add_list("--alias", endpoint.aliases, "another name for others on the network", "NAME");
+  parser.add_option("--ip", endpoint.address, "instead of a free one").type_name("ADDRESS");
+  parser.add_option("--ip6", endpoint.address6, "IPv6, on a network made with --ipv6").type_name("ADDRESS");
+  parser.add_option("--mac-address", endpoint.mac_address, "of its link").type_name("MAC");
+  parser.parse(arguments);
   return with_context("network connect " + printable(endpoint.name), [&] {
     for (const std::string& alias : endpoint.aliases) runner::check_network_alias(alias);
     if (!endpoint.mac_address.empty()) endpoint.mac_address = runner::parse_mac_address(endpoint.mac_address);
@@ -217,11 +217,11 @@ int connect(const Context& context, const Arguments& arguments) {
 int disconnect(const Context& context, const Arguments& arguments) {
   std::string network;
   std::string container;
-  const auto parser = make_parser("network disconnect", "NETWORK CONTAINER",
-                                  "Takes a container off a network, at once where it runs.");
-  parser->add_option("network", network, "to be left")->required();
-  parser->add_option("container", container, "name or id")->required();
-  parse(*parser, arguments);
+  Parser parser("network disconnect", "NETWORK CONTAINER",
+                "Takes a container off a network, at once where it runs.");
+  parser.add_option("network", network, "to be left").required();
+  parser.add_option("container", container, "name or id").required();
+  parser.parse(arguments);
   return with_context("network disconnect " + printable(network), [&] {
     runner::disconnect_from_network(open_containers(context), container, network);
     return 0;
@@ -230,9 +230,9 @@ int disconnect(const Context& context, const Arguments& arguments) {
 
 int remove(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
-  const auto parser = make_parser("network rm", "NETWORK …", "Removes networks that no container uses.");
-  parser->add_option("name", names, "networks")->required();
-  parse(*parser, arguments);
+  Parser parser("network rm", "NETWORK …", "Removes networks that no container uses.");
+  parser.add_option("name", names, "networks").required();
+  parser.parse(arguments);
   const runner::NetworkStore networks(context.root);
   int code = 0;
   for (const std::string& name : names) {
@@ -250,9 +250,9 @@ int remove(const Context& context, const Arguments& arguments) {
 
 int prune(const Context& context, const Arguments& arguments) {
   bool is_forced = false;
-  const auto parser = make_parser("network prune", "[-f]", "Removes every network that no container uses.");
-  parser->add_flag("-f,--force", is_forced, "do not ask");
-  parse(*parser, arguments);
+  Parser parser("network prune", "[-f]", "Removes every network that no container uses.");
+  parser.add_flag("-f,--force", is_forced, "do not ask");
+  parser.parse(arguments);
   if (!is_forced && !is_confirmed("remove every network that no container uses?", "lay network prune -f"))
     return 1;
   const runner::NetworkStore networks(context.root);
@@ -280,9 +280,8 @@ int command_network(const Context& context, const Arguments& arguments) {
                                      Entry{"connect", connect}, Entry{"disconnect", disconnect}};
   const std::string usage = "create|ls|inspect|connect|disconnect|rm|prune …";
   if (arguments.empty() || arguments.front().starts_with("-")) {
-    const auto parser =
-        make_parser("network", usage, "Makes, lists and removes networks, and puts containers on them.");
-    parse(*parser, arguments);
+    Parser parser("network", usage, "Makes, lists and removes networks, and puts containers on them.");
+    parser.parse(arguments);
     throw UsageError{"what about networks? " + usage};
   }
   require_root("network");

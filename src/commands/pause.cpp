@@ -14,9 +14,9 @@ using Change = void (*)(const runner::Container& container);
 int change_each(const Context& context, const Arguments& arguments, const char* command, const char* about,
                 Change change) {
   std::vector<std::string> names;
-  const auto parser = make_parser(command, "CONTAINER …", about);
-  parser->add_option("container", names, "names or ids")->required();
-  parse(*parser, arguments);
+  Parser parser(command, "CONTAINER …", about);
+  parser.add_option("container", names, "names or ids").required();
+  parser.parse(arguments);
   require_root(command);
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name(command, names, [&](const std::string& name) {

@@ -42,11 +42,11 @@ void print_one(const std::vector<runner::PortMapping>& ports, const runner::Port
 int command_port(const Context& context, const Arguments& arguments) {
   std::string name;
   std::string wanted;
-  const auto parser = make_parser("port", "CONTAINER [PORT[/PROTO]]",
-                                  "Shows where the ports of a running container are published.");
-  parser->add_option("container", name, "name or id")->required();
-  parser->add_option("port", wanted, "of the container: only where this one is");
-  parse(*parser, arguments);
+  Parser parser("port", "CONTAINER [PORT[/PROTO]]",
+                "Shows where the ports of a running container are published.");
+  parser.add_option("container", name, "name or id").required();
+  parser.add_option("port", wanted, "of the container: only where this one is");
+  parser.parse(arguments);
   return with_context("port " + printable(name), [&] {
     const runner::ContainerStore containers = open_containers(context);
     const runner::Container container = containers.find(name);

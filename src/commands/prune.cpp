@@ -41,14 +41,13 @@ int command_prune(const Context& context, const Arguments& arguments) {
   bool all = false;
   bool force = false;
   bool only_images = false;
-  const auto parser =
-      make_parser("prune", "[flags]",
-                  "Removes containers that have ended, what no name or container needs, and what "
-                  "killed processes left behind.");
-  parser->add_flag("-a,--all", all, "also images that no container was made from");
-  parser->add_flag("--images", only_images, "leave containers alone");
-  parser->add_flag("-f,--force", force, "do not ask");
-  parse(*parser, arguments);
+  Parser parser("prune", "[flags]",
+                "Removes containers that have ended, what no name or container needs, and what "
+                "killed processes left behind.");
+  parser.add_flag("-a,--all", all, "also images that no container was made from");
+  parser.add_flag("--images", only_images, "leave containers alone");
+  parser.add_flag("-f,--force", force, "do not ask");
+  parser.parse(arguments);
   require_root("prune");
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);

@@ -74,13 +74,13 @@ int command_ps(const Context& context, const Arguments& arguments) {
   bool quiet = false;
   bool whole = false;
   std::string format;
-  const auto parser = make_parser("ps", "[flags]", "Lists running containers, or all of them.");
-  parser->add_flag("-a,--all", all, "stopped ones too");
-  parser->add_flag("-q,--quiet", quiet, "ids only");
-  parser->add_flag("--no-trunc", whole, "whole ids and commands");
-  parser->add_option("--format", format, "json, jsonl, or a template: '{{.Names}} {{.Status}}'")
-      ->type_name("FORMAT");
-  parse(*parser, arguments);
+  Parser parser("ps", "[flags]", "Lists running containers, or all of them.");
+  parser.add_flag("-a,--all", all, "stopped ones too");
+  parser.add_flag("-q,--quiet", quiet, "ids only");
+  parser.add_flag("--no-trunc", whole, "whole ids and commands");
+  parser.add_option("--format", format, "json, jsonl, or a template: '{{.Names}} {{.Status}}'")
+      .type_name("FORMAT");
+  parser.parse(arguments);
 
   const runner::ContainerStore store = open_containers(context);
   std::vector<runner::Container> containers = store.list();

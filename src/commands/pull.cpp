@@ -15,14 +15,14 @@ int command_pull(const Context& context, const Arguments& arguments) {
   bool quiet = false;
   bool all_blobs = false;
   ConnectionFlags connection;
-  const auto parser = make_parser("pull", "[flags] IMAGE", "Gets an image from a registry.");
-  parser->add_option("image", name, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]")->required();
-  parser->add_option("--platform", platform, "instead of this machine's")->type_name("OS/ARCH[/VARIANT]");
-  parser->add_flag("--all-blobs", all_blobs,
-                   "fetch blobs whose layers are here already, made of other blobs, as well");
-  parser->add_flag("-q,--quiet", quiet, "no progress");
-  connection.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("pull", "[flags] IMAGE", "Gets an image from a registry.");
+  parser.add_option("image", name, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]").required();
+  parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
+  parser.add_flag("--all-blobs", all_blobs,
+                  "fetch blobs whose layers are here already, made of other blobs, as well");
+  parser.add_flag("-q,--quiet", quiet, "no progress");
+  connection.add_to(parser);
+  parser.parse(arguments);
   require_root("pull");
 
   return with_context("pull " + printable(name), [&] {

@@ -18,16 +18,15 @@ int command_push(const Context& context, const Arguments& arguments) {
   std::string digest_file;
   bool quiet = false;
   ConnectionFlags connection;
-  const auto parser =
-      make_parser("push", "[flags] IMAGE [TARGET]",
-                  "Sends an image to a registry. Without TARGET the image's own name says where.");
-  parser->add_option("image", source, "image of this store")->required();
-  parser->add_option("target", target, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG]");
-  parser->add_option("--digestfile", digest_file, "write the manifest's digest to this file")
-      ->type_name("FILE");
-  parser->add_flag("-q,--quiet", quiet, "no progress");
-  connection.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("push", "[flags] IMAGE [TARGET]",
+                "Sends an image to a registry. Without TARGET the image's own name says where.");
+  parser.add_option("image", source, "image of this store").required();
+  parser.add_option("target", target, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG]");
+  parser.add_option("--digestfile", digest_file, "write the manifest's digest to this file")
+      .type_name("FILE");
+  parser.add_flag("-q,--quiet", quiet, "no progress");
+  connection.add_to(parser);
+  parser.parse(arguments);
 
   return with_context("push " + printable(source), [&] {
     registry::PushRequest request{

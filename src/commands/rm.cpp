@@ -51,11 +51,10 @@ void remove_one(const runner::ContainerStore& containers, const runner::Containe
 int command_rm(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   bool force = false;
-  const auto parser =
-      make_parser("rm", "[flags] CONTAINER …", "Removes containers with everything they changed.");
-  parser->add_option("container", names, "names or ids")->required();
-  parser->add_flag("-f,--force", force, "kill it when it runs; not there is no error");
-  parse(*parser, arguments);
+  Parser parser("rm", "[flags] CONTAINER …", "Removes containers with everything they changed.");
+  parser.add_option("container", names, "names or ids").required();
+  parser.add_flag("-f,--force", force, "kill it when it runs; not there is no error");
+  parser.parse(arguments);
   require_root("rm");
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("rm", names, [&](const std::string& name) {

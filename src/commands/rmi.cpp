@@ -79,14 +79,13 @@ int command_rmi(const Context& context, const Arguments& arguments) {
   std::vector<std::string> images;
   bool force = false;
   ConnectionFlags connection;
-  const auto parser =
-      make_parser("rmi", "[flags] IMAGE …",
-                  "Removes names, and what no other name or container needs. docker://IMAGE is "
-                  "deleted in its registry, with all its tags there.");
-  parser->add_option("image", images, "images of this store, or docker://IMAGE")->required();
-  parser->add_flag("-f,--force", force, "even when a container was made from it; not there is no error");
-  connection.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("rmi", "[flags] IMAGE …",
+                "Removes names, and what no other name or container needs. docker://IMAGE is "
+                "deleted in its registry, with all its tags there.");
+  parser.add_option("image", images, "images of this store, or docker://IMAGE").required();
+  parser.add_flag("-f,--force", force, "even when a container was made from it; not there is no error");
+  connection.add_to(parser);
+  parser.parse(arguments);
   if (!connection.creds.empty()) require_one_registry(registries_of(images));
   const auto local = std::stable_partition(images.begin(), images.end(), is_remote);
   const int remote_code = remove_remote({images.begin(), local}, connection, force);

@@ -41,15 +41,15 @@ struct Invocation {
   RunOptions options;
 };
 
-void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
-  add_list(parser, "-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
-  add_list(parser, "-p,--publish", options.ports, "make a port reachable from the host",
-           "[IP:][HOST:]PORT[/udp]");
+void add_surrounding_flags(Parser& parser, RunOptions& options) {
+  parser.add_list("-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
+  parser.add_list("-p,--publish", options.ports, "make a port reachable from the host",
+                  "[IP:][HOST:]PORT[/udp]");
   options.network_flags.add_to(parser);
   options.log.add_to(parser);
-  add_list(parser, "--network,--net", options.networks,
-           "bridge (default), none, host, container:NAME, or some of yours", "MODE");
-  parser.add_option("-h,--hostname", options.hostname, "host name inside")->type_name("NAME");
+  parser.add_list("--network,--net", options.networks,
+                  "bridge (default), none, host, container:NAME, or some of yours", "MODE");
+  parser.add_option("-h,--hostname", options.hostname, "host name inside").type_name("NAME");
   options.resources.add_to(parser);
   options.placement.add_to(parser);
   options.isolation.add_to(parser);
@@ -57,20 +57,20 @@ void add_surrounding_flags(CLI::App& parser, RunOptions& options) {
   options.runtime.add_to(parser);
 }
 
-void add_process_flags(CLI::App& parser, RunOptions& options) {
+void add_process_flags(Parser& parser, RunOptions& options) {
   parser.add_flag("-i,--interactive", options.interactive, "pass stdin on");
   parser.add_flag("-t,--tty", options.terminal, "give it a terminal");
-  parser.add_option("--name", options.name, "name of the container")->type_name("NAME");
+  parser.add_option("--name", options.name, "name of the container").type_name("NAME");
   options.environment.add_to(parser);
-  add_list(parser, "-l,--label", options.labels, "label of the container", "KEY=VALUE");
-  parser.add_option("-w,--workdir", options.workdir, "folder the command starts in")->type_name("PATH");
-  parser.add_option("-u,--user", options.user, "user the command runs as")->type_name("USER[:GROUP]");
+  parser.add_list("-l,--label", options.labels, "label of the container", "KEY=VALUE");
+  parser.add_option("-w,--workdir", options.workdir, "folder the command starts in").type_name("PATH");
+  parser.add_option("-u,--user", options.user, "user the command runs as").type_name("USER[:GROUP]");
   parser.add_option("--entrypoint", options.entrypoint, "instead of the image's; empty: none")
-      ->type_name("COMMAND");
+      .type_name("COMMAND");
   parser.add_option("--stop-signal", options.stop_signal, "signal that stops it (SIGTERM)")
-      ->type_name("SIGNAL");
+      .type_name("SIGNAL");
   parser.add_option("--stop-timeout", options.stop_timeout, "seconds until SIGKILL (10)")
-      ->type_name("SECONDS");
+      .type_name("SECONDS");
   parser.add_flag("--rm", options.auto_remove, "remove it when it ends");
 }
 
@@ -84,20 +84,19 @@ PullPolicy parse_pull_policy(const std::string& text) {
 Invocation parse_invocation(const Arguments& arguments) {
   Invocation invocation;
   std::string pull = "missing";
-  const auto parser = make_parser("run", "[flags] IMAGE [COMMAND [ARG …]]",
-                                  "Runs a command in a new container. Flags end at IMAGE.");
-  parser->set_help_flag("--help", "this page");  // -h is the host name, as docker has it
-  parser->add_flag("-d,--detach", invocation.detached, "in the background; prints the id");
-  add_process_flags(*parser, invocation.options);
-  add_surrounding_flags(*parser, invocation.options);
-  parser->add_flag("--explain", invocation.explains,
-                   "print its runtime spec, and what will not protect; start nothing");
-  parser->add_option("--cidfile", invocation.id_file, "write the container id to this file")
-      ->type_name("FILE");
-  parser->add_option("--platform", invocation.platform, "instead of this machine's")
-      ->type_name("OS/ARCH[/VARIANT]");
-  parser->add_option("--pull", pull, "missing (default), always, never")->type_name("WHEN");
-  std::vector<std::string> words = parse_prefix(*parser, arguments);
+  Parser parser("run", "[flags] IMAGE [COMMAND [ARG …]]",
+                "Runs a command in a new container. Flags end at IMAGE.");
+  parser.leave_h_alone();  // -h is the host name, as docker has it
+  parser.add_flag("-d,--detach", invocation.detached, "in the background; prints the id");
+  add_process_flags(parser, invocation.options);
+  add_surrounding_flags(parser, invocation.options);
+  parser.add_flag("--explain", invocation.explains,
+                  "print its runtime spec, and what will not protect; start nothing");
+  parser.add_option("--cidfile", invocation.id_file, "write the container id to this file").type_name("FILE");
+  parser.add_option("--platform", invocation.platform, "instead of this machine's")
+      .type_name("OS/ARCH[/VARIANT]");
+  parser.add_option("--pull", pull, "missing (default), always, never").type_name("WHEN");
+  std::vector<std::string> words = parser.parse_prefix(arguments);
   if (words.empty()) throw UsageError{"which image?"};
   invocation.pull = parse_pull_policy(pull);
   invocation.image = words.front();

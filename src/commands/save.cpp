@@ -23,19 +23,19 @@ struct SaveOptions {
 SaveOptions parse_options(const Arguments& arguments) {
   SaveOptions options;
   bool several = false;
-  const auto parser = make_parser("save", "[flags] IMAGE …",
-                                  "Writes images as one archive, which 'load' of lay, podman and docker "
-                                  "takes, and skopeo. The same images give the same bytes.");
-  parser->add_option("image", options.images, "images of this store")->required();
-  parser->add_option("-o,--output", options.output, "file to write (default: stdout)")->type_name("FILE");
+  Parser parser("save", "[flags] IMAGE …",
+                "Writes images as one archive, which 'load' of lay, podman and docker "
+                "takes, and skopeo. The same images give the same bytes.");
+  parser.add_option("image", options.images, "images of this store").required();
+  parser.add_option("-o,--output", options.output, "file to write (default: stdout)").type_name("FILE");
   parser
-      ->add_option("--format", options.format,
-                   "docker-archive, which every tool takes, or oci-archive, which keeps digests and "
-                   "compression (default: docker-archive)")
-      ->type_name("FORMAT");
-  parser->add_flag("-m,--multi-image-archive", several, "always so here; podman needs it");
-  parser->add_flag("-q,--quiet", options.quiet, "no progress");
-  parse(*parser, arguments);
+      .add_option("--format", options.format,
+                  "docker-archive, which every tool takes, or oci-archive, which keeps digests and "
+                  "compression (default: docker-archive)")
+      .type_name("FORMAT");
+  parser.add_flag("-m,--multi-image-archive", several, "always so here; podman needs it");
+  parser.add_flag("-q,--quiet", options.quiet, "no progress");
+  parser.parse(arguments);
   return options;
 }
 

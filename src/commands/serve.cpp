@@ -43,38 +43,36 @@ struct ServeFlags {
   std::string idle = "60s";
   std::string stop_timeout = "10s";
 
-  void add_to(CLI::App& parser) {
+  void add_to(Parser& parser) {
     parser.add_option("--listen", options.listen, "where (127.0.0.1:5000); port 0 is any free one")
-        ->type_name("ADDRESS:PORT");
+        .type_name("ADDRESS:PORT");
     parser.add_option("--name", options.name, "host in the names of what is pushed (localhost:PORT)")
-        ->type_name("HOST[:PORT]");
-    parser.add_option("--htpasswd", htpasswd, "who may log in; made by htpasswd -B")->type_name("FILE");
-    parser.add_option("--tls-cert", certificate, "certificate, PEM")->type_name("FILE");
-    parser.add_option("--tls-key", key, "its key, PEM")->type_name("FILE");
-    add_list(parser, "--allow", options.allow, "only what such rules say: read, write or delete",
-             "USER:REPOSITORY:RIGHT");
+        .type_name("HOST[:PORT]");
+    parser.add_option("--htpasswd", htpasswd, "who may log in; made by htpasswd -B").type_name("FILE");
+    parser.add_option("--tls-cert", certificate, "certificate, PEM").type_name("FILE");
+    parser.add_option("--tls-key", key, "its key, PEM").type_name("FILE");
+    parser.add_list("--allow", options.allow, "only what such rules say: read, write or delete",
+                    "USER:REPOSITORY:RIGHT");
     parser.add_flag("--anonymous-pull", options.anonymous_pull, "reading needs no login");
     parser.add_flag("--read-only", options.read_only, "nothing can be pushed or deleted");
     parser.add_flag("--only-pushed", options.only_pushed, "images with local names are not served");
     parser.add_flag("--insecure-listen", options.insecure_listen,
                     "let other machines in without TLS or without login");
     parser.add_option("--access-log", options.access_log, "JSON lines: - for stderr, none, or a file")
-        ->type_name("FILE");
+        .type_name("FILE");
     parser.add_option("--keep-untagged", keep_untagged, "manifests without a tag (7d), or forever")
-        ->type_name("DURATION");
+        .type_name("DURATION");
     parser.add_option("--keep-uploads", keep_uploads, "uploads that nobody goes on with (24h)")
-        ->type_name("DURATION");
+        .type_name("DURATION");
     parser.add_option("--collect-every", collect_every, "how often what nobody needs is removed (1h)")
-        ->type_name("DURATION");
-    parser.add_option("--idle-timeout", idle, "of a connection (60s)")->type_name("DURATION");
+        .type_name("DURATION");
+    parser.add_option("--idle-timeout", idle, "of a connection (60s)").type_name("DURATION");
     parser.add_option("--stop-timeout", stop_timeout, "for requests under way at SIGTERM (10s)")
-        ->type_name("DURATION");
+        .type_name("DURATION");
     parser.add_option("--max-connections", options.max_connections, "at once (4096)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
-    parser.add_option("--max-uploads", options.max_uploads, "open at once (1024)")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        .type_name("N")
+        .positive();
+    parser.add_option("--max-uploads", options.max_uploads, "open at once (1024)").type_name("N").positive();
   }
 
   registry::ServeOptions read() {
@@ -98,13 +96,12 @@ struct ServeFlags {
 
 int command_serve(const Context& context, const Arguments& arguments) {
   ServeFlags flags;
-  const auto parser =
-      make_parser("serve", "[flags]",
-                  "Serves this store as a registry until SIGINT or SIGTERM. Prints the address "
-                  "it listens on. What is pushed can be run here at once, what is committed "
-                  "here can be pulled.");
-  flags.add_to(*parser);
-  parse(*parser, arguments);
+  Parser parser("serve", "[flags]",
+                "Serves this store as a registry until SIGINT or SIGTERM. Prints the address "
+                "it listens on. What is pushed can be run here at once, what is committed "
+                "here can be pulled.");
+  flags.add_to(parser);
+  parser.parse(arguments);
   require_root("serve");
 
   return with_context("serve", [&] {

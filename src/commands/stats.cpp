@@ -110,15 +110,15 @@ void print_sample(const std::vector<runner::Container>& containers, const Sample
 
 int command_stats(const Context& context, const Arguments& arguments) {
   StatsFlags flags;
-  const auto parser = make_parser("stats", "[flags] [CONTAINER …]",
-                                  "Shows what running containers take, every second until interrupted.");
-  parser->add_option("container", flags.names, "names or ids (all that run)");
-  parser->add_flag("-a,--all", flags.all, "stopped ones too");
-  parser->add_flag("--no-stream", flags.once, "one sample only, taken over a second");
-  parser->add_flag("--no-trunc", flags.whole, "whole ids");
-  parser->add_option("--format", flags.format, "json, jsonl, or a template: '{{.Name}} {{.CPUPerc}}'")
-      ->type_name("FORMAT");
-  parse(*parser, arguments);
+  Parser parser("stats", "[flags] [CONTAINER …]",
+                "Shows what running containers take, every second until interrupted.");
+  parser.add_option("container", flags.names, "names or ids (all that run)");
+  parser.add_flag("-a,--all", flags.all, "stopped ones too");
+  parser.add_flag("--no-stream", flags.once, "one sample only, taken over a second");
+  parser.add_flag("--no-trunc", flags.whole, "whole ids");
+  parser.add_option("--format", flags.format, "json, jsonl, or a template: '{{.Name}} {{.CPUPerc}}'")
+      .type_name("FORMAT");
+  parser.parse(arguments);
   require_root("stats");
 
   const runner::ContainerStore store = open_containers(context);

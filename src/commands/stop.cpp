@@ -25,12 +25,12 @@ void tell_of_oom_kill(const runner::Container& container) {
 int command_stop(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::optional<unsigned> seconds;
-  const auto parser = make_parser("stop", "[flags] CONTAINER …",
-                                  "Stops containers: the stop signal first, SIGKILL after the timeout.");
-  parser->add_option("container", names, "names or ids")->required();
-  parser->add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
-      ->type_name("SECONDS");
-  parse(*parser, arguments);
+  Parser parser("stop", "[flags] CONTAINER …",
+                "Stops containers: the stop signal first, SIGKILL after the timeout.");
+  parser.add_option("container", names, "names or ids").required();
+  parser.add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
+      .type_name("SECONDS");
+  parser.parse(arguments);
   require_root("stop");
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("stop", names, [&](const std::string& name) {
@@ -43,11 +43,10 @@ int command_stop(const Context& context, const Arguments& arguments) {
 int command_kill(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::string signal = "KILL";
-  const auto parser =
-      make_parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
-  parser->add_option("container", names, "names or ids")->required();
-  parser->add_option("-s,--signal", signal, "name or number (KILL)")->type_name("SIGNAL");
-  parse(*parser, arguments);
+  Parser parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
+  parser.add_option("container", names, "names or ids").required();
+  parser.add_option("-s,--signal", signal, "name or number (KILL)").type_name("SIGNAL");
+  parser.parse(arguments);
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
@@ -59,10 +58,9 @@ int command_kill(const Context& context, const Arguments& arguments) {
 
 int command_wait(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
-  const auto parser =
-      make_parser("wait", "CONTAINER …", "Waits until containers end and prints their exit codes.");
-  parser->add_option("container", names, "names or ids")->required();
-  parse(*parser, arguments);
+  Parser parser("wait", "CONTAINER …", "Waits until containers end and prints their exit codes.");
+  parser.add_option("container", names, "names or ids").required();
+  parser.parse(arguments);
   const runner::ContainerStore containers = open_containers(context);
   return for_each_name("wait", names, [&](const std::string& name) {
     const runner::Container container = containers.find(name);

@@ -8,11 +8,10 @@ namespace lay::cli {
 int command_tag(const Context& context, const Arguments& arguments) {
   std::string source;
   std::vector<std::string> names;
-  const auto parser =
-      make_parser("tag", "IMAGE NAME[:TAG] …", "Gives an image another name. A name that is taken moves.");
-  parser->add_option("image", source, "image of this store")->required();
-  parser->add_option("name", names, "new name")->required();
-  parse(*parser, arguments);
+  Parser parser("tag", "IMAGE NAME[:TAG] …", "Gives an image another name. A name that is taken moves.");
+  parser.add_option("image", source, "image of this store").required();
+  parser.add_option("name", names, "new name").required();
+  parser.parse(arguments);
   require_root("tag");
   const layerstore::Store store = open_store(context);
   const FileLock lock = store.share();  // the image must not be collected between being found and being named

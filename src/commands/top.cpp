@@ -10,13 +10,12 @@ namespace lay::cli {
 
 int command_top(const Context& context, const Arguments& arguments) {
   std::string format;
-  const auto parser =
-      make_parser("top", "[flags] CONTAINER [COLUMN …]",
-                  "Shows the processes of a running container; COLUMN is podman's (pid hpid user args …)\n"
-                  "or, as 'ps' has it, -ef, aux or -eo pid,args.");
-  parser->add_option("--format", format, "json, jsonl, or a template: '{{.PID}} {{.COMMAND}}'")
-      ->type_name("FORMAT");
-  std::vector<std::string> words = parse_prefix(*parser, arguments);
+  Parser parser("top", "[flags] CONTAINER [COLUMN …]",
+                "Shows the processes of a running container; COLUMN is podman's (pid hpid user args …)\n"
+                "or, as 'ps' has it, -ef, aux or -eo pid,args.");
+  parser.add_option("--format", format, "json, jsonl, or a template: '{{.PID}} {{.COMMAND}}'")
+      .type_name("FORMAT");
+  std::vector<std::string> words = parser.parse_prefix(arguments);
   if (words.empty()) throw UsageError{"which container?"};
   require_root("top");
   const std::string name = words.front();

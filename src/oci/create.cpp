@@ -11,19 +11,18 @@ namespace lay::cli {
 
 namespace {
 
-void add_create_flags(CLI::App& parser, runner::OciCreateRequest& request) {
-  parser.add_option("-b,--bundle", request.bundle, "folder of the bundle; the current one")->type_name("DIR");
+void add_create_flags(Parser& parser, runner::OciCreateRequest& request) {
+  parser.add_option("-b,--bundle", request.bundle, "folder of the bundle; the current one").type_name("DIR");
   parser.add_option("-f,--config", request.config, "configuration, instead of the bundle's config.json")
-      ->type_name("FILE");
-  parser.add_option("--pid-file", request.pid_file, "gets the number of the first process")
-      ->type_name("FILE");
+      .type_name("FILE");
+  parser.add_option("--pid-file", request.pid_file, "gets the number of the first process").type_name("FILE");
   parser.add_option("--console-socket", request.console_socket, "unix socket that gets the terminal")
-      ->type_name("PATH");
+      .type_name("PATH");
   parser.add_option("--preserve-fds", request.preserved_fds, "descriptors from 3 on that the command keeps")
-      ->type_name("N");
+      .type_name("N");
   parser.add_flag("--no-pivot", request.moves_root, "for a host whose root is a ramdisk");
   parser.add_flag("!--no-new-keyring", request.new_keyring, "keep the caller's session keyring");
-  parser.add_option("id", request.id, "a name for the container")->required();
+  parser.add_option("id", request.id, "a name for the container").required();
 }
 
 /// Sockets of systemd's activation (sd_listen_fds(3)) go to the command, too.
@@ -46,9 +45,9 @@ void finish(const OciContext& context, runner::OciCreateRequest& request) {
 
 int oci_command_create(const OciContext& context, const Arguments& arguments) {
   runner::OciCreateRequest request;
-  const auto parser = make_parser("oci create", "[flags] ID", "Makes a container, up to its command.");
-  add_create_flags(*parser, request);
-  parse(*parser, arguments);
+  Parser parser("oci create", "[flags] ID", "Makes a container, up to its command.");
+  add_create_flags(parser, request);
+  parser.parse(arguments);
   finish(context, request);
   runner::oci_create(context.store(), request);
   return 0;
@@ -59,12 +58,12 @@ int oci_command_run(const OciContext& context, const Arguments& arguments) {
   bool is_detached = false;
   bool is_kept = false;
   bool no_subreaper = false;
-  const auto parser = make_parser("oci run", "[flags] ID", "Makes a container and starts it.");
-  add_create_flags(*parser, request);
-  parser->add_flag("-d,--detach", is_detached, "return when it is started");
-  parser->add_flag("--keep", is_kept, "leave its state when it has ended");
-  parser->add_flag("--no-subreaper", no_subreaper, "taken for others' sake: there is none");
-  parse(*parser, arguments);
+  Parser parser("oci run", "[flags] ID", "Makes a container and starts it.");
+  add_create_flags(parser, request);
+  parser.add_flag("-d,--detach", is_detached, "return when it is started");
+  parser.add_flag("--keep", is_kept, "leave its state when it has ended");
+  parser.add_flag("--no-subreaper", no_subreaper, "taken for others' sake: there is none");
+  parser.parse(arguments);
   finish(context, request);
   if (!is_detached)
     return runner::oci_run(context.store(), request,
@@ -75,9 +74,9 @@ int oci_command_run(const OciContext& context, const Arguments& arguments) {
 
 int oci_command_start(const OciContext& context, const Arguments& arguments) {
   std::string id;
-  const auto parser = make_parser("oci start", "ID", "Lets a created container execute its command.");
-  parser->add_option("id", id)->required();
-  parse(*parser, arguments);
+  Parser parser("oci start", "ID", "Lets a created container execute its command.");
+  parser.add_option("id", id).required();
+  parser.parse(arguments);
   runner::oci_start(context.store(), id);
   return 0;
 }

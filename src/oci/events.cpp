@@ -69,11 +69,11 @@ int oci_command_events(const OciContext& context, const Arguments& arguments) {
   std::string id;
   std::string interval = "5s";
   bool is_once = false;
-  const auto parser = make_parser("oci events", "[flags] ID", "Prints what a container takes, as JSON.");
-  parser->add_flag("--stats", is_once, "once");
-  parser->add_option("--interval", interval, "time between two")->type_name("TIME");
-  parser->add_option("id", id)->required();
-  parse(*parser, arguments);
+  Parser parser("oci events", "[flags] ID", "Prints what a container takes, as JSON.");
+  parser.add_flag("--stats", is_once, "once");
+  parser.add_option("--interval", interval, "time between two").type_name("TIME");
+  parser.add_option("id", id).required();
+  parser.parse(arguments);
   const std::chrono::milliseconds between = parse_interval(interval);
   const runner::OciStore store = context.store();
   if (is_once)

@@ -66,17 +66,17 @@ runner::Process read_process(const std::string& file) {
   });
 }
 
-void add_flags(CLI::App& parser, ExecFlags& flags) {
+void add_flags(Parser& parser, ExecFlags& flags) {
   parser.add_option("-p,--process", flags.process_file, "process as in config.json, instead of these flags")
-      ->type_name("FILE");
-  parser.add_option("--cwd", flags.cwd, "folder the command starts in")->type_name("DIR");
-  parser.add_option("-u,--user", flags.user, "user the command runs as")->type_name("UID[:GID]");
-  add_list(parser, "-e,--env", flags.env, "environment variable", "NAME=VALUE");
-  add_list(parser, "-c,--cap", flags.capabilities, "capability to add", "CAP_NAME");
-  add_list(parser, "-g,--additional-gids", flags.groups, "supplementary group", "GID");
+      .type_name("FILE");
+  parser.add_option("--cwd", flags.cwd, "folder the command starts in").type_name("DIR");
+  parser.add_option("-u,--user", flags.user, "user the command runs as").type_name("UID[:GID]");
+  parser.add_list("-e,--env", flags.env, "environment variable", "NAME=VALUE");
+  parser.add_list("-c,--cap", flags.capabilities, "capability to add", "CAP_NAME");
+  parser.add_list("-g,--additional-gids", flags.groups, "supplementary group", "GID");
   parser.add_option("--apparmor", flags.apparmor_profile, "AppArmor profile that confines it")
-      ->type_name("NAME");
-  parser.add_option("--process-label", flags.selinux_label, "SELinux label that it has")->type_name("LABEL");
+      .type_name("NAME");
+  parser.add_option("--process-label", flags.selinux_label, "SELinux label that it has").type_name("LABEL");
   parser.add_flag("-t,--tty", flags.terminal, "give it a terminal");
   parser.add_flag("--no-new-privs", flags.no_new_privileges, "it gains no rights by executing a file");
 }
@@ -87,19 +87,18 @@ int oci_command_exec(const OciContext& context, const Arguments& arguments) {
   ExecFlags flags;
   runner::OciExecRequest request;
   bool is_detached = false;
-  const auto parser =
-      make_parser("oci exec", "[flags] ID COMMAND [ARG …]", "Runs a command inside a container.");
-  add_flags(*parser, flags);
-  parser->add_flag("-d,--detach", is_detached, "return when it is executed");
-  parser->add_option("--pid-file", request.pid_file, "gets the number of the process")->type_name("FILE");
-  parser->add_option("--console-socket", request.console_socket, "unix socket that gets the terminal")
-      ->type_name("PATH");
-  parser->add_option("--cgroup", request.cgroup, "a group beneath the container's own")->type_name("PATH");
-  parser->add_option("--preserve-fds", request.preserved_fds, "descriptors from 3 on that the command keeps")
-      ->type_name("N");
-  parser->add_flag("--ignore-paused", request.may_be_paused,
-                   "in a paused container, too: it runs when that is resumed");
-  flags.args = parse_prefix(*parser, arguments);
+  Parser parser("oci exec", "[flags] ID COMMAND [ARG …]", "Runs a command inside a container.");
+  add_flags(parser, flags);
+  parser.add_flag("-d,--detach", is_detached, "return when it is executed");
+  parser.add_option("--pid-file", request.pid_file, "gets the number of the process").type_name("FILE");
+  parser.add_option("--console-socket", request.console_socket, "unix socket that gets the terminal")
+      .type_name("PATH");
+  parser.add_option("--cgroup", request.cgroup, "a group beneath the container's own").type_name("PATH");
+  parser.add_option("--preserve-fds", request.preserved_fds, "descriptors from 3 on that the command keeps")
+      .type_name("N");
+  parser.add_flag("--ignore-paused", request.may_be_paused,
+                  "in a paused container, too: it runs when that is resumed");
+  flags.args = parser.parse_prefix(arguments);
   require_root("oci");
   if (flags.args.empty()) throw UsageError{"which container?"};
   request.warn = [&](const std::string& warning) { warn(context, warning); };

@@ -42,7 +42,7 @@ std::string version_text() {
                      runner::kRuntimeSpecVersion);
 }
 
-void print_overview(const CLI::App& parser) {
+void print_overview(const Parser& parser) {
   fmt::print("{}\ncommands\n", parser.help());
   for (const OciCommand& command : kCommands) fmt::print("  {:<9} {}\n", command.name, command.summary);
 }
@@ -111,17 +111,17 @@ struct GlobalFlags {
   bool wants_version = false;
 };
 
-void add_flags(CLI::App& parser, OciContext& context, GlobalFlags& flags) {
-  parser.add_option("--root", context.root, "where the containers' states are kept")->type_name("DIR");
-  parser.add_option("--log", context.log, "file that gets errors")->type_name("FILE");
+void add_flags(Parser& parser, OciContext& context, GlobalFlags& flags) {
+  parser.add_option("--root", context.root, "where the containers' states are kept").type_name("DIR");
+  parser.add_option("--log", context.log, "file that gets errors").type_name("FILE");
   parser.add_option("--log-format", flags.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->type_name("FORMAT");
+      .one_of({"text", "json"})
+      .type_name("FORMAT");
   parser.add_option("--log-level", flags.log_level, "taken for others' sake: errors are all there is")
-      ->type_name("LEVEL");
-  parser.add_option("--cgroup-manager", flags.cgroup_manager, "cgroupfs or disabled")->type_name("MANAGER");
-  parser.add_option("--rootless", flags.rootless, "taken for others' sake")->type_name("true|false|auto");
-  parser.add_option("--criu", flags.criu, "taken for others' sake")->type_name("PATH");
+      .type_name("LEVEL");
+  parser.add_option("--cgroup-manager", flags.cgroup_manager, "cgroupfs or disabled").type_name("MANAGER");
+  parser.add_option("--rootless", flags.rootless, "taken for others' sake").type_name("true|false|auto");
+  parser.add_option("--criu", flags.criu, "taken for others' sake").type_name("PATH");
   parser.add_flag("--systemd-cgroup", flags.systemd_cgroup, "refused: cgroups are made by lay itself");
   parser.add_flag("--debug", context.is_debug, "log each call, how it ends and how long it takes, too");
   parser.add_flag("-v,--version", flags.wants_version, "print the version");
@@ -162,16 +162,16 @@ int run_logged(const OciContext& context, const OciCommand& command, const Argum
 
 int dispatch(OciContext& context, const Arguments& words) {
   GlobalFlags flags;
-  const auto parser = make_parser("oci", "[flags] COMMAND …",
-                                  "An OCI runtime: what engines such as podman and containerd call.");
-  add_flags(*parser, context, flags);
-  Arguments rest = parse_prefix(*parser, words);
+  Parser parser("oci", "[flags] COMMAND …",
+                "An OCI runtime: what engines such as podman and containerd call.");
+  add_flags(parser, context, flags);
+  Arguments rest = parser.parse_prefix(words);
   if (flags.wants_version) {
     fmt::print("{}", version_text());
     return 0;
   }
   if (rest.empty() || rest.front() == "help") {
-    print_overview(*parser);
+    print_overview(parser);
     return rest.empty() ? kErrorExit : 0;
   }
   apply(flags, context);

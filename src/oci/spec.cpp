@@ -12,11 +12,10 @@ namespace lay::cli {
 int oci_command_spec(const OciContext&, const Arguments& arguments) {
   std::string bundle = ".";
   bool is_rootless = false;
-  const auto parser =
-      make_parser("oci spec", "[flags]", "Writes a configuration to begin with: config.json.");
-  parser->add_option("-b,--bundle", bundle, "folder to write it to; the current one")->type_name("DIR");
-  parser->add_flag("--rootless", is_rootless, "for an ordinary user");
-  parse(*parser, arguments);
+  Parser parser("oci spec", "[flags]", "Writes a configuration to begin with: config.json.");
+  parser.add_option("-b,--bundle", bundle, "folder to write it to; the current one").type_name("DIR");
+  parser.add_flag("--rootless", is_rootless, "for an ordinary user");
+  parser.parse(arguments);
   const std::string path = bundle + "/config.json";
   if (sys::try_stat_at(sys::cwd(), path))
     throw Error::make(Errc::exists, "file '{}' is there already", path).with_hint("remove it first");
@@ -28,8 +27,8 @@ int oci_command_spec(const OciContext&, const Arguments& arguments) {
 }
 
 int oci_command_features(const OciContext&, const Arguments& arguments) {
-  const auto parser = make_parser("oci features", "", "Shows what this runtime can do, as JSON.");
-  parse(*parser, arguments);
+  Parser parser("oci features", "", "Shows what this runtime can do, as JSON.");
+  parser.parse(arguments);
   fmt::print("{}\n", dump_json_pretty(runner::oci_features()));
   return 0;
 }

@@ -30,9 +30,9 @@ void print_table(const std::vector<Json>& rows) {
 
 int oci_command_state(const OciContext& context, const Arguments& arguments) {
   std::string id;
-  const auto parser = make_parser("oci state", "ID", "Shows a container's state as JSON.");
-  parser->add_option("id", id)->required();
-  parse(*parser, arguments);
+  Parser parser("oci state", "ID", "Shows a container's state as JSON.");
+  parser.add_option("id", id).required();
+  parser.parse(arguments);
   fmt::print("{}\n", dump_json_pretty(context.store().find(id).state()));
   return 0;
 }
@@ -40,10 +40,10 @@ int oci_command_state(const OciContext& context, const Arguments& arguments) {
 int oci_command_list(const OciContext& context, const Arguments& arguments) {
   std::string format = "table";
   bool is_quiet = false;
-  const auto parser = make_parser("oci list", "[flags]", "Lists containers.");
-  parser->add_option("-f,--format", format, "table or json")->check(CLI::IsMember({"table", "json"}));
-  parser->add_flag("-q,--quiet", is_quiet, "ids only");
-  parse(*parser, arguments);
+  Parser parser("oci list", "[flags]", "Lists containers.");
+  parser.add_option("-f,--format", format, "table or json").one_of({"table", "json"});
+  parser.add_flag("-q,--quiet", is_quiet, "ids only");
+  parser.parse(arguments);
   std::vector<Json> rows;
   for (const runner::OciContainer& container : context.store().list()) {
     if (is_quiet)
@@ -61,12 +61,11 @@ int oci_command_list(const OciContext& context, const Arguments& arguments) {
 
 int oci_command_ps(const OciContext& context, const Arguments& arguments) {
   std::string format = "table";
-  const auto parser =
-      make_parser("oci ps", "[flags] ID [PS-OPTIONS]",
-                  "Lists a container's processes, as the host sees them. PS-OPTIONS are -ef (the default),\n"
-                  "aux or -eo pid,args.");
-  parser->add_option("-f,--format", format, "table or json")->check(CLI::IsMember({"table", "json"}));
-  Arguments words = parse_prefix(*parser, arguments);
+  Parser parser("oci ps", "[flags] ID [PS-OPTIONS]",
+                "Lists a container's processes, as the host sees them. PS-OPTIONS are -ef (the default),\n"
+                "aux or -eo pid,args.");
+  parser.add_option("-f,--format", format, "table or json").one_of({"table", "json"});
+  Arguments words = parser.parse_prefix(arguments);
   if (words.empty()) throw UsageError{"which container?"};
   const std::string id = words.front();
   words.erase(words.begin());

@@ -65,17 +65,17 @@ int oci_command_update(const OciContext& context, const Arguments& arguments) {
   std::string file;
   std::map<std::string, std::string> given;
   runner::IntelRdt schemata;
-  const auto parser = make_parser("oci update", "[flags] ID", "Gives a container other limits.");
-  parser->add_option("-r,--resources", file, "limits as linux.resources has them; - is standard input")
-      ->type_name("FILE");
-  for (const LimitFlag& each : kNumbers) parser->add_option(each.flag, given[each.flag], each.about);
-  for (const LimitFlag& each : kTexts) parser->add_option(each.flag, given[each.flag], each.about);
-  parser->add_option("--l3-cache-schema", schemata.l3_schema,
-                     "L3 cache in its class of resctrl: L3:0=ff;1=ff");
-  parser->add_option("--mem-bw-schema", schemata.memory_schema,
-                     "memory bandwidth in its class of resctrl: MB:0=50;1=50");
-  parser->add_option("id", id)->required();
-  parse(*parser, arguments);
+  Parser parser("oci update", "[flags] ID", "Gives a container other limits.");
+  parser.add_option("-r,--resources", file, "limits as linux.resources has them; - is standard input")
+      .type_name("FILE");
+  for (const LimitFlag& each : kNumbers) parser.add_option(each.flag, given[each.flag], each.about);
+  for (const LimitFlag& each : kTexts) parser.add_option(each.flag, given[each.flag], each.about);
+  parser.add_option("--l3-cache-schema", schemata.l3_schema,
+                    "L3 cache in its class of resctrl: L3:0=ff;1=ff");
+  parser.add_option("--mem-bw-schema", schemata.memory_schema,
+                    "memory bandwidth in its class of resctrl: MB:0=50;1=50");
+  parser.add_option("id", id).required();
+  parser.parse(arguments);
   Json resources = file.empty() ? Json::object() : read_resources(file);
   for (const LimitFlag& each : kNumbers)
     if (const std::string& text = given[each.flag]; !text.empty())

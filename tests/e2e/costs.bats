@@ -172,6 +172,32 @@ kMostMemory=62500 # KiB: 64 MB
   ! grep 'fsync(' trace || return 1
 }
 
+@test "of settings whose sync failed, a later one is believed only when they were written anew" {
+  small_image
+  # As the kernel says it: once, of what it could not write and will not write again.
+  run strace -f -y -qq -o trace -e trace=fsync,renameat,pwrite64 -e inject=fsync:error=EIO:when=1 \
+    "$LAY" run --name once --network none small true
+  [ "$status" -eq 125 ]
+  sed '1,/INJECTED/d' trace >behind
+  local name
+  for name in config.json container.json; do grep -q "pwrite64([0-9]*<.*/$name>" behind; done
+  grep -q 'renameat.*"state.json"' behind
+  # Where nothing could be synced, nothing says that it was, and the next start begins with that.
+  run strace -f -qq -o trace -e trace=fsync -e inject=fsync:error=EIO "$LAY" run --name never --network none small true
+  [ "$status" -eq 125 ]
+  local folder before
+  folder=$LAY_ROOT/containers/$("$LAY" inspect -f '{{.Id}}' never)
+  [ ! -e "$folder/state.json" ]
+  before=$(stat -c %.Y "$folder/config.json")
+  "$LAY" start -a never
+  [ "$before" != "$(stat -c %.Y "$folder/config.json")" ]
+}
+
+@test "a command loads zstd, libmnl, libgcc_s and libc, and no other library" {
+  strace -qq -o trace -e trace=openat "$LAY" --version >/dev/null
+  [ "$(grep -v ' = -1' trace | grep -o 'lib[^/"]*\.so' | sort -u | xargs)" = "libc.so libgcc_s.so libmnl.so libzstd.so" ]
+}
+
 # layer_bytes_read COMMAND...: how much COMMAND reads of stored layers, be it of blobs or of what lies ready to mount.
 layer_bytes_read() {
   strace -f -y -qq -e trace=read,pread64,readv,preadv,preadv2,sendfile,copy_file_range,splice,mmap -o reads "$@" \

@@ -369,6 +369,13 @@ threading.Event().wait(60)" 3>&- & server=$!
   on_host '
     refused 1 "is no address within" "$LAY" network create --subnet 10.77.0.0/24 --gateway 10.78.0.1 back
     refused 1 "is no part of" "$LAY" network create --subnet 10.77.0.0/24 --ip-range 10.78.0.0/28 back
+    refused 1 "is no address within" \
+      "$LAY" --root "$world/none" network create --subnet 10.77.0.0/24 --gateway 10.78.0.1 back
+    refused 1 "is no address within" "$LAY" --root "$world/none" network create --gateway 203.0.113.1 back
+    refused 1 "is no part of" "$LAY" --root "$world/none" network create --ip-range 203.0.113.0/28 back
+    refused 1 "fd01::1" "$LAY" --root "$world/none" network create --subnet fd00::/64 --gateway fd01::1 back
+    refused 1 "parent" "$LAY" --root "$world/none" network create -d macvlan back
+    [ ! -e "$world/none" ]
     "$LAY" network create --subnet 10.77.0.0/24 --gateway 10.77.0.254 --ip-range 10.77.0.128/30 back >/dev/null
     for i in 1 2 3 4; do
       "$LAY" run -d --name c$i --network back small sleep 1000 >/dev/null

@@ -66,8 +66,69 @@ ends_with_class() {
   ends_with_class
 }
 
+@test "schemata that a killed update has set and not noted are set right by the next update" {
+  command -v strace >/dev/null || skip "needs strace"
+  starts_in_class L3:0=f
+  echo L3:0=3 >"$class/schemata"
+  [ "$(lay_there update --l3-cache-schema L3:0=f c)" = c ]
+  [ "$(cat "$class/schemata")" = L3:0=f ]
+  ends_with_class
+}
+
+@test "an update of other limits leaves schemata as an operator wrote them, and does without a class that is gone" {
+  command -v strace >/dev/null || skip "needs strace"
+  starts_in_class L3:0=f
+  echo L3:0=1 >"$class/schemata"
+  lay_there update -m 64m c
+  [ "$(cat "$class/schemata")" = L3:0=1 ]
+  mv "$class" away
+  lay_there update --pids-limit 70 c
+  refused 1 "of resctrl is gone" lay_there update --l3-cache-schema L3:0=3 c
+  mv away "$class"
+  [ "$(jq .linux.resources.pids.limit "$LAY_ROOT"/containers/*/config.json)" = 70 ]
+  ends_with_class
+}
+
+@test "under another runtime, update changes the class that this one has made, by its own name" {
+  command -v runc >/dev/null || skip "runc is not installed"
+  cat >runc <<'SH'
+#!/bin/bash
+# runc on a processor without RDT: it makes no class, and the stand-in is made beside it.
+for word; do
+  [ "$before" != --bundle ] || { jq 'del(.linux.intelRdt)' "$word/config.json" >bare && cat bare >"$word/config.json"; }
+  before=$word
+done
+SH
+  echo "exec $(command -v runc) \"\$@\"" >>runc
+  chmod +x runc
+  "$LAY" run --name c --runtime ./runc --network none small sh -c '[ ! -e /again ] || exec sleep 100; touch /again'
+  lay_there update --l3-cache-schema L3:0=f c
+  "$LAY" start c
+  local id
+  id=$("$LAY" inspect -f '{{.Id}}' c)
+  mkdir "resctrl/${id:0:20}"
+  echo L3:0=f >"resctrl/${id:0:20}/schemata"
+  lay_there update --l3-cache-schema L3:0=3 c
+  [ "$(cat "resctrl/${id:0:20}/schemata")" = L3:0=3 ]
+  "$LAY" rm -f c
+}
+
+@test "lay-oci update leaves a class alone that others may be in" {
+  mkdir -p resctrl/gold/mon_groups
+  : >resctrl/gold/tasks
+  echo L3:0=f >resctrl/gold/schemata
+  "$LAY" bundle small made sleep 100
+  jq '.linux.intelRdt = {closID: "gold"}' made/config.json >changed
+  cp changed made/config.json
+  lay_there oci --root "$world/oci" run -d -b made g1 <&- 3>&-
+  refused 1 "is in class '$world/resctrl/gold' of resctrl, where others may be" \
+    lay_there oci --root "$world/oci" update --l3-cache-schema L3:0=3 g1
+  [ "$(cat resctrl/gold/schemata)" = L3:0=f ]
+  "$LAY" oci --root "$world/oci" delete -f g1
+}
+
 @test "a class that does not get its schemata goes again, and nothing has started" {
-  refused 125 "schema 'MB:0=50'" lay_there run --rm --network none --mem-bw-schema MB:0=50 small true
+  refused 125 "memory bandwidth schema 'MB:0=50'" lay_there run --rm --network none --mem-bw-schema MB:0=50 small true
   [ -z "$(ls resctrl)" ]
   [ -z "$("$LAY" ps -aq)" ]
 }

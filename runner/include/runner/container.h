@@ -106,6 +106,10 @@ class Container {
   /// Its settings and its name survive a power cut from here on. create() leaves that to its first start,
   /// which does it beside other work, or to save_state(). Does nothing once done, or when it is ephemeral.
   void make_durable() const;
+  /// Another process syncs them; if that fails, it is not told here.
+  void leave_sync_to_other() const {
+    if (on_disk_ == OnDisk::not_yet) on_disk_ = OnDisk::unknown;
+  }
 
   /// Why its files cannot be read, for one that ContainerStore gave as damaged; empty when all is well.
   const std::string& damage() const { return damage_; }
@@ -127,12 +131,14 @@ class Container {
 
  private:
   friend class ContainerStore;
+  /// Whether its settings survive a power cut; unknown: a sync may have failed.
+  enum class OnDisk { yes, not_yet, unknown };
   Container(ContainerConfig config, std::string path, UniqueFd dir);
   ContainerConfig config_;
   std::string path_;
   UniqueFd dir_;
   mutable std::optional<FileLock> first_lock_;
-  mutable bool is_durable_ = true;
+  mutable OnDisk on_disk_ = OnDisk::yes;
   std::string damage_;
 };
 

@@ -58,11 +58,15 @@ void pause_container(const Container& container);
 void unpause_container(const Container& container);
 bool is_paused(const Container& container);
 
+/// Whether an update sets the schemata of the container's class of resctrl, also to what they should be
+/// already: an update that was killed may have set others, and not have noted them.
+enum class Schemata { leave, set };
+
 /// Gives a container other limits, for this run if it is running and for all later ones; device rules and
 /// processors once given stay. `change` gets what is in force, of which resources and intel_rdt count. Throws
 /// what the kernel refuses; then the old limits are set again.
 void update_container(const ContainerStore& store, const std::string& name,
-                      const std::function<void(Linux& limits)>& change);
+                      const std::function<Schemata(Linux& limits)>& change);
 
 /// Sends a signal to the first process, and lets a paused container go on to receive it. Throws invalid when
 /// it is not running.

@@ -1,8 +1,12 @@
 #include "cgroup/resctrl.h"
 
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "base/error.h"
 #include "error_of.h"
@@ -119,6 +123,24 @@ TEST_CASE("other schemata are in force at once, and the old ones again unless th
     moved.keep();
   }
   CHECK(text_of(file) == "L3:0=3\n");
+}
+
+TEST_CASE("each line of the old schemata is set again, also behind one that is refused",
+          "[runner][resctrl]") {
+  const TempFolder dir;
+  make_class(dir.path(), "c1", "L3:0=ffff;1=ffff\nMB:0=5\n");
+  const std::string folder = class_folder(dir.path(), {}, "c1");
+  rlimit usual{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &usual) == 0);
+  std::optional<SchemataChange> change(std::in_place, dir.path(), folder,
+                                       IntelRdt{.memory_schema = "MB:0=1"});
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{.rlim_cur = 8, .rlim_max = usual.rlim_max};  // the first line is longer
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
+  change.reset();
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &usual) == 0);
+  std::signal(SIGXFSZ, handler);
+  CHECK(text_of(folder + "/schemata").starts_with("MB:0=5\n"));
 }
 
 TEST_CASE("schemata that the kernel refuses leave the old ones, and it is said why", "[runner][resctrl]") {

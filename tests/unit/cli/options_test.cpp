@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -25,27 +26,53 @@ TEST_CASE("flags end at the first word, and an unknown flag before it is an erro
   bool tty = false;
   List env;
   const auto make = [&] {
-    auto parser = make_parser("run", "", "");
-    parser->add_flag("-i", interactive);
-    parser->add_flag("-t", tty);
-    add_list(*parser, "-e", env, "", "");
+    Parser parser("run", "", "");
+    parser.add_flag("-i", interactive, "");
+    parser.add_flag("-t", tty, "");
+    parser.add_list("-e", env, "", "");
     return parser;
   };
-  CHECK(parse_prefix(*make(), {"-it", "-eA=1", "-e", "B=2", "image", "-x", "--rm", "-i"}) ==
+  CHECK(make().parse_prefix({"-it", "-eA=1", "-e", "B=2", "image", "-x", "--rm", "-i"}) ==
         List{"image", "-x", "--rm", "-i"});
   CHECK(interactive);
   CHECK(tty);
   CHECK(env == List{"A=1", "B=2"});
-  CHECK_THROWS_AS(parse_prefix(*make(), {"--bogus", "image"}), UsageError);
-  CHECK_THROWS_AS(parse_prefix(*make(), {"--help"}), HelpRequested);
+  CHECK_THROWS_AS(make().parse_prefix({"--bogus", "image"}), UsageError);
+  CHECK_THROWS_AS(make().parse_prefix({"--help"}), HelpRequested);
+}
+
+TEST_CASE("the last of several values wins, numbers are checked, and what was not given is known",
+          "[cli][options]") {
+  std::string name;
+  double delay = 0;
+  std::optional<int> score;
+  bool quiet = true;
+  Parser parser("x", "[flags]", "Does x.");
+  parser.add_option("--name", name, "a name").type_name("NAME");
+  parser.add_option("--delay", delay).within(0, 10);
+  parser.add_option("--score", score);
+  const Option asked = parser.add_flag("-q,!--loud", quiet, "no progress");
+  parser.parse({"--name", "a", "--name=b", "--delay", "1.5"});
+  CHECK(name == "b");
+  CHECK(delay == 1.5);
+  CHECK(!score);
+  CHECK(!asked.is_given());
+  parser.parse({"--loud", "--score", "-3"});
+  CHECK(score == -3);
+  CHECK(asked.is_given());
+  CHECK(!quiet);
+  CHECK_THROWS_AS(parser.parse({"--delay", "11"}), UsageError);
+  CHECK_THROWS_AS(parser.parse({"--score", "x"}), UsageError);
+  CHECK_THROWS_AS(parser.parse({"word"}), UsageError);
+  CHECK(parser.help().starts_with("Does x.\nusage: lay x [flags]\n"));
 }
 
 TEST_CASE("image flags go over what the base says", "[cli][options]") {
   ImageFlags flags;
-  const auto parser = make_parser("commit", "", "");
-  flags.add_to(*parser);
-  parse(*parser, {"--cmd", "run me", "--env", "A=2", "--expose", "80", "--expose", "53/udp", "--label",
-                  "k=v=w", "--user", "www-data", "--workdir", "/srv"});
+  Parser parser("commit", "", "");
+  flags.add_to(parser);
+  parser.parse({"--cmd", "run me", "--env", "A=2", "--expose", "80", "--expose", "53/udp", "--label", "k=v=w",
+                "--user", "www-data", "--workdir", "/srv"});
   layerstore::RunDefaults base;
   base.entrypoint = {"/entry"};
   base.env = {"A=1", "B=1"};
@@ -60,8 +87,7 @@ TEST_CASE("image flags go over what the base says", "[cli][options]") {
 }
 
 TEST_CASE("a new entrypoint drops the old arguments", "[cli][options]") {
-  ImageFlags flags;
-  flags.entrypoint = "[\"/new\"]";
+  const ImageFlags flags{.entrypoint = "[\"/new\"]"};
   layerstore::RunDefaults base;
   base.cmd = {"old"};
   CHECK(flags.over(base).cmd.empty());
