@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -66,10 +65,10 @@ void LimitJournal::note(const UniqueFd& dir, const std::string& file) {
 
 void LimitJournal::restore() const {
   for (int round = 0; round < 2; ++round)
-    for (const Entry& entry : entries_ | std::views::reverse) try {
+    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) try {
         for (const std::string& text :
-             writes_to_restore(entry.file, entry.before, read_group_file(entry.dir, entry.file)))
-          write_group_file(entry.dir, entry.file, text);
+             writes_to_restore(entry->file, entry->before, read_group_file(entry->dir, entry->file)))
+          write_group_file(entry->dir, entry->file, text);
       } catch (const Error&) {
         // Again in the second round; why the update was refused is what the user wants to know
       }

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <ranges>
 #include <utility>
 
 #include "base/error.h"
@@ -226,8 +225,8 @@ void SchemataChange::undo() noexcept {
 }
 
 void remove_resctrl_folders(const std::vector<std::string>& made) {
-  for (const std::string& folder : std::views::reverse(made))
-    sys::try_unlink_at(sys::cwd(), folder, AT_REMOVEDIR);
+  for (auto folder = made.rbegin(); folder != made.rend(); ++folder)
+    sys::try_unlink_at(sys::cwd(), *folder, AT_REMOVEDIR);
 }
 
 }  // namespace lay::runner
