@@ -200,7 +200,7 @@ print(client.recv(100).decode())'
 @test "what a container was given for names and addresses it has after a restart, beside the names of its network" {
   on_host_with_other '
     "$LAY" network create --subnet 10.77.0.0/24 back >/dev/null
-    "$LAY" run -d --name db --network back small nc -ll -p 80 -e echo data >/dev/null
+    "$LAY" run -d --name db --network back:ip=10.77.0.8 small nc -ll -p 80 -e echo data >/dev/null
     "$LAY" run -d --name web --network back:ip=10.77.0.99,alias=www --mac-address 02:42:ac:11:00:09 -h box --dns 192.0.2.53 \
       --dns-search corp.example --dns-option ndots:2 --add-host db2:192.0.2.7 --add-host up:host-gateway small sleep 1000 >/dev/null
     seen() { "$LAY" exec web sh -c "cat /etc/resolv.conf /etc/hosts; hostname; cat /sys/class/net/eth0/address; ip -o -4 addr show eth0"; }

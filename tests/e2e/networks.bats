@@ -159,7 +159,7 @@ threading.Event().wait(60)" 3>&- & server=$!
     "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
     "$LAY" network create --subnet 10.78.0.0/24 two >/dev/null
     "$LAY" run -d --name db --network two small nc -ll -p 80 -e echo data >/dev/null
-    "$LAY" run -d --name web --network one small nc -ll -p 80 -e echo page >/dev/null
+    "$LAY" run -d --name web --network one:ip=10.77.0.8 small nc -ll -p 80 -e echo page >/dev/null
     "$LAY" run -d --name both -p 8080:80 --network one:ip=10.77.0.9 --network two:alias=bee,mac=02:00:00:00:00:07 small \
       nc -ll -p 80 -e echo both >/dev/null
     [ "$("$LAY" exec both ip -o -4 addr show eth0 | grep -c 10.77.0.9/24)" = 1 ]
@@ -194,7 +194,7 @@ threading.Event().wait(60)" 3>&- & server=$!
   on_host '
     "$LAY" network create --subnet 10.77.0.0/24 one >/dev/null
     "$LAY" network create --subnet 10.78.0.0/24 two >/dev/null
-    "$LAY" run -d --name db --network two small nc -ll -p 80 -e echo data >/dev/null
+    "$LAY" run -d --name db --network two:ip=10.78.0.8 small nc -ll -p 80 -e echo data >/dev/null
     "$LAY" run -d --name web --network one:ip=10.77.0.9 small nc -ll -p 80 -e echo page >/dev/null
     "$LAY" network connect --alias www --ip 10.78.0.9 two web
     [ "$("$LAY" exec web nc db 80)" = data ]
@@ -397,7 +397,7 @@ threading.Event().wait(60)" 3>&- & server=$!
     [ "$("$LAY" network inspect back | jq -r ".[0].EnableIPv6, .[0].IPAM.Config[1].Gateway" | xargs)" = "true fd00:77::1" ]
     echo 1 >/proc/sys/net/ipv6/conf/up0/accept_ra
     echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
-    "$LAY" run -d --name db --network back:ip6=fd00:77::abcd small nc -ll -p 80 -e echo data >/dev/null 2>"$world/said"
+    "$LAY" run -d --name db --network back:ip=10.77.0.8,ip6=fd00:77::abcd small nc -ll -p 80 -e echo data >/dev/null 2>"$world/said"
     has "$(cat "$world/said")" "turned on net.ipv6.conf.all.forwarding"
     [ "$(cat /proc/sys/net/ipv6/conf/up0/accept_ra)" = 2 ]  # the uplink goes on believing its router
     nft delete table ip6 "$(nft list tables ip6 | grep -o "lay-.*")"  # by somebody else: the next start makes it again
