@@ -394,7 +394,8 @@ def try_serving(disk, _):
                 need(not any("pushed/" in name for name in names), f"half pushed: {names}")
             disk.give_back()
             must(root, "fsck", "-q")
-            must(source, "push", "-q", "--retry", "0", "new:1", image)
+            # What else the first one was sending may still be on the server's hands: then it says when to come again
+            must(source, "push", "-q", "new:1", image)
             must(root, "rmi", image)
         except Wrong as wrong:
             raise Wrong(f"serve, {much} left: {wrong}")
