@@ -97,9 +97,9 @@ bool look_once(const Tidying& tidying, const FileLock& linger, Calls& calls) {
 
 void linger(const std::string& folder, const std::string& name, const std::function<Tidying()>& prepare) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), folder);
+  const Tidying tidying = prepare();  // first: whoever sees the lock may remove the folder
   const auto lock = take_lock(dir, name);
   if (!lock) return;  // another was quicker
-  const Tidying tidying = prepare();
   Calls calls(lock->fd());
   for (bool is_done = false; !is_done;) {
     wait_until_quiet(tidying, calls, folder);

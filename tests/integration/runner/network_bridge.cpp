@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
+#include "network/bridge_linger.h"
 #include "network_fixture.h"
 
 using namespace lay;
@@ -188,6 +189,7 @@ TEST_CASE("the bridge goes even when somebody removed RUN meanwhile", "[runner][
   const TwoMachines world;
   const std::string before = world.traces();
   NetworkContainer(world.run, "one").end();
+  REQUIRE(poll_until([&] { return runner::is_bridge_tidied_soon(world.run); }));
   // Again when the lingering process, which has just begun, makes a file beside it
   REQUIRE(poll_until([&] { return shell("rm -r " + world.run).status == 0; }));
   CHECK(poll_until([&] { return world.traces() == before; }));
