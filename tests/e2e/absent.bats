@@ -291,12 +291,7 @@ time.sleep(600)' "$@" >silent 3>&- &
 
 @test "registries that do not answer delay no check of a blob that is here" {
   local own number digest dead=() clients=()
-  ship
-  mine pull -q "$gzip" >/dev/null
-  lie
-  mine pull -q "$served/team/lie:1" >/dev/null
-  mine pull -q "$served/team/lie:2" >/dev/null
-  digest=$(blob_at "$served/team/lie:1")
+  pull_both
   mine tag "$served/team/lie:1" bad:1
   start_registry "$world/registry"
   for number in 1 2 3; do
@@ -481,14 +476,19 @@ refused_pair() {
   mine fsck -q
 }
 
-@test "a blob that another image brought is not handed on for one that says it is another layer" {
-  local own digest
+# pull_both: both images of lie are here, and the blob, whose digest is $digest, with the second.
+pull_both() {
   ship
   mine pull -q "$gzip" >/dev/null
   lie
   mine pull -q "$served/team/lie:1" >/dev/null
   mine pull -q "$served/team/lie:2" >/dev/null
   digest=$(blob_at "$served/team/lie:1")
+}
+
+@test "a blob that another image brought is not handed on for one that says it is another layer" {
+  local own digest
+  pull_both
   stored "$digest"
   start_registry "$world/registry"
   refused_pair mine push -q "$served/team/lie:1" "$registry/lie:1"

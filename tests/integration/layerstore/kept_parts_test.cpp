@@ -57,6 +57,17 @@ void keep_first(const TempStore& temp, const Descriptor& descriptor, BreakingSou
   parts.keep();
 }
 
+/// Of both parts, which are right, `source` is asked for what is behind the first 130,000 bytes alone.
+void check_rest_is_fetched(KeptParts& parts, const BreakingSource& source, const std::string& blob) {
+  parts.expect({kFirst, kSecond});
+  CHECK(source.expected == std::vector<BlobPart>{{.offset = 180000, .size = 70000}});
+  StringSink out;
+  parts.fetch(kFirst, out);
+  parts.fetch(kSecond, out);
+  CHECK(out.text() == blob.substr(kFirst.offset, kFirst.size) + blob.substr(kSecond.offset, kSecond.size));
+  CHECK(source.asked == source.expected);
+}
+
 }  // namespace
 
 TEST_CASE("what was fetched before a transfer broke off is not fetched again", "[layerstore][partial]") {
@@ -76,13 +87,7 @@ TEST_CASE("what was fetched before a transfer broke off is not fetched again", "
   BreakingSource source(blob);
   {
     KeptParts parts(source, temp.store.blobs().resume_parts(descriptor));
-    parts.expect({kFirst, kSecond});
-    CHECK(source.expected == std::vector<BlobPart>{{.offset = 180000, .size = 70000}});
-    StringSink out;
-    parts.fetch(kFirst, out);
-    parts.fetch(kSecond, out);
-    CHECK(out.text() == blob.substr(kFirst.offset, kFirst.size) + blob.substr(kSecond.offset, kSecond.size));
-    CHECK(source.asked == source.expected);
+    check_rest_is_fetched(parts, source, blob);
     CHECK(parts.fetched() == 70000);
   }
   CHECK(debris(temp.path()) == 0);
@@ -101,13 +106,7 @@ TEST_CASE("who begins anew after a transfer broke off does not fetch twice eithe
   CHECK(parts.take_up() == 130000);
   source.mend();
   source.asked.clear();
-  parts.expect({kFirst, kSecond});
-  CHECK(source.expected == std::vector<BlobPart>{{.offset = 180000, .size = 70000}});
-  StringSink out;
-  parts.fetch(kFirst, out);
-  parts.fetch(kSecond, out);
-  CHECK(out.text() == blob.substr(kFirst.offset, kFirst.size) + blob.substr(kSecond.offset, kSecond.size));
-  CHECK(source.asked == source.expected);
+  check_rest_is_fetched(parts, source, blob);
   CHECK(parts.fetched() == 200000);
 }
 
