@@ -1,8 +1,12 @@
 #include "parser.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <optional>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -36,36 +40,99 @@ std::string in_own_words(const CLI::ParseError& error) {
   return printable(text);
 }
 
+/// "image", where flags are "-t", "--time" and "!--no-sync".
+bool is_argument(std::string_view name) {
+  return !name.starts_with('-') && !name.starts_with('!');
+}
+
+/// Whether `word` of a command line may be meant for the flag `name`; -t may stand among others ("-it") or
+/// before its value ("-t5").
+bool may_be_for(const std::string& word, std::string_view name) {
+  if (name.starts_with('!')) name.remove_prefix(1);
+  if (name.starts_with("--"))
+    return word.starts_with(name) && (word.size() == name.size() || word[name.size()] == '=');
+  return word.starts_with('-') && !word.starts_with("--") && word.find(name[1]) != std::string::npos;
+}
+
 }  // namespace
 
+struct Definition {
+  std::string names;  ///< "-t,--time"
+  std::function<CLI::Option*(CLI::App&)> add;
+  std::vector<std::function<void(CLI::Option&)>> changes;  ///< made to what add() returns
+  bool is_required = false;
+  CLI::Option* option = nullptr;  ///< CLI11's, once it knows of it; belongs to the App
+
+  bool may_be_in(const Arguments& arguments) const {
+    const auto names_one = [&](const std::string& name) {
+      const auto is_for_it = [&](const std::string& word) { return may_be_for(word, name); };
+      return is_argument(name) || std::ranges::any_of(arguments, is_for_it);
+    };
+    return is_required || std::ranges::any_of(split(names, ','), names_one);
+  }
+
+  void tell(CLI::App& app) {
+    if (option != nullptr) return;
+    option = add(app);
+    for (const auto& change : changes) change(*option);
+  }
+};
+
+struct Parser::State {
+  State(const std::string& about, const std::string& name) : app(about, name) {}
+
+  CLI::App app;
+  std::deque<Definition> definitions;  ///< in their order on the help page
+
+  Definition& define(const std::string& names, std::function<CLI::Option*(CLI::App&)> add) {
+    return definitions.emplace_back(Definition{names, std::move(add)});
+  }
+
+  /// Tells CLI11 of what `arguments` may name; for the help page, of all in their order.
+  void tell(const Arguments& arguments) {
+    const auto asks_for_help = [](const std::string& word) {
+      return may_be_for(word, "--help") || may_be_for(word, "-h");
+    };
+    const bool is_all = std::ranges::any_of(arguments, asks_for_help);
+    for (Definition& definition : definitions)
+      if (is_all || definition.may_be_in(arguments)) definition.tell(app);
+  }
+};
+
 Option Option::type_name(const std::string& type) const {
-  return Option(option_->type_name(type));
+  definition_->changes.emplace_back([type](CLI::Option& option) { option.type_name(type); });
+  return *this;
 }
 
 Option Option::required() const {
-  return Option(option_->required());
+  definition_->is_required = true;
+  definition_->changes.emplace_back([](CLI::Option& option) { option.required(); });
+  return *this;
 }
 
 Option Option::one_of(const std::vector<std::string>& values) const {
-  return Option(option_->check(CLI::IsMember(values)));
+  definition_->changes.emplace_back([values](CLI::Option& option) { option.check(CLI::IsMember(values)); });
+  return *this;
 }
 
 Option Option::positive() const {
-  return Option(option_->check(CLI::PositiveNumber));
+  definition_->changes.emplace_back([](CLI::Option& option) { option.check(CLI::PositiveNumber); });
+  return *this;
 }
 
 Option Option::within(double least, double most) const {
-  return Option(option_->check(CLI::Range(least, most)));
+  definition_->changes.emplace_back([=](CLI::Option& option) { option.check(CLI::Range(least, most)); });
+  return *this;
 }
 
 bool Option::is_given() const {
-  return option_->count() > 0;
+  return definition_->option != nullptr && definition_->option->count() > 0;
 }
 
 Parser::Parser(const std::string& name, const std::string& usage, const std::string& about)
-    : app_(std::make_unique<CLI::App>(about, "lay " + name)) {
-  app_->formatter(std::make_shared<UsageFormatter>("usage: lay " + name + " " + usage));
-  app_->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    : state_(std::make_unique<State>(about, "lay " + name)) {
+  state_->app.formatter(std::make_shared<UsageFormatter>("usage: lay " + name + " " + usage));
+  state_->app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
 Parser::Parser(Parser&& other) noexcept = default;
@@ -73,7 +140,8 @@ Parser::~Parser() = default;
 
 template <class T>
 Option Parser::add_option(const std::string& names, T& into, const std::string& about) {
-  return Option(app_->add_option(names, into, about));
+  return Option(state_->define(
+      names, [names, &into, about](CLI::App& app) { return app.add_option(names, into, about); }));
 }
 
 template Option Parser::add_option(const std::string&, std::string&, const std::string&);
@@ -90,24 +158,28 @@ template Option Parser::add_option(const std::string&, std::optional<std::uint64
 
 Option Parser::add_list(const std::string& names, std::vector<std::string>& into, const std::string& about,
                         const std::string& type) {
-  return Option(app_->add_option(names, into, about)
-                    ->type_name(type)
-                    ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-                    ->allow_extra_args(false));
+  return Option(state_->define(names, [names, &into, about, type](CLI::App& app) {
+    return app.add_option(names, into, about)
+        ->type_name(type)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
+  }));
 }
 
 Option Parser::add_flag(const std::string& names, bool& into, const std::string& about) {
-  return Option(app_->add_flag(names, into, about));
+  return Option(state_->define(
+      names, [names, &into, about](CLI::App& app) { return app.add_flag(names, into, about); }));
 }
 
 void Parser::leave_h_alone() {
-  app_->set_help_flag("--help", "this page");
+  state_->app.set_help_flag("--help", "this page");
 }
 
 void Parser::parse(const Arguments& arguments) {
+  state_->tell(arguments);
   try {
     // CLI11 takes the words from the back.
-    app_->parse(Arguments(arguments.rbegin(), arguments.rend()));
+    state_->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{help()};
   } catch (const CLI::ParseError& error) {
@@ -116,17 +188,18 @@ void Parser::parse(const Arguments& arguments) {
 }
 
 std::vector<std::string> Parser::parse_prefix(const Arguments& arguments) {
-  app_->prefix_command();
+  state_->app.prefix_command();
   parse(arguments);
-  std::vector<std::string> rest = app_->remaining();
+  std::vector<std::string> rest = state_->app.remaining();
   if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
   if (!rest.empty() && rest.front().size() > 1 && rest.front().front() == '-')
     throw UsageError{fmt::format("unknown flag: {}", rest.front())};
   return rest;
 }
 
-std::string Parser::help() const {
-  return app_->help();
+std::string Parser::help() {
+  state_->tell({"--help"});
+  return state_->app.help();
 }
 
 }  // namespace lay::cli

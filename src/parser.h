@@ -6,11 +6,6 @@
 
 #include "command.h"
 
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
-
 /// The flags and arguments of one command. CLI11 reads them; only parser.cpp sees it, for each file that
 /// includes it builds some ten global objects before main() runs.
 namespace lay::cli {
@@ -24,6 +19,9 @@ struct HelpRequested {
 struct UsageError {
   std::string message;
 };
+
+/// What a Parser knows of one flag or argument.
+struct Definition;
 
 /// What more there is to say about a flag or argument; belongs to its Parser.
 class Option {
@@ -43,12 +41,14 @@ class Option {
 
  private:
   friend class Parser;
-  explicit Option(CLI::Option* option) : option_(option) {}
+  explicit Option(Definition& definition) : definition_(&definition) {}
 
-  CLI::Option* option_;
+  Definition* definition_;
 };
 
 /// Puts what a command line says into variables of the caller's, which must outlive the call of parse().
+/// CLI11 compares each flag with all before it, which takes `lay run` longer than most of its work: so it is
+/// told of those alone that the command line may name, and of all for the help page.
 class Parser {
  public:
   /// A parser for "lay NAME"; `usage` is what the help page shows behind the name.
@@ -73,10 +73,12 @@ class Parser {
   /// For commands whose flags end at the first word (run, exec): returns that word and all behind it.
   std::vector<std::string> parse_prefix(const Arguments& arguments);
   /// The help page.
-  std::string help() const;
+  std::string help();
 
  private:
-  std::unique_ptr<CLI::App> app_;
+  struct State;
+
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace lay::cli

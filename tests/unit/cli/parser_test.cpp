@@ -1,0 +1,116 @@
+#include "parser.h"
+
+#include <catch2/catch.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace lay::cli;
+
+namespace {
+
+/// A command with a flag of each kind.
+struct Flags {
+  bool tty = false;
+  bool input = false;
+  bool sync = true;
+  int time = 10;
+  std::optional<std::string> name;
+  std::vector<std::string> env;
+  std::string image;
+  Parser parser{"try", "[flags] IMAGE", "Tries flags."};
+  Option time_flag = parser.add_option("-t,--time", time, "seconds").type_name("SECONDS").within(0, 60);
+
+  Flags() {
+    parser.add_flag("-T,--tty", tty, "a terminal");
+    parser.add_flag("-i,--interactive", input, "standard input");
+    parser.add_flag("--sync,!--no-sync", sync, "wait for the disk");
+    parser.add_option("--name", name, "its name");
+    parser.add_list("-e,--env", env, "a variable", "KEY=VALUE");
+    parser.add_option("image", image, "what to try").required();
+  }
+};
+
+std::string refusal(const std::vector<std::string>& arguments) {
+  Flags flags;
+  try {
+    flags.parser.parse(arguments);
+  } catch (const UsageError& error) {
+    return error.message;
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a flag is understood in each of its spellings", "[cli][parser]") {
+  const std::vector<std::string> arguments = GENERATE(
+      std::vector<std::string>{"-Tit5", "-eA=1", "--no-sync", "--name=web", "debian:12"},
+      std::vector<std::string>{"-T", "-i", "-t", "5", "-e", "A=1", "--no-sync", "--name", "web", "debian:12"},
+      std::vector<std::string>{"debian:12", "--tty", "--interactive", "--time=5", "--env=A=1", "--no-sync",
+                               "--name", "web"});
+  Flags flags;
+  flags.parser.parse(arguments);
+  CHECK(flags.tty);
+  CHECK(flags.input);
+  CHECK_FALSE(flags.sync);
+  CHECK(flags.time == 5);
+  CHECK(flags.time_flag.is_given());
+  CHECK(flags.name == "web");
+  CHECK(flags.env == std::vector<std::string>{"A=1"});
+  CHECK(flags.image == "debian:12");
+}
+
+TEST_CASE("what a command line does not name keeps its value", "[cli][parser]") {
+  Flags flags;
+  flags.parser.parse({"debian:12"});
+  CHECK_FALSE(flags.tty);
+  CHECK(flags.sync);
+  CHECK(flags.time == 10);
+  CHECK_FALSE(flags.time_flag.is_given());
+  CHECK_FALSE(flags.name);
+  CHECK(flags.env.empty());
+}
+
+TEST_CASE("what is wrong with a command line is said", "[cli][parser]") {
+  CHECK(refusal({}) == "image is required");
+  CHECK(refusal({"--tty"}) == "image is required");
+  CHECK(refusal({"-x", "debian:12"}) == "unknown flag or argument: -x");
+  CHECK(refusal({"--tim=5", "debian:12"}) == "unknown flag or argument: --tim=5");
+  CHECK(refusal({"debian:12", "--name"}) == "--name needs a value");
+  CHECK(refusal({"--time", "long", "debian:12"}).find("--time") != std::string::npos);
+  CHECK_FALSE(refusal({"--time", "61", "debian:12"}).empty());
+}
+
+TEST_CASE("flags behind the first word belong to the command that is run", "[cli][parser]") {
+  Flags flags;
+  Parser parser("run", "IMAGE COMMAND", "Runs.");
+  bool tty = false;
+  parser.add_flag("-T,--tty", tty, "a terminal");
+  CHECK(parser.parse_prefix({"debian:12", "top", "--tty"}) ==
+        std::vector<std::string>{"debian:12", "top", "--tty"});
+  CHECK_FALSE(tty);
+}
+
+TEST_CASE("the help page has every flag in its order, whatever else the command line names",
+          "[cli][parser]") {
+  const auto help_of = [](const std::vector<std::string>& arguments) {
+    Flags flags;
+    try {
+      flags.parser.parse(arguments);
+    } catch (const HelpRequested& help) {
+      return help.text;
+    }
+    return std::string();
+  };
+  const std::string help = Flags().parser.help();
+  CHECK(help_of({"--help"}) == help);
+  CHECK(help_of({"-i", "--name", "web", "-h"}) == help);
+  std::size_t last = 0;
+  for (const char* flag : {"--time", "--tty", "--interactive", "--sync", "--name", "--env"}) {
+    const std::size_t place = help.find(flag);
+    REQUIRE(place != std::string::npos);
+    CHECK(place > last);
+    last = place;
+  }
+}
