@@ -18,9 +18,9 @@ lay_static(lay_archive archive archive.h)
 lay_static(lay_lzma lzma lzma.h)
 lay_static(lay_bz2 bz2 bzlib.h)
 target_link_libraries(lay_archive INTERFACE lay_lzma lay_bz2)  # the only filters of libarchive that are linked
-pkg_check_modules(lay_zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd)  # Debian's archive has no threads
 lay_static(lay_zlib z zlib.h)
-find_path(LAY_ISAL_INCLUDE isa-l/igzip_lib.h REQUIRED)  # headers only: the library is loaded when a layer is inflated
+find_path(LAY_ZSTD_INCLUDE zstd.h REQUIRED)  # headers only, as the next: loaded when a layer is read or written
+find_path(LAY_ISAL_INCLUDE isa-l/igzip_lib.h REQUIRED)
 lay_static(lay_crypto crypto openssl/evp.h)
 target_link_libraries(lay_crypto INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 lay_static(lay_nftnl nftnl libnftnl/table.h)

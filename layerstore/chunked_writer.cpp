@@ -1,7 +1,5 @@
 #include "chunked_writer.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -17,6 +15,7 @@
 #include "crc64.h"
 #include "layerstore/digest.h"
 #include "tar_reader.h"
+#include "zstd_library.h"
 
 namespace lay::layerstore {
 
@@ -74,7 +73,7 @@ struct Batch {
 
   void compress(ZstdFrames& frames) {
     std::size_t bound = 0;
-    for (const Piece& piece : pieces) bound += ZSTD_compressBound(piece.size);
+    for (const Piece& piece : pieces) bound += zstd().compress_bound(piece.size);
     if (packed.size() < bound) packed.resize(bound);
     packed_size = 0;
     std::span<const std::byte> rest = raw;

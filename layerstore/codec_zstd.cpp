@@ -1,13 +1,10 @@
 #include "codec_zstd.h"
 
-#define ZSTD_STATIC_LINKING_ONLY  // NOLINT: how much memory a compressor takes
-#include <zstd.h>
-#include <zstd_errors.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "base/error.h"
+#include "zstd_library.h"
 
 namespace lay::layerstore {
 
@@ -19,23 +16,23 @@ constexpr int kMaxWindowLog = 27;  // 128 MiB
 constexpr std::size_t kBuffer = 256 * 1024;
 
 struct FreeCompressor {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_CCtx* context) const { zstd().free_compressor(context); }
 };
 struct FreeDecompressor {
-  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { zstd().free_decompressor(context); }
 };
 
 /// Failures of the compressor are ours (memory, a wrong parameter), never the data's.
 std::size_t checked(std::size_t result) {
-  if (ZSTD_isError(result) != 0)
-    throw Error::make(Errc::io, "compress with zstd: {}", ZSTD_getErrorName(result));
+  if (zstd().is_error(result) != 0)
+    throw Error::make(Errc::io, "compress with zstd: {}", zstd().error_name(result));
   return result;
 }
 
 class ZstdSink final : public ByteSink {
  public:
   ZstdSink(int level, unsigned workers, ByteSink& out)
-      : out_(out), context_(ZSTD_createCCtx()), buffer_(kBuffer) {
+      : out_(out), context_(zstd().create_compressor()), buffer_(kBuffer) {
     if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
     set(ZSTD_c_compressionLevel, level);
     set(ZSTD_c_checksumFlag, 1);
@@ -56,12 +53,12 @@ class ZstdSink final : public ByteSink {
 
  private:
   void set(ZSTD_cParameter parameter, int value) {
-    checked(ZSTD_CCtx_setParameter(context_.get(), parameter, value));
+    checked(zstd().set_compressor(context_.get(), parameter, value));
   }
 
   std::size_t step(ZSTD_inBuffer& input, ZSTD_EndDirective directive) {
     ZSTD_outBuffer output{buffer_.data(), buffer_.size(), 0};
-    const std::size_t rest = checked(ZSTD_compressStream2(context_.get(), &output, &input, directive));
+    const std::size_t rest = checked(zstd().compress_stream(context_.get(), &output, &input, directive));
     if (output.pos > 0) out_.write(std::span(buffer_).first(output.pos));
     return rest;
   }
@@ -73,9 +70,9 @@ class ZstdSink final : public ByteSink {
 
 class ZstdSource final : public ByteSource {
  public:
-  explicit ZstdSource(ByteSource& in) : in_(in), context_(ZSTD_createDCtx()), buffer_(kBuffer) {
+  explicit ZstdSource(ByteSource& in) : in_(in), context_(zstd().create_decompressor()), buffer_(kBuffer) {
     if (!context_) throw Error(Errc::io, "decompress zstd: out of memory");
-    checked(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxWindowLog));
+    checked(zstd().set_decompressor(context_.get(), ZSTD_d_windowLogMax, kMaxWindowLog));
   }
 
   std::size_t read(std::span<std::byte> out) override {
@@ -89,17 +86,17 @@ class ZstdSource final : public ByteSource {
 
  private:
   void step(ZSTD_outBuffer& output) {
-    const std::size_t result = ZSTD_decompressStream(context_.get(), &output, &input_);
-    if (ZSTD_isError(result) != 0) throw_error(result);
+    const std::size_t result = zstd().decompress_stream(context_.get(), &output, &input_);
+    if (zstd().is_error(result) != 0) throw_error(result);
     in_frame_ = result != 0;
     pending_ = in_frame_ && output.pos == output.size;
   }
 
   [[noreturn]] static void throw_error(std::size_t result) {
-    if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge)
+    if (zstd().error_code(result) == ZSTD_error_frameParameter_windowTooLarge)
       throw Error(Errc::unsupported, "zstd data needs a window of more than 128 MiB")
           .with_hint("compress it again without --ultra and --long");
-    throw Error::make(Errc::corrupt, "zstd data is damaged: {}", ZSTD_getErrorName(result));
+    throw Error::make(Errc::corrupt, "zstd data is damaged: {}", zstd().error_name(result));
   }
 
   /// False at the end of the input, which must be the end of a frame.
@@ -128,7 +125,7 @@ int checked_level(int level) {
 }  // namespace
 
 void ZstdFrames::Free::operator()(ZSTD_CCtx_s* context) const {
-  ZSTD_freeCCtx(context);
+  zstd().free_compressor(context);
 }
 
 namespace {
@@ -139,7 +136,7 @@ ZSTD_compressionParameters bounded_parameters(int level, std::size_t size) {
   constexpr unsigned kMaxHashLog = 18;
   constexpr unsigned kMaxChainLog = 19;
   constexpr unsigned kMaxChainLogOfRows = 17;  // these strategies use it for short frames alone
-  ZSTD_compressionParameters parameters = ZSTD_getCParams(level, size, 0);
+  ZSTD_compressionParameters parameters = zstd().parameters(level, size, 0);
   parameters.hashLog = std::min(parameters.hashLog, kMaxHashLog);
   const bool has_rows = parameters.strategy >= ZSTD_greedy && parameters.strategy <= ZSTD_lazy2;
   parameters.chainLog = std::min(parameters.chainLog, has_rows ? kMaxChainLogOfRows : kMaxChainLog);
@@ -147,41 +144,41 @@ ZSTD_compressionParameters bounded_parameters(int level, std::size_t size) {
 }
 
 void set(ZSTD_CCtx* context, ZSTD_cParameter parameter, unsigned value) {
-  checked(ZSTD_CCtx_setParameter(context, parameter, static_cast<int>(value)));
+  checked(zstd().set_compressor(context, parameter, static_cast<int>(value)));
 }
 
 }  // namespace
 
-ZstdFrames::ZstdFrames(int level) : level_(checked_level(level)), context_(ZSTD_createCCtx()) {
+ZstdFrames::ZstdFrames(int level) : level_(checked_level(level)), context_(zstd().create_compressor()) {
   if (!context_) throw Error(Errc::io, "compress with zstd: out of memory");
-  checked(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level_));
+  checked(zstd().set_compressor(context_.get(), ZSTD_c_compressionLevel, level_));
 }
 
 std::size_t ZstdFrames::memory(int level, std::size_t size) {
-  return ZSTD_estimateCCtxSize_usingCParams(bounded_parameters(checked_level(level), size));
+  return zstd().compressor_size(bounded_parameters(checked_level(level), size));
 }
 
 std::size_t ZstdFrames::compress(std::span<const std::byte> bytes, std::span<std::byte> out) {
   const ZSTD_compressionParameters bounded = bounded_parameters(level_, bytes.size());
   set(context_.get(), ZSTD_c_hashLog, bounded.hashLog);
   set(context_.get(), ZSTD_c_chainLog, bounded.chainLog);
-  return checked(ZSTD_compress2(context_.get(), out.data(), out.size(), bytes.data(), bytes.size()));
+  return checked(zstd().compress(context_.get(), out.data(), out.size(), bytes.data(), bytes.size()));
 }
 
 void ZstdPieces::Free::operator()(ZSTD_DCtx_s* context) const {
-  ZSTD_freeDCtx(context);
+  zstd().free_decompressor(context);
 }
 
-ZstdPieces::ZstdPieces() : context_(ZSTD_createDCtx()) {
+ZstdPieces::ZstdPieces() : context_(zstd().create_decompressor()) {
   if (!context_) throw Error(Errc::io, "decompress zstd: out of memory");
 }
 
 std::span<const std::byte> ZstdPieces::unpack(std::span<const std::byte> frames, std::size_t size) {
   if (plain_.size() < size) plain_.resize(size);
   const std::size_t count =
-      ZSTD_decompressDCtx(context_.get(), plain_.data(), size, frames.data(), frames.size());
-  if (ZSTD_isError(count) != 0)
-    throw Error::make(Errc::corrupt, "zstd data is damaged: {}", ZSTD_getErrorName(count));
+      zstd().decompress(context_.get(), plain_.data(), size, frames.data(), frames.size());
+  if (zstd().is_error(count) != 0)
+    throw Error::make(Errc::corrupt, "zstd data is damaged: {}", zstd().error_name(count));
   if (count != size) throw Error::make(Errc::corrupt, "zstd data has {} bytes, expected {}", count, size);
   return std::span(plain_).first(size);
 }

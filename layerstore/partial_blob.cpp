@@ -1,7 +1,5 @@
 #include "partial_blob.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -12,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "codec_zstd.h"
+#include "zstd_library.h"
 
 namespace lay::layerstore {
 
@@ -30,7 +29,7 @@ struct Stretch {
 };
 
 std::string compress(ZstdFrames& frames, std::string_view bytes) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
+  std::string out(zstd().compress_bound(bytes.size()), '\0');
   out.resize(frames.compress(std::as_bytes(std::span(bytes)), std::as_writable_bytes(std::span(out))));
   return out;
 }
