@@ -12,7 +12,7 @@ target_compile_options(lay_options INTERFACE
   -fcf-protection)
 # Designated initialisers may leave the rest to its defaults
 target_compile_options(lay_options INTERFACE -Wno-missing-field-initializers)
-target_link_options(lay_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+target_link_options(lay_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs)
 target_compile_definitions(lay_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64 LAY_VERSION="${PROJECT_VERSION}")
 
 if(LAY_SANITIZE)

@@ -171,8 +171,7 @@ FormChoice LayerStore::choose_form() const {
 }
 
 const FormChoice& LayerStore::form_of_new() const {
-  std::call_once(chosen_, [&] { choice_ = choose_form(); });
-  return choice_;
+  return form_.get([&] { return choose_form(); });
 }
 
 bool LayerStore::has(const Digest& diff_id) const {

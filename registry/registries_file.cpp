@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <mutex>
 
 #include "base/error.h"
+#include "base/lazy.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "registry/registries_conf.h"
@@ -218,15 +218,13 @@ RegistriesConf read_registries_conf() {
 }
 
 struct SharedRegistriesConf::State {
-  std::once_flag is_read;
-  RegistriesConf conf;
+  Lazy<RegistriesConf> conf;
 };
 
 SharedRegistriesConf::SharedRegistriesConf() : state_(std::make_shared<State>()) {}
 
 const RegistriesConf& SharedRegistriesConf::get() const {
-  std::call_once(state_->is_read, [this] { state_->conf = read_registries_conf(); });
-  return state_->conf;
+  return state_->conf.get(read_registries_conf);
 }
 
 }  // namespace lay::registry

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
 #include <string>
 
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "runner/container.h"
 
@@ -51,8 +51,10 @@ bool is_id_prefix(std::string_view text) {
 }
 
 std::string random_name() {
-  std::random_device random;
-  return std::string(kQualities[random() % kQualities.size()]) + "_" + kAnimals[random() % kAnimals.size()];
+  // not std::random_device, which asks the processor what it has: a virtual machine traps that
+  const unsigned long random = std::stoul(sys::random_hex(4), nullptr, 16);
+  return std::string(kQualities[random % kQualities.size()]) + "_" +
+         kAnimals[random / kQualities.size() % kAnimals.size()];
 }
 
 Error no_container(std::string_view name) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/lazy.h"
 #include "base/stream.h"
 #include "layerstore/apply.h"
 #include "layerstore/blob_store.h"
@@ -143,8 +144,7 @@ class LayerStore {
   UniqueFd layers_;
   std::optional<LayerForm> wanted_;
   UnpackLimits limits_;
-  mutable std::once_flag chosen_;
-  mutable FormChoice choice_;
+  mutable Lazy<FormChoice> form_;
   mutable std::mutex distrusting_;
   mutable std::set<Digest> distrusted_;
 };
