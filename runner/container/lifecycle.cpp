@@ -235,6 +235,7 @@ void wait_until_durable(const ChildEnd& caller) {
     }
     for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
+    ::sched_yield();                              // which the caller hears first, on this processor too
     release_idle_memory();
     run->finish();
     const std::optional<RemovedContainer> removed = run->take_removed();

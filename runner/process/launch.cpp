@@ -12,6 +12,7 @@
 #include "process/handshake.h"
 #include "process/init.h"
 #include "process/namespaces.h"
+#include "process/network_ahead.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
@@ -50,6 +51,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   const ContainerConfig& config = container.config();
   if (!config.runtime.is_own()) return launch_delegated(store, container, make_durable);
   NamespacePlan namespaces = plan_namespaces(store, config);
+  NetworkAhead network(namespaces);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
@@ -74,6 +76,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   }
 
   Handshake handshake = make_handshake();
+  network.hand_to(namespaces);
   auto process = clone_first(namespaces, host.cgroup, plan.spec.process.oom_score_adj);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
