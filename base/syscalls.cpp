@@ -120,7 +120,7 @@ std::size_t pwrite_some(const UniqueFd& fd, std::span<const std::byte> bytes, st
 std::string read_all(const UniqueFd& fd, std::size_t limit) {
   constexpr std::size_t kMostAtOnce = 1024UL * 1024;
   std::string text;
-  std::array<std::byte, 16384> small;  // most files are shorter
+  std::array<std::byte, 4096> small;  // most files are shorter
   std::vector<std::byte> large;
   std::span<std::byte> buffer(small);
   while (const std::size_t count = read_some(fd, buffer)) {
@@ -197,8 +197,14 @@ bool try_link_fd(const UniqueFd& fd, const UniqueFd& to_dir, const std::string& 
 }
 
 std::string readlink_at(const UniqueFd& dir, const std::string& path) {
+  if (auto target = try_readlink_at(dir, path)) return *std::move(target);
+  throw Error::from_number(ENOENT, fmt::format("read symlink '{}'", path));
+}
+
+std::optional<std::string> try_readlink_at(const UniqueFd& dir, const std::string& path) {
   std::string target(4096, '\0');
   const ssize_t count = ::readlinkat(dir.get(), path.c_str(), target.data(), target.size());
+  if (count < 0 && errno == ENOENT) return std::nullopt;
   if (count < 0) throw Error::from_errno("read symlink '{}'", path);
   target.resize(static_cast<std::size_t>(count));
   return target;
@@ -278,8 +284,12 @@ void set_mtime_at(const UniqueFd& dir, const std::string& path, const timespec& 
 }
 
 std::vector<std::string> list_xattrs(const UniqueFd& fd) {
-  std::string names(65536, '\0');  // XATTR_LIST_MAX, xattr(7)
-  const ssize_t count = ::listxattr(fd_path(fd).c_str(), names.data(), names.size());
+  std::string names(256, '\0');  // most have none
+  ssize_t count = ::listxattr(fd_path(fd).c_str(), names.data(), names.size());
+  if (count < 0 && errno == ERANGE) {
+    names.resize(65536);  // XATTR_LIST_MAX, xattr(7)
+    count = ::listxattr(fd_path(fd).c_str(), names.data(), names.size());
+  }
   if (count < 0 && errno == ENOTSUP) return {};
   if (count < 0) throw Error::from_errno("list extended attributes");
   std::vector<std::string> result;

@@ -102,11 +102,8 @@ std::string path_of(const CgroupHierarchy& hierarchy, const CgroupName& name) {
 /// In most hierarchies a group needs nothing from its parent but that it is there.
 CgroupGroup make_group_in_own_parent(const CgroupHierarchy& hierarchy, const CgroupName& name) {
   const std::string path = path_of(hierarchy, name);
-  try {
-    sys::mkdir_at(sys::cwd(), path, 0755);
-  } catch (const Error& error) {
-    if (error.error_number() != ENOENT) throw;
-    sys::try_mkdir_at(sys::cwd(), hierarchy.mount_point + "/" + name.parent, 0755);
+  if (::mkdir(path.c_str(), 0755) < 0) {
+    if (errno == ENOENT) sys::try_mkdir_at(sys::cwd(), hierarchy.mount_point + "/" + name.parent, 0755);
     sys::mkdir_at(sys::cwd(), path, 0755);
   }
   return {.hierarchy = hierarchy, .dir = sys::open_at(sys::cwd(), path, kFolder)};

@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +41,17 @@ constexpr std::size_t kShortId = 12;
 UniqueFd open_or_make(const UniqueFd& dir, const std::string& path) {
   sys::try_mkdir_at(dir, path, 0700);
   return sys::open_dir(dir, path);
+}
+
+/// Tells ext4 that the folders in `dir` have nothing to do with each other (chattr(1), attribute T): each
+/// gets a region of the disk of its own, with room to grow. There it is made sooner, too: without a journal
+/// ext4 reads, for each file it makes, every inode of the region that was deleted in the last five minutes.
+/// Others do not know the hint.
+void spread_folders_in(const UniqueFd& dir) {
+  int flags = 0;
+  if (::ioctl(dir.get(), FS_IOC_GETFLAGS, &flags) < 0) return;
+  flags |= FS_TOPDIR_FL;
+  ::ioctl(dir.get(), FS_IOC_SETFLAGS, &flags);
 }
 
 /// Like mkdir -p, for the user's own --root: its parents may be symlinks.
@@ -89,12 +102,7 @@ void write_document(const UniqueFd& dir, const std::string& name, const Json& js
 
 /// The id that a name leads to; empty when there is no such name, or no more.
 std::optional<std::string> id_of(const UniqueFd& names, const std::string& name) {
-  try {
-    return sys::readlink_at(names, name);
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found) throw;
-    return std::nullopt;
-  }
+  return sys::try_readlink_at(names, name);
 }
 
 /// By name, id or unambiguous beginning of an id; throws invalid when several begin so.
@@ -215,7 +223,10 @@ std::optional<ContainerStore::Folders> ContainerStore::open_folders() const {
 }
 
 ContainerStore::Folders ContainerStore::make_folders() const {
-  UniqueFd containers = open_or_make(open_or_make_root(root_), "containers");
+  const UniqueFd root = open_or_make_root(root_);
+  const bool is_new = sys::try_mkdir_at(root, "containers", 0700);
+  UniqueFd containers = sys::open_dir(root, "containers");
+  if (is_new) spread_folders_in(containers);
   UniqueFd names = open_or_make(containers, kNames);
   return {.containers = std::move(containers), .names = std::move(names)};
 }

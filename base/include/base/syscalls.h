@@ -68,6 +68,7 @@ void link_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& 
 /// Gives an O_TMPFILE descriptor a name (linkat(2) through /proc/self/fd); false when the name is taken.
 bool try_link_fd(const UniqueFd& fd, const UniqueFd& to_dir, const std::string& to);
 std::string readlink_at(const UniqueFd& dir, const std::string& path);
+std::optional<std::string> try_readlink_at(const UniqueFd& dir, const std::string& path);
 void rename_at(const UniqueFd& from_dir, const std::string& from, const UniqueFd& to_dir,
                const std::string& to);
 /// renameat2(2) with RENAME_NOREPLACE; false when the target is there already.

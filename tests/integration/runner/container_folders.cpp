@@ -1,12 +1,19 @@
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 #include <catch2/catch.hpp>
 #include <tuple>
 
+#include "base/syscalls.h"
 #include "container/log_writer.h"
 #include "container_fixture.h"
 #include "error_of.h"
 #include "runner/lifecycle.h"
+#include "skip.h"
 
 using namespace lay;
 using lay::test::ContainerFixture;
@@ -32,6 +39,22 @@ TEST_CASE("a container is found by name, id and the beginning of its id", "[runn
   for (const char* name : {"none", "", "..", ".names", "../run", "c"})
     CHECK(error_of([&] { fixture.store().find(name); }).code() == Errc::not_found);
   CHECK(fixture.store().list().size() == 3);
+}
+
+TEST_CASE("ext4 is told that containers have nothing to do with each other", "[runner][container]") {
+  const ContainerFixture fixture;
+  const runner::Container container = fixture.store().create(fixture.config({"true"}));
+  const UniqueFd containers = sys::open_at(container.dir(), "..", O_RDONLY | O_DIRECTORY);
+  struct ::statfs fs = {};
+  REQUIRE(::fstatfs(containers.get(), &fs) == 0);
+  if (fs.f_type != EXT4_SUPER_MAGIC) SKIP_TEST("the folder of the tests is not on ext4");
+  const auto is_spread = [](const UniqueFd& dir) {
+    int flags = 0;
+    REQUIRE(::ioctl(dir.get(), FS_IOC_GETFLAGS, &flags) == 0);
+    return (flags & FS_TOPDIR_FL) != 0;
+  };
+  CHECK(is_spread(containers));
+  CHECK_FALSE(is_spread(sys::open_dir(container.dir(), "upper")));
 }
 
 TEST_CASE("a container is read back as it was created", "[runner][container]") {
