@@ -234,7 +234,14 @@ std::optional<std::vector<std::string>> RegistryClient::get_blob_pieces(
                       .limit = limit,
                       .stop = stop};
   try {
-    const HttpResponse response = in_context([&] { return exchange(request); });
+    const HttpResponse response = in_context([&] {
+      HttpResponse answer = exchange(request);
+      if (answer.ok()) return answer;
+      // More requests, one for each part, are the last thing that who limits them wants.
+      Error error = api_error(answer, "blob " + blob.digest.to_string());
+      if (error.code() == Errc::limited) throw error;
+      return answer;
+    });
     const auto found = response.status == 206 ? parse_multipart(response.headers.get("content-type"),
                                                                 response.body, parts, blob.size)
                                               : std::nullopt;

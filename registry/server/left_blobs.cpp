@@ -75,7 +75,8 @@ void LeftBlobs::bring(const Digest& blob, const std::string& via) {
     report_(error);
     const std::lock_guard lock(mutex_);
     // What nobody answers to keeps all its blobs from being asked for; what is wrong with one does not.
-    silent_[error.code() == Errc::unavailable ? place : blob.to_string()] = Clock::now() + kSilence;
+    const bool is_of_place = error.code() == Errc::unavailable || error.code() == Errc::limited;
+    silent_[is_of_place ? place : blob.to_string()] = Clock::now() + kSilence;
     throw not_to_be_had();
   }
 }
