@@ -79,7 +79,8 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
   } catch (const Error& error) {
     // The registry has served ranges before it went away: the next pull goes on with the rest of them.
     const bool goes_on = are_parts_kept && error.code() == Errc::unavailable;
-    const bool is_enough = error.code() == Errc::limited;  // the whole would be one request more
+    // The whole would be one request more; or is not there either.
+    const bool is_enough = error.code() == Errc::limited || error.code() == Errc::not_found;
     if (goes_on || is_enough || error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
     return std::nullopt;
   }
