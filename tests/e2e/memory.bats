@@ -114,7 +114,7 @@ journey() {
   LAY_ROOT=$world/served serve --access-log none 3>&-
   for version in 1 2; do
     python3 "$here/../support/many_chunked_files.py" "$count" "layout$version" x "$version"
-    "$LAY" copy -q "oci:layout$version:x" "docker://$served/many:$version" >/dev/null
+    "$LAY" --root "$world/copied" copy -q "oci:layout$version:x" "docker://$served/many:$version" >/dev/null
     little "$LAY" pull -q "$served/many:$version"
   done
   "$LAY" fsck -q
