@@ -82,14 +82,15 @@ void Relay::send_blobs(const layerstore::Manifest& manifest) {
     if (seen.insert(blob.digest).second)
       jobs.emplace_back([this, &blob](const std::stop_token& stop) { send_blob(blob, stop); });
   };
-  for (const Descriptor& layer : manifest.layers)
-    if (!layerstore::media_type::is_foreign(layer.media_type)) add(layer);
+  for (const Descriptor& layer : manifest.layers) add(layer);
   add(manifest.config);
   run_parallel(jobs, request.parallel);
 }
 
 void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
   const auto task = progress.begin("blob " + blob.digest.short_hex(), blob.size);
+  if (layerstore::media_type::is_foreign(blob.media_type) && !source.has_blob(blob.digest, stop))
+    return task->done("kept outside the registries");
   Mounted mounted;
   if (source.domain() == target.domain() && source.repository() != target.repository())
     mounted = try_mount(target, blob.digest, source.repository(), stop);

@@ -88,6 +88,10 @@ entry() {
   done
   "$LAY" copy -q --all "docker://$registry/team/app:artifact" "docker://$served/artifact:1" >/dev/null
   "$LAY" --root "$world/root2" pull -q "$served/other:all" >/dev/null
+  sed 's/layer.v1.tar/layer.nondistributable.v1.tar/' image >outside
+  put_manifest outside manifest outside
+  "$LAY" copy -q --all "docker://$registry/team/app:outside" "docker://$served/outside:1" >/dev/null
+  "$LAY" copy -q --all "docker://$served/outside:1" "docker://$registry/outside:1" >/dev/null
   refused 1 "--all copies from docker://" "$LAY" copy --all "$from" oci:layout
   refused 1 "--platform one of them" "$LAY" copy --all --platform linux/arm64 "$from" "docker://$served/copied:all"
 }

@@ -21,8 +21,8 @@ struct RelayRequest {
 /// Copies what a name leads to from one registry to another, with all that it refers to: of an index every
 /// image, whatever platform it is for, and what is no image at all. Each document keeps its bytes, and comes
 /// behind what it refers to, the name last. Blobs that the target lacks, and cannot mount, come through the
-/// store, where nothing refers to them (the caller holds Store::begin_adding()); layers that are kept outside
-/// of registries stay there. Throws as pull() and push() do.
+/// store, where nothing refers to them (the caller holds Store::begin_adding()); layers that the source
+/// has not itself, since they are kept outside of registries, stay there. Throws as pull() and push() do.
 PushResult relay(const layerstore::Store& store, const RelayRequest& request, Progress& progress);
 
 }  // namespace lay::registry
