@@ -41,8 +41,7 @@ std::string describe_body(const HttpResponse& response) {
   return fmt::format("'{}'", shortened(line));
 }
 
-Errc code_of(const HttpResponse& response) {
-  const int status = response.status;
+Errc code_of(int status) {
   switch (status) {
     case 401:
       return Errc::unauthorized;
@@ -51,9 +50,7 @@ Errc code_of(const HttpResponse& response) {
     case 404:
       return Errc::not_found;
     case 429:
-      return Errc::limited;
-    case 503:
-      return response.headers.get("retry-after").empty() ? Errc::unavailable : Errc::limited;
+      return Errc::unavailable;
     default:
       return status >= 500 || status < 400 ? Errc::unavailable : Errc::invalid;
   }
@@ -84,7 +81,7 @@ Error api_error(const HttpResponse& response, const std::string& what) {
   const std::string messages = api_messages(response.body);
   const std::string reason =
       !messages.empty() ? messages : fmt::format("status {} {}", response.status, describe_body(response));
-  Error error(code_of(response), what + ": " + reason);
+  Error error(code_of(response.status), what + ": " + reason);
   if (response.status == 404) error.with_hint("is the name right, and the tag?");
   if (response.status == 429) error.with_hint("the registry limits requests: log in, or try again later");
   if (response.status >= 500) error.with_hint("the registry failed, not this request: try again later");

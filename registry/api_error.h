@@ -9,8 +9,7 @@ namespace lay::registry {
 
 /// What a registry's refusal means, as one line: distribution-spec "Error Codes" where the body has them, a
 /// few words about the body otherwise. `what` was attempted ("manifest of 'team/app:1'").
-///   401 unauthorized, 403 denied, 404 not_found, 429 limited, 5xx unavailable (503 that says when to
-///   come back limited), the rest invalid
+///   401 unauthorized, 403 denied, 404 not_found, 429 and 5xx unavailable, the rest invalid
 Error api_error(const HttpResponse& response, const std::string& what);
 
 /// The spec's messages, joined: "manifest unknown: unknown tag=1"; empty when the body has none.
