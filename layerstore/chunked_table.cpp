@@ -31,7 +31,7 @@ constexpr std::array<FooterForm, 2> kFooterForms{{
     {.magic = "GnUlInUx", .numbers = 4, .has_split = false},  // containers/storage up to 1.43, so Debian 12's
 }};
 constexpr std::uint64_t kMaxRaw = std::uint64_t{150} * 1024 * 1024;    // as other readers have it
-constexpr std::uint64_t kMaxPacked = std::uint64_t{32} * 1024 * 1024;  // held in memory: 500,000 files
+constexpr std::uint64_t kMaxPacked = std::uint64_t{32} * 1024 * 1024;  // of 500,000 files
 constexpr std::uint64_t kMaxBetween =
     4 * 1024;  // headers of frames, the footer, and what a later format adds
 constexpr std::size_t kMaxLine = 16 * 1024 * 1024;
@@ -74,8 +74,7 @@ std::string annotation(const Descriptor& blob, const char* key) {
 /// What a compressed document unpacks to, read in pieces and never more than kMaxRaw bytes of it.
 class DocumentSource final : public ByteSource {
  public:
-  explicit DocumentSource(std::string_view packed)
-      : packed_(packed), plain_(make_zstd_decompressor(packed_)) {}
+  explicit DocumentSource(ByteSource& packed) : plain_(make_zstd_decompressor(packed)) {}
   std::size_t read(std::span<std::byte> out) override {
     const std::size_t count = plain_->read(out);
     read_ += count;
@@ -84,7 +83,6 @@ class DocumentSource final : public ByteSource {
   }
 
  private:
-  StringSource packed_;
   std::unique_ptr<ByteSource> plain_;
   std::uint64_t read_ = 0;
 };
@@ -188,9 +186,12 @@ class TableReader final : public nlohmann::json_sax<nlohmann::json> {
   TableEntry entry_;
 };
 
-/// Collects from the table's entries only what says where data are.
+/// Passes on from the table's entries only what says where data are.
 class PackedTable {
  public:
+  PackedTable(std::uint64_t end, const std::function<void(const PackedData&)>& take)
+      : end_(end), take_(take) {}
+
   void add(const TableEntry& entry) {
     if (entry.end_offset) file_end_ = *entry.end_offset;
     const std::string& name = entry.chunk_digest.empty() ? entry.digest : entry.chunk_digest;
@@ -200,30 +201,33 @@ class PackedTable {
     const bool is_whole = entry.chunk_digest.empty() && entry.end_offset;
     if (is_whole && *entry.end_offset <= *entry.offset)
       throw Error(Errc::invalid, "the table's data have no end");
-    found_.push_back({.key = key_of(*digest),
-                      .offset = *entry.offset,
-                      .size = is_whole ? *entry.end_offset - *entry.offset : 0});
-    ends_.push_back(file_end_);
+    pass_on_last(*entry.offset);
+    last_ = {.key = key_of(*digest),
+             .offset = *entry.offset,
+             .size = is_whole ? *entry.end_offset - *entry.offset : 0};
+    last_end_ = file_end_;
   }
 
-  std::vector<PackedData> finish(std::uint64_t end) {
-    for (std::size_t i = 0; i < found_.size(); ++i) {
-      const std::uint64_t next = i + 1 < found_.size() ? found_[i + 1].offset : end;
-      PackedData& data = found_[i];
-      if (data.size == 0) {  // a chunk: it ends where the next one begins, the last where its file does
-        const std::uint64_t file_end = std::min(ends_[i], next);
-        if (file_end <= data.offset) throw Error(Errc::invalid, "the table's data have no end");
-        data.size = file_end - data.offset;
-      }
-      if (data.offset > next || data.size > next - data.offset)
-        throw Error(Errc::invalid, "the table's data overlap or lie beyond it");
-    }
-    return std::move(found_);
-  }
+  void finish() { pass_on_last(end_); }
 
  private:
-  std::vector<PackedData> found_;
-  std::vector<std::uint64_t> ends_;  ///< of the file, for each of them
+  /// `next`: where the data behind it begin.
+  void pass_on_last(std::uint64_t next) {
+    if (!last_) return;
+    if (last_->size == 0) {  // a chunk: it ends where the next one begins, the last where its file does
+      const std::uint64_t file_end = std::min(last_end_, next);
+      if (file_end <= last_->offset) throw Error(Errc::invalid, "the table's data have no end");
+      last_->size = file_end - last_->offset;
+    }
+    if (last_->offset > next || last_->size > next - last_->offset)
+      throw Error(Errc::invalid, "the table's data overlap or lie beyond it");
+    take_(*last_);
+  }
+
+  const std::uint64_t end_;
+  const std::function<void(const PackedData&)>& take_;
+  std::optional<PackedData> last_;
+  std::uint64_t last_end_ = 0;  ///< of its file
   std::uint64_t file_end_ = 0;
 };
 
@@ -277,17 +281,18 @@ DigestKey key_of(const Digest& digest) {
   return key;
 }
 
-void read_table_entries(std::string_view packed, const std::function<void(const TableEntry&)>& take) {
+void read_table_entries(ByteSource& packed, const std::function<void(const TableEntry&)>& take) {
   DocumentSource document(packed);
   TableReader reader(take);
   if (!nlohmann::json::sax_parse(Bytes(document), Bytes(), &reader))
     throw Error(Errc::invalid, "the table of contents is not JSON");
 }
 
-std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end) {
-  PackedTable table;
+void read_chunked_table(ByteSource& packed, std::uint64_t end,
+                        const std::function<void(const PackedData&)>& take) {
+  PackedTable table(end, take);
   read_table_entries(packed, [&](const TableEntry& entry) { table.add(entry); });
-  return table.finish(end);
+  table.finish();
 }
 
 namespace {
@@ -304,7 +309,7 @@ std::uint64_t number_in(const Json& line, const char* key) {
 
 }  // namespace
 
-void read_tar_split(std::string_view packed, const TakeFraming& take) {
+void read_tar_split(ByteSource& packed, const TakeFraming& take) {
   DocumentSource document(packed);
   std::string framing;
   std::string line;

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/stream.h"
 #include "layerstore/descriptor.h"
@@ -51,7 +50,7 @@ struct TableEntry {
 
 /// Hears of every entry of a compressed table of contents, in its order. Throws invalid on anything that is
 /// no table; values of an entry are as they stand there.
-void read_table_entries(std::string_view packed, const std::function<void(const TableEntry&)>& take);
+void read_table_entries(ByteSource& packed, const std::function<void(const TableEntry&)>& take);
 
 /// The first 64 bits of a digest, for tables in memory. A collision would only show as a blob, or layer, that
 /// is not what it should be.
@@ -65,13 +64,14 @@ struct PackedData {
   std::uint64_t size = 0;  ///< in the blob
 };
 
-/// Of a compressed table of contents, in the order of the blob. Throws invalid on anything that is no table
-/// or whose data overlap, or lie beyond `end`.
-std::vector<PackedData> read_chunked_table(std::string_view packed, std::uint64_t end);
+/// Hears of all data in a compressed table of contents, in the order of the blob. Throws invalid on anything
+/// that is no table or whose data overlap, or lie beyond `end`: what was heard of until then is of no use.
+void read_chunked_table(ByteSource& packed, std::uint64_t end,
+                        const std::function<void(const PackedData&)>& take);
 
 /// Hears of all bytes between two files' data: of what stands in front of the first, behind each, …
 using TakeFraming = std::function<void(std::string_view framing)>;
 /// Of a compressed tar-split. Throws invalid.
-void read_tar_split(std::string_view packed, const TakeFraming& take);
+void read_tar_split(ByteSource& packed, const TakeFraming& take);
 
 }  // namespace lay::layerstore

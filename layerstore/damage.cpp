@@ -19,8 +19,8 @@ bool is_damage(const Error& error) {
 }
 
 bool may_pass(const Error& error) {
-  return error.code() == Errc::unavailable || error.code() == Errc::cancelled ||
-         error.code() == Errc::unauthorized;
+  return error.code() == Errc::unavailable || error.code() == Errc::limited ||
+         error.code() == Errc::cancelled || error.code() == Errc::unauthorized;
 }
 
 }  // namespace lay::layerstore

@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
+#include "base/spill_map.h"
 #include "base/unique_fd.h"
 #include "chunked_table.h"
 #include "layerstore/store.h"
@@ -27,17 +27,19 @@ class LocalFrames {
  public:
   /// Reads the tables of the zstd layers of every image, and keeps of them what is among `wanted`, which is
   /// sorted.
-  LocalFrames(const Store& store, std::span<const DigestKey> wanted);
+  LocalFrames(const Store& store, std::span<const DigestKey> wanted, const Spill& spill);
 
-  /// Null when no blob has them.
+  /// Null when no blob has them. Valid until the next call.
   const LocalData* find(DigestKey key) const;
-  bool is_empty() const { return frames_.empty(); }
+  bool is_empty() const { return is_empty_; }
   const UniqueFd& blob(std::size_t index) const { return files_[index]; }
 
  private:
   void add(const Store& store, const Descriptor& layer, std::span<const DigestKey> wanted);
 
-  std::unordered_map<DigestKey, LocalData> frames_;
+  mutable SpillMemory memory_;
+  mutable SpillMap<DigestKey, LocalData> frames_;
+  bool is_empty_ = true;
   std::vector<UniqueFd> files_;
 };
 

@@ -171,8 +171,10 @@ const Descriptor& choose_platform(const Index& index, const Platform& wanted) {
     if (matches(*entry.platform, wanted)) return entry;
     offered.push_back(printable(to_string(*entry.platform)));
   }
+  // Nobody says for which machine they are: the config of the first does.
+  if (offered.empty() && !index.manifests.empty()) return index.manifests.front();
   throw Error::make(Errc::not_found, "no image for {}; there is: {}", to_string(wanted),
-                    offered.empty() ? "none with a platform" : join(offered, ", "));
+                    offered.empty() ? "none" : join(offered, ", "));
 }
 
 }  // namespace lay::layerstore

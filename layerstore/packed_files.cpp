@@ -36,7 +36,7 @@ Sha256 sha256_of(const Digest& digest) {
   return bytes;
 }
 
-PackedFiles::PackedFiles(std::string_view packed, std::uint64_t end, const Spill& spill)
+PackedFiles::PackedFiles(ByteSource& packed, std::uint64_t end, const Spill& spill)
     : memory_(spill), files_(memory_), chunks_(memory_), blob_end_(end) {
   read_table_entries(packed, [&](const TableEntry& entry) { add(entry); });
   end_file();

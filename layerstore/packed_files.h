@@ -40,7 +40,7 @@ class PackedFiles {
  public:
   /// Of a compressed table of contents, for a tar whose frames end at `end`. Throws invalid when the table
   /// contradicts itself: the chunks of a file are all of its data, and nothing overlaps.
-  PackedFiles(std::string_view packed, std::uint64_t end, const Spill& spill);
+  PackedFiles(ByteSource& packed, std::uint64_t end, const Spill& spill);
 
   std::size_t size() const { return files_.size(); }
   const PackedFile& file(std::size_t index) const;

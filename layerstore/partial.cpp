@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "chunked_tail.h"
+#include "layerstore/store_spill.h"
 #include "partial_blob.h"
 #include "partial_tar.h"
 
@@ -24,10 +25,10 @@ bool has_images(const Store& store) {
 }
 
 /// Of the table's data, sorted.
-std::vector<DigestKey> keys_of(std::span<const PackedData> table) {
+std::vector<DigestKey> keys_of(const DataTable& table) {
   std::vector<DigestKey> keys;
   keys.reserve(table.size());
-  for (const PackedData& data : table) keys.push_back(data.key);
+  for (std::size_t i = 0; i < table.size(); ++i) keys.push_back(table.at(i).key);
   std::sort(keys.begin(), keys.end());
   return keys;
 }
@@ -35,8 +36,8 @@ std::vector<DigestKey> keys_of(std::span<const PackedData> table) {
 }  // namespace
 
 struct PartialLayer::Plan {
-  Plan(const Store& store, std::shared_ptr<const ChunkedTail> end, std::span<const PackedData> table)
-      : tail(std::move(end)), frames(store, keys_of(table)) {}
+  Plan(const Store& store, std::shared_ptr<const ChunkedTail> end, const DataTable& table)
+      : tail(std::move(end)), frames(store, keys_of(table), spill_in(store)) {}
 
   const std::shared_ptr<const ChunkedTail> tail;
   const LocalFrames frames;  // the rest uses it
@@ -56,15 +57,15 @@ std::optional<PartialLayer> PartialLayer::plan(const Store& store, const Descrip
                                                const PartialWish& wish) {
   const auto places = find_chunked_places(blob);
   if (!places || blob.size < kWorthIt || !has_images(store)) return std::nullopt;
-  const auto tail = std::make_shared<const ChunkedTail>(blob, *places, source);
-  std::vector<PackedData> table = read_chunked_table(tail->table(), tail->offset());
-  auto plan = std::make_unique<Plan>(store, tail, table);
-  if (!plan->frames.is_empty()) plan->blob.emplace(tail, table, plan->frames, source);
-  table = {};
+  const auto tail = std::make_shared<const ChunkedTail>(blob, *places, source, spill_in(store));
+  auto table = std::make_unique<const DataTable>(*tail, spill_in(store));
+  auto plan = std::make_unique<Plan>(store, tail, *table);
+  if (!plan->frames.is_empty()) plan->blob.emplace(tail, *table, plan->frames, source, spill_in(store));
+  table.reset();
 
   const std::uint64_t as_blob = plan->blob ? plan->blob->fetched() : blob.size;
   const bool may_be_tar = wish.may_lack_blob && store.layers().form_of_new().form == LayerForm::erofs;
-  if (may_be_tar && is_much_more(as_blob, tail->bytes().size())) {
+  if (may_be_tar && is_much_more(as_blob, tail->size())) {
     auto tar = PartialTar::plan(store, blob, tail, plan->frames, wish.like);
     if (tar && is_much_more(as_blob, tar->fetched())) plan->tar.emplace(std::move(*tar));
   }
@@ -81,7 +82,7 @@ std::uint64_t PartialLayer::fetched() const {
 }
 
 std::uint64_t PartialLayer::table_size() const {
-  return plan_->tail->bytes().size();
+  return plan_->tail->size();
 }
 
 void PartialLayer::write_blob(std::uint64_t offset, ByteSink& out) const {

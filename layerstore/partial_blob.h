@@ -2,10 +2,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 
+#include "base/spill_memory.h"
 #include "base/stream.h"
 #include "chunked_tail.h"
+#include "data_table.h"
 #include "layerstore/partial.h"
 #include "local_frames.h"
 
@@ -16,9 +17,9 @@ namespace lay::layerstore {
 /// result is the blob, byte for byte, or its digest says that it is not: nothing here needs to be trusted.
 class PartialBlob {
  public:
-  /// `table` is what the tail has; `source` and `frames` must outlive it.
-  PartialBlob(std::shared_ptr<const ChunkedTail> tail, std::span<const PackedData> table,
-              const LocalFrames& frames, PartSource& source);
+  /// `table` is what the tail has, and needed no longer; `source` and `frames` must outlive it.
+  PartialBlob(std::shared_ptr<const ChunkedTail> tail, const DataTable& table, const LocalFrames& frames,
+              PartSource& source, const Spill& spill);
   PartialBlob(PartialBlob&&) noexcept;
   ~PartialBlob();
 

@@ -47,13 +47,18 @@ void write_zeros(std::uint64_t size, ByteSink& out) {
   }
 }
 
+PackedFiles files_of(const ChunkedTail& tail, const Spill& spill) {
+  ChunkedTail::Source table = tail.table();
+  return {table, tail.offset(), spill};
+}
+
 }  // namespace
 
 struct PartialTar::Plan {
   Plan(const Store& store, std::shared_ptr<const ChunkedTail> end, const LocalFrames& local)
       : tail(std::move(end)),
         frames(local),
-        files(tail->table(), tail->offset(), spill_in(store)),
+        files(files_of(*tail, spill_in(store))),
         origins(store, files, frames, spill_in(store)) {}
 
   const std::shared_ptr<const ChunkedTail> tail;
@@ -155,7 +160,7 @@ PartialTar::PartialTar(PartialTar&&) noexcept = default;
 PartialTar::~PartialTar() = default;
 
 std::uint64_t PartialTar::fetched() const {
-  return plan_->tail->bytes().size() + plan_->runs.size();
+  return plan_->tail->size() + plan_->runs.size();
 }
 
 std::optional<PartialTar> PartialTar::plan(const Store& store, const Descriptor& blob,
@@ -182,7 +187,8 @@ void PartialTar::write(PartSource& source, ByteSink& out) const {
   };
   if (plan_->tail->has_split()) {
     bool is_over = false;
-    read_tar_split(plan_->tail->split(), [&](std::string_view framing) {
+    ChunkedTail::Source split = plan_->tail->split();
+    read_tar_split(split, [&](std::string_view framing) {
       if (is_over) throw Error(Errc::invalid, "the tar-split has more files than the table of contents");
       out.write(std::as_bytes(std::span(framing)));
       is_over = next == files.size();

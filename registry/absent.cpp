@@ -64,7 +64,9 @@ void fetch_absent(const Store& store, const AbsentBlob& absent, const AbsentRequ
                           request.stop);
       } catch (const Error& error) {
         if (is_final(error)) throw;
-        failure = error;
+        // One that has it no more says less than one that may have it.
+        if (!failure || failure->code() == Errc::not_found || error.code() != Errc::not_found)
+          failure = error;
       }
     }
     throw failure.value_or(Error(Errc::not_found, "no registry to ask"));

@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "registry/login_host.h"
 
 namespace lay::registry {
 
@@ -15,8 +16,10 @@ std::string string_or_empty(const Json& entry, const char* key) {
   return json_string_or(entry, key, "");
 }
 
-/// "auth" is the base64 of "user:password"; old docker versions padded the password with NUL bytes.
-Credentials decode_basic(const std::string& text) {
+/// "auth" is the base64 of "user:password"; old docker versions padded the password with NUL bytes. base64(1)
+/// breaks long ones into lines, which other readers pass over too.
+Credentials decode_basic(std::string text) {
+  std::erase_if(text, [](char c) { return c == '\n' || c == '\r'; });
   const auto decoded = base64_decode(text);
   if (!decoded) throw Error(Errc::invalid, "'auth' is not base64");
   const std::size_t colon = decoded->find(':');
@@ -28,6 +31,7 @@ Credentials decode_basic(const std::string& text) {
 
 /// Empty for an entry that holds no login, as docker writes one when a helper keeps it.
 std::optional<Credentials> read_entry(const Json& entry) {
+  if (entry.is_null()) return std::nullopt;
   if (!string_or_empty(entry, "registrytoken").empty())
     throw Error(Errc::unsupported, "the login is a 'registrytoken'")
         .with_hint("log in with a user name and password");
@@ -58,6 +62,21 @@ std::string normalise_key(const std::string& key) {
   const std::string host = rest.substr(0, slash);
   const bool is_hub = host == "index.docker.io" || host == "registry-1.docker.io";
   return (is_hub ? "docker.io" : host) + rest.substr(slash);
+}
+
+std::string parse_login_host(const std::string& text) {
+  std::string key = normalise_key(text);
+  const auto drop_slashes = [&] {
+    while (key.ends_with('/')) key.pop_back();
+  };
+  drop_slashes();
+  const std::size_t slash = std::min(key.find('/'), key.size());
+  if (key.substr(slash) == "/v1" || key.substr(slash) == "/v2") key.resize(slash);
+  drop_slashes();
+  if (key.empty())
+    throw Error::make(Errc::invalid, "'{}' names no registry", printable(text))
+        .with_hint("a registry is HOST or HOST:PORT");
+  return key;
 }
 
 std::vector<std::string> plan_lookup(const std::string& domain, const std::string& repository) {

@@ -34,6 +34,7 @@ class BlobRange final : private ByteSink {
   const layerstore::Descriptor& blob() const { return blob_; }
   /// How many bytes of the blob have been passed on.
   std::uint64_t position() const { return position_; }
+  bool is_piece() const { return is_piece_; }
   bool is_complete() const { return position_ >= end_; }
   /// The request for the rest. What its answer brings throws corrupt when it is more than there should be,
   /// unavailable when it is another part than was asked for (unsupported of a piece, which has no other way).

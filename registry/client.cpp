@@ -98,6 +98,15 @@ std::string without_parameters(std::string content_type) {
   return content_type;
 }
 
+/// Why a part of a blob is not to be had. Who limits requests does not want to be asked in another way, for
+/// each part or for all: that is limited.
+Error part_error(const HttpResponse& response, const std::string& what) {
+  Error error = api_error(response, what);
+  const bool comes_back = !response.headers.get("retry-after").empty();
+  if (response.status != 429 && !(response.status == 503 && comes_back)) return error;
+  return Error(Errc::limited, error.message()).with_hint(error.hint());
+}
+
 /// Whether the registry may have done what was asked although it, or a gateway before it, did not say so.
 bool may_be_done(const Answer& answer) {
   const auto* response = std::get_if<HttpResponse>(&answer);
@@ -234,7 +243,13 @@ std::optional<std::vector<std::string>> RegistryClient::get_blob_pieces(
                       .limit = limit,
                       .stop = stop};
   try {
-    const HttpResponse response = in_context([&] { return exchange(request); });
+    const HttpResponse response = in_context([&] {
+      HttpResponse answer = exchange(request);
+      if (answer.ok()) return answer;
+      Error error = part_error(answer, "blob " + blob.digest.to_string());
+      if (error.code() == Errc::limited) throw error;
+      return answer;
+    });
     const auto found = response.status == 206 ? parse_multipart(response.headers.get("content-type"),
                                                                 response.body, parts, blob.size)
                                               : std::nullopt;
@@ -277,7 +292,9 @@ void RegistryClient::get_range(BlobRange& range, const std::stop_token& stop) co
       return;
     }
     if (range.ask_for_whole(response) || retries.again(answer)) continue;
-    throw api_error(require_response(std::move(answer)), "blob " + range.blob().digest.to_string());
+    const HttpResponse refusal = require_response(std::move(answer));
+    const std::string what = "blob " + range.blob().digest.to_string();
+    throw range.is_piece() ? part_error(refusal, what) : api_error(refusal, what);
   } while (!range.is_complete());
 }
 

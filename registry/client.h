@@ -67,11 +67,13 @@ class RegistryClient {
   /// than there should be. A connection that breaks is taken up where it broke.
   void get_blob(const layerstore::Descriptor& blob, std::uint64_t offset, ByteSink& out,
                 const std::stop_token& stop) const;
-  /// Writes the `size` bytes from `offset` on. Throws unsupported when the registry serves no ranges.
+  /// Writes the `size` bytes from `offset` on. Throws unsupported when the registry serves no ranges, limited
+  /// as below.
   void get_blob_piece(const layerstore::Descriptor& blob, std::uint64_t offset, std::uint64_t size,
                       ByteSink& out, const std::stop_token& stop) const;
   /// The bytes of several parts, by one request. Empty when the registry does not answer that with those
-  /// parts: not every one does, nor every store behind one.
+  /// parts: not every one does, nor every store behind one. Throws limited when it wants to be asked later
+  /// than there is patience for.
   std::optional<std::vector<std::string>> get_blob_pieces(const layerstore::Descriptor& blob,
                                                           std::span<const layerstore::BlobPart> parts,
                                                           const std::stop_token& stop) const;

@@ -79,7 +79,9 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
   } catch (const Error& error) {
     // The registry has served ranges before it went away: the next pull goes on with the rest of them.
     const bool goes_on = are_parts_kept && error.code() == Errc::unavailable;
-    if (goes_on || error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
+    // The whole would be one request more; or is not there either.
+    const bool is_enough = error.code() == Errc::limited || error.code() == Errc::not_found;
+    if (goes_on || is_enough || error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
     return std::nullopt;
   }
 }

@@ -30,25 +30,38 @@ Document fetch_manifest(const RegistryClient& client, const Reference& reference
                     layerstore::kMaxIndexDepth);
 }
 
-Origin open_origin(const ImageSource& source, const Platform& platform, const Connection& connection) {
-  auto client = std::make_unique<RegistryClient>(source.reference, Access::pull, connection);
-  Document document = fetch_manifest(*client, source.reference, platform);
-  return {.client = std::move(client), .document = std::move(document)};
-}
-
-}  // namespace
-
-Origin find_origin(const Reference& reference, const Platform& platform, const Connection& connection) {
+/// The first place that `get` has a document of.
+template <class Get>
+Origin first_with(const Reference& reference, const Connection& connection, Get&& get) {
+  const auto open = [&](const ImageSource& source) {
+    auto client = std::make_unique<RegistryClient>(source.reference, Access::pull,
+                                                   connection_to(source, reference.domain, connection));
+    Document document = get(*client, source.reference);
+    return Origin{.client = std::move(client), .document = std::move(document)};
+  };
   for (const ImageSource& source : plan_sources(connection.conf.get(), reference)) {
-    const Connection there = connection_to(source, reference.domain, connection);
-    if (!source.is_mirror) return open_origin(source, platform, there);
+    if (!source.is_mirror) return open(source);
     try {
-      return open_origin(source, platform, there);
+      return open(source);
     } catch (const Error& error) {
       if (error.code() == Errc::cancelled) throw;
     }
   }
   throw Error(Errc::not_found, "no registry to ask");
+}
+
+}  // namespace
+
+Origin find_origin(const Reference& reference, const Platform& platform, const Connection& connection) {
+  return first_with(reference, connection, [&](const RegistryClient& client, const Reference& there) {
+    return fetch_manifest(client, there, platform);
+  });
+}
+
+Origin find_document(const Reference& reference, const Connection& connection) {
+  return first_with(reference, connection, [](const RegistryClient& client, const Reference& there) {
+    return client.get_manifest(manifest_selector(there), there.digest);
+  });
 }
 
 }  // namespace lay::registry

@@ -18,4 +18,7 @@ struct Origin {
 Origin find_origin(const Reference& reference, const layerstore::Platform& platform,
                    const Connection& connection);
 
+/// As find_origin(), what the name leads to as it stands there: an index as well.
+Origin find_document(const Reference& reference, const Connection& connection);
+
 }  // namespace lay::registry

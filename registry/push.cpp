@@ -52,7 +52,8 @@ struct Push {
     const bool is_expected = std::find(places.begin(), places.end(), client.repository()) != places.end();
     const bool is_under_way = notes.upload(client.repository(), blob.digest).has_value();
     Mounted mounted;
-    if (!is_expected && !is_under_way && !places.empty()) mounted = mount(blob, places.back(), stop);
+    if (!is_expected && !is_under_way && !places.empty())
+      mounted = try_mount(client, blob.digest, places.back(), stop);
     if (mounted.is_done || (!mounted.begun && client.has_blob(blob.digest, stop))) {
       ++there;
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
@@ -66,11 +67,6 @@ struct Push {
   }
 
  private:
-  struct Mounted {
-    bool is_done = false;
-    std::optional<UploadStart> begun{};
-  };
-
   /// Throws when the blob, where it is here, is not the layer that the image says.
   void require_layers(const Descriptor& blob) {
     const auto found = layers.find(blob.digest);
@@ -123,17 +119,6 @@ struct Push {
                         .token_servers = request.connection.token_servers};
     };
     fetch_absent(store, *absent, {.connection = connection, .tell = request.tell, .stop = stop}, progress);
-  }
-
-  /// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob.
-  Mounted mount(const Descriptor& blob, const std::string& from, const std::stop_token& stop) const {
-    try {
-      auto begun = client.mount_blob(blob.digest, from, stop);
-      return {.is_done = !begun, .begun = std::move(begun)};
-    } catch (const Error& error) {
-      if (error.code() == Errc::cancelled) throw;
-      return {};
-    }
   }
 };
 

@@ -9,6 +9,17 @@
 
 namespace lay::registry {
 
+Mounted try_mount(const RegistryClient& client, const layerstore::Digest& blob, const std::string& from,
+                  const std::stop_token& stop) {
+  try {
+    auto begun = client.mount_blob(blob, from, stop);
+    return {.is_done = !begun, .begun = std::move(begun)};
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+    return {};
+  }
+}
+
 std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
   std::string text = value.starts_with("bytes=") ? value.substr(6) : value;
   if (!text.starts_with("0-")) return std::nullopt;

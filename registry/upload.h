@@ -40,6 +40,15 @@ class BlobUpload {
   bool is_begun_ = false;     ///< it has taken something in this upload, now or for an earlier process
 };
 
+/// What came of asking for a blob of another repository.
+struct Mounted {
+  bool is_done = false;
+  std::optional<UploadStart> begun{};  ///< instead
+};
+/// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob.
+Mounted try_mount(const RegistryClient& client, const layerstore::Digest& blob, const std::string& from,
+                  const std::stop_token& stop);
+
 /// "0-99" is 100 bytes (distribution-spec "Pushing a blob in chunks"; the unit "bytes=" is let pass). "0-0"
 /// is what registries say of an empty upload, and so counts as none. Empty when it is not of that form.
 std::optional<std::uint64_t> parse_upload_range(const std::string& value);

@@ -40,6 +40,14 @@ ImagePlace parse_image_place(const std::string& text) {
   return {.kind = Kind::store, .name = text};
 }
 
+void require_registry_name(const std::string& text) {
+  const ImagePlace place = parse_image_place(text);
+  const bool is_name = place.kind == Kind::store && place.name == text;
+  if (is_name || place.kind == Kind::registry) return;
+  throw Error::make(Errc::invalid, "'{}' is not in a registry", printable(text))
+      .with_hint("'lay copy SOURCE TARGET' copies from and to folders and archives");
+}
+
 bool is_remote(const std::string& text) {
   return text.starts_with(kRegistryTransport);
 }

@@ -26,6 +26,9 @@ struct ImagePlace {
 /// Throws invalid for transports that lay does not know.
 ImagePlace parse_image_place(const std::string& text);
 
+/// Throws invalid for what names a folder, an archive or the like: `pull` and `push` know registries alone.
+void require_registry_name(const std::string& text);
+
 constexpr std::string_view kRegistryTransport = "docker://";
 bool is_remote(const std::string& text);
 /// The name without "docker://".

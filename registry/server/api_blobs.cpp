@@ -78,7 +78,7 @@ Action Api::read_blob(const Request& request) {
   using Errand = Action::Errand;
   Errand errand = unseen_pairs(repository, digest).empty() ? Errand::none : Errand::check;
   if (left_.is_left(digest) && is_visible(repository, digest)) {
-    if (left_.asks_itself(request.via)) throw no_such_blob(request);
+    if (!left_.may_bring_for(request.via)) throw no_such_blob(request);
     errand = Errand::fetch;
   }
   return {.take = {},
@@ -89,7 +89,8 @@ Action Api::read_blob(const Request& request) {
                 return get_blob(request);
               },
           .errand = errand,
-          .flight = digest.to_string()};
+          .flight = digest.to_string(),
+          .hops = hops_of(request.via)};
 }
 
 /// Who asks whether it is there is told no when it cannot be had, and may send it.

@@ -40,11 +40,12 @@ void end_exchange(void* service, MHD_Connection* connection, void** state, MHD_R
   if (exchange) exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
-void speed_up(MHD_Connection* connection) {
+void choose_congestion_control(MHD_Connection* connection, const std::string& systems) {
   const auto& library = microhttpd();
   const auto* peer = library.get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   const auto* socket = library.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (peer != nullptr && socket != nullptr) choose_congestion_control(socket->connect_fd, *peer->client_addr);
+  if (peer != nullptr && socket != nullptr)
+    give_back_congestion_control(socket->connect_fd, *peer->client_addr, systems);
 }
 
 void note_connection(void* shared, MHD_Connection* connection, void**, MHD_ConnectionNotificationCode what) {
@@ -52,7 +53,7 @@ void note_connection(void* shared, MHD_Connection* connection, void**, MHD_Conne
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
     service.metrics.connection_opened();
     service.clients.opened(connection);
-    speed_up(connection);
+    choose_congestion_control(connection, service.system_control);
   } else {
     service.clients.closed(connection);
     service.metrics.connection_closed();

@@ -19,6 +19,7 @@ using layerstore::Digest;
 constexpr std::chrono::seconds kSilence{10};
 constexpr std::size_t kMaxSeen = 10'000;  // pairs that are remembered
 constexpr std::size_t kMaxVia = 1024;     // a longer one may be refused where it is asked
+constexpr std::string_view kNameBegin = "lay-";
 /// Clients wait meanwhile, and others for their turn.
 const Patience kPatience{
     .retries = 1, .first_delay = std::chrono::milliseconds{200}, .stall_seconds = 20, .connect_seconds = 5};
@@ -27,6 +28,11 @@ Refusal not_to_be_had() {
   return Refusal(503, error_code::kUnknown,
                  "the blob is not here, and cannot be had now from where it is; the operator's log says why",
                  {{"Retry-After", std::to_string(kSilence.count())}});
+}
+
+Refusal is_gone(const Digest& blob) {
+  return Refusal(404, error_code::kBlobUnknown,
+                 "blob " + blob.to_string() + " is not here, and no more where it was");
 }
 
 /// A header that is refused where the blob is would look as if nobody answered there.
@@ -42,21 +48,39 @@ Refusal no_such_layer(const Digest& blob) {
 
 }  // namespace
 
+std::size_t hops_of(std::string_view via) {
+  std::size_t count = 0;
+  for (std::size_t at = via.find(kNameBegin); at != std::string_view::npos; at = via.find(kNameBegin, at + 1))
+    ++count;
+  return count;
+}
+
 LeftBlobs::LeftBlobs(const layerstore::Store& store, std::function<void(const Error&)> report)
-    : store_(store), name_("lay-" + sys::random_hex(8)), report_(std::move(report)) {}
+    : store_(store), name_(std::string(kNameBegin) + sys::random_hex(8)), report_(std::move(report)) {}
 
 bool LeftBlobs::is_left(const Digest& blob) const {
   return !store_.blobs().has(blob) && store_.absent().find(blob);
 }
 
-void LeftBlobs::refuse_if_silent(const std::string& place) {
+void LeftBlobs::refuse_if_silent(const std::string& place, const Digest& blob) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(silent_, [now = Clock::now()](const auto& failed) { return failed.second <= now; });
-  if (silent_.contains(place)) throw not_to_be_had();
+  std::erase_if(silent_, [now = Clock::now()](const auto& failed) { return failed.second.until <= now; });
+  for (const std::string& what : {place, blob.to_string()}) {
+    const auto failed = silent_.find(what);
+    if (failed == silent_.end()) continue;
+    throw failed->second.code == Errc::not_found ? is_gone(blob) : not_to_be_had();
+  }
 }
 
-bool LeftBlobs::asks_itself(const std::string& via) const {
-  return via.find(name_) != std::string::npos;
+/// What nobody answers to keeps all its blobs from being asked for; what is wrong with one does not.
+void LeftBlobs::note_failure(Errc code, const std::string& place, const Digest& blob) {
+  const bool is_of_place = code == Errc::unavailable || code == Errc::limited;
+  const std::lock_guard lock(mutex_);
+  silent_[is_of_place ? place : blob.to_string()] = {.until = Clock::now() + kSilence, .code = code};
+}
+
+bool LeftBlobs::may_bring_for(const std::string& via) const {
+  return via.find(name_) == std::string::npos && hops_of(via) < kMaxHops;
 }
 
 void LeftBlobs::bring(const Digest& blob, const std::string& via) {
@@ -64,19 +88,19 @@ void LeftBlobs::bring(const Digest& blob, const std::string& via) {
   const auto absent = store_.absent().find(blob);
   if (store_.blobs().has(blob) || !absent) return;  // it came meanwhile, or nobody needs it
   const std::string place = join(absent->origins, ",");
-  refuse_if_silent(place);
-  refuse_if_silent(blob.to_string());
+  refuse_if_silent(place, blob);
   try {
     const Connection connection{.patience = kPatience,
                                 .via = (is_passed_on(via) ? via + ", " : "") + "1.1 " + name_};
     fetch_absent(store_, *absent, {.connection = [&](const std::string&) { return connection; }},
                  no_progress());
   } catch (const Error& error) {
+    const bool is_not_found = error.code() == Errc::not_found;
+    // The servers that ask were left out, and may come to have it: not so for who asks for himself.
+    if (is_not_found && hops_of(via) > 0) throw is_gone(blob);
     report_(error);
-    const std::lock_guard lock(mutex_);
-    // What nobody answers to keeps all its blobs from being asked for; what is wrong with one does not.
-    silent_[error.code() == Errc::unavailable ? place : blob.to_string()] = Clock::now() + kSilence;
-    throw not_to_be_had();
+    note_failure(error.code(), place, blob);
+    throw is_not_found ? is_gone(blob) : not_to_be_had();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -13,6 +14,11 @@
 #include "server/image_names.h"
 
 namespace lay::registry::server {
+
+/// How many servers may ask each other on behalf of one client.
+constexpr std::size_t kMaxHops = 4;
+/// How many servers of this kind the header Via names.
+std::size_t hops_of(std::string_view via);
 
 /// Blobs of local images that are not handed on as they are: those that a pull has left in their registry,
 /// and those of which nobody has seen yet that they are the layer which their image says. May be called by
@@ -24,10 +30,12 @@ class LeftBlobs {
 
   /// Whether the blob is not here, but noted to be elsewhere.
   bool is_left(const layerstore::Digest& blob) const;
-  /// Whether the request is one of bring(), here or behind other servers: to wait for itself is in vain.
-  bool asks_itself(const std::string& via) const;
+  /// Whether to bring() it for the servers in this header. Not when the request is one of bring(), here or
+  /// behind other servers: to wait for itself is in vain; nor behind too many.
+  bool may_bring_for(const std::string& via) const;
   /// Fetches it, which takes its time: where nobody answers, some seconds. A place that has just failed is
-  /// not asked again at once. `via` is the header of who wants it. Throws Refusal 503.
+  /// not asked again at once. `via` is the header of who wants it. Throws Refusal 503, or 404 when it is no
+  /// more where it was.
   void bring(const layerstore::Digest& blob, const std::string& via);
 
   /// Whether it was seen that the pair is right. Cheap.
@@ -38,13 +46,20 @@ class LeftBlobs {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void refuse_if_silent(const std::string& place);
+  /// What failed, and until when that counts.
+  struct Failure {
+    Clock::time_point until;
+    Errc code = Errc::unavailable;
+  };
+
+  void refuse_if_silent(const std::string& place, const layerstore::Digest& blob);
+  void note_failure(Errc code, const std::string& place, const layerstore::Digest& blob);
 
   const layerstore::Store& store_;
   const std::string name_;  ///< of this server, in Via
   const std::function<void(const Error&)> report_;
-  mutable std::mutex mutex_;                         // guards what follows
-  std::map<std::string, Clock::time_point> silent_;  ///< places that failed, and until when that counts
+  mutable std::mutex mutex_;               // guards what follows
+  std::map<std::string, Failure> silent_;  ///< places, and single blobs
   using Pairs = std::set<std::pair<layerstore::Digest, layerstore::Digest>>;
   Pairs seen_;     ///< where no layer's folder notes it
   Pairs refused_;  ///< which are wrong

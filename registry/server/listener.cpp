@@ -86,8 +86,7 @@ Listener listen_on(const ListenAddress& wanted) {
                     .port = wanted.port,
                     .is_loopback = classify(*address) == AddressClass::loopback};
   listener.socket = UniqueFd{::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  // Before there is a connection: one that begins with a control that paces (bbr) keeps its timer for good.
-  if (listener.socket) choose_congestion_control(listener.socket.get(), *address);
+  if (listener.socket) listener.system_control = begin_unpaced(listener.socket.get());
   const int on = 1;
   if (!listener.socket ||
       ::setsockopt(listener.socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||

@@ -15,6 +15,7 @@ struct Listener {
   std::string address;  ///< "127.0.0.1", "::1"
   std::uint16_t port = 0;
   bool is_loopback = false;
+  std::string system_control = {};  ///< for connections from elsewhere (begin_unpaced)
 
   /// "127.0.0.1:5000", "[::1]:5000".
   std::string authority() const;

@@ -57,6 +57,7 @@ struct Action {
     check,  ///< all bytes of a blob
   } errand = Errand::none;
   std::string flight = {};  ///< errands of the same name go one after the other
+  std::size_t hops = 0;     ///< servers that ask for a client, the last of which sent this: below kMaxHops
 };
 
 }  // namespace lay::registry::server

@@ -29,6 +29,7 @@ constexpr const char* kName = "name";
 constexpr std::size_t kMaxPem = 1024 * 1024;
 constexpr unsigned kWorkers = 8;  // most of them wait for the disk
 constexpr unsigned kFetchers = 3;
+constexpr unsigned kFetchersForServers = 2;
 constexpr unsigned kCheckers = 2;
 constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
@@ -155,7 +156,8 @@ struct Server::Parts {
             {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),
         log(options.access_log),
         workers(kWorkers),
-        fetchers(kFetchers),
+        fetchers{{FlightPool(kFetchers), FlightPool(kFetchersForServers), FlightPool(kFetchersForServers),
+                  FlightPool(kFetchersForServers)}},
         checkers(kCheckers),
         logins(kLogins),
         service{.registry = registry,
@@ -169,7 +171,8 @@ struct Server::Parts {
                 .checkers = checkers,
                 .logins = logins,
                 .report = options.report,
-                .only_host = listener.is_loopback && !options.htpasswd ? host_without_port(name) : ""} {
+                .only_host = listener.is_loopback && !options.htpasswd ? host_without_port(name) : "",
+                .system_control = listener.system_control} {
     take_name(folder, registry.names, name);
     const HttpLimits limits{.connections = options.max_connections};
     http.emplace(service, std::move(listener.socket), read_tls(options), limits);
@@ -189,7 +192,7 @@ struct Server::Parts {
   SlowClients clients;
   AccessLog log;
   WorkerPool workers;
-  FlightPool fetchers;
+  Fetchers fetchers;
   FlightPool checkers;
   WorkerPool logins;
   Service service;

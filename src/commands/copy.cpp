@@ -15,6 +15,7 @@
 #include "output/output_file.h"
 #include "output/progress_display.h"
 #include "registry/absent.h"
+#include "registry/relay.h"
 
 namespace lay::cli {
 
@@ -32,6 +33,7 @@ struct CopyOptions {
   registry::Connection target_connection;
   std::string digest_file;
   bool quiet = false;
+  bool all = false;
 };
 
 /// --src-X and --dest-X, or both at once without.
@@ -72,6 +74,8 @@ CopyOptions parse_options(const Arguments& arguments) {
   parser.add_option("source", source).required();
   parser.add_option("target", target).required();
   parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
+  parser.add_flag("-a,--all", options.all,
+                  "between registries: all that the name leads to, of every platform");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
       .type_name("FILE");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
@@ -82,6 +86,12 @@ CopyOptions parse_options(const Arguments& arguments) {
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
   if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
+  if (options.all && !platform.empty())
+    throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
+        .with_hint("leave one of them out");
+  if (options.all && (options.source.kind != Kind::registry || options.target.kind != Kind::registry))
+    throw Error(Errc::unsupported, "--all copies from docker:// to docker:// only")
+        .with_hint("without it, one image is copied, of --platform");
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
   options.target_connection.conf = options.source_connection.conf;
@@ -201,6 +211,24 @@ void put_out(const Store& store, const Image& image, const CopyOptions& options,
   }
 }
 
+/// Returns the digest of what was copied.
+std::string copy_all(const Store& store, const CopyOptions& options, Progress& progress) {
+  return registry::relay(store,
+                         {.source = registry::parse_reference(options.source.name),
+                          .target = registry::parse_reference(options.target.name),
+                          .source_connection = options.source_connection,
+                          .target_connection = options.target_connection,
+                          .chunk = upload_chunk()},
+                         progress)
+      .manifest.to_string();
+}
+
+std::string copy_one(const Store& store, const CopyOptions& options, Progress& progress) {
+  const Image image = take_in(store, options, progress);
+  put_out(store, image, options, progress);
+  return image.descriptor.digest.to_string();
+}
+
 }  // namespace
 
 int command_copy(const Context& context, const Arguments& arguments) {
@@ -211,10 +239,10 @@ int command_copy(const Context& context, const Arguments& arguments) {
     const FileLock adding = store.begin_adding();
     const auto display = options.quiet ? nullptr : make_progress_display();
     Progress& progress = display ? *display : no_progress();
-    const Image image = take_in(store, options, progress);
-    put_out(store, image, options, progress);
-    if (!options.digest_file.empty()) write_id_file(options.digest_file, image.descriptor.digest.to_string());
-    fmt::print("{}\n", image.descriptor.digest.to_string());
+    const std::string digest =
+        options.all ? copy_all(store, options, progress) : copy_one(store, options, progress);
+    if (!options.digest_file.empty()) write_id_file(options.digest_file, digest);
+    fmt::print("{}\n", digest);
     return 0;
   });
 }

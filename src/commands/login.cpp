@@ -8,6 +8,7 @@
 #include "options.h"
 #include "prompt.h"
 #include "registry/credentials.h"
+#include "registry/login_host.h"
 #include "registry/transfer.h"
 
 namespace lay::cli {
@@ -59,6 +60,7 @@ int command_login(const Context&, const Arguments& arguments) {
   parser.parse(arguments);
 
   return with_context("login " + printable(host), [&] {
+    host = registry::parse_login_host(host);
     if (shows_login) return print_login(host, authfile);
     if (credentials.username.empty()) {
       if (from_stdin)
@@ -94,6 +96,7 @@ int command_logout(const Context&, const Arguments& arguments) {
   parser.add_option("--authfile", authfile, "auth file to write").type_name("FILE");
   parser.parse(arguments);
   return with_context("logout " + printable(host), [&] {
+    host = registry::parse_login_host(host);
     if (!registry::CredentialStore(optional_file(authfile)).erase(host))
       throw Error::make(Errc::not_found, "not logged in to {}", host)
           .with_hint("no auth file that is read here has an entry for it");

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "image_lookup.h"
+#include "image_place.h"
 #include "options.h"
 #include "output/progress_display.h"
 #include "registry/transfer.h"
@@ -26,6 +27,7 @@ int command_pull(const Context& context, const Arguments& arguments) {
   require_root("pull");
 
   return with_context("pull " + printable(name), [&] {
+    require_registry_name(name);
     const layerstore::Platform wanted =
         platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
     const layerstore::Store store = open_store(context);

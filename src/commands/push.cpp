@@ -29,6 +29,7 @@ int command_push(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
 
   return with_context("push " + printable(source), [&] {
+    require_registry_name(target);
     registry::PushRequest request{
         .reference = registry::parse_reference(target.empty() ? source : without_transport(target)),
         .connection = connection.connection(),

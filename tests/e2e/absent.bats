@@ -20,6 +20,7 @@ teardown() {
   stop_served
   [[ -z ${silent_pid-} ]] || kill "$silent_pid" 2>/dev/null || true
   [[ -z ${own_pid-} ]] || { kill "$own_pid" 2>/dev/null; wait "$own_pid"; } || true
+  for own_pid in "${ring_pids[@]}"; do kill "$own_pid" 2>/dev/null; wait "$own_pid" || true; done
   export LAY_ROOT=$to
   close_world
 }
@@ -287,6 +288,86 @@ time.sleep(600)' "$@" >silent 3>&- &
   curl -sf -o got "http://$own/v2/mine/blobs/$digest"
   ((SECONDS - before < 10)) || { echo "$((SECONDS - before)) s"; return 1; }
   [ "sha256:$(sha256sum <got | cut -d' ' -f1)" = "$digest" ]
+}
+
+# ring COUNT: as many servers of copies of the store, each of which has left the blob in the next one; sets `ring`, where
+# they are, and `digest`.
+ring() {
+  local number root
+  both
+  mine tag "$zstd" mine:1
+  digest=$(blob_at "$zstd")
+  for ((number = 0; number < $1; ++number)); do
+    cp -a "$to" "$world/ring$number"
+    : >"ring$number.url"
+    "$LAY" --root "$world/ring$number" serve --listen 127.0.0.1:0 --access-log none >"ring$number.url" 2>"ring$number.log" 3>&- &
+    ring_pids+=($!)
+  done
+  for ((number = 0; number < $1; ++number)); do
+    wait_until 10 test -s "ring$number.url"
+    ring[number]=localhost:$(sed 's/.*://' "ring$number.url")
+  done
+  for ((number = 0; number < $1; ++number)); do left_in "$number" "${ring[(number + 1) % $1]}/mine"; done
+}
+
+# left_in NUMBER PLACE...: where that one of the ring has left the blob; the last is asked first.
+left_in() {
+  local root=$world/ring$1
+  shift
+  jq '.origins = $ARGS.positional' --args "$@" <"$root/absent/${digest/:/.}" >changed
+  cat changed >"$root/absent/${digest/:/.}"
+}
+
+# ask_all: asks each of the ring for the blob several times at once; sets `answers` to the statuses, and takes at most
+# 5 s.
+ask_all() {
+  local clients=() place number before=$SECONDS
+  for place in "${!ring[@]}"; do
+    for number in 1 2 3; do
+      curl -s -o "answer.$place.$number" -w '%{http_code}\n' "http://${ring[place]}/v2/mine/blobs/$digest" \
+        >"status.$place.$number" 3>&- &
+      clients+=($!)
+    done
+  done
+  for number in "${clients[@]}"; do wait "$number"; done
+  ((SECONDS - before <= 5)) || { echo "$((SECONDS - before)) s"; return 1; }
+  answers=$(cat status.* | sort -u)
+}
+
+@test "servers that are each other's origin say at once that nobody has the blob, alone or in a circle" {
+  local count
+  for count in 1 2 3 4; do
+    rm -rf --one-file-system "$world"/ring* "$to" answer.* status.*
+    ring=() ring_pids=()
+    ring "$count"
+    ask_all
+    [ "$answers" = 404 ] || { echo "$answers"; return 1; }
+    grep -q BLOB_UNKNOWN answer.0.1
+    for own_pid in "${ring_pids[@]}"; do kill "$own_pid"; wait "$own_pid"; done
+    ring_pids=()
+  done
+}
+
+@test "servers that are each other's origin, one of which knows another place, all get the blob from there" {
+  ring 3
+  left_in 1 "$served/team/app" "${ring[2]}/mine"
+  ask_all
+  [ "$answers" = 200 ] || { echo "$answers"; cat ring*.log; return 1; }
+  [ "sha256:$(sha256sum <answer.0.1 | cut -d' ' -f1)" = "$digest" ]
+  cmp answer.0.1 answer.2.3
+}
+
+@test "a blob that is gone from where it was left is not there, which is said at once" {
+  local before=$SECONDS
+  both
+  mine tag "$zstd" mine:1
+  serve_own
+  digest=$(blob_at "$zstd")
+  rm "$world/served/blobs/${digest/://}"
+  [ "$(curl -s -o answer -w '%{http_code}' "http://$own/v2/mine/blobs/$digest")" = 404 ]
+  grep -q BLOB_UNKNOWN answer
+  [ "$(status_of "http://$own/v2/mine/blobs/$digest")" = 404 ]
+  ((SECONDS - before <= 8)) || { echo "$((SECONDS - before)) s"; return 1; }
 }
 
 @test "registries that do not answer delay no check of a blob that is here" {

@@ -76,6 +76,35 @@ login_of() { jq -r --arg host "$2" '.auths[$host].auth // empty | @base64d' "$1"
   [ "$(jq -r '.HttpHeaders.X' docker/config.json)" = y ]
 }
 
+@test "a login to a URL, or with a slash at its end, is one to the host; logout takes the same words" {
+  secured
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  "$LAY" import tree app:1 >/dev/null
+  local words
+  for words in "$served/" "http://$served" "https://$served/" "https://$served/v2/" "$served/v1/" "$served/v2"; do
+    log_in "$words"
+    [ "$("$LAY" login --get-login "$served")" = ann ] || { echo "$words"; cat auth.json; return 1; }
+    [ "$("$LAY" login --get-login "$words")" = ann ]
+    "$LAY" push -q app:1 "$served/team/app:1" >/dev/null
+    "$LAY" logout "$words"
+    [ "$(jq -c .auths auth.json)" = '{}' ] || { cat auth.json; return 1; }
+  done
+  log_in "$served/team/"
+  [ "$(login_of auth.json "$served/team")" = ann:s3cret:pw ]
+  "$LAY" push -q app:1 "$served/team/app:1" >/dev/null
+  refused 1 "log" "$LAY" push -q app:1 "$served/other/app:1"
+  refused 1 "names no registry" "$LAY" login -u ann --password-stdin https:// <<<s3cret:pw
+}
+
+@test "an auth file whose words base64 has broken into lines, or with an entry that is null, is read" {
+  secured
+  "$LAY" import tree app:1 >/dev/null
+  jq -n --arg host "$served" '{auths: {other: null, ($host): {auth: "YW5uOnMz\nY3JldDpwdw==\n"}}}' >broken
+  "$LAY" push -q --authfile broken app:1 "$served/team/app:1" >/dev/null
+  jq -n --arg host "$served" '{auths: {($host): null}}' >null
+  refused 1 "log" "$LAY" push -q --authfile null app:1 "$served/team/app:1"
+}
+
 @test "a wrong password is kept nowhere, and a right one replaces the one that was there" {
   secured
   export REGISTRY_AUTH_FILE=$world/auth.json

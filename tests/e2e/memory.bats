@@ -4,11 +4,13 @@
 # that is full or broken is then an error as anywhere else.
 
 load world
+load served
 
 kMostMemory=62500 # KiB: 64 MB
 
 setup() { open_world; }
 teardown() {
+  stop_served
   [[ -z ${server_pid-} ]] || { kill "$server_pid"; wait "$server_pid" || true; }
   [[ -z ${group-} ]] || wait_until 10 rmdir "$group"
   ! mountpoint -q "$world/upper" || umount "$world/upper"
@@ -104,6 +106,18 @@ journey() {
   for format in json '{{.Path}}' table; do little "$LAY" diff --format "$format" many small; done
   "$LAY" diff --format json many small | jq -e 'length == 100001 and .[0].Path == "/all" and .[-1].Kind == "A"' >/dev/null
   [ "$("$LAY" diff --format json small small)" = "[]" ]
+}
+
+@test "a pull that looks for many files of a layer among those that are here takes less than 64 MB" {
+  local version count=250000
+  [[ -z ${LAY_TESTS_LONG-} ]] || count=600000
+  LAY_ROOT=$world/served serve --access-log none 3>&-
+  for version in 1 2; do
+    python3 "$here/../support/many_chunked_files.py" "$count" "layout$version" x "$version"
+    "$LAY" --root "$world/copied" copy -q "oci:layout$version:x" "docker://$served/many:$version" >/dev/null
+    little "$LAY" pull -q "$served/many:$version"
+  done
+  "$LAY" fsck -q
 }
 
 @test "no level of compression, on however many cores, takes 64 MB" {

@@ -43,6 +43,59 @@ start_proxy() {
   refused 1 "does not know this transport" "$LAY" copy dir:x "docker://$registry/x"
 }
 
+# put_manifest TAG TYPE FILE: at the registry, in team/app.
+put_manifest() {
+  curl -fsS -X PUT -H "Content-Type: application/vnd.oci.image.$2.v1+json" --data-binary "@$3" \
+    "http://$registry/v2/team/app/manifests/$1"
+}
+# entry TYPE FILE PLATFORM: what an index says of it.
+entry() {
+  jq -n --arg type "application/vnd.oci.image.$1.v1+json" --arg digest "sha256:$(sha256sum <"$2" | cut -d' ' -f1)" \
+    --argjson size "$(stat -c %s "$2")" --arg machine "$3" \
+    '{mediaType: $type, digest: $digest, size: $size, platform: {os: "linux", architecture: $machine}}'
+}
+
+@test "copy --all takes all that a name leads to, whatever it is and for whatever platform" {
+  local empty=sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a served location
+  "$LAY" --root "$world/served" serve --listen 127.0.0.1:0 --access-log none >url 2>serve.log 3>&- &
+  served_pid=$!
+  wait_until 10 test -s url
+  served=localhost:$(sed 's/.*://' url)
+  location=$(curl -fsS -X POST -D - "http://$registry/v2/team/app/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //Ip')
+  curl -fsS -X PUT -H 'Content-Type: application/octet-stream' --data-binary '{}' "$location&digest=$empty"
+  jq -n --arg empty "$empty" '{mediaType: "application/vnd.oci.empty.v1+json", digest: $empty, size: 2} |
+    {schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", artifactType: "a/b", config: ., layers: [.]}' >artifact
+  put_manifest artifact manifest artifact
+  curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/team/app/manifests/1" >image
+  { entry manifest image arm64; } | jq -s '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' >inner
+  put_manifest inner index inner
+  { entry manifest image amd64; entry manifest artifact unknown; entry index inner s390x; } |
+    jq -s '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: ., annotations: {a: "b"}}' >all
+  put_manifest all index all
+  local from to repository document
+  from=docker://$registry/team/app:all
+  for to in "$served/copied:all" "$served/copied:again" "$served/other:all" "$registry/other:all"; do
+    [ "$("$LAY" copy -q --all "$from" "docker://$to")" = "sha256:$(sha256sum <all | cut -d' ' -f1)" ]
+    repository=${to#*/}
+    for document in image artifact inner all; do
+      curl -fsS -H 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json' \
+        "http://${to%%/*}/v2/${repository%:*}/manifests/sha256:$(sha256sum <"$document" | cut -d' ' -f1)" | cmp - "$document"
+    done
+    rm -rf judged
+    skopeo copy -q --src-tls-verify=false --override-arch amd64 "docker://$to" dir:judged
+    skopeo copy -q --src-tls-verify=false "docker://${to%:*}@sha256:$(sha256sum <artifact | cut -d' ' -f1)" dir:judged-artifact
+    from=docker://$to
+  done
+  "$LAY" copy -q --all "docker://$registry/team/app:artifact" "docker://$served/artifact:1" >/dev/null
+  "$LAY" --root "$world/root2" pull -q "$served/other:all" >/dev/null
+  sed 's/layer.v1.tar/layer.nondistributable.v1.tar/' image >outside
+  put_manifest outside manifest outside
+  "$LAY" copy -q --all "docker://$registry/team/app:outside" "docker://$served/outside:1" >/dev/null
+  "$LAY" copy -q --all "docker://$served/outside:1" "docker://$registry/outside:1" >/dev/null
+  refused 1 "--all copies from docker://" "$LAY" copy --all "$from" oci:layout
+  refused 1 "--platform one of them" "$LAY" copy --all --platform linux/arm64 "$from" "docker://$served/copied:all"
+}
+
 @test "two copies into one layout at once are both whole, and one image there has both names" {
   local round pid
   for round in 1 2 3 4 5; do
@@ -118,6 +171,16 @@ TOML
     "$type" "$type" "$digest" "$size" | curl -sS --fail -X PUT -H "Content-Type: $type.index.v1+json" --data-binary @- "$manifests/many"
   "$LAY" --root "$world/root4" pull -q "$registry/team/app:many@$digest" 2>err
   [ ! -s err ]
+}
+
+@test "pull and push of what is in no registry ask none, and say what does" {
+  local place
+  for place in oci:layout oci-archive:file:x docker-archive:file:@0 containers-storage:small:latest; do
+    refused 1 "lay copy" "$LAY" pull -q "$place"
+    refused 1 "lay copy" "$LAY" push -q small:latest "$place"
+  done
+  refused 1 "does not know this transport" "$LAY" pull -q dir:folder
+  refused 1 "does not know this transport" "$LAY" push -q small:latest docker-daemon:small:1
 }
 
 @test "tags, inspect and rmi look at a registry and pull nothing" {

@@ -3,6 +3,7 @@
 
 load world
 load served
+load uplink
 
 setup() { open_world; }
 teardown() {
@@ -174,6 +175,27 @@ wire() { timeout -s KILL 60 "$here/wire.py" "$url" "$@"; }
   "$LAY" serve --listen 0.0.0.0:0 --tls-cert cert --tls-key key --htpasswd users --access-log none >"$world/url" 2>>serve.log 3>&- &
   serve_pid=$!
   wait_until 10 test -s "$world/url"
+}
+
+# held_by ADDRESS: what the connections of clients at ADDRESS are sent by.
+held_by() { ss -Htin state established "sport = :5000 and dst $1" | grep -owE "reno|$systems" | sort -u; }
+
+@test "connections of clients on this machine are not paced, whatever is listened on; others are the system's" {
+  systems=$(</proc/sys/net/ipv4/tcp_congestion_control)
+  [ "$systems" != reno ] || skip "it is reno for all of them here"
+  export -f held_by
+  export systems
+  on_host_with_other '
+    "$LAY" serve --listen 0.0.0.0:5000 --insecure-listen --access-log none >"$world/url" 2>>serve.log 3>&- &
+    server=$!
+    wait_until 10 test -s "$world/url"
+    exec 5<>/dev/tcp/127.0.0.1/5000 6<>/dev/tcp/198.51.100.1/5000
+    there bash -c "exec 5<>/dev/tcp/198.51.100.1/5000; sleep 20" 3>&- 5>&- 6>&- & far=$!
+    wait_until 10 eval "[ -n \"\$(held_by 198.51.100.2)\" ]"
+    [ "$(held_by 127.0.0.1)" = reno ]
+    [ "$(held_by 198.51.100.1)" = reno ]
+    wait_until 10 eval "[ \"\$(held_by 198.51.100.2)\" = $systems ]"
+    kill $far'
 }
 
 @test "R10: TLS before 1.2 is not spoken" {

@@ -31,10 +31,11 @@ std::string compressed(std::string_view text) {
 void try_table(std::string_view packed) {
   try {
     std::uint64_t at = 0;
-    for (const PackedData& data : read_chunked_table(packed, kBlobSize)) {
+    lay::StringSource source(packed);
+    read_chunked_table(source, kBlobSize, [&](const PackedData& data) {
       if (data.offset < at || data.size > kBlobSize || data.offset > kBlobSize - data.size) std::abort();
       at = data.offset + data.size;
-    }
+    });
   } catch (const lay::Error&) {
   }
 }
@@ -42,7 +43,8 @@ void try_table(std::string_view packed) {
 /// As do chunks, which are all of their file.
 void try_files(std::string_view packed) {
   try {
-    const PackedFiles files(packed, kBlobSize, {});
+    lay::StringSource source(packed);
+    const PackedFiles files(source, kBlobSize, {});
     std::uint64_t at = 0;
     for (std::size_t i = 0; i < files.size(); ++i) {
       std::uint64_t size = 0;
@@ -60,7 +62,8 @@ void try_files(std::string_view packed) {
 
 void try_split(std::string_view packed) {
   try {
-    read_tar_split(packed, [](std::string_view) {});
+    lay::StringSource source(packed);
+    read_tar_split(source, [](std::string_view) {});
   } catch (const lay::Error&) {
   }
 }

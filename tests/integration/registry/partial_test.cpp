@@ -271,6 +271,48 @@ TEST_CASE("many parts whose answer breaks off each time are fetched one by one",
   CHECK_FALSE(asked_for_whole(proxy, hex));
 }
 
+TEST_CASE("who is told to come later with several ranges waits, and asks for the same again",
+          "[registry][partial]") {
+  const Versions versions(kSmallChange, Compression::gzip);
+  const std::string hex = versions.layer().digest.hex();
+  for (const char* status : {"429", "503"}) {
+    CAPTURE(status);
+    const FaultProxy proxy(versions.registry.port(),
+                           rules_for(hex, {std::string(R"("after": 1, "do": "status", "status": )") + status +
+                                           R"(, "headers": {"Retry-After": "1"})"}));
+    const TempStore store;
+    pull_through(proxy, store, "1");
+    const auto before = std::chrono::steady_clock::now();
+    pull_through(proxy, store, "2");
+    CHECK(std::chrono::steady_clock::now() - before > std::chrono::milliseconds{990});
+    check_is_left(store, versions);
+    const auto requests = proxy.requests("GET", hex);
+    REQUIRE(requests.size() == 3);  // the table, and the parts twice
+    CHECK(requests[1]["range"] == requests[2]["range"]);
+  }
+}
+
+TEST_CASE("a registry that limits requests for longer than the patience lasts is not asked for each part",
+          "[registry][partial]") {
+  for (const Compression of_first : {Compression::gzip, Compression::zstd}) {
+    const Versions versions(kSmallChange, of_first);
+    const std::string hex = versions.layer().digest.hex();
+    for (const char* headers : {"{}", R"({"Retry-After": "600"})"}) {
+      CAPTURE(headers);
+      const FaultProxy proxy(
+          versions.registry.port(),
+          rules_for(hex,
+                    {std::string(R"("after": 1, "do": "status", "status": 429, "times": 99, "headers": )") +
+                     headers}));
+      const TempStore store;
+      pull_through(proxy, store, "1");
+      CHECK_THROWS_WITH(pull_through(proxy, store, "2"), Catch::Contains("429"));
+      CHECK(proxy.requests("GET", hex).size() <= 3);
+      CHECK_FALSE(asked_for_whole(proxy, hex));
+    }
+  }
+}
+
 TEST_CASE("a damaged layer in the store does not get into a new one", "[registry][partial]") {
   const Versions versions(kSmallChange, Compression::gzip);
   const FaultProxy proxy(versions.registry.port(), "[]");

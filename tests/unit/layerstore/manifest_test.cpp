@@ -215,6 +215,16 @@ TEST_CASE("J10: the first entry that fits the platform is chosen, never one of a
   CHECK(error.message().find("linux/arm64/v8") != std::string::npos);
 }
 
+TEST_CASE("of an index that names no platform at all the first entry is chosen, whose config tells its own",
+          "[layerstore][manifest]") {
+  const Descriptor first = parse_descriptor(descriptor_json(media_type::kManifest, kOther));
+  const Descriptor second = parse_descriptor(descriptor_json(media_type::kManifest, kDigest));
+  const Index index{.media_type = std::string(media_type::kIndex), .manifests = {first, second}};
+  CHECK(choose_platform(index, parse_platform("linux/s390x")).digest == first.digest);
+  const Index empty{.media_type = std::string(media_type::kIndex)};
+  CHECK(error_of([&] { choose_platform(empty, parse_platform("linux/amd64")); }).code() == Errc::not_found);
+}
+
 TEST_CASE("a platform is two or three words, with the names that people use for machines",
           "[layerstore][manifest]") {
   CHECK(to_string(parse_platform("linux/amd64")) == "linux/amd64");

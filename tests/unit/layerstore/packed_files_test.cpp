@@ -26,7 +26,9 @@ std::string digest(const std::string& of) {
 }
 
 PackedFiles read(const std::string& entries) {
-  return {packed(R"({"version":1,"entries":[)" + entries + "]}"), kEnd, {}};
+  const std::string table = packed(R"({"version":1,"entries":[)" + entries + "]}");
+  StringSource source(table);
+  return {source, kEnd, {}};
 }
 
 std::string file(const std::string& name, unsigned size, unsigned offset, unsigned end,

@@ -44,10 +44,30 @@ TEST_CASE("connections within the machine are not paced, others are left as they
   CHECK(chosen_for("192.0.2.1") == before);
 }
 
-TEST_CASE("connections to a server within the machine are not paced from their beginning", "[congestion]") {
-  const auto control_at = [](const char* address) {
-    return congestion_control_of(lay::registry::server::listen_on({.address = address, .port = 0}).socket);
+TEST_CASE("connections to a server are not paced from their beginning", "[congestion]") {
+  for (const char* address : {"127.0.0.1", "0.0.0.0", "::"}) {
+    const auto listener = lay::registry::server::listen_on({.address = address, .port = 0});
+    CHECK(congestion_control_of(listener.socket) == "reno");
+    CHECK(listener.system_control == default_congestion_control());
+  }
+}
+
+TEST_CASE("a connection that was accepted from another machine gets the system's choice", "[congestion]") {
+  const std::string systems = default_congestion_control();
+  const auto listener = lay::registry::server::listen_on({.address = "0.0.0.0", .port = 0});
+  const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in server{.sin_family = AF_INET, .sin_port = htons(listener.port)};
+  REQUIRE(::inet_pton(AF_INET, "127.0.0.1", &server.sin_addr) == 1);
+  REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&server), sizeof server) == 0);
+  const auto control_for = [&](const char* from) {
+    lay::registry::begin_unpaced(client.get());
+    sockaddr_in peer{.sin_family = AF_INET, .sin_port = htons(40000)};
+    REQUIRE(::inet_pton(AF_INET, from, &peer.sin_addr) == 1);
+    lay::registry::give_back_congestion_control(client.get(), reinterpret_cast<const sockaddr&>(peer),
+                                                systems);
+    return congestion_control_of(client);
   };
-  CHECK(control_at("127.0.0.1") == "reno");
-  CHECK(control_at("0.0.0.0") == default_congestion_control());
+  CHECK(control_for("192.0.2.1") == systems);
+  CHECK(control_for("127.0.0.1") == "reno");
+  CHECK(control_for("127.0.0.9") == "reno");
 }

@@ -7,6 +7,7 @@
 #include "server/byte_range.h"
 #include "server/credential_cache.h"
 #include "server/htpasswd.h"
+#include "server/left_blobs.h"
 #include "server/listener.h"
 #include "server/refusal.h"
 #include "server/request_headers.h"
@@ -152,6 +153,14 @@ TEST_CASE("what a client sends stands escaped in the access log", "[registry][se
   const std::string line = format_entry(entry);
   CHECK(line.find('\n') == std::string::npos);
   CHECK(line.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("of the servers in a Via header those are counted that fetch blobs for others",
+          "[registry][server]") {
+  CHECK(hops_of("") == 0);
+  CHECK(hops_of("1.1 proxy.example, HTTP/1.0 squid") == 0);
+  CHECK(hops_of("1.1 lay-0123456789abcdef") == 1);
+  CHECK(hops_of("1.1 lay-0123456789abcdef, 1.1 proxy.example, 1.1 lay-fedcba9876543210") == 2);
 }
 
 }  // namespace lay::registry::server
