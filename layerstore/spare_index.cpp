@@ -23,6 +23,12 @@ bool is_large_enough(const struct ::stat& status, std::size_t size) {
   return S_ISREG(status.st_mode) && static_cast<std::size_t>(status.st_blocks) * kStatBlock >= size;
 }
 
+/// It was the index once, and who began to read it then may not be done: fcntl(2), "Leases".
+bool is_read(const UniqueFd& file) {
+  if (::fcntl(file.get(), F_SETLEASE, F_WRLCK) < 0) return true;
+  return ::fcntl(file.get(), F_SETLEASE, F_UNLCK) < 0;
+}
+
 /// Its blocks stay its own as long as it is not cut before it has the new text.
 void fill(const UniqueFd& file, std::string_view text) {
   sys::write_all(file, text);
@@ -49,7 +55,7 @@ bool try_publish_in_spare(const UniqueFd& root, const std::string& name, std::st
   const UniqueFd folder = sys::open_dir(root, kFolder);
   try {
     const auto file = sys::try_open_at(folder, kSpare, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!file || !S_ISREG(sys::stat_of(*file).st_mode)) return false;
+    if (!file || !S_ISREG(sys::stat_of(*file).st_mode) || is_read(*file)) return false;
     fill(*file, text);
     if (!try_exchange(folder, kSpare, root, name)) sys::rename_at(folder, kSpare, root, name);
   } catch (const Error& error) {

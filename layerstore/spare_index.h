@@ -14,8 +14,8 @@ namespace lay::layerstore {
 /// Sees to it that there is one for an index of `size` bytes. Where there cannot be, all goes on without.
 void keep_spare_index(const UniqueFd& root, std::size_t size) noexcept;
 
-/// Puts `text` in the place of the index `name`, whole and durably. False when there is no spare, or it has
-/// too little room as well; nothing has changed then.
+/// Puts `text` in the place of the index `name`, whole and durably. False when there is no spare, somebody
+/// still reads it as the index that it was, or it has too little room as well; nothing has changed then.
 bool try_publish_in_spare(const UniqueFd& root, const std::string& name, std::string_view text);
 
 }  // namespace lay::layerstore

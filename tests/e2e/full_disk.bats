@@ -147,7 +147,7 @@ removes_when_full() {
 # removes_names_when_full KIND SIZE: where the image has no layer that could make room first: since nobody has
 # unpacked it, since another name needs all of it, or since its blob was left where it came from.
 removes_names_when_full() {
-  local name
+  local name reader
   make_small_root
   start_registry "$world/registry"
   for name in gzip zstd; do
@@ -162,7 +162,14 @@ removes_names_when_full() {
   mkdir upper disk/rest
   head -c 100000 /dev/urandom >upper/file
   LAY_LAYER_FORM=tree "$LAY" commit -q ./upper never-ran:1 --base alias:1 >/dev/null
-  for name in alias:1 never-ran:1 "$registry/small:zstd"; do
+  fill_up
+  exec {reader}<"$LAY_ROOT/index.json"
+  "$LAY" rmi alias:1 {reader}<&- >/dev/null
+  fill_up
+  refused 1 "No space left" "$LAY" rmi never-ran:1 {reader}<&- # what is still read is not written over
+  jq -r '.manifests[].annotations["org.opencontainers.image.ref.name"]' <&"$reader" | grep -qx alias:1
+  exec {reader}<&-
+  for name in never-ran:1 "$registry/small:zstd"; do
     fill_up
     "$LAY" rmi "$name" >/dev/null || { echo "$name stays"; return 1; }
     ! "$LAY" inspect "$name" >/dev/null 2>&1 || return 1
