@@ -66,9 +66,11 @@ bool drop_layers_of(const Store& store, const std::string& name, const std::func
   bool are_some = false;
   for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
     const Descriptor& blob = image.manifest.layers[i];
-    if (keep.layers.contains(image.config.diff_ids[i]) || store.blobs().size(blob.digest) != blob.size)
+    const Digest& diff_id = image.config.diff_ids[i];
+    if (keep.layers.contains(diff_id) || !store.layers().has(diff_id) ||
+        store.blobs().size(blob.digest) != blob.size)
       continue;
-    store.layers().remove(image.config.diff_ids[i]);
+    store.layers().remove(diff_id);
     are_some = true;
   }
   if (are_some) sys::syncfs(root);  // btrfs counts what is removed as free only then

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "index_parts.h"
 #include "layerstore/rename_images.h"
+#include "spare_index.h"
 #include "store_file.h"
 
 namespace lay::layerstore {
@@ -57,13 +58,29 @@ Json read_index(const UniqueFd& root) {
   return in_index([text = read_text(root)] { return parse_whole(text); });
 }
 
-void write_index(const UniqueFd& root, const Json& json) {
-  const std::string text = dump_json(json);
+std::string text_of(const Json& json) {
+  std::string text = dump_json(json);
   if (text.size() > kMaxJsonBytes)  // it could not be read again
     throw Error::make(Errc::invalid, "'{}' would grow to {} bytes, expected at most {}", kIndexFile,
                       text.size(), kMaxJsonBytes)
         .with_hint("remove names that are no longer needed");
+  return text;
+}
+
+void write_index(const UniqueFd& root, const Json& json) {
+  const std::string text = text_of(json);
   publish_file(root, kIndexFile, text);
+  keep_spare_index(root, text.size());
+}
+
+/// One that has become smaller: a full disk is no reason to keep what was removed from it.
+void write_smaller_index(const UniqueFd& root, const Json& json) {
+  const std::string text = text_of(json);
+  try {
+    publish_file(root, kIndexFile, text);
+  } catch (const Error& error) {
+    if (error.code() != Errc::no_space || !try_publish_in_spare(root, kIndexFile, text)) throw;
+  }
 }
 
 /// Empty when the entry has no name.
@@ -212,7 +229,7 @@ bool ImageStore::remove(const std::string& name) const {
   const std::size_t removed = std::erase_if(entries, [&](const Entry& entry) { return entry.name == name; });
   if (name.empty() || removed == 0) return false;
   put_entries(json, std::move(entries));
-  write_index(root_, json);
+  write_smaller_index(root_, json);
   return true;
 }
 

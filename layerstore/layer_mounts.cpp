@@ -41,6 +41,7 @@ constexpr std::string_view kParentsSuffix = ".parents";
 constexpr std::string_view kPlanSuffix = ".plan";
 constexpr const char* kMakeOneLayer =
     "make one layer of them: pull it elsewhere, export it from there, and import that";
+constexpr const char* kGetBlobs = "'lay pull --all-blobs' of the images that share the layer gets it";
 constexpr int kPlace = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
 std::string folder_of(const std::string& run) {
@@ -179,7 +180,8 @@ OpenLayer make_in_best_form(const LayerStore& layers, const Digest& diff_id) {
   writer.commit(diff_id);
   OpenLayer unpacked = layers.open(diff_id);
   if (unpacked.form != LayerForm::tree)
-    throw Error(Errc::busy, "a blob of it was left in its registry just now, and its tar is kept for that");
+    throw Error(Errc::busy, "a blob of it was left in its registry just now, and its tar is kept for that")
+        .with_hint(kGetBlobs);
   return unpacked;
 }
 
@@ -301,7 +303,7 @@ class Stack {
     if (store_.blobs().has(blob)) return;
     throw Error::make(Errc::unsupported, "its tar would be lost, for blob {} was left where it came from",
                       blob.to_string())
-        .with_hint("'lay pull --all-blobs' of the images that share the layer gets it");
+        .with_hint(kGetBlobs);
   }
 
   /// Where the layer shows, mounted before if it has to be.

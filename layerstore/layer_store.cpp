@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -36,15 +34,6 @@ UniqueFd open_part(const UniqueFd& dir, const std::string& name) {
   if (auto file = try_open_regular(dir, name)) return std::move(*file);
   throw Error::make(Errc::corrupt, "the layer has lost its '{}'", name)
       .with_hint("'lay fsck --repair' makes it again");
-}
-
-/// Puts the folder `name` of `from` in the place of one in `to`, which comes to `from` instead. False on a
-/// file system that cannot do that.
-bool try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
-                  const std::string& there) {
-  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) throw Error::from_errno("replace '{}'", there);
-  return false;
 }
 
 /// Whether a blob of the layer was left elsewhere: then its tar is all there is of it.

@@ -128,15 +128,20 @@ Store Store::open(const std::string& root, std::optional<LayerForm> form, Unpack
 
 std::optional<Store> Store::open_existing(const std::string& root, std::optional<LayerForm> form,
                                           UnpackLimits limits) {
-  const auto fd = try_open_root(root);
+  auto fd = try_open_root(root);
   if (!fd) return std::nullopt;
   const bool exists = with_context(fmt::format("store '{}'", root), [&] {
-    if (is_layout(*fd)) return true;
-    require_own_parts(*fd, root);
-    return false;
+    if (is_complete(*fd)) return true;
+    if (!is_layout(*fd)) {
+      require_own_parts(*fd, root);
+      return false;
+    }
+    complete(*fd, root);
+    return true;
   });
   if (!exists) return std::nullopt;
-  return open(root, form, limits);
+  std::string path = real_path(*fd);
+  return Store(std::move(path), std::move(*fd), form, limits);
 }
 
 FileLock Store::share() const {

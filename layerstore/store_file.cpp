@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
+#include <cstdio>
+
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "layerstore/ingest.h"
@@ -24,6 +27,13 @@ std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string&
   auto fd = sys::try_open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (fd && !S_ISREG(sys::stat_of(*fd).st_mode)) throw no_regular_file(name);
   return fd;
+}
+
+bool try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
+                  const std::string& there) {
+  if (::renameat2(from.get(), name.c_str(), to.get(), there.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) throw Error::from_errno("replace '{}'", there);
+  return false;
 }
 
 void publish_file(const UniqueFd& root, const std::string& name, std::string_view text) {

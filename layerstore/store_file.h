@@ -15,6 +15,11 @@ constexpr const char* kStoreLock = "lock";
 /// Opens for reading; empty when absent. A symlink, device, fifo or folder of that name is corrupt.
 std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string& name);
 
+/// Puts `name` of `from` in the place of `there` in `to`, which comes to `from` instead. False on a file
+/// system that cannot do that.
+bool try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
+                  const std::string& there);
+
 /// Replaces `root`/`name` as a whole and durably. The new file grows under ingest/, so that what a killed
 /// process leaves behind is swept with everything else.
 void publish_file(const UniqueFd& root, const std::string& name, std::string_view text);

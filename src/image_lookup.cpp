@@ -62,12 +62,12 @@ std::vector<std::string> candidate_names(const std::string& text) {
   return names;
 }
 
+}  // namespace
+
 Error no_image(const std::string& text, const std::string& root) {
   return Error::make(Errc::not_found, "no image '{}' in {}", printable(text), root)
       .with_hint("'lay images' lists what is here; 'lay pull' gets one from a registry");
 }
-
-}  // namespace
 
 std::optional<FoundImage> try_find_image(const Store& store, const std::string& text) {
   if (digits_in(text).empty()) {
@@ -108,6 +108,13 @@ FoundImage pull_image(const Store& store, const std::string& text, const registr
 Store open_store_with(const Context& context, const std::string& image) {
   if (auto store = open_existing_store(context)) return std::move(*store);
   throw no_image(image, context.root);
+}
+
+Store open_store_to_pull(const Context& context, const std::string& image,
+                         const registry::Connection& connection) {
+  if (auto store = open_existing_store(context)) return std::move(*store);
+  remote_references(image, connection.conf);
+  return open_store(context);
 }
 
 }  // namespace lay::cli

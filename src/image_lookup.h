@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
 #include "context.h"
 #include "layerstore/store.h"
 #include "registry/transfer.h"
@@ -21,6 +22,8 @@ struct FoundImage {
   FoundBy by = FoundBy::name;
 };
 
+/// What find_image() throws.
+Error no_image(const std::string& text, const std::string& root);
 /// Finds what the user means by `text`: a local name as written ("myapp:1"), the same as docker would
 /// complete it
 /// ("debian:12" for docker.io/library/debian:12), an image id or manifest digest, or an unambiguous prefix of
@@ -38,5 +41,9 @@ FoundImage pull_image(const layerstore::Store& store, const std::string& text,
 /// The store of this root, for a command that reads an image of it; throws not_found, as find_image(), when
 /// there is none yet.
 layerstore::Store open_store_with(const Context& context, const std::string& image);
+/// The same for a command that may pull the image: made when it is not there yet, but not for what can be no
+/// name of an image, which throws.
+layerstore::Store open_store_to_pull(const Context& context, const std::string& image,
+                                     const registry::Connection& connection = {});
 
 }  // namespace lay::cli

@@ -2,7 +2,9 @@
 
 #include <array>
 
+#include "base/error.h"
 #include "base/mount.h"
+#include "base/overlay_limit.h"
 #include "base/syscalls.h"
 #include "runner/merged_view.h"
 
@@ -10,7 +12,7 @@ namespace lay::cli {
 
 namespace {
 
-constexpr std::array<const char*, 2> kEmpty{"empty", "none"};
+constexpr std::array<const char*, 2> kEmpty{"empty", "none"};  // overlay wants two lowers at least
 
 }  // namespace
 
@@ -30,7 +32,14 @@ RootView::RootView(const Context& context, const layerstore::Store& store, const
 
 UniqueFd RootView::open() const {
   std::vector<std::string> lowers = folders_;
-  for (const char* name : kEmpty) lowers.push_back(fd_path(scratch_) + "/" + name);
+  for (const char* name : kEmpty)
+    if (lowers.size() < kEmpty.size()) lowers.push_back(fd_path(scratch_) + "/" + name);
+  if (lowers.size() > kMostLowers)
+    throw Error::make(Errc::unsupported,
+                      "what the container changed lies on {} layers, and {} folders are the most that can be "
+                      "looked at together",
+                      lowers.size() - 1, kMostLowers)
+        .with_hint("make one layer of its image: export that, import it, and run the container from it");
   return runner::open_merged_view(lowers);
 }
 

@@ -32,7 +32,7 @@ class RootView {
  private:
   ContainerLayers layers_;
   std::vector<std::string> folders_;
-  UniqueFd scratch_;  ///< in memory, two empty folders for the bottom: overlay wants two lowers at least
+  UniqueFd scratch_;  ///< in memory, two empty folders for the bottom, where there are fewer lowers
 };
 
 }  // namespace lay::cli

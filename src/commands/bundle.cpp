@@ -69,9 +69,9 @@ int command_bundle(const Context& context, const Arguments& arguments) {
   const BundleOptions options = parse_options(arguments);
   require_root("bundle");
   return with_context("bundle " + printable(options.image), [&] {
-    const layerstore::Store store = open_store(context);
-    const FileLock lock = store.share();
     NewFolder folder(options.folder);
+    const layerstore::Store store = open_store_to_pull(context, options.image);
+    const FileLock lock = store.share();
     FoundImage found = obtain_image(store, options.image);
     if (found.name.empty()) found.name = options.image;
     const runner::ContainerConfig config = plan_bundle(found.image, options.run);

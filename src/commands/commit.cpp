@@ -52,6 +52,12 @@ struct Scratch {
   layerstore::Ingest ingest;
 };
 
+/// What the words on the command line lead to.
+struct Named {
+  UniqueFd folder;
+  std::unique_ptr<runner::Container> container{};
+};
+
 /// What is to be captured: an upper and the image it was made on.
 struct Source {
   UniqueFd upper;
@@ -92,12 +98,44 @@ void refuse_own_root(const UniqueFd& folder, const CommitOptions& options) {
       .with_hint("an upper of an overlay is meant; a whole root file system goes in with 'lay import'");
 }
 
-Source open_folder(const layerstore::Store& store, const CommitOptions& options) {
-  Source source{.upper = open_source(options.source, O_RDONLY | O_DIRECTORY)};
-  refuse_own_root(source.upper, options);
-  if (is_bundle(source.upper))
+UniqueFd find_folder(const CommitOptions& options) {
+  UniqueFd folder = open_source(options.source, O_RDONLY | O_DIRECTORY);
+  refuse_own_root(folder, options);
+  if (is_bundle(folder))
     throw Error::make(Errc::invalid, "'{}' is a bundle, no upper folder", printable(options.source))
         .with_hint("lay commit --bundle " + printable(options.source) + " " + printable(options.name));
+  return folder;
+}
+
+UniqueFd find_bundle(const CommitOptions& options) {
+  if (!options.base.empty())
+    throw Error(Errc::invalid, "--base goes with an upper folder: a bundle knows its image")
+        .with_hint("leave out --base");
+  return open_source(options.source, O_RDONLY | O_DIRECTORY);
+}
+
+std::unique_ptr<runner::Container> find_container(const Context& context, const CommitOptions& options) {
+  if (!options.base.empty())
+    throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image")
+        .with_hint("a folder is written with a slash: ./" + printable(options.source));
+  return std::make_unique<runner::Container>(open_containers(context).find(options.source));
+}
+
+Named find_source(const Context& context, const CommitOptions& options) {
+  const bool is_folder = options.source.find('/') != std::string::npos || options.source == ".";
+  if (options.is_bundle) return {.folder = find_bundle(options)};
+  if (is_folder) return {.folder = find_folder(options)};
+  return {.folder = UniqueFd(), .container = find_container(context, options)};
+}
+
+/// An upper alone may be the first thing in a store; all else stands on an image of it.
+layerstore::Store open_store_for(const Context& context, const CommitOptions& options, const Named& named) {
+  if (options.is_bundle) return open_store_with(context, read_bundle_notes(named.folder).image);
+  return options.base.empty() ? open_store(context) : open_store_with(context, options.base);
+}
+
+Source open_folder(const layerstore::Store& store, const CommitOptions& options, Named named) {
+  Source source{.upper = std::move(named.folder)};
   if (!options.base.empty()) source.base = find_image(store, options.base).image;
   return source;
 }
@@ -111,12 +149,9 @@ void let_stand_still(runner::Standstill& standstill, Pausing pausing) {
   }
 }
 
-Source open_container(const Context& context, const layerstore::Store& store, const CommitOptions& options) {
-  if (!options.base.empty())
-    throw Error(Errc::invalid, "--base goes with an upper folder: a container knows its image")
-        .with_hint("a folder is written with a slash: ./" + printable(options.source));
+Source open_container(const layerstore::Store& store, const CommitOptions& options, Named named) {
   Source source;
-  source.container = std::make_unique<runner::Container>(open_containers(context).find(options.source));
+  source.container = std::move(named.container);
   const runner::Container& container = *source.container;
   source.kept = container.keep_files();
   source.upper = container.open_upper();
@@ -139,22 +174,19 @@ layerstore::Image image_of_bundle(const layerstore::Store& store, const BundleNo
   }
 }
 
-Source open_bundle(const Context& context, const layerstore::Store& store, const CommitOptions& options) {
-  if (!options.base.empty())
-    throw Error(Errc::invalid, "--base goes with an upper folder: a bundle knows its image")
-        .with_hint("leave out --base");
-  const UniqueFd folder = open_source(options.source, O_RDONLY | O_DIRECTORY);
-  const BundleNotes notes = read_bundle_notes(folder);
+Source open_bundle(const Context& context, const layerstore::Store& store, const Named& named) {
+  const BundleNotes notes = read_bundle_notes(named.folder);
   Source source;
   source.scratch = std::make_unique<Scratch>(store);
   source.base = image_of_bundle(store, notes);
   sys::mkdir_at(source.scratch->ingest.dir(), "upper", 0700);
   source.upper = sys::open_dir(source.scratch->ingest.dir(), "upper");
-  make_bundle_upper(context, store, *source.base, folder, notes, source.upper);
+  make_bundle_upper(context, store, *source.base, named.folder, notes, source.upper);
   return source;
 }
 
-layerstore::CommitRequest make_request(const CommitOptions& options, const Source& source) {
+layerstore::CommitRequest make_request(const CommitOptions& options,
+                                       const layerstore::CompressOptions& compression, const Source& source) {
   layerstore::CommitRequest request;
   request.base = source.base;
   request.run = options.image.over(source.base ? source.base->config.run : layerstore::RunDefaults{});
@@ -162,7 +194,7 @@ layerstore::CommitRequest make_request(const CommitOptions& options, const Sourc
   request.history.created_by = "lay commit";
   request.history.author = options.image.author;
   request.history.comment = options.image.message;
-  request.compression = options.image.compress_options();
+  request.compression = compression;
   return request;
 }
 
@@ -178,15 +210,16 @@ int command_commit(const Context& context, const Arguments& arguments) {
   const CommitOptions options = parse_options(arguments);
   require_root("commit");
   return with_context("commit " + printable(options.source), [&] {
-    const layerstore::Store store = open_store(context);
     const std::string name = registry::local_name(options.name);
-    const bool is_folder = options.source.find('/') != std::string::npos || options.source == ".";
-    Source source = options.is_bundle ? open_bundle(context, store, options)
-                    : is_folder       ? open_folder(store, options)
-                                      : open_container(context, store, options);
+    const layerstore::CompressOptions compression = options.image.compress_options();
+    Named named = find_source(context, options);
+    const layerstore::Store store = open_store_for(context, options, named);  // a wrong argument makes none
+    Source source = options.is_bundle ? open_bundle(context, store, named)
+                    : named.container ? open_container(store, options, std::move(named))
+                                      : open_folder(store, options, std::move(named));
 
     std::optional<ContainerLayers> layers;  // mounted only if the upper points into them
-    layerstore::CommitRequest request = make_request(options, source);
+    layerstore::CommitRequest request = make_request(options, compression, source);
     if (source.base)
       request.lowers = [&] {
         layers.emplace(context, store, *source.base);

@@ -15,7 +15,9 @@
 #include "output/output_file.h"
 #include "output/progress_display.h"
 #include "registry/absent.h"
+#include "registry/reference.h"
 #include "registry/relay.h"
+#include "source_path.h"
 
 namespace lay::cli {
 
@@ -154,6 +156,17 @@ void bring_blobs(const Store& store, const Image& image, const CopyOptions& opti
   registry::fetch_absent_blobs(store, image, request, progress);
 }
 
+/// Throws for a place whose words are wrong, and for a source that is not there: then no store is made.
+void check_places(const CopyOptions& options) {
+  const auto& [source, target] = std::tie(options.source, options.target);
+  if (source.kind == Kind::registry) registry::parse_reference(source.name);
+  if (source.kind == Kind::layout) open_source(source.path, O_RDONLY | O_DIRECTORY);
+  if (source.kind == Kind::oci_archive || source.kind == Kind::docker_archive)
+    open_source(source.path, O_RDONLY);
+  if (target.kind == Kind::registry) registry::parse_reference(target.name);
+  if (target.kind == Kind::store) registry::local_name(target.name);
+}
+
 /// Brings the source into the store, without a name: what it adds stays until a name or a collection.
 Image take_in(const Store& store, const CopyOptions& options, Progress& progress) {
   const ImagePlace& source = options.source;
@@ -235,7 +248,9 @@ int command_copy(const Context& context, const Arguments& arguments) {
   const CopyOptions options = parse_options(arguments);
   require_root("copy");
   return with_context("copy", [&] {
-    const Store store = open_store(context);
+    check_places(options);
+    const bool is_here = options.source.kind == Kind::store;
+    const Store store = is_here ? open_store_with(context, options.source.name) : open_store(context);
     const FileLock adding = store.begin_adding();
     const auto display = options.quiet ? nullptr : make_progress_display();
     Progress& progress = display ? *display : no_progress();

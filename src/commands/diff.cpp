@@ -67,12 +67,22 @@ std::optional<Side> find_container(const Context& context, const layerstore::Sto
   }
 }
 
+Error unknown_base(const std::string& upper) {
+  return Error::make(Errc::invalid, "'{}' is an upper folder of an unknown image", printable(upper))
+      .with_hint(fmt::format("lay diff --base IMAGE {}", printable(upper)));
+}
+
+/// What has to be in the store in any case.
+std::string first_needed(const DiffOptions& options) {
+  for (const std::string& text : {options.left, options.base, options.right})
+    if (!text.empty() && !is_folder_argument(text)) return text;
+  throw unknown_base(options.left);
+}
+
 Side find_side(const Context& context, const layerstore::Store& store, const std::string& text,
                const std::string& base) {
   if (is_folder_argument(text)) {
-    if (base.empty())
-      throw Error::make(Errc::invalid, "'{}' is an upper folder of an unknown image", printable(text))
-          .with_hint(fmt::format("lay diff --base IMAGE {}", printable(text)));
+    if (base.empty()) throw unknown_base(text);
     return {.image = find_image(store, base).image, .upper = std::filesystem::absolute(text).string()};
   }
   if (auto side = find_container(context, store, text)) return std::move(*side);
@@ -137,7 +147,7 @@ int command_diff(const Context& context, const Arguments& arguments) {
   const DiffOptions options = parse_options(arguments);
   require_root("diff");
   return with_context("diff " + printable(options.left), [&] {
-    const layerstore::Store store = open_store(context);
+    const layerstore::Store store = open_store_with(context, first_needed(options));
     const FileLock lock = store.share();
     const bool right_is_image = !options.right.empty() && !is_folder_argument(options.right);
     const std::string base = options.base.empty() && right_is_image ? options.right : options.base;

@@ -43,7 +43,7 @@ int command_export(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   require_root("export");
   return with_context("export " + printable(name), [&] {
-    const layerstore::Store store = open_store(context);
+    const layerstore::Store store = open_store_with(context, name);
     const FileLock lock = store.share();
     const Source source = open_root(context, store, name);
     OutputFile output(output_path);

@@ -37,16 +37,21 @@ ImportOptions parse_options(const Arguments& arguments) {
   return options;
 }
 
-layerstore::Image import_source(const layerstore::Store& store, const ImportOptions& options,
-                                const layerstore::CommitRequest& request, Progress& progress) {
-  const std::string name = registry::local_name(options.name);
-  const UniqueFd source = options.source == "-" ? UniqueFd{::dup(STDIN_FILENO)}
-                                                : open_source(options.source, O_RDONLY | O_NONBLOCK);
+UniqueFd find_source(const ImportOptions& options) {
+  if (options.source == "-") return UniqueFd{::dup(STDIN_FILENO)};
+  UniqueFd source = open_source(options.source, O_RDONLY | O_NONBLOCK);
   const mode_t type = sys::stat_of(source).st_mode & S_IFMT;
-  if (type == S_IFDIR) return layerstore::import_folder(store, source, name, request, progress);
-  if (type != S_IFREG && options.source != "-")
+  if (type != S_IFDIR && type != S_IFREG)
     throw Error::make(Errc::invalid, "'{}' is neither a folder nor a file", options.source)
         .with_hint("lay import takes a folder, a tar, or - for a tar on stdin");
+  return source;
+}
+
+layerstore::Image import_source(const layerstore::Store& store, const UniqueFd& source,
+                                const std::string& name, const layerstore::CommitRequest& request,
+                                Progress& progress) {
+  if (S_ISDIR(sys::stat_of(source).st_mode))
+    return layerstore::import_folder(store, source, name, request, progress);
   InterruptibleSource tar(source);
   try {
     return layerstore::import_tar(store, tar, name, request, progress);
@@ -64,16 +69,18 @@ int command_import(const Context& context, const Arguments& arguments) {
   const ImportOptions options = parse_options(arguments);
   require_root("import");
   return with_context("import " + printable(options.source), [&] {
-    const layerstore::Store store = open_store(context);
     layerstore::CommitRequest request;
     request.run = options.image.over({});
     request.history.created_by = "lay import";
     request.history.author = options.image.author;
     request.history.comment = options.image.message;
     request.compression = options.image.compress_options();
+    const std::string name = registry::local_name(options.name);
+    const UniqueFd source = find_source(options);
+    const layerstore::Store store = open_store(context);  // last: a wrong argument makes none
     const auto progress = options.quiet ? nullptr : make_progress_display();
     const layerstore::Image image =
-        import_source(store, options, request, progress ? *progress : no_progress());
+        import_source(store, source, name, request, progress ? *progress : no_progress());
     fmt::print("{}\n", image.id().to_string());
     return 0;
   });

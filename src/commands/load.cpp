@@ -14,6 +14,7 @@
 #include "options.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
+#include "source_path.h"
 
 namespace lay::cli {
 
@@ -29,7 +30,7 @@ void raise_file_limit() {
 
 UniqueFd open_input(const std::string& path) {
   if (!path.empty()) {
-    UniqueFd file = sys::open_at(sys::cwd(), path, O_RDONLY);
+    UniqueFd file = open_source(path, O_RDONLY);
     if (S_ISDIR(sys::stat_of(file).st_mode))
       throw Error(Errc::invalid, "is a folder, expected an archive")
           .with_hint(fmt::format("an OCI layout is taken by: lay copy oci:{} NAME", printable(path)));
@@ -102,9 +103,9 @@ int command_load(const Context& context, const Arguments& arguments) {
   require_root("load");
   return with_context(input.empty() ? "load" : "load " + printable(input), [&] {
     raise_file_limit();
-    const layerstore::Store store = open_store(context);
-    const FileLock adding = store.begin_adding();
     const UniqueFd file = open_input(input);
+    const layerstore::Store store = open_store(context);  // what is not there makes none
+    const FileLock adding = store.begin_adding();
     InterruptibleSource archive(file);
     const auto progress = quiet ? nullptr : make_progress_display();
     for (const auto& [name, manifest] : take_in(store, archive, progress ? *progress : no_progress())) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -49,6 +50,10 @@ int command_prune(const Context& context, const Arguments& arguments) {
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
   require_root("prune");
+  if (!std::filesystem::exists(context.root)) {
+    fmt::print("Reclaimed {}\n", format_size(0));
+    return 0;
+  }
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);
   std::string question =

@@ -30,11 +30,12 @@ int command_pull(const Context& context, const Arguments& arguments) {
     require_registry_name(name);
     const layerstore::Platform wanted =
         platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
-    const layerstore::Store store = open_store(context);
+    const registry::Connection connected = connection.connection();
+    const layerstore::Store store = open_store_to_pull(context, name, connected);
     const auto progress = quiet ? nullptr : make_progress_display();
     const FoundImage found = pull_image(store, name,
                                         {.platform = wanted,
-                                         .connection = connection.connection(),
+                                         .connection = connected,
                                          .blobs = all_blobs ? registry::Blobs::all : registry::Blobs::needed},
                                         progress ? *progress : no_progress());
     fmt::print("{}\n", found.image.id().to_string());

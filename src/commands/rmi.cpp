@@ -73,6 +73,30 @@ int remove_remote(const std::vector<std::string>& images, const ConnectionFlags&
   return code;
 }
 
+int remove_local(const Context& context, const std::vector<std::string>& images, bool force) {
+  const auto store = open_existing_store(context);
+  const runner::ContainerStore containers = open_containers(context);
+  int code = 0;
+  for (const std::string& text : images) {
+    try {
+      if (!store) throw no_image(text, context.root);
+      const layerstore::NamedImage image = find_name(*store, text);
+      const std::vector<std::string> users = users_of(containers, image.manifest.digest);
+      if (!users.empty() && !force && names_of(*store, image.manifest.digest) == 1)
+        throw Error::make(Errc::busy, "image '{}' is used by {}", text, join(users, ", "))
+            .with_hint("lay rm " + users.front() + ", or lay rmi -f");
+      remove_name(*store, containers, image.name);
+      fmt::print("Untagged: {}\n", printable(image.name));
+    } catch (const Error& error) {
+      if (error.code() == Errc::not_found && force) continue;
+      print_error("rmi: " + error.message(), error.hint());
+      code = 1;
+    }
+  }
+  if (store) collect(*store, containers, Freeing::later);
+  return code;
+}
+
 }  // namespace
 
 int command_rmi(const Context& context, const Arguments& arguments) {
@@ -92,27 +116,8 @@ int command_rmi(const Context& context, const Arguments& arguments) {
   images.erase(images.begin(), local);
   if (images.empty()) return remote_code;
   require_root("rmi");
-  const layerstore::Store store = open_store(context);
-  const runner::ContainerStore containers = open_containers(context);
-
-  int code = remote_code;
-  for (const std::string& text : images) {
-    try {
-      const layerstore::NamedImage image = find_name(store, text);
-      const std::vector<std::string> users = users_of(containers, image.manifest.digest);
-      if (!users.empty() && !force && names_of(store, image.manifest.digest) == 1)
-        throw Error::make(Errc::busy, "image '{}' is used by {}", text, join(users, ", "))
-            .with_hint("lay rm " + users.front() + ", or lay rmi -f");
-      remove_name(store, containers, image.name);
-      fmt::print("Untagged: {}\n", printable(image.name));
-    } catch (const Error& error) {
-      if (error.code() == Errc::not_found && force) continue;
-      print_error("rmi: " + error.message(), error.hint());
-      code = 1;
-    }
-  }
-  collect(store, containers, Freeing::later);
-  return code;
+  const int local_code = remove_local(context, images, force);
+  return remote_code != 0 ? remote_code : local_code;
 }
 
 }  // namespace lay::cli

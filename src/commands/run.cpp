@@ -155,6 +155,15 @@ FoundImage obtain_image(const Context& context, const runner::ContainerStore& co
       [&] { return pull_for_run(store, invocation); });
 }
 
+/// Made for an image that is to be pulled, when nothing is wrong with the words on the command line.
+layerstore::Store open_store_for(const Context& context, const runner::ContainerStore& containers,
+                                 const Invocation& invocation) {
+  if (auto store = open_existing_store(context)) return std::move(*store);
+  if (invocation.pull == PullPolicy::never) return open_store_with(context, invocation.image);
+  check_flags(context, containers, invocation.options);
+  return open_store_to_pull(context, invocation.image);
+}
+
 std::string diff_id_note(const layerstore::Image& image) {
   std::vector<std::string> diff_ids;
   for (const layerstore::Digest& diff_id : image.config.diff_ids) diff_ids.push_back(diff_id.to_string());
@@ -279,7 +288,7 @@ void require_mapped_owners(const layerstore::Store& store, const layerstore::Ima
 /// Creates the container while the store is held shared, so that none of its layers is collected in between.
 Prepared create_container(const Context& context, const runner::ContainerStore& containers,
                           const Invocation& invocation) {
-  const layerstore::Store store = open_store(context);
+  const layerstore::Store store = open_store_for(context, containers, invocation);
   const FileLock lock = store.share();
   const FoundImage found = obtain_image(context, containers, store, invocation);
   runner::ContainerConfig config = plan_from_image(containers, found, invocation.options);

@@ -79,7 +79,7 @@ int command_save(const Context& context, const Arguments& arguments) {
   const SaveOptions options = parse_options(arguments);
   return with_context("save", [&] {
     const layerstore::ArchiveFormat format = layerstore::parse_archive_format(options.format);
-    const layerstore::Store store = open_store(context);
+    const layerstore::Store store = open_store_with(context, options.images.front());
     const FileLock lock = store.share();
     std::vector<layerstore::ArchivedImage> images;
     for (const std::string& text : options.images) {

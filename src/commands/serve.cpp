@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <array>
@@ -11,6 +12,7 @@
 #include "options.h"
 #include "output/messages.h"
 #include "registry/server.h"
+#include "source_path.h"
 
 namespace lay::cli {
 
@@ -76,6 +78,8 @@ struct ServeFlags {
   }
 
   registry::ServeOptions read() {
+    for (const std::string* file : {&htpasswd, &certificate, &key})
+      if (!file->empty()) open_source(*file, O_RDONLY);
     if (!htpasswd.empty()) options.htpasswd = htpasswd;
     if (!certificate.empty()) options.tls_certificate = certificate;
     if (!key.empty()) options.tls_key = key;
@@ -105,9 +109,9 @@ int command_serve(const Context& context, const Arguments& arguments) {
   require_root("serve");
 
   return with_context("serve", [&] {
-    const layerstore::Store store = open_store(context);
-    const runner::ContainerStore containers = open_containers(context);
     registry::ServeOptions options = flags.read();
+    const layerstore::Store store = open_store(context);  // a wrong argument makes none
+    const runner::ContainerStore containers = open_containers(context);
     options.in_use = [&] { return in_use_by(store, containers); };
     options.report = [](const Error& error) { print_trouble(error); };
     registry::Server server(store, options);

@@ -13,7 +13,7 @@ int command_tag(const Context& context, const Arguments& arguments) {
   parser.add_option("name", names, "new name").required();
   parser.parse(arguments);
   require_root("tag");
-  const layerstore::Store store = open_store(context);
+  const layerstore::Store store = open_store_with(context, source);
   const FileLock lock = store.share();  // the image must not be collected between being found and being named
   const FoundImage found = find_image(store, source);
   for (const std::string& name : names)

@@ -637,6 +637,28 @@ pull_both() {
   mine fsck -q
 }
 
+# Whether PID has FILE open.
+has_open() { find "/proc/$1/fd" -lname "$2" 2>/dev/null | grep -q .; }
+
+@test "a layer whose blob is left elsewhere just as it is unpacked keeps its tar, and that is said with what to do" {
+  local gate running status=0
+  both
+  mv "$(record "$zstd")" record
+  exec {gate}>>"$to/ingest/.gate"
+  flock -x "$gate"  # who begins to unpack waits here
+  LAY_LAYER_FORM=tree setarch --uname-2.6 "$LAY" --root "$to" run --rm --network none "$gzip" true >out 2>said 3>&- {gate}>&- &
+  running=$!
+  wait_until 10 has_open "$running" "$to/ingest/.gate"
+  mv record "$(record "$zstd")"
+  exec {gate}>&-
+  wait "$running" || status=$?
+  [ "$status" = 125 ]
+  has "$(<said)" "left in its registry just now"
+  has "$(<said)" "hint: 'lay pull --all-blobs' of the images that share the layer gets it"
+  [ -e "$(layer_folder "$gzip")/layer.tar" ]
+  runs "$gzip"
+}
+
 @test "an uncompressed blob is the tar that is here" {
   ship
   "$LAY" import "$world/small" plain:1 --compression none >/dev/null

@@ -224,6 +224,37 @@ PY
   "$LAY" --root "$world/fresh" run --rm --network none a:1 true
 }
 
+# makes_no_store CODE LAY-WORDS...
+makes_no_store() {
+  local code=$1
+  shift
+  refused "$code" "" "$LAY" --root "$world/fresh" "$@" || return 1
+  [ ! -e "$world/fresh" ] || { echo "made by $*"; return 1; }
+}
+
+@test "a wrong argument makes no store" {
+  local words
+  mkdir upper
+  for words in "commit ./nothing x:1" "commit ./upper BAD" "commit ./upper x:1 --compression foo" \
+    "commit ./upper x:1 --base y" "commit y x:1" "commit --bundle ./upper x:1" "import ./nothing x:1" \
+    "import ./nothing.tar x:1" "import /dev/null x:1" "import ./upper BAD" "import ./upper x:1 --compression foo" \
+    "load -i nothing" "load -i ./upper" "tag x y" "save x" "save -o out x" "export x" "export -o out x" "rmi x" \
+    "diff x" "diff ./upper" "diff ./upper --base x" "diff ./upper y" "bundle BAD out" "bundle x /nothing/out" \
+    "pull BAD" "pull a//b" "copy x y" "copy oci:nothing y" "copy oci-archive:nothing y" \
+    "copy docker-archive:nothing y" "copy docker://BAD y" "copy docker://localhost:1/x BAD" \
+    "copy docker://localhost:1/x docker://BAD" "serve --idle-timeout x" "serve --htpasswd nothing" \
+    "serve --tls-cert nothing --tls-key nothing"; do
+    makes_no_store 1 $words
+  done
+  for words in "run --pull never x true" "run BAD true" "run --network nothing localhost:1/x true"; do
+    makes_no_store 125 $words
+  done
+  [ ! -e out ]
+  "$LAY" --root "$world/fresh" rmi -f x
+  "$LAY" --root "$world/fresh" prune -f
+  [ ! -e "$world/fresh" ]
+}
+
 @test "a path that is not there" {
   refused 1 "./nosuch" "$LAY" import ./nosuch x:1
   refused 1 "./nosuch" "$LAY" commit ./nosuch x:1 --base small

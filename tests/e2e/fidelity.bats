@@ -513,6 +513,16 @@ works_from_end_to_end() {
       [ "$("$LAY" run --rm --network none "many:$image" sh -c 'ls /cases' | wc -l)" = "$((count - 1))" ]
       [ "$("$LAY" run --rm "many:$image" cat "/cases/$((count - 1))")" = "/cases/$((count - 1))" ]
     done
+    for image in 499 500 implied-499; do
+      [ "$("$LAY" export "many:$image" | tar -t | grep -c '^cases/.')" = "$((${image#implied-} - 1))" ]
+      [ "$("$LAY" diff "many:$image" | grep -v '^C ')" = "A /cases/$((${image#implied-} - 1))" ]
+    done
+    "$LAY" run --name changed --network none many:499 touch /new
+    [ "$("$LAY" export changed | tar -t | grep -cx new)" = 1 ]
+    "$LAY" rm changed >/dev/null
+    "$LAY" run --name changed --network none many:500 touch /new
+    refused 1 "lies on 500 layers" "$LAY" export changed
+    "$LAY" rm changed >/dev/null
     refused 125 "501 layers" "$LAY" run --rm --network none many:501 true
     refused 125 "500 layers, and with one more" "$LAY" run --rm --network none many:implied-500 true
   done

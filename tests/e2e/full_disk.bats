@@ -125,6 +125,7 @@ removes_when_full() {
   "$LAY" commit -q ./upper large:1 --base small >/dev/null
   "$LAY" run --rm --network none large:1 true  # so that there is a layer in the form of folders, too
   wait_until 10 nothing_mounted
+  rm "$LAY_ROOT/ingest/.spare-index" # as in the store of an older lay
   fill_up
   "$LAY" rmi large:1 >/dev/null
   ! "$LAY" inspect large:1 >/dev/null 2>&1 || return 1
@@ -142,6 +143,49 @@ removes_when_full() {
   LAY_LAYER_FORM=tree removes_when_full ext4 64m
 }
 @test "on a full xfs an image can be removed" { removes_when_full xfs 300m; }
+
+# removes_names_when_full KIND SIZE: where the image has no layer that could make room first: since nobody has
+# unpacked it, since another name needs all of it, or since its blob was left where it came from.
+removes_names_when_full() {
+  local name reader
+  make_small_root
+  start_registry "$world/registry"
+  for name in gzip zstd; do
+    "$LAY" import -q --compression "$name" small "small:$name" >/dev/null
+    "$LAY" push -q "small:$name" "$registry/small:$name" >/dev/null
+  done
+  open_disk "$@"
+  export LAY_ROOT=$world/disk/root
+  "$LAY" pull -q "$registry/small:gzip" >/dev/null
+  "$LAY" pull -q "$registry/small:zstd" >/dev/null
+  "$LAY" tag "$registry/small:gzip" alias:1
+  mkdir upper disk/rest
+  head -c 100000 /dev/urandom >upper/file
+  LAY_LAYER_FORM=tree "$LAY" commit -q ./upper never-ran:1 --base alias:1 >/dev/null
+  fill_up
+  exec {reader}<"$LAY_ROOT/index.json"
+  "$LAY" rmi alias:1 {reader}<&- >/dev/null
+  fill_up
+  refused 1 "No space left" "$LAY" rmi never-ran:1 {reader}<&- # what is still read is not written over
+  jq -r '.manifests[].annotations["org.opencontainers.image.ref.name"]' <&"$reader" | grep -qx alias:1
+  exec {reader}<&-
+  for name in never-ran:1 "$registry/small:zstd"; do
+    fill_up
+    "$LAY" rmi "$name" >/dev/null || { echo "$name stays"; return 1; }
+    ! "$LAY" inspect "$name" >/dev/null 2>&1 || return 1
+    "$LAY" fsck -q
+  done
+  [ "$("$LAY" images -q | wc -l)" = 1 ]
+  fill_up
+  "$LAY" prune -af --images >/dev/null
+  [ -z "$("$LAY" images -q)" ]
+  rm -r disk/rest
+  "$LAY" fsck -q
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+}
+
+@test "on a full ext4 a name can be removed though no layer can go first" { removes_names_when_full ext4 64m; }
+@test "on a full xfs a name can be removed though no layer can go first" { removes_names_when_full xfs 300m; }
 
 @test "on a full ext4 prune makes room" { prunes_when_full ext4 64m; }
 @test "on a full xfs prune makes room" { prunes_when_full xfs 300m; }
