@@ -70,7 +70,7 @@ std::string text_of(const Json& json) {
 void write_index(const UniqueFd& root, const Json& json) {
   const std::string text = text_of(json);
   publish_file(root, kIndexFile, text);
-  keep_spare_index(root, text.size());
+  keep_spare_index(root, kIndexFile, text.size());
 }
 
 /// One that has become smaller: a full disk is no reason to keep what was removed from it.
