@@ -61,7 +61,7 @@ struct Definition {
   std::function<CLI::Option*(CLI::App&)> add;
   std::vector<std::function<void(CLI::Option&)>> changes;  ///< made to what add() returns
   bool is_required = false;
-  CLI::Option* option = nullptr;  ///< CLI11's, once it knows of it; belongs to the App
+  CLI::Option* option = nullptr;  ///< CLI11's, where it knows of it; belongs to the App
 
   bool may_be_in(const Arguments& arguments) const {
     const auto names_one = [&](const std::string& name) {
@@ -71,31 +71,40 @@ struct Definition {
     return is_required || std::ranges::any_of(split(names, ','), names_one);
   }
 
-  void tell(CLI::App& app) {
-    if (option != nullptr) return;
-    option = add(app);
-    for (const auto& change : changes) change(*option);
+  CLI::Option* add_to(CLI::App& app) const {
+    CLI::Option* added = add(app);
+    for (const auto& change : changes) change(*added);
+    return added;
   }
 };
 
 struct Parser::State {
-  State(const std::string& about, const std::string& name) : app(about, name) {}
-
-  CLI::App app;
-  std::deque<Definition> definitions;  ///< in their order on the help page
+  std::string name;
+  std::string usage;
+  std::string about;
+  bool leaves_h_alone = false;
+  bool is_prefix = false;                ///< flags end at the first word
+  std::unique_ptr<CLI::App> app;         ///< what parse() has told CLI11
+  std::deque<Definition> definitions{};  ///< in their order on the help page
 
   Definition& define(const std::string& names, std::function<CLI::Option*(CLI::App&)> add) {
     return definitions.emplace_back(Definition{names, std::move(add)});
   }
 
-  /// Tells CLI11 of what `arguments` may name; for the help page, of all in their order.
+  std::unique_ptr<CLI::App> make_app() const {
+    auto made = std::make_unique<CLI::App>(about, "lay " + name);
+    made->formatter(std::make_shared<UsageFormatter>("usage: lay " + name + " " + usage));
+    made->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    made->prefix_command(is_prefix);
+    if (leaves_h_alone) made->set_help_flag("--help", "this page");
+    return made;
+  }
+
+  /// Tells CLI11 of what `arguments` may name.
   void tell(const Arguments& arguments) {
-    const auto asks_for_help = [](const std::string& word) {
-      return may_be_for(word, "--help") || may_be_for(word, "-h");
-    };
-    const bool is_all = std::ranges::any_of(arguments, asks_for_help);
+    app = make_app();
     for (Definition& definition : definitions)
-      if (is_all || definition.may_be_in(arguments)) definition.tell(app);
+      definition.option = definition.may_be_in(arguments) ? definition.add_to(*app) : nullptr;
   }
 };
 
@@ -130,10 +139,7 @@ bool Option::is_given() const {
 }
 
 Parser::Parser(const std::string& name, const std::string& usage, const std::string& about)
-    : state_(std::make_unique<State>(about, "lay " + name)) {
-  state_->app.formatter(std::make_shared<UsageFormatter>("usage: lay " + name + " " + usage));
-  state_->app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-}
+    : state_(new State{.name = name, .usage = usage, .about = about}) {}
 
 Parser::Parser(Parser&& other) noexcept = default;
 Parser::~Parser() = default;
@@ -172,14 +178,14 @@ Option Parser::add_flag(const std::string& names, bool& into, const std::string&
 }
 
 void Parser::leave_h_alone() {
-  state_->app.set_help_flag("--help", "this page");
+  state_->leaves_h_alone = true;
 }
 
 void Parser::parse(const Arguments& arguments) {
   state_->tell(arguments);
   try {
     // CLI11 takes the words from the back.
-    state_->app.parse(Arguments(arguments.rbegin(), arguments.rend()));
+    state_->app->parse(Arguments(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{help()};
   } catch (const CLI::ParseError& error) {
@@ -188,18 +194,19 @@ void Parser::parse(const Arguments& arguments) {
 }
 
 std::vector<std::string> Parser::parse_prefix(const Arguments& arguments) {
-  state_->app.prefix_command();
+  state_->is_prefix = true;
   parse(arguments);
-  std::vector<std::string> rest = state_->app.remaining();
+  std::vector<std::string> rest = state_->app->remaining();
   if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
   if (!rest.empty() && rest.front().size() > 1 && rest.front().front() == '-')
     throw UsageError{fmt::format("unknown flag: {}", rest.front())};
   return rest;
 }
 
-std::string Parser::help() {
-  state_->tell({"--help"});
-  return state_->app.help();
+std::string Parser::help() const {
+  const std::unique_ptr<CLI::App> app = state_->make_app();
+  for (const Definition& definition : state_->definitions) definition.add_to(*app);
+  return app->help();
 }
 
 }  // namespace lay::cli

@@ -73,7 +73,7 @@ class Parser {
   /// For commands whose flags end at the first word (run, exec): returns that word and all behind it.
   std::vector<std::string> parse_prefix(const Arguments& arguments);
   /// The help page.
-  std::string help();
+  std::string help() const;
 
  private:
   struct State;

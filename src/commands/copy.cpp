@@ -156,13 +156,14 @@ void bring_blobs(const Store& store, const Image& image, const CopyOptions& opti
   registry::fetch_absent_blobs(store, image, request, progress);
 }
 
-/// Throws for a place whose words are wrong, and for a source that is not there: then no store is made.
+/// Throws for a place whose words are wrong, and for a source that is not there: then no store is made. Opens
+/// no pipe, which whoever writes it would take for the reader.
 void check_places(const CopyOptions& options) {
   const auto& [source, target] = std::tie(options.source, options.target);
   if (source.kind == Kind::registry) registry::parse_reference(source.name);
-  if (source.kind == Kind::layout) open_source(source.path, O_RDONLY | O_DIRECTORY);
+  if (source.kind == Kind::layout) open_source(source.path, O_PATH | O_DIRECTORY);
   if (source.kind == Kind::oci_archive || source.kind == Kind::docker_archive)
-    open_source(source.path, O_RDONLY);
+    open_source(source.path, O_PATH);
   if (target.kind == Kind::registry) registry::parse_reference(target.name);
   if (target.kind == Kind::store) registry::local_name(target.name);
 }

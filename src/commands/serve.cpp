@@ -79,7 +79,7 @@ struct ServeFlags {
 
   registry::ServeOptions read() {
     for (const std::string* file : {&htpasswd, &certificate, &key})
-      if (!file->empty()) open_source(*file, O_RDONLY);
+      if (!file->empty()) open_source(*file, O_PATH);
     if (!htpasswd.empty()) options.htpasswd = htpasswd;
     if (!certificate.empty()) options.tls_certificate = certificate;
     if (!key.empty()) options.tls_key = key;

@@ -42,7 +42,7 @@ std::string version_text() {
                      runner::kRuntimeSpecVersion);
 }
 
-void print_overview(Parser& parser) {
+void print_overview(const Parser& parser) {
   fmt::print("{}\ncommands\n", parser.help());
   for (const OciCommand& command : kCommands) fmt::print("  {:<9} {}\n", command.name, command.summary);
 }

@@ -104,6 +104,9 @@ TEST_CASE("the help page has every flag in its order, whatever else the command 
     return std::string();
   };
   const std::string help = Flags().parser.help();
+  Flags parsed;
+  parsed.parser.parse({"--name", "web", "debian:12"});
+  CHECK(parsed.parser.help() == help);
   CHECK(help_of({"--help"}) == help);
   CHECK(help_of({"-i", "--name", "web", "-h"}) == help);
   std::size_t last = 0;
