@@ -349,3 +349,14 @@ add_blob() {
   "$LAY" load -q -i docker.tar
   "$LAY" fsck -q
 }
+
+@test "an archive is copied out of a pipe" {
+  mkdir base && echo content >base/file
+  "$LAY" import -q base small >/dev/null
+  "$LAY" save --quiet -o image.tar small
+  mkfifo pipe
+  timeout 20 python3 -c 'open("pipe", "wb", 0).write(open("image.tar", "rb").read())' 3>&- &  # at once when it is opened
+  timeout 20 "$LAY" copy oci-archive:pipe piped:1
+  wait $!
+  [ "$("$LAY" export piped:1 | tar -xO file)" = content ]
+}

@@ -224,31 +224,37 @@ PY
   "$LAY" --root "$world/fresh" run --rm --network none a:1 true
 }
 
-# makes_no_store CODE LAY-WORDS...
-makes_no_store() {
-  local code=$1
-  shift
-  refused "$code" "" "$LAY" --root "$world/fresh" "$@" || return 1
-  [ ! -e "$world/fresh" ] || { echo "made by $*"; return 1; }
+# make_no_store CODE TEXT COMMAND-LINE... : each is refused with that text.
+make_no_store() {
+  local code=$1 text=$2 words
+  shift 2
+  for words; do
+    refused "$code" "$text" "$LAY" --root "$world/fresh" $words || return 1
+    [ ! -e "$world/fresh" ] || { echo "made by $words"; return 1; }
+  done
 }
 
 @test "a wrong argument makes no store" {
-  local words
   mkdir upper
-  for words in "commit ./nothing x:1" "commit ./upper BAD" "commit ./upper x:1 --compression foo" \
-    "commit ./upper x:1 --base y" "commit y x:1" "commit --bundle ./upper x:1" "import ./nothing x:1" \
-    "import ./nothing.tar x:1" "import /dev/null x:1" "import ./upper BAD" "import ./upper x:1 --compression foo" \
-    "load -i nothing" "load -i ./upper" "tag x y" "save x" "save -o out x" "export x" "export -o out x" "rmi x" \
-    "diff x" "diff ./upper" "diff ./upper --base x" "diff ./upper y" "bundle BAD out" "bundle x /nothing/out" \
-    "pull BAD" "pull a//b" "copy x y" "copy oci:nothing y" "copy oci-archive:nothing y" \
-    "copy docker-archive:nothing y" "copy docker://BAD y" "copy docker://localhost:1/x BAD" \
-    "copy docker://localhost:1/x docker://BAD" "serve --idle-timeout x" "serve --htpasswd nothing" \
-    "serve --tls-cert nothing --tls-key nothing"; do
-    makes_no_store 1 $words
-  done
-  for words in "run --pull never x true" "run BAD true" "run --network nothing localhost:1/x true"; do
-    makes_no_store 125 $words
-  done
+  make_no_store 1 "No such file" "commit ./nothing x:1" "import ./nothing x:1" "import ./nothing.tar x:1" "load -i nothing" \
+    "bundle x /nothing/out" "copy oci:nothing y" "copy oci-archive:nothing y" "copy docker-archive:nothing y" \
+    "serve --htpasswd nothing" "serve --tls-cert nothing --tls-key nothing"
+  make_no_store 1 "lower case" "commit ./upper BAD" "import ./upper BAD" "bundle BAD out" "pull BAD" "copy docker://BAD y" \
+    "copy docker://localhost:1/x BAD" "copy docker://localhost:1/x docker://BAD"
+  make_no_store 1 "no image 'x'" "tag x y" "save x" "save -o out x" "export x" "export -o out x" "rmi x" "diff x" \
+    "diff ./upper --base x" "copy x y"
+  make_no_store 1 "no image 'y'" "commit ./upper x:1 --base y" "diff ./upper y"
+  make_no_store 1 "compression 'foo' is not known" "commit ./upper x:1 --compression foo" "import ./upper x:1 --compression foo"
+  make_no_store 1 "no container has the name or id 'y'" "commit y x:1"
+  make_no_store 1 "no 'lay.json'" "commit --bundle ./upper x:1"
+  make_no_store 1 "neither a folder nor a file" "import /dev/null x:1"
+  make_no_store 1 "is a folder" "load -i ./upper"
+  make_no_store 1 "unknown image" "diff ./upper"
+  make_no_store 1 "'a//b'" "pull a//b"
+  make_no_store 1 "no duration" "serve --idle-timeout x"
+  make_no_store 125 "no image 'x'" "run --pull never x true"
+  make_no_store 125 "lower case" "run BAD true"
+  make_no_store 125 "network 'nothing' is not known" "run --network nothing localhost:1/x true"
   [ ! -e out ]
   "$LAY" --root "$world/fresh" rmi -f x
   "$LAY" --root "$world/fresh" prune -f
