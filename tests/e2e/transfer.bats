@@ -224,7 +224,7 @@ without_platforms() {
   put_manifest bare index bare
   machine=$("$LAY" inspect -f '{{.Architecture}}' "docker://$registry/team/app:bare")
   [ "$("$LAY" inspect -f '{{.Digest}}' --platform "linux/$machine" "docker://$registry/team/app:bare")" = "$digest" ]
-  refused 1 "the image is for linux/$machine, expected linux/$other" \
+  fails_with "the image is for linux/$machine, expected linux/$other" \
     "$LAY" inspect --platform "linux/$other" "docker://$registry/team/app:bare"
   "$LAY" copy -q app:1 oci:bare-layout:one >/dev/null
   cp bare "bare-layout/blobs/sha256/$(sha256sum <bare | cut -d' ' -f1)"
