@@ -138,7 +138,7 @@ left() {
   digest=$(blob_of "$1")
   [ ! -e "$to/blobs/${digest/://}" ] || { echo "the blob of $1 is here"; return 1; }
   grep -q "$served/team/app" "$to/absent/${digest/:/.}"
-  [ -z "$(find "$to/ingest" -mindepth 1 ! -name .gate)" ] || { find "$to/ingest"; return 1; }
+  [ -z "$(find "$to/ingest" -mindepth 1 ! -name .gate ! -name .spare-index)" ] || { find "$to/ingest"; return 1; }
   "$LAY" --root "$to" fsck -q
 }
 blob_of() { skopeo inspect --tls-verify=false --raw "docker://$served/team/app:$1" | jq -r '.layers[0].digest'; }
