@@ -143,10 +143,8 @@ void receive_blob(const Store& store, const Descriptor& blob, const FetchRest& f
     if (writer.kept() < blob.size) fetch(writer.kept(), writer);
     writer.commit(blob);
   };
-  with_context(fmt::format("blob {}", blob.digest.to_string()), [&] {
-    while (!try_resume(store, blob, take)) {
-    }
-  });
+  while (!try_resume(store, blob, take)) {
+  }
 }
 
 bool store_plain_blob(const Store& store, const Descriptor& blob, const Digest& diff_id) {
