@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "kept_bytes.h"
 
 namespace lay::layerstore {
 
@@ -56,16 +56,8 @@ ByteSource& FollowedPart::reader() {
 }
 
 void FollowedPart::write_kept() {
-  const UniqueFd kept = writer_.open_written();
-  std::vector<std::byte> buffer(kHeld);
-  while (in_file_ < writer_.kept()) {
-    throw_if_cancelled();
-    const std::uint64_t left = writer_.kept() - in_file_;
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
-    const std::size_t count = sys::pread_some(kept, std::span(buffer).first(wanted), in_file_);
-    if (count == 0) throw Error(Errc::corrupt, "the kept part of the blob has shrunk");
-    write_through(std::span(buffer).first(count));
-  }
+  read_kept(writer_, *this);
+  flush();
 }
 
 void FollowedPart::write(std::span<const std::byte> bytes) {

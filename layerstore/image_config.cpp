@@ -167,6 +167,17 @@ ImageConfig parse_image_config(std::string_view text) {
   });
 }
 
+void require_platform(const ImageConfig& config, const Platform& wanted) {
+  // Old and hand-made images may say nothing about their platform.
+  const bool same_os = config.os.empty() || config.os == wanted.os;
+  const bool same_architecture = config.architecture.empty() || config.architecture == wanted.architecture;
+  if (same_os && same_architecture) return;
+  const std::string offered = to_string(Platform{config.os, config.architecture, config.variant});
+  throw Error::make(Errc::unsupported, "the image is for {}, expected {}", printable(offered),
+                    to_string(wanted))
+      .with_hint("ask for it with --platform " + printable(offered));
+}
+
 std::string write_image_config(const ImageConfig& config) {
   Json json = config.source.empty() ? Json::object() : parse_json(config.source, "image config");
   set_or_erase(json, "created", config.created);

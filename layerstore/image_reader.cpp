@@ -17,21 +17,29 @@ std::string read_document(const ReadDocument& read, const Descriptor& descriptor
   return text;
 }
 
-/// The manifest that `descriptor` leads to: itself, or through indexes the one for this machine.
-Descriptor resolve(const ReadDocument& read, const Descriptor& descriptor, int depth = 0) {
-  if (!media_type::is_index(descriptor.media_type)) return descriptor;
-  if (depth == kMaxIndexDepth)
-    throw Error::make(Errc::invalid, "indexes are nested deeper than {}", kMaxIndexDepth);
-  const std::string text = read_document(read, descriptor);
-  classify_document(text, descriptor.media_type);
-  const Index index = parse_index(text);
-  return resolve(read, choose_platform(index, host_platform()), depth + 1);
+struct Resolved {
+  Descriptor manifest;
+  bool is_guess = false;  ///< of an index that tells no platforms
+};
+
+/// The manifest that `root` leads to: itself, or through indexes the one for `wanted`.
+Resolved resolve(const ReadDocument& read, const Descriptor& root, const Platform& wanted) {
+  Resolved found{.manifest = root};
+  for (int depth = 0; media_type::is_index(found.manifest.media_type); ++depth) {
+    if (depth == kMaxIndexDepth)
+      throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep", kMaxIndexDepth);
+    const std::string text = read_document(read, found.manifest);
+    classify_document(text, found.manifest.media_type);
+    found.manifest = choose_platform(parse_index(text), wanted);
+    found.is_guess = !found.manifest.platform;
+  }
+  return found;
 }
 
 }  // namespace
 
-Image read_image(const ReadDocument& read, const Descriptor& root) {
-  const Descriptor descriptor = resolve(read, root);
+Image read_image(const ReadDocument& read, const Descriptor& root, const Platform& wanted) {
+  const auto [descriptor, is_guess] = resolve(read, root, wanted);
   const std::string text = read_document(read, descriptor);
   classify_document(text, descriptor.media_type);
   Manifest manifest = parse_manifest(text);
@@ -39,6 +47,7 @@ Image read_image(const ReadDocument& read, const Descriptor& root) {
     throw Error::make(Errc::unsupported, "the config is '{}', so this is no container image",
                       manifest.config.media_type);
   ImageConfig config = parse_image_config(read_document(read, manifest.config));
+  if (is_guess) require_platform(config, wanted);
   if (config.diff_ids.size() != manifest.layers.size())
     throw Error::make(Errc::invalid, "{} layers, but {} diff_ids", manifest.layers.size(),
                       config.diff_ids.size());

@@ -75,16 +75,6 @@ std::string read_document(const UniqueFd& folder, const Descriptor& descriptor) 
   return text;
 }
 
-/// The manifest itself, or the one for the platform in an index of them.
-Descriptor resolve(const UniqueFd& folder, Descriptor chosen, const Platform& platform) {
-  for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
-    const std::string text = read_document(folder, chosen);
-    if (classify_document(text, chosen.media_type) == DocumentKind::manifest) return chosen;
-    chosen = choose_platform(parse_index(text), platform);
-  }
-  throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep", kMaxIndexDepth);
-}
-
 void take_layer(const Store& store, const UniqueFd& folder, const Descriptor& blob, const Digest& diff_id,
                 Progress& progress) {
   const auto task = progress.begin("layer " + blob.digest.short_hex(), blob.size);
@@ -185,10 +175,11 @@ Image read_layout(const Store& store, const std::string& path, const std::string
   return with_context(fmt::format("layout '{}'", path), [&] {
     const UniqueFd folder = sys::open_dir(sys::cwd(), path);
     require_version(folder);
-    const Descriptor chosen = resolve(folder, choose(read_index(folder), name), platform);
     const ReadDocument read = [&](const Descriptor& descriptor) { return read_document(folder, descriptor); };
-    Image image =
-        read_image(read, {.media_type = chosen.media_type, .digest = chosen.digest, .size = chosen.size});
+    Image image = read_image(read, choose(read_index(folder), name), platform);
+    image.descriptor = {.media_type = image.descriptor.media_type,
+                        .digest = image.descriptor.digest,
+                        .size = image.descriptor.size};
     for (std::size_t i = 0; i < image.manifest.layers.size(); ++i)
       take_layer(store, folder, image.manifest.layers[i], image.config.diff_ids.at(i), progress);
     put_document(store, folder, image.manifest.config);

@@ -6,6 +6,7 @@
 #include "base/syscalls.h"
 #include "exact_tar.h"
 #include "followed_part.h"
+#include "kept_bytes.h"
 #include "known_blobs.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
@@ -77,11 +78,23 @@ void fetch_while(FollowedPart& part, const std::function<void()>& write, const s
   part.throw_if_aborted();
 }
 
-/// False when what an earlier call had kept may be at fault; it is thrown away then.
-bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
-                 Slots& makers, const std::function<void()>& check) {
+/// Goes on with what an earlier call had kept. False when that may be at fault; it is thrown away then.
+template <class Take>
+bool try_resume(const Store& store, const Descriptor& blob, Take&& take) {
   BlobWriter writer = store.blobs().resume(blob);
   try {
+    take(writer);
+    return true;
+  } catch (const Error& error) {
+    if (is_wrong(error) && writer.kept() > 0) return false;
+    if (may_pass(error)) writer.keep();
+    throw;
+  }
+}
+
+bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
+                 Slots& makers, const std::function<void()>& check) {
+  return try_resume(store, blob, [&](BlobWriter& writer) {
     FollowedPart part(writer, blob.size);
     const auto write = [&] {
       part.write_kept();
@@ -101,12 +114,7 @@ bool try_receive(const Store& store, const Descriptor& blob, const Digest& diff_
       ExactSource stored(part.reader(), blob.size);
       take_in(store, writer, stored, blob, diff_id);
     });
-    return true;
-  } catch (const Error& error) {
-    if (is_wrong(error) && writer.kept() > 0) return false;
-    if (may_pass(error)) writer.keep();
-    throw;
-  }
+  });
 }
 
 }  // namespace
@@ -127,6 +135,16 @@ void receive_layer(const Store& store, const Descriptor& blob, const Digest& dif
     while (!try_receive(store, blob, diff_id, fetch, makers, check)) {
     }
   });
+}
+
+void receive_blob(const Store& store, const Descriptor& blob, const FetchRest& fetch) {
+  const auto take = [&](BlobWriter& writer) {
+    read_kept(writer, writer);
+    if (writer.kept() < blob.size) fetch(writer.kept(), writer);
+    writer.commit(blob);
+  };
+  while (!try_resume(store, blob, take)) {
+  }
 }
 
 bool store_plain_blob(const Store& store, const Descriptor& blob, const Digest& diff_id) {

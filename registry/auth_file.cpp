@@ -12,6 +12,10 @@ namespace lay::registry {
 
 namespace {
 
+void drop_slashes(std::string& key) {
+  while (key.ends_with('/')) key.pop_back();
+}
+
 std::string string_or_empty(const Json& entry, const char* key) {
   return json_string_or(entry, key, "");
 }
@@ -58,6 +62,7 @@ std::string normalise_key(const std::string& key) {
       rest.erase(0, scheme.size());
       rest.resize(std::min(rest.find('/'), rest.size()));
     }
+  drop_slashes(rest);
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   const std::string host = rest.substr(0, slash);
   const bool is_hub = host == "index.docker.io" || host == "registry-1.docker.io";
@@ -65,14 +70,14 @@ std::string normalise_key(const std::string& key) {
 }
 
 std::string parse_login_host(const std::string& text) {
+  // Not quoted: what stands there may be a password.
+  if (text.find('@') != std::string::npos)
+    throw Error(Errc::invalid, "a registry is named by its host alone, without '@'")
+        .with_hint("lay login -u NAME HOST asks for the password");
   std::string key = normalise_key(text);
-  const auto drop_slashes = [&] {
-    while (key.ends_with('/')) key.pop_back();
-  };
-  drop_slashes();
   const std::size_t slash = std::min(key.find('/'), key.size());
   if (key.substr(slash) == "/v1" || key.substr(slash) == "/v2") key.resize(slash);
-  drop_slashes();
+  drop_slashes(key);
   if (key.empty())
     throw Error::make(Errc::invalid, "'{}' names no registry", printable(text))
         .with_hint("a registry is HOST or HOST:PORT");

@@ -59,7 +59,7 @@ void BlobPieces::fetch(const BlobPart& part, ByteSink& out) {
   std::unique_lock lock(mutex_);
   if (asked_ == pieces_.size() || pieces_[asked_].part != part) {
     lock.unlock();
-    return client_.get_blob_piece(blob_, part.offset, part.size, out, stop_);
+    return get_piece(part, out, stop_);
   }
   Piece& piece = pieces_[asked_];
   changed_.wait(lock, [&] { return piece.bytes || failure_; });
@@ -121,7 +121,7 @@ std::size_t BlobPieces::end_of_run() const {
 /// Empty when they have to be got one by one: also where the answer breaks off again and again, for a part of
 /// its own is gone on with where it broke.
 std::optional<std::vector<std::string>> BlobPieces::ask_for(const std::vector<BlobPart>& parts,
-                                                            const std::stop_token& stop) const {
+                                                            const std::stop_token& stop) {
   const bool may_be_singly = pieces_.size() <= kMaxSingly;
   try {
     auto bytes = client_.get_blob_pieces(blob_, parts, stop);
@@ -152,10 +152,19 @@ void BlobPieces::get_several(std::size_t first, std::size_t last, const std::sto
   for (std::size_t i = first; i < last && !is_given_back; ++i) get_one(i, stop);
 }
 
+void BlobPieces::get_piece(const BlobPart& part, ByteSink& out, const std::stop_token& stop) {
+  try {
+    client_.get_blob_piece(blob_, part.offset, part.size, out, stop);
+  } catch (const Error& error) {
+    if (error.code() == Errc::not_found) is_gone_ = true;
+    throw;
+  }
+}
+
 void BlobPieces::get_one(std::size_t index, const std::stop_token& stop) {
   const BlobPart part = pieces_[index].part;
   StringSink sink;
-  client_.get_blob_piece(blob_, part.offset, part.size, sink, stop);
+  get_piece(part, sink, stop);
   store(index, {sink.text()});
 }
 

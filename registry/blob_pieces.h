@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -27,6 +28,8 @@ class BlobPieces final : public layerstore::PartSource {
 
   void fetch(const layerstore::BlobPart& part, ByteSink& out) override;
   void expect(std::vector<layerstore::BlobPart> parts) override;
+  /// Whether the registry has said that it has no such blob.
+  bool is_gone() const { return is_gone_; }
 
  private:
   struct Piece {
@@ -42,14 +45,16 @@ class BlobPieces final : public layerstore::PartSource {
   std::pair<std::size_t, std::size_t> take_run();
   std::size_t end_of_run() const;
   std::optional<std::vector<std::string>> ask_for(const std::vector<layerstore::BlobPart>& parts,
-                                                  const std::stop_token& stop) const;
+                                                  const std::stop_token& stop);
   void get_several(std::size_t first, std::size_t last, const std::stop_token& stop);
+  void get_piece(const layerstore::BlobPart& part, ByteSink& out, const std::stop_token& stop);
   void get_one(std::size_t index, const std::stop_token& stop);
   void store(std::size_t first, std::vector<std::string> bytes);
 
   const RegistryClient& client_;
   const layerstore::Descriptor& blob_;
   const std::stop_token stop_;
+  std::atomic<bool> is_gone_ = false;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<Piece> pieces_;

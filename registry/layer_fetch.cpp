@@ -57,10 +57,10 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
                                      const std::stop_token& stop) {
   if (!layerstore::PartialLayer::may_have_table(layer.blob)) return std::nullopt;
   const auto check = [&] { throw_if_stopped(stop); };
+  BlobPieces pieces(client, layer.blob, stop);
   bool are_parts_kept = false;
   try {
     const Slots::Taken turn = slots.partials.take(check);
-    BlobPieces pieces(client, layer.blob, stop);
     const auto partial = layerstore::PartialLayer::plan(
         store, layer.blob, pieces,
         {.may_lack_blob = may_lack_blob(store, layer), .like = layer.may_stay_in.value_or("")});
@@ -79,8 +79,8 @@ std::optional<Fetched> fetch_changes(const Store& store, const RegistryClient& c
   } catch (const Error& error) {
     // The registry has served ranges before it went away: the next pull goes on with the rest of them.
     const bool goes_on = are_parts_kept && error.code() == Errc::unavailable;
-    // The whole would be one request more; or is not there either.
-    const bool is_enough = error.code() == Errc::limited || error.code() == Errc::not_found;
+    // The whole would be one request more; or is not there either. What is missing here it brings.
+    const bool is_enough = error.code() == Errc::limited || pieces.is_gone();
     if (goes_on || is_enough || error.code() == Errc::cancelled || is_of_this_machine(error)) throw;
     return std::nullopt;
   }

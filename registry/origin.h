@@ -10,6 +10,9 @@ namespace lay::registry {
 struct Origin {
   std::unique_ptr<RegistryClient> client;
   Document document;
+  /// Of an index that tells no platforms: whether the image is for the wanted one, its config says
+  /// (layerstore::require_platform).
+  bool is_guess = false;
 };
 
 /// Asks the mirrors of registries.conf in order, then the registry itself. One that fails, in whatever way,
@@ -18,7 +21,8 @@ struct Origin {
 Origin find_origin(const Reference& reference, const layerstore::Platform& platform,
                    const Connection& connection);
 
-/// As find_origin(), what the name leads to as it stands there: an index as well.
+/// As find_origin(), what the name leads to as it stands there: an index as well. A mirror counts only when
+/// it has every document that the index lists, and those that they list.
 Origin find_document(const Reference& reference, const Connection& connection);
 
 }  // namespace lay::registry

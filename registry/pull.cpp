@@ -42,14 +42,7 @@ void check_config(const ImageConfig& config, const Manifest& manifest, const Pla
   if (config.diff_ids.size() != manifest.layers.size())
     throw Error::make(Errc::invalid, "the config lists {} layers, the manifest {}", config.diff_ids.size(),
                       manifest.layers.size());
-  // Old and hand-made images may say nothing about their platform.
-  const bool same_os = config.os.empty() || config.os == wanted.os;
-  const bool same_architecture = config.architecture.empty() || config.architecture == wanted.architecture;
-  if (same_os && same_architecture) return;
-  const std::string offered = to_string(Platform{config.os, config.architecture, config.variant});
-  throw Error::make(Errc::unsupported, "the image is for {}, expected {}", printable(offered),
-                    to_string(wanted))
-      .with_hint("ask for it with --platform " + printable(offered));
+  layerstore::require_platform(config, wanted);
 }
 
 /// To look through it takes as much as to make it.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "client.h"
+#include "layerstore/commit.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
 #include "origin.h"
@@ -37,7 +38,8 @@ struct Relay {
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
 
-  void send(const Document& document, const std::string& selector, int depth);
+  /// Sends all that `document` leads to, and returns as what it is to be put itself.
+  Descriptor send_parts(const Document& document, int depth);
 
  private:
   void send_entries(const layerstore::Index& index, int depth);
@@ -46,7 +48,7 @@ struct Relay {
   void fetch(const Descriptor& blob, const std::stop_token& stop) const;
 };
 
-void Relay::send(const Document& document, const std::string& selector, int depth) {
+Descriptor Relay::send_parts(const Document& document, int depth) {
   const auto kind = layerstore::classify_document(document.bytes, document.content_type);
   Descriptor sent_as{.media_type = "", .digest = document.digest, .size = document.bytes.size()};
   if (kind == DocumentKind::index) {
@@ -58,21 +60,26 @@ void Relay::send(const Document& document, const std::string& selector, int dept
     send_blobs(manifest);
     sent_as.media_type = manifest.media_type;
   }
-  target.put_manifest(selector, sent_as, document.bytes);
+  return sent_as;
 }
 
+/// A registry takes no manifest without its blobs, but some take an index before what it lists: that such a
+/// one is there says nothing of its entries.
 void Relay::send_entries(const layerstore::Index& index, int depth) {
   if (depth >= layerstore::kMaxIndexDepth)
     throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep",
                       layerstore::kMaxIndexDepth);
   for (const Descriptor& entry : index.manifests) {
     const std::string digest = entry.digest.to_string();
-    if (!seen.insert(entry.digest).second || target.find_manifest(digest) == entry.digest) continue;
+    if (!seen.insert(entry.digest).second) continue;
+    const bool is_there = target.find_manifest(digest) == entry.digest;
+    if (is_there && layerstore::media_type::is_manifest(entry.media_type)) continue;
     const Document document = source.get_manifest(digest, entry.digest);
     if (document.bytes.size() != entry.size)
       throw Error::make(Errc::corrupt, "manifest {}: got {} bytes, expected {}", digest,
                         document.bytes.size(), entry.size);
-    send(document, digest, depth);
+    const Descriptor sent_as = send_parts(document, depth);
+    if (!is_there) target.put_manifest(digest, sent_as, document.bytes);
   }
 }
 
@@ -92,8 +99,9 @@ void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
   if (layerstore::media_type::is_foreign(blob.media_type) && !source.has_blob(blob.digest, stop))
     return task->done("kept outside the registries");
   Mounted mounted;
-  if (source.domain() == target.domain() && source.repository() != target.repository())
-    mounted = try_mount(target, blob.digest, source.repository(), stop);
+  const bool is_near = source.domain() == target.domain() && source.repository() != target.repository();
+  const bool is_under_way = notes.upload(target.repository(), blob.digest).has_value();
+  if (is_near && !is_under_way) mounted = try_mount(target, blob.digest, source.repository(), stop);
   if (mounted.is_done || (!mounted.begun && target.has_blob(blob.digest, stop))) {
     ++there;
     return task->done(mounted.is_done ? "mounted from " + source.repository() : "already there");
@@ -107,9 +115,8 @@ void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
 
 void Relay::fetch(const Descriptor& blob, const std::stop_token& stop) const {
   if (store.blobs().is_whole(blob)) return;
-  layerstore::BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
-  source.get_blob(blob, 0, writer, stop);
-  writer.commit(blob);
+  layerstore::receive_blob(
+      store, blob, [&](std::uint64_t offset, ByteSink& out) { source.get_blob(blob, offset, out, stop); });
 }
 
 /// Under a tag a registry keeps a document by its sha256 alone.
@@ -120,10 +127,14 @@ void send_root(Relay& relay, const Document& root, const Reference& target) {
                       digest)
         .with_hint("copy it to a tag");
   const std::string selector = target.tag.empty() ? digest : target.tag;
-  if (relay.target.find_manifest(selector) == root.digest) return;  // and so all it leads to
+  const bool is_there = relay.target.find_manifest(selector) == root.digest;
+  const auto kind = layerstore::classify_document(root.bytes, root.content_type);
+  if (is_there && kind == DocumentKind::manifest) return;
+  const Descriptor sent_as = relay.send_parts(root, 0);
+  if (is_there) return;
   const bool is_sha256 = root.digest.algorithm() == layerstore::DigestAlgorithm::sha256;
-  if (!is_sha256 && selector != digest) relay.send(root, digest, 0);
-  relay.send(root, selector, 0);
+  if (!is_sha256 && selector != digest) relay.target.put_manifest(digest, sent_as, root.bytes);
+  relay.target.put_manifest(selector, sent_as, root.bytes);
 }
 
 }  // namespace

@@ -40,12 +40,13 @@ layerstore::Image inspect(const Reference& reference, const layerstore::Platform
                           const Connection& connection) {
   const Origin origin = find_origin(reference, platform, connection);
   const layerstore::Manifest manifest = layerstore::parse_manifest(origin.document.bytes);
-  const std::string config = origin.client->read_blob(manifest.config);
+  layerstore::ImageConfig config = layerstore::parse_image_config(origin.client->read_blob(manifest.config));
+  if (origin.is_guess) layerstore::require_platform(config, platform);
   return {.descriptor = layerstore::Descriptor{.media_type = manifest.media_type,
                                                .digest = origin.document.digest,
                                                .size = origin.document.bytes.size()},
           .manifest = manifest,
-          .config = layerstore::parse_image_config(config)};
+          .config = std::move(config)};
 }
 
 layerstore::Digest remove(const Reference& reference, const Connection& connection) {

@@ -69,7 +69,7 @@ class Api {
   // api_blobs.cpp
   bool is_visible(const std::string& repository, const layerstore::Digest& digest);
   Action read_blob(const Request& request);
-  void bring_blob(const Request& request, const layerstore::Digest& digest);
+  void bring_blob(const Request& request, const layerstore::Digest& digest, const Askers& askers);
   void check_blob(const Request& request, const layerstore::Digest& digest);
   std::vector<BlobPair> unseen_pairs(const std::string& repository, const layerstore::Digest& digest);
   Response get_blob(const Request& request);

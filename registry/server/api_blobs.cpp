@@ -75,28 +75,29 @@ std::vector<BlobPair> Api::unseen_pairs(const std::string& repository, const Dig
 Action Api::read_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
   const std::string& repository = request.target.repository;
+  const Askers askers = askers_of(request.via);
   using Errand = Action::Errand;
   Errand errand = unseen_pairs(repository, digest).empty() ? Errand::none : Errand::check;
   if (left_.is_left(digest) && is_visible(repository, digest)) {
-    if (!left_.may_bring_for(request.via)) throw no_such_blob(request);
+    if (!left_.may_bring_for(askers)) throw no_such_blob(request);
     errand = Errand::fetch;
   }
   return {.take = {},
           .finish =
-              [this, request, digest, errand] {
-                if (errand == Errand::fetch) bring_blob(request, digest);
+              [this, request, digest, errand, askers] {
+                if (errand == Errand::fetch) bring_blob(request, digest, askers);
                 if (errand != Errand::none) check_blob(request, digest);
                 return get_blob(request);
               },
           .errand = errand,
           .flight = digest.to_string(),
-          .hops = hops_of(request.via)};
+          .hops = askers.size()};
 }
 
 /// Who asks whether it is there is told no when it cannot be had, and may send it.
-void Api::bring_blob(const Request& request, const Digest& digest) {
+void Api::bring_blob(const Request& request, const Digest& digest, const Askers& askers) {
   try {
-    left_.bring(digest, request.via);
+    left_.bring(digest, askers);
   } catch (const Refusal&) {
     if (request.method != "HEAD") throw;
   }

@@ -222,9 +222,10 @@ MHD_Result Exchange::finish(MHD_Connection* connection) {
   if (stage_ == Stage::discarding) return send(connection);
   const auto work = [this] { answering([this] { set_response(action_.finish()); }); };
   const auto fly = [this](auto job) {
-    const bool is_fetched = action_.errand == Action::Errand::fetch;
-    FlightPool& pool = is_fetched ? service_.fetchers.at(action_.hops) : service_.checkers;
-    pool.add(action_.flight, std::move(job));
+    if (action_.errand == Action::Errand::fetch)
+      service_.fetchers.add(action_.hops, action_.flight, std::move(job));
+    else
+      service_.checkers.add(action_.flight, std::move(job));
   };
   const auto block = [this](auto job) { service_.workers.add(std::move(job)); };
   if (action_.errand != Action::Errand::none) return elsewhere(connection, fly, work);

@@ -14,6 +14,14 @@ void FlightPool::add(const std::string& name, std::function<void()> job) {
   pool_.add([this, name] { fly(name); });
 }
 
+bool FlightPool::join(const std::string& name, std::function<void()> job) {
+  const std::lock_guard lock(mutex_);
+  const auto flight = waiting_.find(name);
+  if (flight == waiting_.end()) return false;
+  flight->second.push_back(std::move(job));
+  return true;
+}
+
 void FlightPool::fly(const std::string& name) {
   for (;;) {
     std::function<void()> job;

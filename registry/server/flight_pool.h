@@ -18,6 +18,8 @@ class FlightPool {
 
   /// `job` may not throw.
   void add(const std::string& name, std::function<void()> job);
+  /// As add(), if jobs of that name are under way. Else nothing happens: returns false.
+  bool join(const std::string& name, std::function<void()> job);
 
  private:
   void fly(const std::string& name);

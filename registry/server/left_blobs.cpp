@@ -18,8 +18,10 @@ using layerstore::Digest;
 
 constexpr std::chrono::seconds kSilence{10};
 constexpr std::size_t kMaxSeen = 10'000;  // pairs that are remembered
-constexpr std::size_t kMaxVia = 1024;     // a longer one may be refused where it is asked
+/// Of one blob, for servers. Who makes up more names of servers has none of them asked for.
+constexpr std::ptrdiff_t kMaxMissed = 4;
 constexpr std::string_view kNameBegin = "lay-";
+constexpr std::size_t kNameBytes = 8;
 /// Clients wait meanwhile, and others for their turn.
 const Patience kPatience{
     .retries = 1, .first_delay = std::chrono::milliseconds{200}, .stall_seconds = 20, .connect_seconds = 5};
@@ -35,10 +37,17 @@ Refusal is_gone(const Digest& blob) {
                  "blob " + blob.to_string() + " is not here, and no more where it was");
 }
 
-/// A header that is refused where the blob is would look as if nobody answered there.
-bool is_passed_on(const std::string& via) {
-  const bool is_printable = std::all_of(via.begin(), via.end(), [](char c) { return c >= ' ' && c <= '~'; });
-  return !via.empty() && via.size() <= kMaxVia && is_printable;
+bool is_name(std::string_view word) {
+  return word.size() == kNameBegin.size() + 2 * kNameBytes && word.starts_with(kNameBegin) &&
+         word.find_first_not_of("0123456789abcdef", kNameBegin.size()) == std::string_view::npos;
+}
+
+/// The header of a request for these. Nothing else of theirs is passed on: a long or odd one may be refused
+/// where the blob is, as if nobody answered there.
+std::string via_of(const Askers& askers, const std::string& last) {
+  std::string via;
+  for (const std::string& name : askers) via += "1.1 " + name + ", ";
+  return via + "1.1 " + last;
 }
 
 Refusal no_such_layer(const Digest& blob) {
@@ -48,59 +57,72 @@ Refusal no_such_layer(const Digest& blob) {
 
 }  // namespace
 
-std::size_t hops_of(std::string_view via) {
-  std::size_t count = 0;
-  for (std::size_t at = via.find(kNameBegin); at != std::string_view::npos; at = via.find(kNameBegin, at + 1))
-    ++count;
-  return count;
+Askers askers_of(std::string_view via) {
+  constexpr std::string_view kBetween = ", \t";
+  Askers askers;
+  for (std::size_t begin = 0; begin < via.size();) {
+    const std::size_t end = std::min(via.find_first_of(kBetween, begin), via.size());
+    if (const auto word = via.substr(begin, end - begin); is_name(word)) askers.emplace(word);
+    begin = end + 1;
+  }
+  return askers;
 }
 
 LeftBlobs::LeftBlobs(const layerstore::Store& store, std::function<void(const Error&)> report)
-    : store_(store), name_(std::string(kNameBegin) + sys::random_hex(8)), report_(std::move(report)) {}
+    : store_(store),
+      name_(std::string(kNameBegin) + sys::random_hex(kNameBytes)),
+      report_(std::move(report)) {}
 
 bool LeftBlobs::is_left(const Digest& blob) const {
   return !store_.blobs().has(blob) && store_.absent().find(blob);
 }
 
-void LeftBlobs::refuse_if_silent(const std::string& place, const Digest& blob) {
+/// What was not found for some servers is not for these and more: a server leaves out those who ask it.
+void LeftBlobs::refuse_if_failed(const std::string& place, const Digest& blob, const Askers& askers) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(silent_, [now = Clock::now()](const auto& failed) { return failed.second.until <= now; });
-  for (const std::string& what : {place, blob.to_string()}) {
-    const auto failed = silent_.find(what);
-    if (failed == silent_.end()) continue;
-    throw failed->second.code == Errc::not_found ? is_gone(blob) : not_to_be_had();
-  }
+  const Clock::time_point now = Clock::now();
+  std::erase_if(silent_, [now](const auto& failed) { return failed.second <= now; });
+  std::erase_if(missed_, [now](const Missed& missed) { return missed.until <= now; });
+  if (silent_.contains(place) || silent_.contains(blob.to_string())) throw not_to_be_had();
+  const auto is_same = [&](const Missed& missed) { return missed.blob == blob; };
+  const auto is_missed = [&](const Missed& missed) {
+    return is_same(missed) &&
+           std::includes(askers.begin(), askers.end(), missed.askers.begin(), missed.askers.end());
+  };
+  const bool has_many =
+      !askers.empty() && std::count_if(missed_.begin(), missed_.end(), is_same) >= kMaxMissed;
+  if (has_many || std::any_of(missed_.begin(), missed_.end(), is_missed)) throw is_gone(blob);
 }
 
 /// What nobody answers to keeps all its blobs from being asked for; what is wrong with one does not.
-void LeftBlobs::note_failure(Errc code, const std::string& place, const Digest& blob) {
+void LeftBlobs::note_failure(Errc code, const std::string& place, const Digest& blob, const Askers& askers) {
   const bool is_of_place = code == Errc::unavailable || code == Errc::limited;
+  const Clock::time_point until = Clock::now() + kSilence;
   const std::lock_guard lock(mutex_);
-  silent_[is_of_place ? place : blob.to_string()] = {.until = Clock::now() + kSilence, .code = code};
+  if (code == Errc::not_found)
+    missed_.push_back({.until = until, .blob = blob, .askers = askers});
+  else
+    silent_[is_of_place ? place : blob.to_string()] = until;
 }
 
-bool LeftBlobs::may_bring_for(const std::string& via) const {
-  return via.find(name_) == std::string::npos && hops_of(via) < kMaxHops;
+bool LeftBlobs::may_bring_for(const Askers& askers) const {
+  return !askers.contains(name_) && askers.size() < kMaxHops;
 }
 
-void LeftBlobs::bring(const Digest& blob, const std::string& via) {
+void LeftBlobs::bring(const Digest& blob, const Askers& askers) {
   const FileLock adding = store_.share();
   const auto absent = store_.absent().find(blob);
   if (store_.blobs().has(blob) || !absent) return;  // it came meanwhile, or nobody needs it
   const std::string place = join(absent->origins, ",");
-  refuse_if_silent(place, blob);
+  refuse_if_failed(place, blob, askers);
   try {
-    const Connection connection{.patience = kPatience,
-                                .via = (is_passed_on(via) ? via + ", " : "") + "1.1 " + name_};
+    const Connection connection{.patience = kPatience, .via = via_of(askers, name_)};
     fetch_absent(store_, *absent, {.connection = [&](const std::string&) { return connection; }},
                  no_progress());
   } catch (const Error& error) {
-    const bool is_not_found = error.code() == Errc::not_found;
-    // The servers that ask were left out, and may come to have it: not so for who asks for himself.
-    if (is_not_found && hops_of(via) > 0) throw is_gone(blob);
     report_(error);
-    note_failure(error.code(), place, blob);
-    throw is_not_found ? is_gone(blob) : not_to_be_had();
+    note_failure(error.code(), place, blob, askers);
+    throw error.code() == Errc::not_found ? is_gone(blob) : not_to_be_had();
   }
 }
 

@@ -28,8 +28,6 @@ constexpr const char* kLock = "lock";
 constexpr const char* kName = "name";
 constexpr std::size_t kMaxPem = 1024 * 1024;
 constexpr unsigned kWorkers = 8;  // most of them wait for the disk
-constexpr unsigned kFetchers = 3;
-constexpr unsigned kFetchersForServers = 2;
 constexpr unsigned kCheckers = 2;
 constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
@@ -156,8 +154,6 @@ struct Server::Parts {
             {.header = std::min<std::chrono::milliseconds>(kHeader, options.idle), .window = options.idle}),
         log(options.access_log),
         workers(kWorkers),
-        fetchers{{FlightPool(kFetchers), FlightPool(kFetchersForServers), FlightPool(kFetchersForServers),
-                  FlightPool(kFetchersForServers)}},
         checkers(kCheckers),
         logins(kLogins),
         service{.registry = registry,

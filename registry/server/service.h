@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <functional>
 #include <string>
 
@@ -8,17 +7,13 @@
 #include "server/access_log.h"
 #include "server/api.h"
 #include "server/authenticator.h"
+#include "server/fetchers.h"
 #include "server/flight_pool.h"
-#include "server/left_blobs.h"
 #include "server/metrics.h"
 #include "server/slow_clients.h"
 #include "server/worker_pool.h"
 
 namespace lay::registry::server {
-
-/// By how many servers a blob is asked for (Action::hops). What waits for one server further on never waits
-/// for its like: servers that ask each other, or in a circle, would wait for each other.
-using Fetchers = std::array<FlightPool, kMaxHops>;
 
 /// What every request is served with.
 struct Service {
@@ -29,7 +24,7 @@ struct Service {
   SlowClients& clients;
   const AccessLog& log;
   WorkerPool& workers;  ///< sync disks
-  Fetchers& fetchers;   ///< wait for other registries, a few at a time: each takes a layer's memory
+  Fetchers& fetchers;   ///< wait for other registries
   FlightPool&
       checkers;        ///< inflate and hash blobs: apart, so that a registry that is slow delays none of that
   WorkerPool& logins;  ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload

@@ -28,6 +28,11 @@ std::optional<std::string> optional_file(const std::string& path) {
   return path.empty() ? std::nullopt : std::optional(path);
 }
 
+/// Before any message has the word in it: people write passwords there.
+std::string read_host(const std::string& command, const std::string& word) {
+  return with_context(command, [&] { return registry::parse_login_host(word); });
+}
+
 int print_login(const std::string& host, const std::string& authfile) {
   const auto found = registry::CredentialStore(optional_file(authfile)).find(host, "");
   if (!found)
@@ -59,8 +64,8 @@ int command_login(const Context&, const Arguments& arguments) {
   parser.add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
   parser.parse(arguments);
 
+  host = read_host("login", host);
   return with_context("login " + printable(host), [&] {
-    host = registry::parse_login_host(host);
     if (shows_login) return print_login(host, authfile);
     if (credentials.username.empty()) {
       if (from_stdin)
@@ -95,8 +100,8 @@ int command_logout(const Context&, const Arguments& arguments) {
   parser.add_option("host", host, "registry (docker.io)");
   parser.add_option("--authfile", authfile, "auth file to write").type_name("FILE");
   parser.parse(arguments);
+  host = read_host("logout", host);
   return with_context("logout " + printable(host), [&] {
-    host = registry::parse_login_host(host);
     if (!registry::CredentialStore(optional_file(authfile)).erase(host))
       throw Error::make(Errc::not_found, "not logged in to {}", host)
           .with_hint("no auth file that is read here has an entry for it");

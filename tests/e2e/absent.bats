@@ -370,6 +370,26 @@ ask_all() {
   ((SECONDS - before <= 8)) || { echo "$((SECONDS - before)) s"; return 1; }
 }
 
+@test "requests that name servers which are none ask where the blob was no more often than others" {
+  local own digest number
+  both
+  mine tag "$zstd" mine:1
+  serve_own
+  digest=$(blob_at "$zstd")
+  rm "$world/served/blobs/${digest/://}"
+  for number in 1 2 3 4 5; do
+    [ "$(status_of -H 'Via: 1.1 lay-0123456789abcdef' "http://$own/v2/mine/blobs/$digest")" = 404 ]
+  done
+  [ "$(grep -c "was left in $served" own.log)" = 1 ] || { cat own.log; return 1; }
+  for number in 1 2 3 4 5 6 7 8; do
+    [ "$(status_of -H "Via: 1.1 lay-000000000000000$number" "http://$own/v2/mine/blobs/$digest")" = 404 ]
+  done
+  (($(grep -c "was left in $served" own.log) <= 4)) || { cat own.log; return 1; }
+  # whoever asks for himself hears what is true, and that counts for everybody
+  [ "$(status_of -H "Via: 1.1 relay-proxy" "http://$own/v2/mine/blobs/$digest")" = 404 ]
+  (($(grep -c "was left in $served" own.log) <= 5)) || { cat own.log; return 1; }
+}
+
 @test "registries that do not answer delay no check of a blob that is here" {
   local own number digest dead=() clients=()
   pull_both

@@ -96,6 +96,25 @@ login_of() { jq -r --arg host "$2" '.auths[$host].auth // empty | @base64d' "$1"
   refused 1 "names no registry" "$LAY" login -u ann --password-stdin https:// <<<s3cret:pw
 }
 
+@test "a password in the place of a host is told to nobody" {
+  local verb
+  for verb in login logout; do
+    refused 1 "by its host alone" "$LAY" "$verb" "https://ann:s3cret:pw@registry.invalid/"
+    ! grep -q s3cret refused.err || { cat refused.err; return 1; }
+  done
+}
+
+@test "an entry of an auth file whose host has a slash behind it is one of the host" {
+  secured
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  "$LAY" import tree app:1 >/dev/null
+  printf '{"auths": {"%s/": {"auth": "%s"}}}' "$served" "$(printf ann:s3cret:pw | base64)" >auth.json
+  [ "$("$LAY" login --get-login "$served")" = ann ]
+  "$LAY" push -q app:1 "$served/team/app:1" >/dev/null
+  "$LAY" logout "$served"
+  [ "$(jq -c .auths auth.json)" = '{}' ] || { cat auth.json; return 1; }
+}
+
 @test "an auth file whose words base64 has broken into lines, or with an entry that is null, is read" {
   secured
   "$LAY" import tree app:1 >/dev/null
@@ -239,6 +258,30 @@ lose() {
   "$LAY" fsck -q --repair --creds ann:s3cret:pw >/dev/null
   [ "$(asked_with_login)" = "${second#*:}" ]
   "$LAY" fsck -q
+}
+
+@test "copy sends the login of each end to that end alone" {
+  two_registries
+  export REGISTRY_AUTH_FILE=$world/none.json
+  "$LAY" import tree app:1 >/dev/null
+  "$LAY" push -q --creds ann:s3cret:pw app:1 "$first/team/app:1" >/dev/null
+  local all place login
+  for all in '' --all; do
+    rm requests
+    fails_with log "$LAY" copy -q --retry 0 $all --src-creds ann:s3cret:pw "docker://$first/team/app:1" "docker://$second/other:1"
+    [ "$(asked_with_login)" = "${first#*:}" ]
+    rm requests
+    fails_with log "$LAY" copy -q --retry 0 $all --dest-creds ann:s3cret:pw "docker://$first/team/app:1" "docker://$second/other:1"
+    ! asked_with_login | grep -qx "${first#*:}" || return 1
+    rm -f requests
+    "$LAY" copy -q $all --src-creds ann:s3cret:pw --dest-creds ci:s3cret:pw "docker://$first/team/app:1" "docker://$second/other:${all#--}x"
+    for place in "$first ann" "$second ci"; do
+      login="Basic $(printf %s:s3cret:pw "${place#* }" | base64)"
+      place=${place% *}
+      [ "$(jq -r --argjson port "${place#*:}" 'select(.port == $port and .authorization != "") | .authorization' requests | sort -u)" = "$login" ] ||
+        { cat requests; return 1; }
+    done
+  done
 }
 
 @test "pull sends --creds to no registry when a short name may be of several" {

@@ -108,16 +108,37 @@ journey() {
   [ "$("$LAY" diff --format json small small)" = "[]" ]
 }
 
-@test "a pull that looks for many files of a layer among those that are here takes less than 64 MB" {
-  local version count=250000
-  [[ -z ${LAY_TESTS_LONG-} ]] || count=600000
+# sent_bytes: what the registry has sent.
+sent_bytes() { curl -sS "$url/metrics" | awk '$1 == "lay_sent_bytes_total" {print $2}'; }
+
+# many_pulled COUNT SIZE: pulls two versions of a layer of so many files of that size; sets `sent`, the bytes that the
+# registry sent for the second, and `size`, those of its blob.
+many_pulled() {
+  local version before
   LAY_ROOT=$world/served serve --access-log none 3>&-
   for version in 1 2; do
-    python3 "$here/../support/many_chunked_files.py" "$count" "layout$version" x "$version"
-    "$LAY" --root "$world/copied" copy -q "oci:layout$version:x" "docker://$served/many:$version" >/dev/null
+    python3 "$here/../support/many_chunked_files.py" "$1" layout x "$version" "$2"
+    "$LAY" --root "$world/copied" copy -q oci:layout:x "docker://$served/many:$version" >/dev/null
+    size=$(du -b layout/blobs/sha256/* | sort -n | tail -n 1 | cut -f1)
+    rm -r layout "$world/copied"
+    before=$(sent_bytes)
     little "$LAY" pull -q "$served/many:$version"
+    sent=$(($(sent_bytes) - before))
   done
   "$LAY" fsck -q
+}
+
+@test "a pull that looks for many files of a layer among those that are here takes less than 64 MB" {
+  local count=250000
+  [[ -z ${LAY_TESTS_LONG-} ]] || count=600000
+  many_pulled "$count" 40
+}
+
+@test "a pull that fetches many stretches of a layer around what is here takes less than 64 MB" {
+  local count=100000
+  [[ -z ${LAY_TESTS_LONG-} ]] || count=400000
+  many_pulled "$count" 2100 # less would be fetched along
+  ((sent * 5 < size)) || { echo "$sent bytes of $size were fetched"; return 1; }
 }
 
 @test "no level of compression, on however many cores, takes 64 MB" {

@@ -138,7 +138,7 @@ left() {
   digest=$(blob_of "$1")
   [ ! -e "$to/blobs/${digest/://}" ] || { echo "the blob of $1 is here"; return 1; }
   grep -q "$served/team/app" "$to/absent/${digest/:/.}"
-  [ -z "$(find "$to/ingest" -mindepth 1 ! -name .gate)" ] || { find "$to/ingest"; return 1; }
+  [ -z "$(find "$to/ingest" -mindepth 1 ! -name .gate ! -name .spare-index)" ] || { find "$to/ingest"; return 1; }
   "$LAY" --root "$to" fsck -q
 }
 blob_of() { skopeo inspect --tls-verify=false --raw "docker://$served/team/app:$1" | jq -r '.layers[0].digest'; }
@@ -214,6 +214,28 @@ costs_little() {
   change
   ship 2
   costs_little 2
+}
+
+@test "files that go while a layer is put together of them are fetched, with the rest of the blob" {
+  local port proxy pull status=0
+  ship 1 --compression gzip
+  LAY_LAYER_FORM=tree pulls 1
+  change
+  ship 2
+  port=$(free_port)
+  python3 "$here/../support/fault_proxy.py" "$port" "$(free_port)" "${served#*:}" "$world/requests" \
+    '[{"method": "GET", "path": "/blobs/", "range": true, "do": "pass", "pause": 2, "times": 1000}]' >proxy.log 2>&1 3>&- &
+  proxy=$!
+  wait_until 10 curl -fsS "http://127.0.0.1:$port/v2/"
+  "$LAY" --root "$to" pull -q "localhost:$port/team/app:2" >/dev/null 2>said 3>&- &
+  pull=$!
+  wait_until 20 grep -q '"range": "bytes=[^"]*,' requests  # what is missing: where all else is has been found
+  rm "$to/layers/$(layer_of "$to" 1)"/tree/data/*
+  wait "$pull" || status=$?
+  kill "$proxy"
+  ((status == 0)) || { cat said; return 1; }
+  [ "$("$LAY" --root "$to" inspect -f '{{.Digest}}' "localhost:$port/team/app:2")" = "$("$LAY" inspect -f '{{.Digest}}' app:2)" ]
+  [ -e "$to/blobs/$(blob_of 2 | tr : /)" ]
 }
 
 @test "where layers are unpacked the blob comes, however much of it is here" {

@@ -92,8 +92,151 @@ entry() {
   put_manifest outside manifest outside
   "$LAY" copy -q --all "docker://$registry/team/app:outside" "docker://$served/outside:1" >/dev/null
   "$LAY" copy -q --all "docker://$served/outside:1" "docker://$registry/outside:1" >/dev/null
+  # a layer beside it that no registry has
+  jq --arg nobody "sha256:$(printf nobody | sha256sum | cut -d' ' -f1)" '.layers[0].mediaType |= sub("layer.v1"; "layer.nondistributable.v1") |
+    .layers += [.layers[0] + {digest: $nobody, size: 6, urls: ["http://registry.invalid/nobody"]}]' image >outside
+  curl -fsS -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @outside "http://$served/v2/other/manifests/outside"
+  [ "$("$LAY" copy -q --all "docker://$served/other:outside" "docker://$served/outside:2")" = "sha256:$(sha256sum <outside | cut -d' ' -f1)" ]
+  curl -fsSI "http://$served/v2/outside/blobs/$(jq -r '.layers[0].digest' image)" >/dev/null
   refused 1 "--all copies from docker://" "$LAY" copy --all "$from" oci:layout
   refused 1 "--platform one of them" "$LAY" copy --all --platform linux/arm64 "$from" "docker://$served/copied:all"
+}
+
+# manifest_link FILE REPOSITORY: what docker-registry has of such a document there.
+manifest_link() {
+  echo "$world/registry/data/docker/registry/v2/repositories/$2/_manifests/revisions/sha256/$(sha256sum <"$1" | cut -d' ' -f1)"
+}
+# index TYPE:FILE:PLATFORM...: an index of these documents.
+index() {
+  local part
+  for part; do IFS=: read -r -a part <<<"$part"; entry "${part[@]}"; done |
+    jq -s '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}'
+}
+# nested: an index `outer` of `image` and an index `inner` of `image2`, in team/app.
+nested() {
+  echo other >tree/etc/small
+  "$LAY" import tree app:2 >/dev/null
+  "$LAY" push -q app:2 "$registry/team/app:2"
+  curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/team/app/manifests/1" >image
+  curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/team/app/manifests/2" >image2
+  index manifest:image2:arm64 >inner
+  put_manifest inner index inner
+  index manifest:image:amd64 index:inner:s390x >outer
+  put_manifest outer index outer
+}
+# is_whole REPOSITORY: all that nested() made is there.
+is_whole() {
+  local document
+  for document in image image2 inner outer; do
+    curl -fsS -H 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json' \
+      "http://$registry/v2/$1/manifests/sha256:$(sha256sum <"$document" | cut -d' ' -f1)" | cmp - "$document" || return 1
+  done
+}
+
+@test "copy --all completes a target that has an index, but not all that it lists" {
+  local missing
+  nested
+  "$LAY" copy -q --all "docker://$registry/team/app:outer" "docker://$registry/sparse:outer" >/dev/null
+  for missing in image inner image2; do
+    rm -r "$(manifest_link "$missing" sparse)"
+    ! is_whole sparse || return 1
+    "$LAY" copy -q --all "docker://$registry/team/app:outer" "docker://$registry/sparse:outer" >/dev/null
+    is_whole sparse
+  done
+}
+
+@test "copy --all takes from the registry what its mirror has not, or answers nonsense for" {
+  local mirror missing
+  nested
+  "$LAY" copy -q --all "docker://$registry/team/app:outer" "docker://$registry/mirror/team/app:outer" >/dev/null
+  mirror=$registry/mirror
+  conf_for() {
+    cat >conf <<TOML
+[[registry]]
+prefix = "origin.test"
+location = "$registry"
+insecure = true
+[[registry.mirror]]
+location = "$1"
+insecure = true
+TOML
+  }
+  export CONTAINERS_REGISTRIES_CONF=$world/conf
+  conf_for "$mirror"
+  for missing in image image2; do
+    rm -r "$(manifest_link "$missing" mirror/team/app)"
+    "$LAY" copy -q --all "docker://origin.test/team/app:outer" "docker://$registry/got/$missing:outer" >/dev/null
+    is_whole "got/$missing"
+  done
+  start_proxy '[{"path": "/manifests/", "do": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": "{\"errors\": []}", "times": 1000}]'
+  conf_for "$proxy"
+  "$LAY" copy -q --all "docker://origin.test/team/app:outer" "docker://$registry/got/json:outer" >/dev/null
+  is_whole got/json
+}
+
+# fails_with WORDS COMMAND...: it must fail, and say WORDS.
+fails_with() {
+  local words=$1
+  shift
+  ! "$@" >said 2>&1 || { echo "it succeeded: $*"; return 1; }
+  has "$(<said)" "$words"
+}
+
+@test "copy --all puts nothing under a name when a document is not what the index says of it" {
+  local child
+  nested
+  child=sha256:$(sha256sum <image2 | cut -d' ' -f1)
+  jq '.manifests[0].size += 1' inner >wrong
+  put_manifest wrong index wrong
+  index index:wrong:s390x >around
+  put_manifest around index around
+  fails_with "expected $(($(stat -c %s image2) + 1))" "$LAY" copy -q --all "docker://$registry/team/app:around" "docker://$registry/wrong:1"
+  start_proxy "$(jq -n --arg child "$child" '[{method: "GET", path: "/manifests/\($child)", do: "flip", times: 100}]')"
+  fails_with "expected $child" "$LAY" copy -q --all "docker://$proxy/team/app:outer" "docker://$registry/wrong:1"
+  ! "$LAY" tags "$registry/wrong" >tags 2>/dev/null || [ ! -s tags ] || { cat tags; return 1; }
+}
+
+@test "copy --all follows indexes seven deep, and refuses more" {
+  local depth
+  nested
+  cp inner deep1
+  for depth in 2 3 4 5 6 7 8; do
+    index "index:deep$((depth - 1)):s390x" >"deep$depth"
+    put_manifest "deep$depth" index "deep$depth"
+  done
+  "$LAY" copy -q --all "docker://$registry/team/app:deep7" "docker://$registry/deep:7" >/dev/null
+  curl -fsS -o /dev/null -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+    "http://$registry/v2/deep/manifests/sha256:$(sha256sum <image2 | cut -d' ' -f1)"
+  fails_with "indexes stand in one another" "$LAY" copy -q --all "docker://$registry/team/app:deep8" "docker://$registry/deeper:8"
+}
+
+# without_platforms FILE...: an index that tells no platform of these manifests.
+without_platforms() {
+  local file
+  for file; do entry manifest "$file" unknown; done |
+    jq -s '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: map(del(.platform))}'
+}
+
+@test "of an index that tells no platforms the image's config has to fit the one that is wanted" {
+  local machine other=s390x
+  curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/team/app/manifests/1" >image
+  without_platforms image >bare
+  put_manifest bare index bare
+  machine=$("$LAY" inspect -f '{{.Architecture}}' "docker://$registry/team/app:bare")
+  [ "$("$LAY" inspect -f '{{.Digest}}' --platform "linux/$machine" "docker://$registry/team/app:bare")" = "$digest" ]
+  fails_with "the image is for linux/$machine, expected linux/$other" \
+    "$LAY" inspect --platform "linux/$other" "docker://$registry/team/app:bare"
+  "$LAY" copy -q app:1 oci:bare-layout:one >/dev/null
+  cp bare "bare-layout/blobs/sha256/$(sha256sum <bare | cut -d' ' -f1)"
+  entry index bare "$machine" | jq '{schemaVersion: 2, manifests: [del(.platform)]}' >bare-layout/index.json
+  export LAY_ROOT=$world/root2
+  refused 1 "the image is for linux/$machine, expected linux/$other" \
+    "$LAY" copy -q --platform "linux/$other" oci:bare-layout bare:1
+  [ "$("$LAY" copy -q oci:bare-layout bare:1)" = "$digest" ]
+  # what load makes of the same, and of one for another machine
+  entry index bare "$machine" | jq '{schemaVersion: 2, manifests: [del(.platform)]}' >bare-layout/index.json
+  tar -C bare-layout -cf bare.tar .
+  "$LAY" --root "$world/root3" load -q -i bare.tar
 }
 
 @test "two copies into one layout at once are both whole, and one image there has both names" {
@@ -207,6 +350,20 @@ TOML
   "$LAY" fsck >/dev/null
   [ "$("$LAY" inspect -f '{{.Digest}}' "$proxy/team/app:1")" = "$digest" ]
   jq -r .range requests | grep -q '^bytes=[1-9]'
+}
+
+@test "a copy --all that is killed goes on where it was" {
+  start_proxy '[{"method": "GET", "path": "/blobs/", "do": "slow", "bytes": 200000, "times": 1000}]'
+  local copy=(copy -q --all "docker://$proxy/team/app:1" "docker://$registry/copied/app:1")
+  export LAY_ROOT=$world/root2
+  "$LAY" "${copy[@]}" >/dev/null 2>&1 3>&- &
+  local pid=$!
+  wait_until 20 eval '(($(cat "$LAY_ROOT"/ingest/*/* 2>/dev/null | wc -c) > 2000000))'
+  kill -KILL "$pid"
+  wait "$pid" || true
+  [ "$("$LAY" "${copy[@]}")" = "$digest" ]
+  jq -r .range requests | grep -q '^bytes=[1-9]'
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/copied/app:1")" = "$digest" ]
 }
 
 @test "a push that is killed leaves the registry usable and ends the next time" {

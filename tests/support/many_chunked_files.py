@@ -1,6 +1,6 @@
 """Makes an OCI layout with one layer of many small files in zstd:chunked without a tar-split, as older podmans write it.
 
-usage: many_chunked_files.py COUNT LAYOUT TAG VERSION
+usage: many_chunked_files.py COUNT LAYOUT TAG VERSION [SIZE]
 
 One file of a hundred has other data in each VERSION.
 """
@@ -13,7 +13,7 @@ import struct
 import sys
 
 COUNT, LAYOUT, TAG, VERSION = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-SIZE = 40  # of each file
+SIZE = int(sys.argv[5]) if sys.argv[5:] else 40  # of each file, less than 64 KiB
 zstd = ctypes.CDLL("libzstd.so.1")
 zstd.ZSTD_compress.restype = ctypes.c_size_t
 
@@ -26,7 +26,8 @@ def compress(data, level=1):
 
 def stored(data):
     """A frame of one block that is not compressed."""
-    return struct.pack("<IBB", 0xFD2FB528, 0x20, len(data)) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
+    size = struct.pack("<BB", 0x20, len(data)) if len(data) < 256 else struct.pack("<BH", 0x60, len(data) - 256)
+    return struct.pack("<I", 0xFD2FB528) + size + struct.pack("<I", len(data) << 3 | 1)[:3] + data
 
 
 def header(name):
@@ -49,7 +50,7 @@ for number in range(COUNT):
     name = f"f{number:07}"
     data = random.Random(number + (COUNT * VERSION if number % 100 == 0 else 0)).randbytes(SIZE)
     framing = between + header(name)
-    between = bytes(512 - SIZE)
+    between = bytes(-SIZE % 512)
     tar.update(framing + data)
     blob += compress(framing)
     frame = stored(data)

@@ -19,7 +19,7 @@ enum class Errc {
   denied,         ///< the kernel or a registry refuses this user
   unauthorized,   ///< a registry wants (other) credentials
   unavailable,    ///< a registry that is down, drops or stalls
-  limited,        ///< a registry that answers, and wants to be asked later
+  limited,        ///< a registry that wants to be asked for parts of a blob later; of all else unavailable
   no_space,       ///< disk or quota full
   busy,           ///< in use by somebody else: a name, a port, a lock
   cancelled,      ///< the user asked to stop

@@ -65,6 +65,10 @@ using FetchRest = std::function<void(std::uint64_t offset, ByteSink& out)>;
 void receive_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, const FetchRest& fetch,
                    Slots& makers, const std::function<void()>& check);
 
+/// Stores a blob that `fetch` brings, whatever it is, verified; what came before a failure is kept as above.
+/// The caller holds Store::share().
+void receive_blob(const Store& store, const Descriptor& blob, const FetchRest& fetch);
+
 /// Whether the layer can be had from what the store holds, and makes it ready if so. False when the blob is
 /// absent or damaged: receiving it heals that. Throws corrupt when the blob is another layer. The caller
 /// holds Store::share().

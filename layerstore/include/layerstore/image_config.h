@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "layerstore/descriptor.h"
 #include "layerstore/digest.h"
 
 namespace lay::layerstore {
@@ -50,6 +51,9 @@ struct ImageConfig {
 /// Throws invalid when a member has the wrong type, a required one is missing (architecture, os, diff_ids), a
 /// list is absurdly long, or a string that reaches execve(2) holds a NUL.
 ImageConfig parse_image_config(std::string_view text);
+/// Throws unsupported where the config says that its image is for another system or architecture than
+/// `wanted`, naming which. What it leaves empty fits.
+void require_platform(const ImageConfig& config, const Platform& wanted);
 /// Compact JSON; members of `source` that lay does not know stay as they were.
 std::string write_image_config(const ImageConfig& config);
 

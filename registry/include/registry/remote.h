@@ -12,7 +12,8 @@ namespace lay::registry {
 /// Every tag of a repository; the tag of `reference` is not looked at.
 std::vector<std::string> list_tags(const Reference& reference, const Connection& connection);
 
-/// Manifest and config of an image, verified; no layer is fetched. Throws as pull().
+/// Manifest and config of an image, verified; no layer is fetched. Throws as pull(), of another platform only
+/// where an index names several or none.
 layerstore::Image inspect(const Reference& reference, const layerstore::Platform& platform,
                           const Connection& connection);
 

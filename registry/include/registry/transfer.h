@@ -64,7 +64,7 @@ struct PullRequest {
 /// Pulls an image and stores it under `name` (empty: without one; the caller holds Store::share()). Blobs and
 /// layers that are here already are not fetched; each byte is verified while it streams; the name appears
 /// last. Of "name:tag@digest" the digest decides; a tag that leads elsewhere by now is warned of. Returns the
-/// image. Throws not_found, unauthorized, unavailable, corrupt, unsupported; the store is
+/// image. Throws not_found, unauthorized, unavailable, limited, corrupt, unsupported; the store is
 /// then as it was.
 layerstore::Image pull(const layerstore::Store& store, const PullRequest& request, const std::string& name,
                        Progress& progress);

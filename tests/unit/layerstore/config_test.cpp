@@ -40,6 +40,17 @@ Errc failure_without(const char* pointer) {
 
 }  // namespace
 
+TEST_CASE("an image is for the platform that its config says, of any variant", "[layerstore][config]") {
+  const ImageConfig config = parse_image_config(full_config().dump());
+  CHECK_NOTHROW(require_platform(config, parse_platform("linux/arm64")));
+  CHECK_NOTHROW(require_platform({}, parse_platform("linux/s390x")));
+  for (const char* other : {"linux/amd64", "windows/arm64"}) {
+    const Error error = error_of([&] { require_platform(config, parse_platform(other)); });
+    CHECK(error.code() == Errc::unsupported);
+    CHECK(error.message().find("linux/arm64/v8") != std::string::npos);
+  }
+}
+
 TEST_CASE("an image config is read member by member", "[layerstore][config]") {
   const ImageConfig config = parse_image_config(full_config().dump());
   CHECK(config.created == "2026-01-02T03:04:05.678901234Z");

@@ -107,6 +107,9 @@ TEST_CASE("docker's key of the Hub and keys with a scheme are understood", "[reg
   CHECK(normalise_key("https://reg.io/v1/") == "reg.io");
   CHECK(normalise_key("http://reg.io:80") == "reg.io:80");
   CHECK(normalise_key("docker.io/team") == "docker.io/team");
+  CHECK(normalise_key("reg.io:80/") == "reg.io:80");
+  CHECK(normalise_key("reg.io/team//") == "reg.io/team");
+  CHECK(normalise_key("index.docker.io/") == "docker.io");
 }
 
 TEST_CASE("passwords keep their colons, identity tokens are read", "[registry][credentials]") {

@@ -157,10 +157,19 @@ TEST_CASE("what a client sends stands escaped in the access log", "[registry][se
 
 TEST_CASE("of the servers in a Via header those are counted that fetch blobs for others",
           "[registry][server]") {
-  CHECK(hops_of("") == 0);
-  CHECK(hops_of("1.1 proxy.example, HTTP/1.0 squid") == 0);
-  CHECK(hops_of("1.1 lay-0123456789abcdef") == 1);
-  CHECK(hops_of("1.1 lay-0123456789abcdef, 1.1 proxy.example, 1.1 lay-fedcba9876543210") == 2);
+  CHECK(askers_of("").empty());
+  CHECK(askers_of("1.1 proxy.example, HTTP/1.0 squid").empty());
+  CHECK(askers_of("1.1 lay-0123456789abcdef").size() == 1);
+  CHECK(askers_of("1.1 lay-0123456789abcdef, 1.1 proxy.example,1.1 lay-fedcba9876543210") ==
+        Askers{"lay-0123456789abcdef", "lay-fedcba9876543210"});
+}
+
+TEST_CASE("a name in a Via header that is only like a server's counts for nothing, and a long one hides none",
+          "[registry][server]") {
+  CHECK(askers_of("1.1 relay-proxy, 1.1 lay-x, 1.1 relay-0123456789abcdef").empty());
+  CHECK(
+      askers_of("1.1 lay-0123456789abcdef0, 1.1 lay-0123456789abcdeg, 1.1 lay-0123456789abcdef:80").empty());
+  CHECK(askers_of("1.1 " + std::string(2000, 'x') + ", 1.1 lay-0123456789abcdef").size() == 1);
 }
 
 }  // namespace lay::registry::server
