@@ -358,7 +358,8 @@ def j10():
     yield Case("other-machine", "no image for", index_over(({"os": "linux", "architecture": "s390x"}, {})))
     yield Case("upper-case", "no image for", index_over(({"os": "Linux", "architecture": "AMD64"}, {})))
     yield Case("with-blank", "no image for", index_over(({"os": "linux", "architecture": "amd64 "}, {})))
-    yield Case("no-platform", "no image for", index_over((None, {})))
+    yield Case("no-platform", kTaken, index_over((None, {})))  # its image's configuration fits, as skopeo takes it
+    yield Case("no-platform-but-of-another", "s390x", index_over((None, {"architecture": "s390x"})))
     yield Case("unknown", "no image for", index_over(({"os": "unknown", "architecture": "unknown"}, {})))
     yield Case("empty", "no image for", index_over(({"os": "", "architecture": ""}, {})))
     yield Case("windows", "no image for", index_over(({"os": "windows", "architecture": "amd64", "os.version": "10.0"}, {})))
