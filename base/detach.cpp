@@ -29,6 +29,15 @@ std::vector<int> open_descriptors() {
   return numbers;
 }
 
+void leave_session_of_caller() {
+  const UniqueFd null = sys::open_at(sys::cwd(), "/dev/null", O_RDWR);
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::dup2(null.get(), number) < 0) throw Error::from_errno("open /dev/null as descriptor {}", number);
+  if (::chdir("/") < 0) throw Error::from_errno("enter '/'");
+}
+
+}  // namespace
+
 /// lay's own descriptors are all marked to be closed by exec; those that are not were inherited.
 void close_inherited() {
   for (const int number : open_descriptors()) {
@@ -36,16 +45,6 @@ void close_inherited() {
     if (number > STDERR_FILENO && flags >= 0 && (flags & FD_CLOEXEC) == 0) ::close(number);
   }
 }
-
-void leave_session_of_caller() {
-  const UniqueFd null = sys::open_at(sys::cwd(), "/dev/null", O_RDWR);
-  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (::dup2(null.get(), number) < 0) throw Error::from_errno("open /dev/null as descriptor {}", number);
-  close_inherited();
-  if (::chdir("/") < 0) throw Error::from_errno("enter '/'");
-}
-
-}  // namespace
 
 bool detach(Descriptors kept) {
   // Beside the caller and the process in the background there is one that leads the new session and ends at
@@ -69,6 +68,7 @@ bool detach(Descriptors kept) {
   if (background != 0) ::_exit(background < 0 ? 1 : 0);
   try {
     leave_session_of_caller();
+    if (kept == Descriptors::own) close_inherited();
   } catch (const std::exception&) {
     ::_exit(1);
   }

@@ -109,13 +109,20 @@ void Container::make_durable() const {
 }
 
 void Container::save_state(const ContainerState& state) const {
+  const std::unique_ptr<AtomicFile> file = prepare_state(state);
   with_context(fmt::format("write '{}'", kStateFile), [&] {
-    AtomicFile file(dir_, kStateFile);
-    file.write(dump_json(to_json(state)));
     // "running" is worthless after a restart of the machine.
-    if (is_ephemeral() || state.status == Status::running) return file.publish();
+    if (is_ephemeral() || state.status == Status::running) return file->publish();
     if (!sys::try_stat_at(dir_, kStateFile)) make_durable();  // else a start has, maybe in another process
-    file.commit();
+    file->commit();
+  });
+}
+
+std::unique_ptr<AtomicFile> Container::prepare_state(const ContainerState& state) const {
+  return with_context(fmt::format("write '{}'", kStateFile), [&] {
+    auto file = std::make_unique<AtomicFile>(dir_, kStateFile);
+    file->write(dump_json(to_json(state)));
+    return file;
   });
 }
 

@@ -59,13 +59,18 @@ class Run {
 
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
-  void start(const std::function<void(const Container& container)>& make_durable) {
+  void start(NetworkAhead network, const std::function<void(const Container& container)>& make_durable) {
     if (!is_first_) clear_leftovers(store_.run(), container_);
     forget_exit_code(lock_);
     try {
       open_log();
-      launched_.emplace(launch(store_, container_, [&] { make_durable(container_); }));
-      save_running();
+      std::unique_ptr<AtomicFile> running;
+      launched_.emplace(
+          launch(store_, container_, std::move(network), [&](const LaunchedContainer& launched) {
+            running = prepare_running(launched);
+            make_durable(container_);
+          }));
+      running->publish();
       if (launched_->delegated) launched_->delegated->start();  // from here on somebody could stop it
     } catch (const Error& error) {
       launched_.reset();
@@ -113,21 +118,21 @@ class Run {
       log_.emplace(container_.dir(), config.log.max_bytes / 2);
   }
 
-  void save_running() {
-    const pid_t pid = launched_->process.pid();
+  std::unique_ptr<AtomicFile> prepare_running(const LaunchedContainer& launched) {
+    const pid_t pid = launched.process.pid();
     state_ = {.status = Status::running,
               .pid = pid,
               .pid_start_time = start_time(pid).value_or(0),
               .boot_id = sys::boot_id(),
               .started = std::chrono::system_clock::now()};
-    if (launched_->delegated) state_.delegated = launched_->delegated->folder();
-    if (const Attachment* attachment = launched_->networks.first()) {
+    if (launched.delegated) state_.delegated = launched.delegated->folder();
+    if (const Attachment* attachment = launched.networks.first()) {
       state_.address = attachment->address;
       state_.gateway = attachment->gateway;
       state_.mac_address = attachment->mac_address;
-      state_.ports = launched_->networks.ports();
+      state_.ports = launched.networks.ports();
     }
-    container_.save_state(state_);
+    return container_.prepare_state(state_);
   }
 
   /// The exit code is written first: who waits for the lock reads it there, even when the folder is gone.
@@ -221,12 +226,16 @@ void wait_until_durable(const ChildEnd& caller) {
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
 /// kept in the container's folder.
 [[noreturn]] void supervise(const ContainerStore& store, const Container& container, ChildEnd caller,
-                            const std::function<void()>& after_end) noexcept {
+                            NetworkAhead network, const std::function<void()>& after_end) noexcept {
   try {
     std::optional<Run> run;
     try {
       run.emplace(store, container, Joined::no);
-      run->start([&](const Container&) { wait_until_durable(caller); });
+      if (!container.config().runtime.is_own()) close_inherited();  // which it would get
+      run->start(std::move(network), [&](const Container&) {
+        close_inherited();  // the first process closes them itself
+        wait_until_durable(caller);
+      });
     } catch (const Error& error) {
       run.reset();  // its lock first: whoever hears of the failure may remove the container at once
       caller.send_error(error);
@@ -253,9 +262,9 @@ void wait_until_durable(const ChildEnd& caller) {
 int run_attached(const ContainerStore& store, const Container& container,
                  const std::function<void()>& after_end,
                  const std::function<void(const Error& error)>& on_trouble,
-                 const std::function<void(const std::string& note)>& on_note) {
+                 const std::function<void(const std::string& note)>& on_note, NetworkAhead network) {
   std::optional<Run> run(std::in_place, store, container, Joined::yes);
-  run->start([](const Container& started) { started.make_durable(); });
+  run->start(std::move(network), [](const Container& started) { started.make_durable(); });
   for (const std::string& note : run->notes()) on_note(note);
   const int exit_code = run->finish();
   if (run->trouble()) on_trouble(*run->trouble());
@@ -267,13 +276,14 @@ int run_attached(const ContainerStore& store, const Container& container,
 
 void run_detached(const ContainerStore& store, const Container& container,
                   const std::function<void()>& after_end,
-                  const std::function<void(const std::string& note)>& on_note) {
+                  const std::function<void(const std::string& note)>& on_note, NetworkAhead network) {
   container.lock_upper(LockMode::shared);  // a commit is waited for where the user sees it
+  network.wait();
   Handshake handshake = make_handshake();
-  if (detach(Descriptors::own)) {
+  if (detach(Descriptors::all)) {
     { const ParentEnd unused = std::move(handshake.parent); }  // or the caller's end would not be noticed
     container.leave_sync_to_other();
-    supervise(store, container, std::move(handshake.child), after_end);
+    supervise(store, container, std::move(handshake.child), std::move(network), after_end);
   }
   { const ChildEnd unused = std::move(handshake.child); }
   container.leave_lock_to_other();

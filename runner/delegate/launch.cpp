@@ -159,7 +159,7 @@ ChildProcess create(const CreatorPlan& plan, const CgroupGuard& cgroup, const De
 }  // namespace
 
 LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container,
-                                   const std::function<void()>& make_durable) {
+                                   const BeforeExec& before_exec) {
   const ContainerConfig& config = container.config();
   check_own_ids(config);
   check_asked(config);
@@ -200,7 +200,7 @@ LaunchedContainer launch_delegated(const ContainerStore& store, const Container&
                              std::move(host.networks), std::move(delegated),
                              std::move(stdio.parent),  std::move(process)};
   launched.networks.connect(launched.process.pid());
-  make_durable();
+  before_exec(launched);
   if (console) launched.stdio = parent_side(console->receive(), input);
   return launched;
 }

@@ -8,6 +8,6 @@ namespace lay::runner {
 /// the other runtime the rest. The first process waits for Delegated::start(). Meanwhile the calling process
 /// adopts orphans (PR_SET_CHILD_SUBREAPER): the first process is one.
 LaunchedContainer launch_delegated(const ContainerStore& store, const Container& container,
-                                   const std::function<void()>& make_durable);
+                                   const BeforeExec& before_exec);
 
 }  // namespace lay::runner

@@ -57,7 +57,7 @@ void leave_cgroups(const Spec& spec) {
   if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) enter_user_namespace(plan.spec, cgroup, parent);
   join_session_keyring(plan.container_id);
-  if (plan.network == NetworkMode::none) bring_loopback_up();
+  if (plan.network == NetworkMode::none && !plan.has_loopback) bring_loopback_up();
   write_sysctls(plan.spec);  // while the host's /proc can be reached
   set_hostname(plan.spec);
   set_domainname(plan.spec);

@@ -24,6 +24,7 @@ struct InitPlan {
   Confinement confinement;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
+  bool has_loopback = false;  ///< the loopback device is up already
   std::optional<ResctrlGroup> resctrl;
   ChildStdio stdio;                        ///< empty with a terminal
   std::optional<PreparedRootfs> prepared;  ///< in place of `rootfs` with a user namespace of its own

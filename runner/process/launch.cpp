@@ -12,7 +12,6 @@
 #include "process/handshake.h"
 #include "process/init.h"
 #include "process/namespaces.h"
-#include "process/network_ahead.h"
 #include "process/oom_score.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
@@ -46,12 +45,12 @@ std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const C
 
 }  // namespace
 
-LaunchedContainer launch(const ContainerStore& store, const Container& container,
-                         const std::function<void()>& make_durable) {
+LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
+                         const BeforeExec& before_exec) {
   const ContainerConfig& config = container.config();
-  if (!config.runtime.is_own()) return launch_delegated(store, container, make_durable);
+  if (!config.runtime.is_own()) return launch_delegated(store, container, before_exec);
+  if (!network.has_begun()) network = NetworkAhead(config);
   NamespacePlan namespaces = plan_namespaces(store, config);
-  NetworkAhead network(namespaces);
   const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
@@ -76,7 +75,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   }
 
   Handshake handshake = make_handshake();
-  network.hand_to(namespaces);
+  plan.has_loopback = network.hand_to(namespaces);
   auto process = clone_first(namespaces, host.cgroup, plan.spec.process.oom_score_adj);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
@@ -94,7 +93,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   // Beside the child's own work:
   if (!ids) launched.cgroup.finish(resources);
   launched.networks.connect(launched.process.pid());
-  make_durable();
+  before_exec(launched);
   if (config.spec.process.terminal)
     launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
   if (ids) {

@@ -12,6 +12,7 @@
 #include "process/stdio_pipes.h"
 #include "rootfs/mount_points.h"
 #include "runner/container.h"
+#include "runner/network_ahead.h"
 
 namespace lay::runner {
 
@@ -29,10 +30,14 @@ struct LaunchedContainer {
   ChildProcess process;
 };
 
-/// Starts a container's first process; returns when it has executed its command, which it does not before
-/// `make_durable` has returned: by then Container::make_durable() has been called, here or elsewhere.
-/// Throws what failed, on either side; nothing is left then. The calling process must have one thread.
-LaunchedContainer launch(const ContainerStore& store, const Container& container,
-                         const std::function<void()>& make_durable);
+/// What is left to be done beside the first process's own work, which does not execute its command before
+/// this has returned: by then Container::make_durable() has been called, here or elsewhere.
+using BeforeExec = std::function<void(const LaunchedContainer& launched)>;
+
+/// Starts a container's first process; returns when it has executed its command.
+/// Throws what failed, on either side; nothing is left then. The calling process must have no thread beside
+/// this one but that of `network`, which is begun here where it has not been.
+LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
+                         const BeforeExec& before_exec);
 
 }  // namespace lay::runner

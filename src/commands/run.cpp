@@ -172,6 +172,7 @@ std::string diff_id_note(const layerstore::Image& image) {
 
 /// A container and what it stands on.
 struct Prepared {
+  runner::NetworkAhead network;
   runner::Container container;
   std::unique_ptr<ContainerLayers> layers;
 };
@@ -302,17 +303,21 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
       {note::kImageId, found.image.id().to_string()},
       {note::kDiffIds, diff_id_note(found.image)},
   };
-  return {.container = containers.create(std::move(config)), .layers = std::move(layers)};
+  runner::NetworkAhead network(config);
+  return {.network = std::move(network),
+          .container = containers.create(std::move(config)),
+          .layers = std::move(layers)};
 }
 
-int run_container(const runner::ContainerStore& containers, const Prepared& prepared, bool detached) {
+int run_container(const runner::ContainerStore& containers, Prepared& prepared, bool detached) {
   const runner::Container& container = prepared.container;
   const auto release = [&] { prepared.layers->release(); };
   int exit_code = 0;
   if (detached)
-    runner::run_detached(containers, container, release, print_note);
+    runner::run_detached(containers, container, release, print_note, std::move(prepared.network));
   else
-    exit_code = runner::run_attached(containers, container, release, print_trouble, print_note);
+    exit_code = runner::run_attached(containers, container, release, print_trouble, print_note,
+                                     std::move(prepared.network));
   prepared.layers->leave_to_other();
   if (detached) fmt::print("{}\n", container.config().id);
   return exit_code;
@@ -327,7 +332,7 @@ int command_run(const Context& context, const Arguments& arguments) {
     const runner::ContainerStore containers = open_containers(context);
     if (invocation.explains) return explain_container(context, containers, invocation);
     IdFile id_file(invocation.id_file);
-    const Prepared prepared = create_container(context, containers, invocation);
+    Prepared prepared = create_container(context, containers, invocation);
     id_file.write(prepared.container.config().id);
     return run_container(containers, prepared, invocation.detached);
   });

@@ -2,9 +2,10 @@
 
 namespace lay {
 
-/// What a detached process has of the caller's descriptors. What lay did not open itself it never has: a test
-/// runner's or a shell's pipes would wait for it.
+/// What a detached process has of the caller's descriptors. What lay did not open itself it must not keep: a
+/// test runner's or a shell's pipes would wait for it.
 enum class Descriptors {
+  all,   ///< until it has the time for close_inherited()
   own,   ///< those that lay opened
   none,  ///< nothing: by the time detach() returns, no lock of the caller has another holder
 };
@@ -12,5 +13,8 @@ enum class Descriptors {
 /// Makes a process that outlives the caller: a grandchild in a session of its own, at "/", with /dev/null as
 /// standard input, output and error. True in that process, false in the caller.
 bool detach(Descriptors kept);
+
+/// Closes what this process has from whoever started lay, but for the standard streams.
+void close_inherited();
 
 }  // namespace lay

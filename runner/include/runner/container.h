@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "base/text.h"
@@ -118,6 +120,9 @@ class Container {
   /// reboot reads as exited.
   ContainerState state() const;
   void save_state(const ContainerState& state) const;
+  /// The state as a file that nobody sees before it is published or committed. It needs this container's
+  /// folder.
+  std::unique_ptr<AtomicFile> prepare_state(const ContainerState& state) const;
   /// Held by the supervisor while the container lives: it is the truth about "running". A container that was
   /// made just now is locked already, and gives that lock away once: nobody removes it before its first run.
   /// Throws not_found when it is removed already.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "runner/container.h"
+#include "runner/network_ahead.h"
 
 /// What can be done with a container. Exit codes are the shell's: the command's own, 128 + N after signal N.
 namespace lay::runner {
@@ -21,18 +22,20 @@ namespace lay::runner {
 /// `after_end` is called last, in that process if there is one, but not when the start has failed. What goes
 /// wrong after the command has ended, such as a full disk when the end is written down, does not change its
 /// exit code: `on_trouble` is told. `on_note` gets one-line remarks on the start, such as a setting of the
-/// machine that was changed for it.
+/// machine that was changed for it. `network` is what the caller has begun for this container, if anything.
 int run_attached(
     const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
     const std::function<void(const Error& error)>& on_trouble = [](const Error&) {},
-    const std::function<void(const std::string& note)>& on_note = [](const std::string&) {});
+    const std::function<void(const std::string& note)>& on_note = [](const std::string&) {},
+    NetworkAhead network = NetworkAhead());
 
 /// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns
 /// when the command has been executed; throws what the start threw. The supervisor has this process's
 /// descriptors, and calls `after_end` last, also when the start failed.
 void run_detached(
     const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
-    const std::function<void(const std::string& note)>& on_note = [](const std::string&) {});
+    const std::function<void(const std::string& note)>& on_note = [](const std::string&) {},
+    NetworkAhead network = NetworkAhead());
 
 struct ExecRequest {
   std::vector<std::string> args;
