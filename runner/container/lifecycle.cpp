@@ -90,7 +90,8 @@ class Run {
     relay_until_end(launched_->process.pidfd(), std::move(launched_->stdio), signals_,
                     {.own_stdio = own_stdio_,
                      .terminal = container_.config().spec.process.terminal,
-                     .log = log_ ? &*log_ : nullptr});
+                     .log = log_ ? &*log_ : nullptr,
+                     .when_idle = release_idle_memory});
     state_.exit_code = launched_->process.wait();
     keep([&] { state_.oom_killed = launched_->cgroup.oom_kills() > 0; });
     launched_.reset();
@@ -245,7 +246,6 @@ void wait_until_durable(const ChildEnd& caller) {
     for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
     ::sched_yield();                              // which the caller hears first, on this processor too
-    release_idle_memory();
     run->finish();
     const std::optional<RemovedContainer> removed = run->take_removed();
     run.reset();

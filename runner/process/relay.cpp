@@ -24,6 +24,9 @@ constexpr std::size_t kBlockSize = 64 * 1024;
 /// What a pipe takes without blocking once poll(2) calls it writable: pipe(7), PIPE_BUF. lay's own output is
 /// shared with others, so it cannot be made non-blocking.
 constexpr std::size_t kWriteSize = 4096;
+// What poll(2) waits, in milliseconds.
+constexpr int kIdle = 1000;
+constexpr int kForever = -1;
 /// Control-D, which ends the input of a terminal's reader.
 constexpr std::byte kEndOfTransmission{4};
 
@@ -113,7 +116,9 @@ class Relay {
                                      in_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0}),
                                      out_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0}),
                                      err_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0})}};
-    if (::poll(entries.data(), entries.size(), -1) < 0) {
+    const int events = ::poll(entries.data(), entries.size(), options_.when_idle ? kIdle : kForever);
+    if (events == 0) return std::exchange(options_.when_idle, nullptr)();
+    if (events < 0) {
       if (errno == EINTR) return;
       throw Error::from_errno("wait for the container");
     }

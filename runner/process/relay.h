@@ -40,7 +40,8 @@ struct RelayOptions {
   /// output goes to the log alone.
   Joined own_stdio = Joined::yes;
   bool terminal = false;
-  LogWriter* log = nullptr;  ///< not owned; nullptr: none
+  LogWriter* log = nullptr;         ///< not owned; nullptr: none
+  std::function<void()> when_idle;  ///< called once, when nothing has happened for a second
 };
 
 /// Relays until the process behind `pidfd` has ended and everything it wrote is passed on. Holds at most one
