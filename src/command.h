@@ -30,11 +30,21 @@ struct Command {
 
 std::span<const Command> all_commands();
 
+/// What else users of docker and podman write for a command: "image prune" for "prune --images".
+struct OtherWords {
+  std::string_view words;
+  std::string_view command;
+  std::string_view flag;  ///< may be empty
+};
+
+std::span<const OtherWords> all_other_words();
+
 // One file each under commands/.
 int command_bundle(const Context& context, const Arguments& arguments);
 int command_commit(const Context& context, const Arguments& arguments);
 int command_copy(const Context& context, const Arguments& arguments);
 int command_diff(const Context& context, const Arguments& arguments);
+int command_exists(const Context& context, const Arguments& arguments);
 int command_exec(const Context& context, const Arguments& arguments);
 int command_export(const Context& context, const Arguments& arguments);
 int command_generate(const Context& context, const Arguments& arguments);
@@ -70,6 +80,7 @@ int command_pause(const Context& context, const Arguments& arguments);
 int command_unpause(const Context& context, const Arguments& arguments);
 int command_tag(const Context& context, const Arguments& arguments);
 int command_tags(const Context& context, const Arguments& arguments);
+int command_version(const Context& context, const Arguments& arguments);
 int command_wait(const Context& context, const Arguments& arguments);
 
 }  // namespace lay::cli

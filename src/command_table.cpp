@@ -38,8 +38,9 @@ constexpr std::array kCommands{
     Command{"prune", "system prune", "remove what nobody needs", 1, command_prune, kEnd},
     Command{"fsck", "system check", "find and mend what is damaged", 1, command_fsck, kUnwind},
     Command{"info", "system info", "show what lay found on this machine", 1, command_info, kEnd},
-    Command{"inspect", "image inspect", "show everything about images or containers as JSON", 1,
-            command_inspect, kEnd},
+    Command{"inspect", "", "show everything about images or containers as JSON", 1, command_inspect, kEnd},
+    Command{"exists", "", "say by the exit code whether an image or a container is there", 125,
+            command_exists, kEnd},
     Command{"ps", "container ls", "list containers", 1, command_ps, kEnd},
     Command{"network", "", "make, list and remove networks", 1, command_network, kEnd},
     Command{"port", "container port", "show the published ports of a container", 1, command_port, kEnd},
@@ -55,12 +56,31 @@ constexpr std::array kCommands{
     Command{"wait", "container wait", "wait until containers end and print their exit codes", 1, command_wait,
             kEnd},
     Command{"rm", "container rm", "remove containers", 1, command_rm, kEnd},
+    Command{"version", "", "show the version", 1, command_version, kEnd},
+};
+
+constexpr std::array kOtherWords{
+    OtherWords{"image prune", "prune", "--images"},
+    OtherWords{"image inspect", "inspect", "--type=image"},
+    OtherWords{"image exists", "exists", "--type=image"},
+    OtherWords{"image list", "images", ""},
+    OtherWords{"image remove", "rmi", ""},
+    OtherWords{"container prune", "prune", "--containers"},
+    OtherWords{"container inspect", "inspect", "--type=container"},
+    OtherWords{"container exists", "exists", "--type=container"},
+    OtherWords{"container list", "ps", ""},
+    OtherWords{"container ps", "ps", ""},
+    OtherWords{"container remove", "rm", ""},
 };
 
 }  // namespace
 
 std::span<const Command> all_commands() {
   return kCommands;
+}
+
+std::span<const OtherWords> all_other_words() {
+  return kOtherWords;
 }
 
 }  // namespace lay::cli

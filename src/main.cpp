@@ -49,9 +49,19 @@ struct CommandLine {
   Arguments arguments;
 };
 
+const Command& command_named(std::string_view name) {
+  return *std::ranges::find(all_commands(), name, &Command::name);
+}
+
 /// Finds the verb at the start of `words`, in either form ("images", "image ls"), and takes it off.
 const Command* take_command(Arguments& words) {
   const std::string noun_form = words.size() > 1 ? words[0] + " " + words[1] : "";
+  for (const OtherWords& other : all_other_words()) {
+    if (other.words != noun_form) continue;
+    words.erase(words.begin(), words.begin() + 2);
+    if (!other.flag.empty()) words.insert(words.begin(), std::string(other.flag));
+    return &command_named(other.command);
+  }
   for (const Command& command : all_commands()) {
     const bool by_noun = !command.alias.empty() && command.alias == noun_form;
     if (command.name != words.front() && !by_noun) continue;
@@ -105,7 +115,9 @@ CommandLine parse_command_line(Arguments words) {
     set_global_flag(line.context, word, value);
   }
   if (words.empty() || words.front() == "help") throw HelpRequested{""};
-  const std::string verb = words.front();
+  const bool is_noun =
+      words.size() > 1 && (words[0] == "image" || words[0] == "container" || words[0] == "system");
+  const std::string verb = is_noun ? words[0] + " " + words[1] : words.front();
   line.command = take_command(words);
   if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", printable(verb))};
   line.arguments = std::move(words);

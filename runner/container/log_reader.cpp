@@ -91,7 +91,11 @@ std::uint64_t count_lines(const UniqueFd& dir) {
 class Printer {
  public:
   Printer(const LogRequest& request, std::uint64_t skip, const Print& print)
-      : timestamps_(request.timestamps), skip_(skip), print_(print) {}
+      : timestamps_(request.timestamps),
+        since_(request.since ? format_log_time(*request.since) : ""),
+        until_(request.until ? format_log_time(*request.until) : ""),
+        skip_(skip),
+        print_(print) {}
 
   void drain(LineReader& log) {
     while (const auto line = log.next())
@@ -104,6 +108,7 @@ class Printer {
       if (entry.end == LineEnd::newline) --skip_;
       return;
     }
+    if (entry.time < since_ || (!until_.empty() && entry.time > until_)) return;
     std::string text;
     if (timestamps_ && at_line_start_) text.append(entry.time).append(" ");
     text.append(entry.text);
@@ -113,6 +118,9 @@ class Printer {
   }
 
   bool timestamps_;
+  // Times of one form and zone: their order is that of the letters.
+  std::string since_;
+  std::string until_;
   std::uint64_t skip_;
   const Print& print_;
   bool at_line_start_ = true;
@@ -139,11 +147,16 @@ class FolderWatch {
   UniqueFd fd_;
 };
 
-/// Prints what comes until the supervisor is gone. That is asked before the last look at the file, so that
-/// nothing written in between is missed.
-void follow(const UniqueFd& dir, std::optional<LineReader> log, Printer& printer, const FolderWatch& watch) {
+bool is_past(const std::optional<Time>& moment) {
+  return moment && std::chrono::system_clock::now() > *moment;
+}
+
+/// Prints what comes until the supervisor is gone, or `until` is past. That is asked before the last look at
+/// the file, so that nothing written in between is missed.
+void follow(const UniqueFd& dir, std::optional<LineReader> log, Printer& printer, const FolderWatch& watch,
+            const std::optional<Time>& until) {
   for (;;) {
-    const bool is_live = is_run_locked(dir);
+    const bool is_live = !is_past(until) && is_run_locked(dir);
     if (log) printer.drain(*log);
     if (!log || !log->is_same_file(dir)) {
       // It was full: what was written between our reading and its renaming is still in the old file.
@@ -174,7 +187,7 @@ void read_log(const Container& container, const LogRequest& request, const Print
   if (request.follow == LogFollow::no) return;
   std::optional<LineReader> current;
   if (!logs.empty()) current = std::move(logs.back());
-  follow(dir, std::move(current), printer, watch);
+  follow(dir, std::move(current), printer, watch, request.until);
 }
 
 }  // namespace lay::runner

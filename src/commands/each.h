@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "output/messages.h"
+#include "parser.h"
+#include "runner/container.h"
 
 namespace lay::cli {
 
@@ -26,6 +28,19 @@ inline int for_each_name(const std::string& verb, const std::vector<std::string>
     }
   }
   return code;
+}
+
+/// The names as given, or with --all those of every container that `is_meant`. Throws UsageError for both or
+/// neither.
+inline std::vector<std::string> names_or_all(
+    const runner::ContainerStore& containers, const std::vector<std::string>& names, bool all,
+    const std::function<bool(const runner::ContainerState&)>& is_meant) {
+  if (all != names.empty()) throw UsageError{all ? "--all or containers, not both" : "container is required"};
+  if (!all) return names;
+  std::vector<std::string> found;
+  for (const runner::Container& container : containers.list())
+    if (is_meant(container.state())) found.push_back(container.config().name);
+  return found;
 }
 
 }  // namespace lay::cli

@@ -1,9 +1,12 @@
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <numeric>
 
 #include "base/text.h"
 #include "command.h"
+#include "filters.h"
+#include "image_lookup.h"
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
@@ -49,11 +52,59 @@ Json row_of(const std::string& name, const layerstore::Image& image, bool whole_
   };
 }
 
+/// As it is stored, or as docker shortens it: "docker.io/library/debian:12" is "debian:12" too.
+bool fits_reference(const std::string& name, const std::string& pattern) {
+  const std::string_view stored = name;
+  for (const std::string_view left_out : {"", "docker.io/", "docker.io/library/"}) {
+    if (!stored.starts_with(left_out)) continue;
+    const std::string shown(stored.substr(left_out.size()));
+    if (::fnmatch(pattern.c_str(), shown.c_str(), FNM_PATHNAME) == 0 ||
+        ::fnmatch(pattern.c_str(), split_name(shown).repository.c_str(), FNM_PATHNAME) == 0)
+      return true;
+  }
+  return false;
+}
+
+/// When the image was made that "before=" or "since=" names.
+std::optional<Time> time_of(const std::optional<layerstore::Store>& store, const std::string& image) {
+  if (image.empty() || !store) return std::nullopt;
+  return parse_time(find_image(*store, image).image.config.created);
+}
+
+/// --filter.
+class ImageFilter {
+ public:
+  ImageFilter(const std::optional<layerstore::Store>& store, const std::vector<std::string>& texts)
+      : filters_(texts, {"dangling", "label", "before", "since", "reference"}),
+        before_(time_of(store, filters_.last("before"))),
+        since_(time_of(store, filters_.last("since"))) {}
+
+  bool fits(const std::string& name, const layerstore::Image& image) const {
+    const bool is_dangling = split_name(name).tag == "<none>";
+    const auto created = parse_time(image.config.created);
+    return filters_.any(
+               "dangling",
+               [&](const std::string& value) { return (value == "true" || value == "1") == is_dangling; }) &&
+           filters_.any("reference",
+                        [&](const std::string& pattern) { return fits_reference(name, pattern); }) &&
+           filters_.fit_labels(image.config.run.labels) && (!before_ || (created && *created < *before_)) &&
+           (!since_ || (created && *created > *since_));
+  }
+
+ private:
+  Filters filters_;
+  std::optional<Time> before_;
+  std::optional<Time> since_;
+};
+
 }  // namespace
 
 int command_images(const Context& context, const Arguments& arguments) {
   bool quiet = false;
   bool whole_ids = false;
+  bool all = false;
+  bool digests = false;
+  std::vector<std::string> filters;
   std::string format;
   std::string wanted;
   Parser parser("images", "[flags] [REPOSITORY]",
@@ -62,29 +113,32 @@ int command_images(const Context& context, const Arguments& arguments) {
   parser.add_flag("--no-trunc", whole_ids, "whole ids");
   parser.add_option("--format", format, "json, jsonl, or a template: '{{.Repository}}:{{.Tag}}'")
       .type_name("FORMAT");
+  parser.add_flag("-a,--all", all, "all of them, as without it");
+  parser.add_flag("--digests", digests, "with the digests of their manifests");
+  parser.add_list("-f,--filter", filters, "only those: dangling, label, before, since, reference",
+                  "KEY=VALUE");
   parser.add_option("repository", wanted, "only images of this repository");
   parser.parse(arguments);
 
   const auto store = open_existing_store(context);
+  const ImageFilter filter(store, filters);
   std::vector<Json> rows;
   for (const layerstore::NamedImage& named :
        store ? store->images().list() : std::vector<layerstore::NamedImage>{}) {
     const SplitName parts = split_name(named.name);
     if (!wanted.empty() && wanted != parts.repository && wanted != named.name) continue;
     try {
-      rows.push_back(row_of(named.name, store->load(named.manifest), whole_ids));
+      const layerstore::Image image = store->load(named.manifest);
+      if (filter.fits(named.name, image)) rows.push_back(row_of(named.name, image, whole_ids));
     } catch (const Error& error) {  // one damaged image must not hide the others
       print_error(fmt::format("images: {}: {}", printable(named.name), error.message()), error.hint());
     }
   }
   if (quiet) format = "{{.ID}}";
-  print_listing(rows,
-                {{"REPOSITORY", "Repository"},
-                 {"TAG", "Tag"},
-                 {"IMAGE ID", "ID"},
-                 {"CREATED", "Created"},
-                 {"SIZE", "Size"}},
-                format);
+  std::vector<Column> columns{{"REPOSITORY", "Repository"}, {"TAG", "Tag"}};
+  if (digests) columns.push_back({"DIGEST", "Digest"});
+  columns.insert(columns.end(), {{"IMAGE ID", "ID"}, {"CREATED", "Created"}, {"SIZE", "Size"}});
+  print_listing(rows, columns, format);
   return 0;
 }
 

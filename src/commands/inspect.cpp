@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
@@ -137,17 +139,30 @@ Json describe_remote(const std::string& name, const std::string& platform,
   });
 }
 
-/// A container of that name goes before an image of that name, as with docker.
-Json describe_any(const Context& context, const std::string& name) {
+std::optional<Json> try_describe_container(const Context& context, const std::string& name) {
   try {
     const runner::ContainerStore containers = open_containers(context);
     return describe(containers, containers.find(name));
   } catch (const Error& error) {
     if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
+    return std::nullopt;
   }
-  if (const auto store = open_existing_store(context))
-    if (auto found = try_find_image(*store, name)) return describe(*found);
-  throw Error::make(Errc::not_found, "inspect {}: no container and no image of this name", printable(name))
+}
+
+std::optional<Json> try_describe_image(const Context& context, const std::string& name) {
+  const auto store = open_existing_store(context);
+  const auto found = store ? try_find_image(*store, name) : std::nullopt;
+  return found ? std::optional(describe(*found)) : std::nullopt;
+}
+
+/// Of --type "all" a container of that name goes before an image of that name, as with docker.
+Json describe_any(const Context& context, const std::string& name, const std::string& type) {
+  if (type != "image")
+    if (auto container = try_describe_container(context, name)) return *container;
+  if (type != "container")
+    if (auto image = try_describe_image(context, name)) return *image;
+  throw Error::make(Errc::not_found, "inspect {}: no {} of this name", printable(name),
+                    type == "all" ? "container and no image" : type)
       .with_hint("'lay ps -a' and 'lay images' list what is here");
 }
 
@@ -157,6 +172,7 @@ int command_inspect(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::string format;
   std::string platform;
+  std::string type = "all";
   ConnectionFlags connection;
   Parser parser("inspect", "[flags] CONTAINER|IMAGE …",
                 "Shows everything about containers or images as JSON. docker://IMAGE is one "
@@ -165,6 +181,9 @@ int command_inspect(const Context& context, const Arguments& arguments) {
   parser.add_option("-f,--format", format, "a template: '{{.State.Pid}}'").type_name("TEMPLATE");
   parser.add_option("--platform", platform, "of docker://IMAGE, instead of this machine's")
       .type_name("OS/ARCH[/VARIANT]");
+  parser.add_option("-t,--type", type, "what may be meant: all, container, image")
+      .one_of({"all", "container", "image"})
+      .type_name("TYPE");
   connection.add_to(parser);
   parser.parse(arguments);
   if (!connection.creds.empty()) require_one_registry(registries_of(names));
@@ -175,7 +194,8 @@ int command_inspect(const Context& context, const Arguments& arguments) {
   for (const std::string& name : names) {
     try {
       if (is_remote(name) && !there) there = connection.connection();
-      all.push_back(is_remote(name) ? describe_remote(name, platform, *there) : describe_any(context, name));
+      all.push_back(is_remote(name) ? describe_remote(name, platform, *there)
+                                    : describe_any(context, name, type));
     } catch (const Error& error) {
       print_error(error.message(), error.hint());
       code = 1;

@@ -1,8 +1,10 @@
 #include <cstdio>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
+#include "moment.h"
 #include "options.h"
 #include "runner/lifecycle.h"
 
@@ -11,6 +13,8 @@ namespace lay::cli {
 int command_logs(const Context& context, const Arguments& arguments) {
   std::string name;
   std::string tail = "all";
+  std::optional<std::string> since;
+  std::optional<std::string> until;
   bool follow = false;
   runner::LogRequest request;
   Parser parser("logs", "[flags] CONTAINER", "Shows what a container has written to stdout and stderr.");
@@ -18,8 +22,13 @@ int command_logs(const Context& context, const Arguments& arguments) {
   parser.add_flag("-f,--follow", follow, "go on until the container ends");
   parser.add_flag("-t,--timestamps", request.timestamps, "with the time of each line");
   parser.add_option("-n,--tail", tail, "the last N lines only, or all").type_name("N");
+  parser.add_option("--since", since, "what was written from then on: a time, or 10m for ten minutes ago")
+      .type_name("TIME");
+  parser.add_option("--until", until, "what was written until then").type_name("TIME");
   parser.parse(arguments);
 
+  if (since) request.since = parse_moment("--since", *since);
+  if (until) request.until = parse_moment("--until", *until);
   if (tail != "all") {
     request.tail = parse_number(tail);
     if (!request.tail)

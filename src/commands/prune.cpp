@@ -28,6 +28,14 @@ void remove_ended_containers(const runner::ContainerStore& containers) {
   }
 }
 
+/// Tells no size: what they took is in no layer.
+int prune_containers(const runner::ContainerStore& containers, bool force) {
+  if (!force && !is_confirmed("Remove ended containers?", "lay prune --containers -f")) return 1;
+  remove_ended_containers(containers);
+  containers.sweep_removed();
+  return 0;
+}
+
 void remove_unused_names(const layerstore::Store& store, const layerstore::InUse& in_use) {
   for (const layerstore::NamedImage& named : store.images().list()) {
     if (in_use.everything || in_use.manifests.contains(named.manifest.digest)) continue;
@@ -42,11 +50,13 @@ int command_prune(const Context& context, const Arguments& arguments) {
   bool all = false;
   bool force = false;
   bool only_images = false;
+  bool only_containers = false;
   Parser parser("prune", "[flags]",
                 "Removes containers that have ended, what no name or container needs, and what "
                 "killed processes left behind.");
   parser.add_flag("-a,--all", all, "also images that no container was made from");
   parser.add_flag("--images", only_images, "leave containers alone");
+  parser.add_flag("--containers", only_containers, "leave images alone");
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
   require_root("prune");
@@ -54,6 +64,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
     fmt::print("Reclaimed {}\n", format_size(0));
     return 0;
   }
+  if (only_containers) return prune_containers(open_containers(context), force);
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);
   std::string question =

@@ -1,9 +1,13 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "container_filter.h"
+#include "layerstore/usage.h"
 #include "options.h"
 #include "output/listing.h"
 #include "port_listing.h"
@@ -54,16 +58,26 @@ Json row_of(const runner::ContainerStore& store, const runner::Container& contai
       {"Ports", describe_ports(published_ports(store, container, state))},
       {"Names", config.name},
       {"Labels", config.labels},
+      {"Mounts", mounts_of(config)},
+      {"Networks", networks_of(config)},
       {"Pid", state.pid},
   };
 }
 
+/// What the container has written, its log included.
+void add_size(Json& row, const runner::Container& container) {
+  row["Size"] =
+      format_size(layerstore::disk_size(sys::open_at(container.dir(), ".", O_RDONLY | O_DIRECTORY)));
+}
+
 /// One whose settings cannot be read: shown, so that it can be removed.
-Json damaged_row(const runner::ContainerStore& store, const runner::Container& container, bool whole) {
+Json damaged_row(const runner::ContainerStore& store, const runner::Container& container, bool whole,
+                 bool sizes) {
   Json row = row_of(store, container, container.state(), whole);
   row["State"] = "damaged";
   row["Status"] = "Damaged (" + printable(container.damage()) + ")";
   if (container.config().created == Time{}) row["RunningFor"] = "unknown";
+  if (sizes) add_size(row, container);
   return row;
 }
 
@@ -73,6 +87,10 @@ int command_ps(const Context& context, const Arguments& arguments) {
   bool all = false;
   bool quiet = false;
   bool whole = false;
+  bool latest = false;
+  bool sizes = false;
+  int last = -1;
+  std::vector<std::string> filters;
   std::string format;
   Parser parser("ps", "[flags]", "Lists running containers, or all of them.");
   parser.add_flag("-a,--all", all, "stopped ones too");
@@ -80,31 +98,41 @@ int command_ps(const Context& context, const Arguments& arguments) {
   parser.add_flag("--no-trunc", whole, "whole ids and commands");
   parser.add_option("--format", format, "json, jsonl, or a template: '{{.Names}} {{.Status}}'")
       .type_name("FORMAT");
+  parser.add_list("-f,--filter", filters,
+                  "only those: id, name, label, status, exited, ancestor, before, since, volume, network, "
+                  "publish, health",
+                  "KEY=VALUE");
+  parser.add_option("-n,--last", last, "the N made last, stopped ones too").type_name("N");
+  parser.add_flag("-l,--latest", latest, "the one made last, as -n 1");
+  parser.add_flag("-s,--size", sizes, "with what each has written");
   parser.parse(arguments);
 
   const runner::ContainerStore store = open_containers(context);
+  const ContainerFilter filter(store, filters);
+  if (latest) last = 1;
+  if (last >= 0 || filter.wants_stopped()) all = true;
+  if (format.find(".Size") != std::string::npos) sizes = true;
   std::vector<runner::Container> containers = store.list();
   std::sort(containers.begin(), containers.end(),
             [](const auto& a, const auto& b) { return a.config().created > b.config().created; });
   std::vector<Json> rows;
-  if (all)
+  if (all && filters.empty())
     for (const runner::Container& container : store.list_damaged())
-      rows.push_back(damaged_row(store, container, whole));
+      rows.push_back(damaged_row(store, container, whole, sizes));
   for (const runner::Container& container : containers) {
+    if (last-- == 0) break;
     const runner::ContainerState state = container.state();
-    if (all || state.status == runner::Status::running)
-      rows.push_back(row_of(store, container, state, whole));
+    if (!all && state.status != runner::Status::running) continue;
+    if (!filter.fits(container, state, state_name(container, state))) continue;
+    rows.push_back(row_of(store, container, state, whole));
+    if (sizes) add_size(rows.back(), container);
   }
   if (quiet) format = "{{.ID}}";
-  print_listing(rows,
-                {{"CONTAINER ID", "ID"},
-                 {"IMAGE", "Image"},
-                 {"COMMAND", "Command"},
-                 {"CREATED", "RunningFor"},
-                 {"STATUS", "Status"},
-                 {"PORTS", "Ports"},
-                 {"NAMES", "Names"}},
-                format);
+  std::vector<Column> columns{{"CONTAINER ID", "ID"},    {"IMAGE", "Image"},   {"COMMAND", "Command"},
+                              {"CREATED", "RunningFor"}, {"STATUS", "Status"}, {"PORTS", "Ports"},
+                              {"NAMES", "Names"}};
+  if (sizes) columns.push_back({"SIZE", "Size"});
+  print_listing(rows, columns, format);
   return 0;
 }
 

@@ -13,6 +13,10 @@ namespace lay::cli {
 
 namespace {
 
+bool is_running(const runner::ContainerState& state) {
+  return state.status == runner::Status::running;
+}
+
 /// 137 alone does not say who sent SIGKILL. Of one with --rm nothing is left to read.
 void tell_of_oom_kill(const runner::Container& container) {
   const runner::ContainerConfig& config = container.config();
@@ -25,35 +29,41 @@ void tell_of_oom_kill(const runner::Container& container) {
 int command_stop(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::optional<unsigned> seconds;
+  bool all = false;
   Parser parser("stop", "[flags] CONTAINER …",
                 "Stops containers: the stop signal first, SIGKILL after the timeout.");
-  parser.add_option("container", names, "names or ids").required();
+  parser.add_option("container", names, "names or ids");
+  parser.add_flag("-a,--all", all, "every container that runs");
   parser.add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
       .type_name("SECONDS");
   parser.parse(arguments);
   require_root("stop");
   const runner::ContainerStore containers = open_containers(context);
-  return for_each_name("stop", names, [&](const std::string& name) {
-    const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
-    runner::stop_container(containers.find(name), timeout);
-    fmt::print("{}\n", name);
-  });
+  return for_each_name(
+      "stop", names_or_all(containers, names, all, is_running), [&](const std::string& name) {
+        const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+        runner::stop_container(containers.find(name), timeout);
+        fmt::print("{}\n", name);
+      });
 }
 
 int command_kill(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::string signal = "KILL";
+  bool all = false;
   Parser parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
-  parser.add_option("container", names, "names or ids").required();
+  parser.add_option("container", names, "names or ids");
+  parser.add_flag("-a,--all", all, "every container that runs");
   parser.add_option("-s,--signal", signal, "name or number (KILL)").type_name("SIGNAL");
   parser.parse(arguments);
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
-  return for_each_name("kill", names, [&](const std::string& name) {
-    runner::signal_container(containers.find(name), number);
-    fmt::print("{}\n", name);
-  });
+  return for_each_name("kill", names_or_all(containers, names, all, is_running),
+                       [&](const std::string& name) {
+                         runner::signal_container(containers.find(name), number);
+                         fmt::print("{}\n", name);
+                       });
 }
 
 int command_wait(const Context& context, const Arguments& arguments) {

@@ -88,6 +88,8 @@ struct LogRequest {
   LogFollow follow = LogFollow::no;
   std::optional<std::uint64_t> tail;  ///< the last lines only
   bool timestamps = false;
+  std::optional<Time> since;  ///< nothing that was written before
+  std::optional<Time> until;  ///< nothing that was written after; with follow no longer than that
 };
 enum class LogStream { out, err };
 /// Calls `print` for each logged piece in order; with follow until the container has ended.

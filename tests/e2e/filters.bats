@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# Lists that show a part, and the other words that users of docker and podman have for commands.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+# names FILTER...: the names ps -a shows with these filters, in one line.
+names() {
+  local flags=() filter
+  for filter in "$@"; do flags+=(--filter "$filter"); done
+  "$LAY" ps -a --format '{{.Names}}' "${flags[@]}" | sort | tr '\n' ' '
+}
+
+@test "ps --filter: each key alone, several values are one or the other, several keys all" {
+  "$LAY" run --name gone --label tier=web --label old --network none small sh -c 'exit 3' || [ $? -eq 3 ]
+  sleep 1 # the time of their making is kept in seconds
+  "$LAY" run -d --name up-1 --label tier=web -v "$world:/data" -p 127.0.0.1::80 small sleep 1000 >/dev/null
+  sleep 1
+  "$LAY" run -d --name up-2 --label tier=db --network none small sleep 1000 >/dev/null
+  local id
+  id=$("$LAY" inspect -f '{{.Id}}' up-1)
+  [ "$(names name=up)" = "up-1 up-2 " ]
+  [ "$(names 'name=^up-[1]$')" = "up-1 " ]
+  [ "$(names name=gone name=up-2)" = "gone up-2 " ]
+  [ "$(names name=up label=tier=web)" = "up-1 " ]
+  [ "$(names label=tier=web)" = "gone up-1 " ]
+  [ "$(names label=tier=web label=old)" = "gone " ]
+  [ "$(names "id=${id:0:12}")" = "up-1 " ]
+  [ "$(names status=running)" = "up-1 up-2 " ]
+  [ "$(names status=exited status=paused)" = "gone " ]
+  [ "$(names exited=3)" = "gone " ]
+  [ -z "$(names exited=0)" ]
+  [ "$(names ancestor=small)" = "gone up-1 up-2 " ]
+  [ "$(names "ancestor=$("$LAY" inspect -f '{{.Id}}' small:latest)")" = "gone up-1 up-2 " ]
+  [ -z "$(names ancestor=other)" ]
+  [ "$(names before=up-1)" = "gone " ]
+  [ "$(names since=up-1)" = "up-2 " ]
+  [ "$(names volume=/data)" = "up-1 " ]
+  [ "$(names "volume=$world")" = "up-1 " ]
+  [ "$(names network=bridge)" = "up-1 " ]
+  [ "$(names network=none)" = "gone up-2 " ]
+  [ "$(names publish=80)" = "up-1 " ]
+  [ -z "$(names publish=80/udp)" ]
+  [ "$("$LAY" ps -q --filter status=exited)" = "$("$LAY" ps -aq --filter name=gone)" ] # shown without -a
+  [ "$("$LAY" ps -n 2 --format '{{.Names}}' | tr '\n' ' ')" = "up-2 up-1 " ]
+  [ "$("$LAY" ps -lq)" = "$("$LAY" ps -q --filter name=up-2)" ]
+  [ "$("$LAY" ps --filter name=up-1 --format '{{.Networks}} {{.Mounts}}')" = "[bridge] [$world]" ]
+  has "$("$LAY" ps -s --filter name=up-1)" SIZE
+  local wrong
+  for wrong in status=lost exited=x publish=x name=[ colour=red name; do
+    run "$LAY" ps -a --filter "$wrong"
+    [ "$status" -ne 0 ] && has "$output" "--filter" || { echo "$wrong: $output"; return 1; }
+  done
+}
+
+@test "images --filter: reference, label, before and since; --digests" {
+  sleep 1 # the time of their making is kept in seconds
+  mkdir upper
+  echo x >upper/x
+  "$LAY" commit -q ./upper app:1 --base small --label tier=web >/dev/null
+  "$LAY" tag small reg.test/team/small:2
+  local all=({{.Repository}}:{{.Tag}})
+  [ "$("$LAY" images --filter label=tier=web --format "${all[0]}")" = app:1 ]
+  [ "$("$LAY" images --filter label=tier=db -q)" = "" ]
+  [ "$("$LAY" images --filter reference=app --format "${all[0]}")" = app:1 ]
+  [ "$("$LAY" images --filter 'reference=*/team/*:2' --format "${all[0]}")" = reg.test/team/small:2 ]
+  [ -z "$("$LAY" images -q --filter dangling=true)" ]
+  [ "$("$LAY" images -q --filter dangling=false | wc -l)" -eq 3 ]
+  [ "$("$LAY" images --filter since=small --format "${all[0]}")" = app:1 ]
+  [ "$("$LAY" images --filter before=app:1 -q | wc -l)" -eq 2 ]
+  has "$("$LAY" images --digests)" "$("$LAY" inspect -f '{{.Digest}}' app:1)"
+  run "$LAY" images --filter colour=red
+  [ "$status" -ne 0 ]
+}
+
+@test "logs --since and --until: a time, seconds, or how long ago" {
+  "$LAY" run -d --name c --network none small sh -c 'echo one; sleep 1.2; echo two; sleep 1.2; echo three; sleep 1000' >/dev/null
+  wait_until 20 sh -c "'$LAY' logs c | grep -q three"
+  local second
+  second=$("$LAY" logs -t c | sed -n '2s/ .*//p')
+  [ "$("$LAY" logs --since "$second" c | tr '\n' ' ')" = "two three " ]
+  [ "$("$LAY" logs --until "$second" c | tr '\n' ' ')" = "one two " ]
+  [ "$("$LAY" logs --since "$(date -d "$second" +%s.%N)" c | tr '\n' ' ')" = "two three " ]
+  [ "$("$LAY" logs --since "$second" --until "$second" c)" = two ]
+  [ "$("$LAY" logs --since 1h10m c | wc -l)" -eq 3 ]
+  [ -z "$("$LAY" logs --until 10m c)" ]
+  [ "$(timeout 20 "$LAY" logs -f --until "$second" c | tr '\n' ' ')" = "one two " ] # does not wait for the end
+  local wrong
+  for wrong in yesterday 10x 1h- '' 2026-13-40; do
+    run "$LAY" logs --since "$wrong" c
+    [ "$status" -ne 0 ] && has "$output" "--since" || { echo "$wrong: $output"; return 1; }
+  done
+}
+
+@test "stop, kill and rm take --all, and refuse names beside it" {
+  "$LAY" run -d --name a --stop-timeout 0 --network none small sleep 1000 >/dev/null
+  "$LAY" run -d --name b --stop-timeout 0 --network none small sleep 1000 >/dev/null
+  [ "$("$LAY" stop --all | sort | tr '\n' ' ')" = "a b " ]
+  [ -z "$("$LAY" stop -a)" ]
+  "$LAY" start b >/dev/null
+  [ "$("$LAY" kill -a)" = b ]
+  "$LAY" wait b >/dev/null
+  local verb
+  for verb in stop kill rm; do
+    run "$LAY" "$verb" -a a
+    [ "$status" -ne 0 ] && has "$output" "--all"
+    run "$LAY" "$verb"
+    [ "$status" -ne 0 ] && has "$output" "required"
+  done
+  [ "$("$LAY" rm -a | sort | tr '\n' ' ')" = "a b " ]
+  [ -z "$("$LAY" ps -aq)" ]
+}
+
+@test "image and container stand before inspect, exists, prune, ls and rm; an unknown word is named whole" {
+  "$LAY" run --name small --network none small true
+  [ "$("$LAY" image inspect -f '{{.Os}}' small)" = linux ]
+  [ "$("$LAY" container inspect -f '{{.State.Status}}' small)" = exited ]
+  "$LAY" image exists small
+  "$LAY" container exists small
+  "$LAY" exists small
+  [ "$("$LAY" container ls -aq)" = "$("$LAY" container ps -aq)" ]
+  [ "$("$LAY" container prune -f)" = "Removed container: small" ]
+  run "$LAY" container exists small
+  [ "$status" -eq 1 ] && [ -z "$output" ]
+  run "$LAY" container inspect small
+  [ "$status" -eq 1 ] && has "$output" "no container of this name"
+  "$LAY" image prune -f >/dev/null
+  "$LAY" image exists small
+  run "$LAY" image frobnicate
+  [ "$status" -eq 125 ] && has "$output" "unknown command 'image frobnicate'"
+  [ "$("$LAY" version)" = "$("$LAY" --version)" ]
+  [ "lay $("$LAY" version -f '{{.Client.Version}}')" = "$("$LAY" version)" ]
+}
