@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -49,6 +50,15 @@ struct CommandLine {
   Arguments arguments;
 };
 
+/// Noun forms that are a verb with a flag.
+struct NounForm {
+  std::string_view words;
+  std::string_view verb;
+  const char* flag;
+};
+constexpr std::array kNounForms{NounForm{"image prune", "prune", "--images"},
+                                NounForm{"container prune", "prune", "--containers"}};
+
 /// Finds the verb at the start of `words`, in either form ("images", "image ls"), and takes it off.
 const Command* take_command(Arguments& words) {
   const std::string noun_form = words.size() > 1 ? words[0] + " " + words[1] : "";
@@ -58,7 +68,22 @@ const Command* take_command(Arguments& words) {
     words.erase(words.begin(), words.begin() + (by_noun && command.name != words.front() ? 2 : 1));
     return &command;
   }
+  for (const NounForm& form : kNounForms) {
+    if (form.words != noun_form) continue;
+    words[0] = form.verb;
+    words[1] = form.flag;
+    return take_command(words);
+  }
   return nullptr;
+}
+
+/// What of `words` is no command: both of them where the first begins others.
+std::string unknown_command(const Arguments& words) {
+  const auto has_form = [&](std::string_view alias) { return alias.starts_with(words[0] + " "); };
+  const auto commands = all_commands();
+  const bool is_noun = std::any_of(commands.begin(), commands.end(),
+                                   [&](const Command& command) { return has_form(command.alias); });
+  return printable(is_noun && words.size() > 1 ? words[0] + " " + words[1] : words[0]);
 }
 
 /// The value of a global flag, behind '=' or as the next word; `word` is the flag's name then.
@@ -105,9 +130,8 @@ CommandLine parse_command_line(Arguments words) {
     set_global_flag(line.context, word, value);
   }
   if (words.empty() || words.front() == "help") throw HelpRequested{""};
-  const std::string verb = words.front();
   line.command = take_command(words);
-  if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", printable(verb))};
+  if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", unknown_command(words))};
   line.arguments = std::move(words);
   return line;
 }

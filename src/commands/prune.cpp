@@ -42,13 +42,16 @@ int command_prune(const Context& context, const Arguments& arguments) {
   bool all = false;
   bool force = false;
   bool only_images = false;
+  bool only_containers = false;
   Parser parser("prune", "[flags]",
                 "Removes containers that have ended, what no name or container needs, and what "
                 "killed processes left behind.");
   parser.add_flag("-a,--all", all, "also images that no container was made from");
   parser.add_flag("--images", only_images, "leave containers alone");
+  parser.add_flag("--containers", only_containers, "leave images alone");
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
+  if (only_containers && (only_images || all)) throw UsageError{"--containers leaves images alone"};
   require_root("prune");
   if (!std::filesystem::exists(context.root)) {
     fmt::print("Reclaimed {}\n", format_size(0));
@@ -56,14 +59,16 @@ int command_prune(const Context& context, const Arguments& arguments) {
   }
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);
-  std::string question =
-      only_images ? "Remove what no image needs" : "Remove ended containers and what no image needs";
+  std::string question = only_images       ? "Remove what no image needs"
+                         : only_containers ? "Remove ended containers"
+                                           : "Remove ended containers and what no image needs";
   if (all) question += ", and every image without a container";
   if (!force && !is_confirmed(question + "?", "lay prune -f")) return 1;
 
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers);
   containers.sweep_removed();
+  if (only_containers) return 0;
   if (all) remove_unused_names(store, in_use_by(store, containers));
   const std::uint64_t before = measure().reclaimable;
   store.drop_parts();
