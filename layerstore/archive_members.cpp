@@ -221,7 +221,8 @@ BlobWriter* ArchiveMembers::blob(const Digest& digest) {
 }
 
 ArchiveMembers::Member& ArchiveMembers::resolve(const std::string& name) {
-  std::string target = parse_entry_path(name).full();  // "./x" is x, as for members themselves
+  std::string target = name;
+  while (target.starts_with("./")) target.erase(0, 2);  // as of the members themselves
   for (int links = 0; links < kMaxLinks; ++links) {
     const auto it = members_.find(target);
     if (it == members_.end()) break;

@@ -47,7 +47,7 @@ PY
   local id evil words
   id=$("$LAY" inspect -f '{{.Id}}' small)
   archive_named "$id" named-as-id.tar
-  refused 1 "$id" "$LAY" load -q -i named-as-id.tar
+  refused 1 "how a digest begins" "$LAY" load -q -i named-as-id.tar
   archive_named evil:1 evil.tar
   "$LAY" load -q -i evil.tar >/dev/null
   evil=$("$LAY" inspect -f '{{.Id}}' evil:1)
@@ -85,7 +85,7 @@ PY
   [ "$("$LAY" images -q | wc -l)" = 1 ]
   "$LAY" rm -f c >/dev/null
   id=$("$LAY" commit -q ./upper b:1 --base small)
-  "$LAY" create --name c b:1 true >/dev/null
+  "$LAY" run --name c --network none b:1 true
   refused 1 "used by c" "$LAY" rmi "$id"
   "$LAY" rm c >/dev/null
   [ "$("$LAY" rmi "$id")" = "Untagged: b:1" ]
