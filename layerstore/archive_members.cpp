@@ -222,6 +222,7 @@ BlobWriter* ArchiveMembers::blob(const Digest& digest) {
 
 ArchiveMembers::Member& ArchiveMembers::resolve(const std::string& name) {
   std::string target = name;
+  while (target.starts_with("./")) target.erase(0, 2);  // as of the members themselves
   for (int links = 0; links < kMaxLinks; ++links) {
     const auto it = members_.find(target);
     if (it == members_.end()) break;

@@ -21,7 +21,7 @@ Image commit_upper(const Store& store, const UniqueFd& upper, const std::string&
                    const CommitRequest& request, Progress& progress) {
   const FileLock writing = store.begin_adding();
   const WrittenLayer layer =
-      write_layer(store, upper, TreeKind::upper, request.compression, progress, request.lowers);
+      write_layer(store, upper, request.kind, request.compression, progress, request.lowers);
   return publish_image(store, name, request, layer);
 }
 

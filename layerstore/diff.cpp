@@ -13,19 +13,21 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/mount.h"
 #include "base/spill_map.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "data_map.h"
-#include "entry_check.h"
 #include "inode.h"
 #include "merged_view.h"
+#include "overlay_index.h"
 #include "overlay_notation.h"
 #include "sorted_names.h"
 #include "tar_block.h"
 #include "tar_entry.h"
 #include "tar_stream.h"
 #include "tar_writer.h"
+#include "walked_inode.h"
 
 namespace lay::layerstore {
 
@@ -33,6 +35,9 @@ namespace {
 
 /// Nothing that unpacks by paths can reach longer ones (PATH_MAX with its NUL).
 constexpr std::size_t kMaxPath = 4095;
+
+/// So many are told.
+constexpr std::size_t kMostMountPoints = 8;
 
 /// So many folders stay open on the way down; those above are opened again on the way up.
 constexpr std::size_t kOpenFolders = 64;
@@ -48,18 +53,22 @@ InodeKey key_of(const struct ::stat& status) {
   return {status.st_dev, status.st_ino};
 }
 
-struct Inode {
-  struct ::stat status {};
-  std::vector<Xattr> xattrs;  ///< by name, overlay's own left out
-  OverlayMarks marks;
-};
+bool is_upper(TreeKind kind) {
+  return kind == TreeKind::upper || kind == TreeKind::trusted_upper;
+}
 
-/// How what is walked is to be read.
-enum class Reading {
-  plain,
-  upper,
-  view,  ///< what the merged view shows: whole, and without removals
-};
+/// The folder without what is mounted inside, as overlay sees its upper. Where the kernel gives no copy of
+/// the mount, the walk refuses what it finds mounted.
+UniqueFd open_top(const UniqueFd& root, TreeKind kind) {
+  if (is_upper(kind)) {
+    try {
+      return sys::open_dir(clone_tree(root, Recursion::no), ".");
+    } catch (const Error&) {
+      // A mount namespace of fewer rights keeps covered what was covered
+    }
+  }
+  return sys::open_dir(root, ".");
+}
 
 /// A folder on the way from the root to where the walk is.
 struct Folder {
@@ -110,7 +119,9 @@ class Walk {
  public:
   Walk(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers, const Spill& spill)
       : root_(root),
+        top_(open_top(root, kind)),
         kind_(kind),
+        inodes_(top_, kind),
         lowers_(lowers),
         out_(out),
         names_(spill),
@@ -119,7 +130,7 @@ class Walk {
         linked_(links_) {}
 
   DiffStats run() {
-    enter(sys::open_dir(root_, "."), "", kind_ == TreeKind::upper ? Reading::upper : Reading::plain);
+    enter(sys::open_dir(top_, "."), "", is_upper(kind_) ? Reading::upper : Reading::plain);
     while (!stack_.empty()) {
       Folder& folder = stack_.back();
       if (const auto child = folder.children.next()) {
@@ -150,7 +161,7 @@ class Walk {
 
   /// Writes the folder's own entry and makes it the one whose children come next.
   void enter(UniqueFd fd, const std::string& path, Reading reading) {
-    const Inode inode = read_inode(fd, FdKind::readable, reading);
+    const Inode inode = inodes_.read(fd, FdKind::readable, reading);
     const bool opaque = inode.marks.opaque == OpaqueMark::opaque;
     const bool redirected = inode.marks.redirect && !opaque && !path.empty();
     if (redirected) {
@@ -178,7 +189,7 @@ class Walk {
     Folder& folder = stack_.back();
     folder.fd = folder.reading == Reading::view
                     ? view().open(folder.path, O_RDONLY | O_DIRECTORY)
-                    : sys::open_beneath(root_, folder.path.empty() ? "." : folder.path,
+                    : sys::open_beneath(top_, folder.path.empty() ? "." : folder.path,
                                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (key_of(sys::stat_of(folder.fd)) != folder.key)
       throw Error::make(Errc::io, "'{}' was replaced while it was read", printable(folder.path));
@@ -200,7 +211,7 @@ class Walk {
       return false;
     const auto file = try_open_same_mount(dir, entry.name, O_PATH);
     if (!file) return false;
-    const Inode inode = read_inode(*file, FdKind::path_only, Reading::upper);
+    const Inode inode = inodes_.read(*file, FdKind::path_only, Reading::upper);
     return S_ISREG(inode.status.st_mode) && inode.status.st_size == 0 && inode.marks.whiteout;
   }
 
@@ -247,8 +258,12 @@ class Walk {
     }
   }
 
-  /// What a mount covers cannot be seen; what it shows belongs to somebody else.
+  /// What a mount shows belongs to somebody else.
   void write_mount_point(const UniqueFd& dir, const std::string& name, const std::string& path) {
+    if (is_upper(kind_))
+      throw Error(Errc::unsupported, "something is mounted there, and what lies beneath cannot be seen")
+          .with_hint("unmount it first");
+    if (stats_.mount_points.size() < kMostMountPoints) stats_.mount_points.push_back(path);
     const Inode inode{.status = sys::stat_at(dir, name)};
     TarEntry entry = entry_of(path, inode);
     if (entry.type == EntryType::directory) {
@@ -260,7 +275,7 @@ class Walk {
   }
 
   void write_inode(const UniqueFd& fd, FdKind kind, const std::string& path, Reading reading) {
-    const Inode inode = read_inode(fd, kind, reading);
+    const Inode inode = inodes_.read(fd, kind, reading);
     if (S_ISSOCK(inode.status.st_mode)) {
       ++stats_.skipped_sockets;
       return;
@@ -354,56 +369,8 @@ class Walk {
   /// The view has numbers of its own; what is in the upper must be known by the same ones however it is
   /// reached.
   InodeKey key_behind_view(const std::string& path, const struct ::stat& shown) const {
-    const auto in_upper = try_stat_beneath(root_, path);
+    const auto in_upper = try_stat_beneath(top_, path);
     return in_upper && !S_ISDIR(in_upper->st_mode) ? key_of(*in_upper) : key_of(shown);
-  }
-
-  static Inode read_inode(const UniqueFd& fd, FdKind kind, Reading reading) {
-    Inode inode{.status = sys::stat_of(fd)};
-    const std::string names = xattr_names(fd, kind);
-    for (std::size_t begin = 0; begin < names.size();) {
-      const std::string name = names.c_str() + begin;
-      begin += name.size() + 1;
-      read_xattr(fd, kind, name, reading, inode);
-    }
-    std::sort(inode.xattrs.begin(), inode.xattrs.end(),
-              [](const Xattr& a, const Xattr& b) { return a.name < b.name; });
-    refuse_unfollowed(inode);
-    return inode;
-  }
-
-  static void read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Reading reading,
-                         Inode& inode) {
-    if (!is_kept_xattr(name)) return;
-    const auto own = overlay_xattr(name);
-    if (!own || reading == Reading::view) return keep_xattr(fd, kind, name, name, inode);
-    if (reading == Reading::plain) return;
-    if (const auto shown = unescaped_overlay_xattr(name)) return keep_xattr(fd, kind, name, *shown, inode);
-    if (*own == "whiteout") inode.marks.whiteout = true;
-    if (*own == "nlink") inode.marks.links = xattr_value(fd, kind, name).value_or("");
-    // What counts of the two depends on the type: a file whose data were copied later keeps its redirect.
-    const bool points_down = S_ISDIR(inode.status.st_mode)   ? *own == "redirect"
-                             : S_ISREG(inode.status.st_mode) ? *own == "metacopy"
-                                                             : false;
-    if (points_down && name.starts_with("user.")) inode.marks.unfollowed = *own;
-    if (points_down) (*own == "redirect" ? inode.marks.redirect : inode.marks.metacopy) = true;
-    if (*own != "opaque") return;
-    const auto value = xattr_value(fd, kind, name);
-    if (value == "y") inode.marks.opaque = OpaqueMark::opaque;
-    if (value == "x") inode.marks.opaque = OpaqueMark::xattr_whiteouts;
-  }
-
-  static void keep_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, const std::string& shown,
-                         Inode& inode) {
-    if (auto value = xattr_value(fd, kind, name)) inode.xattrs.push_back({shown, std::move(*value)});
-  }
-
-  static void refuse_unfollowed(const Inode& inode) {
-    if (inode.marks.unfollowed.empty()) return;
-    throw Error::make(Errc::unsupported,
-                      "user.overlay.{} says that a part of it is elsewhere, and no kernel follows that",
-                      inode.marks.unfollowed)
-        .with_hint("copy the file or folder within the merged view");
   }
 
   /// A file of which overlay's index tells how many names it has.
@@ -413,8 +380,10 @@ class Walk {
     std::int64_t expected = -1;  ///< -1: not to be told
   };
 
-  const UniqueFd& root_;
+  const UniqueFd& root_;  ///< as it was given, for overlay takes no folder of a detached mount
+  const UniqueFd top_;
   const TreeKind kind_;
+  InodeReader inodes_;
   const OpenLowers& lowers_;
   std::optional<MergedView> view_;
   TarStream out_;
@@ -430,6 +399,7 @@ class Walk {
 
 DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers,
                      const Spill& spill) {
+  if (is_upper(kind)) refuse_unnamed_changes(root);
   return Walk(root, kind, out, lowers, spill).run();
 }
 

@@ -6,14 +6,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "acl_text.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "entry_check.h"
 #include "tar_block.h"
 #include "tar_entry.h"
 #include "tar_writer.h"
@@ -89,6 +92,19 @@ EntryType type_of(archive_entry* entry, const std::string& path) {
   }
 }
 
+/// libarchive takes access lists given as text apart. One that is among the attributes as well stays.
+void add_acl(archive_entry* entry, int type, std::string_view name, std::vector<Xattr>& xattrs) {
+  const bool is_there =
+      std::any_of(xattrs.begin(), xattrs.end(), [&](const Xattr& x) { return x.name == name; });
+  if (is_there || (::archive_entry_acl_types(entry) & type) == 0) return;
+  const int style = ARCHIVE_ENTRY_ACL_STYLE_EXTRA_ID | ARCHIVE_ENTRY_ACL_STYLE_SEPARATOR_COMMA;
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      ::archive_entry_acl_to_text(entry, nullptr, type | style), &std::free);
+  if (!text) return;
+  if (std::string value = parse_acl_text(text.get()); !value.empty())
+    xattrs.push_back({std::string(name), std::move(value)});
+}
+
 std::vector<Xattr> xattrs_of(archive_entry* entry) {
   std::vector<Xattr> xattrs;
   ::archive_entry_xattr_reset(entry);
@@ -97,6 +113,8 @@ std::vector<Xattr> xattrs_of(archive_entry* entry) {
   std::size_t size = 0;
   while (::archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
     xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
+  add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, kAccessAcl, xattrs);
+  add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, kDefaultAcl, xattrs);
   std::sort(xattrs.begin(), xattrs.end(), [](const Xattr& a, const Xattr& b) { return a.name < b.name; });
   return xattrs;
 }

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "foreign_archive.h"
 #include "layer_stream.h"
 #include "layerstore/commit.h"
@@ -34,12 +35,20 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
           .stats = {.entries = stored.stats.entries, .bytes = bytes, .newest = stored.stats.newest}};
 }
 
+void tell_mount_points(const std::vector<std::string>& places, const CommitRequest& request) {
+  if (places.empty() || !request.warn) return;
+  request.warn(
+      fmt::format("what is mounted at {} is left out: 'tar -C FOLDER -c . | lay import -' takes it in",
+                  printable(join(places, ", "))));
+}
+
 }  // namespace
 
 Image import_folder(const Store& store, const UniqueFd& folder, const std::string& name,
                     const CommitRequest& request, Progress& progress) {
   const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_layer(store, folder, TreeKind::plain, request.compression, progress);
+  tell_mount_points(layer.stats.mount_points, request);
   return publish_image(store, name, request, layer);
 }
 

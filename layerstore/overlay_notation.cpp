@@ -24,6 +24,10 @@ std::optional<std::string_view> overlay_xattr(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_trusted_overlay_xattr(std::string_view name) {
+  return name.starts_with(kNamespaces[0]) && overlay_xattr(name).has_value();
+}
+
 std::optional<std::string> unescaped_overlay_xattr(std::string_view name) {
   const auto rest = overlay_xattr(name);
   if (!rest || !rest->starts_with(kOverlay)) return std::nullopt;

@@ -15,7 +15,7 @@ namespace lay::layerstore {
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 
-/// Written by lay; user.overlay.* is read as well, it comes from mounts with the option userxattr.
+/// Written by lay; user.overlay.* comes from mounts with the option userxattr.
 constexpr const char* kOpaqueXattr = "trusted.overlay.opaque";
 
 /// A char 0:0 node.
@@ -23,6 +23,9 @@ bool is_whiteout_node(const struct ::stat& status);
 
 /// "opaque" for "trusted.overlay.opaque" and "user.overlay.opaque"; empty when it is not overlay's own.
 std::optional<std::string_view> overlay_xattr(std::string_view name);
+
+/// Whether it is overlay's own in the notation of mounts without the option userxattr.
+bool is_trusted_overlay_xattr(std::string_view name);
 
 /// The name that an overlay mount shows for an attribute of a nested overlay, which it keeps with one more
 /// "overlay.": "trusted.overlay.opaque" for "trusted.overlay.overlay.opaque".

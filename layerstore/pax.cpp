@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "acl_text.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "entry_check.h"
@@ -112,6 +113,31 @@ class SparseRecords {
   std::optional<Record> other_;  ///< of another format
 };
 
+constexpr std::string_view kAclPrefix = "SCHILY.acl.";
+
+/// The attribute that a record with an access list as text stands for; empty when it is none of ours
+/// (SCHILY.acl.ace is NFS's).
+std::string_view acl_xattr(std::string_view key) {
+  if (!key.starts_with(kAclPrefix)) return {};
+  key.remove_prefix(kAclPrefix.size());
+  return key == "access" ? kAccessAcl : key == "default" ? kDefaultAcl : std::string_view();
+}
+
+/// Of a list that is there in both forms, the kernel's own counts.
+void add_acl(std::string_view name, const Record& record, PaxAttributes& pax) {
+  const auto is_same = [&](const Xattr& xattr) { return xattr.name == name; };
+  if (std::any_of(pax.xattrs.begin(), pax.xattrs.end(), is_same)) return;
+  std::string value = with_context(std::string(record.key), [&] { return parse_acl_text(record.value); });
+  if (!value.empty()) pax.xattrs.push_back({std::string(name), std::move(value)});
+}
+
+void add_xattr(std::string_view name, const Record& record, PaxAttributes& pax) {
+  if (!is_kept_xattr(name)) return;
+  if (name == kAccessAcl || name == kDefaultAcl)
+    std::erase_if(pax.xattrs, [&](const Xattr& xattr) { return xattr.name == name; });
+  pax.xattrs.push_back({std::string(name), std::string(record.value)});
+}
+
 /// Puts one record into `pax`; says whether it is one that changes the entry.
 Heeded apply_record(const Record& record, PaxAttributes& pax, SparseRecords& sparse) {
   if (record.key == "path") {
@@ -127,8 +153,9 @@ Heeded apply_record(const Record& record, PaxAttributes& pax, SparseRecords& spa
   } else if (record.key == "mtime") {
     pax.mtime = parse_seconds(record);
   } else if (record.key.starts_with(kPaxXattrPrefix)) {
-    const std::string_view name = record.key.substr(kPaxXattrPrefix.size());
-    if (is_kept_xattr(name)) pax.xattrs.push_back({std::string(name), std::string(record.value)});
+    add_xattr(record.key.substr(kPaxXattrPrefix.size()), record, pax);
+  } else if (const std::string_view name = acl_xattr(record.key); !name.empty()) {
+    add_acl(name, record, pax);
   } else if (record.key.starts_with(kSparse)) {
     sparse.add(record);
   } else {

@@ -25,7 +25,7 @@ struct PaxAttributes {
   std::optional<std::int64_t> uid;
   std::optional<std::int64_t> gid;
   std::optional<timespec> mtime;
-  std::vector<Xattr> xattrs;
+  std::vector<Xattr> xattrs;  ///< access lists that are there as text are among them
   std::optional<SparsePax> sparse;
 };
 

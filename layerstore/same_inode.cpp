@@ -30,21 +30,7 @@ bool are_alike(const struct ::stat& a, const struct ::stat& b) {
   return S_ISDIR(a.st_mode) || a.st_size == b.st_size;
 }
 
-}  // namespace
-
-bool are_same_inodes(const NamedInode& left, const NamedInode& right) {
-  if (!are_alike(left.status, right.status)) return false;
-  const int flags = O_PATH | O_NOFOLLOW;
-  if (attributes(sys::open_at(left.folder, left.name, flags)) !=
-      attributes(sys::open_at(right.folder, right.name, flags)))
-    return false;
-  return !S_ISLNK(right.status.st_mode) ||
-         sys::readlink_at(left.folder, left.name) == sys::readlink_at(right.folder, right.name);
-}
-
-bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::string& name) {
-  const UniqueFd a = sys::open_at(left, name, O_RDONLY | O_NOFOLLOW);
-  const UniqueFd b = sys::open_at(right, name, O_RDONLY | O_NOFOLLOW);
+bool have_same_bytes(const UniqueFd& a, const UniqueFd& b) {
   std::array<std::byte, 65536> a_buffer;
   std::array<std::byte, 65536> b_buffer;
   for (std::uint64_t offset = 0;;) {
@@ -58,6 +44,29 @@ bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::s
     if (count == 0) return true;
     offset += count;
   }
+}
+
+}  // namespace
+
+bool are_same_inodes(const NamedInode& left, const NamedInode& right) {
+  if (!are_alike(left.status, right.status)) return false;
+  const int flags = O_PATH | O_NOFOLLOW;
+  if (attributes(sys::open_at(left.folder, left.name, flags)) !=
+      attributes(sys::open_at(right.folder, right.name, flags)))
+    return false;
+  return !S_ISLNK(right.status.st_mode) ||
+         sys::readlink_at(left.folder, left.name) == sys::readlink_at(right.folder, right.name);
+}
+
+bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::string& name) {
+  return have_same_bytes(sys::open_at(left, name, O_RDONLY | O_NOFOLLOW),
+                         sys::open_at(right, name, O_RDONLY | O_NOFOLLOW));
+}
+
+bool are_same_files(const UniqueFd& left, const UniqueFd& right) {
+  const struct ::stat status = sys::stat_of(left);
+  return are_alike(status, sys::stat_of(right)) && attributes(left) == attributes(right) &&
+         (!S_ISREG(status.st_mode) || have_same_bytes(left, right));
 }
 
 }  // namespace lay::layerstore

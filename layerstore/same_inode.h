@@ -22,4 +22,7 @@ bool are_same_inodes(const NamedInode& left, const NamedInode& right);
 /// Of two files of one name.
 bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::string& name);
 
+/// Of two inodes of one type that are open, files for reading: both of the above, without targets.
+bool are_same_files(const UniqueFd& left, const UniqueFd& right);
+
 }  // namespace lay::layerstore

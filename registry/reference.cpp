@@ -96,6 +96,11 @@ bool is_image_id(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return is_hex(c) && !is_upper(c); });
 }
 
+/// docker and podman refuse such a name as well: with a tag of digits it reads as an image id.
+bool is_digest_algorithm(std::string_view name) {
+  return name == "sha256" || name == "sha512";
+}
+
 /// The first part is a host when nothing else can look like that.
 bool is_host_part(std::string_view part) {
   return part.find_first_of(".:") != std::string_view::npos || part == "localhost" ||
@@ -160,6 +165,9 @@ void check_common_mistakes(std::string_view text) {
     refuse(text, "a name has no scheme",
            fmt::format("leave '{}' out", printable(text.substr(0, scheme + 3))));
   if (is_image_id(text)) refuse(text, "64 hexadecimal digits are an image id, not a name");
+  if (text.find('/') == std::string_view::npos &&
+      is_digest_algorithm(text.substr(0, text.find_first_of(":@"))))
+    refuse(text, "that is how a digest begins, not a name");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "image_lookup.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@ namespace {
 using layerstore::NamedImage;
 using layerstore::Store;
 
+constexpr std::string_view kIdPrefix = "sha256:";
 constexpr std::size_t kShortestPrefix = 4;
 
 std::optional<FoundImage> find_by_name(const Store& store, const std::vector<std::string>& names) {
@@ -26,23 +28,15 @@ std::optional<FoundImage> find_by_name(const Store& store, const std::vector<std
 
 /// The digits of an id; empty when `text` cannot be one.
 std::string digits_in(const std::string& text) {
-  const std::string hex = text.starts_with("sha256:") ? text.substr(7) : text;
+  const std::string hex = text.starts_with(kIdPrefix) ? text.substr(kIdPrefix.size()) : text;
   const bool is_hex = hex.find_first_not_of("0123456789abcdef") == std::string::npos;
   return is_hex && hex.size() >= kShortestPrefix ? hex : std::string();
 }
 
 std::optional<FoundImage> find_by_id(const Store& store, const std::string& text) {
-  const std::string hex = digits_in(text);
-  std::optional<FoundImage> found;
-  for (const NamedImage& named : store.images().list()) {
-    layerstore::Image image = store.load(named.manifest);
-    if (!image.id().hex().starts_with(hex) && !image.descriptor.digest.hex().starts_with(hex)) continue;
-    if (found && found->image.descriptor.digest != image.descriptor.digest)
-      throw Error::make(Errc::invalid, "image id '{}' fits several images", text)
-          .with_hint("give more digits of it");
-    found = FoundImage{.name = named.name, .image = std::move(image), .by = FoundBy::id};
-  }
-  return found;
+  std::vector<FoundImage> found = find_all_by_id(store, text);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
 }
 
 /// The further names that `text` may be stored under, the most literal first. Throws invalid for what cannot
@@ -69,12 +63,28 @@ Error no_image(const std::string& text, const std::string& root) {
       .with_hint("'lay images' lists what is here; 'lay pull' gets one from a registry");
 }
 
+std::vector<FoundImage> find_all_by_id(const Store& store, const std::string& text) {
+  const std::string hex = digits_in(text);
+  std::vector<FoundImage> found;
+  if (hex.empty()) return found;
+  for (NamedImage& named : store.images().list()) {
+    layerstore::Image image = store.load(named.manifest);
+    if (!image.id().hex().starts_with(hex) && !image.descriptor.digest.hex().starts_with(hex)) continue;
+    if (!found.empty() && found.front().image.id() != image.id())
+      throw Error::make(Errc::invalid, "image id '{}' fits several images", text)
+          .with_hint("give more digits of it");
+    found.push_back({.name = std::move(named.name), .image = std::move(image), .by = FoundBy::id});
+  }
+  return found;
+}
+
 std::optional<FoundImage> try_find_image(const Store& store, const std::string& text) {
   if (digits_in(text).empty()) {
     auto found = find_by_name(store, candidate_names(text));
     if (!found) further_names(text);  // says why it can be no name
     return found;
   }
+  if (text.starts_with(kIdPrefix)) return find_by_id(store, text);
   if (auto found = find_by_name(store, {text})) return found;
   if (auto found = find_by_id(store, text)) return found;
   return find_by_name(store, further_names(text));

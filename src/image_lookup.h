@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "context.h"
@@ -27,10 +28,14 @@ Error no_image(const std::string& text, const std::string& root);
 /// Finds what the user means by `text`: a local name as written ("myapp:1"), the same as docker would
 /// complete it
 /// ("debian:12" for docker.io/library/debian:12), an image id or manifest digest, or an unambiguous prefix of
-/// one (at least four digits). Empty when there is none; throws invalid when a prefix fits several.
+/// one (at least four digits). What begins with "sha256:" is never looked up as a name. Empty when there is
+/// none; throws invalid when a prefix fits several.
 std::optional<FoundImage> try_find_image(const layerstore::Store& store, const std::string& text);
 /// As above; throws not_found with a hint.
 FoundImage find_image(const layerstore::Store& store, const std::string& text);
+/// All names that an id or manifest digest, or an unambiguous prefix of one, leads to. One id may have
+/// several manifests, of the same layers in different compressions.
+std::vector<FoundImage> find_all_by_id(const layerstore::Store& store, const std::string& text);
 
 /// Pulls what the user means by `text`: a short name as registries.conf says (docker.io without), from the
 /// first registry that has it. Stored under its whole name. `request` says how; the name and whom to warn

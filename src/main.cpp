@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -71,6 +72,15 @@ const Command* take_command(Arguments& words) {
   return nullptr;
 }
 
+/// What of `words` is no command: both of them where the first begins others.
+std::string unknown_command(const Arguments& words) {
+  const auto has_form = [&](std::string_view alias) { return alias.starts_with(words[0] + " "); };
+  const auto commands = all_commands();
+  const bool is_noun = std::any_of(commands.begin(), commands.end(),
+                                   [&](const Command& command) { return has_form(command.alias); });
+  return printable(is_noun && words.size() > 1 ? words[0] + " " + words[1] : words[0]);
+}
+
 /// The value of a global flag, behind '=' or as the next word; `word` is the flag's name then.
 std::string take_value(std::string& word, Arguments& words) {
   const std::string whole = word;
@@ -115,11 +125,8 @@ CommandLine parse_command_line(Arguments words) {
     set_global_flag(line.context, word, value);
   }
   if (words.empty() || words.front() == "help") throw HelpRequested{""};
-  const bool is_noun =
-      words.size() > 1 && (words[0] == "image" || words[0] == "container" || words[0] == "system");
-  const std::string verb = is_noun ? words[0] + " " + words[1] : words.front();
   line.command = take_command(words);
-  if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", printable(verb))};
+  if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", unknown_command(words))};
   line.arguments = std::move(words);
   return line;
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
@@ -75,10 +76,18 @@ layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
   if (user) base.user = *user;
   for (const std::string& text : expose)
     for (std::string& port : exposed_ports(text)) base.exposed_ports.insert(std::move(port));
-  for (const std::string& volume : volumes) base.volumes.insert(volume);
+  for (const std::string& volume : volumes) {
+    if (!volume.starts_with('/'))
+      throw Error::make(Errc::invalid, "--volume '{}' is not an absolute path", printable(volume))
+          .with_hint("--volume /var/lib/data");
+    base.volumes.insert(volume);
+  }
   for (const std::string& label : labels)
     base.labels.insert_or_assign(parse_label(label).first, parse_label(label).second);
-  if (stop_signal) base.stop_signal = *stop_signal;
+  if (stop_signal) {
+    if (!stop_signal->empty()) runner::parse_signal(*stop_signal);
+    base.stop_signal = *stop_signal;
+  }
   return base;
 }
 

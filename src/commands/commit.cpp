@@ -14,6 +14,7 @@
 #include "command.h"
 #include "container_layers.h"
 #include "id_file.h"
+#include "image_changes.h"
 #include "image_lookup.h"
 #include "layerstore/ingest.h"
 #include "options.h"
@@ -34,6 +35,7 @@ struct CommitOptions {
   std::string name;
   std::string base;
   std::string id_file;
+  std::vector<std::string> changes;
   bool quiet = false;
   bool is_bundle = false;
   Pausing pausing = Pausing::if_possible;
@@ -61,6 +63,7 @@ struct Named {
 /// What is to be captured: an upper and the image it was made on.
 struct Source {
   UniqueFd upper;
+  layerstore::TreeKind kind = layerstore::TreeKind::trusted_upper;  ///< as lay mounts and makes them
   std::optional<layerstore::Image> base;
   std::unique_ptr<runner::Container> container{};
   std::optional<FileLock> kept;     ///< the container's files, which nobody shall remove half-read
@@ -84,6 +87,7 @@ CommitOptions parse_options(const Arguments& arguments) {
                                        "let a running container stand still meanwhile (default), or not");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
   options.image.add_to(parser);
+  parser.add_list("-c,--change", options.changes, "the same as a Containerfile says it", "INSTRUCTION");
   parser.parse(arguments);
   if (asked.is_given()) options.pausing = pause ? Pausing::always : Pausing::never;
   return options;
@@ -135,7 +139,7 @@ layerstore::Store open_store_for(const Context& context, const CommitOptions& op
 }
 
 Source open_folder(const layerstore::Store& store, const CommitOptions& options, Named named) {
-  Source source{.upper = std::move(named.folder)};
+  Source source{.upper = std::move(named.folder), .kind = layerstore::TreeKind::upper};
   if (!options.base.empty()) source.base = find_image(store, options.base).image;
   return source;
 }
@@ -189,7 +193,9 @@ layerstore::CommitRequest make_request(const CommitOptions& options,
                                        const layerstore::CompressOptions& compression, const Source& source) {
   layerstore::CommitRequest request;
   request.base = source.base;
-  request.run = options.image.over(source.base ? source.base->config.run : layerstore::RunDefaults{});
+  request.kind = source.kind;
+  const layerstore::RunDefaults before = source.base ? source.base->config.run : layerstore::RunDefaults{};
+  request.run = options.image.over(with_changes(before, options.changes));
   // Not the container's command: the same upper gives the same digest whichever way it is named.
   request.history.created_by = "lay commit";
   request.history.author = options.image.author;

@@ -7,8 +7,10 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "image_changes.h"
 #include "layerstore/commit.h"
 #include "options.h"
+#include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
 #include "source_path.h"
@@ -20,6 +22,7 @@ namespace {
 struct ImportOptions {
   std::string source;
   std::string name;
+  std::vector<std::string> changes;
   bool quiet = false;
   ImageFlags image;
 };
@@ -33,6 +36,7 @@ ImportOptions parse_options(const Arguments& arguments) {
   parser.add_option("name", options.name, "name of the new image").required();
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
   options.image.add_to(parser);
+  parser.add_list("-c,--change", options.changes, "the same as a Containerfile says it", "INSTRUCTION");
   parser.parse(arguments);
   return options;
 }
@@ -70,11 +74,12 @@ int command_import(const Context& context, const Arguments& arguments) {
   require_root("import");
   return with_context("import " + printable(options.source), [&] {
     layerstore::CommitRequest request;
-    request.run = options.image.over({});
+    request.run = options.image.over(with_changes({}, options.changes));
     request.history.created_by = "lay import";
     request.history.author = options.image.author;
     request.history.comment = options.image.message;
     request.compression = options.image.compress_options();
+    request.warn = print_note;
     const std::string name = registry::local_name(options.name);
     const UniqueFd source = find_source(options);
     const layerstore::Store store = open_store(context);  // last: a wrong argument makes none

@@ -29,7 +29,7 @@ void raise_file_limit() {
 }
 
 UniqueFd open_input(const std::string& path) {
-  if (!path.empty()) {
+  if (!path.empty() && path != "-") {
     UniqueFd file = open_source(path, O_RDONLY);
     if (S_ISDIR(sys::stat_of(file).st_mode))
       throw Error(Errc::invalid, "is a folder, expected an archive")
@@ -97,7 +97,7 @@ int command_load(const Context& context, const Arguments& arguments) {
   Parser parser("load", "[flags]",
                 "Takes the images of an archive that lay, podman, docker or skopeo "
                 "saved, plain or compressed. One without a name is called loaded:ID.");
-  parser.add_option("-i,--input", input, "archive (default: stdin)").type_name("FILE");
+  parser.add_option("-i,--input", input, "archive (default, and -: stdin)").type_name("FILE");
   parser.add_flag("-q,--quiet", quiet, "no progress");
   parser.parse(arguments);
   require_root("load");

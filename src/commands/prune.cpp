@@ -59,6 +59,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
   parser.add_flag("--containers", only_containers, "leave images alone");
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
+  if (only_containers && (only_images || all)) throw UsageError{"--containers leaves images alone"};
   require_root("prune");
   if (!std::filesystem::exists(context.root)) {
     fmt::print("Reclaimed {}\n", format_size(0));

@@ -28,19 +28,47 @@ std::vector<std::string> users_of(const runner::ContainerStore& containers,
   return names;
 }
 
-std::size_t names_of(const layerstore::Store& store, const layerstore::Digest& manifest) {
+/// Whether the image has names beside those that are removed.
+bool is_named_elsewhere(const layerstore::Store& store, const std::vector<layerstore::NamedImage>& removed,
+                        const layerstore::Digest& manifest) {
+  const auto is_kept = [&](const layerstore::NamedImage& named) {
+    return named.manifest.digest == manifest &&
+           std::none_of(removed.begin(), removed.end(),
+                        [&](const layerstore::NamedImage& other) { return other.name == named.name; });
+  };
   const std::vector<layerstore::NamedImage> all = store.images().list();
-  return static_cast<std::size_t>(
-      std::count_if(all.begin(), all.end(),
-                    [&](const layerstore::NamedImage& named) { return named.manifest.digest == manifest; }));
+  return std::any_of(all.begin(), all.end(), is_kept);
 }
 
-/// The name that `text` stands for. Found by name first and without reading the image, so that a damaged
-/// image can be removed too.
-layerstore::NamedImage find_name(const layerstore::Store& store, const std::string& text) {
-  if (const auto manifest = store.images().find(text)) return {.name = text, .manifest = *manifest};
+/// The names that `text` stands for: one, or of an id all that lead to it. A name is found first and without
+/// reading the image, so that a damaged image can be removed too.
+std::vector<layerstore::NamedImage> find_names(const layerstore::Store& store, const std::string& text) {
+  const bool may_be_name = !text.starts_with("sha256:");
+  if (const auto manifest = may_be_name ? store.images().find(text) : std::nullopt)
+    return {{.name = text, .manifest = *manifest}};
   const FoundImage found = find_image(store, text);
-  return {.name = found.name, .manifest = found.image.descriptor};
+  if (found.by == FoundBy::name) return {{.name = found.name, .manifest = found.image.descriptor}};
+  std::vector<layerstore::NamedImage> names;
+  for (const FoundImage& one : find_all_by_id(store, text))
+    names.push_back({.name = one.name, .manifest = one.image.descriptor});
+  return names;
+}
+
+void refuse_several(const std::string& text, const std::vector<layerstore::NamedImage>& images) {
+  std::vector<std::string> names;
+  for (const layerstore::NamedImage& image : images) names.push_back(printable(image.name));
+  throw Error::make(Errc::busy, "image '{}' has several names: {}", text, join(names, ", "))
+      .with_hint("lay rmi " + names.front() + " removes that one, lay rmi -f all");
+}
+
+void refuse_used(const layerstore::Store& store, const runner::ContainerStore& containers,
+                 const std::string& text, const std::vector<layerstore::NamedImage>& images) {
+  for (const layerstore::NamedImage& image : images) {
+    const std::vector<std::string> users = users_of(containers, image.manifest.digest);
+    if (!users.empty() && !is_named_elsewhere(store, images, image.manifest.digest))
+      throw Error::make(Errc::busy, "image '{}' is used by {}", text, join(users, ", "))
+          .with_hint("lay rm " + users.front() + ", or lay rmi -f");
+  }
 }
 
 /// A name is removed by writing the index anew, for which a full disk may have no room.
@@ -73,6 +101,17 @@ int remove_remote(const std::vector<std::string>& images, const ConnectionFlags&
   return code;
 }
 
+void remove_image(const layerstore::Store& store, const runner::ContainerStore& containers,
+                  const std::string& text, bool force) {
+  const std::vector<layerstore::NamedImage> images = find_names(store, text);
+  if (images.size() > 1 && !force) refuse_several(text, images);
+  if (!force) refuse_used(store, containers, text, images);
+  for (const layerstore::NamedImage& image : images) {
+    remove_name(store, containers, image.name);
+    fmt::print("Untagged: {}\n", printable(image.name));
+  }
+}
+
 int remove_local(const Context& context, const std::vector<std::string>& images, bool force) {
   const auto store = open_existing_store(context);
   const runner::ContainerStore containers = open_containers(context);
@@ -80,13 +119,7 @@ int remove_local(const Context& context, const std::vector<std::string>& images,
   for (const std::string& text : images) {
     try {
       if (!store) throw no_image(text, context.root);
-      const layerstore::NamedImage image = find_name(*store, text);
-      const std::vector<std::string> users = users_of(containers, image.manifest.digest);
-      if (!users.empty() && !force && names_of(*store, image.manifest.digest) == 1)
-        throw Error::make(Errc::busy, "image '{}' is used by {}", text, join(users, ", "))
-            .with_hint("lay rm " + users.front() + ", or lay rmi -f");
-      remove_name(*store, containers, image.name);
-      fmt::print("Untagged: {}\n", printable(image.name));
+      remove_image(*store, containers, text, force);
     } catch (const Error& error) {
       if (error.code() == Errc::not_found && force) continue;
       print_error("rmi: " + error.message(), error.hint());
@@ -104,10 +137,13 @@ int command_rmi(const Context& context, const Arguments& arguments) {
   bool force = false;
   ConnectionFlags connection;
   Parser parser("rmi", "[flags] IMAGE …",
-                "Removes names, and what no other name or container needs. docker://IMAGE is "
-                "deleted in its registry, with all its tags there.");
+                "Removes names, and what no other name or container needs. An id with several names "
+                "needs -f, and loses them all. docker://IMAGE is deleted in its registry, with all its "
+                "tags there.");
   parser.add_option("image", images, "images of this store, or docker://IMAGE").required();
-  parser.add_flag("-f,--force", force, "even when a container was made from it; not there is no error");
+  parser.add_flag(
+      "-f,--force", force,
+      "even when a container was made from it, or an id has several names; not there is no error");
   connection.add_to(parser);
   parser.parse(arguments);
   if (!connection.creds.empty()) require_one_registry(registries_of(images));

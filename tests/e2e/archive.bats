@@ -209,6 +209,7 @@ start_docker() {
   "$LAY" save -q -o nameless "${id:7:12}"
   [ "$(tar xOf nameless manifest.json | jq -c '.[0].RepoTags')" = '[]' ]
   [ "$("$LAY" --root "$world/root2" load -q -i nameless)" = "Loaded image: loaded:${id:7:12}" ]
+  [ "$("$LAY" --root "$world/root3" load -q -i - <nameless)" = "Loaded image: loaded:${id:7:12}" ]
 }
 
 @test "J01, J11: hostile archives are refused, and nothing of them stays" {

@@ -17,12 +17,18 @@ teardown() {
 
 @test "an unknown command or flag" {
   refused 125 "unknown command 'frobnicate'" "$LAY" frobnicate
+  refused 125 "unknown command 'image frobnicate'" "$LAY" image frobnicate
   refused 1 "--nope" "$LAY" images --nope
 }
 
 @test "a compression that is none" {
   refused 1 "compression 'foo'" "$LAY" commit ./small x:1 --base small --compression foo --author 'somebody with a name that is not short'
   refused 1 "compression 'foo'" "$LAY" import ./small x:1 --compression foo --author 'somebody with a name that is not short'
+}
+
+@test "a stop signal or a volume that an image cannot have" {
+  refused 1 "'NOPE' is not a signal" "$LAY" commit ./small x:1 --base small --stop-signal NOPE
+  refused 1 "'rel' is not an absolute path" "$LAY" import ./small x:1 --volume rel
 }
 
 @test "an unknown image" {

@@ -23,6 +23,74 @@ teardown() { close_world; }
   has "$("$LAY" history fourth:1)" "CREATED BY"
 }
 
+# archive_named NAME FILE: a docker archive of an image of its own, which it calls so.
+archive_named() {
+  python3 - "$@" <<'PY'
+import hashlib, io, json, sys, tarfile
+def tar(members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+layer = tar([("pwned", b"evil")])
+config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/x"]},
+                     "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}}).encode()
+manifest = json.dumps([{"Config": "./c.json", "RepoTags": [sys.argv[1]], "Layers": ["./1"]}]).encode()
+open(sys.argv[2], "wb").write(tar([("manifest.json", manifest), ("c.json", config), ("1", layer)]))
+PY
+}
+
+@test "no name stands in for the id of another image" {
+  local id evil words
+  id=$("$LAY" inspect -f '{{.Id}}' small)
+  archive_named "$id" named-as-id.tar
+  refused 1 "how a digest begins" "$LAY" load -q -i named-as-id.tar
+  archive_named evil:1 evil.tar
+  "$LAY" load -q -i evil.tar >/dev/null
+  evil=$("$LAY" inspect -f '{{.Id}}' evil:1)
+  mkdir upper
+  for words in "tag evil:1 $id" "tag evil:1 ${id:0:19}" "commit ./upper $id" "import ./small $id"; do
+    refused 1 "how a digest begins" "$LAY" $words
+  done
+  # A name that another program, or an older lay, wrote into the store
+  jq --arg id "$id" '(.manifests[].annotations["org.opencontainers.image.ref.name"] | select(. == "evil:1")) = $id' \
+    "$LAY_ROOT/index.json" >index && cp index "$LAY_ROOT/index.json"
+  [ "$("$LAY" inspect -f '{{.Id}}' "$id")" = "$id" ]
+  [ "$("$LAY" run --rm --network none "$id" echo hello)" = hello ]
+  "$LAY" commit -q ./upper ours:1 --base "$id" >/dev/null
+  [ "$("$LAY" run --rm --network none ours:1 echo hello)" = hello ]
+  "$LAY" rmi "$evil" >/dev/null
+  [ "$("$LAY" images --format '{{.Repository}}:{{.Tag}}' | sort)" = $'ours:1\nsmall:latest' ]
+}
+
+@test "an id with several manifests or names stands for all of them, and rmi takes none at random" {
+  local id short
+  mkdir upper
+  echo text >upper/file
+  id=$("$LAY" commit -q ./upper a:1 --base small)
+  [ "$("$LAY" commit -q --compression none ./upper a:2 --base small)" = "$id" ]
+  [ "$("$LAY" run --rm --network none "$id" cat /file)" = text ]
+  [ "$("$LAY" inspect -f '{{.Id}}' "${id:7:12}")" = "$id" ]
+  "$LAY" save -q "$id" -o saved.tar
+  "$LAY" tag "${id#sha256:}" a:3
+  for short in "$id" "${id:7:12}"; do
+    refused 1 "has several names: a:1, a:2, a:3" "$LAY" rmi "$short"
+  done
+  "$LAY" run -d --name c --network none a:2 sleep 100 >/dev/null
+  "$LAY" rmi a:3 >/dev/null
+  [ "$("$LAY" rmi -f "$id")" = $'Untagged: a:1\nUntagged: a:2' ]
+  [ "$("$LAY" images -q | wc -l)" = 1 ]
+  "$LAY" rm -f c >/dev/null
+  id=$("$LAY" commit -q ./upper b:1 --base small)
+  "$LAY" run --name c --network none b:1 true
+  refused 1 "used by c" "$LAY" rmi "$id"
+  "$LAY" rm c >/dev/null
+  [ "$("$LAY" rmi "$id")" = "Untagged: b:1" ]
+}
+
 @test "Ctrl-C at the password prompt ends login with 130, and the terminal shows what is typed again" {
   python3 - "$LAY" <<'PY'
 import os, signal, sys, termios

@@ -506,3 +506,16 @@ layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS
   "$LAY" exec holder ls /bin/busybox
   "$LAY" rm -f holder >/dev/null
 }
+
+@test "image prune leaves containers alone, container prune images" {
+  small_image
+  "$LAY" run --name c --network none small sh -c 'echo changed >/said'
+  "$LAY" commit -q c unused:1 >/dev/null
+  "$LAY" image prune -af >/dev/null
+  [ "$("$LAY" ps -a --format '{{.Names}}')" = c ]
+  ! "$LAY" inspect unused:1 >/dev/null 2>&1 || return 1
+  "$LAY" commit -q c unused:1 >/dev/null
+  refused 1 "leaves images alone" "$LAY" container prune -f --all
+  [ "$("$LAY" container prune -f)" = "Removed container: c" ]
+  [ "$("$LAY" run --rm --network none unused:1 cat /said)" = changed ]
+}

@@ -228,3 +228,26 @@ service() {
   "$LAY" fsck -q
   [ -z "$(ls "$LAY_ROOT/ingest")" ]
 }
+
+@test "what a container writes under user.overlay hides nothing of its commit" {
+  mkdir -p small/var/dpkg small/etc
+  echo kept >small/var/dpkg/kept
+  echo motd >small/etc/motd
+  "$LAY" import small marked >/dev/null
+  "$LAY" run -d --name c --network none --stop-timeout 1 marked sleep 100 >/dev/null
+  python3 - "/proc/$("$LAY" inspect -f '{{.State.Pid}}' c)/root" <<'PY'
+import os, sys
+root = sys.argv[1]
+os.setxattr(root + "/var/dpkg", "user.overlay.opaque", b"y")
+open(root + "/var/dpkg/mine", "w").write("mine\n")
+os.setxattr(root + "/etc", "user.overlay.opaque", b"x")
+open(root + "/etc/motd", "w").close()
+os.setxattr(root + "/etc/motd", "user.overlay.whiteout", b"y")
+open(root + "/pointer", "w").write("data\n")
+os.setxattr(root + "/pointer", "user.overlay.metacopy", b"")
+os.setxattr(root + "/pointer", "user.overlay.redirect", b"/etc/motd")
+PY
+  "$LAY" commit -q c now:1 >/dev/null
+  [ "$("$LAY" run --rm --network none now:1 sh -c 'ls /var/dpkg; ls /etc/motd; cat /pointer')" = $'kept\nmine\n/etc/motd\ndata' ]
+  [ "$("$LAY" run --rm --network none now:1 stat -c %s /etc/motd)" = 0 ]
+}

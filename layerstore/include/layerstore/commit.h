@@ -32,6 +32,8 @@ struct CommitRequest {
   History
       history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
   CompressOptions compression;
+  TreeKind kind = TreeKind::upper;               ///< trusted_upper when it is known how the upper was mounted
+  std::function<void(const std::string&)> warn;  ///< told what is left out of a folder that is imported
   OpenLowers lowers;  ///< of the upper, for what only points into them; none: such uppers are unsupported
 };
 

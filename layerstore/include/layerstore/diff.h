@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/spill_memory.h"
@@ -12,17 +13,21 @@ namespace lay::layerstore {
 
 /// What the walked folder is.
 enum class TreeKind {
-  upper,  ///< an overlay upper: char 0:0, opaque and whiteout xattrs stand for removals
-  plain,  ///< a whole root file system: every entry stands for itself
-  live,   ///< as plain, while others change it: what vanishes is left out, and a file keeps the size it had;
-          ///< no layer, so that any name may be in it
+  upper,  ///< an overlay upper: char 0:0, opaque and whiteout xattrs stand for removals. "user.overlay.*"
+          ///< counts as "trusted.overlay.*" does only when none of the latter is anywhere in it: then it is
+          ///< of a mount with the option userxattr
+  trusted_upper,  ///< one known to be of a mount without that option: "user.overlay.*" means nothing
+  plain,          ///< a whole root file system: every entry stands for itself
+  live,  ///< as plain, while others change it: what vanishes is left out, and a file keeps the size it had;
+         ///< no layer, so that any name may be in it
 };
 
 struct DiffStats {
   std::uint64_t entries = 0;
-  std::uint64_t bytes = 0;            ///< of the tar, before compression
-  std::uint64_t skipped_sockets = 0;  ///< tar cannot hold them
-  std::int64_t newest = 0;            ///< latest time among the entries, seconds after 1970
+  std::uint64_t bytes = 0;                ///< of the tar, before compression
+  std::uint64_t skipped_sockets = 0;      ///< tar cannot hold them
+  std::vector<std::string> mount_points;  ///< what is mounted there was left out; the first few
+  std::int64_t newest = 0;                ///< latest time among the entries, seconds after 1970
 };
 
 /// Opens the merged lowers of an overlay, nearest first. Called at most once, and only when the upper keeps a
@@ -45,7 +50,8 @@ using OpenLowers = std::function<std::vector<UniqueFd>()>;
 ///            tree, holes of 64 MiB together and more
 ///   source   image-spec layer.md "Whiteouts"; kernel overlayfs.rst "whiteouts and opaque directories",
 ///            "redirect_dir", "Metadata only copy up"
-/// What is mounted inside is not entered, bind mounts included: written as empty folders or files.
+/// What is mounted inside is not entered, bind mounts included. Of an upper, what lies beneath is written, as
+/// overlay sees it; otherwise empty folders or files.
 DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers = {},
                      const Spill& spill = {});
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "error_of.h"
+#include "foreign_archive.h"
 #include "overlay_fixture.h"
 #include "skip.h"
 #include "tar_builder.h"
@@ -317,6 +318,31 @@ TEST_CASE("layers are unpacked side by side without touching one another", "[lay
   CHECK(target.canary_now() == target.canary);
   for (const char* i : {"/1", "/2", "/3"})
     CHECK(tree_difference(target.layer() + "/0", target.layer() + i) == "");
+}
+
+TEST_CASE("the access lists of GNU tar's and bsdtar's archives are kept", "[layerstore][apply]") {
+  const auto* pack = GENERATE("tar --acls -cf", "tar --xattrs --xattrs-include='*' --acls -cf", "bsdtar -cf",
+                              "bsdtar --format=pax -cf", "tar --acls -cJf", "bsdtar -cjf");
+  CAPTURE(pack);
+  const Target target;
+  run_in(
+      target.temp.path(),
+      "mkdir -p src/d; echo x > src/f; echo y > src/d/g; chmod 666 src/f; setfacl -m u:1234:r,g:77:rw,m::rw "
+      "src/f; setfacl -m g::r src/f; setfacl -d -m u:70000:rwx src/d; " +
+          std::string(pack) + " archive -C src .");
+  const UniqueFd file = sys::open_at(target.temp.fd(), "archive", O_RDONLY);
+  FdSource source(file);
+  StringSink tar;
+  if (std::string_view(pack).find('J') != std::string_view::npos ||
+      std::string_view(pack).find('j') != std::string_view::npos)
+    rewrite_foreign_archive(source, tar);
+  else
+    pump(source, tar);
+  apply_to(target.layer(), tar.text());
+  const auto lists = [&](const std::string& folder) {
+    return test::shell("cd " + folder + " && getfacl -R -n . && stat -c '%n %a' f d d/g").output;
+  };
+  CHECK(lists(target.layer()) == lists(target.temp.path() + "/src"));
 }
 
 TEST_CASE("both forms refuse what the kernel would not store", "[layerstore][apply]") {

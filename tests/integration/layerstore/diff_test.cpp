@@ -27,6 +27,7 @@ namespace {
 using test::diff_of;
 using test::error_of;
 using test::OverlayFixture;
+using test::OverlayMount;
 using test::run_in;
 
 using Names = std::vector<std::string>;
@@ -97,6 +98,28 @@ TEST_CASE("an empty file marked as whiteout is one only in a folder that says so
              "setfattr -n $S.overlay.opaque -v x x");
   CHECK(names_of(diff_of(fixture.path("upper"))) ==
         Names{"./", "n/", "n/gone", "x/", "x/.wh.gone", "x/data", "x/empty"});
+}
+
+TEST_CASE("what a process wrote under user.overlay hides nothing", "[layerstore][diff]") {
+  OverlayFixture fixture;
+  run_in(fixture.path("lower"), "mkdir -p dpkg etc; touch dpkg/a etc/motd");
+  const std::string script =
+      "setfattr -n user.overlay.opaque -v y dpkg; touch dpkg/mine; setfattr -n user.overlay.opaque -v x etc; "
+      ": > "
+      "etc/motd; setfattr -n user.overlay.whiteout -v y etc/motd; touch f; setfattr -n user.overlay.metacopy "
+      "-v 1 "
+      "f; mkdir r; setfattr -n user.overlay.redirect -v /etc r";
+  const Names all{"./", "dpkg/", "dpkg/mine", "etc/", "etc/motd", "f", "r/"};
+  SECTION("the mount wrote marks of its own") {
+    fixture.change(script);
+  }
+  SECTION("a mark deep inside tells how it was mounted") {
+    run_in(fixture.path("upper"),
+           "mkdir -p dpkg etc; " + script + "; setfattr -n trusted.overlay.impure -v y dpkg/mine");
+  }
+  CHECK(names_of(diff_of(fixture.path("upper"))) == all);
+  run_in(fixture.path("upper"), "setfattr -R -x trusted.overlay.impure . 2>/dev/null || true");
+  CHECK(names_of(diff_of(fixture.path("upper"), TreeKind::trusted_upper)) == all);
 }
 
 TEST_CASE("nothing of overlay's own extended attributes reaches the tar", "[layerstore][diff]") {
@@ -183,10 +206,70 @@ TEST_CASE("what is mounted inside is written as an empty folder or file", "[laye
                   nullptr) == 0);
   REQUIRE(::mount("/etc/hostname", fixture.path("upper/f").c_str(), nullptr, MS_BIND, nullptr) == 0);
   run_in(fixture.path("upper"), "touch m/inside");
-  const std::string tar = diff_of(fixture.path("upper"), TreeKind::plain);
+  StringSink sink;
+  const DiffStats stats = write_diff(sys::open_dir(sys::cwd(), fixture.path("upper")), TreeKind::plain, sink);
+  const std::string& tar = sink.text();
   for (const char* name : {"m", "b", "f"}) ::umount(fixture.path(std::string("upper/") + name).c_str());
   CHECK(names_of(tar) == Names{"./", "b/", "f", "m/"});
   CHECK(entry_named(tar, "f").size == 0);
+  CHECK(stats.mount_points == Names{"b", "f", "m"});
+}
+
+TEST_CASE("of an upper, what lies beneath a mount is written, as overlay shows it", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"),
+         "mkdir -m 700 m; mkdir m/in; echo under > m/in/f; echo file > f; mknod gone c 0 0; mkdir deep; "
+         "d=deep; for i in $(seq 100); do d=$d/d; done; mkdir -p $d; echo x > $d/x; mkfifo p; ln f m/hard");
+  const std::string before = diff_of(fixture.path("upper"));
+  std::vector<std::string> mounted;
+  const auto cover = [&](const char* name, const char* source, const char* type, unsigned long flags) {
+    const std::string place = fixture.path(std::string("upper/") + name);
+    REQUIRE(::mount(source, place.c_str(), type, flags, type == nullptr ? nullptr : "mode=1777,uid=55") == 0);
+    mounted.push_back(place);
+  };
+  cover("m", "tmpfs", "tmpfs", 0);
+  cover("deep", "tmpfs", "tmpfs", 0);
+  for (const char* name : {"f", "gone", "p"}) cover(name, "/etc/hostname", nullptr, MS_BIND);
+  const std::string after = diff_of(fixture.path("upper"));
+  for (const std::string& place : mounted) ::umount(place.c_str());
+  CHECK((before == after));
+}
+
+TEST_CASE("a change that overlay's index keeps without a name in the upper is not left out silently",
+          "[layerstore][diff]") {
+  OverlayFixture fixture;
+  run_in(fixture.path("lower"), "echo old > a; ln a b; ln -s x s; ln s t; touch other");
+  SECTION("changed, and the changed name removed") {
+    fixture.change("echo new > a; rm a; [ $(cat b) = new ]", "index=on");
+    const Error error = error_of([&] { diff_of(fixture.path("upper")); });
+    CHECK(error.code() == Errc::unsupported);
+    CHECK_THAT(error.hint(), Catch::Contains("index=off"));
+    fixture.change("[ $(cat b) = new ]; cp b c; mv c b", "index=on");
+    CHECK(names_of(diff_of(fixture.path("upper"))) == Names{"./", ".wh.a", "b"});
+  }
+  SECTION("other attributes, and the changed name removed") {
+    fixture.change("chown -h 5:6 s; rm s", "index=on");
+    CHECK(error_of([&] { diff_of(fixture.path("upper")); }).code() == Errc::unsupported);
+  }
+  SECTION("removed alone") {
+    fixture.change("rm a s", "index=on");
+    CHECK(names_of(diff_of(fixture.path("upper"))) == Names{"./", ".wh.a", ".wh.s"});
+  }
+  SECTION("all names removed") {
+    fixture.change("echo new > a; rm a b", "index=on");
+    CHECK(names_of(diff_of(fixture.path("upper"))) == Names{"./", ".wh.a", ".wh.b"});
+  }
+  SECTION("another upper's index says nothing of this one") {
+    fixture.change("echo new > a; rm a", "index=on");
+    run_in(fixture.temp.path(), "mkdir second work2 merged2");
+    {
+      const OverlayMount mount("lowerdir=" + fixture.path("lower") + ",upperdir=" + fixture.path("second") +
+                                   ",workdir=" + fixture.path("work2") + ",index=on",
+                               fixture.path("merged2"));
+      run_in(fixture.path("merged2"), "echo x > other");
+    }
+    CHECK(names_of(diff_of(fixture.path("second"))) == Names{"./", "other"});
+  }
 }
 
 TEST_CASE("the same folder gives the same bytes under another umask, locale, time zone and time",

@@ -1,10 +1,14 @@
 #include "options.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "error_of.h"
+#include "image_changes.h"
 #include "output/listing.h"
 
 using namespace lay;
@@ -106,6 +110,34 @@ TEST_CASE("broken image flags are refused", "[cli][options]") {
   ImageFlags label;
   label.labels = {"=x"};
   CHECK_THROWS_AS(label.over({}), Error);
+}
+
+TEST_CASE("instructions change an image one after the other", "[cli][options]") {
+  layerstore::RunDefaults base;
+  base.env = {"A=old", "KEPT=1"};
+  base.cmd = {"old"};
+  const layerstore::RunDefaults run =
+      with_changes(base, {"ENV A=1 B=\"two words\" C='3' D=4\\ 5", "ENV OLDER form with blanks", "env Z=z",
+                          "ENTRYPOINT [\"/app\",\"-x\"]", "CMD=/bin/sh", "EXPOSE 80 53/udp", "USER 5:6",
+                          "LABEL a=b c=\"d e\"", "VOLUME [\"/v\",\"/w\"]", "VOLUME /x", "WORKDIR /srv",
+                          "STOPSIGNAL SIGUSR1"});
+  CHECK(run.env == std::vector<std::string>{"KEPT=1", "A=1", "B=two words", "C=3", "D=4 5",
+                                            "OLDER=form with blanks", "Z=z"});
+  CHECK(run.entrypoint == std::vector<std::string>{"/app", "-x"});
+  CHECK(run.cmd == std::vector<std::string>{"/bin/sh", "-c", "/bin/sh"});
+  CHECK(run.exposed_ports == std::set<std::string>{"53/udp", "80/tcp"});
+  CHECK(run.user == "5:6");
+  CHECK(run.labels == std::map<std::string, std::string>{{"a", "b"}, {"c", "d e"}});
+  CHECK(run.volumes == std::set<std::string>{"/v", "/w", "/x"});
+  CHECK(run.working_dir == "/srv");
+  CHECK(run.stop_signal == "SIGUSR1");
+  for (const char* wrong : {"", "CMD", "ENV A", "ENV A=\"x", "STOPSIGNAL NOPE", "VOLUME rel", "EXPOSE none",
+                            "RUN true", "nonsense"}) {
+    CAPTURE(wrong);
+    const Error error = test::error_of([&] { with_changes({}, {wrong}); });
+    CHECK((error.code() == Errc::invalid || error.code() == Errc::unsupported));
+    CHECK(!error.hint().empty());
+  }
 }
 
 TEST_CASE("templates show members, nested ones and JSON", "[cli][listing]") {

@@ -191,6 +191,46 @@ TEST_CASE("a pax key that is given twice is invalid", "[layerstore][tar]") {
                    tar_file("f")) == Errc::invalid);
 }
 
+TEST_CASE("access lists given as text become the attributes that the kernel knows", "[layerstore][tar]") {
+  using namespace std::string_literals;
+  const std::string none = "\xff\xff\xff\xff"s;
+  const std::string list = "\2\0\0\0"s + "\1\0\6\0"s + none + "\2\0\4\0\xd2\4\0\0"s + "\4\0\4\0"s + none +
+                           "\x8\0\6\0\x4d\0\0\0"s + "\x10\0\6\0"s + none + "\x20\0\0\0"s + none;
+  const auto xattrs_of = [](const std::string& records) {
+    return read_one(tar_pax(records) + tar_file("f")).xattrs;
+  };
+  for (const std::string& text :
+       {"user::rw-\nuser:1234:r--\ngroup::r--\ngroup:77:rw-\t#effective:r--\nmask::rw-\nother::---\n"s,
+        "user::rw-,group::r--,other::---,user:daemon:r--:1234,group:77:rw-:77,mask::rw-"s,
+        "u::rw-,g::r--,o:---,u:1234:r--,g:77:rw-,m:rw-"s}) {
+    for (const auto& [key, name] :
+         {std::pair("access", "system.posix_acl_access"), std::pair("default", "system.posix_acl_default")}) {
+      const auto xattrs = xattrs_of(pax_record("SCHILY.acl."s + key, text));
+      REQUIRE(xattrs.size() == 1);
+      CHECK(xattrs[0].name == name);
+      CHECK(xattrs[0].value == list);
+    }
+  }
+  CHECK(xattrs_of(pax_record("SCHILY.acl.default", "")).empty());
+  CHECK(xattrs_of(pax_record("SCHILY.acl.ace", "owner@:rw:allow")).empty());
+  const std::string text = pax_record("SCHILY.acl.access", "user::rwx,group::r-x,other::r-x");
+  const std::string binary = pax_record("SCHILY.xattr.system.posix_acl_access", list);
+  for (const std::string& both : {text + binary, binary + text}) {
+    REQUIRE(xattrs_of(both).size() == 1);
+    CHECK(xattrs_of(both)[0].value == list);
+  }
+}
+
+TEST_CASE("an access list that cannot be understood is refused", "[layerstore][tar]") {
+  const auto refusal = [](const std::string& text) {
+    return refusal_of(tar_pax(pax_record("SCHILY.acl.access", text)) + tar_file("f"));
+  };
+  for (const char* text : {"junk", "user::rwz", "mask:5:r--", "user:1:r--:2:3", "user::", "a::r--"})
+    CHECK(refusal(text) == Errc::invalid);
+  CHECK(refusal("user::rw-,user:somebody:r--,group::r--,mask::r--,other::---") == Errc::unsupported);
+  CHECK(refusal("user::rw-,user:4294967295:r--,group::r--,mask::r--,other::---") == Errc::unsupported);
+}
+
 TEST_CASE("a NUL within a name is invalid", "[layerstore][tar]") {
   const std::string nul("a\0b", 3);
   CHECK(refusal_of(tar_file(nul)) == Errc::invalid);

@@ -88,7 +88,8 @@ TEST_CASE("R13: what the grammar does not allow is refused", "[registry][referen
       // bytes
       "a\0b"s, "a\nb"s, "a b"s, "a%2fb"s, "аpp"s, "a\x1b[31mb"s, std::string(5000, 'a'),
       // an image id is no name
-      kHex, "host.x/" + kHex, kHex + ":tag");
+      kHex, "host.x/" + kHex, kHex + ":tag", kDigest, "sha256:abcd"s, "sha256:latest"s, "sha256"s,
+      "sha256@" + kDigest, "sha512:" + kHex + kHex);
   CAPTURE(bad);
   CHECK(error_of([&] { parse_reference(bad); }).code() == lay::Errc::invalid);
 }

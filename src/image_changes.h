@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layerstore/image_config.h"
+
+namespace lay::cli {
+
+/// `base` with instructions of a Containerfile put over it, in their order, as --change of podman and docker
+/// takes them: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR, with a space or '='
+/// behind. Throws invalid, and unsupported for other instructions.
+layerstore::RunDefaults with_changes(layerstore::RunDefaults base, const std::vector<std::string>& changes);
+
+}  // namespace lay::cli
