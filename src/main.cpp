@@ -115,7 +115,7 @@ CommandLine parse_command_line(Arguments words) {
 int exit_code_of(const Error& error, const Command* command) {
   if (error.code() == Errc::no_command) return 127;
   if (error.code() == Errc::not_invocable) return 126;
-  if (error.code() == Errc::cancelled) return 130;
+  if (error.code() == Errc::cancelled) return 128 + (cancel_requested() ? cancel_signal() : SIGINT);
   return command == nullptr ? 1 : command->error_code;
 }
 
