@@ -14,12 +14,12 @@ namespace lay {
 namespace {
 
 // The only globals: a signal handler has nowhere else to write.
-volatile std::sig_atomic_t g_requested = 0;
-volatile std::sig_atomic_t g_event = -1;  // eventfd(2)
+volatile std::sig_atomic_t g_requested = 0;  // the signal
+volatile std::sig_atomic_t g_event = -1;     // eventfd(2)
 
 void on_signal(int number) {
   const int before = errno;
-  g_requested = 1;
+  g_requested = number;
   constexpr std::uint64_t kOne = 1;
   [[maybe_unused]] const auto written = ::write(g_event, &kOne, sizeof kOne);
   errno = before;
@@ -39,6 +39,10 @@ void cancel_on_signals() {
 
 bool cancel_requested() noexcept {
   return g_requested != 0;
+}
+
+int cancel_signal() noexcept {
+  return g_requested;
 }
 
 int cancel_descriptor() noexcept {

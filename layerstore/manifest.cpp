@@ -1,6 +1,8 @@
 #include "layerstore/manifest.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 
 #include "annotations.h"
 #include "base/error.h"
@@ -93,13 +95,28 @@ Json descriptors_json(const std::vector<Descriptor>& descriptors) {
   return list;
 }
 
-bool matches(const Platform& offered, const Platform& wanted) {
-  // Go has one arm64, which some builders call v8.
-  const auto variant = [](const Platform& platform) {
-    return platform.architecture == "arm64" && platform.variant == "v8" ? std::string() : platform.variant;
-  };
-  return offered.os == wanted.os && offered.architecture == wanted.architecture &&
-         (variant(wanted).empty() || variant(wanted) == variant(offered));
+/// Variants "vN" are levels: a machine runs all up to its own. Without a variant: what every machine of that
+/// architecture runs. Empty for variants of other kinds.
+std::optional<std::uint64_t> level_of(const Platform& platform) {
+  if (platform.variant.starts_with('v')) return parse_number(std::string_view(platform.variant).substr(1));
+  if (!platform.variant.empty()) return std::nullopt;
+  if (platform.architecture == "arm64") return 8;
+  return platform.architecture == "amd64" ? 1 : 0;
+}
+
+/// How well an image fits, more is better; empty when it does not.
+std::optional<std::uint64_t> rank(const Platform& offered, const Platform& wanted) {
+  constexpr std::uint64_t kUsualArm = 7;
+  if (offered.os != wanted.os || offered.architecture != wanted.architecture) return std::nullopt;
+  if (offered.variant == wanted.variant) return std::numeric_limits<std::uint64_t>::max();
+  const auto level = level_of(offered);
+  const auto most = level_of(wanted);
+  if (wanted.variant.empty()) {  // any, but rather one that most machines run
+    const std::uint64_t usual = wanted.architecture == "arm" ? kUsualArm : *most;
+    return level && *level <= usual ? 1 + *level : 0;
+  }
+  if (!most) return offered.variant.empty() ? std::optional<std::uint64_t>(0) : std::nullopt;
+  return level && *level <= *most ? level : std::nullopt;
 }
 
 }  // namespace
@@ -166,11 +183,17 @@ std::string write_index(const Index& index) {
 
 const Descriptor& choose_platform(const Index& index, const Platform& wanted) {
   std::vector<std::string> offered;
+  const Descriptor* best = nullptr;
+  std::uint64_t best_rank = 0;
   for (const Descriptor& entry : index.manifests) {
     if (!entry.platform) continue;
-    if (matches(*entry.platform, wanted)) return entry;
     offered.push_back(printable(to_string(*entry.platform)));
+    const auto found = rank(*entry.platform, wanted);
+    if (!found || (best != nullptr && *found <= best_rank)) continue;
+    best = &entry;
+    best_rank = *found;
   }
+  if (best != nullptr) return *best;
   // Nobody says for which machine they are: the config of the first does.
   if (offered.empty() && !index.manifests.empty()) return index.manifests.front();
   throw Error::make(Errc::not_found, "no image for {}; there is: {}", to_string(wanted),

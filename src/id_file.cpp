@@ -3,20 +3,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <span>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "output/output_file.h"
 
 namespace lay::cli {
 
 void write_id_file(const std::string& path, const std::string& id) {
-  const std::filesystem::path file(path);
-  const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
-  replace_file(sys::open_at(sys::cwd(), folder, O_RDONLY | O_DIRECTORY), file.filename().string(), id, 0644);
+  OutputFile file(path);
+  file.sink().write(std::as_bytes(std::span(id)));
+  file.commit();
 }
 
 IdFile::IdFile(std::string path) : path_(std::move(path)) {

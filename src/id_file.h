@@ -4,7 +4,7 @@
 
 namespace lay::cli {
 
-/// Writes an id or digest to the file that the user names (--iidfile, --digestfile), whole or not at all.
+/// Writes an id or digest to the file that the user names (--iidfile, --digestfile), as OutputFile does.
 void write_id_file(const std::string& path, const std::string& id);
 
 /// A file for an id that is yet to be made (--cidfile): reserved before there is anything to lose, so that

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -134,7 +133,7 @@ CommandLine parse_command_line(Arguments words) {
 int exit_code_of(const Error& error, const Command* command) {
   if (error.code() == Errc::no_command) return 127;
   if (error.code() == Errc::not_invocable) return 126;
-  if (error.code() == Errc::cancelled) return 130;
+  if (error.code() == Errc::cancelled) return 128 + (cancel_requested() ? cancel_signal() : SIGINT);
   return command == nullptr ? 1 : command->error_code;
 }
 

@@ -120,11 +120,12 @@ Response Api::get_blob(const Request& request) {
                                 {"Cache-Control", "max-age=31536000"}}};
   if (is_known(request, etag)) {
     response.status = 304;
-    return response;
+    if (*size > 0) response.parts.push_back({.heading = "", .range = {.first = 0, .last = *size - 1}});
+  } else {
+    // Whoever asks whether it is there is about to rely on it
+    if (request.method == "HEAD") registry_.repositories.touch_blob(repository, digest);
+    select_parts(response, request, etag, *size);
   }
-  // Whoever asks whether it is there is about to rely on it
-  if (request.method == "HEAD") registry_.repositories.touch_blob(repository, digest);
-  select_parts(response, request, etag, *size);
   response.is_head = request.method == "HEAD";
   if (*size > 0) response.file = registry_.store.blobs().open(digest);
   return response;

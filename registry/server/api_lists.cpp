@@ -42,10 +42,10 @@ std::string next_link(const std::string& path, std::size_t n, const std::string&
 /// distribution-spec "Listing Tags": of `all`, in any order and some twice, those behind `last`, at most `n`.
 Page page_of(std::vector<std::string> all, const Request& request, const std::string& path, std::size_t n) {
   const std::string last = request.target.parameter("last");
-  std::erase_if(all, [&](const std::string& name) { return name <= last; });
+  std::erase_if(all, [&](const std::string& name) { return !comes_before(last, name); });
   // One more tells whether there is another page; only what may be on this one is put in order
   const auto sorted = std::min<std::size_t>(all.size(), 2 * (n + 1));
-  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(sorted), all.end());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(sorted), all.end(), comes_before);
   all.resize(sorted);
   all.erase(std::unique(all.begin(), all.end()), all.end());
   Page page{.entries = std::move(all)};

@@ -100,6 +100,10 @@ ParsedManifest parse_document(const std::string& bytes, const std::string& conte
   return parsed;
 }
 
+bool is_document(std::string_view media_type) {
+  return layerstore::media_type::is_manifest(media_type) || layerstore::media_type::is_index(media_type);
+}
+
 void require_size(const Descriptor& part, std::optional<std::uint64_t> size) {
   if (size && *size != part.size)
     throw Refusal(
@@ -147,11 +151,8 @@ Response Api::get_manifest(const Request& request) {
   if (!manifest || !registry_.store.blobs().has(manifest->digest))
     throw unknown_manifest(request.target.repository, reference);
   const std::string etag = etag_of(manifest->digest);
-  Response response;
-  if (is_known(request, etag))
-    response.status = 304;
-  else
-    response = manifest_response(registry_.store.blobs(), *manifest);
+  Response response = manifest_response(registry_.store.blobs(), *manifest);
+  if (is_known(request, etag)) response.status = 304;
   response.is_head = request.method == "HEAD";
   response.headers.emplace_back("Docker-Content-Digest", manifest->digest.to_string());
   response.headers.emplace_back("ETag", etag);
@@ -175,19 +176,18 @@ void Api::require_parts(const std::string& repository, const ParsedManifest& par
         404, error_code::kManifestBlobUnknown,
         "the manifest refers to " + digest.to_string() + ", which is not in repository '" + repository + "'");
   };
-  if (parsed.kind == DocumentKind::index) {
-    for (const Descriptor& entry : parsed.parts) {
+  std::vector<Descriptor> blobs = parsed.parts;
+  if (parsed.kind == DocumentKind::index)
+    std::erase_if(blobs, [&](const Descriptor& entry) {
       const auto found = resolve(repository, entry.digest.to_string());
       const auto size = found ? registry_.store.blobs().size(entry.digest) : std::nullopt;
-      if (!size) throw missing(entry.digest);
+      if (!size && is_document(entry.media_type)) throw missing(entry.digest);
       require_size(entry, size);
-    }
-    return;
-  }
-  std::vector<Descriptor> blobs = parsed.parts;
+      return size.has_value();  // the others are blobs: builders keep their caches so
+    });
   std::erase_if(blobs,
                 [](const Descriptor& layer) { return layerstore::media_type::is_foreign(layer.media_type); });
-  blobs.push_back(*parsed.config);
+  if (parsed.config) blobs.push_back(*parsed.config);
   for (const Descriptor& blob : blobs) {
     const auto size = registry_.store.blobs().size(blob.digest);
     if (!size || !is_visible(repository, blob.digest)) throw missing(blob.digest);

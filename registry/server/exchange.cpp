@@ -129,7 +129,7 @@ void Exchange::read_headers(MHD_Connection* connection, const char* method) {
 
 void Exchange::check_host() const {
   if (service_.only_host.empty()) return;
-  const std::string host = host_without_port(headers_.host);
+  const std::string host = to_lower(host_without_port(headers_.host));
   const bool is_here = headers_.host.empty() || host == service_.only_host || is_loopback_host(host);
   if (is_here && headers_.origin.empty()) return;
   throw Refusal(403, error_code::kDenied, "this registry is for programs on this machine, not for web pages");
@@ -237,17 +237,18 @@ MHD_Result Exchange::finish(MHD_Connection* connection) {
 MHD_Result Exchange::send(MHD_Connection* connection) {
   stage_ = Stage::sent;
   const auto status = static_cast<unsigned>(response_.status);
-  const bool is_head = request_.method == "HEAD";
+  // The length is that of the body all the same (RFC 9110 section 8.6)
+  const bool has_body = request_.method != "HEAD" && response_.status != 304;
   Response response{.status = response_.status,
                     .headers = std::move(response_.headers),
                     .body = std::move(response_.body),
                     .file = std::move(response_.file),
                     .parts = std::move(response_.parts),
                     .trailer = std::move(response_.trailer),
-                    .is_head = is_head};
+                    .is_head = !has_body};
   MHD_Response* made = make_response(std::move(response), to_send_);
   if (made == nullptr) return MHD_NO;
-  if (is_head) to_send_ = 0;
+  if (!has_body) to_send_ = 0;
   const MHD_Result result = microhttpd().queue_response(connection, status, made);
   microhttpd().destroy_response(made);
   return result;

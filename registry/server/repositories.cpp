@@ -10,6 +10,7 @@
 #include "base/folder_names.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "server/record_json.h"
 #include "server/request_target.h"
 
@@ -267,12 +268,18 @@ std::vector<std::string> Repositories::tags(const std::string& repository) const
   return folder ? list_visible_names(*folder) : std::vector<std::string>{};
 }
 
+bool comes_before(std::string_view first, std::string_view second) {
+  const std::string lower_first = to_lower(first);
+  const std::string lower_second = to_lower(second);
+  return lower_first == lower_second ? first < second : lower_first < lower_second;
+}
+
 std::vector<std::string> Repositories::tags_behind(const std::string& repository,
                                                    const std::string& last) const {
   std::vector<std::string> result;
   if (const auto folder = try_open_part(repository, kTags))
     visit_names(*folder, [&](std::string_view name) {
-      if (name > last && !name.starts_with('.')) result.emplace_back(name);
+      if (comes_before(last, name) && !name.starts_with('.')) result.emplace_back(name);
       return true;
     });
   return result;

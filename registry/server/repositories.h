@@ -29,6 +29,10 @@ struct TagRecord {
   std::string media_type;
 };
 
+/// The order of tags: lexical, where case counts only between those that are else alike (distribution-spec
+/// "Listing Tags").
+bool comes_before(std::string_view first, std::string_view second);
+
 /// One link, and when it was last made or used.
 struct Link {
   layerstore::Digest digest;
@@ -75,7 +79,7 @@ class Repositories {
   void put_tag(const std::string& repository, const std::string& tag, const TagRecord& record) const;
   bool remove_tag(const std::string& repository, const std::string& tag) const;
   std::vector<std::string> tags(const std::string& repository) const;
-  /// Those behind `last`, in no order: of very many tags a page needs few.
+  /// Those behind `last` as comes_before() has it, in no order: of very many tags a page needs few.
   std::vector<std::string> tags_behind(const std::string& repository, const std::string& last) const;
 
  private:

@@ -11,6 +11,7 @@
 #include "base/atomic_file.h"
 #include "base/file_lock.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "registry/reference.h"
 #include "server/http_server.h"
 #include "server/janitor.h"
@@ -156,19 +157,20 @@ struct Server::Parts {
         workers(kWorkers),
         checkers(kCheckers),
         logins(kLogins),
-        service{.registry = registry,
-                .api = api,
-                .authenticator = authenticator,
-                .metrics = metrics,
-                .clients = clients,
-                .log = log,
-                .workers = workers,
-                .fetchers = fetchers,
-                .checkers = checkers,
-                .logins = logins,
-                .report = options.report,
-                .only_host = listener.is_loopback && !options.htpasswd ? host_without_port(name) : "",
-                .system_control = listener.system_control} {
+        service{
+            .registry = registry,
+            .api = api,
+            .authenticator = authenticator,
+            .metrics = metrics,
+            .clients = clients,
+            .log = log,
+            .workers = workers,
+            .fetchers = fetchers,
+            .checkers = checkers,
+            .logins = logins,
+            .report = options.report,
+            .only_host = listener.is_loopback && !options.htpasswd ? to_lower(host_without_port(name)) : "",
+            .system_control = listener.system_control} {
     take_name(folder, registry.names, name);
     const HttpLimits limits{.connections = options.max_connections};
     http.emplace(service, std::move(listener.socket), read_tls(options), limits);

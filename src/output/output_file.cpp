@@ -16,18 +16,23 @@ namespace {
 
 constexpr mode_t kMode = 0644;
 
-/// stdout, or what is there already and is no file that could be replaced; empty for a file to be made.
-UniqueFd open_direct(const std::string& path) {
-  if (path.empty()) {
-    if (::isatty(STDOUT_FILENO) != 0)
-      throw Error(Errc::invalid, "an archive is nothing for a terminal")
-          .with_hint("give a file with -o FILE");
-    ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error to clean up after, not the end
-    return UniqueFd{::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)};
-  }
-  struct ::stat status {};
-  if (::stat(path.c_str(), &status) < 0 || S_ISREG(status.st_mode)) return {};
-  return sys::open_at(sys::cwd(), path, O_WRONLY);
+UniqueFd open_stdout() {
+  if (::isatty(STDOUT_FILENO) != 0)
+    throw Error(Errc::invalid, "an archive is nothing for a terminal").with_hint("give a file with -o FILE");
+  return UniqueFd{::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)};
+}
+
+/// What a link leads to may not be there yet.
+UniqueFd open_in_place(const std::string& path, const struct ::stat& there) {
+  const int creates = S_ISLNK(there.st_mode) ? O_CREAT : 0;
+  return sys::open_at(sys::cwd(), path, O_WRONLY | O_TRUNC | O_NOCTTY | creates, kMode);
+}
+
+/// Gives a new file owner and mode of the one whose place it will take; the owner first, for a change of it
+/// takes bits off the mode.
+bool take_rights(const UniqueFd& file, const struct ::stat& from) {
+  return ::fchown(file.get(), from.st_uid, from.st_gid) == 0 &&
+         ::fchmod(file.get(), from.st_mode & 07777) == 0;
 }
 
 UniqueFd open_folder(const std::filesystem::path& path) {
@@ -37,15 +42,26 @@ UniqueFd open_folder(const std::filesystem::path& path) {
 
 }  // namespace
 
-OutputFile::OutputFile(const std::string& path) : direct_(open_direct(path)) {
-  if (!direct_) open_file(path);
+OutputFile::OutputFile(const std::string& path) {
+  if (path.empty())
+    direct_ = open_stdout();
+  else
+    open_file(path);
+  if (!file_)
+    ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error to clean up after, not the end
   sink_.emplace(direct_);
 }
 
 void OutputFile::open_file(const std::string& path) {
-  folder_ = open_folder(path);
-  file_.emplace(folder_, std::filesystem::path(path).filename().string(), kMode);
-  direct_ = sys::dup_fd(file_->fd());
+  struct ::stat there {};
+  const bool is_there = ::lstat(path.c_str(), &there) == 0;
+  const bool is_replaceable = S_ISREG(there.st_mode) && there.st_nlink == 1;
+  if (!is_there || is_replaceable) {
+    folder_ = open_folder(path);
+    file_.emplace(folder_, std::filesystem::path(path).filename().string(), kMode);
+    if (is_there && !take_rights(file_->fd(), there)) file_.reset();
+  }
+  direct_ = file_ ? sys::dup_fd(file_->fd()) : open_in_place(path, there);
 }
 
 void OutputFile::commit() {

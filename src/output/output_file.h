@@ -9,7 +9,9 @@
 namespace lay::cli {
 
 /// Where a command writes a file that the user keeps: -o FILE, or stdout without it. A regular file appears
-/// whole at commit(), or not at all; not synced, since it can be made again.
+/// whole at commit(), or not at all, with owner and mode of the one that was there; not synced, since it can
+/// be made again. Devices, fifos, and whatever has another name (a symlink leads to it, or a hard link) are
+/// written as they are.
 class OutputFile {
  public:
   /// `path` is empty for stdout. Throws invalid, with a hint, when that is a terminal.
@@ -24,7 +26,7 @@ class OutputFile {
 
   UniqueFd folder_;
   std::optional<AtomicFile> file_;
-  UniqueFd direct_;  ///< stdout, a pipe or a device
+  UniqueFd direct_;  ///< stdout, what is written as it is, or file_
   std::optional<InterruptibleSink> sink_;
 };
 

@@ -234,6 +234,34 @@ def a_mount_of_nothing_begins_an_upload(r):
 
 
 @check
+def a_mount_of_what_is_no_digest_or_from_no_repository_begins_an_upload(r):
+    name = kName + "/mounted"
+    for query in ({"mount": "sha256:x", "from": kName}, {"mount": digest_of(b"x"), "from": "../" + kName}):
+        r("POST", with_query(f"/v2/{name}/blobs/uploads/", **query), b"", status=202)
+
+
+@check
+def what_is_known_already_has_the_length_of_what_is_not(r):
+    blob = r.push_blob(kName, os.urandom(300_000))
+    r.push_manifest(kName, "known", image(r, kName))
+    for path in (f"/v2/{kName}/blobs/{blob['digest']}", f"/v2/{kName}/manifests/known"):
+        whole = r("GET", path, status=200, Accept=kManifest)
+        known = r("GET", path, status=304, Accept=kManifest, If_None_Match=whole.headers["etag"])
+        expect("length", known.headers.get("content-length", whole.headers["content-length"]), whole.headers["content-length"])
+        kept = http.client.HTTPConnection(r.host, timeout=30)  # a body would be taken for the next answer
+        for _ in range(2):
+            kept.request("GET", path, headers=r.headers | {"Accept": kManifest, "If-None-Match": whole.headers["etag"]})
+            expect("status", Answer(kept.getresponse()).status, 304)
+        kept.close()
+
+
+@check
+def the_case_of_the_host_does_not_count(r):
+    port = r.host.rsplit(":", 1)[1]
+    r("GET", "/v2/", status=200, Host=f"LOCALHOST:{port}")
+
+
+@check
 def sha512_blobs(r):
     data = os.urandom(2000)
     blob = r.push_blob(kName, data, "sha512")
@@ -312,6 +340,35 @@ def indexes_in_indexes(r):
     absent = {"mediaType": kManifest, "digest": digest_of(b"absent"), "size": 6}
     r.push_manifest(kName, "sparse", {"schemaVersion": 2, "mediaType": kIndex, "manifests": [absent]}, kIndex,
                     status=(400, 404))
+
+
+@check
+def an_index_may_list_blobs(r):
+    name = kName + "/cache"
+    layer = {"mediaType": kLayer} | r.push_blob(name, os.urandom(100))
+    config = {"mediaType": "application/vnd.buildkit.cacheconfig.v0"} | r.push_blob(name, os.urandom(100))
+    index = {"schemaVersion": 2, "mediaType": kIndex, "manifests": [layer, config]}
+    r.push_manifest(name, "cache", index, kIndex)
+    expect("blobs", r("GET", f"/v2/{name}/manifests/cache", status=200, Accept=kIndex).json(), index)
+    index["manifests"][0]["digest"] = digest_of(b"none")
+    r.push_manifest(name, "lacking", index, kIndex, status=(400, 404))
+
+
+@check
+def tags_are_in_lexical_order_whatever_their_case(r):
+    name = kName + "/cases"
+    document = image(r, name)
+    for tag in ("b", "A", "a", "C", "_x", "1", "B"):
+        r.push_manifest(name, tag, document)
+    wanted = ["1", "_x", "A", "a", "B", "b", "C"]
+    expect("tags", r("GET", f"/v2/{name}/tags/list", status=200).json()["tags"], wanted)
+    found, path = [], f"/v2/{name}/tags/list?n=2"
+    while path:
+        answer = r("GET", path, status=200)
+        found += answer.json()["tags"]
+        link = answer.headers.get("link")
+        path = link and link[link.index("<") + 1:link.index(">")]
+    expect("pages", found, wanted)
 
 
 @check

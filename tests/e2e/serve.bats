@@ -28,6 +28,8 @@ layout() {
   "$here/conformance.py" "http://127.0.0.1:${registry##*:}" --lenient "$(paste -sd, <<'LACKING'
 ranges_of_a_blob
 tags_are_listed_in_pages
+tags_are_in_lexical_order_whatever_their_case
+what_is_known_already_has_the_length_of_what_is_not
 a_mount_without_from_looks_everywhere
 an_empty_page_of_tags
 referrers_are_listed_and_filtered

@@ -44,9 +44,9 @@ Index parse_index(std::string_view text);
 std::string write_manifest(const Manifest& manifest);
 std::string write_index(const Index& index);
 
-/// The first manifest of `index` for `wanted`, whose variant may be empty: any. Where no entry tells its
-/// platform it is the first of all, a guess: of a result without `platform` the caller sees by
-/// require_platform() that the image's config fits. Throws not_found, naming what there is.
+/// The manifest of `index` that fits `wanted` best: of "vN" the highest up to the wanted one, of no variant
+/// any. Where no entry tells its platform it is the first of all, a guess: of a result without `platform` the
+/// caller sees by require_platform() that the image's config fits. Throws not_found, naming what there is.
 const Descriptor& choose_platform(const Index& index, const Platform& wanted);
 
 }  // namespace lay::layerstore

@@ -195,7 +195,7 @@ TEST_CASE("J05: one digest cannot be listed as two things", "[layerstore][manife
   CHECK(manifest_failure(manifest) == Errc::invalid);
 }
 
-TEST_CASE("J10: the first entry that fits the platform is chosen, never one of another machine",
+TEST_CASE("J10: the entry that fits the platform best is chosen, never one of another machine",
           "[layerstore][manifest]") {
   const auto entry = [](const std::string& digest, const char* platform) {
     Descriptor result = parse_descriptor(descriptor_json(media_type::kManifest, digest));
@@ -208,7 +208,12 @@ TEST_CASE("J10: the first entry that fits the platform is chosen, never one of a
                                   entry(kDigest, "linux/amd64"), entry(kDigest, "linux/arm64/v8")}};
   CHECK(choose_platform(index, parse_platform("linux/amd64")).digest.to_string() == kOther);
   CHECK(choose_platform(index, parse_platform("linux/arm/v7")).digest.to_string() == kOther);
-  CHECK(choose_platform(index, parse_platform("linux/arm")).digest.to_string() == kDigest);
+  CHECK(choose_platform(index, parse_platform("linux/arm")).digest.to_string() == kOther);
+  CHECK(choose_platform(index, parse_platform("linux/arm/v6")).digest.to_string() == kDigest);
+  CHECK(choose_platform(index, parse_platform("linux/arm/v8")).digest.to_string() == kOther);
+  CHECK(error_of([&] { choose_platform(index, parse_platform("linux/arm/v5")); }).code() == Errc::not_found);
+  CHECK(choose_platform(index, parse_platform("linux/amd64/v2")).digest.to_string() == kOther);
+  CHECK(choose_platform(index, parse_platform("linux/amd64/other")).digest.to_string() == kOther);
   CHECK(choose_platform(index, parse_platform("linux/arm64")).digest.to_string() == kDigest);
   const Error error = error_of([&] { choose_platform(index, parse_platform("linux/s390x")); });
   CHECK(error.code() == Errc::not_found);

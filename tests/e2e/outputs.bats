@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# Flags that name a file to write: what is there already is written as it is, judged by skopeo and podman.
+
+load world
+
+setup() {
+  open_world
+  mkdir -p tree/etc
+  echo small >tree/etc/small
+  "$LAY" import tree small:1 >/dev/null
+  digest=$("$LAY" inspect -f '{{.Digest}}' small:1)
+}
+teardown() { close_world; }
+
+skopeo_copies() { skopeo copy -q --dest-tls-verify=false --digestfile "$1" "oci:$world/layout:1" "docker://$registry/skopeo:1"; }
+lay_copies() { "$LAY" copy -q --digestfile "$1" small:1 "docker://$registry/copied:1"; }
+lay_pushes() { "$LAY" push -q --digestfile "$1" small:1 "$registry/pushed:1"; }
+lay_commits() { "$LAY" commit -q --iidfile "$1" "$world/tree" committed:1; }
+lay_saves() { "$LAY" save -q -o "$1" small:1; }
+lay_copies_out() { "$LAY" copy -q small:1 "docker-archive:$1:small:1"; }
+lay_exports() { "$LAY" export -o "$1" small:1; }
+
+# each_writer TEST: what TEST says of skopeo holds of each flag of lay's.
+each_writer() {
+  local writer
+  "$LAY" copy -q small:1 "oci:$world/layout:1" >/dev/null
+  start_registry "$world/registry"
+  for writer in skopeo_copies lay_{copies,pushes,commits,saves,copies_out,exports}; do
+    rm -rf --one-file-system places
+    mkdir places
+    cd places
+    echo "with $writer"
+    "$1" "$writer"
+    cd "$world"
+  done
+}
+
+device_stays() {
+  mknod null c 1 3
+  "$1" null
+  [ "$(stat -c '%F %t:%T' null)" = 'character special file 1:3' ]
+}
+@test "a device stays a device" { each_writer device_stays; }
+
+fifo_is_fed() {
+  mkfifo pipe
+  timeout 20 cat pipe >read 3>&- &
+  "$1" pipe
+  wait $!
+  [ -p pipe ]
+  [ -s read ]
+}
+@test "a fifo stays one, and its reader gets all" { each_writer fifo_is_fed; }
+
+link_is_followed() {
+  echo old >there
+  ln -s there link
+  ln -s new dangling
+  "$1" link
+  "$1" dangling
+  [ "$(readlink link) $(readlink dangling)" = 'there new' ]
+  cmp there new
+  [ "$(wc -c <there)" != 4 ]
+}
+@test "a symlink leads to what is written, there or not" { each_writer link_is_followed; }
+
+hard_link_is_shared() {
+  echo old >one
+  ln one two
+  "$1" one
+  [ one -ef two ]
+  [ "$(wc -c <two)" != 4 ]
+}
+@test "a file with two names keeps both" { each_writer hard_link_is_shared; }
+
+stdout_is_fed() {
+  ln -s /proc/self/fd/1 link
+  "$1" link >out
+  [ -L link ]
+  [ -s out ]
+}
+@test "a link to stdout is stdout" { each_writer stdout_is_fed; }
+
+rights_stay() {
+  echo old >there
+  chmod 0604 there
+  chown 1000:100 there
+  "$1" there
+  [ "$(stat -c '%a %u:%g' there)" = '604 1000:100' ]
+  [ "$(wc -c <there)" != 4 ]
+}
+@test "a file keeps mode and owner" { each_writer rights_stay; }
+
+substitution_is_fed() {
+  "$1" >(cat >"read")
+  wait $!
+  [ -s read ]
+}
+@test "bash's process substitution gets all" { each_writer substitution_is_fed; }
+
+@test "a file appears whole or not at all, and the old one stays when it fails" {
+  echo old >there
+  head -c 100000 /dev/urandom >tree/big
+  "$LAY" import tree big:1 >/dev/null
+  local file
+  for file in there new; do
+    (ulimit -f 8; ! "$LAY" save -q -o "$file" big:1 2>said) || return 1
+  done
+  [ "$(<there)" = old ]
+  [ ! -e new ]
+  [ -z "$(ls -A | grep '^\.')" ]
+}
