@@ -8,6 +8,7 @@
 
 #include "base/detach.h"
 #include "base/error.h"
+#include "base/process_title.h"
 #include "base/syscalls.h"
 #include "container/leftovers.h"
 #include "container/log_writer.h"
@@ -46,6 +47,13 @@ Container read_again(const ContainerStore& store, const Container& container) {
   return now;
 }
 
+/// What it had only while it lived.
+void forget_life(ContainerState& state) {
+  state.address.clear();
+  state.delegated.clear();
+  state.ports.clear();
+}
+
 /// One run of a container, from lock to last state, in the process that supervises it.
 class Run {
  public:
@@ -60,6 +68,7 @@ class Run {
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
   void start(NetworkAhead network, const std::function<void(const Container& container)>& make_durable) {
+    const ContainerState before = is_first_ ? ContainerState{} : container_.state_at_rest(lock_);
     if (!is_first_) clear_leftovers(store_.run(), container_);
     forget_exit_code(lock_);
     try {
@@ -74,13 +83,7 @@ class Run {
       if (launched_->delegated) launched_->delegated->start();  // from here on somebody could stop it
     } catch (const Error& error) {
       launched_.reset();
-      state_ = {.status = container_.state().status, .error = printable(error.message())};
-      keep([&] {  // why it did not start is what counts
-        if (container_.config().auto_remove)
-          store_.take_out(container_, lock_).delete_files();
-        else
-          container_.save_state(state_);
-      });
+      keep([&] { save_failure(before, error); });  // why it did not start is what counts
       throw;
     }
   }
@@ -135,14 +138,22 @@ class Run {
     return container_.prepare_state(state_);
   }
 
+  /// Of an earlier run everything stays as it was.
+  void save_failure(const ContainerState& before, const Error& error) {
+    if (container_.config().auto_remove) return store_.take_out(container_, lock_).delete_files();
+    state_ = before;
+    forget_life(state_);
+    state_.error = printable(error.message());
+    if (state_.status == Status::exited) write_exit_code(lock_, state_.exit_code);
+    container_.save_state(state_);
+  }
+
   /// The exit code is written first: who waits for the lock reads it there, even when the folder is gone.
   void save_end() {
     state_.status = Status::exited;
     state_.pid = 0;
     state_.finished = std::chrono::system_clock::now();
-    state_.address.clear();
-    state_.delegated.clear();
-    state_.ports.clear();
+    forget_life(state_);
     keep([&] { write_exit_code(lock_, state_.exit_code); });
     keep([&] {
       if (container_.config().auto_remove)
@@ -245,6 +256,7 @@ void wait_until_durable(const ChildEnd& caller) {
     for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
     ::sched_yield();                              // which the caller hears first, on this processor too
+    set_process_title("lay: supervisor of " + container.config().name);
     release_idle_memory();
     run->finish();
     const std::optional<RemovedContainer> removed = run->take_removed();
