@@ -18,6 +18,7 @@
 #include "process/launch.h"
 #include "process/process.h"
 #include "process/relay.h"
+#include "runner/ended.h"
 
 namespace lay::runner {
 
@@ -189,22 +190,25 @@ class Run {
 };
 
 /// What nobody waits for. A failure leaves it to a later sweep.
-void delete_files(const std::optional<RemovedContainer>& removed) noexcept {
+void delete_files(const ContainerStore& store, const std::optional<RemovedContainer>& removed) noexcept {
   try {
-    if (removed) removed->delete_files();
+    if (!removed) return;
+    removed->delete_files();
+    sweep_ended(store);
   } catch (const std::exception&) {
   }
 }
 
 /// As a process of its own where there are files to delete; here when there is none to be had.
-void clear_up(const std::optional<RemovedContainer>& removed, const std::function<void()>& after_end) {
+void clear_up(const ContainerStore& store, const std::optional<RemovedContainer>& removed,
+              const std::function<void()>& after_end) {
   bool is_alone = false;
   try {
     is_alone = removed && detach(Descriptors::own);
     if (removed && !is_alone) return;
   } catch (const Error&) {
   }
-  delete_files(removed);
+  delete_files(store, removed);
   after_end();
   if (is_alone) ::_exit(0);
 }
@@ -261,7 +265,7 @@ void wait_until_durable(const ChildEnd& caller) {
     run->finish();
     const std::optional<RemovedContainer> removed = run->take_removed();
     run.reset();
-    delete_files(removed);
+    delete_files(store, removed);
     after_end();
   } catch (const std::exception&) {
     ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
@@ -282,7 +286,7 @@ int run_attached(const ContainerStore& store, const Container& container,
   if (run->trouble()) on_trouble(*run->trouble());
   const std::optional<RemovedContainer> removed = run->take_removed();
   run.reset();  // its lock: whoever waits for the end need not wait for the rest
-  clear_up(removed, after_end);
+  clear_up(store, removed, after_end);
   return exit_code;
 }
 

@@ -7,6 +7,7 @@
 #include "options.h"
 #include "output/listing.h"
 #include "port_listing.h"
+#include "runner/ended.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -83,6 +84,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
 
   const runner::ContainerStore store = open_containers(context);
+  runner::sweep_ended(store);
   std::vector<runner::Container> containers = store.list();
   std::sort(containers.begin(), containers.end(),
             [](const auto& a, const auto& b) { return a.config().created > b.config().created; });

@@ -259,6 +259,23 @@ teardown() { close_world; }
   "$LAY" run --rm --network none --stop-signal sigrtmin+3 small true
 }
 
+@test "a container with --rm whose lay was killed is gone with the next run of that kind, and is not listed" {
+  local lay killed
+  killed() {  # kills lay in front of a container, which is left behind
+    "$LAY" run --rm --name left --network none small sleep 100 3>&- & lay=$!
+    wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Running}}" left 2>/dev/null)" = true ]'
+    kill -9 "$lay"
+    wait "$lay" || true
+    wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Running}}" left)" = false ]'
+  }
+  killed
+  [ -z "$("$LAY" ps -aq)" ]
+  killed
+  "$LAY" run --rm --network none small true
+  wait_until 5 eval '! "$LAY" inspect left >/dev/null 2>&1'
+  [ -z "$(ls "$LAY_ROOT/containers")" ]
+}
+
 @test "a container with damaged settings is listed, keeps its image, and can be removed by force" {
   "$LAY" run --name good --network none small true
   "$LAY" run -d --name bad --network none small sleep 100
