@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/process_title.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 
@@ -69,6 +70,7 @@ bool detach(Descriptors kept) {
   try {
     leave_session_of_caller();
     if (kept == Descriptors::own) close_inherited();
+    if (kept != Descriptors::all) set_process_title("lay: in the background");
   } catch (const std::exception&) {
     ::_exit(1);
   }

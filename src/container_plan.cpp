@@ -9,6 +9,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "options.h"
+#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
@@ -88,6 +89,11 @@ void plan_hostname(const RunOptions& options, runner::ContainerConfig& config) {
   spec.hostname = options.hostname;
 }
 
+/// What the image asks for must be one as well: else a stop would only kill.
+void check_stop_signal(const std::string& signal) {
+  if (!signal.empty()) with_context("stop signal", [&] { return runner::parse_signal(signal); });
+}
+
 }  // namespace
 
 runner::Mount parse_volume(const std::string& text) {
@@ -124,6 +130,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   config.open_stdin = options.interactive;
   config.auto_remove = options.auto_remove;
   config.stop_signal = options.stop_signal.value_or(image.run.stop_signal);
+  check_stop_signal(config.stop_signal);
   config.stop_timeout = options.stop_timeout.value_or(config.stop_timeout);
   config.labels = image.run.labels;
   for (const std::string& label : options.labels) {

@@ -86,7 +86,7 @@ runner::Mount parse_tmpfs(const std::string& text) {
 
 void set_shm_size(runner::Spec& spec, const std::string& text) {
   const auto bytes = parse_size(text);
-  if (!bytes || *bytes == 0)
+  if (!bytes)  // 0 is no limit, for podman as for tmpfs
     throw Error::make(Errc::invalid, "--shm-size '{}' is no size", printable(text))
         .with_hint("--shm-size 256m");
   for (runner::Mount& mount : spec.mounts) {
@@ -179,7 +179,7 @@ void apply_security_option(runner::Spec& spec, const std::string& text) {
 void IsolationFlags::add_to(Parser& parser) {
   parser.add_flag("--read-only", read_only, "the root file system cannot be written");
   parser.add_list("--tmpfs", tmpfs, "a file system in memory", "PATH[:OPTIONS]");
-  parser.add_option("--shm-size", shm_size, "size of /dev/shm (64m)").type_name("SIZE");
+  parser.add_option("--shm-size", shm_size, "size of /dev/shm (64m); 0: no limit").type_name("SIZE");
   parser.add_list("--cap-add", cap_add, "capability beyond the defaults; ALL: every one", "NAME");
   parser.add_list("--cap-drop", cap_drop, "capability to go without; ALL: every one", "NAME");
   parser.add_flag("--init", has_init, "a first process that reaps, and hands signals on to the command");

@@ -12,6 +12,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "base/process_title.h"
 #include "base/syncing.h"
 #include "base/text.h"
 #include "command.h"
@@ -200,6 +201,7 @@ int run_by_name(const char* name, const Arguments& words) {
 
 int main(int argc, char** argv) {
   lay::cli::reopen_missing_stdio();
+  lay::remember_command_line(argc, argv);
   const int code = lay::cli::run_by_name(argv[0], {argv + 1, argv + argc});
   if (std::fflush(stdout) == 0 || code != 0) return code;
   lay::cli::print_error(lay::Error::from_errno("write the output").message(), "");

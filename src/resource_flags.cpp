@@ -22,10 +22,42 @@ std::int64_t parse_memory(const char* flag, const std::string& text, std::uint64
   return static_cast<std::int64_t>(*bytes);
 }
 
+/// "0" and "-1" take a limit away, as with podman.
+bool is_no_limit(const std::string& text) {
+  return text == "0" || text == "-1";
+}
+
+/// With the memory its sum with the swap has no limit either.
+void lift_memory(runner::Resources& resources) {
+  if (!resources.memory_limit) return;
+  resources.memory_limit = -1;
+  resources.memory_swap = -1;
+}
+
+void apply_memory(const std::string& text, runner::Resources& resources) {
+  if (is_no_limit(text)) return lift_memory(resources);
+  const bool is_swap_by_default =
+      !resources.memory_swap || resources.memory_swap == resources.memory_limit.value_or(0) * 2;
+  resources.memory_limit = parse_memory("--memory", text, kLeastMemory);
+  if (is_swap_by_default) resources.memory_swap = *resources.memory_limit * 2;
+}
+
+void apply_cpus(double cpus, runner::Resources& resources) {
+  if (cpus == 0) {
+    if (resources.cpu_quota) resources.cpu_quota = -1;
+    return;
+  }
+  if (!(cpus >= 0.01) || cpus > 10'000)
+    throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", cpus)
+        .with_hint("--cpus 1.5; 0 is no limit");
+  resources.cpu_period = kCpuPeriod;
+  resources.cpu_quota = static_cast<std::int64_t>(cpus * static_cast<double>(kCpuPeriod) + 0.5);
+}
+
 /// docker's rule: without --memory-swap as much swap as memory; -1 is no limit.
 std::int64_t parse_swap(const std::string& text, std::optional<std::int64_t> memory) {
   if (text == "-1") return -1;
-  if (!memory)
+  if (memory.value_or(-1) < 0)
     throw Error::make(Errc::invalid, "--memory-swap '{}' needs --memory: it counts both", printable(text))
         .with_hint("--memory 256m --memory-swap 512m leaves 256 MiB of swap");
   const std::int64_t total = parse_memory("--memory-swap", text, kLeastMemory);
@@ -81,7 +113,7 @@ void apply_v1_memory(const ResourceFlags& flags, runner::Resources& resources) {
     resources.memory_swappiness = static_cast<std::uint64_t>(*flags.swappiness);
   }
   if (flags.oom_kill_disable) {
-    if (!resources.memory_limit)
+    if (resources.memory_limit.value_or(-1) < 0)
       throw Error(Errc::invalid, "--oom-kill-disable without --memory would let it stop the whole machine")
           .with_hint("--memory 256m --oom-kill-disable");
     resources.disable_oom_killer = true;
@@ -101,12 +133,12 @@ void apply_files(const std::vector<std::string>& files, runner::Resources& resou
 }  // namespace
 
 void ResourceFlags::add_to(Parser& parser) {
-  parser.add_option("-m,--memory", memory, "most memory: 256m, 1g").type_name("SIZE");
+  parser.add_option("-m,--memory", memory, "most memory: 256m, 1g; 0: no limit").type_name("SIZE");
   parser.add_option("--memory-swap", memory_swap, "most memory and swap (twice the memory); -1: no limit")
       .type_name("SIZE");
   parser.add_option("--memory-reservation", memory_reservation, "memory it keeps when the machine runs short")
       .type_name("SIZE");
-  parser.add_option("--cpus", cpus, "most processors: 1.5").type_name("N");
+  parser.add_option("--cpus", cpus, "most processors: 1.5; 0: no limit").type_name("N");
   parser.add_option("--cpu-shares", cpu_shares, "its weight when processors are short (1024)").type_name("N");
   parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3").type_name("LIST");
   parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use").type_name("LIST");
@@ -122,12 +154,7 @@ void ResourceFlags::add_to(Parser& parser) {
 }
 
 void ResourceFlags::apply(runner::Resources& resources) const {
-  if (memory) {
-    const bool is_swap_by_default =
-        !resources.memory_swap || resources.memory_swap == resources.memory_limit.value_or(0) * 2;
-    resources.memory_limit = parse_memory("--memory", *memory, kLeastMemory);
-    if (is_swap_by_default) resources.memory_swap = *resources.memory_limit * 2;
-  }
+  if (memory) apply_memory(*memory, resources);
   if (memory_swap) resources.memory_swap = parse_swap(*memory_swap, resources.memory_limit);
   if (resources.memory_swap.value_or(-1) >= 0 && *resources.memory_swap < resources.memory_limit.value_or(0))
     throw Error::make(Errc::invalid, "--memory is more than the memory and swap of {} together that it has",
@@ -135,12 +162,7 @@ void ResourceFlags::apply(runner::Resources& resources) const {
         .with_hint("give --memory-swap, too");
   if (memory_reservation)
     resources.memory_reservation = parse_memory("--memory-reservation", *memory_reservation, 1);
-  if (cpus) {
-    if (!(*cpus >= 0.01) || *cpus > 10'000)
-      throw Error::make(Errc::invalid, "--cpus {} is not a number from 0.01", *cpus).with_hint("--cpus 1.5");
-    resources.cpu_period = kCpuPeriod;
-    resources.cpu_quota = static_cast<std::int64_t>(*cpus * static_cast<double>(kCpuPeriod) + 0.5);
-  }
+  if (cpus) apply_cpus(*cpus, resources);
   if (cpu_shares) {
     if (*cpu_shares < 2 || *cpu_shares > 262'144)
       throw Error::make(Errc::invalid, "--cpu-shares {} is not between 2 and 262144", *cpu_shares)

@@ -47,6 +47,10 @@ ContainerState ended_unseen(ContainerState state) {
   return state;
 }
 
+ContainerState unreadable(const Error& why) {
+  return {.status = Status::exited, .exit_code = kKilled, .error = why.message()};
+}
+
 }  // namespace
 
 Container::Container(ContainerConfig config, std::string path, UniqueFd dir)
@@ -78,7 +82,7 @@ ContainerState Container::state() const {
   try {
     state = read_state(dir_);
   } catch (const Error& error) {
-    return {.status = Status::exited, .exit_code = kKilled, .error = error.message()};
+    return unreadable(error);
   }
   if (!state) return {};
   if (state->status != Status::running) return *state;
@@ -87,6 +91,16 @@ ContainerState Container::state() const {
   // The supervisor may have written the end between our two looks.
   state = read_state(dir_);
   return state && state->status == Status::running ? ended_unseen(*state) : state.value_or(ContainerState{});
+}
+
+ContainerState Container::state_at_rest(const FileLock&) const {
+  try {
+    const std::optional<ContainerState> state = read_state(dir_);
+    if (!state) return {};
+    return state->status == Status::running ? ended_unseen(*state) : *state;
+  } catch (const Error& error) {
+    return unreadable(error);
+  }
 }
 
 void Container::make_durable() const {

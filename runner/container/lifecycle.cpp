@@ -8,6 +8,7 @@
 
 #include "base/detach.h"
 #include "base/error.h"
+#include "base/process_title.h"
 #include "base/syscalls.h"
 #include "container/leftovers.h"
 #include "container/log_writer.h"
@@ -17,6 +18,7 @@
 #include "process/launch.h"
 #include "process/process.h"
 #include "process/relay.h"
+#include "runner/ended.h"
 
 namespace lay::runner {
 
@@ -46,6 +48,13 @@ Container read_again(const ContainerStore& store, const Container& container) {
   return now;
 }
 
+/// What it had only while it lived.
+void forget_life(ContainerState& state) {
+  state.address.clear();
+  state.delegated.clear();
+  state.ports.clear();
+}
+
 /// One run of a container, from lock to last state, in the process that supervises it.
 class Run {
  public:
@@ -60,6 +69,7 @@ class Run {
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
   void start(NetworkAhead network, const std::function<void(const Container& container)>& make_durable) {
+    const ContainerState before = is_first_ ? ContainerState{} : container_.state_at_rest(lock_);
     if (!is_first_) clear_leftovers(store_.run(), container_);
     forget_exit_code(lock_);
     try {
@@ -74,13 +84,7 @@ class Run {
       if (launched_->delegated) launched_->delegated->start();  // from here on somebody could stop it
     } catch (const Error& error) {
       launched_.reset();
-      state_ = {.status = container_.state().status, .error = printable(error.message())};
-      keep([&] {  // why it did not start is what counts
-        if (container_.config().auto_remove)
-          store_.take_out(container_, lock_).delete_files();
-        else
-          container_.save_state(state_);
-      });
+      keep([&] { save_failure(before, error); });  // why it did not start is what counts
       throw;
     }
   }
@@ -136,14 +140,22 @@ class Run {
     return container_.prepare_state(state_);
   }
 
+  /// Of an earlier run everything stays as it was.
+  void save_failure(const ContainerState& before, const Error& error) {
+    if (container_.config().auto_remove) return store_.take_out(container_, lock_).delete_files();
+    state_ = before;
+    forget_life(state_);
+    state_.error = printable(error.message());
+    if (state_.status == Status::exited) write_exit_code(lock_, state_.exit_code);
+    container_.save_state(state_);
+  }
+
   /// The exit code is written first: who waits for the lock reads it there, even when the folder is gone.
   void save_end() {
     state_.status = Status::exited;
     state_.pid = 0;
     state_.finished = std::chrono::system_clock::now();
-    state_.address.clear();
-    state_.delegated.clear();
-    state_.ports.clear();
+    forget_life(state_);
     keep([&] { write_exit_code(lock_, state_.exit_code); });
     keep([&] {
       if (container_.config().auto_remove)
@@ -179,22 +191,25 @@ class Run {
 };
 
 /// What nobody waits for. A failure leaves it to a later sweep.
-void delete_files(const std::optional<RemovedContainer>& removed) noexcept {
+void delete_files(const ContainerStore& store, const std::optional<RemovedContainer>& removed) noexcept {
   try {
-    if (removed) removed->delete_files();
+    if (!removed) return;
+    removed->delete_files();
+    sweep_ended(store);
   } catch (const std::exception&) {
   }
 }
 
 /// As a process of its own where there are files to delete; here when there is none to be had.
-void clear_up(const std::optional<RemovedContainer>& removed, const std::function<void()>& after_end) {
+void clear_up(const ContainerStore& store, const std::optional<RemovedContainer>& removed,
+              const std::function<void()>& after_end) {
   bool is_alone = false;
   try {
     is_alone = removed && detach(Descriptors::own);
     if (removed && !is_alone) return;
   } catch (const Error&) {
   }
-  delete_files(removed);
+  delete_files(store, removed);
   after_end();
   if (is_alone) ::_exit(0);
 }
@@ -246,10 +261,11 @@ void wait_until_durable(const ChildEnd& caller) {
     for (const std::string& note : run->notes()) caller.send_note(note);
     { const ChildEnd told = std::move(caller); }  // its end is the good news
     ::sched_yield();                              // which the caller hears first, on this processor too
+    set_process_title("lay: supervisor of " + container.config().name);
     run->finish();
     const std::optional<RemovedContainer> removed = run->take_removed();
     run.reset();
-    delete_files(removed);
+    delete_files(store, removed);
     after_end();
   } catch (const std::exception&) {
     ::_exit(1);  // the state says "running" with nobody behind it, and so reads as ended
@@ -270,7 +286,7 @@ int run_attached(const ContainerStore& store, const Container& container,
   if (run->trouble()) on_trouble(*run->trouble());
   const std::optional<RemovedContainer> removed = run->take_removed();
   run.reset();  // its lock: whoever waits for the end need not wait for the rest
-  clear_up(removed, after_end);
+  clear_up(store, removed, after_end);
   return exit_code;
 }
 

@@ -128,7 +128,7 @@ int wait_container(const Container& container) {
   if (state.status == Status::created)
     throw Error::make(Errc::invalid, "container '{}' has never been started", container.config().name)
         .with_hint(fmt::format("start it with 'lay start {}'", container.config().name));
-  return kKilled;
+  return state.status == Status::exited ? state.exit_code : kKilled;
 }
 
 }  // namespace lay::runner

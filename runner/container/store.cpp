@@ -19,6 +19,7 @@
 #include "container/network_fit.h"
 #include "container/run_lock.h"
 #include "runner/container.h"
+#include "runner/ended.h"
 #include "runner/network.h"
 #include "security/id_ranges.h"
 
@@ -31,6 +32,9 @@ constexpr const char* kLock = ".lock";
 constexpr const char* kNewPrefix = ".new-";  ///< being made; locked by its maker
 constexpr const char* kGonePrefix =
     ".gone-";  ///< being removed; locked by its remover or by who still reads it
+
+constexpr mode_t kFolderMode = 0700;
+constexpr mode_t kAutoRemoveMode = kFolderMode | kAutoRemoveMark;
 
 constexpr int kEndTries = 1000;
 constexpr useconds_t kEndPause = 2000;  // microseconds
@@ -178,10 +182,10 @@ void hide(const UniqueFd& containers, const std::string& id, const std::string& 
 }
 
 /// Makes a folder and locks it before anybody who sweeps can see it unlocked.
-FileLock begin(const UniqueFd& containers, const std::string& folder) {
+FileLock begin(const UniqueFd& containers, const std::string& folder, mode_t mode) {
   const FileLock store_lock = FileLock::acquire(containers, kLock, LockMode::exclusive);
   sweep(containers);
-  sys::mkdir_at(containers, folder, 0700);
+  sys::mkdir_at(containers, folder, mode);
   return FileLock::lock(sys::open_dir(containers, folder), LockMode::exclusive);
 }
 
@@ -242,7 +246,8 @@ Container ContainerStore::create(ContainerConfig config) const {
 
   const Folders folders = make_folders();
   const std::string temporary = kNewPrefix + config.id;
-  const FileLock making = begin(folders.containers, temporary);
+  const FileLock making =
+      begin(folders.containers, temporary, config.auto_remove ? kAutoRemoveMode : kFolderMode);
   UniqueFd dir = sys::open_dir(folders.containers, temporary);
   try {
     for (const char* folder : {"upper", "work"}) sys::mkdir_at(dir, folder, 0700);

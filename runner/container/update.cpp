@@ -30,6 +30,19 @@ std::optional<SchemataChange> change_schemata(const ContainerConfig& config, con
   return SchemataChange(root, folder, wanted);
 }
 
+/// A limit that was taken away is none for the next start.
+Resources without_lifted(Resources resources) {
+  if (resources.memory_limit.value_or(0) < 0) {
+    resources.memory_limit.reset();
+    resources.memory_swap.reset();
+  }
+  if (resources.cpu_quota.value_or(0) < 0) {
+    resources.cpu_quota.reset();
+    resources.cpu_period.reset();
+  }
+  return resources;
+}
+
 }  // namespace
 
 void update_container(const ContainerStore& store, const std::string& name,
@@ -46,7 +59,7 @@ void update_container(const ContainerStore& store, const std::string& name,
   Resources live = changed.resources;
   live.devices.clear();  // they stay
   if (settled.first) set_live_limits(cgroup_name_of(container.config()), live);
-  container.save_limits(changed.resources, changed.intel_rdt);
+  container.save_limits(without_lifted(changed.resources), changed.intel_rdt);
   if (schemata) schemata->keep();
 }
 

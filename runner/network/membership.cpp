@@ -21,7 +21,9 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/process.h"
+#include "rootfs/etc_files.h"
 #include "runner/network_membership.h"
+#include "runner/network_view.h"
 
 namespace lay::runner {
 
@@ -105,11 +107,40 @@ void remove_macvlan_links(const LeaseBook& leases, const Container& container, c
       remove_inside(netns, parse_mac(record.mac).value_or(mac_address(address)));
 }
 
+/// The container's own name leads to its first network: when it leaves that, to the next one.
+struct OwnAddress {
+  std::string before;
+  std::string after;
+};
+
+OwnAddress own_address_without(const ContainerStore& store, const Container& container,
+                               const std::string& network) {
+  OwnAddress own;
+  for (const EndpointView& view : view_endpoints(store, container, container.state())) {
+    std::string& place = view.endpoint.name == network ? own.before : own.after;
+    if (place.empty()) place = view.live.address;
+  }
+  if (own.after.empty()) own.after = kOwnLoopback;
+  return own;
+}
+
+/// Where what is known of a network lies, and what it is called on the machine.
+struct NetworkPlace {
+  std::string run;
+  NetworkNames names;
+};
+
+NetworkPlace place_of(const ContainerStore& store, const std::optional<NetworkDefinition>& network) {
+  if (!network) return {store.run(), network_names(store.run())};
+  const std::string run = network_run(store.run(), network->id);
+  return {run, names_of_network(run)};
+}
+
 void disconnect_live(const ContainerStore& store, const Container& container,
                      const std::optional<NetworkDefinition>& network, const FirstProcess& first) {
-  const std::string place = network ? network_run(store.run(), network->id) : store.run();
-  const NetworkNames names = network ? names_of_network(place) : network_names(store.run());
+  const auto [place, names] = place_of(store, network);
   const LeaseBook leases = LeaseBook::open(place);
+  const OwnAddress own = own_address_without(store, container, network ? network->name : std::string());
   const NetworkLock lock = leases.lock();
   if (network && network->driver == NetworkDriver::macvlan) remove_macvlan_links(leases, container, first);
   revoke_leases(names, leases, container.config().id);
@@ -117,6 +148,7 @@ void disconnect_live(const ContainerStore& store, const Container& container,
     tell_peer_names(leases);
     forget_peer_names(leases, container.path());
   }
+  if (!own.before.empty()) tell_own_address(leases, container.path(), own.before, own.after);
   tidy_bridge_later(place, names);
 }
 
@@ -186,6 +218,16 @@ void disconnect_from_network(const ContainerStore& store, const std::string& con
   // First what can fail: a container that says it is off is not on
   if (settled.first) disconnect_live(store, container, network, *settled.first);
   container.save_network(after);
+}
+
+void withdraw_ended_ports(const ContainerStore& store, const Container& container) {
+  for (const Endpoint& endpoint : endpoints_of(container.config().network)) {
+    const auto [place, names] = place_of(store, find_network(store, endpoint.name));
+    const std::optional<LeaseBook> leases = LeaseBook::find(place);
+    if (!leases) continue;
+    const NetworkLock lock = leases->lock();
+    clear_dead_leases(names, *leases);
+  }
 }
 
 }  // namespace lay::runner

@@ -17,12 +17,14 @@ constexpr std::string_view kEnd = "# lay: end\n";
 /// More than thousands of containers need; a container that makes its file larger is not told any more.
 constexpr std::size_t kMaxHosts = 1024 * 1024;
 
-void rewrite(const std::string& folder, const std::string& network, std::span<const Peer> peers) {
+/// `change` gives the new text for the present one.
+template <class Change>
+void rewrite(const std::string& folder, Change&& change) {
   const std::optional<UniqueFd> file =
       sys::try_open_at(sys::cwd(), folder + "/hosts", O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   if (!file) return;  // --no-hosts, or not written yet: its own start tells it
   const std::string before = sys::read_all(*file, kMaxHosts);
-  const std::string after = with_peers(before, network, peers);
+  const std::string after = change(before);
   if (after == before) return;
   // One write, then the cut: who reads meanwhile sees old or new lines, never an empty file
   const std::span<const std::byte> bytes = std::as_bytes(std::span(after));
@@ -47,9 +49,23 @@ std::string with_peers(std::string_view hosts, std::string_view network, std::sp
   return text + section;
 }
 
+std::string with_own_address(std::string_view hosts, std::string_view from, std::string_view to) {
+  std::vector<std::string> lines = split(hosts, '\n');
+  const std::string begin = std::string(from) + '\t';
+  for (std::string& line : lines)
+    if (line.starts_with(begin)) line.replace(0, from.size(), to);
+  return join(lines, "\n");
+}
+
 void forget_peer_names(const LeaseBook& leases, const std::string& folder) {
   const FileLock lock = leases.lock_hosts();
-  rewrite(folder, leases.name(), {});
+  rewrite(folder, [&](const std::string& text) { return with_peers(text, leases.name(), {}); });
+}
+
+void tell_own_address(const LeaseBook& leases, const std::string& folder, const std::string& from,
+                      const std::string& to) {
+  const FileLock lock = leases.lock_hosts();
+  rewrite(folder, [&](const std::string& text) { return with_own_address(text, from, to); });
 }
 
 std::vector<std::string> tell_peer_names(const LeaseBook& leases) {
@@ -67,7 +83,7 @@ std::vector<std::string> tell_peer_names(const LeaseBook& leases) {
   for (const auto& [address, record] : held) {
     if (record.folder.empty()) continue;
     try {
-      rewrite(record.folder, leases.name(), peers);
+      rewrite(record.folder, [&](const std::string& text) { return with_peers(text, leases.name(), peers); });
     } catch (const Error& error) {
       // One that made its file unreadable, or a full disk
       notes.push_back(fmt::format("the hosts file of container '{}' does not tell who is on its network: {}",

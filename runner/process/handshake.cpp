@@ -1,5 +1,6 @@
 #include "process/handshake.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -120,6 +121,15 @@ UniqueFd ParentEnd::receive_descriptor() const {
 
 void ParentEnd::let_go() const {
   hand_over({});
+}
+
+void ParentEnd::throw_reported() const {
+  pollfd entry{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  while (sys::retry_eintr([&] { return ::poll(&entry, 1, 0); }) > 0) {
+    const Message message = receive(socket_);
+    check(message);
+    if (message.text.empty()) return;  // it has ended without a word, or executes its command
+  }
 }
 
 void ParentEnd::turn_away() const {

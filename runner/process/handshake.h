@@ -69,6 +69,8 @@ class ParentEnd {
   /// Waits for send_descriptor(); throws the child's error.
   UniqueFd receive_descriptor() const;
   void let_go() const;
+  /// Throws the error of a child that has failed already; does not wait for one.
+  void throw_reported() const;
   /// The child is told that it is not let go.
   void turn_away() const;
   /// As let_go(), with descriptors, if there are any.

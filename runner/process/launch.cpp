@@ -22,6 +22,10 @@ namespace lay::runner {
 
 namespace {
 
+InputMode input_of(const ContainerConfig& config) {
+  return config.open_stdin ? InputMode::relayed : InputMode::none;
+}
+
 /// What the kernel lets only the host's root do for a child in a user namespace, before it goes on.
 void give_ids(const LaunchedContainer& launched, const ContainerIds& ids, const Handshake& handshake) {
   if (ids.are_new) write_id_maps(launched.process.pid(), ids.map);
@@ -43,6 +47,26 @@ std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const C
   return process;
 }
 
+/// What this side does beside the child's own work, until that has executed its command.
+void lead_to_exec(LaunchedContainer& launched, const ContainerConfig& config,
+                  const std::optional<ContainerIds>& ids, const Handshake& handshake,
+                  const BeforeExec& before_exec) {
+  if (ids) give_ids(launched, *ids, handshake);
+  if (!ids) launched.cgroup.finish(config.spec.linux_.resources);
+  launched.networks.connect(launched.process.pid());
+  before_exec(launched);
+  if (config.spec.process.terminal)
+    launched.stdio = parent_side(handshake.parent.receive_descriptor(), input_of(config));
+  if (ids) {
+    raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
+    apply_scheduling(launched.process.pid(), config.spec.process);
+    handshake.parent.let_go();
+  } else {
+    handshake.parent.hand_over(launched.cgroup.open_entrances());
+  }
+  handshake.parent.wait_for_exec();
+}
+
 }  // namespace
 
 LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
@@ -51,7 +75,6 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (!config.runtime.is_own()) return launch_delegated(store, container, before_exec);
   if (!network.has_begun()) network = NetworkAhead(config);
   NamespacePlan namespaces = plan_namespaces(store, config);
-  const InputMode input = config.open_stdin ? InputMode::relayed : InputMode::none;
   InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
   plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating", 0));
@@ -63,7 +86,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   HostParts host = make_host_parts(store, container, joined ? &*joined : nullptr, plan.spec);
   plan.rootfs = std::move(host.rootfs);
   Stdio stdio;
-  if (!config.spec.process.terminal) stdio = make_pipes(input);
+  if (!config.spec.process.terminal) stdio = make_pipes(input_of(config));
   plan.stdio = std::move(stdio.child);
 
   if (namespaces.shared_memory) plan.rootfs.shared_memory = &namespaces.shared_memory;
@@ -89,21 +112,12 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
                              std::move(host.cgroup),   std::move(plan.resctrl),
                              std::move(host.networks), std::nullopt,
                              std::move(stdio.parent),  std::move(*process)};
-  if (ids) give_ids(launched, *ids, handshake);
-  // Beside the child's own work:
-  if (!ids) launched.cgroup.finish(resources);
-  launched.networks.connect(launched.process.pid());
-  before_exec(launched);
-  if (config.spec.process.terminal)
-    launched.stdio = parent_side(handshake.parent.receive_descriptor(), input);
-  if (ids) {
-    raise_hard_limits(launched.process.pid(), config.spec.process.rlimits);
-    apply_scheduling(launched.process.pid(), config.spec.process);
-    handshake.parent.let_go();
-  } else {
-    handshake.parent.hand_over(launched.cgroup.open_entrances());
+  try {
+    lead_to_exec(launched, config, ids, handshake, before_exec);
+  } catch (const Error&) {
+    handshake.parent.throw_reported();  // what is missed of a child that has ended says less than its error
+    throw;
   }
-  handshake.parent.wait_for_exec();
   return launched;
 }
 

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "base/process_title.h"
 
 namespace lay::runner {
 
@@ -29,6 +30,7 @@ void reap(pid_t command) {
 }
 
 [[noreturn]] void run_reaper(pid_t command, const ::sigset_t& all) {
+  set_process_title("lay-init");         // the words were given to lay on the host
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user may have set it anew
   // Whoever waits for the end of a pipe or socket waits for the command
   ::syscall(SYS_close_range, 3U, ~0U, 0U);

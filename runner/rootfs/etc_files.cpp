@@ -56,7 +56,7 @@ std::string hosts_text(const std::string& hostname, const std::string& address,
       "ff02::1\tip6-allnodes\n"
       "ff02::2\tip6-allrouters\n";
   for (const HostEntry& entry : more) text += fmt::format("{}\t{}\n", entry.address, entry.name);
-  if (!hostname.empty()) text += fmt::format("{}\t{}\n", address.empty() ? "127.0.1.1" : address, hostname);
+  if (!hostname.empty()) text += fmt::format("{}\t{}\n", address.empty() ? kOwnLoopback : address, hostname);
   return text;
 }
 

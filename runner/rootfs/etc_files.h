@@ -9,6 +9,9 @@
 /// The files that lay binds over the image's own in /etc: what they say, as pure functions.
 namespace lay::runner {
 
+/// What a container's own name leads to where it has no other address.
+inline constexpr const char* kOwnLoopback = "127.0.1.1";
+
 /// /etc/hosts: the loopback names, `more`, and, where there is an address, the container's own.
 std::string hosts_text(const std::string& hostname, const std::string& address,
                        const std::vector<HostEntry>& more = {});

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "output/listing.h"
 #include "port_listing.h"
+#include "runner/ended.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -112,6 +113,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
   if (latest) last = 1;
   if (last >= 0 || filter.wants_stopped()) all = true;
   if (format.find(".Size") != std::string::npos) sizes = true;
+  runner::sweep_ended(store);
   std::vector<runner::Container> containers = store.list();
   std::sort(containers.begin(), containers.end(),
             [](const auto& a, const auto& b) { return a.config().created > b.config().created; });

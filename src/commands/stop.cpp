@@ -2,12 +2,15 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "command.h"
 #include "each.h"
 #include "options.h"
 #include "output/messages.h"
 #include "runner/lifecycle.h"
+#include "runner/network_membership.h"
 
 namespace lay::cli {
 
@@ -39,12 +42,18 @@ int command_stop(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   require_root("stop");
   const runner::ContainerStore containers = open_containers(context);
-  return for_each_name(
-      "stop", names_or_all(containers, names, all, is_running), [&](const std::string& name) {
+  std::vector<runner::Container> with_ports;
+  const int code =
+      for_each_name("stop", names_or_all(containers, names, all, is_running), [&](const std::string& name) {
         const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
-        runner::stop_container(containers.find(name), timeout);
+        runner::Container container = containers.find(name);
+        runner::stop_container(container, timeout);
+        if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
         fmt::print("{}\n", name);
       });
+  // At once, and for all of them together: each change of the tables waits for the kernel
+  for (const runner::Container& container : with_ports) runner::withdraw_ended_ports(containers, container);
+  return code;
 }
 
 int command_kill(const Context& context, const Arguments& arguments) {

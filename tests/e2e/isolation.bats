@@ -143,6 +143,7 @@ JSON
 @test "--shm-size" {
   [ "$(inside -- 'df -k /dev/shm' | awk 'END {print $2}')" = 65536 ]
   [ "$(inside --shm-size 10m -- 'df -k /dev/shm' | awk 'END {print $2}')" = 10240 ]
+  inside --shm-size 0 -- 'dd if=/dev/zero of=/dev/shm/more bs=1M count=65 2>/dev/null'
   refused 125 "--shm-size 'much' is no size" "$LAY" run --rm --shm-size much small true
 }
 

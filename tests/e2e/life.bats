@@ -216,6 +216,66 @@ teardown() { close_world; }
   "$LAY" rm -f orphan
 }
 
+@test "a start that fails leaves what was known of the run before" {
+  mkdir bound
+  "$LAY" run --name again -v "$PWD/bound:/x" small sh -c 'exit 9' || [ "$?" = 9 ]
+  local times='{{.State.StartedAt}} {{.State.FinishedAt}}' before
+  before=$("$LAY" inspect -f "$times" again)
+  rmdir bound
+  refused 1 "does not exist" "$LAY" start again
+  [ "$("$LAY" wait again)" = 9 ]
+  [ "$("$LAY" inspect -f '{{.State.ExitCode}}' again)" = 9 ]
+  [ "$("$LAY" inspect -f "$times" again)" = "$before" ]
+  has "$("$LAY" ps -a --format '{{.Status}}')" "Exited (9)"
+  mkdir bound
+  "$LAY" start again
+  [ "$("$LAY" wait again)" = 9 ]
+  [ "$("$LAY" inspect -f '{{.State.Error}}' again)" = "" ]
+}
+
+@test "why a container could not start is told, also when its process is gone before its network is there" {
+  local i
+  for i in $(seq 60); do
+    refused 125 "volume source '/no-such' does not exist" "$LAY" run --rm -v /no-such:/x small true
+  done
+}
+
+@test "what outlives a command does not show its words" {
+  "$LAY" run -d --name quiet --init -e WORD=letmein -p 127.0.0.1::80 small sleep 100 >/dev/null
+  local supervisor
+  supervisor=$(awk '/^PPid/ {print $2}' "/proc/$("$LAY" inspect -f '{{.State.Pid}}' quiet)/status")
+  wait_until 5 eval '[ "$(tr -d "\0" <"/proc/$supervisor/cmdline")" = "lay: supervisor of quiet" ]'
+  [ "$("$LAY" exec quiet sh -c 'tr -d "\0" </proc/1/cmdline')" = lay-init ]
+  "$LAY" run -d --rm --name other -e WORD=letmein -p 127.0.0.1::80 small true >/dev/null
+  "$LAY" rm -f quiet
+  ! grep -qaz WORD=letmein /proc/[0-9]*/cmdline || return 1  # what waits to remove the bridge is still there
+}
+
+@test "a stop signal that is none is refused, whoever names it" {
+  local signal
+  for signal in NOSUCH 0 99; do
+    refused 125 "'$signal' is not a signal" "$LAY" run --rm --stop-signal "$signal" small true
+  done
+  "$LAY" run --rm --network none --stop-signal sigrtmin+3 small true
+}
+
+@test "a container with --rm whose lay was killed is gone with the next run of that kind, and is not listed" {
+  local lay killed
+  killed() {  # kills lay in front of a container, which is left behind
+    "$LAY" run --rm --name left --network none small sleep 100 3>&- & lay=$!
+    wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Running}}" left 2>/dev/null)" = true ]'
+    kill -9 "$lay"
+    wait "$lay" || true
+    wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Running}}" left)" = false ]'
+  }
+  killed
+  [ -z "$("$LAY" ps -aq)" ]
+  killed
+  "$LAY" run --rm --network none small true
+  wait_until 5 eval '! "$LAY" inspect left >/dev/null 2>&1'
+  [ -z "$(ls "$LAY_ROOT/containers")" ]
+}
+
 @test "a container with damaged settings is listed, keeps its image, and can be removed by force" {
   "$LAY" run --name good --network none small true
   "$LAY" run -d --name bad --network none small sleep 100
@@ -333,6 +393,17 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   "$LAY" update -m 256m kept
   "$LAY" stop -t 0 kept
   "$LAY" start kept
+  check
+  "$LAY" update -m 0 --cpus 0 kept
+  lifted() {
+    [[ $(group_file memory.limit_in_bytes memory.max) =~ ^(9223372036854771712|max)$ ]]
+    [[ $(group_file cpu.cfs_quota_us cpu.max) =~ ^(-1|max) ]]
+  }
+  lifted
+  "$LAY" stop -t 0 kept
+  "$LAY" start kept
+  lifted
+  "$LAY" update -m 256m --cpus 0.5 kept
   check
   refused 1 "--cpuset-cpus '0-99'" "$LAY" update -m 128m --cpuset-cpus 0-99 kept
   check # the old ones stay, the memory too

@@ -210,7 +210,10 @@ threading.Event().wait(60)" 3>&- & server=$!
     fails "$LAY" exec web ip link show eth0
     has "$("$LAY" exec web ip route get 198.51.100.7)" "via 10.78.0.1"
     [ "$("$LAY" inspect -f "{{.NetworkSettings.IPAddress}}" web)" = 10.78.0.9 ]
+    fails "$LAY" exec web grep 10.77.0.9 /etc/hosts
+    has "$("$LAY" exec web sh -c "grep \$(hostname) /etc/hosts | head -n 1")" 10.78.0.9
     "$LAY" network disconnect two web
+    has "$("$LAY" exec web sh -c "grep \$(hostname) /etc/hosts")" 127.0.1.1
     wait_until 5 forgot db www
     forgot web db
     [ "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks | length")" = 0 ]

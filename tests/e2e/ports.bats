@@ -28,6 +28,23 @@ says() { [[ $(timeout 3 bash -c "exec 9<>/dev/tcp/${3-127.0.0.1}/$1 || exit; cat
     [ "$("$LAY" inspect -f "{{json .NetworkSettings.Ports}}" web | jq -r ".\"80/tcp\"[0].HostPort")" = 8000 ]'
 }
 
+@test "a port of a container that was stopped refuses connections at once" {
+  on_host '
+    for i in 1 2 3; do
+      "$LAY" run -d --name web -p 127.0.0.1:8000:80 small nc -ll -p 80 -e echo page >/dev/null
+      wait_until 5 says 8000 page
+      "$LAY" stop -t 0 web
+      # Also no first packet is lost, which would be sent again only after a second
+      python3 -c "
+import socket, time
+begin = time.monotonic()
+try: socket.create_connection((\"127.0.0.1\", 8000), 3)
+except ConnectionRefusedError: assert time.monotonic() - begin < 0.5
+else: raise SystemExit(1)"
+      "$LAY" rm web >/dev/null
+    done'
+}
+
 @test "a range of host ports for one port gives each container another one, until all are taken" {
   on_host '
     for name in one two; do "$LAY" run -d --name $name -p 8000-8001:80 small nc -ll -p 80 -e echo $name >/dev/null; done

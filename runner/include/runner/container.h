@@ -119,6 +119,8 @@ class Container {
   /// The state as of now: "running" is checked against the process itself, so that a killed supervisor or a
   /// reboot reads as exited.
   ContainerState state() const;
+  /// The same for the one who holds its lock: nobody else can be running it.
+  ContainerState state_at_rest(const FileLock& held) const;
   void save_state(const ContainerState& state) const;
   /// The state as a file that nobody sees before it is published or committed. It needs this container's
   /// folder.

@@ -25,4 +25,9 @@ void check_addresses(const NetworkDefinition& network, const Endpoint& endpoint)
 void disconnect_from_network(const ContainerStore& store, const std::string& container,
                              const std::string& network);
 
+/// Takes the published ports of containers that have ended on `container`'s networks out of the tables at
+/// once, which else is done a moment later: until then what is sent there is lost. Waits for the kernel's
+/// grace period.
+void withdraw_ended_ports(const ContainerStore& store, const Container& container);
+
 }  // namespace lay::runner

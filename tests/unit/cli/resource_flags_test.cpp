@@ -41,6 +41,20 @@ TEST_CASE("what a block device may do needs a block device and a number", "[cli]
   CHECK(apply({.block = {.weight = 10}}).block_io.weight == 10);
 }
 
+TEST_CASE("0 is no limit of memory or processors, and takes one away", "[cli][resources]") {
+  CHECK(apply({.memory = "0", .cpus = 0}) == Resources{});
+  const Resources limited = apply({.memory = "64m", .cpus = 0.5});
+  for (const char* none : {"0", "-1"}) {
+    const Resources lifted = apply({.memory = none, .cpus = 0}, limited);
+    CHECK(lifted.memory_limit == -1);
+    CHECK(lifted.memory_swap == -1);
+    CHECK(lifted.cpu_quota == -1);
+  }
+  CHECK_THROWS_AS(apply({.memory = "0", .memory_swap = "64m"}), Error);
+  CHECK_THROWS_AS(apply({.memory = "0", .oom_kill_disable = true}), Error);
+  CHECK_THROWS_AS(apply({.cpus = -1}), Error);
+}
+
 TEST_CASE("swappiness is a percentage, and -1 the machine's own", "[cli][resources]") {
   CHECK(apply({.swappiness = 0}).memory_swappiness == 0U);
   CHECK_FALSE(apply({.swappiness = -1}).memory_swappiness.has_value());

@@ -39,6 +39,13 @@ TEST_CASE("the lines of others are replaced and what a user wrote stays", "[runn
   CHECK(with_peers(both, "a1", two) == both);
 }
 
+TEST_CASE("a container's own name leads to another address, and no other line changes", "[runner][network]") {
+  const std::string hosts = "127.0.0.1\tlocalhost\n10.5.0.21\tother\n10.5.0.2\tweb\n";
+  CHECK(with_own_address(hosts, "10.5.0.2", "10.6.0.9") ==
+        "127.0.0.1\tlocalhost\n10.5.0.21\tother\n10.6.0.9\tweb\n");
+  CHECK(with_own_address(hosts, "10.5.0.9", "10.6.0.9") == hosts);
+}
+
 TEST_CASE("a definition of a network is read back as it was written", "[runner][network]") {
   const NetworkDefinition network{.id = std::string(64, 'a'),
                                   .name = "back",
