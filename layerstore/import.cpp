@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "acl_records.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "foreign_archive.h"
@@ -28,7 +29,7 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
     }
     const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
     LimitedSource limited(*plain, store.layers().limits(), [&] { return counted.count(); });
-    bytes = pump(limited, tar);
+    bytes = copy_with_acls(limited, tar);
   });
   return {.blob = std::move(stored.blob),
           .diff_id = std::move(stored.diff_id),

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "entry_check.h"
 #include "tar_block.h"
+#include "tar_writer.h"
 
 namespace lay::layerstore {
 
@@ -123,21 +124,6 @@ std::string_view acl_xattr(std::string_view key) {
   return key == "access" ? kAccessAcl : key == "default" ? kDefaultAcl : std::string_view();
 }
 
-/// Of a list that is there in both forms, the kernel's own counts.
-void add_acl(std::string_view name, const Record& record, PaxAttributes& pax) {
-  const auto is_same = [&](const Xattr& xattr) { return xattr.name == name; };
-  if (std::any_of(pax.xattrs.begin(), pax.xattrs.end(), is_same)) return;
-  std::string value = with_context(std::string(record.key), [&] { return parse_acl_text(record.value); });
-  if (!value.empty()) pax.xattrs.push_back({std::string(name), std::move(value)});
-}
-
-void add_xattr(std::string_view name, const Record& record, PaxAttributes& pax) {
-  if (!is_kept_xattr(name)) return;
-  if (name == kAccessAcl || name == kDefaultAcl)
-    std::erase_if(pax.xattrs, [&](const Xattr& xattr) { return xattr.name == name; });
-  pax.xattrs.push_back({std::string(name), std::string(record.value)});
-}
-
 /// Puts one record into `pax`; says whether it is one that changes the entry.
 Heeded apply_record(const Record& record, PaxAttributes& pax, SparseRecords& sparse) {
   if (record.key == "path") {
@@ -153,9 +139,8 @@ Heeded apply_record(const Record& record, PaxAttributes& pax, SparseRecords& spa
   } else if (record.key == "mtime") {
     pax.mtime = parse_seconds(record);
   } else if (record.key.starts_with(kPaxXattrPrefix)) {
-    add_xattr(record.key.substr(kPaxXattrPrefix.size()), record, pax);
-  } else if (const std::string_view name = acl_xattr(record.key); !name.empty()) {
-    add_acl(name, record, pax);
+    const std::string_view name = record.key.substr(kPaxXattrPrefix.size());
+    if (is_kept_xattr(name)) pax.xattrs.push_back({std::string(name), std::string(record.value)});
   } else if (record.key.starts_with(kSparse)) {
     sparse.add(record);
   } else {
@@ -180,6 +165,31 @@ PaxAttributes parse_pax(std::string_view records) {
   }
   pax.sparse = sparse.result();
   return pax;
+}
+
+std::optional<std::string> with_acls_as_attributes(std::string_view records) {
+  if (records.find(kAclPrefix) == std::string_view::npos) return std::nullopt;
+  std::string changed;
+  std::set<std::string, std::less<>> attributes;
+  std::vector<Record> lists;
+  while (!records.empty()) {
+    const std::string_view before = records;
+    const Record record = take_record(records);
+    if (record.key.starts_with(kPaxXattrPrefix)) attributes.emplace(record.key);
+    if (acl_xattr(record.key).empty()) {
+      changed += before.substr(0, before.size() - records.size());
+    } else {
+      lists.push_back(record);
+    }
+  }
+  if (lists.empty()) return std::nullopt;
+  for (const Record& list : lists) {
+    const std::string key = std::string(kPaxXattrPrefix) + std::string(acl_xattr(list.key));
+    if (attributes.contains(key)) continue;
+    const std::string value = with_context(std::string(list.key), [&] { return parse_acl_text(list.value); });
+    if (!value.empty()) changed += write_pax_record(key, value);
+  }
+  return changed;
 }
 
 void check_global_pax(std::string_view records) {

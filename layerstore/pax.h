@@ -25,7 +25,7 @@ struct PaxAttributes {
   std::optional<std::int64_t> uid;
   std::optional<std::int64_t> gid;
   std::optional<timespec> mtime;
-  std::vector<Xattr> xattrs;  ///< access lists that are there as text are among them
+  std::vector<Xattr> xattrs;
   std::optional<SparsePax> sparse;
 };
 
@@ -33,6 +33,11 @@ struct PaxAttributes {
 /// Throws invalid on anything that readers of tar do not agree about: broken records, keys given twice, NUL
 /// in names; unsupported on sparse files of formats before 1.0. Unknown keys are passed over, as POSIX asks.
 PaxAttributes parse_pax(std::string_view records);
+
+/// The records with access lists that are there as text (SCHILY.acl.access and .default, of GNU tar, bsdtar
+/// and star) as the extended attributes that readers of layers know; a list that is there in both forms keeps
+/// its attribute. Empty when there is nothing to change. Throws as parse_pax() and parse_acl_text().
+std::optional<std::string> with_acls_as_attributes(std::string_view records);
 
 /// A global header may only carry what does not change entries; readers differ in whether they heed it.
 /// Throws invalid when it sets one of the members above.

@@ -126,14 +126,6 @@ std::string text_of(const TarBlock& block) {
   return std::string(reinterpret_cast<const char*>(&block), sizeof block);
 }
 
-/// "LENGTH KEY=VALUE\n", where LENGTH counts itself too.
-std::string pax_record(std::string_view key, std::string_view value) {
-  const std::size_t body = key.size() + value.size() + 3;
-  std::size_t length = body;
-  while (body + std::to_string(length).size() != length) length = body + std::to_string(length).size();
-  return fmt::format("{} {}={}\n", length, key, value);
-}
-
 /// The name under which a reader that knows no sparse files would unpack the bytes that are stored: GNU
 /// tar's, as far as it needs no header of its own, since readers differ in whether "path" or
 /// "GNU.sparse.name" wins.
@@ -145,31 +137,31 @@ std::string stored_name(const TarEntry& entry) {
 }
 
 std::string sparse_records(const TarEntry& entry) {
-  return pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
-         pax_record("GNU.sparse.name", entry.path) +
-         pax_record("GNU.sparse.realsize", std::to_string(entry.size));
+  return write_pax_record("GNU.sparse.major", "1") + write_pax_record("GNU.sparse.minor", "0") +
+         write_pax_record("GNU.sparse.name", entry.path) +
+         write_pax_record("GNU.sparse.realsize", std::to_string(entry.size));
 }
 
 std::string pax_records(const TarEntry& entry, const TarBlock& block, std::uint64_t stored) {
   std::string records;
   const bool long_path = !entry.regions && (!split_point(entry.path) || !is_ascii(entry.path));
   const bool long_link = entry.link.size() > block.link.size() || !is_ascii(entry.link);
-  if (!is_utf8(entry.path) || !is_utf8(entry.link)) records += pax_record("hdrcharset", "BINARY");
-  if (long_path) records += pax_record("path", entry.path);
+  if (!is_utf8(entry.path) || !is_utf8(entry.link)) records += write_pax_record("hdrcharset", "BINARY");
+  if (long_path) records += write_pax_record("path", entry.path);
   if (entry.regions) records += sparse_records(entry);
-  if (long_link) records += pax_record("linkpath", entry.link);
+  if (long_link) records += write_pax_record("linkpath", entry.link);
   if (!fits_octal(block.size, static_cast<std::int64_t>(stored)))
-    records += pax_record("size", std::to_string(stored));
-  if (!fits_octal(block.uid, entry.uid)) records += pax_record("uid", std::to_string(entry.uid));
-  if (!fits_octal(block.gid, entry.gid)) records += pax_record("gid", std::to_string(entry.gid));
+    records += write_pax_record("size", std::to_string(stored));
+  if (!fits_octal(block.uid, entry.uid)) records += write_pax_record("uid", std::to_string(entry.uid));
+  if (!fits_octal(block.gid, entry.gid)) records += write_pax_record("gid", std::to_string(entry.gid));
   if (!fits_octal(block.mtime, entry.mtime.tv_sec))
-    records += pax_record("mtime", std::to_string(entry.mtime.tv_sec));
+    records += write_pax_record("mtime", std::to_string(entry.mtime.tv_sec));
   for (const Xattr& xattr : entry.xattrs) {
     if (xattr.name.find('=') != std::string::npos)
       throw Error::make(Errc::unsupported,
                         "extended attribute '{}' cannot be stored in a tar: its name holds '='",
                         printable(xattr.name));
-    records += pax_record(std::string(kPaxXattrPrefix) + xattr.name, xattr.value);
+    records += write_pax_record(std::string(kPaxXattrPrefix) + xattr.name, xattr.value);
   }
   if (records.size() > kMaxTarExtension)
     throw Error::make(Errc::unsupported, "extended attributes take {} bytes, and readers of tar accept {}",
@@ -177,7 +169,16 @@ std::string pax_records(const TarEntry& entry, const TarBlock& block, std::uint6
   return records;
 }
 
-std::string pax_header(std::string records) {
+}  // namespace
+
+std::string write_pax_record(std::string_view key, std::string_view value) {
+  const std::size_t body = key.size() + value.size() + 3;
+  std::size_t length = body;
+  while (body + std::to_string(length).size() != length) length = body + std::to_string(length).size();
+  return fmt::format("{} {}={}\n", length, key, value);
+}
+
+std::string write_pax_header(std::string records) {
   TarBlock block{};
   put(block.name, kPaxName);
   put_octal(block.mode, 0644);
@@ -191,8 +192,6 @@ std::string pax_header(std::string records) {
   records.append(tar_padding(records.size()), '\0');
   return text_of(block) + records;
 }
-
-}  // namespace
 
 std::string write_tar_header(const TarEntry& entry) {
   const std::string map = entry.regions ? write_sparse_map(*entry.regions, entry.size) : std::string();
@@ -212,7 +211,7 @@ std::string write_tar_header(const TarEntry& entry) {
   put_octal(block.device_minor, gnu_dev_minor(entry.device));
   seal(block);
   std::string records = pax_records(entry, block, stored);
-  const std::string extended = records.empty() ? std::string() : pax_header(std::move(records));
+  const std::string extended = records.empty() ? std::string() : write_pax_header(std::move(records));
   return extended + text_of(block) + map;
 }
 

@@ -16,6 +16,11 @@ namespace lay::layerstore {
 /// "hdrcharset=BINARY" when not UTF-8.
 std::string write_tar_header(const TarEntry& entry);
 
+/// "LENGTH KEY=VALUE\n", where LENGTH counts itself too.
+std::string write_pax_record(std::string_view key, std::string_view value);
+/// The pax extended header with these records, for the entry whose header comes next.
+std::string write_pax_header(std::string records);
+
 /// The two zero blocks that end a tar.
 std::string_view tar_end();
 

@@ -45,3 +45,20 @@ import_as() {
   "$LAY" --root "$world/root-erofs" fsck -q
   "$LAY" --root "$world/root-tree" fsck -q
 }
+
+@test "access lists that tar --acls and bsdtar write come with an import, and leave with an export" {
+  local pack
+  mkdir -p acl/d
+  echo text >acl/f
+  chmod 666 acl/f
+  setfacl -m u:1234:r,g:77:rw,g::r,m::rw acl/f
+  setfacl -d -m u:70000:rwx acl/d
+  (cd acl && getfacl -nR . && stat -c '%n %a' f d) >expected
+  for pack in "tar --acls -cf" "bsdtar -cf" "tar --acls -czf" "bsdtar -cJf"; do
+    $pack packed -C acl .
+    "$LAY" import -q packed lists:1 >/dev/null
+    rm -rf out && mkdir out
+    "$LAY" export lists:1 | tar -C out --xattrs --xattrs-include='*' -xpf -
+    diff expected <(cd out && getfacl -nR . && stat -c '%n %a' f d) || { echo "$pack"; return 1; }
+  done
+}

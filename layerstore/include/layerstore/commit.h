@@ -47,7 +47,8 @@ Image import_folder(const Store& store, const UniqueFd& folder, const std::strin
                     const CommitRequest& request, Progress& progress);
 
 /// Makes a base image of a tar: plain, gzip or zstd, by its first bytes. Its uncompressed bytes become the
-/// layer unchanged; it is made ready to run in the same pass, so what cannot be run is refused here.
+/// layer unchanged, but for access lists that it has as text: attributes instead. It is made ready to run in
+/// the same pass, so what cannot be run is refused here.
 Image import_tar(const Store& store, ByteSource& tar, const std::string& name, const CommitRequest& request,
                  Progress& progress);
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "acl_records.h"
 #include "base/error.h"
 #include "error_of.h"
 #include "foreign_archive.h"
@@ -337,7 +338,7 @@ TEST_CASE("the access lists of GNU tar's and bsdtar's archives are kept", "[laye
       std::string_view(pack).find('j') != std::string_view::npos)
     rewrite_foreign_archive(source, tar);
   else
-    pump(source, tar);
+    copy_with_acls(source, tar);
   apply_to(target.layer(), tar.text());
   const auto lists = [&](const std::string& folder) {
     return test::shell("cd " + folder + " && getfacl -R -n . && stat -c '%n %a' f d d/g").output;

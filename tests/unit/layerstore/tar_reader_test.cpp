@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "acl_records.h"
 #include "base/error.h"
 #include "base/stream.h"
 #include "error_of.h"
@@ -44,6 +45,16 @@ Errc failure_of(const std::string& tar) {
 /// As failure_of, for members that a correct end follows.
 Errc refusal_of(const std::string& members) {
   return failure_of(members + tar_end_mark());
+}
+
+/// The members, with an end, as an import takes them in.
+std::string taken_in(const std::string& members) {
+  const std::string tar = members + tar_end_mark();
+  StringSource source(tar);
+  StringSink out;
+  const std::uint64_t bytes = copy_with_acls(source, out);
+  CHECK(bytes == out.text().size());
+  return out.text();
 }
 
 /// A sparse file of 9000 bytes in the pax format 1.0, named "real".
@@ -191,13 +202,14 @@ TEST_CASE("a pax key that is given twice is invalid", "[layerstore][tar]") {
                    tar_file("f")) == Errc::invalid);
 }
 
-TEST_CASE("access lists given as text become the attributes that the kernel knows", "[layerstore][tar]") {
+TEST_CASE("access lists given as text become attributes where a tar is taken in, and mean nothing in a layer",
+          "[layerstore][tar]") {
   using namespace std::string_literals;
   const std::string none = "\xff\xff\xff\xff"s;
   const std::string list = "\2\0\0\0"s + "\1\0\6\0"s + none + "\2\0\4\0\xd2\4\0\0"s + "\4\0\4\0"s + none +
                            "\x8\0\6\0\x4d\0\0\0"s + "\x10\0\6\0"s + none + "\x20\0\0\0"s + none;
   const auto xattrs_of = [](const std::string& records) {
-    return read_one(tar_pax(records) + tar_file("f")).xattrs;
+    return read_entries(taken_in(tar_pax(records) + tar_file("f"))).at(0).xattrs;
   };
   for (const std::string& text :
        {"user::rw-\nuser:1234:r--\ngroup::r--\ngroup:77:rw-\t#effective:r--\nmask::rw-\nother::---\n"s,
@@ -212,6 +224,7 @@ TEST_CASE("access lists given as text become the attributes that the kernel know
     }
   }
   CHECK(xattrs_of(pax_record("SCHILY.acl.default", "")).empty());
+  CHECK(read_one(tar_pax(pax_record("SCHILY.acl.access", "junk")) + tar_file("f")).xattrs.empty());
   CHECK(xattrs_of(pax_record("SCHILY.acl.ace", "owner@:rw:allow")).empty());
   const std::string text = pax_record("SCHILY.acl.access", "user::rwx,group::r-x,other::r-x");
   const std::string binary = pax_record("SCHILY.xattr.system.posix_acl_access", list);
@@ -221,9 +234,24 @@ TEST_CASE("access lists given as text become the attributes that the kernel know
   }
 }
 
+TEST_CASE("a tar without access lists as text is taken in as it is", "[layerstore][tar]") {
+  const std::string members = tar_file("a", std::string(700, 'a')) + tar_pax(pax_record("mtime", "5.5")) +
+                              tar_file("b") + tar_gnu_long('L', std::string(600, 'n')) + tar_file("c", "c") +
+                              sparse_file("1\n0\n5\n", "data\n") +
+                              old_sparse_file({{0, 4}, {512, 9}}, 600, "");
+  CHECK((taken_in(members) == members + tar_end_mark()));
+  const std::string listed = tar_pax(pax_record("path", "d/e") + pax_record("SCHILY.acl.default", "")) +
+                             tar_file("cut", std::string(5, 'x'));
+  const std::string plain = tar_pax(pax_record("path", "d/e")) + tar_file("cut", std::string(5, 'x'));
+  const auto before = read_entries(taken_in(members + listed + members));
+  const auto after = read_entries(members + plain + members + tar_end_mark());
+  REQUIRE(before.size() == after.size());
+  for (std::size_t i = 0; i < before.size(); ++i) CHECK(before[i].path == after[i].path);
+}
+
 TEST_CASE("an access list that cannot be understood is refused", "[layerstore][tar]") {
   const auto refusal = [](const std::string& text) {
-    return refusal_of(tar_pax(pax_record("SCHILY.acl.access", text)) + tar_file("f"));
+    return error_of([&] { taken_in(tar_pax(pax_record("SCHILY.acl.access", text)) + tar_file("f")); }).code();
   };
   for (const char* text : {"junk", "user::rwz", "mask:5:r--", "user:1:r--:2:3", "user::", "a::r--"})
     CHECK(refusal(text) == Errc::invalid);
