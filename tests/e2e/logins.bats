@@ -382,6 +382,7 @@ fill_folder() {
   fails_with bad "$LAY" tags --retry 0 --cert-dir bad "$served/none" || fails_with certificate "$LAY" tags --retry 0 --cert-dir bad "$served/none"
   export SSL_CERT_FILE=$world/cert
   fails_with 'no repository' "$LAY" tags --retry 0 "$served/none"
+  wait_until 10 grep -q /v2/none/tags/list access  # the answer comes before its line
   : >access
   fails_with absent "$LAY" tags --retry 0 --cert-dir absent "$served/none"
   [ ! -s access ]
