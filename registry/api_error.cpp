@@ -35,6 +35,7 @@ std::string message_of(const Json& error) {
 std::string describe_body(const HttpResponse& response) {
   const std::string type = to_lower(response.headers.get("content-type"));
   if (response.body.empty()) return "with no explanation";
+  if (type.starts_with("text/html") && response.status == 413) return "(the request is too large)";
   if (type.starts_with("text/html")) return "with an HTML page: is this a registry?";
   if (response.body.front() == '{' || response.body.front() == '[') return "with an answer of no known form";
   const std::string line = response.body.substr(0, response.body.find('\n'));

@@ -1,6 +1,7 @@
 #include "auth_file.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/base64.h"
@@ -161,6 +162,15 @@ bool AuthFile::erase(const std::string& domain) {
     if (normalise_key(key) == domain) keys.push_back(key);
   for (const std::string& key : keys) entries.erase(key);
   return !keys.empty();
+}
+
+std::vector<std::string> AuthFile::domains() const {
+  std::set<std::string> found;
+  const Json* helpers = format_ == Format::legacy ? nullptr : json_find(document_, "credHelpers");
+  for (const Json* keys : {auths(), helpers})
+    if (keys != nullptr && keys->is_object())
+      for (const auto& entry : keys->items()) found.insert(normalise_key(entry.key()));
+  return {found.begin(), found.end()};
 }
 
 std::string AuthFile::text() const {

@@ -31,6 +31,8 @@ class AuthFile {
   void set(const std::string& domain, const std::string& key, const Credentials& credentials);
   /// Drops the entries of the host itself; false when there was none.
   bool erase(const std::string& domain);
+  /// What it has logins or helpers for: hosts, and keys of repositories, as normalise_key() has them.
+  std::vector<std::string> domains() const;
   std::string text() const;
 
  private:

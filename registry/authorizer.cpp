@@ -169,6 +169,8 @@ std::string Authorizer::answer(const HttpResponse& refused, const std::string& s
     header = fetch_token(*bearer, scope, stop);
     return header;
   }
+  if (challenges.empty())
+    throw Error(Errc::unauthorized, "the registry refuses, and does not say how to log in");
   if (find_scheme(challenges, "basic") == nullptr)
     throw Error(Errc::unsupported, "the registry wants an authentication that is neither Basic nor Bearer");
   const std::string basic = basic_header();

@@ -116,7 +116,8 @@ bool may_be_done(const Answer& answer) {
 }  // namespace
 
 Connection connection_to(const ImageSource& source, const std::string& domain, Connection connection) {
-  if (source.insecure) connection.tls_verify = TlsVerify::off;
+  if (source.insecure && connection.tls_verify == TlsVerify::usual)
+    connection.tls_verify = *source.insecure ? TlsVerify::off : TlsVerify::required;
   if (source.reference.domain != domain) connection.credentials.reset();
   return connection;
 }

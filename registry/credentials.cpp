@@ -185,4 +185,19 @@ bool CredentialStore::erase_from_files(const std::string& domain) const {
   return found;
 }
 
+void CredentialStore::erase_all() const {
+  for (const std::string& path : files_) {
+    auto file = read_file(path);
+    if (!file) continue;
+    with_context(fmt::format("auth file '{}'", path), [&] {
+      const std::vector<std::string> domains = file->domains();
+      for (const std::string& domain : domains) {
+        if (const auto helper = helper_for(*file, domain)) helper->erase(domain);
+        file->erase(domain);
+      }
+      if (!domains.empty()) write_file(path, *file);
+    });
+  }
+}
+
 }  // namespace lay::registry

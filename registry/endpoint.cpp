@@ -59,6 +59,10 @@ bool may_pass(const Answer& answer) {
 
 [[noreturn]] void fail(const HttpResponse& response, const std::string& domain) {
   if (response.status == 429 || response.status >= 500) throw api_error(response, "registry " + domain);
+  if (response.status == 401)
+    throw Error::make(Errc::unauthorized,
+                      "registry {}: answers GET /v2/ with status 401, and does not say how to log in", domain)
+        .with_hint("something in front of the registry may want a login of its own");
   throw Error::make(Errc::unavailable, "registry {}: answers GET /v2/ with status {}, expected 200 or 401",
                     domain, response.status)
       .with_hint("something else than a registry may listen there");
@@ -86,7 +90,7 @@ Greeting greet(const HttpClient& http, const std::vector<Url>& candidates, const
 
 std::vector<Url> plan_endpoints(const std::string& domain, TlsVerify tls_verify) {
   const Url secure = address_of("https", domain);
-  if (is_loopback_host(secure.host())) {
+  if (tls_verify != TlsVerify::required && is_loopback_host(secure.host())) {
     const Url plain = address_of("http", domain);
     if (plain.port() == 443) return {secure};
     return {plain, secure};

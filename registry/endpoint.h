@@ -15,6 +15,7 @@ struct Endpoint {
 };
 
 /// The addresses to try, in order. docker.io's API is at registry-1.docker.io.
+///   - with TlsVerify::required https alone
 ///   - elsewhere https alone; with TlsVerify::off then http
 ///   - on localhost, 127.0.0.0/8 and ::1 http, then https (port 443: https alone). A TLS server refuses plain
 ///   text

@@ -29,9 +29,11 @@ std::string_view without_leading_blanks(std::string_view text) {
   return text;
 }
 
-/// libcurl's words begin with a capital, ours do not.
+/// libcurl's words begin with a capital, ours do not; but SSL, CONNECT and OpenSSL are names.
 std::string uncapitalised(std::string text) {
-  if (!text.empty()) text.replace(0, 1, to_lower(text.substr(0, 1)));
+  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  const std::string_view word = std::string_view(text).substr(0, text.find(' '));
+  if (std::ranges::count_if(word, is_upper) == 1) text.replace(0, 1, to_lower(text.substr(0, 1)));
   return text;
 }
 

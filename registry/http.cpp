@@ -112,6 +112,7 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   set(CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L);
   // As the curl program and OpenSSL itself: authorities instead of the system's.
   if (const char* authorities = std::getenv("SSL_CERT_FILE")) set(CURLOPT_CAINFO, authorities);
+  if (const char* folder = std::getenv("SSL_CERT_DIR")) set(CURLOPT_CAPATH, folder);
   set_tls_files(options, request.url);
   set(CURLOPT_PROXY, find_proxy(request.url).c_str());  // empty: none, whatever the environment says
   set(CURLOPT_NOPROXY, "");
@@ -233,6 +234,7 @@ Answer HttpClient::try_send(const HttpRequest& request) const {
     curl().easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error);
     TransportFailure failure = describe_failure(code, handle->detail.data(), os_error, exchange.received());
     failure.place = request.url.authority();
+    failure.proxy = shown_proxy(request.url);
     return failure;
   }
   const char* peer = nullptr;
@@ -271,12 +273,17 @@ HttpResponse require_response(Answer answer) {
 
 Error transport_error(const std::string& where, const TransportFailure& failure) {
   using Kind = TransportFailure::Kind;
-  Error error = Error::make(Errc::unavailable, "cannot reach {}: {}", where, failure.reason);
+  const std::string way = failure.proxy.empty() ? where : where + " through proxy '" + failure.proxy + "'";
+  Error error = Error::make(Errc::unavailable, "cannot reach {}: {}", way, failure.reason);
   if (failure.kind == Kind::interrupted)
-    error = Error::make(Errc::unavailable, "connection to {}: {}", where, failure.reason);
+    error = Error::make(Errc::unavailable, "connection to {}: {}", way, failure.reason);
   if (failure.kind == Kind::certificate)
     error.with_hint("give the registry a certificate this machine trusts, or use --tls-verify=false");
-  if (failure.kind == Kind::unreachable) error.with_hint("is it running, and is the name right?");
+  if (failure.kind == Kind::unreachable && !failure.proxy.empty())
+    error.with_hint(
+        "http_proxy, https_proxy and all_proxy name the proxy, no_proxy what is reached without one");
+  else if (failure.kind == Kind::unreachable)
+    error.with_hint("is it running, and is the name right?");
   if (failure.kind == Kind::not_tls) error.with_hint("if it speaks plain http, use --tls-verify=false");
   return error;
 }

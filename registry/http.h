@@ -84,6 +84,7 @@ struct TransportFailure {
   Kind kind;
   std::string reason;   ///< for the end of a message
   std::string place{};  ///< "host:port" that was asked
+  std::string proxy{};  ///< through which; empty: none
 };
 
 /// An answer, or why there is none.

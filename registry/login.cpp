@@ -7,7 +7,9 @@
 
 namespace lay::registry {
 
-void check_login(const std::string& domain, const Credentials& credentials, const Connection& connection) {
+void check_login(const std::string& domain, const Credentials& credentials, const Connection& given) {
+  const Reference host{.domain = domain, .repository = "", .tag = "", .digest = std::nullopt};
+  const Connection connection = connection_to(plan_target(given.conf.get(), host), domain, given);
   const HttpClient http(http_options(domain, connection));
   const Endpoint endpoint = find_endpoint(http, domain, connection.tls_verify, connection.patience);
   if (endpoint.greeting.status != 401) return;  // open to everybody: there is nothing to check

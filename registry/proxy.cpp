@@ -108,4 +108,13 @@ std::string find_proxy(const Url& url) {
   return proxy_of_environment(url.is_https());
 }
 
+std::string shown_proxy(const Url& url) {
+  std::string proxy = find_proxy(url);
+  const std::size_t at = proxy.rfind('@');
+  if (at == std::string::npos) return printable(proxy);
+  const std::size_t scheme = proxy.find("://");
+  const std::size_t login = scheme < at ? scheme + 3 : 0;
+  return printable(proxy.erase(login, at + 1 - login));
+}
+
 }  // namespace lay::registry

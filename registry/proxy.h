@@ -13,6 +13,9 @@ namespace lay::registry {
 /// it.
 std::string find_proxy(const Url& url);
 
+/// The same for people to read: without the user name and password that it may have.
+std::string shown_proxy(const Url& url);
+
 /// Whether `list` (no_proxy) excepts the host of `url`, as Go's programs read it: "host" with its subdomains,
 /// ".domain" and "*.domain" for subdomains alone, each with ":port" for that port, addresses, nets, "*" for
 /// all.

@@ -81,24 +81,24 @@ ImageSource plan_target(const RegistriesConf& conf, const Reference& reference) 
   if (registry == nullptr) return {.reference = reference};
   if (registry->blocked)
     throw Error::make(Errc::denied, "registry '{}' is blocked", registry->prefix)
-        .with_hint("registries.conf says so: blocked = true");
-  ImageSource source{.reference = reference, .insecure = registry->insecure};
-  if (!registry->location.empty() && registry->location != registry->prefix)
-    source.reference = relocate(reference, *match(registry->prefix, reference), registry->location);
-  return source;
+        .with_hint("registries.conf says so");
+  return {.reference = reference, .insecure = registry->insecure};
 }
 
 std::vector<ImageSource> plan_sources(const RegistriesConf& conf, const Reference& reference) {
   std::vector<ImageSource> sources;
-  const ImageSource own = plan_target(conf, reference);
-  if (const Conf::Registry* registry = find_registry(conf, reference))
+  ImageSource own = plan_target(conf, reference);
+  if (const Conf::Registry* registry = find_registry(conf, reference)) {
+    if (!registry->location.empty() && registry->location != registry->prefix)
+      own.reference = relocate(reference, *match(registry->prefix, reference), registry->location);
     for (const Conf::Mirror& mirror : registry->mirrors)
       if (is_used(mirror, reference))
         sources.push_back(
             {.reference = relocate(reference, *match(registry->prefix, reference), mirror.location),
              .insecure = mirror.insecure,
              .is_mirror = true});
-  sources.push_back(own);
+  }
+  sources.push_back(std::move(own));
   return sources;
 }
 

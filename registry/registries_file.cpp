@@ -49,9 +49,10 @@ std::string text_at(const toml::table& table, const char* key) {
   return *text;
 }
 
-bool flag_at(const toml::table& table, const char* key) {
+/// Empty when there is no such key.
+std::optional<bool> flag_at(const toml::table& table, const char* key) {
   const toml::node* node = table.get(key);
-  if (node == nullptr) return false;
+  if (node == nullptr) return std::nullopt;
   if (!node->is_boolean()) throw Error::make(Errc::invalid, "'{}' is neither true nor false", key);
   return node->value_or(false);
 }
@@ -115,8 +116,8 @@ Conf::Registry parse_registry(const toml::table& table) {
   check_location(registry.prefix, "prefix");
   if (!registry.location.empty()) check_location(registry.location, "location");
   registry.insecure = flag_at(table, "insecure");
-  registry.blocked = flag_at(table, "blocked");
-  const bool digest_only = flag_at(table, "mirror-by-digest-only");
+  registry.blocked = flag_at(table, "blocked").value_or(false);
+  const bool digest_only = flag_at(table, "mirror-by-digest-only").value_or(false);
   for (const toml::table* entry : tables_at(table, "mirror")) {
     Conf::Mirror mirror{.location = text_at(*entry, "location")};
     check_location(mirror.location, "mirror");
@@ -127,7 +128,43 @@ Conf::Registry parse_registry(const toml::table& table) {
   return registry;
 }
 
+/// The hosts of [registries.NAME], whose "/" at the end means nothing; empty when there is no such table.
+std::vector<std::string> hosts_of_first_form(const toml::table& registries, const char* name) {
+  const toml::node* node = registries.get(name);
+  if (node == nullptr) return {};
+  if (!node->is_table()) throw Error::make(Errc::invalid, "'registries.{}' is not a table", name);
+  std::vector<std::string> hosts =
+      names_at(*node->as_table(), "registries").value_or(std::vector<std::string>());
+  for (std::string& host : hosts) {
+    host.resize(host.find_last_not_of('/') + 1);
+    check_location(host, name);
+  }
+  return hosts;
+}
+
+/// The form that was there before [[registry]]: lists of hosts in [registries.search], .insecure and .block.
+void merge_first_form(Conf& conf, const toml::table& registries) {
+  const auto registry_of = [&](const std::string& host) -> Conf::Registry& {
+    const auto found =
+        std::ranges::find_if(conf.registries, [&](const Conf::Registry& old) { return old.prefix == host; });
+    if (found != conf.registries.end()) return *found;
+    return conf.registries.emplace_back(Conf::Registry{.prefix = host, .location = host});
+  };
+  if (registries.contains("search")) conf.search = hosts_of_first_form(registries, "search");
+  for (const std::string& host : hosts_of_first_form(registries, "insecure"))
+    registry_of(host).insecure = true;
+  for (const std::string& host : hosts_of_first_form(registries, "block")) registry_of(host).blocked = true;
+}
+
 void merge_table(Conf& conf, const toml::table& table) {
+  if (const toml::node* registries = table.get("registries")) {
+    for (const char* key : {"unqualified-search-registries", "registry", "short-name-mode", "aliases"})
+      if (table.contains(key))
+        throw Error::make(Errc::invalid, "[registries] is of the older form, '{}' is not", key)
+            .with_hint("write [[registry]] instead: man containers-registries.conf");
+    if (!registries->is_table()) throw Error(Errc::invalid, "'registries' is not a table");
+    return merge_first_form(conf, *registries->as_table());
+  }
   if (auto hosts = names_at(table, "unqualified-search-registries")) {
     for (const std::string& host : *hosts) check_location(host, "unqualified-search-registries");
     conf.search = *std::move(hosts);

@@ -43,7 +43,7 @@ struct Relay {
 
  private:
   void send_entries(const layerstore::Index& index, int depth);
-  void send_blobs(const layerstore::Manifest& manifest);
+  void send_blobs(const std::vector<Descriptor>& blobs);
   void send_blob(const Descriptor& blob, const std::stop_token& stop);
   void fetch(const Descriptor& blob, const std::stop_token& stop) const;
 };
@@ -57,7 +57,9 @@ Descriptor Relay::send_parts(const Document& document, int depth) {
     sent_as.media_type = index.media_type;
   } else {
     const layerstore::Manifest manifest = layerstore::parse_manifest(document.bytes);
-    send_blobs(manifest);
+    std::vector<Descriptor> blobs = manifest.layers;
+    blobs.push_back(manifest.config);
+    send_blobs(blobs);
     sent_as.media_type = manifest.media_type;
   }
   return sent_as;
@@ -69,7 +71,12 @@ void Relay::send_entries(const layerstore::Index& index, int depth) {
   if (depth >= layerstore::kMaxIndexDepth)
     throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep",
                       layerstore::kMaxIndexDepth);
+  std::vector<Descriptor> blobs;
   for (const Descriptor& entry : index.manifests) {
+    if (is_blob(entry)) {
+      blobs.push_back(entry);
+      continue;
+    }
     const std::string digest = entry.digest.to_string();
     if (!seen.insert(entry.digest).second) continue;
     const bool is_there = target.find_manifest(digest) == entry.digest;
@@ -81,16 +88,14 @@ void Relay::send_entries(const layerstore::Index& index, int depth) {
     const Descriptor sent_as = send_parts(document, depth);
     if (!is_there) target.put_manifest(digest, sent_as, document.bytes);
   }
+  send_blobs(blobs);
 }
 
-void Relay::send_blobs(const layerstore::Manifest& manifest) {
+void Relay::send_blobs(const std::vector<Descriptor>& blobs) {
   std::vector<std::function<void(const std::stop_token&)>> jobs;
-  const auto add = [&](const Descriptor& blob) {
+  for (const Descriptor& blob : blobs)
     if (seen.insert(blob.digest).second)
       jobs.emplace_back([this, &blob](const std::stop_token& stop) { send_blob(blob, stop); });
-  };
-  for (const Descriptor& layer : manifest.layers) add(layer);
-  add(manifest.config);
   run_parallel(jobs, request.parallel);
 }
 

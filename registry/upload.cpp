@@ -28,6 +28,14 @@ std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
   return *last == 0 ? 0 : *last + 1;
 }
 
+static Error refusal_of(const HttpResponse& response, const layerstore::Descriptor& blob) {
+  Error error = api_error(response, "upload of blob " + blob.digest.to_string());
+  if (response.status == 413)
+    error.with_hint(
+        "a proxy in front of the registry may limit requests: LAY_UPLOAD_CHUNK=16m sends smaller ones");
+  return error;
+}
+
 BlobUpload::BlobUpload(const RegistryClient& client, const TransferNotes& notes,
                        const layerstore::Descriptor& blob, std::uint64_t chunk, std::stop_token stop)
     : client_(client), notes_(notes), blob_(blob), stop_(std::move(stop)), chunk_(chunk) {}
@@ -49,7 +57,7 @@ void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
     const bool is_lost =
         is_begun_ && response != nullptr && (response->status == 404 || response->status == 416);
     if (is_lost ? losses++ == client_.patience().retries : !retries.again(answer))
-      throw api_error(require_response(std::move(answer)), "upload of blob " + blob_.digest.to_string());
+      throw refusal_of(require_response(std::move(answer)), blob_);
     is_sent = recover(is_lost);
   }
   notes_.forget_upload(client_.repository(), blob_.digest);

@@ -39,6 +39,19 @@ std::optional<FoundImage> find_by_id(const Store& store, const std::string& text
   return std::move(found.front());
 }
 
+/// "REPOSITORY@DIGEST", with a tag or without, of an image that has any name of that repository.
+std::optional<FoundImage> find_by_digest(const Store& store, const std::string& text) {
+  const registry::Reference wanted = registry::parse_reference(text);
+  if (!wanted.digest) return std::nullopt;
+  for (const NamedImage& named : store.images().list()) {
+    if (named.manifest.digest != *wanted.digest) continue;
+    const registry::Reference reference = registry::parse_reference(named.name);
+    if (reference.domain == wanted.domain && reference.repository == wanted.repository)
+      return FoundImage{.name = named.name, .image = store.load(named.manifest), .by = FoundBy::id};
+  }
+  return std::nullopt;
+}
+
 /// The further names that `text` may be stored under, the most literal first. Throws invalid for what cannot
 /// be a name.
 std::vector<std::string> further_names(const std::string& text) {
@@ -80,9 +93,8 @@ std::vector<FoundImage> find_all_by_id(const Store& store, const std::string& te
 
 std::optional<FoundImage> try_find_image(const Store& store, const std::string& text) {
   if (digits_in(text).empty()) {
-    auto found = find_by_name(store, candidate_names(text));
-    if (!found) further_names(text);  // says why it can be no name
-    return found;
+    if (auto found = find_by_name(store, candidate_names(text))) return found;
+    return find_by_digest(store, text);  // says why it can be no name
   }
   if (text.starts_with(kIdPrefix)) return find_by_id(store, text);
   if (auto found = find_by_name(store, {text})) return found;
@@ -103,7 +115,9 @@ FoundImage pull_image(const Store& store, const std::string& text, const registr
     registry::PullRequest request = how;
     request.reference = meant[i];
     request.warn = print_note;
-    const std::string whole = registry::to_string(meant[i]);
+    registry::Reference stored = meant[i];
+    if (stored.digest) stored.tag.clear();  // the tag may lead elsewhere tomorrow
+    const std::string whole = registry::to_string(stored);
     try {
       return {.name = whole, .image = registry::pull(store, request, whole, progress)};
     } catch (Error& error) {

@@ -129,9 +129,17 @@ std::pair<std::string, std::string> parse_label(const std::string& text) {
   return {key, end == std::string::npos ? "" : text.substr(end + 1)};
 }
 
+void TlsFlag::add_to(Parser& parser, const std::string& names, const std::string& about) {
+  flag_ = parser.add_flag(names, verifies_, about);
+}
+
+registry::TlsVerify TlsFlag::value() const {
+  if (!flag_ || !flag_->is_given()) return registry::TlsVerify::usual;
+  return verifies_ ? registry::TlsVerify::required : registry::TlsVerify::off;
+}
+
 void ConnectionFlags::add_to(Parser& parser) {
-  parser.add_flag("--tls-verify,!--no-tls-verify", tls_verify,
-                  "=false: plain HTTP and unknown certificates are allowed");
+  tls.add_to(parser, "--tls-verify,!--no-tls-verify", kTlsAbout);
   parser.add_option("--creds", creds, "credentials for this call").type_name("USER[:PASSWORD]");
   parser.add_option("--authfile", authfile, "auth file to read instead of the usual ones").type_name("FILE");
   parser.add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
@@ -150,7 +158,7 @@ static void require_file(const char* what, const std::string& path) {
 
 registry::Connection ConnectionFlags::connection() const {
   registry::Connection connection;
-  connection.tls_verify = tls_verify ? registry::TlsVerify::required : registry::TlsVerify::off;
+  connection.tls_verify = tls.value();
   if (!creds.empty()) {
     const std::size_t colon = creds.find(':');
     connection.credentials = registry::Credentials{

@@ -43,9 +43,24 @@ void set_environment(std::vector<std::string>& env, const std::string& setting);
 /// "KEY=value" or "KEY"; throws invalid when the key is empty.
 std::pair<std::string, std::string> parse_label(const std::string& text);
 
+/// What --tls-verify says on help pages.
+inline constexpr const char* kTlsAbout =
+    "=true: https alone, on this machine too; =false: plain HTTP and unknown certificates are allowed";
+/// --tls-verify, of which it matters whether it was given.
+class TlsFlag {
+ public:
+  /// `names` as Parser::add_flag() has them.
+  void add_to(Parser& parser, const std::string& names, const std::string& about);
+  registry::TlsVerify value() const;
+
+ private:
+  bool verifies_ = true;
+  std::optional<Option> flag_;
+};
+
 /// --tls-verify, --creds, --authfile, --cert-dir, --retry, --retry-delay.
 struct ConnectionFlags {
-  bool tls_verify = true;
+  TlsFlag tls;
   std::string creds;
   std::string authfile;
   std::string cert_dir;

@@ -35,9 +35,14 @@ std::string in_own_words(const CLI::ParseError& error) {
                        printable(text.substr(equals + 3)));
   if (const std::size_t needs = text.find(": 1 required "); needs != std::string::npos)
     return text.substr(0, needs) + " needs a value";
-  if (text.find("not expected: ") != std::string::npos)
-    return "unknown flag or argument: " + printable(text.substr(text.find(": ") + 2));
   return printable(text);
+}
+
+/// Of several words that are not understood, the flags: what stands behind one may be its value.
+std::string not_understood(const Arguments& words) {
+  Arguments flags = words;
+  std::erase_if(flags, [](const std::string& word) { return !word.starts_with('-'); });
+  return "unknown flag or argument: " + printable(join(flags.empty() ? words : flags, " "));
 }
 
 /// "image", where flags are "-t", "--time" and "!--no-sync".
@@ -188,6 +193,8 @@ void Parser::parse(const Arguments& arguments) {
     state_->app->parse(Arguments(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{help()};
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError{not_understood(state_->app->remaining())};
   } catch (const CLI::ParseError& error) {
     throw UsageError{in_own_words(error)};
   }

@@ -174,11 +174,12 @@ bool Api::is_linked_somewhere(const Request& request, const Digest& digest) {
   });
 }
 
-/// Empty: the client has to send it, as with a digest or a repository that is none.
+/// Empty: the client has to send it, as from a repository that is none.
 std::optional<Response> Api::try_mount(const Request& request) {
   const auto digest = Digest::try_parse(request.target.parameter("mount"));
+  if (!digest) throw Refusal(400, error_code::kDigestInvalid, "the parameter 'mount' is no digest");
   const std::string from = request.target.parameter("from");
-  if (!digest || (!from.empty() && !is_repository_name(from))) return std::nullopt;
+  if (!from.empty() && !is_repository_name(from)) return std::nullopt;
   const FileLock adding = registry_.store.share();  // the blob stays as long as this is held
   if (!registry_.store.blobs().has(*digest)) return std::nullopt;
   const bool found =

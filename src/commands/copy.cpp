@@ -40,20 +40,20 @@ struct CopyOptions {
 
 /// --src-X and --dest-X, or both at once without.
 struct SideFlags {
-  bool tls_verify = true;
+  TlsFlag tls;
   std::string creds;
   std::string authfile;
   std::string cert_dir;
 
   void add_to(Parser& parser, const std::string& side) {
-    parser.add_flag("--" + side + "-tls-verify", tls_verify, "as --tls-verify, for one side");
+    tls.add_to(parser, "--" + side + "-tls-verify", "as --tls-verify, for one side");
     parser.add_option("--" + side + "-creds", creds).type_name("USER[:PASSWORD]");
     parser.add_option("--" + side + "-authfile", authfile).type_name("FILE");
     parser.add_option("--" + side + "-cert-dir", cert_dir).type_name("DIR");
   }
   registry::Connection over(const ConnectionFlags& both) const {
     ConnectionFlags flags = both;
-    flags.tls_verify = flags.tls_verify && tls_verify;
+    if (tls.value() != registry::TlsVerify::usual) flags.tls = tls;
     if (!creds.empty()) flags.creds = creds;
     if (!authfile.empty()) flags.authfile = authfile;
     if (!cert_dir.empty()) flags.cert_dir = cert_dir;
@@ -66,6 +66,8 @@ CopyOptions parse_options(const Arguments& arguments) {
   std::string target;
   std::string platform;
   CopyOptions options;
+  bool preserves_digests = false;
+  bool removes_signatures = false;
   ConnectionFlags both;
   SideFlags source_flags;
   SideFlags target_flags;
@@ -80,6 +82,8 @@ CopyOptions parse_options(const Arguments& arguments) {
                   "between registries: all that the name leads to, of every platform");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
       .type_name("FILE");
+  parser.add_flag("--preserve-digests", preserves_digests, "fail where the copy would get another digest");
+  parser.add_flag("--remove-signatures", removes_signatures, "for scripts: none is copied in any case");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
   both.add_to(parser);
   source_flags.add_to(parser, "src");
@@ -88,6 +92,10 @@ CopyOptions parse_options(const Arguments& arguments) {
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
   if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
+  if (preserves_digests && options.target.kind != Kind::registry && options.target.kind != Kind::store)
+    throw Error(Errc::unsupported,
+                "an archive or layout may need another manifest, and with it another digest")
+        .with_hint("--preserve-digests goes with docker:// and the store");
   if (options.all && !platform.empty())
     throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
         .with_hint("leave one of them out");

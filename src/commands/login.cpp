@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "options.h"
+#include "output/messages.h"
 #include "prompt.h"
 #include "registry/credentials.h"
 #include "registry/login_host.h"
@@ -33,6 +34,23 @@ std::string read_host(const std::string& command, const std::string& word) {
   return with_context(command, [&] { return registry::parse_login_host(word); });
 }
 
+/// Whether a login that is kept is good still; one that is not is told of.
+bool is_logged_in(const std::string& host, const std::string& authfile,
+                  const registry::Connection& connection) {
+  const bool may_be_kept = authfile.empty() || ::access(authfile.c_str(), F_OK) == 0;
+  const auto kept =
+      may_be_kept ? registry::CredentialStore(optional_file(authfile)).find(host, "") : std::nullopt;
+  if (!kept) return false;
+  try {
+    registry::check_login(host, *kept, connection);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Errc::unauthorized) throw;
+    print_note("the login that is kept is refused");
+    return false;
+  }
+}
+
 int print_login(const std::string& host, const std::string& authfile) {
   const auto found = registry::CredentialStore(optional_file(authfile)).find(host, "");
   if (!found)
@@ -49,7 +67,7 @@ int command_login(const Context&, const Arguments& arguments) {
   registry::Credentials credentials;
   bool from_stdin = false;
   bool shows_login = false;
-  bool tls_verify = true;
+  TlsFlag tls;
   std::string cert_dir;
   Parser parser("login", "[flags] [HOST[:PORT]]", "Checks credentials and keeps them for push and pull.");
   parser.add_option("host", host, "registry (docker.io)");
@@ -61,12 +79,24 @@ int command_login(const Context&, const Arguments& arguments) {
   parser.add_flag("--get-login", shows_login, "print the user name that is logged in");
   parser.add_option("--cert-dir", cert_dir, "*.crt, *.cert and *.key instead of the certs.d folders")
       .type_name("DIR");
-  parser.add_flag("--tls-verify", tls_verify, "=false: plain HTTP and unknown certificates are allowed");
+  tls.add_to(parser, "--tls-verify", kTlsAbout);
   parser.parse(arguments);
 
   host = read_host("login", host);
   return with_context("login " + printable(host), [&] {
     if (shows_login) return print_login(host, authfile);
+    const registry::Connection connection{
+        .tls_verify = tls.value(),
+        .credentials = std::nullopt,
+        .authfile = std::nullopt,
+        .cert_dir = optional_file(cert_dir),
+        .token_servers = trusted_token_servers(),
+    };
+    const bool asks_for_all = credentials.username.empty() && credentials.password.empty() && !from_stdin;
+    if (asks_for_all && is_logged_in(host, authfile, connection)) {
+      fmt::print("Already logged in to {}\n", host);
+      return 0;
+    }
     if (credentials.username.empty()) {
       if (from_stdin)
         throw Error(Errc::invalid, "--password-stdin needs --username")
@@ -79,13 +109,6 @@ int command_login(const Context&, const Arguments& arguments) {
       credentials.password = ask("Password: ", Echo::hidden);
     if (credentials.username.empty() || credentials.password.empty())
       throw Error(Errc::invalid, "user name or password is empty");
-    const registry::Connection connection{
-        .tls_verify = tls_verify ? registry::TlsVerify::required : registry::TlsVerify::off,
-        .credentials = std::nullopt,
-        .authfile = std::nullopt,
-        .cert_dir = optional_file(cert_dir),
-        .token_servers = trusted_token_servers(),
-    };
     registry::check_login(host, credentials, connection);
     registry::CredentialStore(optional_file(authfile)).save(host, credentials);
     fmt::print("Login Succeeded!\n");
@@ -96,10 +119,17 @@ int command_login(const Context&, const Arguments& arguments) {
 int command_logout(const Context&, const Arguments& arguments) {
   std::string host = kHub;
   std::string authfile;
+  bool all = false;
   Parser parser("logout", "[flags] [HOST[:PORT]]", "Forgets the credentials of a registry.");
   parser.add_option("host", host, "registry (docker.io)");
+  parser.add_flag("-a,--all", all, "those of every registry that the auth files hold");
   parser.add_option("--authfile", authfile, "auth file to write").type_name("FILE");
   parser.parse(arguments);
+  if (all) {
+    registry::CredentialStore(optional_file(authfile)).erase_all();
+    fmt::print("Removed login credentials for all registries\n");
+    return 0;
+  }
   host = read_host("logout", host);
   return with_context("logout " + printable(host), [&] {
     if (!registry::CredentialStore(optional_file(authfile)).erase(host))

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "each.h"
 #include "image_lookup.h"
 #include "image_place.h"
 #include "options.h"
@@ -10,14 +11,25 @@
 
 namespace lay::cli {
 
+namespace {
+
+std::set<std::string> registries_of_all(const std::vector<std::string>& names,
+                                        const registry::SharedRegistriesConf& conf) {
+  std::set<std::string> domains;
+  for (const std::string& name : names) domains.merge(registries_of(remote_references(name, conf)));
+  return domains;
+}
+
+}  // namespace
+
 int command_pull(const Context& context, const Arguments& arguments) {
-  std::string name;
+  std::vector<std::string> names;
   std::string platform;
   bool quiet = false;
   bool all_blobs = false;
   ConnectionFlags connection;
-  Parser parser("pull", "[flags] IMAGE", "Gets an image from a registry.");
-  parser.add_option("image", name, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]").required();
+  Parser parser("pull", "[flags] IMAGE …", "Gets images from registries.");
+  parser.add_option("image", names, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]").required();
   parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
   parser.add_flag("--all-blobs", all_blobs,
                   "fetch blobs whose layers are here already, made of other blobs, as well");
@@ -26,11 +38,12 @@ int command_pull(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   require_root("pull");
 
-  return with_context("pull " + printable(name), [&] {
+  const layerstore::Platform wanted =
+      platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
+  const registry::Connection connected = with_context("pull", [&] { return connection.connection(); });
+  if (connected.credentials) require_one_registry(registries_of_all(names, connected.conf));
+  const auto pull = [&](const std::string& name) {
     require_registry_name(name);
-    const layerstore::Platform wanted =
-        platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
-    const registry::Connection connected = connection.connection();
     const layerstore::Store store = open_store_to_pull(context, name, connected);
     const auto progress = quiet ? nullptr : make_progress_display();
     const FoundImage found = pull_image(store, name,
@@ -39,8 +52,8 @@ int command_pull(const Context& context, const Arguments& arguments) {
                                          .blobs = all_blobs ? registry::Blobs::all : registry::Blobs::needed},
                                         progress ? *progress : no_progress());
     fmt::print("{}\n", found.image.id().to_string());
-    return 0;
-  });
+  };
+  return for_each_name("pull", names, pull);
 }
 
 }  // namespace lay::cli

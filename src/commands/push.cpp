@@ -12,40 +12,86 @@
 
 namespace lay::cli {
 
+namespace {
+
+struct PushOptions {
+  registry::Connection connection;
+  std::string digest_file;
+  bool quiet = false;
+};
+
+void push_one(const layerstore::Store& store, const std::string& source, const std::string& target,
+              const PushOptions& options) {
+  registry::PushRequest request{
+      .reference = registry::parse_reference(target.empty() ? source : without_transport(target)),
+      .connection = options.connection,
+      .chunk = upload_chunk(),
+  };
+  if (!options.quiet) request.tell = print_note;
+  const FoundImage found = find_image(store, source);
+  const auto progress = options.quiet ? nullptr : make_progress_display();
+  const registry::PushResult result =
+      registry::push(store, found.image.descriptor, request, progress ? *progress : no_progress());
+  if (!options.quiet)
+    print_note(fmt::format("pushed {}: {} blobs sent, {} already there",
+                           registry::to_string(request.reference), result.blobs_sent, result.blobs_there));
+  if (!options.digest_file.empty()) write_id_file(options.digest_file, result.manifest.to_string());
+  fmt::print("{}\n", result.manifest.to_string());
+}
+
+/// The names of the store that are tags of the repository `text`.
+std::vector<std::string> tags_of(const layerstore::Store& store, const std::string& text) {
+  const registry::Reference repository = registry::parse_reference(text);
+  if (text.find('@') != std::string::npos || registry::local_name(text) == text)
+    throw Error::make(Errc::invalid, "--all-tags takes a repository, and '{}' has a tag", printable(text))
+        .with_hint(fmt::format("lay push --all-tags {}/{}", repository.domain, repository.repository));
+  std::vector<std::string> names;
+  for (const layerstore::NamedImage& named : store.images().list()) {
+    const registry::Reference reference = registry::parse_reference(named.name);
+    if (reference.domain == repository.domain && reference.repository == repository.repository &&
+        !reference.tag.empty())
+      names.push_back(named.name);
+  }
+  if (names.empty())
+    throw Error::make(Errc::not_found, "no image of this repository")
+        .with_hint("'lay images' lists what is here");
+  return names;
+}
+
+}  // namespace
+
 int command_push(const Context& context, const Arguments& arguments) {
   std::string source;
   std::string target;
-  std::string digest_file;
-  bool quiet = false;
+  PushOptions options;
+  bool all_tags = false;
+  bool stays_as_it_is = false;
   ConnectionFlags connection;
   Parser parser("push", "[flags] IMAGE [TARGET]",
                 "Sends an image to a registry. Without TARGET the image's own name says where.");
   parser.add_option("image", source, "image of this store").required();
   parser.add_option("target", target, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG]");
-  parser.add_option("--digestfile", digest_file, "write the manifest's digest to this file")
+  parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
       .type_name("FILE");
-  parser.add_flag("-q,--quiet", quiet, "no progress");
+  parser.add_flag("-a,--all-tags", all_tags, "IMAGE is a repository: send all that the store has of it");
+  parser.add_flag("--remove-signatures,--preserve-digests", stays_as_it_is,
+                  "for scripts: no signature goes along, and no digest changes, in any case");
+  parser.add_flag("-q,--quiet", options.quiet, "no progress");
   connection.add_to(parser);
   parser.parse(arguments);
 
   return with_context("push " + printable(source), [&] {
+    if (all_tags && (!target.empty() || !options.digest_file.empty()))
+      throw Error(Errc::invalid, "--all-tags goes with neither TARGET nor --digestfile")
+          .with_hint("lay push --all-tags HOST/REPOSITORY");
     require_registry_name(target);
-    registry::PushRequest request{
-        .reference = registry::parse_reference(target.empty() ? source : without_transport(target)),
-        .connection = connection.connection(),
-        .chunk = upload_chunk(),
-    };
-    if (!quiet) request.tell = print_note;
+    options.connection = connection.connection();
     const layerstore::Store store = open_store_with(context, source);
-    const FoundImage found = find_image(store, source);
-    const auto progress = quiet ? nullptr : make_progress_display();
-    const registry::PushResult result =
-        registry::push(store, found.image.descriptor, request, progress ? *progress : no_progress());
-    if (!quiet)
-      print_note(fmt::format("pushed {}: {} blobs sent, {} already there",
-                             registry::to_string(request.reference), result.blobs_sent, result.blobs_there));
-    if (!digest_file.empty()) write_id_file(digest_file, result.manifest.to_string());
-    fmt::print("{}\n", result.manifest.to_string());
+    if (!all_tags) {
+      push_one(store, source, target, options);
+      return 0;
+    }
+    for (const std::string& name : tags_of(store, source)) push_one(store, name, "", options);
     return 0;
   });
 }

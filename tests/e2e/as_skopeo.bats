@@ -201,13 +201,139 @@ TOML
   has "$(<said)" tame.invalid:5000
 }
 
-@test "what pushes, deletes and lists tags goes to the registry and to no mirror" {
+# reaches HOSTS COMMAND...: it succeeds, and all its requests go there.
+reaches() {
+  local hosts=$1 got
+  shift
+  got=$(asked .proxied "$@" | sort -u | paste -sd' ')
+  [ "$got" = "$hosts" ] || { echo "$*: asked '$got'"; cat said; return 1; }
+}
+
+@test "what pushes, deletes and lists tags goes to the registry that the name says, to no mirror and no location" {
   start_proxy '[]'
   export http_proxy=$proxy
   mirrors
-  [ "$(asked .proxied "$LAY" push -q app:1 reg.invalid/shop/new:1 | sort -u)" = own.invalid ]
-  [ "$(asked .proxied "$LAY" tags reg.invalid/shop/new | sort -u)" = own.invalid ]
-  [ "$(asked .proxied "$LAY" rmi docker://reg.invalid/shop/new:1 | sort -u)" = own.invalid ]
+  "$LAY" copy -q app:1 oci:layout:1 >/dev/null
+  local theirs=(skopeo --registries-conf "$world/conf") name=reg.invalid/shop/new
+  reaches reg.invalid "${theirs[@]}" copy -q oci:layout:1 "docker://$name:1"
+  reaches reg.invalid "${theirs[@]}" list-tags "docker://$name"
+  reaches reg.invalid "${theirs[@]}" delete "docker://$name:1"
+  reaches reg.invalid "$LAY" push -q app:1 "$name:2"
+  reaches reg.invalid "$LAY" copy -q app:1 "docker://$name:3"
+  reaches reg.invalid "$LAY" tags "$name"
+  [ "$("$LAY" tags "$name" | sort | paste -sd' ')" = '2 3' ]
+  reaches reg.invalid "$LAY" rmi "docker://$name:2"
+}
+
+# refused_by_both WORDS NAME FLAGS...: neither skopeo nor lay gets an answer; lay says WORDS.
+refused_by_both() {
+  local words=$1 name=$2
+  shift 2
+  ! skopeo_looks "$@" "docker://$name" >/dev/null 2>said || { echo "skopeo takes $name"; return 1; }
+  ! lay_looks "$@" "docker://$name" >/dev/null 2>said || { echo "lay takes $name"; return 1; }
+  has "$(<said)" "$words"
+}
+
+@test "TLS that is asked for is demanded of a registry on this machine too" {
+  export CONTAINERS_REGISTRIES_CONF=$world/conf
+  local name=$registry/team/app:1 setting
+  lay_looks "docker://$name" >/dev/null
+  refused_by_both "cannot reach" "$name" --tls-verify=true
+  for setting in true false; do
+    printf '[[registry]]\nlocation = "%s"\ninsecure = %s\n' "$registry" "$setting" >conf
+    refused_by_both "cannot reach" "$name" --tls-verify=true
+    lay_looks --tls-verify=false "docker://$name" >/dev/null
+  done
+  refused_by_both "cannot reach" "$name"
+  ! "$LAY" push -q --retry 0 app:1 "$registry/team/app:2" 2>/dev/null || return 1
+  "$LAY" push -q --tls-verify=false app:1 "$registry/team/app:2" >/dev/null
+  : >conf
+  ! "$LAY" copy -q --retry 0 --dest-tls-verify=true app:1 "docker://$name" 2>/dev/null || return 1
+  ! "$LAY" copy -q --retry 0 --tls-verify=false --dest-tls-verify=true app:1 "docker://$name" 2>/dev/null || return 1
+  "$LAY" copy -q --tls-verify=true --dest-tls-verify=false app:1 "docker://$name" >/dev/null
+  start_proxy "$wants_login"
+  refused 1 "cannot reach" "$LAY" login --tls-verify=true -u ann -p s3cret "localhost:$proxy_port"
+  printf '[[registry]]\nlocation = "localhost:%s"\ninsecure = false\n' "$proxy_port" >conf
+  refused 1 "cannot reach" "$LAY" login -u ann -p s3cret "localhost:$proxy_port"
+  [ -z "$(jq -r .authorization requests 2>/dev/null)" ]
+}
+
+@test "the lists of the older form say what is searched, insecure and blocked" {
+  start_proxy '[]'
+  export http_proxy=$proxy CONTAINERS_REGISTRIES_CONF=$world/conf
+  cat >conf <<'TOML'
+[registries.search]
+registries = ["one.invalid", "two.invalid"]
+[registries.insecure]
+registries = ["one.invalid", "two.invalid", "reg.invalid/"]
+[registries.block]
+registries = ["shut.invalid"]
+TOML
+  short_alike 'one.invalid/v2/app/manifests/1 two.invalid/v2/app/manifests/1' app:1
+  [ "$(asked "$manifests_asked" skopeo_looks docker://reg.invalid/team/app:1)" = reg.invalid/v2/team/app/manifests/1 ]
+  [ "$(asked "$manifests_asked" lay_looks docker://reg.invalid/team/app:1)" = reg.invalid/v2/team/app/manifests/1 ]
+  refused_by_both "is blocked" shut.invalid/team/app:1 --tls-verify=false
+  refused 1 "is blocked" "$LAY" push -q app:1 shut.invalid/team/app:1
+  printf 'short-name-mode = "disabled"\n%s' "$(<conf)" >mixed
+  mv mixed conf
+  refused_by_both "of the older form" reg.invalid/team/app:1
+}
+
+# index_of PLATFORM...: an index under team/app:all of $registry with an image for each, whose label p says which.
+index_of() {
+  python3 - "http://$registry/v2/team/app" "$@" <<'PY'
+import hashlib, json, sys, urllib.request
+base, *platforms = sys.argv[1:]
+oci = "application/vnd.oci.image."
+def put(path, data, kind):
+    request = urllib.request.Request(path, data=data, method="PUT", headers={"Content-Type": kind})
+    urllib.request.urlopen(request).read()
+    return {"mediaType": kind, "digest": "sha256:" + hashlib.sha256(data).hexdigest(), "size": len(data)}
+def put_blob(data, kind):
+    start = urllib.request.Request(base + "/blobs/uploads/", data=b"", method="POST")
+    place = urllib.request.urlopen(start).headers["Location"]
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    return put(place + ("&" if "?" in place else "?") + "digest=" + digest, data, "application/octet-stream") | {"mediaType": kind}
+entries = []
+for platform in platforms:
+    os, machine, *variant = platform.split("/")
+    about = {"os": os, "architecture": machine} | ({"variant": variant[0]} if variant else {})
+    config = about | {"rootfs": {"type": "layers", "diff_ids": []}, "config": {"Labels": {"p": platform}}}
+    manifest = {"schemaVersion": 2, "mediaType": oci + "manifest.v1+json", "layers": [],
+                "config": put_blob(json.dumps(config).encode(), oci + "config.v1+json")}
+    data = json.dumps(manifest).encode()
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    entries.append(put(base + "/manifests/" + digest, data, oci + "manifest.v1+json") | {"platform": about})
+index = {"schemaVersion": 2, "mediaType": oci + "index.v1+json", "manifests": entries}
+put(base + "/manifests/all", json.dumps(index).encode(), oci + "index.v1+json")
+PY
+}
+
+# chosen_alike PLATFORM EXPECTED: skopeo and lay take that image of the index for a machine of that platform.
+chosen_alike() {
+  local os machine variant theirs ours
+  IFS=/ read -r os machine variant <<<"$1"
+  theirs=$(skopeo --override-arch "$machine" ${variant:+--override-variant "$variant"} inspect --config --tls-verify=false \
+    "docker://$registry/team/app:all" | jq -r .config.Labels.p)
+  ours=$("$LAY" inspect --platform "$1" -f '{{.Config.Labels.p}}' "docker://$registry/team/app:all")
+  [ "$theirs" = "$2" ] || { echo "for $1 skopeo takes '$theirs', expected '$2'"; return 1; }
+  [ "$ours" = "$2" ] || { echo "for $1 lay takes '$ours', skopeo '$theirs'"; return 1; }
+}
+
+@test "of several variants of a machine the best that it runs is taken" {
+  index_of linux/arm/v6 linux/arm/v7 linux/arm64/v8 linux/amd64
+  local wanted
+  chosen_alike linux/arm linux/arm/v7
+  chosen_alike linux/arm/v6 linux/arm/v6
+  chosen_alike linux/arm/v8 linux/arm/v7
+  chosen_alike linux/arm64 linux/arm64/v8
+  for wanted in amd64 amd64/v1 amd64/v2 amd64/v3; do chosen_alike "linux/$wanted" linux/amd64; done
+  index_of linux/arm/v5 linux/arm/v8 linux/arm linux/arm64 linux/amd64/v3 linux/amd64/v2
+  chosen_alike linux/arm linux/arm
+  chosen_alike linux/arm/v7 linux/arm/v5
+  chosen_alike linux/arm/v8 linux/arm/v8
+  chosen_alike linux/arm64/v8 linux/arm64
+  chosen_alike linux/amd64/v2 linux/amd64/v2
 }
 
 # Each into a store that has nothing: podman takes a name that it has for the one that is meant.

@@ -91,6 +91,63 @@ teardown() {
   refused 1 "cannot reach" "$LAY" push small localhost:1/x:1
 }
 
+@test "a proxy that is down is named, its password is not" {
+  export http_proxy=http://ann:s3cret@127.0.0.1:1 https_proxy=http://ann:s3cret@127.0.0.1:1
+  refused 1 "reg.invalid through proxy 'http://127.0.0.1:1': connection refused" \
+    "$LAY" pull -q --retry 0 reg.invalid/x:1
+  has "$(<refused.err)" https_proxy
+  ! grep -q s3cret refused.err || return 1
+}
+
+# answering STATUS HEADER...: a server that answers each request so, with a page; sets port.
+answering() {
+  port=$(free_port)
+  python3 - "$port" "$@" 3>&- <<'PY' &
+import http.server, sys
+status, headers = int(sys.argv[2]), [header.split(": ", 1) for header in sys.argv[3:]]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self, status):
+        body = b"<html>no"
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(status)
+        for name, value in headers + [("Content-Type", "text/html"), ("Content-Length", str(len(body)))]:
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+    def do_GET(self):
+        self.answer(200 if status == 413 and self.path == "/v2/" else 404 if status == 413 else status)
+    do_HEAD = do_GET
+    def do_POST(self):
+        self.answer(202 if status == 413 else status)
+    def do_PUT(self):
+        self.answer(status)
+    do_PATCH = do_PUT
+    def log_message(self, *words):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+PY
+  hostile_pid=$!
+  wait_until 10 curl -sS "http://127.0.0.1:$port/"
+}
+
+@test "a registry that refuses without a word of how to log in" {
+  answering 401
+  refused 1 "does not say how to log in" "$LAY" pull -q --retry 0 "localhost:$port/x:1"
+}
+
+@test "a blob that is too large for what is in front of the registry" {
+  keeps_state=no
+  answering 413 "Location: /v2/x/blobs/uploads/1"
+  refused 1 "too large" "$LAY" push -q --retry 0 small "localhost:$port/x:1"
+  has "$(<refused.err)" LAY_UPLOAD_CHUNK
+}
+
+@test "a flag that is not known is told apart from what stands behind it" {
+  refused 1 "argument: --nope" "$LAY" push --nope gzip small localhost:1/x:1
+  ! grep -q 'x:1' refused.err || return 1
+}
+
 @test "a registry that answers nonsense" {
   port=$(free_port)
   mkdir nonsense

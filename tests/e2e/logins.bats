@@ -61,6 +61,20 @@ login_of() { jq -r --arg host "$2" '.auths[$host].auth // empty | @base64d' "$1"
   refused 1 "" skopeo login --get-login "$served" || true
 }
 
+@test "a login that is kept and good is asked for no second time, as with podman; logout --all forgets all" {
+  secured
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  log_in "$served"
+  podman login --tls-verify=false "$served" </dev/null
+  has "$("$LAY" login "$served" </dev/null)" "Already logged in to $served"
+  printf '{"auths": {"%s": {"auth": "%s"}, "other.invalid/team": {"auth": "%s"}}, "x": "y"}' "$served" \
+    "$(printf ann:wrong | base64)" "$(printf a:b | base64)" >auth.json
+  fails_with "refused" "$LAY" login "$served" </dev/null
+  "$LAY" logout --all
+  [ "$(jq -c . auth.json)" = '{"auths":{},"x":"y"}' ]
+  "$LAY" logout --all
+}
+
 @test "a login of docker's is lay's, and lay's in docker's folder is docker's" {
   secured
   export DOCKER_CONFIG=$world/docker
@@ -368,6 +382,7 @@ fill_folder() {
   fails_with bad "$LAY" tags --retry 0 --cert-dir bad "$served/none" || fails_with certificate "$LAY" tags --retry 0 --cert-dir bad "$served/none"
   export SSL_CERT_FILE=$world/cert
   fails_with 'no repository' "$LAY" tags --retry 0 "$served/none"
+  wait_until 10 grep -q /v2/none/tags/list access  # the answer comes before its line
   : >access
   fails_with absent "$LAY" tags --retry 0 --cert-dir absent "$served/none"
   [ ! -s access ]

@@ -85,6 +85,12 @@ LACKING
   "$LAY" login -u ann --password-stdin --tls-verify=false "$served" <<<s3cret:pw
   "$LAY" push --tls-verify=false small "$served/team/app:1"
   "$LAY" --root "$world/root2" pull --tls-verify=false "$served/team/app:1"
+  ! "$LAY" inspect --retry 0 "docker://$served/team/app:1" 2>/dev/null || return 1
+  mkdir authorities
+  cp cert authorities/lay.pem
+  openssl rehash authorities
+  SSL_CERT_FILE=$world/cert "$LAY" inspect "docker://$served/team/app:1" >/dev/null
+  SSL_CERT_DIR=$world/authorities "$LAY" inspect "docker://$served/team/app:1" >/dev/null
   skopeo copy -q --src-tls-verify=false --src-creds ann:s3cret:pw "docker://$served/team/app:1" "oci:$world/pulled:x"
 }
 

@@ -290,9 +290,14 @@ TOML
   export CONTAINERS_REGISTRIES_CONF=$world/conf
   [ "$("$LAY" inspect -f '{{.Digest}}' docker://short:1)" = "$other" ]
   [ "$("$LAY" copy -q docker://short:1 oci:copied:x)" = "$other" ]
+  # what does not only read asks docker.io itself, which this proxy plays
+  start_proxy '[]'
+  export http_proxy=http://127.0.0.1:${proxy#*:}
   [ "$("$LAY" tags docker://short)" = 1 ]
   has "$("$LAY" rmi docker://short:1)" "docker.io/library/short@$other"
   "$LAY" push -q other:1 docker://short:2
+  [ "$(jq -r 'select(.proxied != "") | .proxied' requests | sort -u)" = registry-1.docker.io ]
+  unset http_proxy
   "$LAY" --root "$world/root2" pull -q docker://short:2
   "$LAY" --root "$world/root2" pull -q short:1
   [ "$("$LAY" --root "$world/root2" inspect -f '{{.Digest}}' "$registry/team/app:1")" = "$digest" ]
@@ -314,6 +319,72 @@ TOML
     "$type" "$type" "$digest" "$size" | curl -sS --fail -X PUT -H "Content-Type: $type.index.v1+json" --data-binary @- "$manifests/many"
   "$LAY" --root "$world/root4" pull -q "$registry/team/app:many@$digest" 2>err
   [ ! -s err ]
+}
+
+@test "what was pulled by digest is the repository's, without the tag, and is found by either name" {
+  local name=$registry/team/app
+  export LAY_ROOT=$world/root2
+  "$LAY" pull -q "$name:1@$digest"
+  [ "$("$LAY" images --format '{{.Repository}} {{.Tag}}')" = "$name <none>" ]
+  [ "$("$LAY" inspect -f '{{.Digest}}' "$name@$digest")" = "$digest" ]
+  [ "$("$LAY" inspect -f '{{.Digest}}' "$name:1@$digest")" = "$digest" ]
+  ! "$LAY" inspect "$registry/other/app@$digest" 2>/dev/null || return 1
+  "$LAY" rmi "$name:1@$digest"
+  [ -z "$("$LAY" images -q)" ]
+  "$LAY" pull -q "$name:1"
+  [ "$("$LAY" inspect -f '{{.Digest}}' "$name@$digest")" = "$digest" ]
+}
+
+@test "several images are pulled at once, and one that is not there leaves out none of the others" {
+  export LAY_ROOT=$world/root2
+  "$LAY" --root "$world/root" push -q app:1 "$registry/team/app:2"
+  [ "$("$LAY" pull -q "$registry/team/app:1" "$registry/team/app:2" | uniq | wc -l)" = 1 ]
+  [ "$("$LAY" images -q | wc -l)" = 2 ]
+  "$LAY" rmi "$registry/team/app:1" "$registry/team/app:2"
+  ! "$LAY" pull -q "$registry/team/nosuch:1" "$registry/team/app:2" 2>said || return 1
+  has "$(<said)" nosuch
+  "$LAY" inspect "$registry/team/app:2" >/dev/null
+  refused 1 "--creds are for one registry" "$LAY" pull -q --creds a:b "$registry/team/app:1" other.invalid/x:1
+}
+
+@test "all tags of a repository are pushed by one command" {
+  echo other >tree/etc/small
+  "$LAY" tag app:1 "$registry/many/app:1"
+  "$LAY" import tree "$registry/many/app:2"
+  "$LAY" tag app:1 "$registry/many/apple:3"
+  "$LAY" push -q --all-tags "$registry/many/app"
+  [ "$("$LAY" tags "$registry/many/app" | sort | paste -sd' ')" = '1 2' ]
+  refused 1 "has a tag" "$LAY" push -q --all-tags "$registry/many/app:1"
+  refused 1 "no image" "$LAY" push -q --all-tags "$registry/none/app"
+  refused 1 "neither" "$LAY" push -q --all-tags "$registry/many/app" other:1
+}
+
+@test "flags of podman and skopeo that ask for what is so in any case are taken" {
+  local flags=(--remove-signatures)
+  [ "$("$LAY" push -q "${flags[@]}" app:1 "$registry/flags/app:1")" = "$digest" ]
+  skopeo copy -q "${flags[@]}" --preserve-digests --src-tls-verify=false --dest-tls-verify=false \
+    "docker://$registry/flags/app:1" "docker://$registry/flags/app:2"
+  [ "$("$LAY" copy -q "${flags[@]}" --preserve-digests "docker://$registry/flags/app:1" "docker://$registry/flags/app:3")" = "$digest" ]
+  refused 1 "another digest" "$LAY" copy -q --preserve-digests app:1 docker-archive:a.tar
+}
+
+@test "copy --all takes an index that lists blobs, as builders keep their caches" {
+  local data=$world/cached repositories=http://$registry/v2/team layer
+  head -c 100000 /dev/urandom >"$data"
+  layer=sha256:$(sha256sum <"$data" | cut -d' ' -f1)
+  location=$(curl -fsS -D - -o /dev/null -X POST "$repositories/app/blobs/uploads/" | tr -d '\r' | awk '/^Location:/ {print $2}')
+  curl -fsS -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$data" "$location&digest=$layer"
+  jq -n --argjson entry "$(entry manifest "$data" x)" \
+    '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [$entry | del(.platform) | .mediaType = "application/vnd.oci.image.layer.v1.tar+gzip"]}' >index.json
+  put_manifest cache index index.json
+  "$LAY" --root "$world/served" serve --listen 127.0.0.1:0 --access-log none >url 2>serve.log 3>&- &
+  served_pid=$!
+  wait_until 10 test -s url
+  local served=localhost:$(grep -o '[0-9]*$' url)
+  "$LAY" copy -q --all "docker://$registry/team/app:cache" "docker://$served/kept/app:cache"
+  "$LAY" copy -q --all "docker://$served/kept/app:cache" "docker://$registry/team/back:cache"
+  cmp <(curl -fsS "$repositories/back/blobs/$layer") "$data"
+  cmp <(curl -fsS -H 'Accept: application/vnd.oci.image.index.v1+json' "$repositories/back/manifests/cache") index.json
 }
 
 @test "pull and push of what is in no registry ask none, and say what does" {

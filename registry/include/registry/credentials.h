@@ -32,6 +32,8 @@ class CredentialStore {
   void save(const std::string& domain, const Credentials& credentials) const;
   /// False when there was nothing to forget.
   bool erase(const std::string& domain) const;
+  /// All that the files hold or name a helper for.
+  void erase_all() const;
 
  private:
   std::optional<Credentials> find_in_files(const std::string& domain, const std::string& repository) const;

@@ -17,13 +17,13 @@ struct RegistriesConf {
   enum class For { all, digest_only, tag_only };
   struct Mirror {
     std::string location;  ///< "host[:port][/path]"
-    bool insecure = false;
+    std::optional<bool> insecure = std::nullopt;
     For used_for = For::all;
   };
   struct Registry {
     std::string prefix;  ///< "host[:port][/path]" or "*.example.com"
     std::string location;
-    bool insecure = false;
+    std::optional<bool> insecure = std::nullopt;
     bool blocked = false;
     std::vector<Mirror> mirrors;
   };
@@ -61,12 +61,13 @@ class SharedRegistriesConf {
 /// One place an image may be fetched from.
 struct ImageSource {
   Reference reference;
-  bool insecure = false;
+  std::optional<bool> insecure = std::nullopt;  ///< empty: nobody said
   bool is_mirror = false;
 };
 /// Mirrors first, then the registry itself. Throws denied when it is blocked.
 std::vector<ImageSource> plan_sources(const RegistriesConf& conf, const Reference& reference);
-/// The registry's entry for what pushes and other writes reach: never a mirror.
+/// What pushes, deletes and lists tags reaches the registry that the name says: no mirror, no "location".
+/// Throws denied when it is blocked.
 ImageSource plan_target(const RegistriesConf& conf, const Reference& reference);
 
 /// What a name that a user wrote may stand for, in the order to try: itself when it has a host, its alias, or

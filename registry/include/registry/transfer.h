@@ -16,8 +16,9 @@
 namespace lay::registry {
 
 enum class TlsVerify {
-  required,
-  off,  ///< --tls-verify=false: certificates are not checked and plain HTTP is tried
+  usual,     ///< nobody said: registries.conf does, and localhost and 127.0.0.0/8 may be plain HTTP
+  required,  ///< --tls-verify=true: https alone, wherever it is
+  off,       ///< --tls-verify=false: certificates are not checked and plain HTTP is tried
 };
 
 /// What a transfer bears before it gives up. Only what may go better later is tried again: connections that
@@ -29,9 +30,9 @@ struct Patience {
   unsigned connect_seconds = 30;               ///< until there is one
 };
 
-/// How to reach a registry. localhost and 127.0.0.0/8 may be plain HTTP in either case.
+/// How to reach a registry.
 struct Connection {
-  TlsVerify tls_verify = TlsVerify::required;
+  TlsVerify tls_verify = TlsVerify::usual;
   std::optional<Credentials> credentials;  ///< --creds; goes before the auth files
   std::optional<std::string> authfile;
   std::optional<std::string> cert_dir;  ///< --cert-dir, instead of the certs.d folders

@@ -77,6 +77,7 @@ TEST_CASE("what is wrong with a command line is said", "[cli][parser]") {
   CHECK(refusal({"--tty"}) == "image is required");
   CHECK(refusal({"-x", "debian:12"}) == "unknown flag or argument: -x");
   CHECK(refusal({"--tim=5", "debian:12"}) == "unknown flag or argument: --tim=5");
+  CHECK(refusal({"debian:12", "-x", "more", "--why"}) == "unknown flag or argument: -x --why");
   CHECK(refusal({"debian:12", "--name"}) == "--name needs a value");
   CHECK(refusal({"--time", "long", "debian:12"}).find("--time") != std::string::npos);
   CHECK_FALSE(refusal({"--time", "61", "debian:12"}).empty());

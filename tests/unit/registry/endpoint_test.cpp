@@ -33,6 +33,7 @@ HttpResponse refusal(int status, const std::string& body, const std::string& typ
 
 TEST_CASE("R02: a registry elsewhere is spoken to in https alone unless the user says otherwise",
           "[registry][endpoint]") {
+  CHECK(plan("quay.io", TlsVerify::usual) == List{"https://quay.io/"});
   CHECK(plan("quay.io", TlsVerify::required) == List{"https://quay.io/"});
   CHECK(plan("10.0.0.5:5000", TlsVerify::required) == List{"https://10.0.0.5:5000/"});
   CHECK(plan("quay.io", TlsVerify::off) == List{"https://quay.io/", "http://quay.io/"});
@@ -40,11 +41,17 @@ TEST_CASE("R02: a registry elsewhere is spoken to in https alone unless the user
 }
 
 TEST_CASE("a registry on this machine may be plain http", "[registry][endpoint]") {
-  for (const TlsVerify tls : {TlsVerify::required, TlsVerify::off})
+  for (const TlsVerify tls : {TlsVerify::usual, TlsVerify::off})
     CHECK(plan("localhost:5000", tls) == List{"http://localhost:5000/", "https://localhost:5000/"});
-  CHECK(plan("127.0.0.9:5000", TlsVerify::required).front() == "http://127.0.0.9:5000/");
-  CHECK(plan("[::1]:5000", TlsVerify::required).front() == "http://[::1]:5000/");
-  CHECK(plan("localhost:443", TlsVerify::required) == List{"https://localhost:443/"});
+  CHECK(plan("127.0.0.9:5000", TlsVerify::usual).front() == "http://127.0.0.9:5000/");
+  CHECK(plan("[::1]:5000", TlsVerify::usual).front() == "http://[::1]:5000/");
+  CHECK(plan("localhost:443", TlsVerify::usual) == List{"https://localhost:443/"});
+}
+
+TEST_CASE("R02: TLS that the user asks for is not given up for a registry on this machine",
+          "[registry][endpoint]") {
+  CHECK(plan("localhost:5000", TlsVerify::required) == List{"https://localhost:5000/"});
+  CHECK(plan("[::1]:5000", TlsVerify::required) == List{"https://[::1]:5000/"});
 }
 
 TEST_CASE("R04: a token server may be elsewhere, but not nearer than the registry", "[registry][auth]") {
@@ -91,6 +98,7 @@ TEST_CASE("a registry's refusal becomes one line", "[registry][api]") {
   CHECK(line(refusal(500, "")) == "app:1: status 500 with no explanation");
   CHECK(line(refusal(502, "<html>…", "text/html; charset=utf-8")) ==
         "app:1: status 502 with an HTML page: is this a registry?");
+  CHECK(line(refusal(413, "<html>…", "text/html")) == "app:1: status 413 (the request is too large)");
   CHECK(line(refusal(400, "line one\nline two", "text/plain")) == "app:1: status 400 'line one'");
   for (const char* odd :
        {"[]", "{}", "5", R"({"errors":5})", R"({"errors":[5]})", R"({"errors":[{"message":5}]})"})

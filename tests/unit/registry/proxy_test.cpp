@@ -134,3 +134,15 @@ TEST_CASE("this machine and what no_proxy excepts have no proxy", "[registry][pr
   CHECK(proxy_of("https://reg.io/") == "http://all:1");
   CHECK(proxy_of("https://other.io/").empty());
 }
+
+TEST_CASE("a proxy is shown without the login that it may have", "[registry][proxy]") {
+  const NoProxies none;
+  const auto shown = [](const std::string& proxy) {
+    const Variable http("http_proxy", proxy);
+    return shown_proxy(Url::parse("http://reg.io/"));
+  };
+  CHECK(shown("http://proxy:3128") == "http://proxy:3128");
+  CHECK(shown("http://ann:s3@cret@proxy:3128/") == "http://proxy:3128/");
+  CHECK(shown("ann:s3cret@proxy:3128") == "proxy:3128");
+  CHECK(shown("").empty());
+}

@@ -22,7 +22,7 @@ RegistriesConf conf_of(const std::string& text) {
 std::vector<std::string> sources_of(const RegistriesConf& conf, const std::string& name) {
   std::vector<std::string> names;
   for (const ImageSource& source : plan_sources(conf, parse_reference(name)))
-    names.push_back(to_string(source.reference) + (source.insecure ? " insecure" : ""));
+    names.push_back(to_string(source.reference) + (source.insecure.value_or(false) ? " insecure" : ""));
   return names;
 }
 
@@ -42,7 +42,7 @@ TEST_CASE("without settings a name is asked for where it says", "[registry][conf
   CHECK(meant_by({}, "debian") == Names{"docker.io/library/debian:latest"});
 }
 
-TEST_CASE("mirrors come in order before the registry, which pushes alone reach", "[registry][conf]") {
+TEST_CASE("mirrors come in order before the location, which only reads are sent to", "[registry][conf]") {
   const RegistriesConf conf = conf_of(R"(
 [[registry]]
 prefix = "docker.io"
@@ -64,7 +64,7 @@ pull-from-mirror = "tag-only"
         Names{"mirror.example.com:5000/hub/library/debian@" + kDigest + " insecure",
               "digests.example.com/library/debian@" + kDigest, "hub.example.com/library/debian@" + kDigest});
   CHECK(to_string(plan_target(conf, parse_reference("debian:12")).reference) ==
-        "hub.example.com/library/debian:12");
+        "docker.io/library/debian:12");
   CHECK(sources_of(conf, "h.io/a:1") == Names{"h.io/a:1"});
 }
 
@@ -87,6 +87,27 @@ blocked = true
   CHECK(sources_of(conf, "evil-h.io/a:1") == Names{"evil-h.io/a:1"});
   CHECK(error_of([&] { sources_of(conf, "a.b.sub.io/a"); }).code() == Errc::denied);
   CHECK(sources_of(conf, "sub.io/a:1") == Names{"sub.io/a:1"});
+}
+
+TEST_CASE("whether a registry is insecure is known only where somebody said so", "[registry][conf]") {
+  const RegistriesConf conf =
+      conf_of("[[registry]]\nlocation = \"a.io\"\ninsecure = false\n[[registry]]\nlocation = \"b.io\"");
+  CHECK(plan_target(conf, parse_reference("a.io/x")).insecure == std::optional(false));
+  CHECK(plan_target(conf, parse_reference("b.io/x")).insecure == std::nullopt);
+}
+
+TEST_CASE("the lists of the older form are the same settings", "[registry][conf]") {
+  const RegistriesConf conf = conf_of(R"(
+[registries.search]
+registries = ["one.io", "two.io:5000"]
+[registries.insecure]
+registries = ["h.io/", "shut.io"]
+[registries.block]
+registries = ["shut.io"]
+)");
+  CHECK(meant_by(conf, "debian") == Names{"one.io/debian:latest", "two.io:5000/debian:latest"});
+  CHECK(sources_of(conf, "h.io/a:1") == Names{"h.io/a:1 insecure"});
+  CHECK(error_of([&] { sources_of(conf, "shut.io/a:1"); }).code() == Errc::denied);
 }
 
 TEST_CASE("short names lead to their alias, or to the search registries", "[registry][conf]") {
@@ -113,6 +134,10 @@ TEST_CASE("settings that cannot be understood are an error that names the line o
            {"a = ", "line 1"},
            {"unqualified-search-registries = \"x\"", "unqualified-search-registries"},
            {"short-name-mode = \"x\"", "short-name-mode"},
+           {"registries = 5", "registries"},
+           {"[registries]\nblock = 5", "registries.block"},
+           {"[registries.block]\nregistries = 5", "registries"},
+           {"short-name-mode = \"disabled\"\n[registries.block]\nregistries = []", "older form"},
            {"[registry]\nlocation = \"x\"", "[[registry]]"},
            {"[[registry]]\nblocked = true", "neither prefix nor location"},
            {"[[registry]]\nlocation = \"http://h.io\"", "host[:port]"},
