@@ -51,9 +51,11 @@ void remove_one(const runner::ContainerStore& containers, const runner::Containe
 int command_rm(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   bool force = false;
+  bool volumes = false;
   Parser parser("rm", "[flags] CONTAINER …", "Removes containers with everything they changed.");
   parser.add_option("container", names, "names or ids").required();
   parser.add_flag("-f,--force", force, "kill it when it runs; not there is no error");
+  parser.add_flag("-v,--volumes", volumes, "its nameless volumes too, of which there are none");
   parser.parse(arguments);
   require_root("rm");
   const runner::ContainerStore containers = open_containers(context);
