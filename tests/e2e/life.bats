@@ -55,6 +55,17 @@ teardown() { close_world; }
   [ "$status" -eq 0 ]
 }
 
+@test "-t without -i shows lines as the container's terminal made them" {
+  script -qec "'$LAY' run --rm -t --network none small echo line" /dev/null | od -An -c >shown
+  has "$(cat shown)" 'l   i   n   e  \r  \n'
+  script -qec "'$LAY' run --rm -t --network none small true; stty -a" /dev/null >shown
+  grep -qE '(^| )opost' shown # the user's own is put back
+}
+
+@test "a working folder that is a file is refused, and said to be one" {
+  refused 125 "'passwd' in the container is no folder" "$LAY" run --rm --network none -w /etc/passwd small true
+}
+
 @test "environment, user, folder and host name are as asked" {
   run "$LAY" run --rm --network none -e A=1 -u user -w /tmp/new/dir -h box small sh -c 'echo $A $HOME; id; hostname; readlink /proc/self/cwd'
   has "$output" "1 /home/user"
