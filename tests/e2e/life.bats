@@ -384,6 +384,16 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   done
 }
 
+@test "a pause that meets the end of a container says so" {
+  local i
+  for i in $(seq 15); do
+    "$LAY" run -d --name brief --network none small sleep 0.2 >/dev/null
+    while "$LAY" pause brief >/dev/null 2>said && "$LAY" unpause brief >/dev/null 2>said; do :; done
+    grep -qE "has just ended|is not running" said || { cat said; return 1; }
+    "$LAY" rm -f brief >/dev/null
+  done
+}
+
 @test "limits of a running container change at once, and stay after start" {
   "$LAY" run -d --name kept --network none -m 64m --cpuset-cpus 0 --cpu-shares 512 --memory-reservation 32m small sleep 1000 >/dev/null
   [ "$(processors)" = 0 ]

@@ -57,7 +57,7 @@ TEST_CASE("the environment is defaults, then image, then flags", "[cli][plan]") 
 
 TEST_CASE("inspect tells how a container is held", "[cli][inspect]") {
   RunOptions options;
-  options.resources.memory = "64m";
+  options.resources.memory.emplace("64m");
   options.resources.cpus = 1.5;
   options.ports = {"127.0.0.1:8080:80"};
   options.volumes = {"/srv:/data:ro"};
@@ -117,7 +117,7 @@ TEST_CASE("limits become numbers of the runtime spec", "[cli][plan]") {
   CHECK(plan_container(image(), {.resources = {.pids_limit = -1}}).spec.linux_.resources.pids_limit == -1);
   for (const char* bad : {"", "lots", "1m", "-1"})
     CHECK_THROWS_AS(plan_container(image(), {.resources = {.memory = bad}}), Error);
-  for (const double bad : {0.0, -1.0, 1e9})
+  for (const double bad : {0.001, -1.0, 1e9})
     CHECK_THROWS_AS(plan_container(image(), {.resources = {.cpus = bad}}), Error);
 }
 
