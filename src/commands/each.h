@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "options.h"
 #include "output/messages.h"
+#include "runner/container.h"
 
 namespace lay::cli {
 
@@ -26,6 +28,24 @@ inline int for_each_name(const std::string& verb, const std::vector<std::string>
     }
   }
   return code;
+}
+
+/// The containers that a command is for: those that were named, or all with --all, of which none may be
+/// there. Throws UsageError when neither or both are given.
+template <class Wanted>
+std::vector<std::string> chosen_containers(const runner::ContainerStore& containers,
+                                           std::vector<std::string> names, bool all,
+                                           const Wanted& is_wanted) {
+  if (all == !names.empty())
+    throw UsageError{all ? "--all goes without names" : "which container? --all takes all"};
+  if (!all) return names;
+  for (const runner::Container& container : containers.list())
+    if (is_wanted(container)) names.push_back(container.config().name);
+  return names;
+}
+
+inline bool is_running(const runner::Container& container) {
+  return container.state().status == runner::Status::running;
 }
 
 }  // namespace lay::cli

@@ -28,14 +28,17 @@ void tell_of_oom_kill(const runner::Container& container) {
 int command_stop(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::optional<unsigned> seconds;
+  bool all = false;
   Parser parser("stop", "[flags] CONTAINER …",
                 "Stops containers: the stop signal first, SIGKILL after the timeout.");
-  parser.add_option("container", names, "names or ids").required();
+  parser.add_option("container", names, "names or ids");
+  parser.add_flag("-a,--all", all, "all that run");
   parser.add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
       .type_name("SECONDS");
   parser.parse(arguments);
   require_root("stop");
   const runner::ContainerStore containers = open_containers(context);
+  names = chosen_containers(containers, std::move(names), all, is_running);
   std::vector<runner::Container> with_ports;
   const int code = for_each_name("stop", names, [&](const std::string& name) {
     const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
@@ -52,13 +55,16 @@ int command_stop(const Context& context, const Arguments& arguments) {
 int command_kill(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::string signal = "KILL";
+  bool all = false;
   Parser parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
-  parser.add_option("container", names, "names or ids").required();
+  parser.add_option("container", names, "names or ids");
+  parser.add_flag("-a,--all", all, "all that run");
   parser.add_option("-s,--signal", signal, "name or number (KILL)").type_name("SIGNAL");
   parser.parse(arguments);
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
+  names = chosen_containers(containers, std::move(names), all, is_running);
   return for_each_name("kill", names, [&](const std::string& name) {
     runner::signal_container(containers.find(name), number);
     fmt::print("{}\n", name);

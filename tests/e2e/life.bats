@@ -384,6 +384,20 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
   done
 }
 
+@test "stop, kill and rm take --all" {
+  local name
+  for name in one two; do "$LAY" run -d --name $name --network none small sleep 1000 >/dev/null; done
+  "$LAY" run --name ended --network none small true
+  refused 1 "--all goes without names" "$LAY" stop -a one
+  refused 1 "which container?" "$LAY" rm
+  [ "$("$LAY" kill -a | sort | xargs)" = "one two" ]
+  "$LAY" wait one two >/dev/null
+  "$LAY" start one >/dev/null
+  [ "$("$LAY" stop -a -t 0)" = one ]
+  [ "$("$LAY" rm --all | sort | xargs)" = "ended one two" ]
+  [ -z "$("$LAY" rm --all)" ]
+}
+
 @test "a pause that meets the end of a container says so" {
   local i
   for i in $(seq 15); do
