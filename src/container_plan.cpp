@@ -116,8 +116,8 @@ runner::Mount parse_volume(const std::string& text) {
   for (const std::string& option : parts.size() == 3 ? split(parts[2], ',') : std::vector<std::string>{}) {
     if (option == "ro" || option == "idmap")
       mount.options.push_back(option);
-    else if (option != "rw")
-      throw fail("the option is none of ro, rw and idmap");
+    else if (option != "rw" && option != "z" && option != "Z")  // lay's containers have no SELinux label
+      throw fail("the option is none of ro, rw, idmap, z and Z");
   }
   return mount;
 }

@@ -22,11 +22,6 @@ std::int64_t parse_memory(const char* flag, const std::string& text, std::uint64
   return static_cast<std::int64_t>(*bytes);
 }
 
-/// "0" and "-1" take a limit away, as with podman.
-bool is_no_limit(const std::string& text) {
-  return text == "0" || text == "-1";
-}
-
 /// With the memory its sum with the swap has no limit either.
 void lift_memory(runner::Resources& resources) {
   if (!resources.memory_limit) return;
@@ -35,7 +30,7 @@ void lift_memory(runner::Resources& resources) {
 }
 
 void apply_memory(const std::string& text, runner::Resources& resources) {
-  if (is_no_limit(text)) return lift_memory(resources);
+  if (text == "0") return lift_memory(resources);  // as with podman
   const bool is_swap_by_default =
       !resources.memory_swap || resources.memory_swap == resources.memory_limit.value_or(0) * 2;
   resources.memory_limit = parse_memory("--memory", text, kLeastMemory);

@@ -129,6 +129,21 @@ void check_gateway6(const NetworkDefinition& network) {
         .with_hint("its first one is the usual: " + to_string(subnet->gateway()));
 }
 
+/// RFC 6890 and 5771: no machine can have an address there that another reaches.
+void check_usable(const NetworkDefinition& network, const Subnet& subnet) {
+  for (const char* reserved : {"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"})
+    if (parse_subnet(reserved).value_or(Subnet{}).overlaps(subnet))
+      throw Error::make(Errc::invalid, "subnet {} overlaps {}, where no machine has its address",
+                        network.subnet, reserved)
+          .with_hint("a private one: 10.5.0.0/24; without --subnet a free one is chosen");
+  const std::optional<Subnet6> subnet6 = parse_subnet6(network.subnet6);
+  for (const char* reserved : {"ff00::/8", "fe80::/10"})
+    if (subnet6 && parse_subnet6(reserved).value_or(Subnet6{}).overlaps(*subnet6))
+      throw Error::make(Errc::invalid, "subnet {} overlaps {}, where no network has its addresses",
+                        network.subnet6, reserved)
+          .with_hint("a private one: fd00:1::/64; with --ipv6 alone a free one is chosen");
+}
+
 void check_driver(const NetworkDefinition& network) {
   if (network.driver == NetworkDriver::bridge) {
     if (!network.parent.empty())
@@ -152,6 +167,7 @@ void check_network(const NetworkDefinition& network) {
                       printable(network.wished_gateway), network.subnet)
         .with_hint("neither its first address nor its last: " + to_string(subnet.gateway()));
   check_ipv6(network, subnet);
+  check_usable(network, subnet);
   check_gateway6(network);
   check_driver(network);
   if (network.ip_range.empty()) return;

@@ -5,12 +5,14 @@
 #include <optional>
 #include <utility>
 
+#include "base/syscalls.h"
 #include "container/network_fit.h"
 #include "process/container_ids.h"
 #include "process/first_process.h"
 #include "process/namespaces.h"
 #include "process/start_plan.h"
 #include "rootfs/mount_options.h"
+#include "rootfs/mounts.h"
 #include "security/user_lookup.h"
 
 namespace lay::runner {
@@ -56,10 +58,16 @@ bool shows_accounts_of_image(const Spec& spec) {
   });
 }
 
+void require_sources(const Spec& spec) {
+  for (const Mount& mount : spec.mounts)
+    if (mount.type == "bind" && !sys::try_stat_at(sys::cwd(), mount.source)) throw no_volume_source(mount);
+}
+
 }  // namespace
 
 Spec explain_start(const ContainerStore& store, ContainerConfig config, const UniqueFd* root) {
   fit_to_network(config);
+  require_sources(config.spec);
   Spec spec = final_spec(config);
   for (std::size_t i = 0; i < spec.linux_.namespaces.size(); ++i)
     spec.linux_.namespaces[i].path = joined_path(store, config, config.spec.linux_.namespaces[i]);

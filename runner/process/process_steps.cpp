@@ -73,6 +73,18 @@ void reset_signals() {
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0) throw Error::from_errno("unblock signals");
 }
 
+void make_folder_of(const UniqueFd& dir, const std::string& part, const std::string& whole) {
+  try {
+    sys::mkdir_at(dir, part, 0755);
+  } catch (const Error& error) {
+    if (error.error_number() != EEXIST) throw;
+    throw Error::make(Errc::invalid,
+                      "the working folder '{}' is not there: '{}' in the container is no folder",
+                      printable(whole), printable(part))
+        .with_hint("-w with the path of a folder");
+  }
+}
+
 /// Of a folder that is not there, with whatever of its parents is missing.
 UniqueFd make_working_folder(const UniqueFd& root, const std::string& cwd) {
   UniqueFd dir = sys::dup_fd(root);
@@ -80,7 +92,7 @@ UniqueFd make_working_folder(const UniqueFd& root, const std::string& cwd) {
   for (const std::string& part : split(cwd, '/')) {
     if (part.empty()) continue;
     done += "/" + part;
-    if (!sys::try_open_in_root(root, done, O_PATH | O_DIRECTORY)) sys::mkdir_at(dir, part, 0755);
+    if (!sys::try_open_in_root(root, done, O_PATH | O_DIRECTORY)) make_folder_of(dir, part, cwd);
     dir = sys::open_in_root(root, done, O_PATH | O_DIRECTORY);
   }
   return dir;

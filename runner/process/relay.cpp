@@ -225,7 +225,7 @@ std::optional<int> SignalQueue::take() const {
 void relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,
                      const RelayOptions& options) {
   std::optional<RawTerminal> raw;
-  if (options.terminal && options.own_stdio == Joined::yes && stdio.in) raw.emplace();
+  if (options.terminal && options.own_stdio == Joined::yes) raw.emplace(stdio.in ? Raw::all : Raw::output);
   Relay(pidfd, std::move(stdio), signals, options).run();
 }
 

@@ -16,16 +16,20 @@ std::optional<ConsoleSize> user_terminal_size() {
   return std::nullopt;
 }
 
-RawTerminal::RawTerminal() {
+RawTerminal::RawTerminal(Raw raw) : terminal_(raw == Raw::all ? STDIN_FILENO : STDOUT_FILENO) {
   ::termios settings{};
-  if (::tcgetattr(STDIN_FILENO, &settings) < 0) return;
+  if (::tcgetattr(terminal_, &settings) < 0) return;
+  if (raw == Raw::output && ::tcgetpgrp(terminal_) != ::getpgrp()) return;
   before_ = settings;
-  ::cfmakeraw(&settings);
-  if (::tcsetattr(STDIN_FILENO, TCSANOW, &settings) < 0) throw Error::from_errno("make the terminal raw");
+  if (raw == Raw::all)
+    ::cfmakeraw(&settings);
+  else
+    settings.c_oflag &= ~static_cast<::tcflag_t>(OPOST);
+  if (::tcsetattr(terminal_, TCSANOW, &settings) < 0) throw Error::from_errno("make the terminal raw");
 }
 
 RawTerminal::~RawTerminal() {
-  if (before_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &*before_);
+  if (before_) ::tcsetattr(terminal_, TCSADRAIN, &*before_);
 }
 
 }  // namespace lay::runner

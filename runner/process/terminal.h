@@ -12,16 +12,22 @@ namespace lay::runner {
 /// Rows and columns of the terminal at descriptor 0, 1 or 2; empty when none of them is one.
 std::optional<ConsoleSize> user_terminal_size();
 
-/// Makes the terminal at standard input raw, so that every key reaches the container; puts it back on
-/// destruction. Does nothing where standard input is no terminal.
+enum class Raw {
+  all,    ///< that at standard input: every key reaches the container
+  output  ///< that at standard output: what the container's own terminal has worked on stays as it is
+};
+
+/// Makes the user's terminal raw; puts it back on destruction. Does nothing where there is none, and leaves
+/// the output alone in a background job, which would be stopped.
 class RawTerminal {
  public:
-  RawTerminal();
+  explicit RawTerminal(Raw raw);
   RawTerminal(const RawTerminal&) = delete;
   RawTerminal& operator=(const RawTerminal&) = delete;
   ~RawTerminal();
 
  private:
+  int terminal_;
   std::optional<::termios> before_;
 };
 

@@ -36,8 +36,7 @@ UniqueFd open_source(const Mount& mount, const MountOptions& options) {
     return clone_tree(sys::cwd(), mount.source, options.recursion);
   } catch (const Error& error) {
     if (error.error_number() != ENOENT) throw;
-    throw Error::make(Errc::not_found, "volume source '{}' does not exist", printable(mount.source))
-        .with_hint(fmt::format("make it first: mkdir -p '{}'", printable(mount.source)));
+    throw no_volume_source(mount);
   }
 }
 
@@ -265,6 +264,11 @@ void attach_node(const UniqueFd& root, const PlannedMount& planned, const Unique
 }
 
 }  // namespace
+
+Error no_volume_source(const Mount& mount) {
+  return Error::make(Errc::not_found, "volume source '{}' does not exist", printable(mount.source))
+      .with_hint(fmt::format("make it first: mkdir -p '{}'", printable(mount.source)));
+}
 
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan) {
   std::vector<PlannedMount> mounts;

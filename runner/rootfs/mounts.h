@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "base/error.h"
 #include "rootfs/planned_mount.h"
 #include "rootfs/rootfs.h"
 
@@ -11,6 +12,9 @@ namespace lay::runner {
 /// mount of the spec takes. Opens the sources of bind mounts, so it runs while the host's paths can be
 /// reached. Throws not_found for a source that is not there; invalid for options, for a mount over "/".
 std::vector<PlannedMount> open_mounts(const Spec& spec, const RootfsPlan& plan);
+
+/// not_found, with a hint: of a bind mount whose source is not there.
+Error no_volume_source(const Mount& mount);
 
 /// Makes and fills what is planned for /dev, if that is a tmpfs: the kernel lets no user namespace make
 /// device nodes, nor use those on a file system of its own. Under FileOwnerGuard.

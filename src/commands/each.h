@@ -8,23 +8,21 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "options.h"
 #include "output/messages.h"
-#include "parser.h"
 #include "runner/container.h"
 
 namespace lay::cli {
 
-/// Does `work` for each name; a failure is reported and the rest is done all the same, unless the user asked
-/// to stop: that is thrown. Returns 0, or 1 when any failed.
+/// Does `work` for each name; a failure is reported and the rest is done all the same. Returns 0, or 1 when
+/// any failed.
 inline int for_each_name(const std::string& verb, const std::vector<std::string>& names,
                          const std::function<void(const std::string&)>& work) {
   int code = 0;
   for (const std::string& name : names) {
     try {
       work(name);
-    } catch (Error& error) {
-      if (error.code() == Errc::cancelled)
-        throw error.add_context(fmt::format("{} {}", verb, printable(name)));
+    } catch (const Error& error) {
       print_error(fmt::format("{} {}: {}", verb, printable(name), error.message()), error.hint());
       code = 1;
     }
@@ -32,17 +30,22 @@ inline int for_each_name(const std::string& verb, const std::vector<std::string>
   return code;
 }
 
-/// The names as given, or with --all those of every container that `is_meant`. Throws UsageError for both or
-/// neither.
-inline std::vector<std::string> names_or_all(
-    const runner::ContainerStore& containers, const std::vector<std::string>& names, bool all,
-    const std::function<bool(const runner::ContainerState&)>& is_meant) {
-  if (all != names.empty()) throw UsageError{all ? "--all or containers, not both" : "container is required"};
+/// The containers that a command is for: those that were named, or all with --all, of which none may be
+/// there. Throws UsageError when neither or both are given.
+template <class Wanted>
+std::vector<std::string> chosen_containers(const runner::ContainerStore& containers,
+                                           std::vector<std::string> names, bool all,
+                                           const Wanted& is_wanted) {
+  if (all == !names.empty())
+    throw UsageError{all ? "--all goes without names" : "which container? --all takes all"};
   if (!all) return names;
-  std::vector<std::string> found;
   for (const runner::Container& container : containers.list())
-    if (is_meant(container.state())) found.push_back(container.config().name);
-  return found;
+    if (is_wanted(container)) names.push_back(container.config().name);
+  return names;
+}
+
+inline bool is_running(const runner::Container& container) {
+  return container.state().status == runner::Status::running;
 }
 
 }  // namespace lay::cli

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "options.h"
 #include "output/listing.h"
+#include "output/template.h"
 #include "runner/host_security.h"
 
 namespace lay::cli {

@@ -5,11 +5,13 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
+#include "host_config.h"
 #include "image_lookup.h"
 #include "image_place.h"
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
+#include "output/template.h"
 #include "port_listing.h"
 #include "registry/remote.h"
 #include "runner/lifecycle.h"
@@ -18,16 +20,6 @@
 namespace lay::cli {
 
 namespace {
-
-Json ports_json(const std::vector<runner::PortMapping>& ports) {
-  Json result = Json::object();
-  for (const runner::PortMapping& port : ports) {
-    const char* protocol = port.protocol == runner::Protocol::tcp ? "tcp" : "udp";
-    result[fmt::format("{}/{}", port.container_port, protocol)].push_back(
-        {{"HostIp", port.host_ip}, {"HostPort", std::to_string(port.host_port)}});
-  }
-  return result;
-}
 
 std::string note_of(const runner::ContainerConfig& config, const char* key) {
   const auto it = config.notes.find(key);
@@ -69,6 +61,8 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
       {"Args", process.args},
       {"Image", note_of(config, note::kImageId)},
       {"ImageName", note_of(config, note::kImage)},
+      {"RestartCount", 0},
+      {"LogPath", config.log.is_kept ? container.path() + "/log" : ""},
       {"State",
        {{"Status", is_paused ? "paused" : runner::to_string(state.status)},
         {"Running", is_running},
@@ -80,7 +74,8 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
         {"StartedAt", state.started ? format_time(*state.started) : ""},
         {"FinishedAt", state.finished ? format_time(*state.finished) : ""}}},
       {"Config",
-       {{"Hostname", config.spec.hostname},
+       {{"Image", note_of(config, note::kImage)},
+        {"Hostname", config.spec.hostname},
         {"Env", process.env},
         {"Cmd", process.args},
         {"WorkingDir", process.cwd},
@@ -97,11 +92,20 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
         {"IPv6Gateway", first.gateway6},
         {"Networks", networks_json(networks)},
         {"Ports", ports_json(published_ports(containers, container, state))}}},
-      {"HostConfig", {{"Runtime", config.runtime.is_own() ? "lay" : config.runtime.program}}},
-      {"Mounts", spec.value("mounts", Json::array())},
+      {"HostConfig", host_config_json(config)},
+      {"Mounts", mounts_json(config.spec)},
       {"Upper", container.path() + "/upper"},
       {"Spec", spec},
   };
+}
+
+/// What an image's config leaves out when it is not set, and scripts ask for all the same.
+Json with_unset(Json config) {
+  for (const char* list : {"Env", "Cmd", "Entrypoint", "Labels", "ExposedPorts", "Volumes"})
+    if (!config.contains(list)) config[list] = nullptr;
+  for (const char* text : {"User", "WorkingDir", "StopSignal"})
+    if (!config.contains(text)) config[text] = "";
+  return config;
 }
 
 Json describe(const FoundImage& found) {
@@ -121,7 +125,7 @@ Json describe(const FoundImage& found) {
       {"Author", image.config.author},
       {"Os", image.config.os},
       {"Architecture", image.config.architecture},
-      {"Config", config.value("config", Json::object())},
+      {"Config", with_unset(config.value("config", Json::object()))},
       {"RootFS", {{"Type", "layers"}, {"Layers", diff_ids}}},
       {"Layers", layers},
       {"History", config.value("history", Json::array())},

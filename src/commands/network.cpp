@@ -8,6 +8,7 @@
 #include "options.h"
 #include "output/listing.h"
 #include "output/messages.h"
+#include "output/template.h"
 #include "prompt.h"
 #include "runner/network_membership.h"
 #include "runner/network_store.h"

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "command.h"
@@ -51,18 +52,18 @@ void remove_one(const runner::ContainerStore& containers, const runner::Containe
 int command_rm(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   bool force = false;
-  bool all = false;
   bool volumes = false;
+  bool all = false;
   Parser parser("rm", "[flags] CONTAINER …", "Removes containers with everything they changed.");
   parser.add_option("container", names, "names or ids");
-  parser.add_flag("-a,--all", all, "every container; those that run only with --force");
-  parser.add_flag("-v,--volumes", volumes, "nothing more: lay makes no volumes that have no name");
+  parser.add_flag("-a,--all", all, "all containers");
   parser.add_flag("-f,--force", force, "kill it when it runs; not there is no error");
+  parser.add_flag("-v,--volumes", volumes, "its nameless volumes too, of which there are none");
   parser.parse(arguments);
   require_root("rm");
   const runner::ContainerStore containers = open_containers(context);
-  const auto every = [](const runner::ContainerState&) { return true; };
-  return for_each_name("rm", names_or_all(containers, names, all, every), [&](const std::string& name) {
+  names = chosen_containers(containers, std::move(names), all, [](const auto&) { return true; });
+  return for_each_name("rm", names, [&](const std::string& name) {
     std::optional<runner::Container> container;
     try {
       container.emplace(force ? containers.find_even_damaged(name) : containers.find(name));

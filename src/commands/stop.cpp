@@ -16,10 +16,6 @@ namespace lay::cli {
 
 namespace {
 
-bool is_running(const runner::ContainerState& state) {
-  return state.status == runner::Status::running;
-}
-
 /// 137 alone does not say who sent SIGKILL. Of one with --rm nothing is left to read.
 void tell_of_oom_kill(const runner::Container& container) {
   const runner::ContainerConfig& config = container.config();
@@ -36,21 +32,21 @@ int command_stop(const Context& context, const Arguments& arguments) {
   Parser parser("stop", "[flags] CONTAINER …",
                 "Stops containers: the stop signal first, SIGKILL after the timeout.");
   parser.add_option("container", names, "names or ids");
-  parser.add_flag("-a,--all", all, "every container that runs");
+  parser.add_flag("-a,--all", all, "all that run");
   parser.add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
       .type_name("SECONDS");
   parser.parse(arguments);
   require_root("stop");
   const runner::ContainerStore containers = open_containers(context);
+  names = chosen_containers(containers, std::move(names), all, is_running);
   std::vector<runner::Container> with_ports;
-  const int code =
-      for_each_name("stop", names_or_all(containers, names, all, is_running), [&](const std::string& name) {
-        const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
-        runner::Container container = containers.find(name);
-        runner::stop_container(container, timeout);
-        if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
-        fmt::print("{}\n", name);
-      });
+  const int code = for_each_name("stop", names, [&](const std::string& name) {
+    const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+    runner::Container container = containers.find(name);
+    runner::stop_container(container, timeout);
+    if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
+    fmt::print("{}\n", name);
+  });
   // At once, and for all of them together: each change of the tables waits for the kernel
   for (const runner::Container& container : with_ports) runner::withdraw_ended_ports(containers, container);
   return code;
@@ -62,17 +58,17 @@ int command_kill(const Context& context, const Arguments& arguments) {
   bool all = false;
   Parser parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
   parser.add_option("container", names, "names or ids");
-  parser.add_flag("-a,--all", all, "every container that runs");
+  parser.add_flag("-a,--all", all, "all that run");
   parser.add_option("-s,--signal", signal, "name or number (KILL)").type_name("SIGNAL");
   parser.parse(arguments);
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
-  return for_each_name("kill", names_or_all(containers, names, all, is_running),
-                       [&](const std::string& name) {
-                         runner::signal_container(containers.find(name), number);
-                         fmt::print("{}\n", name);
-                       });
+  names = chosen_containers(containers, std::move(names), all, is_running);
+  return for_each_name("kill", names, [&](const std::string& name) {
+    runner::signal_container(containers.find(name), number);
+    fmt::print("{}\n", name);
+  });
 }
 
 int command_wait(const Context& context, const Arguments& arguments) {

@@ -8,59 +8,13 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "output/listing_printer.h"
+#include "output/template.h"
 
 namespace lay::cli {
 
 namespace {
 
 constexpr std::string_view kTablePrefix = "table ";
-
-std::string unescape(const std::string& text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char next = i + 1 < text.size() ? text[i + 1] : '\0';
-    if (text[i] == '\\' && (next == 't' || next == 'n')) {
-      result += next == 't' ? '\t' : '\n';
-      ++i;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
-const Json& member_of(const Json& value, const std::string& path) {
-  const Json* at = &value;
-  for (const std::string& name : split(path, '.')) {
-    if (name.empty()) continue;
-    if (!at->is_object() || !at->contains(name))
-      throw Error::make(Errc::invalid, "template: there is no '.{}'", printable(name));
-    at = &(*at)[name];
-  }
-  return *at;
-}
-
-std::string shown(const Json& value) {
-  if (value.is_string()) return printable(value.get<std::string>());
-  if (!value.is_array()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::vector<std::string> parts;
-  for (const Json& item : value) parts.push_back(shown(item));
-  return fmt::format("[{}]", join(parts, " "));
-}
-
-/// The value of what stands between {{ and }}.
-std::string evaluate(const std::string& expression, const Json& value) {
-  const std::size_t begin = expression.find_first_not_of(' ');
-  if (begin == std::string::npos) throw Error(Errc::invalid, "template: {{}} is empty");
-  std::string trimmed = expression.substr(begin, expression.find_last_not_of(' ') - begin + 1);
-  const bool as_json = trimmed.starts_with("json ");
-  if (as_json) trimmed = trimmed.substr(trimmed.find_first_not_of(' ', 5));
-  if (trimmed.empty() || trimmed.front() != '.')
-    throw Error::make(Errc::invalid, "template: '{}' is not understood", printable(trimmed))
-        .with_hint("{{.Member}}, {{.Member.Member}} and {{json .Member}} are");
-  const Json& member = member_of(value, trimmed);
-  return as_json ? member.dump(-1, ' ', false, Json::error_handler_t::replace) : shown(member);
-}
 
 /// The heading of a "table …" template: the names in it, in capitals.
 std::vector<std::string> heading_of(const std::string& text) {
@@ -77,19 +31,6 @@ std::vector<std::string> heading_of(const std::string& text) {
 }
 
 }  // namespace
-
-std::string fill_template(const std::string& text, const Json& value) {
-  std::string result;
-  for (std::size_t at = 0;;) {
-    const std::size_t open = text.find("{{", at);
-    result += unescape(text.substr(at, open - at));
-    if (open == std::string::npos) return result;
-    const std::size_t close = text.find("}}", open);
-    if (close == std::string::npos) throw Error(Errc::invalid, "template: '{{' without '}}'");
-    result += evaluate(text.substr(open + 2, close - open - 2), value);
-    at = close + 2;
-  }
-}
 
 ListingPrinter::Form ListingPrinter::form_of(const std::string& format) {
   if (format == "json") return Form::json;

@@ -19,8 +19,4 @@ struct Column {
 void print_listing(const std::vector<Json>& rows, const std::vector<Column>& columns,
                    const std::string& format);
 
-/// Fills one template: literal text, {{.A.B}}, {{json .A}}, {{.}}, and the escapes \t and \n. A member that
-/// is not there is an error.
-std::string fill_template(const std::string& text, const Json& value);
-
 }  // namespace lay::cli

@@ -83,6 +83,7 @@ needs_landlock() {
   [ "$before" = "$(store_state)" ]
   [ "$("$LAY" ps -aq | wc -l)" = 0 ]
   refused 125 "nosuch" "$LAY" run --explain nosuch:1
+  refused 125 "volume source '/no-such' does not exist" "$LAY" run --explain -v /no-such:/x small true
 }
 
 @test "U06 --explain refuses what a start would refuse" {

@@ -110,7 +110,7 @@ names() {
     run "$LAY" "$verb" -a a
     [ "$status" -ne 0 ] && has "$output" "--all"
     run "$LAY" "$verb"
-    [ "$status" -ne 0 ] && has "$output" "required"
+    [ "$status" -ne 0 ] && has "$output" "which container"
   done
   [ "$("$LAY" rm -a | sort | tr '\n' ' ')" = "a b " ]
   [ -z "$("$LAY" ps -aq)" ]

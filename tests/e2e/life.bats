@@ -55,6 +55,17 @@ teardown() { close_world; }
   [ "$status" -eq 0 ]
 }
 
+@test "-t without -i shows lines as the container's terminal made them" {
+  script -qec "'$LAY' run --rm -t --network none small echo line" /dev/null | od -An -c >shown
+  has "$(cat shown)" 'l   i   n   e  \r  \n'
+  script -qec "'$LAY' run --rm -t --network none small true; stty -a" /dev/null >shown
+  grep -qE '(^| )opost' shown # the user's own is put back
+}
+
+@test "a working folder that is a file is refused, and said to be one" {
+  refused 125 "'passwd' in the container is no folder" "$LAY" run --rm --network none -w /etc/passwd small true
+}
+
 @test "environment, user, folder and host name are as asked" {
   run "$LAY" run --rm --network none -e A=1 -u user -w /tmp/new/dir -h box small sh -c 'echo $A $HOME; id; hostname; readlink /proc/self/cwd'
   has "$output" "1 /home/user"
@@ -370,6 +381,30 @@ processors() { "$LAY" exec kept cat /proc/self/status | awk '/Cpus_allowed_list/
     wait $! && return 1
     has "$(cat said)" "has just ended"
     "$LAY" rm -f c >/dev/null
+  done
+}
+
+@test "stop, kill and rm take --all" {
+  local name
+  for name in one two; do "$LAY" run -d --name $name --network none small sleep 1000 >/dev/null; done
+  "$LAY" run --name ended --network none small true
+  refused 1 "--all goes without names" "$LAY" stop -a one
+  refused 1 "which container?" "$LAY" rm
+  [ "$("$LAY" kill -a | sort | xargs)" = "one two" ]
+  "$LAY" wait one two >/dev/null
+  "$LAY" start one >/dev/null
+  [ "$("$LAY" stop -a -t 0)" = one ]
+  [ "$("$LAY" rm --all | sort | xargs)" = "ended one two" ]
+  [ -z "$("$LAY" rm --all)" ]
+}
+
+@test "a pause that meets the end of a container says so" {
+  local i
+  for i in $(seq 15); do
+    "$LAY" run -d --name brief --network none small sleep 0.2 >/dev/null
+    while "$LAY" pause brief >/dev/null 2>said && "$LAY" unpause brief >/dev/null 2>said; do :; done
+    grep -qE "has just ended|is not running" said || { cat said; return 1; }
+    "$LAY" rm -f brief >/dev/null
   done
 }
 

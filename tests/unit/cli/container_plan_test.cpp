@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
+#include "host_config.h"
 
 using namespace lay;
 using namespace lay::cli;
@@ -54,6 +55,39 @@ TEST_CASE("the environment is defaults, then image, then flags", "[cli][plan]") 
   CHECK(has(plan_container(image(), {.terminal = true}).spec.process.env, "TERM=xterm"));
 }
 
+TEST_CASE("inspect tells how a container is held", "[cli][inspect]") {
+  RunOptions options;
+  options.resources.memory.emplace("64m");
+  options.resources.cpus = 1.5;
+  options.ports = {"127.0.0.1:8080:80"};
+  options.volumes = {"/srv:/data:ro"};
+  options.auto_remove = true;
+  options.isolation.cap_add = {"SYS_TIME"};
+  const runner::ContainerConfig config = plan_container(image(), options);
+  const Json json = host_config_json(config);
+  CHECK(json["Memory"] == 64 << 20);
+  CHECK(json["NanoCpus"] == 1'500'000'000);
+  CHECK(json["PidsLimit"] == 2048);
+  CHECK(json["AutoRemove"] == true);
+  CHECK(json["Privileged"] == false);
+  CHECK(json["NetworkMode"] == "bridge");
+  CHECK(json["RestartPolicy"]["Name"] == "no");
+  CHECK(json["CapAdd"] == Json{"SYS_TIME"});
+  CHECK(json["Binds"] == Json{"/srv:/data:ro"});
+  CHECK(json["PortBindings"]["80/tcp"] == Json{{{"HostIp", "127.0.0.1"}, {"HostPort", "8080"}}});
+  const Json mounts = mounts_json(config.spec);
+  REQUIRE(mounts.size() == 1);
+  CHECK(mounts[0]["Type"] == "bind");
+  CHECK(mounts[0]["Source"] == "/srv");
+  CHECK(mounts[0]["Destination"] == "/data");
+  CHECK(mounts[0]["RW"] == false);
+
+  RunOptions privileged;
+  privileged.isolation.privileged = true;
+  CHECK(host_config_json(plan_container(image(), privileged))["Privileged"] == true);
+  CHECK(host_config_json(plan_container(image(), {}))["Memory"] == 0);
+}
+
 TEST_CASE("user, folder, labels and stop signal come from the image unless a flag says otherwise",
           "[cli][plan]") {
   const auto plain = plan_container(image(), {});
@@ -83,7 +117,7 @@ TEST_CASE("limits become numbers of the runtime spec", "[cli][plan]") {
   CHECK(plan_container(image(), {.resources = {.pids_limit = -1}}).spec.linux_.resources.pids_limit == -1);
   for (const char* bad : {"", "lots", "1m", "-1"})
     CHECK_THROWS_AS(plan_container(image(), {.resources = {.memory = bad}}), Error);
-  for (const double bad : {0.0, -1.0, 1e9})
+  for (const double bad : {0.001, -1.0, 1e9})
     CHECK_THROWS_AS(plan_container(image(), {.resources = {.cpus = bad}}), Error);
 }
 
@@ -102,6 +136,8 @@ TEST_CASE("volumes are absolute, private, and without device files", "[cli][plan
   CHECK(mount.destination == "/inside");
   for (const char* option : {"rbind", "rprivate", "nosuid", "nodev", "ro"}) CHECK(has(mount.options, option));
   CHECK_FALSE(has(parse_volume("/data:/inside").options, "ro"));
+  CHECK(parse_volume("/data:/inside:ro,Z").options == mount.options);
+  CHECK(parse_volume("/data:/inside:z").options == parse_volume("/data:/inside").options);
   CHECK(parse_volume("./x/../y:/inside").source.ends_with("/y"));
   for (const char* bad : {"", "/a", "/a:", "/a:b", ":/b", "/a:/b:wo", "/a:/b:ro:rw", "name:/b"}) {
     INFO(bad);

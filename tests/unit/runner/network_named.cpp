@@ -64,6 +64,20 @@ TEST_CASE("a definition of a network is read back as it was written", "[runner][
   CHECK_THROWS_AS(parse_network_definition("{}"), Error);
 }
 
+TEST_CASE("a subnet where no machine can have an address is refused", "[runner][network]") {
+  const auto check = [](const char* subnet, const char* subnet6) {
+    NetworkDefinition network;
+    network.subnet = subnet;
+    network.subnet6 = subnet6;
+    check_network(network);
+  };
+  CHECK_NOTHROW(check("10.5.0.0/24", "fd00::/64"));
+  for (const char* subnet : {"224.0.0.0/24", "239.1.0.0/16", "127.0.0.0/8", "0.0.0.0/8", "127.5.0.0/24"})
+    CHECK_THROWS_AS(check(subnet, ""), Error);
+  for (const char* subnet6 : {"ff00::/64", "fe80::/64"})
+    CHECK_THROWS_AS(check("10.5.0.0/24", subnet6), Error);
+}
+
 TEST_CASE("a subnet must have room for containers", "[runner][network]") {
   CHECK(check_network_subnet("10.5.0.0/29") == "10.5.0.0/29");
   for (const char* text : {"10.5.0.0/30", "10.5.0.1/24", "0.0.0.0/0", "fd00::/64", "10.5.0.0", "x"})

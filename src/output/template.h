@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+
+namespace lay::cli {
+
+/// `text` with what stands between {{ and }} put in, as Go's text/template has it (its package page), so far
+/// as scripts for docker and podman use it: .Member.Member, $variables, "text" and numbers; the functions
+/// json, index, len, join, not, lower, println; if/else/end and range/else/end, also with variables.
+/// Outside of {{}} \t and \n are tab and newline. Throws invalid on anything else, and on members that are
+/// not there, but in the condition of `if`.
+std::string fill_template(const std::string& text, const Json& value);
+
+/// "\t" and "\n" as the characters that they stand for.
+std::string unescape(const std::string& text);
+
+/// A value as a template shows it.
+std::string shown(const Json& value);
+
+}  // namespace lay::cli
