@@ -5,7 +5,7 @@
 #include "command.h"
 #include "layerstore/descriptor.h"
 #include "options.h"
-#include "output/listing.h"
+#include "output/template.h"
 
 namespace lay::cli {
 
