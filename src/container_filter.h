@@ -16,6 +16,7 @@ class ContainerFilter {
   /// Throws UsageError; not_found for a container that "before=" or "since=" names.
   ContainerFilter(const runner::ContainerStore& containers, const std::vector<std::string>& texts);
 
+  bool is_empty() const { return filters_.is_empty(); }
   /// Whether it asks for containers that do not run, which a list then has too.
   bool wants_stopped() const { return filters_.has("status") || filters_.has("exited"); }
   /// `status` is docker's word for it: "created", "running", "paused", "exited".
@@ -30,7 +31,7 @@ class ContainerFilter {
   std::optional<Time> since_;
 };
 
-/// The sources of what users mounted into it; of a tmpfs and the like its place.
+/// The folders and files of the host that are mounted into it.
 std::vector<std::string> mounts_of(const runner::ContainerConfig& config);
 /// "bridge", "none", "host" or the names of networks that users made.
 std::vector<std::string> networks_of(const runner::ContainerConfig& config);

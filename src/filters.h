@@ -16,6 +16,7 @@ class Filters {
   /// Throws UsageError for what is no KEY=VALUE and for a key that is not in `known`.
   Filters(const std::vector<std::string>& texts, std::initializer_list<std::string_view> known);
 
+  bool is_empty() const { return values_.empty(); }
   bool has(const std::string& key) const { return values_.contains(key); }
   /// The last value of a key; empty without one.
   std::string last(const std::string& key) const;

@@ -37,6 +37,7 @@ std::optional<double> take_number(std::string& text) {
 
 /// Go's form of a duration, "1h30m".
 std::optional<Seconds> parse_duration(std::string text) {
+  constexpr Seconds kReach{9e9};  // what the clock can say, in nanoseconds
   Seconds sum{0};
   do {
     const auto count = take_number(text);
@@ -44,6 +45,7 @@ std::optional<Seconds> parse_duration(std::string text) {
     const auto factor = seconds_of(unit);
     if (!count || !factor) return std::nullopt;
     sum += Seconds(*count * *factor);
+    if (sum > kReach) return std::nullopt;
     text.erase(0, unit.size());
   } while (!text.empty());
   return sum;

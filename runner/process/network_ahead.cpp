@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -41,6 +42,22 @@ bool is_new_and_ours(const ContainerConfig& config) {
          mode != NetworkMode::path;
 }
 
+/// A thread that is made meanwhile gets no signal: they are the caller's.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    ::sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  ::sigset_t before_{};
+};
+
 /// netdevice(7), which unlike rtnetlink(7) takes no memory.
 bool set_loopback_up() {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -64,6 +81,7 @@ NetworkAhead::NetworkAhead(const ContainerConfig& config) {
     making.made = UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
     return nullptr;
   };
+  const SignalsBlocked blocked;
   making_->is_running = ::pthread_create(&making_->thread, nullptr, make, making_.get()) == 0;
 }
 

@@ -71,6 +71,12 @@ std::optional<Time> time_of(const std::optional<layerstore::Store>& store, const
   return parse_time(find_image(*store, image).image.config.created);
 }
 
+bool is_true(const std::string& value) {
+  if (value == "true" || value == "1") return true;
+  if (value == "false" || value == "0") return false;
+  throw UsageError{fmt::format("--filter: '{}' is neither true nor false", printable(value))};
+}
+
 /// --filter.
 class ImageFilter {
  public:
@@ -82,9 +88,8 @@ class ImageFilter {
   bool fits(const std::string& name, const layerstore::Image& image) const {
     const bool is_dangling = split_name(name).tag == "<none>";
     const auto created = parse_time(image.config.created);
-    return filters_.any(
-               "dangling",
-               [&](const std::string& value) { return (value == "true" || value == "1") == is_dangling; }) &&
+    return filters_.any("dangling",
+                        [&](const std::string& value) { return is_true(value) == is_dangling; }) &&
            filters_.any("reference",
                         [&](const std::string& pattern) { return fits_reference(name, pattern); }) &&
            filters_.fit_labels(image.config.run.labels) && (!before_ || (created && *created < *before_)) &&

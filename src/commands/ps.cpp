@@ -82,6 +82,34 @@ Json damaged_row(const runner::ContainerStore& store, const runner::Container& c
   return row;
 }
 
+struct Shown {
+  bool stopped;  ///< those too
+  bool whole;    ///< ids and commands
+  bool sizes;
+  int most;  ///< below 0: all
+};
+
+/// The newest first.
+std::vector<Json> rows_of(const runner::ContainerStore& store, const ContainerFilter& filter, Shown shown) {
+  std::vector<Json> rows;
+  if (shown.stopped && shown.most < 0 && filter.is_empty())
+    for (const runner::Container& container : store.list_damaged())
+      rows.push_back(damaged_row(store, container, shown.whole, shown.sizes));
+  std::vector<runner::Container> containers = store.list();
+  std::sort(containers.begin(), containers.end(),
+            [](const auto& a, const auto& b) { return a.config().created > b.config().created; });
+  for (const runner::Container& container : containers) {
+    if (shown.most == 0) break;
+    const runner::ContainerState state = container.state();
+    if (!shown.stopped && state.status != runner::Status::running) continue;
+    if (!filter.fits(container, state, state_name(container, state))) continue;
+    rows.push_back(row_of(store, container, state, shown.whole));
+    if (shown.sizes) add_size(rows.back(), container);
+    --shown.most;
+  }
+  return rows;
+}
+
 }  // namespace
 
 int command_ps(const Context& context, const Arguments& arguments) {
@@ -114,21 +142,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
   if (last >= 0 || filter.wants_stopped()) all = true;
   if (format.find(".Size") != std::string::npos) sizes = true;
   runner::sweep_ended(store);
-  std::vector<runner::Container> containers = store.list();
-  std::sort(containers.begin(), containers.end(),
-            [](const auto& a, const auto& b) { return a.config().created > b.config().created; });
-  std::vector<Json> rows;
-  if (all && filters.empty())
-    for (const runner::Container& container : store.list_damaged())
-      rows.push_back(damaged_row(store, container, whole, sizes));
-  for (const runner::Container& container : containers) {
-    if (last-- == 0) break;
-    const runner::ContainerState state = container.state();
-    if (!all && state.status != runner::Status::running) continue;
-    if (!filter.fits(container, state, state_name(container, state))) continue;
-    rows.push_back(row_of(store, container, state, whole));
-    if (sizes) add_size(rows.back(), container);
-  }
+  const std::vector<Json> rows = rows_of(store, filter, {all, whole, sizes, last});
   if (quiet) format = "{{.ID}}";
   std::vector<Column> columns{{"CONTAINER ID", "ID"},    {"IMAGE", "Image"},   {"COMMAND", "Command"},
                               {"CREATED", "RunningFor"}, {"STATUS", "Status"}, {"PORTS", "Ports"},
