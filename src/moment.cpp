@@ -70,14 +70,24 @@ std::optional<Time> parse_stamp(const std::string& text) {
   return std::chrono::system_clock::from_time_t(static_cast<std::time_t>(*seconds)) + fraction_of(text);
 }
 
+/// What a clock on the wall here showed, read as if it were UTC.
+Time as_local(Time shown) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(shown);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  parts.tm_isdst = -1;  // as it was then
+  return std::chrono::system_clock::from_time_t(std::mktime(&parts));
+}
+
 }  // namespace
 
 Time parse_moment(const std::string& flag, const std::string& text) {
   if (const auto stamp = parse_stamp(text)) return *stamp;
   if (const auto ago = parse_duration(text))
     return std::chrono::system_clock::now() - std::chrono::duration_cast<Time::duration>(*ago);
-  for (const char* omitted : {"", "Z", "T00:00:00Z"})
-    if (const auto time = parse_time(text + omitted)) return *time + fraction_of(text);
+  if (const auto time = parse_time(text)) return *time + fraction_of(text);
+  for (const char* omitted : {"Z", "T00:00:00Z"})
+    if (const auto time = parse_time(text + omitted)) return as_local(*time) + fraction_of(text);
   throw UsageError{
       fmt::format("{} '{}' is neither a time (2026-11-30T12:00:00Z, 1796040000) nor a duration (10m)", flag,
                   printable(text))};

@@ -91,6 +91,7 @@ names() {
   [ "$("$LAY" logs --since "$second" c | tr '\n' ' ')" = "two three " ]
   [ "$("$LAY" logs --until "$second" c | tr '\n' ' ')" = "one two " ]
   [ "$("$LAY" logs --since "$(date -d "$second" +%s.%N)" c | tr '\n' ' ')" = "two three " ]
+  [ "$(TZ=XYZ+3 "$LAY" logs --since "$(TZ=XYZ+3 date -d "$second" +%FT%T.%N)" c | tr '\n' ' ')" = "two three " ]
   [ "$("$LAY" logs --since "$second" --until "$second" c)" = two ]
   [ "$("$LAY" logs --since 1h10m c | wc -l)" -eq 3 ]
   [ -z "$("$LAY" logs --until 10m c)" ]
