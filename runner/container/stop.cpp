@@ -70,10 +70,11 @@ bool kill_at_once(const Container& container, const FirstProcess& process) {
 
 /// Asks it to end, and waits for that as long. Nobody captures it meanwhile: it would stand still for what it
 /// has of that time.
-bool ends_when_asked(const Container& container, const FirstProcess& process, std::chrono::seconds patience) {
+bool ends_when_asked(const Container& container, const FirstProcess& process, std::optional<int> signal,
+                     std::chrono::seconds patience) {
   const std::optional<FileLock> upper = lock_upper(container);
   try {
-    send_to(container, process, stop_signal_of(container));
+    send_to(container, process, signal ? *signal : stop_signal_of(container));
   } catch (const Error&) {
     // Another runtime that is gone, or does not answer: SIGKILL needs none
   }
@@ -105,7 +106,8 @@ void signal_container(const Container& container, int signal) {
   if (!deliver()) throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
 }
 
-void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout) {
+void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout,
+                    std::optional<int> signal) {
   auto process = try_open_first_process(container);
   while (!process &&
          is_run_locked(container.dir())) {  // it is just starting, or its supervisor is clearing up
@@ -114,7 +116,7 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
   }
   if (!process) return;
   const auto patience = timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
-  if (patience.count() == 0 || !ends_when_asked(container, *process, patience)) {
+  if (patience.count() == 0 || !ends_when_asked(container, *process, signal, patience)) {
     kill_at_once(container, *process);
     wait_for_end(process->pidfd, std::nullopt);
   }

@@ -47,10 +47,14 @@ void start_detached(const Context& context, const runner::ContainerStore& contai
 int command_start(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   bool attach = false;
+  bool interactive = false;
   Parser parser("start", "[flags] CONTAINER …", "Starts stopped containers again, with what they changed.");
   parser.add_option("container", names, "names or ids").required();
+  parser.add_flag("-i,--interactive", interactive,
+                  "as --attach; standard input is the container's since run -i");
   parser.add_flag("-a,--attach", attach, "stay joined to its output; the exit code is the command's");
   parser.parse(arguments);
+  attach = attach || interactive;
   require_root("start");
   const runner::ContainerStore containers = open_containers(context);
   if (attach && names.size() == 1)

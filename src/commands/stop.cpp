@@ -28,6 +28,7 @@ void tell_of_oom_kill(const runner::Container& container) {
 int command_stop(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   std::optional<unsigned> seconds;
+  std::optional<std::string> signal;
   bool all = false;
   Parser parser("stop", "[flags] CONTAINER …",
                 "Stops containers: the stop signal first, SIGKILL after the timeout.");
@@ -35,15 +36,18 @@ int command_stop(const Context& context, const Arguments& arguments) {
   parser.add_flag("-a,--all", all, "all that run");
   parser.add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
       .type_name("SECONDS");
+  parser.add_option("-s,--signal", signal, "instead of the container's stop signal (TERM)")
+      .type_name("SIGNAL");
   parser.parse(arguments);
   require_root("stop");
+  const auto number = signal ? std::optional(runner::parse_signal(*signal)) : std::nullopt;
   const runner::ContainerStore containers = open_containers(context);
   names = chosen_containers(containers, std::move(names), all, is_running);
   std::vector<runner::Container> with_ports;
   const int code = for_each_name("stop", names, [&](const std::string& name) {
     const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
     runner::Container container = containers.find(name);
-    runner::stop_container(container, timeout);
+    runner::stop_container(container, timeout, number);
     if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
     fmt::print("{}\n", name);
   });

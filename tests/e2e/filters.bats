@@ -118,6 +118,15 @@ names() {
     run "$LAY" "$verb"
     [ "$status" -ne 0 ] && has "$output" "which container"
   done
+  "$LAY" run -d --name c --network none small sh -c 'trap "exit 7" USR1; while :; do sleep 0.1; done' >/dev/null
+  "$LAY" stop -s USR1 c >/dev/null
+  [ "$("$LAY" inspect -f '{{.State.ExitCode}}' c)" -eq 7 ]
+  run "$LAY" stop -s NOSUCH c
+  [ "$status" -ne 0 ] && has "$output" NOSUCH
+  "$LAY" rm c >/dev/null
+  "$LAY" run -i --name c --network none small cat <<<first
+  [ "$("$LAY" start -i c <<<second)" = second ]
+  "$LAY" rm c >/dev/null
   [ "$("$LAY" rm -a | sort | tr '\n' ' ')" = "a b " ]
   [ -z "$("$LAY" ps -aq)" ]
 }

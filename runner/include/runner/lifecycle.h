@@ -74,9 +74,10 @@ void update_container(const ContainerStore& store, const std::string& name,
 /// Sends a signal to the first process, and lets a paused container go on to receive it. Throws invalid when
 /// it is not running.
 void signal_container(const Container& container, int signal);
-/// Stop signal, then SIGKILL after `timeout` (the container's own when empty); waits until it has ended.
-/// Not running is success.
-void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout);
+/// `signal` (the container's stop signal when empty), then SIGKILL after `timeout` (the container's own when
+/// empty); waits until it has ended. Not running is success.
+void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout,
+                    std::optional<int> signal = std::nullopt);
 /// Waits until it has ended; returns the exit code.
 int wait_container(const Container& container);
 
