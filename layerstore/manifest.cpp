@@ -1,13 +1,12 @@
 #include "layerstore/manifest.h"
 
 #include <algorithm>
-#include <limits>
-#include <optional>
 
 #include "annotations.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "layerstore/media_types.h"
+#include "layerstore/platform_rank.h"
 
 namespace lay::layerstore {
 
@@ -95,30 +94,6 @@ Json descriptors_json(const std::vector<Descriptor>& descriptors) {
   return list;
 }
 
-/// Variants "vN" are levels: a machine runs all up to its own. Without a variant: what every machine of that
-/// architecture runs. Empty for variants of other kinds.
-std::optional<std::uint64_t> level_of(const Platform& platform) {
-  if (platform.variant.starts_with('v')) return parse_number(std::string_view(platform.variant).substr(1));
-  if (!platform.variant.empty()) return std::nullopt;
-  if (platform.architecture == "arm64") return 8;
-  return platform.architecture == "amd64" ? 1 : 0;
-}
-
-/// How well an image fits, more is better; empty when it does not.
-std::optional<std::uint64_t> rank(const Platform& offered, const Platform& wanted) {
-  constexpr std::uint64_t kUsualArm = 7;
-  if (offered.os != wanted.os || offered.architecture != wanted.architecture) return std::nullopt;
-  if (offered.variant == wanted.variant) return std::numeric_limits<std::uint64_t>::max();
-  const auto level = level_of(offered);
-  const auto most = level_of(wanted);
-  if (wanted.variant.empty()) {  // any, but rather one that most machines run
-    const std::uint64_t usual = wanted.architecture == "arm" ? kUsualArm : *most;
-    return level && *level <= usual ? 1 + *level : 0;
-  }
-  if (!most) return offered.variant.empty() ? std::optional<std::uint64_t>(0) : std::nullopt;
-  return level && *level <= *most ? level : std::nullopt;
-}
-
 }  // namespace
 
 DocumentKind classify_document(std::string_view text, std::string_view content_type) {
@@ -188,7 +163,7 @@ const Descriptor& choose_platform(const Index& index, const Platform& wanted) {
   for (const Descriptor& entry : index.manifests) {
     if (!entry.platform) continue;
     offered.push_back(printable(to_string(*entry.platform)));
-    const auto found = rank(*entry.platform, wanted);
+    const auto found = platform_rank(*entry.platform, wanted);
     if (!found || (best != nullptr && *found <= best_rank)) continue;
     best = &entry;
     best_rank = *found;

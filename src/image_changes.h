@@ -4,12 +4,15 @@
 #include <vector>
 
 #include "layerstore/image_config.h"
+#include "options.h"
 
 namespace lay::cli {
 
 /// `base` with instructions of a Containerfile put over it, in their order, as --change of podman and docker
 /// takes them: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR, with a space or '='
-/// behind. Throws invalid, and unsupported for other instructions.
-layerstore::RunDefaults with_changes(layerstore::RunDefaults base, const std::vector<std::string>& changes);
+/// behind, and then `flags`. $NAME and ${NAME} stand for variables of the image, but in commands. Throws
+/// invalid, and unsupported for other instructions.
+layerstore::RunDefaults with_changes(layerstore::RunDefaults base, const std::vector<std::string>& changes,
+                                     const ImageFlags& flags = {});
 
 }  // namespace lay::cli

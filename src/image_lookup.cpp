@@ -39,6 +39,19 @@ std::optional<FoundImage> find_by_id(const Store& store, const std::string& text
   return std::move(found.front());
 }
 
+/// Empty when it cannot be read; why is kept of the first such.
+std::optional<layerstore::Image> try_load(const Store& store, const NamedImage& named,
+                                          std::optional<Error>& unread) {
+  try {
+    return store.load(named.manifest);
+  } catch (Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+    error.add_context(fmt::format("image '{}'", printable(named.name)));
+    if (!unread) unread = error;
+    return std::nullopt;
+  }
+}
+
 /// "REPOSITORY@DIGEST", with a tag or without, of an image that has any name of that repository.
 std::optional<FoundImage> find_by_digest(const Store& store, const std::string& text) {
   const registry::Reference wanted = registry::parse_reference(text);
@@ -80,14 +93,18 @@ std::vector<FoundImage> find_all_by_id(const Store& store, const std::string& te
   const std::string hex = digits_in(text);
   std::vector<FoundImage> found;
   if (hex.empty()) return found;
+  std::optional<Error> unread;
   for (NamedImage& named : store.images().list()) {
-    layerstore::Image image = store.load(named.manifest);
+    const auto loaded = try_load(store, named, unread);
+    if (!loaded) continue;
+    layerstore::Image image = *loaded;
     if (!image.id().hex().starts_with(hex) && !image.descriptor.digest.hex().starts_with(hex)) continue;
     if (!found.empty() && found.front().image.id() != image.id())
       throw Error::make(Errc::invalid, "image id '{}' fits several images", text)
           .with_hint("give more digits of it");
     found.push_back({.name = std::move(named.name), .image = std::move(image), .by = FoundBy::id});
   }
+  if (found.empty() && unread) throw *unread;
   return found;
 }
 

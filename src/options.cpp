@@ -38,8 +38,8 @@ std::string exposed_port(const std::string& text) {
   const bool valid = parts.size() <= 2 && port && *port >= 1 && *port <= 65535 &&
                      (protocol == "tcp" || protocol == "udp" || protocol == "sctp");
   if (!valid)
-    throw Error::make(Errc::invalid, "--expose '{}' is no port", printable(text))
-        .with_hint("--expose 80 or --expose 53/udp");
+    throw Error::make(Errc::invalid, "exposed '{}' is no port", printable(text))
+        .with_hint("a port is written as 80 or 53/udp");
   return fmt::format("{}/{}", *port, protocol);
 }
 
@@ -51,8 +51,8 @@ std::vector<std::string> exposed_ports(const std::string& text) {
   const auto first = parse_number(text.substr(0, dash));
   const auto last = slash > dash ? parse_number(text.substr(dash + 1, slash - dash - 1)) : std::nullopt;
   if (!first || !last || *first > *last || *last > 65535)
-    throw Error::make(Errc::invalid, "--expose '{}' is no range of ports", printable(text))
-        .with_hint("--expose 8000-8010 or --expose 8000-8010/udp");
+    throw Error::make(Errc::invalid, "exposed '{}' is no range of ports", printable(text))
+        .with_hint("a range is written as 8000-8010 or 8000-8010/udp");
   std::vector<std::string> ports;
   for (std::uint64_t port = *first; port <= *last; ++port)
     ports.push_back(exposed_port(std::to_string(port) + text.substr(slash)));
@@ -70,7 +70,8 @@ layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
   for (const std::string& setting : env) set_environment(base.env, setting);
   if (workdir) {
     if (workdir->empty() || workdir->front() != '/')
-      throw Error::make(Errc::invalid, "--workdir '{}' is not an absolute path", printable(*workdir));
+      throw Error::make(Errc::invalid, "working directory '{}' is not an absolute path", printable(*workdir))
+          .with_hint("a path such as /srv");
     base.working_dir = *workdir;
   }
   if (user) base.user = *user;
@@ -78,8 +79,8 @@ layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
     for (std::string& port : exposed_ports(text)) base.exposed_ports.insert(std::move(port));
   for (const std::string& volume : volumes) {
     if (!volume.starts_with('/'))
-      throw Error::make(Errc::invalid, "--volume '{}' is not an absolute path", printable(volume))
-          .with_hint("--volume /var/lib/data");
+      throw Error::make(Errc::invalid, "volume '{}' is not an absolute path", printable(volume))
+          .with_hint("a path such as /var/lib/data");
     base.volumes.insert(volume);
   }
   for (const std::string& label : labels)

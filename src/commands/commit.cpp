@@ -195,12 +195,13 @@ layerstore::CommitRequest make_request(const CommitOptions& options,
   request.base = source.base;
   request.kind = source.kind;
   const layerstore::RunDefaults before = source.base ? source.base->config.run : layerstore::RunDefaults{};
-  request.run = options.image.over(with_changes(before, options.changes));
+  request.run = with_changes(before, options.changes, options.image);
   // Not the container's command: the same upper gives the same digest whichever way it is named.
   request.history.created_by = "lay commit";
   request.history.author = options.image.author;
   request.history.comment = options.image.message;
   request.compression = compression;
+  request.warn = print_note;
   return request;
 }
 

@@ -74,7 +74,7 @@ int command_import(const Context& context, const Arguments& arguments) {
   require_root("import");
   return with_context("import " + printable(options.source), [&] {
     layerstore::CommitRequest request;
-    request.run = options.image.over(with_changes({}, options.changes));
+    request.run = with_changes({}, options.changes, options.image);
     request.history.created_by = "lay import";
     request.history.author = options.image.author;
     request.history.comment = options.image.message;

@@ -14,6 +14,7 @@
 #include "container_plan.h"
 #include "id_file.h"
 #include "image_lookup.h"
+#include "layerstore/platform_rank.h"
 #include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
@@ -116,9 +117,9 @@ FoundImage pull_for_run(const layerstore::Store& store, const Invocation& invoca
 /// Whether an image that is here is the one that --platform asks for.
 bool is_for_platform(const layerstore::ImageConfig& config, const std::string& wanted) {
   if (wanted.empty()) return true;
-  const layerstore::Platform platform = layerstore::parse_platform(wanted);
-  return platform.os == config.os && platform.architecture == config.architecture &&
-         (platform.variant.empty() || platform.variant == config.variant);
+  return layerstore::platform_rank({config.os, config.architecture, config.variant},
+                                   layerstore::parse_platform(wanted))
+      .has_value();
 }
 
 /// The names of other containers.

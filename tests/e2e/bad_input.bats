@@ -75,6 +75,17 @@ teardown() {
   [ "$status" -eq 22 ]
 }
 
+@test "an image is found by its id though another one is damaged, which is told when none fits" {
+  keeps_state=no
+  "$LAY" import -q ./small other:1 --label a=b >/dev/null
+  id=$("$LAY" inspect -f '{{.Id}}' small)
+  file=$LAY_ROOT/blobs/sha256/$("$LAY" inspect -f '{{.Digest}}' other:1 | cut -d: -f2)
+  chmod u+w "$file"
+  printf '{}' >"$file"
+  [ "$("$LAY" inspect -f '{{.Id}}' "$id")" = "$id" ]
+  refused 1 "image 'other:1'" "$LAY" tag sha256:0123456789 new:1
+}
+
 @test "no layer is made of a damaged blob" {
   keeps_state=no
   "$LAY" commit ./small other:1 >/dev/null

@@ -117,6 +117,14 @@ proxied() { jq -r .proxied requests | sort -u; }
   [ "$status" = 127 ]
 }
 
+@test "run takes an image that is here for a lower variant of the platform" {
+  make_small_root
+  "$LAY" import -q "$world/small" here:1 --cmd '["/bin/sh"]' >/dev/null
+  local platform=linux/amd64/v2
+  [ "$(uname -m)" = x86_64 ] || platform=linux/arm64/v9
+  "$LAY" run --platform "$platform" --network none --rm here:1 /bin/true
+}
+
 @test "behind a token server whose tokens expire on their way, push and pull go on with new ones" {
   openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tokens -keyout key -out cert 2>/dev/null
   local port=$(free_port) tokens

@@ -141,6 +141,53 @@ TEST_CASE("instructions change an image one after the other", "[cli][options]") 
   }
 }
 
+TEST_CASE("an entrypoint voids the command of the base, not one given beside it", "[cli][options]") {
+  layerstore::RunDefaults base;
+  base.cmd = {"old"};
+  const std::vector<std::string> cmd{"new"};
+  CHECK(with_changes(base, {R"(CMD ["new"])", R"(ENTRYPOINT ["/app"])"}).cmd == cmd);
+  CHECK(with_changes(base, {R"(ENTRYPOINT ["/app"])", R"(CMD ["new"])"}).cmd == cmd);
+  CHECK(with_changes(base, {R"(ENTRYPOINT ["/app"])"}).cmd.empty());
+  ImageFlags flags;
+  flags.entrypoint = R"(["/app"])";
+  CHECK(with_changes(base, {R"(CMD ["new"])"}, flags).cmd == cmd);
+  CHECK(with_changes(base, {"USER app"}, flags).cmd.empty());
+  CHECK(with_changes(base, {"USER app"}).cmd == base.cmd);
+}
+
+TEST_CASE("an instruction sets what it says, and nothing of this machine", "[cli][options]") {
+  for (const char* wrong : {"ENV A=1 HOME", "LABEL a=1 b", "ENV KEY ", "ENV KEY \t", "LABEL key "}) {
+    CAPTURE(wrong);
+    const Error error = test::error_of([&] { with_changes({}, {wrong}); });
+    CHECK(error.code() == Errc::invalid);
+    CHECK_THAT(error.message(), Catch::Contains("has no value"));
+  }
+  CHECK(with_changes({}, {"USER app \n"}).user == "app");
+  CHECK(with_changes({}, {"ENV KEY a value "}).env == std::vector<std::string>{"KEY=a value"});
+}
+
+TEST_CASE("instructions take variables of the image, commands leave them to the shell", "[cli][options]") {
+  layerstore::RunDefaults base;
+  base.env = {"PATH=/bin", "TWO=a b", "PATHS=no"};
+  const auto env_of = [&](const std::string& change) { return with_changes(base, {change}).env.back(); };
+  CHECK(env_of("ENV PATH=/app:$PATH") == "PATH=/app:/bin");
+  CHECK(env_of("ENV X=${PATH}S") == "X=/binS");
+  CHECK(env_of("ENV X=$TWO") == "X=a b");
+  CHECK(env_of("ENV X \"$TWO\" c") == "X=a b c");
+  CHECK(env_of("ENV X=$NONE-") == "X=-");
+  CHECK(env_of("ENV X='$PATH'\\$PATH$") == "X=$PATH$PATH$");
+  CHECK(env_of("ENV X=$5") == "X=$5");
+  CHECK(env_of("ENV PATH=/new Y=$PATH") == "Y=/bin");
+  const layerstore::RunDefaults run = with_changes(
+      base, {"ENV DIR=/srv", "WORKDIR $DIR/app", "VOLUME [\"$DIR/v\"]", "LABEL a=${DIR}", "CMD echo $DIR"});
+  CHECK(run.working_dir == "/srv/app");
+  CHECK(run.volumes == std::set<std::string>{"/srv/v"});
+  CHECK(run.labels == std::map<std::string, std::string>{{"a", "/srv"}});
+  CHECK(run.cmd.back() == "echo $DIR");
+  for (const char* wrong : {"ENV X=${PATH:-x}", "ENV X=${PATH", "ENV X=${}"})
+    CHECK(test::error_of([&] { with_changes(base, {wrong}); }).code() == Errc::unsupported);
+}
+
 TEST_CASE("templates show members, nested ones and JSON", "[cli][listing]") {
   const Json value{{"Name", "web"}, {"State", {{"Pid", 7}, {"Running", true}}}, {"Env", {"A=1", "B=2"}}};
   CHECK(fill_template("{{.Name}} {{ .State.Pid }}", value) == "web 7");

@@ -4,6 +4,7 @@
 
 #include "error_of.h"
 #include "layerstore/media_types.h"
+#include "layerstore/platform_rank.h"
 
 using namespace lay;
 using namespace lay::layerstore;
@@ -218,6 +219,17 @@ TEST_CASE("J10: the entry that fits the platform best is chosen, never one of an
   const Error error = error_of([&] { choose_platform(index, parse_platform("linux/s390x")); });
   CHECK(error.code() == Errc::not_found);
   CHECK(error.message().find("linux/arm64/v8") != std::string::npos);
+}
+
+TEST_CASE("a machine runs what is for lower variants of it", "[layerstore][manifest]") {
+  const auto fits = [](const char* offered, const char* wanted) {
+    return platform_rank(parse_platform(offered), parse_platform(wanted)).has_value();
+  };
+  CHECK(fits("linux/amd64", "linux/amd64/v2"));
+  CHECK(fits("linux/arm/v6", "linux/arm/v7"));
+  CHECK(fits("linux/arm64/v8", "linux/arm64"));
+  CHECK_FALSE(fits("linux/amd64/v3", "linux/amd64/v2"));
+  CHECK_FALSE(fits("linux/arm64", "linux/amd64"));
 }
 
 TEST_CASE("of an index that names no platform at all the first entry is chosen, whose config tells its own",
