@@ -30,10 +30,10 @@ large_image() {
 }
 
 # slowly FILE READS WORDS...: begins lay WORDS, for which every read of FILE takes 50 ms; it has made READS when this
-# returns.
+# returns. What is read in a mount of its own, as a tree is, has its name right below that mount's root.
 slowly() {
   rm -f reads
-  strace -D -f -qq -o reads -P "$1" -e trace=read,pread64 -e inject=read,pread64:delay_enter=50000 "$LAY" "${@:3}" >said 2>&1 3>&- &
+  strace -D -f -qq -o reads -P "$1" -P "/${1##*/}" -e trace=read,pread64 -e inject=read,pread64:delay_enter=50000 "$LAY" "${@:3}" >said 2>&1 3>&- &
   slow_pid=$!
   wait_until 20 has_read "$2" || { cat said; return 1; }
 }
