@@ -226,6 +226,8 @@ interrupted() { ended_by INT "$@"; }
   interrupted "$LAY" save small >&"$full"
   ended_by TERM "$LAY" load <&"$silent"
   exec {silent}>&- {full}>&-
+  interrupted "$LAY" load -i silent
+  ended_by TERM "$LAY" copy docker-archive:silent x:1
   [ -z "$(ls "$LAY_ROOT/ingest")" ]
 }
 
