@@ -96,7 +96,7 @@ bool is_image_id(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return is_hex(c) && !is_upper(c); });
 }
 
-/// docker and podman refuse such a name as well: with a tag of digits it reads as an image id.
+/// With a tag of hex digits such a name reads as a digest. docker refuses sha256 as well.
 bool is_digest_algorithm(std::string_view name) {
   return name == "sha256" || name == "sha512";
 }

@@ -269,9 +269,11 @@ std::vector<std::string> Repositories::tags(const std::string& repository) const
 }
 
 bool comes_before(std::string_view first, std::string_view second) {
-  const std::string lower_first = to_lower(first);
-  const std::string lower_second = to_lower(second);
-  return lower_first == lower_second ? first < second : lower_first < lower_second;
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  const auto [one, other] = std::ranges::mismatch(first, second, {}, lower, lower);
+  if (one == first.end() || other == second.end())
+    return first.size() == second.size() ? first < second : first.size() < second.size();
+  return std::char_traits<char>::lt(lower(*one), lower(*other));
 }
 
 std::vector<std::string> Repositories::tags_behind(const std::string& repository,

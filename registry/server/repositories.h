@@ -29,8 +29,8 @@ struct TagRecord {
   std::string media_type;
 };
 
-/// The order of tags: lexical, where case counts only between those that are else alike (distribution-spec
-/// "Listing Tags").
+/// The order of all lists, of tags as of repositories: lexical, where case counts only between those that are
+/// else alike (distribution-spec "Listing Tags").
 bool comes_before(std::string_view first, std::string_view second);
 
 /// One link, and when it was last made or used.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/interruptible_stream.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
@@ -191,8 +192,8 @@ Image take_in(const Store& store, const CopyOptions& options, Progress& progress
         "", progress);
   if (source.kind == Kind::layout)
     return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
-  const UniqueFd file = sys::open_at(sys::cwd(), source.path, O_RDONLY);
-  FdSource archive(file);
+  const UniqueFd file = sys::open_at(sys::cwd(), source.path, O_RDONLY | O_NONBLOCK);  // the stream waits
+  InterruptibleSource archive(file);
   std::optional<Image> chosen;
   layerstore::load_archive(
       store, archive, [&](const auto& found) { chosen = choose(found, source); }, progress);

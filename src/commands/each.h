@@ -15,14 +15,18 @@
 namespace lay::cli {
 
 /// Does `work` for each name; a failure is reported and the rest is done all the same. Returns 0, or 1 when
-/// any failed.
+/// any failed. Throws cancelled, and leaves out the rest, when the user asks to stop.
 inline int for_each_name(const std::string& verb, const std::vector<std::string>& names,
                          const std::function<void(const std::string&)>& work) {
   int code = 0;
   for (const std::string& name : names) {
     try {
       work(name);
-    } catch (const Error& error) {
+    } catch (Error& error) {
+      if (error.code() == Errc::cancelled) {
+        error.add_context(fmt::format("{} {}", verb, printable(name)));
+        throw;
+      }
       print_error(fmt::format("{} {}: {}", verb, printable(name), error.message()), error.hint());
       code = 1;
     }

@@ -30,7 +30,7 @@ void raise_file_limit() {
 
 UniqueFd open_input(const std::string& path) {
   if (!path.empty() && path != "-") {
-    UniqueFd file = open_source(path, O_RDONLY);
+    UniqueFd file = open_source(path, O_RDONLY | O_NONBLOCK);  // the stream waits
     if (S_ISDIR(sys::stat_of(file).st_mode))
       throw Error(Errc::invalid, "is a folder, expected an archive")
           .with_hint(fmt::format("an OCI layout is taken by: lay copy oci:{} NAME", printable(path)));

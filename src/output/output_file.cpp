@@ -1,20 +1,25 @@
 #include "output_file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
-#include <filesystem>
+#include <utility>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "file_place.h"
 
 namespace lay::cli {
 
 namespace {
 
 constexpr mode_t kMode = 0644;
+constexpr mode_t kPrivate = 0600;
 
 UniqueFd open_stdout() {
   if (::isatty(STDOUT_FILENO) != 0)
@@ -22,22 +27,37 @@ UniqueFd open_stdout() {
   return UniqueFd{::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)};
 }
 
+/// Waits for a reader, as open(2) does, but not beyond the user's wish to stop. The kernel tells nobody that
+/// a reader has come: it is asked again and again.
+UniqueFd open_fifo(const std::string& path) {
+  constexpr int kPause = 20;  // ms
+  for (;;) {
+    throw_if_cancelled();
+    try {
+      UniqueFd fifo = sys::open_at(sys::cwd(), path, O_WRONLY | O_NONBLOCK);
+      ::fcntl(fifo.get(), F_SETFL, O_WRONLY);
+      return fifo;
+    } catch (const Error& error) {
+      if (error.error_number() != ENXIO) throw;
+    }
+    ::pollfd stop{cancel_descriptor(), POLLIN, 0};
+    ::poll(&stop, 1, kPause);
+  }
+}
+
 /// What a link leads to may not be there yet.
-UniqueFd open_in_place(const std::string& path, const struct ::stat& there) {
-  const int creates = S_ISLNK(there.st_mode) ? O_CREAT : 0;
-  return sys::open_at(sys::cwd(), path, O_WRONLY | O_TRUNC | O_NOCTTY | creates, kMode);
+UniqueFd open_in_place(const std::string& path) {
+  struct ::stat there {};
+  const bool is_there = ::stat(path.c_str(), &there) == 0;
+  if (is_there && S_ISFIFO(there.st_mode)) return open_fifo(path);
+  return sys::open_at(sys::cwd(), path, O_WRONLY | O_TRUNC | O_NOCTTY | (is_there ? 0 : O_CREAT), kMode);
 }
 
 /// Gives a new file owner and mode of the one whose place it will take; the owner first, for a change of it
-/// takes bits off the mode.
+/// takes bits off the mode. Set-user-ID and the like were given to the old content, not to the new.
 bool take_rights(const UniqueFd& file, const struct ::stat& from) {
   return ::fchown(file.get(), from.st_uid, from.st_gid) == 0 &&
-         ::fchmod(file.get(), from.st_mode & 07777) == 0;
-}
-
-UniqueFd open_folder(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.parent_path();
-  return sys::open_at(sys::cwd(), folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+         ::fchmod(file.get(), from.st_mode & 0777) == 0;
 }
 
 }  // namespace
@@ -53,15 +73,13 @@ OutputFile::OutputFile(const std::string& path) {
 }
 
 void OutputFile::open_file(const std::string& path) {
-  struct ::stat there {};
-  const bool is_there = ::lstat(path.c_str(), &there) == 0;
-  const bool is_replaceable = S_ISREG(there.st_mode) && there.st_nlink == 1;
-  if (!is_there || is_replaceable) {
-    folder_ = open_folder(path);
-    file_.emplace(folder_, std::filesystem::path(path).filename().string(), kMode);
-    if (is_there && !take_rights(file_->fd(), there)) file_.reset();
+  if (auto place = find_file_place(path)) {
+    folder_ = std::move(place->folder);
+    // Nobody who may not read the old file may open the new one before it has the same rights
+    file_.emplace(folder_, place->name, place->there ? kPrivate : kMode);
+    if (place->there && !take_rights(file_->fd(), *place->there)) file_.reset();
   }
-  direct_ = file_ ? sys::dup_fd(file_->fd()) : open_in_place(path, there);
+  direct_ = file_ ? sys::dup_fd(file_->fd()) : open_in_place(path);
 }
 
 void OutputFile::commit() {

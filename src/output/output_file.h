@@ -8,13 +8,15 @@
 
 namespace lay::cli {
 
-/// Where a command writes a file that the user keeps: -o FILE, or stdout without it. A regular file appears
-/// whole at commit(), or not at all, with owner and mode of the one that was there; not synced, since it can
-/// be made again. Devices, fifos, and whatever has another name (a symlink leads to it, or a hard link) are
-/// written as they are.
+/// Where a command writes a file that the user keeps: -o FILE, or stdout without it. A regular file with one
+/// name, also at the end of symlinks, appears whole at commit() or not at all, with the owner and the
+/// permissions of the one that was there; not synced, since it can be made again. All else is written as it
+/// is, and what was in it is gone at once: devices, fifos, links of /proc, files with hard links, mounted
+/// files, and those whose owner or permissions this user cannot give to another.
 class OutputFile {
  public:
-  /// `path` is empty for stdout. Throws invalid, with a hint, when that is a terminal.
+  /// `path` is empty for stdout. Throws invalid, with a hint, when that is a terminal. Waits for the reader
+  /// of a fifo; throws cancelled when the user asks to stop meanwhile.
   explicit OutputFile(const std::string& path);
 
   ByteSink& sink() { return *sink_; }

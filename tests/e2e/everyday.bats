@@ -214,25 +214,8 @@ refused_thread() {
   done
 }
 
-# catches_int PID: it has a handler for SIGINT.
-catches_int() { ((0x$(awk '/^SigCgt/ {print $2}' "/proc/$1/status") & 2)); }
-
 # interrupted COMMAND...: SIGINT ends it at once, though nobody gives it anything or takes anything from it.
 interrupted() { ended_by INT "$@"; }
-
-# ended_by SIGNAL COMMAND...: that signal does, and its exit code is the shell's for that.
-ended_by() {
-  local status=0 pid signal=$1
-  shift
-  "$@" <&0 2>told &
-  pid=$!
-  wait_until 10 catches_int "$pid" || return 1
-  sleep 0.5
-  kill "-$signal" "$pid"
-  timeout 5 tail --pid="$pid" -f /dev/null || kill -KILL "$pid"
-  wait "$pid" || status=$?
-  ((status == 128 + $(kill -l "$signal"))) && grep -q ': interrupted$' told || { echo "$*: $status"; cat told; return 1; }
-}
 
 @test "waiting for a pipe ends when the user asks for it" {
   small_image
@@ -243,6 +226,8 @@ ended_by() {
   interrupted "$LAY" save small >&"$full"
   ended_by TERM "$LAY" load <&"$silent"
   exec {silent}>&- {full}>&-
+  interrupted "$LAY" load -i silent
+  ended_by TERM "$LAY" copy docker-archive:silent x:1
   [ -z "$(ls "$LAY_ROOT/ingest")" ]
 }
 

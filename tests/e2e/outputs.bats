@@ -98,15 +98,59 @@ substitution_is_fed() {
 }
 @test "bash's process substitution gets all" { each_writer substitution_is_fed; }
 
-@test "a file appears whole or not at all, and the old one stays when it fails" {
+@test "a file appears whole or not at all, also at the end of links, and the old one stays when it fails" {
+  mkdir kept
   echo old >there
+  echo old >kept/there
+  ln -s kept/there link
+  ln -s ../link kept/again
+  ln -s kept/new dangling
   head -c 100000 /dev/urandom >tree/big
   "$LAY" import tree big:1 >/dev/null
   local file
-  for file in there new; do
+  for file in there new link kept/again dangling; do
     (ulimit -f 8; ! "$LAY" save -q -o "$file" big:1 2>said) || return 1
   done
-  [ "$(<there)" = old ]
+  [ "$(<there)$(<kept/there)" = oldold ]
   [ ! -e new ]
-  [ -z "$(ls -A | grep '^\.')" ]
+  [ ! -e kept/new ]
+  [ -z "$(ls -A . kept | grep '^\.[^:]')" ]
+  "$LAY" save -q -o there big:1
+  "$LAY" save -q -o kept/again big:1
+  "$LAY" save -q -o dangling big:1
+  cmp there kept/there
+  cmp there kept/new
+  [ "$(readlink kept/again link dangling)" = $'../link\nkept/there\nkept/new' ]
+}
+
+@test "waiting for the reader of a fifo ends when the user asks for it" {
+  mkfifo pipe
+  ended_by INT "$LAY" save -q -o pipe small:1
+  ended_by TERM "$LAY" export -o pipe small:1
+  [ -p pipe ]
+}
+
+@test "what replaces a private file is private from the start, and has no set-user-ID" {
+  echo old >there
+  chmod 4600 there
+  strace -f -qq -o trace -e trace=openat "$LAY" save -q -o there small:1
+  grep -q '"\.there\..*O_CREAT.*, 0600)' trace || { grep there trace; return 1; }
+  [ "$(stat -c %a there)" = 600 ]
+}
+
+@test "a file that is mounted is written as it is" {
+  echo old >there
+  unshare -m sh -c 'mount --bind there there && "$LAY" save -q -o there small:1'
+  "$LAY" save -q -o new small:1
+  cmp there new
+}
+
+@test "a link that the kernel does not follow is not followed" {
+  (($(</proc/sys/fs/protected_symlinks))) || skip "fs.protected_symlinks is off"
+  mkdir -m 1777 shared
+  echo old >there
+  ln -s ../there shared/link
+  chown -h 1000 shared/link
+  ! "$LAY" save -q -o shared/link small:1 2>said || return 1
+  [ "$(<there)" = old ]
 }

@@ -333,7 +333,7 @@ interrupted() {
   wait_until 20 eval "$from"
   kill "-$signal" "$pid"
   wait "$pid" || status=$?
-  ((status == 130 || status == 128 + signal)) || { echo "exit $status"; return 1; }
+  ((status == 128 + signal)) || { echo "exit $status: $(<said)"; return 1; }
   (($(grep -cv '^hint: ' said) <= 1)) || { cat said; return 1; }
 }
 

@@ -80,6 +80,23 @@ debian_image() {
   "$LAY" import "$("$here/../inputs/debian-base.sh")/rootfs.tar" "${1:-debian:12}" >/dev/null
 }
 
+# catches_int PID: it has a handler for SIGINT.
+catches_int() { ((0x$(awk '/^SigCgt/ {print $2}' "/proc/$1/status") & 2)); }
+
+# ended_by SIGNAL COMMAND...: that signal does, and its exit code is the shell's for that.
+ended_by() {
+  local status=0 pid signal=$1
+  shift
+  "$@" <&0 2>told 3>&- &
+  pid=$!
+  wait_until 10 catches_int "$pid" || return 1
+  sleep 0.5
+  kill "-$signal" "$pid"
+  timeout 5 tail --pid="$pid" -f /dev/null || kill -KILL "$pid"
+  wait "$pid" || status=$?
+  ((status == 128 + $(kill -l "$signal"))) && grep -q ': interrupted$' told || { echo "$*: $status"; cat told; return 1; }
+}
+
 # refused CODE WORDS COMMAND...: the command must exit with CODE and say WORDS on stderr, in one line and with a hint.
 refused() {
   local code=$1 words=$2 status=0

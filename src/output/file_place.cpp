@@ -1,0 +1,73 @@
+#include "file_place.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "base/mount.h"
+#include "base/syscalls.h"
+
+namespace lay::cli {
+
+namespace {
+
+constexpr int kMaxLinks = 40;  // as the kernel
+
+std::string folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path().string() : ".";
+}
+
+std::string name_of(const std::filesystem::path& path) {
+  return path.filename().string();
+}
+
+std::optional<struct ::stat> stat_in(const FilePlace& place) {
+  struct ::stat found {};
+  if (::fstatat(place.folder.get(), place.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) < 0) return std::nullopt;
+  return found;
+}
+
+/// Sets `there` to whatever is at the end of the links.
+std::optional<FilePlace> follow(const std::string& path) {
+  constexpr int kFolder = O_RDONLY | O_DIRECTORY;
+  FilePlace place{
+      .folder = sys::open_at(sys::cwd(), folder_of(path), kFolder), .name = name_of(path), .there = {}};
+  for (int links = 0; links <= kMaxLinks; ++links) {
+    place.there = stat_in(place);
+    if (!place.there || !S_ISLNK(place.there->st_mode)) return place;
+    if (filesystem_magic(place.folder) == PROC_SUPER_MAGIC) return std::nullopt;
+    const auto target = sys::try_readlink_at(place.folder, place.name);
+    auto folder = target ? sys::try_open_at(place.folder, folder_of(*target), kFolder) : std::nullopt;
+    if (!folder) return std::nullopt;
+    place.folder = *std::move(folder);
+    place.name = name_of(*target);
+  }
+  return std::nullopt;
+}
+
+/// Whether the kernel comes from `path` to the same place.
+bool is_end_of(const std::string& path, const FilePlace& place) {
+  struct ::stat end {};
+  if (::stat(path.c_str(), &end) < 0) return errno == ENOENT && !place.there;
+  return place.there && end.st_dev == place.there->st_dev && end.st_ino == place.there->st_ino;
+}
+
+bool is_mounted(const FilePlace& place) {
+  return is_mount_root(sys::open_at(place.folder, place.name, O_PATH | O_NOFOLLOW));
+}
+
+}  // namespace
+
+std::optional<FilePlace> find_file_place(const std::string& path) {
+  auto place = follow(path);
+  if (!place || place->name.empty() || !is_end_of(path, *place)) return std::nullopt;
+  if (!place->there) return place;
+  const bool is_file_of_one_name = S_ISREG(place->there->st_mode) && place->there->st_nlink == 1;
+  if (!is_file_of_one_name || is_mounted(*place)) return std::nullopt;
+  return place;
+}
+
+}  // namespace lay::cli
