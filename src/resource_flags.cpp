@@ -22,11 +22,12 @@ std::int64_t parse_memory(const char* flag, const std::string& text, std::uint64
   return static_cast<std::int64_t>(*bytes);
 }
 
-/// With the memory its sum with the swap has no limit either.
+/// With the memory its sum with the swap has no limit either, and nothing may wait for memory for ever.
 void lift_memory(runner::Resources& resources) {
   if (!resources.memory_limit) return;
   resources.memory_limit = -1;
   resources.memory_swap = -1;
+  if (resources.disable_oom_killer) resources.disable_oom_killer = false;
 }
 
 void apply_memory(const std::string& text, runner::Resources& resources) {

@@ -1,7 +1,15 @@
 #include "runner/ended.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <optional>
+
+#include "base/detach.h"
 #include "base/error.h"
 #include "base/folder_names.h"
 #include "base/syscalls.h"
@@ -11,25 +19,92 @@ namespace lay::runner {
 
 namespace {
 
+std::optional<UniqueFd> open_containers(const ContainerStore& store) {
+  return sys::try_open_at(sys::cwd(), store.root() + "/containers", O_RDONLY | O_DIRECTORY);
+}
+
+/// One that cannot be looked at is not known to be left behind.
 bool is_left_behind(const UniqueFd& containers, const std::string& folder) {
-  const auto info = sys::try_stat_at(containers, folder);
-  if (!info || !S_ISDIR(info->st_mode) || (info->st_mode & kAutoRemoveMark) == 0) return false;
-  const auto dir = sys::try_open_at(containers, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  return dir && !is_run_locked(*dir);
+  if (folder.starts_with('.')) return false;  // being made or removed
+  try {
+    const auto info = sys::try_stat_at(containers, folder);
+    if (!info || !S_ISDIR(info->st_mode) || (info->st_mode & kAutoRemoveMark) == 0) return false;
+    const auto dir = sys::try_open_at(containers, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    return dir && !is_run_locked(*dir);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool is_any_left_behind(const ContainerStore& store) {
+  const auto containers = open_containers(store);
+  if (!containers) return false;
+  const std::vector<std::string> folders = list_names(*containers);
+  return std::any_of(folders.begin(), folders.end(),
+                     [&](const std::string& folder) { return is_left_behind(*containers, folder); });
+}
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> fds{};
+  if (::pipe2(fds.data(), O_CLOEXEC) < 0) throw Error::from_errno("make a pipe");
+  return {UniqueFd{fds[0]}, UniqueFd{fds[1]}};
+}
+
+[[noreturn]] void sweep_and_exit(const ContainerStore& store) noexcept {
+  try {
+    sweep_ended(store);
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+/// What cannot be removed stays: another was quicker, or it is damaged, which is for `rm -f`.
+void remove_left_behind(const ContainerStore& store, const UniqueFd& containers, const std::string& id) {
+  if (!is_left_behind(containers, id)) return;
+  try {
+    const Container container = store.find(id);
+    // Another may have that id as its name, and be found when this one is gone meanwhile
+    if (container.config().id == id && container.config().auto_remove) store.remove(container);
+  } catch (const Error&) {
+  }
 }
 
 }  // namespace
 
 void sweep_ended(const ContainerStore& store) {
-  const auto containers = sys::try_open_at(sys::cwd(), store.root() + "/containers", O_RDONLY | O_DIRECTORY);
+  const auto containers = open_containers(store);
   if (!containers) return;
-  for (const std::string& id : list_names(*containers)) {
-    if (id.starts_with('.') || !is_left_behind(*containers, id)) continue;  // hidden: being made or removed
-    try {
-      store.remove(store.find(id));
-    } catch (const Error&) {
-      // Another was quicker, or it is damaged: that is for `rm -f`
-    }
+  for (const std::string& id : list_names(*containers)) remove_left_behind(store, *containers, id);
+}
+
+void sweep_ended_named(const ContainerStore& store, const std::string& name) {
+  const auto containers = open_containers(store);
+  if (!containers) return;
+  try {
+    const Container container = store.find(name);
+    if (container.config().name == name) remove_left_behind(store, *containers, container.config().id);
+  } catch (const Error&) {
+    // Nobody has it; or whoever makes the other is told why it cannot have it
+  }
+}
+
+void sweep_ended_aside(const ContainerStore& store, std::chrono::milliseconds patience) {
+  if (!is_any_left_behind(store)) return;
+  try {
+    Pipe done = make_pipe();  // which ends with the process that sweeps
+    if (detach(Descriptors::own)) sweep_and_exit(store);
+    done.write.reset();
+    pollfd entry{done.read.get(), POLLIN, 0};
+    static_cast<void>(
+        sys::retry_eintr([&] { return ::poll(&entry, 1, static_cast<int>(patience.count())); }));
+  } catch (const Error&) {
+    // No process to be had: the next sweep removes them
   }
 }
 

@@ -255,6 +255,7 @@ void wait_until_durable(const ChildEnd& caller) {
     } catch (const Error& error) {
       run.reset();  // its lock first: whoever hears of the failure may remove the container at once
       caller.send_error(error);
+      close_inherited();  // who waits for their end need not wait for the rest
       after_end();
       ::_exit(1);
     }

@@ -72,11 +72,15 @@ std::vector<std::string> entries_of(const UniqueFd& dir) {
   return names;
 }
 
+bool is_id(std::string_view text) {
+  return text.size() == 2 * kIdBytes && is_id_prefix(text);
+}
+
 void check_config(const ContainerConfig& config) {
   if (!is_container_name(config.name))
     throw Error::make(Errc::invalid, "'{}' is not a name for a container", printable(config.name))
         .with_hint("letters, digits, '_', '.' and '-', beginning with a letter or digit");
-  if (config.id.size() != 2 * kIdBytes || !is_id_prefix(config.id))
+  if (!is_id(config.id))
     throw Error::make(Errc::invalid, "'{}' is not an id: 64 lower-case hexadecimal digits", config.id);
   if (config.lowers.empty())
     throw Error(Errc::invalid, "a container needs at least one layer beneath its upper");
@@ -109,9 +113,11 @@ std::optional<std::string> id_of(const UniqueFd& names, const std::string& name)
   return sys::try_readlink_at(names, name);
 }
 
-/// By name, id or unambiguous beginning of an id; throws invalid when several begin so.
+/// By id, name or unambiguous beginning of an id; throws invalid when several begin so. A name may look like
+/// an id, but does not stand in the way of the container that has it.
 std::optional<std::string> find_id(const UniqueFd& containers, const UniqueFd& names,
                                    const std::string& name) {
+  if (is_id(name) && sys::try_stat_at(containers, name)) return name;
   if (is_container_name(name))
     if (const auto id = id_of(names, name); id && sys::try_stat_at(containers, *id)) return id;
   std::vector<std::string> matches;
@@ -127,8 +133,7 @@ std::optional<std::string> find_id(const UniqueFd& containers, const UniqueFd& n
 
 std::vector<std::string> ids_in(const UniqueFd& containers) {
   std::vector<std::string> ids = entries_of(containers);
-  std::erase_if(
-      ids, [](const std::string& entry) { return entry.size() != 2 * kIdBytes || !is_id_prefix(entry); });
+  std::erase_if(ids, [](const std::string& entry) { return !is_id(entry); });
   return ids;
 }
 

@@ -29,6 +29,8 @@ namespace lay::runner {
 
 namespace {
 
+using NoteTaker = std::function<void(const std::string& note)>;
+
 struct Connection {
   std::string run;
   NetworkStore networks;
@@ -108,14 +110,9 @@ void remove_macvlan_links(const LeaseBook& leases, const Container& container, c
 }
 
 /// The container's own name leads to its first network: when it leaves that, to the next one.
-struct OwnAddress {
-  std::string before;
-  std::string after;
-};
-
 OwnAddress own_address_without(const ContainerStore& store, const Container& container,
                                const std::string& network) {
-  OwnAddress own;
+  OwnAddress own{.name = container.config().spec.hostname, .before = {}, .after = {}};
   for (const EndpointView& view : view_endpoints(store, container, container.state())) {
     std::string& place = view.endpoint.name == network ? own.before : own.after;
     if (place.empty()) place = view.live.address;
@@ -136,19 +133,37 @@ NetworkPlace place_of(const ContainerStore& store, const std::optional<NetworkDe
   return {run, names_of_network(run)};
 }
 
+/// The container is off that network already. That its hosts file cannot be rewritten (it may have made it
+/// too large) must not keep the rest from being done.
+void correct_hosts(const LeaseBook& leases, const Container& container, bool has_peers, const OwnAddress& own,
+                   const NoteTaker& on_note) {
+  const auto try_to = [&](const auto& change) {
+    try {
+      change();
+    } catch (const Error& error) {
+      on_note(fmt::format("the hosts file of container '{}' still has names of a network that it left: {}",
+                          container.config().name, printable(error.message())));
+      return false;
+    }
+    return true;
+  };
+  if (has_peers) {
+    for (const std::string& note : tell_peer_names(leases)) on_note(note);
+    if (!try_to([&] { forget_peer_names(leases, container.path()); })) return;  // once is enough
+  }
+  if (!own.before.empty()) try_to([&] { tell_own_address(leases, container.path(), own); });
+}
+
 void disconnect_live(const ContainerStore& store, const Container& container,
-                     const std::optional<NetworkDefinition>& network, const FirstProcess& first) {
+                     const std::optional<NetworkDefinition>& network, const FirstProcess& first,
+                     const NoteTaker& on_note) {
   const auto [place, names] = place_of(store, network);
   const LeaseBook leases = LeaseBook::open(place);
   const OwnAddress own = own_address_without(store, container, network ? network->name : std::string());
   const NetworkLock lock = leases.lock();
   if (network && network->driver == NetworkDriver::macvlan) remove_macvlan_links(leases, container, first);
   revoke_leases(names, leases, container.config().id);
-  if (network) {
-    tell_peer_names(leases);
-    forget_peer_names(leases, container.path());
-  }
-  if (!own.before.empty()) tell_own_address(leases, container.path(), own.before, own.after);
+  correct_hosts(leases, container, network.has_value(), own, on_note);
   tidy_bridge_later(place, names);
 }
 
@@ -201,7 +216,8 @@ void connect_to_network(const ContainerStore& store, const std::string& containe
 }
 
 void disconnect_from_network(const ContainerStore& store, const std::string& container_name,
-                             const std::string& network_name) {
+                             const std::string& network_name,
+                             const std::function<void(const std::string& note)>& on_note) {
   const FileLock lock = NetworkStore(store.root()).change();
   Container container = store.find(container_name);
   const std::optional<NetworkDefinition> network = find_network(store, network_name);
@@ -216,7 +232,7 @@ void disconnect_from_network(const ContainerStore& store, const std::string& con
   set_endpoints(after, std::move(endpoints));
   const Settled settled = settle(container);
   // First what can fail: a container that says it is off is not on
-  if (settled.first) disconnect_live(store, container, network, *settled.first);
+  if (settled.first) disconnect_live(store, container, network, *settled.first, on_note);
   container.save_network(after);
 }
 

@@ -49,11 +49,15 @@ std::string with_peers(std::string_view hosts, std::string_view network, std::sp
   return text + section;
 }
 
-std::string with_own_address(std::string_view hosts, std::string_view from, std::string_view to) {
+std::string with_own_address(std::string_view hosts, const OwnAddress& own) {
   std::vector<std::string> lines = split(hosts, '\n');
-  const std::string begin = std::string(from) + '\t';
+  const std::string begin = own.before + '\t' + own.name;
+  const auto is_own = [&](const std::string& line) {  // perhaps with more names behind it
+    return line.starts_with(begin) &&
+           (line.size() == begin.size() || line[begin.size()] == ' ' || line[begin.size()] == '\t');
+  };
   for (std::string& line : lines)
-    if (line.starts_with(begin)) line.replace(0, from.size(), to);
+    if (is_own(line)) line.replace(0, own.before.size(), own.after);
   return join(lines, "\n");
 }
 
@@ -62,10 +66,9 @@ void forget_peer_names(const LeaseBook& leases, const std::string& folder) {
   rewrite(folder, [&](const std::string& text) { return with_peers(text, leases.name(), {}); });
 }
 
-void tell_own_address(const LeaseBook& leases, const std::string& folder, const std::string& from,
-                      const std::string& to) {
+void tell_own_address(const LeaseBook& leases, const std::string& folder, const OwnAddress& own) {
   const FileLock lock = leases.lock_hosts();
-  rewrite(folder, [&](const std::string& text) { return with_own_address(text, from, to); });
+  rewrite(folder, [&](const std::string& text) { return with_own_address(text, own); });
 }
 
 std::vector<std::string> tell_peer_names(const LeaseBook& leases) {

@@ -24,14 +24,22 @@ std::string with_peers(std::string_view hosts, std::string_view network, std::sp
 /// so that another file of the same name would not be seen. Called under LeaseBook::lock(). What is returned
 /// says whose could not be written: that must not keep others from starting.
 std::vector<std::string> tell_peer_names(const LeaseBook& leases);
-/// `hosts` with `to` as the address of lines that begin with `from`: the container's own name.
-std::string with_own_address(std::string_view hosts, std::string_view from, std::string_view to);
+
+/// A container's own name, and the address that it leads to.
+struct OwnAddress {
+  std::string name;
+  std::string before;
+  std::string after;
+};
+
+/// `hosts` with the address `after` in the lines of the container's own name; what else leads to the address
+/// `before` is the user's.
+std::string with_own_address(std::string_view hosts, const OwnAddress& own);
 
 /// Takes the lines of that network out of the hosts file of a container (its folder) that left it.
 void forget_peer_names(const LeaseBook& leases, const std::string& folder);
-/// In the hosts file of a container (its folder) its own name leads to `to` instead of `from`, an address
-/// that it has no more.
-void tell_own_address(const LeaseBook& leases, const std::string& folder, const std::string& from,
-                      const std::string& to);
+/// In the hosts file of a container (its folder) its own name leads to `own.after` instead of `own.before`,
+/// an address that it has no more.
+void tell_own_address(const LeaseBook& leases, const std::string& folder, const OwnAddress& own);
 
 }  // namespace lay::runner

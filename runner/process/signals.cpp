@@ -58,7 +58,7 @@ std::optional<int> find_signal(std::string_view text) {
 
 int parse_signal(std::string_view text) {
   if (const auto signal = find_signal(text)) return *signal;
-  throw Error::make(Errc::invalid, "'{}' is not a signal", text)
+  throw Error::make(Errc::invalid, "'{}' is not a signal", printable(text))
       .with_hint("a name such as TERM or SIGTERM, or a number from 1 to 64");
 }
 

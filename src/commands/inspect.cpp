@@ -42,6 +42,11 @@ Json networks_json(const std::vector<runner::EndpointView>& views) {
   return networks;
 }
 
+/// What the command gets: its own name is docker's Path.
+std::vector<std::string> words_after_first(const std::vector<std::string>& words) {
+  return words.empty() ? words : std::vector<std::string>(words.begin() + 1, words.end());
+}
+
 /// The members that scripts for docker and podman look at, and lay's own under
 /// the same names as in the files.
 Json describe(const runner::ContainerStore& containers, const runner::Container& container) {
@@ -58,7 +63,7 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
       {"Name", config.name},
       {"Created", format_time(config.created)},
       {"Path", process.args.empty() ? "" : process.args.front()},
-      {"Args", process.args},
+      {"Args", words_after_first(process.args)},
       {"Image", note_of(config, note::kImageId)},
       {"ImageName", note_of(config, note::kImage)},
       {"RestartCount", 0},

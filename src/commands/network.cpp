@@ -224,7 +224,7 @@ int disconnect(const Context& context, const Arguments& arguments) {
   parser.add_option("container", container, "name or id").required();
   parser.parse(arguments);
   return with_context("network disconnect " + printable(network), [&] {
-    runner::disconnect_from_network(open_containers(context), container, network);
+    runner::disconnect_from_network(open_containers(context), container, network, print_note);
     return 0;
   });
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -19,6 +20,8 @@ namespace lay::cli {
 namespace {
 
 constexpr std::size_t kShownCommand = 24;
+/// A listing waits no longer for what killed commands have left to be removed.
+constexpr std::chrono::milliseconds kSweepPatience{500};
 
 /// docker's word for what state.json has as running.
 std::string_view state_name(const runner::Container& container, const runner::ContainerState& state) {
@@ -141,7 +144,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
   if (latest) last = 1;
   if (last >= 0 || filter.wants_stopped()) all = true;
   if (format.find(".Size") != std::string::npos) sizes = true;
-  runner::sweep_ended(store);
+  runner::sweep_ended_aside(store, kSweepPatience);
   const std::vector<Json> rows = rows_of(store, filter, {all, whole, sizes, last});
   if (quiet) format = "{{.ID}}";
   std::vector<Column> columns{{"CONTAINER ID", "ID"},    {"IMAGE", "Image"},   {"COMMAND", "Command"},

@@ -20,6 +20,7 @@
 #include "output/progress_display.h"
 #include "registry/transfer.h"
 #include "root_view.h"
+#include "runner/ended.h"
 #include "runner/explain.h"
 #include "runner/host_security.h"
 #include "runner/isolation.h"
@@ -290,6 +291,7 @@ void require_mapped_owners(const layerstore::Store& store, const layerstore::Ima
 /// Creates the container while the store is held shared, so that none of its layers is collected in between.
 Prepared create_container(const Context& context, const runner::ContainerStore& containers,
                           const Invocation& invocation) {
+  if (!invocation.options.name.empty()) runner::sweep_ended_named(containers, invocation.options.name);
   const layerstore::Store store = open_store_for(context, containers, invocation);
   const FileLock lock = store.share();
   const FoundImage found = obtain_image(context, containers, store, invocation);

@@ -23,6 +23,16 @@ void tell_of_oom_kill(const runner::Container& container) {
   print_note(fmt::format("container '{}' ran out of memory: the kernel killed a process of it", config.name));
 }
 
+/// It has ended: a table that cannot be changed now, or a network that is damaged, does not change that.
+void withdraw_ports(const runner::ContainerStore& containers, const runner::Container& container) {
+  try {
+    runner::withdraw_ended_ports(containers, container);
+  } catch (const Error& error) {
+    print_note(fmt::format("the ports of container '{}' are not free at once: {}", container.config().name,
+                           error.message()));
+  }
+}
+
 }  // namespace
 
 int command_stop(const Context& context, const Arguments& arguments) {
@@ -52,7 +62,7 @@ int command_stop(const Context& context, const Arguments& arguments) {
     fmt::print("{}\n", name);
   });
   // At once, and for all of them together: each change of the tables waits for the kernel
-  for (const runner::Container& container : with_ports) runner::withdraw_ended_ports(containers, container);
+  for (const runner::Container& container : with_ports) withdraw_ports(containers, container);
   return code;
 }
 

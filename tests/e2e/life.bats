@@ -285,6 +285,38 @@ teardown() { close_world; }
   "$LAY" run --rm --network none small true
   wait_until 5 eval '! "$LAY" inspect left >/dev/null 2>&1'
   [ -z "$(ls "$LAY_ROOT/containers")" ]
+  killed
+  "$LAY" run --rm --name left --network none small true
+  [ -z "$(ls "$LAY_ROOT/containers")" ]
+}
+
+@test "a name stays taken by a container that ended without --rm, or that runs with it" {
+  "$LAY" run --name ended --network none small true
+  refused 125 "already in use" "$LAY" run --rm --name ended --network none small true
+  "$LAY" run -d --rm --name running --network none small sleep 100
+  refused 125 "already in use" "$LAY" run --rm --name running --network none small true
+  [ "$("$LAY" inspect -f '{{.State.Running}}' running)" = true ]
+  "$LAY" rm -f ended running
+}
+
+@test "ps does not wait for what keeps a killed container from being removed" {
+  local lay lock
+  "$LAY" run --rm --name left --network none small sleep 100 3>&- & lay=$!
+  wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Running}}" left 2>/dev/null)" = true ]'
+  kill -9 "$lay"
+  wait "$lay" || true
+  exec 9>>"$LAY_ROOT/containers/.lock"
+  flock 9
+  timeout 5 "$LAY" ps -a 3>&- 9>&- >listed
+  has "$(cat listed)" left
+  exec 9>&-
+  wait_until 5 eval '[ -z "$(ls "$LAY_ROOT/containers")" ]'
+}
+
+@test "inspect has the command as Path and what it gets as Args" {
+  "$LAY" run --name words --network none small echo one two
+  [ "$("$LAY" inspect words | jq -c '.[0] | [.Path, .Args, .Config.Cmd]')" = '["echo",["one","two"],["echo","one","two"]]' ]
+  "$LAY" rm words
 }
 
 @test "a container with damaged settings is listed, keeps its image, and can be removed by force" {

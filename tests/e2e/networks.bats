@@ -831,6 +831,35 @@ while True: wire.send(frame)" 3>&- & server=$!
     knows web full'
 }
 
+@test "a container whose hosts file cannot be written leaves its network all the same, and it is said" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" network create other >/dev/null
+    "$LAY" run -d --name full --network back --network other small sleep 1000 >/dev/null
+    "$LAY" exec full sh -c "head -c 2000000 /dev/zero | tr \"\\0\" x >>/etc/hosts"
+    "$LAY" network disconnect back full 2>"$world/said"
+    has "$(cat "$world/said")" "the hosts file of container '"'full'"' still has names of a network that it left"
+    [ "$(wc -l <"$world/said")" -eq 1 ]
+    [ "$("$LAY" inspect full | jq -c ".[0].NetworkSettings.Networks | keys")" = "[\"other\"]" ]
+    "$LAY" network connect back full 2>/dev/null
+    fails "$LAY" network connect back full'
+}
+
+@test "stop is done with every container, whatever keeps the ports of one from being free at once" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name one --network back -p 8080:80 small sleep 1000 >/dev/null
+    "$LAY" run -d --name two -p 8081:80 small sleep 1000 >/dev/null
+    "$LAY" stop -t 0 one >/dev/null
+    definition=$(grep -rl "\"back\"" "$LAY_ROOT/networks")
+    cp "$definition" "$world/definition"
+    echo junk >"$definition"
+    [ "$("$LAY" stop -t 0 one two 2>"$world/said" | xargs)" = "one two" ]
+    has "$(cat "$world/said")" "the ports of container '"'one'"' are not free at once"
+    fails bash -c "exec 3<>/dev/tcp/127.0.0.1/8081"
+    cp "$world/definition" "$definition"'
+}
+
 @test "N08: many containers on one network, each with an address of its own, leave nothing" {
   on_host '
     count=20

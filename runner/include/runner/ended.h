@@ -2,6 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
+#include <string>
+
 #include "runner/container.h"
 
 namespace lay::runner {
@@ -13,5 +16,10 @@ inline constexpr mode_t kAutoRemoveMark = S_ISVTX;
 /// Removes containers with auto_remove that nobody runs any more: whoever ran them was killed, or the machine
 /// restarted. What cannot be removed stays.
 void sweep_ended(const ContainerStore& store);
+/// As sweep_ended(), by a process of its own where there is something to remove: the caller waits for it no
+/// longer than `patience`, whatever keeps it.
+void sweep_ended_aside(const ContainerStore& store, std::chrono::milliseconds patience);
+/// The same for the one that has `name` alone, which another is about to get.
+void sweep_ended_named(const ContainerStore& store, const std::string& name);
 
 }  // namespace lay::runner

@@ -21,9 +21,11 @@ void connect_to_network(const ContainerStore& store, const std::string& containe
 void check_addresses(const NetworkDefinition& network, const Endpoint& endpoint);
 
 /// Takes a container off a network, at once and for every later start: link, address, names, and the ports
-/// that it published there. Throws invalid when it is not on it.
+/// that it published there. `on_note` hears whose hosts file could not be brought up to date. Throws invalid
+/// when it is not on it.
 void disconnect_from_network(const ContainerStore& store, const std::string& container,
-                             const std::string& network);
+                             const std::string& network,
+                             const std::function<void(const std::string& note)>& on_note);
 
 /// Takes the published ports of containers that have ended on `container`'s networks out of the tables at
 /// once, which else is done a moment later: until then what is sent there is lost. Waits for the kernel's

@@ -6,12 +6,14 @@
 #include <sys/xattr.h>
 
 #include <catch2/catch.hpp>
+#include <set>
 #include <tuple>
 
 #include "base/syscalls.h"
 #include "container/log_writer.h"
 #include "container_fixture.h"
 #include "error_of.h"
+#include "runner/ended.h"
 #include "runner/lifecycle.h"
 #include "skip.h"
 
@@ -119,6 +121,43 @@ TEST_CASE("a name is given once, and is free again after remove", "[runner][cont
   CHECK(fixture.store().list().size() == 1);
   fixture.store().remove(first);
   CHECK(fixture.store().create(config).config().name == "web");
+}
+
+TEST_CASE("what was left behind is removed, and nothing that looks like it", "[runner][container]") {
+  const ContainerFixture fixture;
+  auto left = fixture.config({"true"});
+  left.id = std::string(64, 'a');
+  left.name = "left";
+  left.auto_remove = true;
+  auto kept = fixture.config({"true"});
+  kept.name = left.id;  // a name that leads a search for the id astray
+  auto running = fixture.config({"true"});
+  running.name = "running";
+  running.auto_remove = true;
+  fixture.store().create(kept).leave_lock_to_other();
+  const auto locked = fixture.store().create(running);
+  fixture.store().create(left).leave_lock_to_other();
+  CHECK(fixture.store().find(left.id).config().name == "left");
+  runner::sweep_ended(fixture.store());
+  std::set<std::string> names;
+  for (const auto& container : fixture.store().list()) names.insert(container.config().name);
+  CHECK(names == std::set<std::string>{kept.name, running.name});
+}
+
+TEST_CASE("a name is free whose container was left behind, and no other", "[runner][container]") {
+  const ContainerFixture fixture;
+  auto config = fixture.config({"true"});
+  for (const char* name : {"left", "running", "ended"}) {
+    config.name = name;
+    config.auto_remove = config.name != "ended";
+    const auto container = fixture.store().create(config);
+    if (config.name != "running") container.leave_lock_to_other();
+    runner::sweep_ended_named(fixture.store(), name);
+    if (config.name == "left")
+      CHECK_NOTHROW(fixture.store().create(config).leave_lock_to_other());
+    else
+      CHECK(error_of([&] { fixture.store().create(config); }).code() == Errc::busy);
+  }
 }
 
 TEST_CASE("of many who want a name at once one gets it", "[runner][container]") {

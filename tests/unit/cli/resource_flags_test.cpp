@@ -61,5 +61,8 @@ TEST_CASE("swappiness is a percentage, and -1 the machine's own", "[cli][resourc
 
 TEST_CASE("without a limit of memory the out-of-memory killer stays", "[cli][resources]") {
   CHECK_THROWS_AS(apply({.oom_kill_disable = true}), Error);
-  CHECK(apply({.memory = "64m", .oom_kill_disable = true}).disable_oom_killer);
+  const Resources limited = apply({.memory = "64m", .oom_kill_disable = true});
+  CHECK(limited.disable_oom_killer);
+  CHECK(apply({.memory = "128m"}, limited).disable_oom_killer == true);
+  CHECK(apply({.memory = "0"}, limited).disable_oom_killer == false);
 }

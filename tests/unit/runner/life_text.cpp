@@ -56,6 +56,13 @@ TEST_CASE("signals are known by name, with or without SIG, and by number", "[run
     CHECK(error_of([&] { parse_signal(text); }).code() == Errc::invalid);
 }
 
+TEST_CASE("what is no signal brings no escape sequence to a terminal", "[runner][life]") {
+  const Error error = error_of([&] { parse_signal("\x1b]0;title\a"); });
+  CHECK(error.code() == Errc::invalid);
+  CHECK(error.message().find('\x1b') == std::string::npos);
+  CHECK(error.message().find('\a') == std::string::npos);
+}
+
 TEST_CASE("log lines are written for whole lines and pieces, and read back", "[runner][log]") {
   const Time time = *parse_time("2026-11-22T21:33:17Z") + std::chrono::nanoseconds(123456789);
   const std::string text = format_log(LogStream::err, "one\n\ntwo", time);

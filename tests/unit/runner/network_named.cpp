@@ -41,9 +41,12 @@ TEST_CASE("the lines of others are replaced and what a user wrote stays", "[runn
 
 TEST_CASE("a container's own name leads to another address, and no other line changes", "[runner][network]") {
   const std::string hosts = "127.0.0.1\tlocalhost\n10.5.0.21\tother\n10.5.0.2\tweb\n";
-  CHECK(with_own_address(hosts, "10.5.0.2", "10.6.0.9") ==
+  CHECK(with_own_address(hosts, {"web", "10.5.0.2", "10.6.0.9"}) ==
         "127.0.0.1\tlocalhost\n10.5.0.21\tother\n10.6.0.9\tweb\n");
-  CHECK(with_own_address(hosts, "10.5.0.9", "10.6.0.9") == hosts);
+  CHECK(with_own_address(hosts, {"web", "10.5.0.9", "10.6.0.9"}) == hosts);
+  const std::string added = "10.5.0.2\tmine\n10.5.0.2\tweb2\n10.5.0.2\tweb\n10.5.0.2\tweb alias\n";
+  CHECK(with_own_address(added, {"web", "10.5.0.2", "10.6.0.9"}) ==
+        "10.5.0.2\tmine\n10.5.0.2\tweb2\n10.6.0.9\tweb\n10.6.0.9\tweb alias\n");
 }
 
 TEST_CASE("a definition of a network is read back as it was written", "[runner][network]") {
