@@ -311,6 +311,7 @@ teardown() { close_world; }
   has "$(cat listed)" left
   exec 9>&-
   wait_until 5 eval '[ -z "$(ls "$LAY_ROOT/containers")" ]'
+  "$LAY" run --rm --network none small true  # which unmounts the layers of the killed one
 }
 
 @test "inspect has the command as Path and what it gets as Args" {
