@@ -33,9 +33,6 @@ namespace lay::layerstore {
 
 namespace {
 
-/// Nothing that unpacks by paths can reach longer ones (PATH_MAX with its NUL).
-constexpr std::size_t kMaxPath = 4095;
-
 /// So many are told.
 constexpr std::size_t kMostMountPoints = 8;
 
@@ -63,8 +60,10 @@ UniqueFd open_top(const UniqueFd& root, TreeKind kind) {
   if (is_upper(kind)) {
     try {
       return sys::open_dir(clone_tree(root, Recursion::no), ".");
-    } catch (const Error&) {
+    } catch (const Error& error) {
       // A mount namespace of fewer rights keeps covered what was covered
+      const int number = error.error_number();
+      if (number != EINVAL && number != EPERM && number != ENOSYS) throw;
     }
   }
   return sys::open_dir(root, ".");
@@ -121,7 +120,7 @@ class Walk {
       : root_(root),
         top_(open_top(root, kind)),
         kind_(kind),
-        inodes_(top_, kind),
+        inodes_(top_, kind, spill),
         lowers_(lowers),
         out_(out),
         names_(spill),
@@ -263,7 +262,11 @@ class Walk {
     if (is_upper(kind_))
       throw Error(Errc::unsupported, "something is mounted there, and what lies beneath cannot be seen")
           .with_hint("unmount it first");
-    if (stats_.mount_points.size() < kMostMountPoints) stats_.mount_points.push_back(path);
+    if (stats_.mount_points.size() < kMostMountPoints) {
+      stats_.mount_points.push_back(path);
+    } else {
+      ++stats_.more_mount_points;
+    }
     const Inode inode{.status = sys::stat_at(dir, name)};
     TarEntry entry = entry_of(path, inode);
     if (entry.type == EntryType::directory) {
@@ -399,8 +402,10 @@ class Walk {
 
 DiffStats write_diff(const UniqueFd& root, TreeKind kind, ByteSink& out, const OpenLowers& lowers,
                      const Spill& spill) {
-  if (is_upper(kind)) refuse_unnamed_changes(root);
-  return Walk(root, kind, out, lowers, spill).run();
+  const OverlayIndex index = is_upper(kind) ? refuse_unnamed_changes(root) : OverlayIndex::none;
+  DiffStats stats = Walk(root, kind, out, lowers, spill).run();
+  stats.lacks_index = index == OverlayIndex::elsewhere;
+  return stats;
 }
 
 }  // namespace lay::layerstore

@@ -100,7 +100,7 @@ void add_acl(archive_entry* entry, int type, std::string_view name, std::vector<
   const int style = ARCHIVE_ENTRY_ACL_STYLE_EXTRA_ID | ARCHIVE_ENTRY_ACL_STYLE_SEPARATOR_COMMA;
   const std::unique_ptr<char, decltype(&std::free)> text(
       ::archive_entry_acl_to_text(entry, nullptr, type | style), &std::free);
-  if (!text) return;
+  if (!text) throw Error::make(Errc::corrupt, "the list '{}' cannot be read", name);
   if (std::string value = parse_acl_text(text.get()); !value.empty())
     xattrs.push_back({std::string(name), std::move(value)});
 }

@@ -36,11 +36,14 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
           .stats = {.entries = stored.stats.entries, .bytes = bytes, .newest = stored.stats.newest}};
 }
 
-void tell_mount_points(const std::vector<std::string>& places, const CommitRequest& request) {
-  if (places.empty() || !request.warn) return;
-  request.warn(
-      fmt::format("what is mounted at {} is left out: 'tar -C FOLDER -c . | lay import -' takes it in",
-                  printable(join(places, ", "))));
+void tell_mount_points(const DiffStats& stats, const CommitRequest& request) {
+  if (stats.mount_points.empty() || !request.warn) return;
+  const std::string more =
+      stats.more_mount_points == 0 ? "" : fmt::format(" and {} more", stats.more_mount_points);
+  request.warn(fmt::format(
+      "what is mounted at {}{} is left out: 'tar -C FOLDER --xattrs --xattrs-include=\"*\" --acls "
+      "--numeric-owner -c . | lay import - NAME' takes it in",
+      printable(join(stats.mount_points, ", ")), more));
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ Image import_folder(const Store& store, const UniqueFd& folder, const std::strin
                     const CommitRequest& request, Progress& progress) {
   const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_layer(store, folder, TreeKind::plain, request.compression, progress);
-  tell_mount_points(layer.stats.mount_points, request);
+  tell_mount_points(layer.stats, request);
   return publish_image(store, name, request, layer);
 }
 

@@ -23,6 +23,7 @@ namespace {
 
 constexpr const char* kOrigin = "trusted.overlay.origin";  ///< of an upper's root: written with `index` only
 constexpr const char* kUpper = "trusted.overlay.upper";    ///< of an index: whose it is
+constexpr const char* kMetacopy = "trusted.overlay.metacopy";  ///< of a file whose content is in the lowers
 constexpr const char* kIndex = "index";
 constexpr char kMagic = '\xfb';
 constexpr std::size_t kTypeAt = 4;
@@ -83,15 +84,17 @@ bool is_as_in_lowers(const UniqueFd& upper, const UniqueFd& inode) {
   UniqueFd lower{::open_by_handle_at(upper.get(), &handle->handle, O_PATH | O_NOFOLLOW | O_CLOEXEC)};
   if (!lower || (sys::stat_of(lower).st_mode & S_IFMT) != (sys::stat_of(inode).st_mode & S_IFMT))
     return false;
-  return are_same_files(open_to_compare(sys::dup_fd(inode)), open_to_compare(std::move(lower)));
+  const auto compared =
+      xattr_value(inode, FdKind::path_only, kMetacopy) ? Compared::all_but_content : Compared::all;
+  return are_same_files(open_to_compare(sys::dup_fd(inode)), open_to_compare(std::move(lower)), compared);
 }
 
 }  // namespace
 
-void refuse_unnamed_changes(const UniqueFd& upper) {
-  if (!xattr_value(upper, FdKind::path_only, kOrigin)) return;
+OverlayIndex refuse_unnamed_changes(const UniqueFd& upper) {
+  if (!xattr_value(upper, FdKind::path_only, kOrigin)) return OverlayIndex::none;
   const auto index = find_index(upper);
-  if (!index) return;
+  if (!index) return OverlayIndex::elsewhere;
   each_entry(sys::open_dir(*index, "."), [&](const FolderEntry& entry) {
     const UniqueFd inode = sys::open_at(*index, entry.name, O_PATH | O_NOFOLLOW);
     const struct ::stat status = sys::stat_of(inode);
@@ -105,6 +108,7 @@ void refuse_unnamed_changes(const UniqueFd& upper) {
             "write the hard-linked file anew under the name that is left, or mount the overlay with "
             "index=off");
   });
+  return OverlayIndex::checked;
 }
 
 }  // namespace lay::layerstore

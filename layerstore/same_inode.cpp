@@ -63,10 +63,10 @@ bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::s
                          sys::open_at(right, name, O_RDONLY | O_NOFOLLOW));
 }
 
-bool are_same_files(const UniqueFd& left, const UniqueFd& right) {
+bool are_same_files(const UniqueFd& left, const UniqueFd& right, Compared compared) {
   const struct ::stat status = sys::stat_of(left);
   return are_alike(status, sys::stat_of(right)) && attributes(left) == attributes(right) &&
-         (!S_ISREG(status.st_mode) || have_same_bytes(left, right));
+         (!S_ISREG(status.st_mode) || compared == Compared::all_but_content || have_same_bytes(left, right));
 }
 
 }  // namespace lay::layerstore

@@ -22,7 +22,9 @@ bool are_same_inodes(const NamedInode& left, const NamedInode& right);
 /// Of two files of one name.
 bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::string& name);
 
+enum class Compared { all, all_but_content };
+
 /// Of two inodes of one type that are open, files for reading: both of the above, without targets.
-bool are_same_files(const UniqueFd& left, const UniqueFd& right);
+bool are_same_files(const UniqueFd& left, const UniqueFd& right, Compared compared = Compared::all);
 
 }  // namespace lay::layerstore

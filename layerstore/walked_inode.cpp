@@ -8,8 +8,10 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/spill_scratch.h"
 #include "base/syscalls.h"
 #include "entry_check.h"
+#include "sorted_names.h"
 
 namespace lay::layerstore {
 
@@ -44,27 +46,57 @@ bool has_trusted_mark(const UniqueFd& fd, FdKind kind) {
   return found;
 }
 
-/// One that overlay, or the host's root, wrote somewhere in the folder: containers cannot.
-bool holds_trusted_mark(const UniqueFd& root) {
-  std::vector<std::string> folders{"."};
-  bool found = false;
-  while (!found && !folders.empty()) {
-    throw_if_cancelled();
-    const std::string path = std::exchange(folders.back(), {});
-    folders.pop_back();
-    const UniqueFd folder = sys::open_beneath(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    found = has_trusted_mark(folder, FdKind::readable);
-    each_entry(folder, [&](const FolderEntry& entry) {
+/// Looks for a mark that overlay, or the host's root, wrote somewhere in the folder: containers cannot.
+class TrustedMarkSearch {
+ public:
+  TrustedMarkSearch(const UniqueFd& root, const Spill& spill) : root_(root), names_(spill) {}
+
+  bool run() {
+    bool found = enter("");
+    while (!found && !stack_.empty()) {
+      throw_if_cancelled();
+      Folder& folder = stack_.back();
+      if (const auto child = folder.children.next()) {
+        found = enter(folder.path + child->name + "/");
+      } else {
+        names_.rewind(folder.before);
+        stack_.pop_back();
+      }
+    }
+    return found;
+  }
+
+ private:
+  struct Folder {
+    std::string path;  ///< "" for the root, otherwise ending in "/"
+    SpillScratch::Mark before;
+    SortedNames children;  ///< the folders among them
+  };
+
+  /// Whether the folder, or what is right in it, has a mark. One whose path is too long for a layer is left
+  /// to the walk, which refuses it.
+  bool enter(const std::string& path) {
+    if (path.size() > kMaxPath + 1) return false;
+    const UniqueFd fd = sys::open_beneath(root_, path.empty() ? "." : path.substr(0, path.size() - 1),
+                                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    bool found = has_trusted_mark(fd, FdKind::readable);
+    Folder folder{.path = path, .before = names_.mark(), .children = SortedNames(names_)};
+    each_entry(fd, [&](const FolderEntry& entry) {
       if (found) return;
-      const auto inode = try_open_same_mount(folder, entry.name, O_PATH);
+      const auto inode = try_open_same_mount(fd, entry.name, O_PATH);
       if (!inode) return;
       found = has_trusted_mark(*inode, FdKind::path_only);
       if (entry.type == DT_DIR || (entry.type == DT_UNKNOWN && S_ISDIR(sys::stat_of(*inode).st_mode)))
-        folders.push_back(path + "/" + entry.name);
+        folder.children.add(entry.name, entry.type);
     });
+    stack_.push_back(std::move(folder));
+    return found;
   }
-  return found;
-}
+
+  const UniqueFd& root_;
+  SpillScratch names_;  ///< of the folders on the stack
+  std::vector<Folder> stack_;
+};
 
 }  // namespace
 
@@ -102,7 +134,7 @@ void InodeReader::read_xattr(const UniqueFd& fd, FdKind kind, const std::string&
 /// may have written them. Such a mount writes none of the others.
 bool InodeReader::heeds(std::string_view name) {
   if (is_trusted_overlay_xattr(name)) return true;
-  if (!heeds_user_) heeds_user_ = kind_ == TreeKind::upper && !holds_trusted_mark(root_);
+  if (!heeds_user_) heeds_user_ = kind_ == TreeKind::upper && !TrustedMarkSearch(root_, spill_).run();
   return *heeds_user_;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/spill_memory.h"
 #include "base/unique_fd.h"
 #include "inode.h"
 #include "layerstore/diff.h"
@@ -14,6 +15,9 @@
 #include "tar_entry.h"
 
 namespace lay::layerstore {
+
+/// Nothing that unpacks by paths can reach longer ones (PATH_MAX with its NUL).
+constexpr std::size_t kMaxPath = 4095;
 
 /// How what is walked is to be read.
 enum class Reading {
@@ -32,8 +36,9 @@ struct Inode {
 /// Reads the inodes of one folder.
 class InodeReader {
  public:
-  /// `root` is the folder, and must outlive it.
-  InodeReader(const UniqueFd& root, TreeKind kind) : root_(root), kind_(kind) {}
+  /// `root` is the folder, and must outlive it as `spill` must, where names of very large folders lie.
+  InodeReader(const UniqueFd& root, TreeKind kind, const Spill& spill)
+      : root_(root), kind_(kind), spill_(spill) {}
 
   /// Throws unsupported for a mark in the "user." notation that no kernel follows.
   Inode read(const UniqueFd& fd, FdKind kind, Reading reading);
@@ -44,6 +49,7 @@ class InodeReader {
 
   const UniqueFd& root_;
   const TreeKind kind_;
+  const Spill& spill_;
   std::optional<bool> heeds_user_;  ///< once there was something to decide
 };
 

@@ -33,7 +33,7 @@ struct CommitRequest {
       history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
   CompressOptions compression;
   TreeKind kind = TreeKind::upper;               ///< trusted_upper when it is known how the upper was mounted
-  std::function<void(const std::string&)> warn;  ///< told what is left out of a folder that is imported
+  std::function<void(const std::string&)> warn;  ///< told what is, or may be, left out
   OpenLowers lowers;  ///< of the upper, for what only points into them; none: such uppers are unsupported
 };
 

@@ -27,7 +27,10 @@ struct DiffStats {
   std::uint64_t bytes = 0;                ///< of the tar, before compression
   std::uint64_t skipped_sockets = 0;      ///< tar cannot hold them
   std::vector<std::string> mount_points;  ///< what is mounted there was left out; the first few
-  std::int64_t newest = 0;                ///< latest time among the entries, seconds after 1970
+  std::uint64_t more_mount_points = 0;    ///< than these
+  bool lacks_index =
+      false;                ///< of an upper: overlay kept an index, which is not beside it, and may have more
+  std::int64_t newest = 0;  ///< latest time among the entries, seconds after 1970
 };
 
 /// Opens the merged lowers of an overlay, nearest first. Called at most once, and only when the upper keeps a

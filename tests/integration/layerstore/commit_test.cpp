@@ -283,6 +283,20 @@ TEST_CASE("an imported folder is taken as it stands, and can be mounted at once"
   CHECK(listing_of_layers(temp.folder, temp.store, image) == test::listing(temp.folder.path() + "/base"));
 }
 
+TEST_CASE("what of an import or commit is left out is told, with a way to take it in",
+          "[layerstore][commit]") {
+  const TempStore temp;
+  std::vector<std::string> told;
+  const CommitRequest request{.warn = [&](const std::string& text) { told.push_back(text); }};
+  const UniqueFd folder = test::make_tree(
+      temp.folder, "base", "for i in $(seq 10 19); do mkdir $i; mount -t tmpfs lay-test $i; done");
+  import_folder(temp.store, folder, "base:1", request, no_progress());
+  shell("cd " + temp.folder.path() + "/base && umount *");
+  REQUIRE(told.size() == 1);
+  CHECK_THAT(told[0], Catch::Contains("17 and 2 more is left out") && Catch::Contains("--xattrs-include=") &&
+                          Catch::Contains("--acls") && Catch::Contains("lay import - NAME"));
+}
+
 TEST_CASE("where layers are unpacked, an imported folder is when it is first needed",
           "[layerstore][commit]") {
   const TempStore temp{.form = LayerForm::tree};

@@ -118,8 +118,24 @@ TEST_CASE("what a process wrote under user.overlay hides nothing", "[layerstore]
            "mkdir -p dpkg etc; " + script + "; setfattr -n trusted.overlay.impure -v y dpkg/mine");
   }
   CHECK(names_of(diff_of(fixture.path("upper"))) == all);
-  run_in(fixture.path("upper"), "setfattr -R -x trusted.overlay.impure . 2>/dev/null || true");
+  run_in(fixture.path("upper"),
+         "for x in impure origin opaque uuid; do find . -exec setfattr -h -x trusted.overlay.$x {} ';' "
+         "2>/dev/null; done\n! getfattr -hRd -m trusted.overlay . | grep .");
   CHECK(names_of(diff_of(fixture.path("upper"), TreeKind::trusted_upper)) == all);
+}
+
+TEST_CASE("a path that is too long is told so, whatever marks there are", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "setfattr -n user.overlay.opaque -v y .");
+  UniqueFd folder = sys::open_dir(sys::cwd(), fixture.path("upper"));
+  const std::string name(250, 'x');
+  for (int i = 0; i < 18; ++i) {
+    sys::mkdir_at(folder, name, 0755);
+    folder = sys::open_dir(folder, name);
+  }
+  const Error error = error_of([&] { diff_of(fixture.path("upper")); });
+  CHECK(error.code() == Errc::unsupported);
+  CHECK_THAT(error.message(), Catch::Contains("longer than 4095 bytes"));
 }
 
 TEST_CASE("nothing of overlay's own extended attributes reaches the tar", "[layerstore][diff]") {
@@ -215,6 +231,16 @@ TEST_CASE("what is mounted inside is written as an empty folder or file", "[laye
   CHECK(stats.mount_points == Names{"b", "f", "m"});
 }
 
+TEST_CASE("of many mounts the first few are named, and the others counted", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "for i in $(seq 10 19); do mkdir $i; mount -t tmpfs lay-test $i; done");
+  StringSink sink;
+  const DiffStats stats = write_diff(sys::open_dir(sys::cwd(), fixture.path("upper")), TreeKind::plain, sink);
+  run_in(fixture.path("upper"), "for i in $(seq 10 19); do umount $i; done");
+  CHECK(stats.mount_points == Names{"10", "11", "12", "13", "14", "15", "16", "17"});
+  CHECK(stats.more_mount_points == 2);
+}
+
 TEST_CASE("of an upper, what lies beneath a mount is written, as overlay shows it", "[layerstore][diff]") {
   const OverlayFixture fixture;
   run_in(fixture.path("upper"),
@@ -254,6 +280,25 @@ TEST_CASE("a change that overlay's index keeps without a name in the upper is no
   SECTION("removed alone") {
     fixture.change("rm a s", "index=on");
     CHECK(names_of(diff_of(fixture.path("upper"))) == Names{"./", ".wh.a", ".wh.s"});
+  }
+  SECTION("removed alone, of a mount that copies metadata only") {
+    fixture.change("rm a s", "index=on,metacopy=on");
+    CHECK(names_of(diff_of(fixture.path("upper"))) == Names{"./", ".wh.a", ".wh.s"});
+  }
+  SECTION("other metadata, and the changed name removed") {
+    fixture.change("chown 5:6 a; rm a", "index=on,metacopy=on");
+    CHECK(error_of([&] { diff_of(fixture.path("upper")); }).code() == Errc::unsupported);
+  }
+  SECTION("an index that is not beside the upper is told") {
+    const auto lacks_index = [&] {
+      StringSink sink;
+      return write_diff(sys::open_dir(sys::cwd(), fixture.path("upper")), TreeKind::upper, sink).lacks_index;
+    };
+    CHECK_FALSE(lacks_index());
+    fixture.change("echo x > other", "index=on");
+    CHECK_FALSE(lacks_index());
+    run_in(fixture.temp.path(), "mkdir aside; mv work aside");
+    CHECK(lacks_index());
   }
   SECTION("all names removed") {
     fixture.change("echo new > a; rm a b", "index=on");
