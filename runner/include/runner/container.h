@@ -172,7 +172,8 @@ class ContainerStore {
   /// to come. Throws busy when the name is taken, with a hint; invalid when it is not
   /// [A-Za-z0-9][A-Za-z0-9_.-]*.
   Container create(ContainerConfig config) const;
-  /// By id, name or unambiguous id prefix, in this order; throws not_found or invalid (ambiguous), with a hint.
+  /// By id, name or unambiguous id prefix, in this order; throws not_found or invalid (ambiguous), with a
+  /// hint.
   Container find(const std::string& name) const;
   /// As find(); one whose files are damaged is given with id, name, and what else of container.json can be
   /// read: enough to remove it.
