@@ -16,6 +16,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/pipe.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
@@ -31,12 +32,6 @@ bool is_helper_name(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.front() != '-' &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
              std::string::npos;
-}
-
-std::pair<UniqueFd, UniqueFd> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw Error::from_errno("pipe2");
-  return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }
 
 using Deadline = std::chrono::steady_clock::time_point;

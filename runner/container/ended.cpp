@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <exception>
 #include <optional>
 
 #include "base/detach.h"
 #include "base/error.h"
 #include "base/folder_names.h"
+#include "base/pipe.h"
 #include "base/syscalls.h"
 #include "container/run_lock.h"
 
@@ -42,17 +42,6 @@ bool is_any_left_behind(const ContainerStore& store) {
   const std::vector<std::string> folders = list_names(*containers);
   return std::any_of(folders.begin(), folders.end(),
                      [&](const std::string& folder) { return is_left_behind(*containers, folder); });
-}
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Pipe make_pipe() {
-  std::array<int, 2> fds{};
-  if (::pipe2(fds.data(), O_CLOEXEC) < 0) throw Error::from_errno("make a pipe");
-  return {UniqueFd{fds[0]}, UniqueFd{fds[1]}};
 }
 
 [[noreturn]] void sweep_and_exit(const ContainerStore& store) noexcept {

@@ -8,9 +8,11 @@
 #include <chrono>
 #include <exception>
 #include <thread>
+#include <utility>
 
 #include "base/detach.h"
 #include "base/error.h"
+#include "base/pipe.h"
 #include "base/syscalls.h"
 #include "cgroup/freezer.h"
 #include "cgroup/group_name.h"
@@ -69,10 +71,9 @@ Standstill::Standstill(const Container& container) : container_(container), uppe
 void Standstill::freeze() {
   const auto groups = find_groups(cgroup_name_of(container_.config()));
   if (groups.empty() || are_frozen(groups)) return;
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw Error::from_errno("make a pipe");
-  const UniqueFd watch(ends[0]);
-  watched_ = UniqueFd(ends[1]);
+  Pipe ends = make_pipe();
+  const UniqueFd watch = std::move(ends.read);
+  watched_ = std::move(ends.write);
   const auto thaw = [name = cgroup_name_of(container_.config())] { thaw_groups(find_groups(name)); };
   if (detach(Descriptors::own)) {
     close_others(watch, upper_.fd());

@@ -5,27 +5,16 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <array>
 #include <utility>
 
 #include "base/error.h"
 #include "base/mount.h"
+#include "base/pipe.h"
 #include "base/syscalls.h"
 
 namespace lay::runner {
 
 namespace {
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Pipe make_pipe() {
-  std::array<int, 2> fds{};
-  if (::pipe2(fds.data(), O_CLOEXEC) < 0) throw Error::from_errno("make a pipe");
-  return {UniqueFd{fds[0]}, UniqueFd{fds[1]}};
-}
 
 void set_nonblocking(const UniqueFd& fd) {
   const int flags = ::fcntl(fd.get(), F_GETFL);

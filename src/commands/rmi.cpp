@@ -47,10 +47,12 @@ std::vector<layerstore::NamedImage> find_names(const layerstore::Store& store, c
   if (const auto manifest = may_be_name ? store.images().find(text) : std::nullopt)
     return {{.name = text, .manifest = *manifest}};
   const FoundImage found = find_image(store, text);
-  if (found.by == FoundBy::name) return {{.name = found.name, .manifest = found.image.descriptor}};
   std::vector<layerstore::NamedImage> names;
-  for (const FoundImage& one : find_all_by_id(store, text))
-    names.push_back({.name = one.name, .manifest = one.image.descriptor});
+  if (found.by == FoundBy::id)
+    for (const FoundImage& one : find_all_by_id(store, text))
+      names.push_back({.name = one.name, .manifest = one.image.descriptor});
+  // By its name, or by the digest that stands behind the name of its repository
+  if (names.empty()) names.push_back({.name = found.name, .manifest = found.image.descriptor});
   return names;
 }
 
