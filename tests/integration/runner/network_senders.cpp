@@ -109,6 +109,17 @@ struct Neighbours {
   Bytes own_ip6 = link_local(own_mac);
   Bytes victim_ip6 = link_local(victim_mac);
 
+  Neighbours() {
+    // The kernel tells a bridge within a second that a link has come up; until then it forwards nothing.
+    const Bytes first = victim_mac + own_mac + kIpv4 + datagram(own_ip, victim_ip, 11);
+    Bytes got;
+    for (int tries = 0; got != first; ++tries) {
+      REQUIRE(tries < 100);
+      send(first);
+      while (got != first && wait_readable(in, 50)) got = receive();
+    }
+  }
+
   /// Whether the victim gets the frame. A frame that is allowed goes behind it: when that has come, the one
   /// before is there or lost.
   bool arrives(const Bytes& frame) const {
