@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <string>
 
 #include "base/detach.h"
 #include "base/error.h"
 #include "base/folder_names.h"
 #include "base/pipe.h"
 #include "base/syscalls.h"
+#include "container/names.h"
 #include "container/run_lock.h"
 
 namespace lay::runner {
@@ -73,14 +75,12 @@ void sweep_ended(const ContainerStore& store) {
 }
 
 void sweep_ended_named(const ContainerStore& store, const std::string& name) {
+  if (!is_container_name(name)) return;
   const auto containers = open_containers(store);
   if (!containers) return;
-  try {
-    const Container container = store.find(name);
-    if (container.config().name == name) remove_left_behind(store, *containers, container.config().id);
-  } catch (const Error&) {
-    // Nobody has it; or whoever makes the other is told why it cannot have it
-  }
+  // On the way of each start: one look where the name is free
+  const auto id = sys::try_readlink_at(*containers, std::string(kNames) + "/" + name);
+  if (id) remove_left_behind(store, *containers, *id);
 }
 
 void sweep_ended_aside(const ContainerStore& store, std::chrono::milliseconds patience) {
