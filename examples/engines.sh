@@ -17,7 +17,7 @@ podman_() {
     --runtime "$oci" --cgroup-manager cgroupfs --events-backend file "$@"
 }
 
-ctr_() { timeout 60 ctr --address "$sockets/containerd.sock" "$@"; }
+ctr_() { timeout 60 ctr --address "$sockets/containerd.sock" --namespace "lay-$$" "$@"; }
 
 start_containerd() {
   cat >"$work/containerd.toml" <<TOML
@@ -38,7 +38,7 @@ clean_up() {
   set +e
   [[ ! -f $work/podman.conf ]] || { podman_ pod rm -af -t 0; podman_ rm -af -t 0; } >/dev/null 2>&1
   [[ -z ${containerd_pid-} ]] || { kill "$containerd_pid"; wait "$containerd_pid"; }
-  rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} /sys/fs/cgroup/{*/,}default 2>/dev/null
+  rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} /sys/fs/cgroup/{*/,}"lay-$$" 2>/dev/null
   "$lay" rm -f app >/dev/null 2>&1
   rm -rf --one-file-system "$work" "$sockets"
   ((status == 0)) || echo "engines: stopped with status $status" >&2

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -30,14 +31,22 @@ std::optional<struct ::stat> stat_in(const FilePlace& place) {
   return found;
 }
 
-/// Sets `there` to whatever is at the end of the links.
+/// The kernel's own guards, fs.protected_*, are narrower, and off on many machines.
+bool may_be_trap(const FilePlace& place) {
+  struct ::stat folder {};
+  if (::fstat(place.folder.get(), &folder) < 0 || (folder.st_mode & S_IWOTH) == 0) return false;
+  if (S_ISDIR(place.there->st_mode)) return false;
+  return S_ISLNK(place.there->st_mode) || place.there->st_nlink > 1 || place.there->st_uid != ::geteuid();
+}
+
+/// Sets `there` to whatever is at the end of the links, or to the first that may be a trap.
 std::optional<FilePlace> follow(const std::string& path) {
   constexpr int kFolder = O_RDONLY | O_DIRECTORY;
   FilePlace place{
       .folder = sys::open_at(sys::cwd(), folder_of(path), kFolder), .name = name_of(path), .there = {}};
   for (int links = 0; links <= kMaxLinks; ++links) {
     place.there = stat_in(place);
-    if (!place.there || !S_ISLNK(place.there->st_mode)) return place;
+    if (!place.there || !S_ISLNK(place.there->st_mode) || may_be_trap(place)) return place;
     if (filesystem_magic(place.folder) == PROC_SUPER_MAGIC) return std::nullopt;
     const auto target = sys::try_readlink_at(place.folder, place.name);
     auto folder = target ? sys::try_open_at(place.folder, folder_of(*target), kFolder) : std::nullopt;
@@ -63,7 +72,12 @@ bool is_mounted(const FilePlace& place) {
 
 std::optional<FilePlace> find_file_place(const std::string& path) {
   auto place = follow(path);
-  if (!place || place->name.empty() || !is_end_of(path, *place)) return std::nullopt;
+  if (!place || place->name.empty()) return std::nullopt;
+  if (place->there && may_be_trap(*place)) {
+    place->there.reset();
+    return place;
+  }
+  if (!is_end_of(path, *place)) return std::nullopt;
   if (!place->there) return place;
   const bool is_file_of_one_name = S_ISREG(place->there->st_mode) && place->there->st_nlink == 1;
   if (!is_file_of_one_name || is_mounted(*place)) return std::nullopt;

@@ -12,7 +12,7 @@ close_engine_world() {
     kill "$containerd_pid"
     wait "$containerd_pid" || true
   fi
-  rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} /sys/fs/cgroup/{*/,}default 2>/dev/null || true
+  rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} /sys/fs/cgroup/{*/,}"lay-$$" 2>/dev/null || true
   rm -rf --one-file-system "$engine_run"
   local status=0
   close_oci_world || status=$?
@@ -34,7 +34,8 @@ start_podman() {
   podman import -q rootfs.tar localhost/small >/dev/null
 }
 
-ctr() { timeout 60 "$(type -P ctr)" --address "$engine_run/containerd.sock" "$@" 3>&-; }
+# In a namespace of the test's own, which is the control group's name too: every other test has a c1 as well.
+ctr() { timeout 60 "$(type -P ctr)" --address "$engine_run/containerd.sock" --namespace "lay-$$" "$@" 3>&-; }
 
 start_containerd() {
   small_bundle

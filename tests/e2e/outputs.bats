@@ -145,12 +145,35 @@ substitution_is_fed() {
   cmp there new
 }
 
-@test "a link that the kernel does not follow is not followed" {
-  (($(</proc/sys/fs/protected_symlinks))) || skip "fs.protected_symlinks is off"
+trap_is_not_used() {
   mkdir -m 1777 shared
   echo old >there
   ln -s ../there shared/link
-  chown -h 1000 shared/link
-  ! "$LAY" save -q -o shared/link small:1 2>said || return 1
+  ln -s shared/link within
+  ln there shared/hard
+  echo theirs >shared/theirs
+  mkfifo shared/fifo
+  chown -h 1000 shared/link shared/theirs shared/fifo
+  local name
+  for name in within shared/{hard,theirs,fifo}; do "$1" "$name"; done
   [ "$(<there)" = old ]
+  [ -L within ]
+  for name in link hard theirs fifo; do [ "$(stat -c '%F %u %h' "shared/$name")" = "regular file 0 1" ] || return 1; done
 }
+@test "where everybody may make names, a link, a file with two names and another user's are replaced" {
+  skopeo_copies() { lay_saves "$1"; } # skopeo follows them
+  each_writer trap_is_not_used
+}
+
+own_file_is_kept() {
+  mkdir -m 1777 shared
+  mkfifo shared/fifo
+  timeout 20 cat shared/fifo >read 3>&- &
+  "$1" shared/fifo
+  wait $!
+  [ -s read ]
+  (umask 077 && echo old >shared/private)
+  "$1" shared/private
+  [ "$(stat -c %a shared/private)" = 600 ]
+}
+@test "where everybody may make names, the user's own files are written as elsewhere" { each_writer own_file_is_kept; }
