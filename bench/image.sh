@@ -34,5 +34,5 @@ make_image() {
 if [[ ${1-} == --inside ]]; then
   build_in_namespace "$2"
 else
-  cached bench-image make_image "${BASH_SOURCE[0]}" "$here/apply_upper.py" "$inputs"/{debian-base,upper-900m}.sh
+  cached bench-image make_image "${BASH_SOURCE[0]}" "$here/apply_upper.py" "$inputs"/{debian-base.sh,upper-900m.sh,upper.bash}
 fi
