@@ -16,8 +16,8 @@
 #include "base/syncing.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 #include "output/messages.h"
 
 namespace lay::cli {

@@ -13,10 +13,10 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "registry/reference.h"
-#include "server/http_server.h"
-#include "server/janitor.h"
-#include "server/listener.h"
-#include "server/request_headers.h"
+#include "server/api/request_headers.h"
+#include "server/content/janitor.h"
+#include "server/http/http_server.h"
+#include "server/http/listener.h"
 
 namespace lay::registry {
 

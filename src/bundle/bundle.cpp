@@ -9,10 +9,10 @@
 #include "base/spill_memory.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "images/root_view.h"
 #include "layerstore/apply.h"
 #include "layerstore/diff.h"
 #include "layerstore/upper_of.h"
-#include "root_view.h"
 #include "runner/portable.h"
 
 namespace lay::cli {

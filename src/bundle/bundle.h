@@ -3,9 +3,9 @@
 #include <string>
 
 #include "bundle/bundle_notes.h"
-#include "container_plan.h"
 #include "context.h"
-#include "image_lookup.h"
+#include "images/image_lookup.h"
+#include "plan/container_plan.h"
 
 namespace lay::cli {
 

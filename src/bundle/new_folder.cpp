@@ -12,7 +12,7 @@
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "base/text.h"
-#include "source_path.h"
+#include "images/source_path.h"
 
 namespace lay::cli {
 

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "bundle/new_folder.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
 

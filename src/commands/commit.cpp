@@ -12,17 +12,17 @@
 #include "base/text.h"
 #include "bundle/bundle.h"
 #include "command.h"
-#include "container_layers.h"
-#include "id_file.h"
-#include "image_changes.h"
-#include "image_lookup.h"
+#include "flags/options.h"
+#include "images/id_file.h"
+#include "images/image_changes.h"
+#include "images/image_lookup.h"
+#include "images/source_path.h"
 #include "layerstore/ingest.h"
-#include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
+#include "plan/container_layers.h"
 #include "registry/reference.h"
 #include "runner/standstill.h"
-#include "source_path.h"
 
 namespace lay::cli {
 

@@ -4,8 +4,8 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/options.h"
 #include "layerstore/usage.h"
-#include "options.h"
 #include "output/listing.h"
 
 namespace lay::cli {

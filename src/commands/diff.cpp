@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "../root_view.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
-#include "image_lookup.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
+#include "images/root_view.h"
 #include "layerstore/compare.h"
 #include "layerstore/store_spill.h"
-#include "options.h"
 #include "output/listing_printer.h"
 
 namespace lay::cli {

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
 #include "runner/container.h"
 

@@ -1,7 +1,7 @@
 #include "base/text.h"
 #include "command.h"
-#include "environment_flags.h"
-#include "options.h"
+#include "flags/environment_flags.h"
+#include "flags/options.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

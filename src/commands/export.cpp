@@ -1,11 +1,11 @@
-#include "../root_view.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "image_lookup.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
+#include "images/root_view.h"
 #include "layerstore/diff.h"
 #include "layerstore/store_spill.h"
-#include "options.h"
 #include "output/output_file.h"
 
 namespace lay::cli {

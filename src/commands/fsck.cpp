@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/absent.h"

@@ -5,12 +5,12 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "container_layers.h"
+#include "flags/options.h"
 #include "generate/recipe.h"
-#include "image_lookup.h"
-#include "options.h"
+#include "images/image_lookup.h"
 #include "output/messages.h"
 #include "output/output_file.h"
+#include "plan/container_layers.h"
 
 namespace lay::cli {
 

@@ -2,8 +2,8 @@
 
 #include "base/text.h"
 #include "command.h"
-#include "image_lookup.h"
-#include "options.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
 #include "output/listing.h"
 
 namespace lay::cli {

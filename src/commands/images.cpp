@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 #include "command.h"
-#include "filters.h"
-#include "image_lookup.h"
-#include "options.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
+#include "lists/filters.h"
 #include "output/listing.h"
 #include "output/messages.h"
 

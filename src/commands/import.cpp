@@ -2,18 +2,18 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "../context.h"
 #include "base/interruptible_stream.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
-#include "image_changes.h"
+#include "context.h"
+#include "flags/options.h"
+#include "images/image_changes.h"
+#include "images/source_path.h"
 #include "layerstore/commit.h"
-#include "options.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
-#include "source_path.h"
 
 namespace lay::cli {
 

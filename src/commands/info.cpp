@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/listing.h"
 #include "output/template.h"
 #include "runner/host_security.h"

@@ -10,11 +10,11 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/options.h"
+#include "images/source_path.h"
 #include "layerstore/archive.h"
-#include "options.h"
 #include "output/progress_display.h"
 #include "registry/reference.h"
-#include "source_path.h"
 
 namespace lay::cli {
 

@@ -5,7 +5,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
 #include "prompt.h"
 #include "registry/credentials.h"

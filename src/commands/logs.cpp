@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "moment.h"
-#include "options.h"
+#include "flags/options.h"
+#include "lists/moment.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/listing.h"
 #include "output/messages.h"
 #include "output/template.h"

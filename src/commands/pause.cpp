@@ -2,7 +2,7 @@
 
 #include "command.h"
 #include "each.h"
-#include "options.h"
+#include "flags/options.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
-#include "port_listing.h"
+#include "flags/options.h"
+#include "lists/port_listing.h"
 #include "runner/network_view.h"
 
 namespace lay::cli {

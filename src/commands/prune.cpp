@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/options.h"
 #include "layerstore/usage.h"
-#include "options.h"
 #include "output/messages.h"
 #include "prompt.h"
 

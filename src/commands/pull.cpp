@@ -3,9 +3,9 @@
 #include "base/text.h"
 #include "command.h"
 #include "each.h"
-#include "image_lookup.h"
-#include "image_place.h"
-#include "options.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
+#include "images/image_place.h"
 #include "output/progress_display.h"
 #include "registry/transfer.h"
 

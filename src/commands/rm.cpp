@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "each.h"
-#include "options.h"
+#include "flags/options.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

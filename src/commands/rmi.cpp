@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "image_lookup.h"
-#include "image_place.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
+#include "images/image_place.h"
 #include "layerstore/make_room.h"
-#include "options.h"
 #include "output/messages.h"
 #include "registry/remote.h"
 

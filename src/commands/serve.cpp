@@ -9,10 +9,10 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
+#include "images/source_path.h"
 #include "output/messages.h"
 #include "registry/server.h"
-#include "source_path.h"
 
 namespace lay::cli {
 

@@ -4,10 +4,10 @@
 
 #include "base/text.h"
 #include "command.h"
-#include "container_layers.h"
 #include "each.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
+#include "plan/container_layers.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/listing.h"
 #include "runner/lifecycle.h"
 

@@ -7,7 +7,7 @@
 
 #include "command.h"
 #include "each.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
 #include "runner/lifecycle.h"
 #include "runner/network_membership.h"

@@ -1,6 +1,6 @@
 #include "command.h"
-#include "image_lookup.h"
-#include "options.h"
+#include "flags/options.h"
+#include "images/image_lookup.h"
 #include "registry/reference.h"
 
 namespace lay::cli {

@@ -2,8 +2,8 @@
 
 #include "base/text.h"
 #include "command.h"
-#include "image_place.h"
-#include "options.h"
+#include "flags/options.h"
+#include "images/image_place.h"
 #include "registry/remote.h"
 
 namespace lay::cli {

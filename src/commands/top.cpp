@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/process_table.h"
 
 namespace lay::cli {

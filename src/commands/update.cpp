@@ -2,9 +2,9 @@
 
 #include "command.h"
 #include "each.h"
-#include "options.h"
-#include "rdt_flags.h"
-#include "resource_flags.h"
+#include "flags/options.h"
+#include "flags/rdt_flags.h"
+#include "flags/resource_flags.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

@@ -3,8 +3,8 @@
 
 #include "base/json.h"
 #include "command.h"
+#include "flags/options.h"
 #include "layerstore/descriptor.h"
-#include "options.h"
 #include "output/template.h"
 
 namespace lay::cli {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/text.h"
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 
 namespace lay::cli {
 

@@ -12,8 +12,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 
 namespace lay::cli {
 

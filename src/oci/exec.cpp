@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 
 namespace lay::cli {
 

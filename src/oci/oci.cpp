@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/syscalls.h"
 #include "base/text.h"
-#include "options.h"
+#include "flags/options.h"
 #include "output/messages.h"
 
 namespace lay::cli {

@@ -1,5 +1,5 @@
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {

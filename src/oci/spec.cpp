@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/syscalls.h"
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 
 namespace lay::cli {
 

@@ -2,8 +2,8 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "flags/options.h"
 #include "oci/oci.h"
-#include "options.h"
 #include "output/listing.h"
 #include "output/process_table.h"
 

@@ -13,10 +13,10 @@
 #include "base/remove_tree.h"
 #include "base/stream.h"
 #include "base/syscalls.h"
+#include "erofs/tree_builder.h"
 #include "fuzz_target.h"
 #include "layer_description.h"
-#include "tar_reader.h"
-#include "tree_builder.h"
+#include "tar/tar_reader.h"
 
 namespace {
 

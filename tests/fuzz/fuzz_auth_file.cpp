@@ -1,7 +1,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "auth_file.h"
+#include "auth/auth_file.h"
 #include "base/base64.h"
 #include "base/error.h"
 #include "fuzz_target.h"

@@ -1,7 +1,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "challenge.h"
+#include "auth/challenge.h"
 #include "fuzz_target.h"
 
 /// What a registry sends as WWW-Authenticate.

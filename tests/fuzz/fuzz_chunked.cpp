@@ -8,10 +8,10 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
-#include "chunked_table.h"
-#include "codec_zstd.h"
+#include "chunked/chunked_table.h"
+#include "chunked/packed_files.h"
+#include "codec/codec_zstd.h"
 #include "fuzz_target.h"
-#include "packed_files.h"
 
 namespace {
 

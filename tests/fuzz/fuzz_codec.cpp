@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/stream.h"
-#include "codec_gzip.h"
+#include "codec/codec_gzip.h"
+#include "codec/inflate.h"
 #include "fuzz_target.h"
-#include "inflate.h"
 #include "layerstore/codec.h"
 
 namespace {

@@ -3,11 +3,11 @@
 
 #include "base/error.h"
 #include "base/stream.h"
-#include "erofs_reader.h"
-#include "erofs_writer.h"
+#include "erofs/erofs_reader.h"
+#include "erofs/erofs_writer.h"
+#include "erofs/tree_builder.h"
 #include "fuzz_target.h"
 #include "layer_description.h"
-#include "tree_builder.h"
 
 namespace {
 

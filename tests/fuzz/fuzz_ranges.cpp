@@ -4,11 +4,11 @@
 #include <string_view>
 #include <vector>
 
-#include "blob_range.h"
+#include "client/upload.h"
 #include "fuzz_target.h"
-#include "multipart.h"
-#include "retry.h"
-#include "upload.h"
+#include "http/blob_range.h"
+#include "http/multipart.h"
+#include "http/retry.h"
 
 namespace {
 

@@ -3,10 +3,10 @@
 
 #include "base/error.h"
 #include "fuzz_target.h"
-#include "server/authenticator.h"
-#include "server/byte_range.h"
-#include "server/refusal.h"
-#include "server/request_target.h"
+#include "server/access/authenticator.h"
+#include "server/api/byte_range.h"
+#include "server/api/refusal.h"
+#include "server/api/request_target.h"
 
 namespace {
 

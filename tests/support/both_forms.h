@@ -7,14 +7,14 @@
 #include "base/error.h"
 #include "base/mount.h"
 #include "base/syscalls.h"
-#include "erofs_mount.h"
-#include "erofs_reader.h"
-#include "erofs_writer.h"
+#include "erofs/erofs_mount.h"
+#include "erofs/erofs_reader.h"
+#include "erofs/erofs_writer.h"
+#include "erofs/tree_builder.h"
 #include "layer_description.h"
 #include "layerstore/apply.h"
 #include "spill_all.h"
 #include "temp_folder.h"
-#include "tree_builder.h"
 #include "tree_description.h"
 
 /// A layer has to look the same in both forms, and bad ones have to be refused by both for the same reason.

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "layer_tree.h"
-#include "overlay_notation.h"
+#include "erofs/layer_tree.h"
+#include "overlay/overlay_notation.h"
 #include "tree_description.h"
 
 namespace lay::test {

@@ -10,7 +10,7 @@
 #include "base/stream.h"
 #include "base/syscalls.h"
 #include "both_forms.h"
-#include "inode.h"
+#include "diff/inode.h"
 #include "layerstore/apply.h"
 #include "layerstore/diff.h"
 #include "shell.h"

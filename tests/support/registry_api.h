@@ -11,7 +11,7 @@
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
 #include "layerstore/store.h"
-#include "server/api.h"
+#include "server/api/api.h"
 
 namespace lay::test {
 

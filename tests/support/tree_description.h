@@ -17,9 +17,9 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
-#include "inode.h"
+#include "diff/inode.h"
 #include "layerstore/digest.h"
-#include "overlay_notation.h"
+#include "overlay/overlay_notation.h"
 
 namespace lay::test {
 

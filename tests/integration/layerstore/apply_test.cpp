@@ -8,14 +8,14 @@
 #include <thread>
 #include <vector>
 
-#include "acl_records.h"
 #include "base/error.h"
+#include "erofs/tree_builder.h"
 #include "error_of.h"
-#include "foreign_archive.h"
 #include "overlay_fixture.h"
 #include "skip.h"
+#include "tar/acl_records.h"
+#include "tar/foreign_archive.h"
 #include "tar_builder.h"
-#include "tree_builder.h"
 #include "tree_description.h"
 
 namespace lay::layerstore {

@@ -3,10 +3,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "erofs/tree_builder.h"
 #include "error_of.h"
 #include "overlay_fixture.h"
 #include "tar_builder.h"
-#include "tree_builder.h"
 
 namespace lay::layerstore {
 

@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "error_of.h"
 #include "overlay_fixture.h"
-#include "tar_reader.h"
+#include "tar/tar_reader.h"
 
 namespace lay::layerstore {
 

@@ -5,13 +5,13 @@
 
 #include "base/error.h"
 #include "base/syscalls.h"
-#include "erofs_mount.h"
-#include "erofs_reader.h"
-#include "erofs_writer.h"
+#include "erofs/erofs_mount.h"
+#include "erofs/erofs_reader.h"
+#include "erofs/erofs_writer.h"
+#include "erofs/tree_builder.h"
 #include "error_of.h"
 #include "overlay_fixture.h"
 #include "tar_builder.h"
-#include "tree_builder.h"
 
 /// apply_to() compares the unpacked form of every tar with the mounted one.
 namespace lay::layerstore {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/mount.h"
-#include "layer_folder.h"
+#include "layers/layer_folder.h"
 #include "overlay_fixture.h"
 #include "store_support.h"
 #include "tree_description.h"

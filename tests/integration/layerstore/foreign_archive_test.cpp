@@ -1,4 +1,4 @@
-#include "foreign_archive.h"
+#include "tar/foreign_archive.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

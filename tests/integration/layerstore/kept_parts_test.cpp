@@ -1,4 +1,4 @@
-#include "kept_parts.h"
+#include "chunked/kept_parts.h"
 
 #include <catch2/catch.hpp>
 

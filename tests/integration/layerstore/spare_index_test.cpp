@@ -1,4 +1,4 @@
-#include "spare_index.h"
+#include "images/spare_index.h"
 
 #include <fcntl.h>
 

@@ -3,15 +3,15 @@
 #include <string>
 #include <vector>
 
-#include "data_map.h"
+#include "diff/data_map.h"
 #include "error_of.h"
-#include "layer_folder.h"
+#include "layers/layer_folder.h"
 #include "overlay_fixture.h"
 #include "shown_layer.h"
-#include "sparse_map.h"
 #include "store_support.h"
+#include "tar/sparse_map.h"
+#include "tar/tar_reader.h"
 #include "tar_builder.h"
-#include "tar_reader.h"
 
 /// Files with holes: upper, tar, both forms, and commit again.
 namespace lay::layerstore {

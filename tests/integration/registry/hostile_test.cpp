@@ -4,7 +4,7 @@
 #include "base/syscalls.h"
 #include "error_of.h"
 #include "hostile_registry.h"
-#include "http.h"
+#include "http/http.h"
 #include "registry/remote.h"
 #include "registry/transfer.h"
 #include "store_support.h"

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "base/text.h"
-#include "blob_pieces.h"
+#include "client/blob_pieces.h"
 #include "fault_proxy.h"
 #include "poll_until.h"
 #include "shipped_image.h"

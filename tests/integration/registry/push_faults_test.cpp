@@ -2,11 +2,11 @@
 #include <cstdlib>
 #include <set>
 
+#include "client/upload.h"
 #include "error_of.h"
 #include "fault_proxy.h"
 #include "shipped_image.h"
-#include "transfer_notes.h"
-#include "upload.h"
+#include "transfer/transfer_notes.h"
 
 using namespace lay::registry;
 using lay::Errc;

@@ -2,7 +2,7 @@
 #include <thread>
 
 #include "registry_api.h"
-#include "server/expiry.h"
+#include "server/content/expiry.h"
 #include "store_support.h"
 
 namespace lay::registry {

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <vector>
 
-#include "server/htpasswd.h"
+#include "server/access/htpasswd.h"
 #include "shell.h"
 #include "temp_folder.h"
 

@@ -1,9 +1,9 @@
-#include "container_plan.h"
+#include "plan/container_plan.h"
 
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
-#include "host_config.h"
+#include "plan/host_config.h"
 
 using namespace lay;
 using namespace lay::cli;

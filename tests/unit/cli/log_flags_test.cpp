@@ -1,4 +1,4 @@
-#include "log_flags.h"
+#include "flags/log_flags.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "namespace_flags.h"
+#include "flags/namespace_flags.h"
 
 #include <catch2/catch.hpp>
 

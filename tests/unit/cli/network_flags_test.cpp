@@ -1,9 +1,9 @@
-#include "network_flags.h"
+#include "flags/network_flags.h"
 
 #include <catch2/catch.hpp>
 
 #include "error_of.h"
-#include "port_listing.h"
+#include "lists/port_listing.h"
 
 using namespace lay;
 using namespace lay::cli;

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "flags/options.h"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "error_of.h"
-#include "image_changes.h"
+#include "images/image_changes.h"
 #include "output/listing.h"
 #include "output/template.h"
 

@@ -1,4 +1,4 @@
-#include "parser.h"
+#include "flags/parser.h"
 
 #include <catch2/catch.hpp>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "rdt_flags.h"
+#include "flags/rdt_flags.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "resource_flags.h"
+#include "flags/resource_flags.h"
 
 #include <catch2/catch.hpp>
 

@@ -2,8 +2,8 @@
 #include <string>
 
 #include "base/error.h"
-#include "entry_path.h"
 #include "error_of.h"
+#include "tar/entry_path.h"
 
 namespace lay::layerstore {
 

@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/stream.h"
-#include "codec_gzip.h"
-#include "codec_zstd.h"
+#include "codec/codec_gzip.h"
+#include "codec/codec_zstd.h"
 
 namespace lay::layerstore {
 

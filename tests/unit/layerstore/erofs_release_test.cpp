@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
-#include "erofs_mount.h"
+#include "erofs/erofs_mount.h"
 #include "error_of.h"
 
 namespace lay::layerstore {

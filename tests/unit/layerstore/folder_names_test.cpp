@@ -1,4 +1,4 @@
-#include "folder_names.h"
+#include "erofs/folder_names.h"
 
 #include <fmt/format.h>
 

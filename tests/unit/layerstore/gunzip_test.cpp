@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/stream.h"
-#include "codec_gzip.h"
-#include "inflate_sandbox.h"
+#include "codec/codec_gzip.h"
+#include "codec/inflate_sandbox.h"
 
 namespace lay::layerstore {
 

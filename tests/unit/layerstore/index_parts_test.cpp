@@ -1,4 +1,4 @@
-#include "index_parts.h"
+#include "images/index_parts.h"
 
 #include <catch2/catch.hpp>
 #include <string>

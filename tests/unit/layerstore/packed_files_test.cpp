@@ -1,11 +1,11 @@
-#include "packed_files.h"
+#include "chunked/packed_files.h"
 
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "codec_zstd.h"
+#include "chunked/fetched_runs.h"
+#include "codec/codec_zstd.h"
 #include "error_of.h"
-#include "fetched_runs.h"
 
 namespace lay::layerstore {
 

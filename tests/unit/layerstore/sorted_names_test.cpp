@@ -1,4 +1,4 @@
-#include "sorted_names.h"
+#include "diff/sorted_names.h"
 
 #include <dirent.h>
 

@@ -1,4 +1,4 @@
-#include "tar_reader.h"
+#include "tar/tar_reader.h"
 
 #include <fmt/format.h>
 
@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "acl_records.h"
 #include "base/error.h"
 #include "base/stream.h"
 #include "error_of.h"
+#include "tar/acl_records.h"
 #include "tar_builder.h"
 
 namespace lay::layerstore {

@@ -1,4 +1,4 @@
-#include "tar_writer.h"
+#include "tar/tar_writer.h"
 
 #include <sys/sysmacros.h>
 
@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "error_of.h"
-#include "tar_reader.h"
+#include "tar/tar_reader.h"
 
 namespace lay::layerstore {
 

@@ -1,4 +1,4 @@
-#include "challenge.h"
+#include "auth/challenge.h"
 
 #include <catch2/catch.hpp>
 

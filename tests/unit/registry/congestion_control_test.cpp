@@ -1,4 +1,4 @@
-#include "congestion_control.h"
+#include "http/congestion_control.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
-#include "server/listener.h"
+#include "server/http/listener.h"
 
 using lay::UniqueFd;
 

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <cstdint>
 
-#include "auth_file.h"
+#include "auth/auth_file.h"
 #include "base/atomic_file.h"
 #include "base/base64.h"
 #include "base/syscalls.h"

@@ -1,9 +1,9 @@
-#include "endpoint.h"
+#include "client/endpoint.h"
 
 #include <catch2/catch.hpp>
 
-#include "api_error.h"
-#include "authorizer.h"
+#include "auth/authorizer.h"
+#include "client/api_error.h"
 #include "error_of.h"
 
 using namespace lay::registry;

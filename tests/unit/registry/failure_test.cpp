@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "exchange.h"
+#include "http/exchange.h"
 
 using namespace lay::registry;
 

@@ -1,4 +1,4 @@
-#include "server/fetchers.h"
+#include "server/content/fetchers.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "link_header.h"
+#include "http/link_header.h"
 
 #include <catch2/catch.hpp>
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "server/repositories.h"
+#include "server/content/repositories.h"
 
 namespace lay::registry::server {
 

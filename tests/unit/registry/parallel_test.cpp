@@ -1,4 +1,4 @@
-#include "parallel.h"
+#include "transfer/parallel.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

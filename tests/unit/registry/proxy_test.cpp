@@ -1,4 +1,4 @@
-#include "proxy.h"
+#include "http/proxy.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "redirect.h"
+#include "http/redirect.h"
 
 #include <catch2/catch.hpp>
 

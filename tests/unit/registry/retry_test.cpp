@@ -1,8 +1,8 @@
-#include "retry.h"
+#include "http/retry.h"
 
 #include <catch2/catch.hpp>
 
-#include "blob_range.h"
+#include "http/blob_range.h"
 
 using namespace lay::registry;
 using std::chrono::milliseconds;

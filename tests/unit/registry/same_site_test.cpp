@@ -1,8 +1,8 @@
-#include "same_site.h"
+#include "http/same_site.h"
 
 #include <catch2/catch.hpp>
 
-#include "authorizer.h"
+#include "auth/authorizer.h"
 #include "error_of.h"
 
 using namespace lay::registry;

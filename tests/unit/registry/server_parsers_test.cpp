@@ -1,17 +1,17 @@
 #include <catch2/catch.hpp>
 
 #include "error_of.h"
-#include "server/access_log.h"
-#include "server/access_rules.h"
-#include "server/authenticator.h"
-#include "server/byte_range.h"
-#include "server/credential_cache.h"
-#include "server/htpasswd.h"
-#include "server/left_blobs.h"
-#include "server/listener.h"
-#include "server/refusal.h"
-#include "server/request_headers.h"
-#include "server/request_target.h"
+#include "server/access/access_rules.h"
+#include "server/access/authenticator.h"
+#include "server/access/credential_cache.h"
+#include "server/access/htpasswd.h"
+#include "server/api/byte_range.h"
+#include "server/api/refusal.h"
+#include "server/api/request_headers.h"
+#include "server/api/request_target.h"
+#include "server/content/left_blobs.h"
+#include "server/http/access_log.h"
+#include "server/http/listener.h"
 
 namespace lay::registry::server {
 

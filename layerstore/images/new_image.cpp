@@ -1,0 +1,98 @@
+#include "images/new_image.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "layerstore/media_types.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+ImageConfig new_config() {
+  const Platform host = host_platform();
+  ImageConfig config;
+  config.architecture = host.architecture;
+  config.os = host.os;
+  config.variant = host.variant;
+  return config;
+}
+
+std::size_t layers_in(const std::vector<History>& history) {
+  return static_cast<std::size_t>(
+      std::count_if(history.begin(), history.end(), [](const History& entry) { return !entry.empty_layer; }));
+}
+
+/// A clock would give the same upper another digest each time: an image is as old as the newest thing in it.
+History plan_history(const CommitRequest& request, const WrittenLayer& layer) {
+  // A tar may hold any time at all, system_clock only those until 2262.
+  constexpr std::int64_t kLatest = 9'223'372'036;
+  const std::int64_t newest = std::clamp<std::int64_t>(layer.stats.newest, 0, kLatest);
+  History history = request.history;
+  if (history.created.empty()) history.created = format_time(std::chrono::system_clock::from_time_t(newest));
+  return history;
+}
+
+ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer) {
+  ImageConfig config = request.base ? request.base->config : new_config();
+  const History history = plan_history(request, layer);
+  config.created = history.created;
+  config.author = request.history.author;
+  config.run = request.run;
+  // Readers pair history with layers by counting: a base that tells less than it holds is filled up first.
+  while (layers_in(config.history) < config.diff_ids.size()) config.history.emplace_back();
+  config.diff_ids.push_back(layer.diff_id);
+  config.history.push_back(history);
+  return config;
+}
+
+/// A name may only become visible when everything it reaches is there, and a base may
+/// be long gone from the store.
+void require_base_layers(const Store& store, const CommitRequest& request) {
+  if (!request.base) return;
+  const Image& base = *request.base;
+  for (std::size_t i = 0; i < base.manifest.layers.size(); ++i) {
+    const Descriptor& layer = base.manifest.layers[i];
+    if (!store.blobs().has(layer.digest) && !store.absent().has(layer, base.config.diff_ids[i]))
+      throw Error::make(Errc::not_found, "layer {} of the base is not in the store", layer.digest.to_string())
+          .with_hint("pull the base image again");
+  }
+}
+
+/// An OCI manifest may not list Docker's types; the bytes, digest and size stay the same.
+Descriptor as_oci_layer(Descriptor layer) {
+  layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+  return layer;
+}
+
+/// The base's annotations are not taken over: they describe that image (its
+/// version, its source), not this one.
+Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, const Descriptor& layer) {
+  Manifest manifest{.media_type = std::string(media_type::kManifest), .config = config};
+  if (request.base)
+    for (const Descriptor& below : request.base->manifest.layers)
+      manifest.layers.push_back(as_oci_layer(below));
+  manifest.layers.push_back(layer);
+  if (manifest.layers.size() > kMaxLayers)
+    throw Error::make(Errc::unsupported, "the image would have {} layers, expected at most {}",
+                      manifest.layers.size(), kMaxLayers);
+  return manifest;
+}
+
+}  // namespace
+
+Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
+                    const WrittenLayer& layer) {
+  require_base_layers(store, request);
+  const std::string config = write_image_config(plan_config(request, layer));
+  const Descriptor stored_config = store.blobs().put(config, media_type::kConfig);
+  const std::string manifest = write_manifest(plan_manifest(request, stored_config, layer.blob));
+  const Descriptor stored_manifest = store.blobs().put(manifest, media_type::kManifest);
+  Image image = store.load(stored_manifest);  // before it has a name: what cannot be read again gets none
+  store.images().put(name, stored_manifest);
+  return image;
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,28 @@
+#include "auth/authorizer.h"
+#include "base/error.h"
+#include "client/api_error.h"
+#include "client/client.h"
+#include "client/endpoint.h"
+#include "registry/transfer.h"
+
+namespace lay::registry {
+
+void check_login(const std::string& domain, const Credentials& credentials, const Connection& given) {
+  const Reference host{.domain = domain, .repository = "", .tag = "", .digest = std::nullopt};
+  const Connection connection = connection_to(plan_target(given.conf.get(), host), domain, given);
+  const HttpClient http(http_options(domain, connection));
+  const Endpoint endpoint = find_endpoint(http, domain, connection.tls_verify, connection.patience);
+  if (endpoint.greeting.status != 401) return;  // open to everybody: there is nothing to check
+  with_context("registry " + domain, [&] {
+    Authorizer authorizer(http, endpoint, domain, credentials, connection);
+    HttpRequest request{.url = endpoint.greeting.url};
+    request.authorization = authorizer.answer(endpoint.greeting, "", "", {});
+    const HttpResponse response = http.follow(request);
+    if (response.status == 401)
+      throw Error(Errc::unauthorized, "the credentials were refused")
+          .with_hint("check user name and password");
+    if (!response.ok()) throw api_error(response, "log in");
+  });
+}
+
+}  // namespace lay::registry

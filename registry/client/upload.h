@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "client/blob_reader.h"
+#include "client/client.h"
+#include "http/retry.h"
+#include "transfer/transfer_notes.h"
+
+namespace lay::registry {
+
+/// Sends one blob to one repository (distribution-spec "Pushing blobs"). A small one goes in a single PUT, a
+/// large one in chunks, so that what the registry has confirmed need not be sent again: after a failure, in
+/// this process or a later one, the registry is asked how far it is. For one thread.
+class BlobUpload {
+ public:
+  BlobUpload(const RegistryClient& client, const TransferNotes& notes, const layerstore::Descriptor& blob,
+             std::uint64_t chunk, std::stop_token stop);
+
+  /// Goes on in `begun` (where a refused mount has begun an upload), else where the last process was, else
+  /// anew. Throws unavailable when it cannot be finished; what was reached is noted then.
+  void send(BlobReader& reader, std::optional<UploadStart> begun);
+
+ private:
+  void begin(std::optional<UploadStart> begun);
+  bool take_up();
+  Answer send_chunk(BlobReader& reader);
+  bool recover(bool is_lost);
+  void note() const;
+
+  const RegistryClient& client_;
+  const TransferNotes& notes_;
+  const layerstore::Descriptor& blob_;
+  const std::stop_token stop_;
+  const std::uint64_t chunk_;  ///< bytes that one request sends
+  UploadStart session_;
+  std::uint64_t offset_ = 0;  ///< what the registry has
+  bool is_begun_ = false;     ///< it has taken something in this upload, now or for an earlier process
+};
+
+/// What came of asking for a blob of another repository.
+struct Mounted {
+  bool is_done = false;
+  std::optional<UploadStart> begun{};  ///< instead
+};
+/// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob.
+Mounted try_mount(const RegistryClient& client, const layerstore::Digest& blob, const std::string& from,
+                  const std::stop_token& stop);
+
+/// "0-99" is 100 bytes (distribution-spec "Pushing a blob in chunks"; the unit "bytes=" is let pass). "0-0"
+/// is what registries say of an empty upload, and so counts as none. Empty when it is not of that form.
+std::optional<std::uint64_t> parse_upload_range(const std::string& value);
+
+}  // namespace lay::registry

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "server/access/authenticator.h"
+#include "server/api/api.h"
+#include "server/content/fetchers.h"
+#include "server/content/flight_pool.h"
+#include "server/http/access_log.h"
+#include "server/http/slow_clients.h"
+#include "server/http/worker_pool.h"
+#include "server/metrics.h"
+
+namespace lay::registry::server {
+
+/// What every request is served with.
+struct Service {
+  Registry& registry;
+  Api& api;
+  Authenticator& authenticator;
+  Metrics& metrics;
+  SlowClients& clients;
+  const AccessLog& log;
+  WorkerPool& workers;  ///< sync disks
+  Fetchers& fetchers;   ///< wait for other registries
+  FlightPool&
+      checkers;        ///< inflate and hash blobs: apart, so that a registry that is slow delays none of that
+  WorkerPool& logins;  ///< compute bcrypt: apart, so that guesses at passwords delay nobody's upload
+  /// Failures of the server itself, for its operator. Called from any thread.
+  std::function<void(const Error&)> report;
+  /// Not empty: a Host header must be a loopback address or this host. A web page could otherwise have a
+  /// browser talk to a registry that trusts everybody on this machine (DNS rebinding).
+  std::string only_host;
+  std::string system_control;  ///< of congestion, for connections from other machines
+};
+
+}  // namespace lay::registry::server

@@ -1,0 +1,220 @@
+#include "server/content/image_names.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/syscalls.h"
+#include "layerstore/manifest.h"
+#include "layerstore/media_types.h"
+#include "layerstore/rename_images.h"
+#include "registry/reference.h"
+#include "server/api/request_target.h"
+
+namespace lay::registry::server {
+
+namespace {
+
+using layerstore::Descriptor;
+using layerstore::Digest;
+
+struct RepositoryTag {
+  std::string repository;
+  std::string tag;
+};
+
+/// "team/app:1" taken apart; empty when it is no repository and tag.
+std::optional<RepositoryTag> split_name(std::string_view name) {
+  const std::size_t colon = name.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  RepositoryTag result{std::string(name.substr(0, colon)), std::string(name.substr(colon + 1))};
+  if (!is_repository_name(result.repository) || !is_tag(result.tag)) return std::nullopt;
+  return result;
+}
+
+/// Whether a host stands in front: the name of a pull, or for a push.
+bool has_host(const std::string& name) {
+  try {
+    const Reference reference = parse_reference(name);
+    return reference.domain != "docker.io" || name.starts_with("docker.io/") ||
+           name.starts_with("index.docker.io/");
+  } catch (const Error&) {
+    return true;  // no registry could hold that name
+  }
+}
+
+bool is_same_file(const struct ::stat& left, const struct ::stat& right) {
+  return left.st_ino == right.st_ino && left.st_dev == right.st_dev && left.st_size == right.st_size &&
+         left.st_mtim.tv_sec == right.st_mtim.tv_sec && left.st_mtim.tv_nsec == right.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+ImageNames::ImageNames(const layerstore::Store& store, std::string authority, LocalNames local)
+    : store_(store), authority_(std::move(authority)), local_(local) {}
+
+std::string ImageNames::name_of(const std::string& repository, const std::string& tag) const {
+  return authority_ + "/" + repository + ":" + tag;
+}
+
+void ImageNames::add(const layerstore::NamedImage& named) {
+  const bool is_pushed = named.name.starts_with(authority_ + "/");
+  if (!is_pushed && (local_ == LocalNames::hidden || has_host(named.name))) return;
+  const auto name =
+      split_name(is_pushed ? std::string_view(named.name).substr(authority_.size() + 1) : named.name);
+  if (!name) return;
+  auto& tags = repositories_[name->repository].tags;
+  const auto found = tags.find(name->tag);
+  if (found != tags.end() && found->second.is_pushed) return;
+  tags.insert_or_assign(name->tag, Tag{.descriptor = named.manifest, .is_pushed = is_pushed});
+}
+
+/// index.json is replaced as a whole at every change, so another file means other names.
+void ImageNames::refresh() {
+  const struct ::stat now = sys::stat_at(sys::cwd(), store_.path() + "/index.json");
+  if (is_same_file(now, seen_)) return;
+  repositories_.clear();
+  seen_ = {};
+  const std::vector<layerstore::NamedImage> all = store_.images().list();
+  for (const layerstore::NamedImage& named : all) add(named);
+  count_ = all.size();
+  seen_ = now;  // when it changed since, the next call sees that
+}
+
+ImageNames::Repository* ImageNames::repository(const std::string& name) {
+  refresh();
+  const auto found = repositories_.find(name);
+  return found == repositories_.end() ? nullptr : &found->second;
+}
+
+std::optional<Descriptor> ImageNames::find(const std::string& name, const std::string& tag) {
+  const std::lock_guard lock(mutex_);
+  const Repository* found = repository(name);
+  if (found == nullptr || !found->tags.contains(tag)) return std::nullopt;
+  return found->tags.at(tag).descriptor;
+}
+
+bool ImageNames::is_pushed(const std::string& name, const std::string& tag) {
+  const std::lock_guard lock(mutex_);
+  const Repository* found = repository(name);
+  return found != nullptr && found->tags.contains(tag) && found->tags.at(tag).is_pushed;
+}
+
+std::vector<std::string> ImageNames::tags(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> result;
+  if (const Repository* found = repository(name))
+    for (const auto& [tag, descriptor] : found->tags) result.push_back(tag);
+  return result;
+}
+
+std::vector<std::string> ImageNames::repositories() {
+  const std::lock_guard lock(mutex_);
+  refresh();
+  std::vector<std::string> result;
+  for (const auto& [name, repository] : repositories_) result.push_back(name);
+  return result;
+}
+
+/// What is absent leads nowhere: of an index usually one platform was pulled.
+void ImageNames::walk(const Descriptor& descriptor, int depth, Reach& reach) const {
+  if (depth > layerstore::kMaxIndexDepth || !store_.blobs().has(descriptor.digest)) return;
+  if (!reach.manifests.emplace(descriptor.digest, descriptor).second) return;
+  const std::string text = store_.blobs().read(descriptor.digest);
+  if (layerstore::media_type::is_index(descriptor.media_type)) {
+    for (const Descriptor& entry : layerstore::parse_index(text).manifests) walk(entry, depth + 1, reach);
+    return;
+  }
+  const layerstore::Manifest manifest = layerstore::parse_manifest(text);
+  reach.blobs.insert(manifest.config.digest);
+  for (const Descriptor& layer : manifest.layers)  // whoever names a foreign one does not show that he has it
+    if (!layerstore::media_type::is_foreign(layer.media_type)) reach.blobs.insert(layer.digest);
+  add_layers(manifest, reach);
+}
+
+/// A config that cannot be read pairs nothing: no image can be run by it.
+void ImageNames::add_layers(const layerstore::Manifest& manifest, Reach& reach) const {
+  if (!layerstore::media_type::is_config(manifest.config.media_type)) return;
+  try {
+    const auto config = layerstore::parse_image_config(store_.blobs().read(manifest.config.digest));
+    for (std::size_t i = 0; i < std::min(config.diff_ids.size(), manifest.layers.size()); ++i) {
+      std::vector<BlobPair>& pairs = reach.layers[manifest.layers[i].digest];
+      BlobPair pair{manifest.layers[i], config.diff_ids[i]};
+      if (std::find(pairs.begin(), pairs.end(), pair) == pairs.end()) pairs.push_back(std::move(pair));
+    }
+  } catch (const Error&) {
+    return;
+  }
+}
+
+const ImageNames::Reach& ImageNames::reach_of(Repository& repository) const {
+  if (repository.reach) return *repository.reach;
+  Reach reach;
+  for (const auto& [name, tag] : repository.tags) {
+    try {
+      walk(tag.descriptor, 0, reach);
+    } catch (const Error&) {
+      continue;  // a damaged image is fsck's to name; the others can be served
+    }
+  }
+  repository.reach = std::move(reach);
+  return *repository.reach;
+}
+
+std::optional<Descriptor> ImageNames::manifest(const std::string& name, const Digest& digest) {
+  const std::lock_guard lock(mutex_);
+  Repository* found = repository(name);
+  if (found == nullptr) return std::nullopt;
+  const Reach& reach = reach_of(*found);
+  const auto manifest = reach.manifests.find(digest);
+  if (manifest == reach.manifests.end()) return std::nullopt;
+  return manifest->second;
+}
+
+bool ImageNames::reaches_blob(const std::string& name, const Digest& digest) {
+  const std::lock_guard lock(mutex_);
+  Repository* found = repository(name);
+  return found != nullptr && reach_of(*found).blobs.contains(digest);
+}
+
+std::vector<BlobPair> ImageNames::layers_of(const std::string& name, const Digest& digest) {
+  const std::lock_guard lock(mutex_);
+  Repository* found = repository(name);
+  if (found == nullptr) return {};
+  const Reach& reach = reach_of(*found);
+  const auto pairs = reach.layers.find(digest);
+  return pairs == reach.layers.end() ? std::vector<BlobPair>() : pairs->second;
+}
+
+bool ImageNames::has_room(const std::string& name, const std::string& tag) {
+  const std::lock_guard lock(mutex_);
+  const Repository* found = repository(name);
+  if (found != nullptr && found->tags.contains(tag) && found->tags.at(tag).is_pushed) return true;
+  return count_ < kMaxStoreNames;
+}
+
+bool ImageNames::put(const std::string& repository, const std::string& tag, const Descriptor& manifest) {
+  if (!has_room(repository, tag)) return false;
+  try {
+    store_.images().put(name_of(repository, tag), manifest);
+  } catch (const Error& error) {
+    if (error.code() != Errc::invalid) throw;
+    return false;  // few names, but long entries of others
+  }
+  return true;
+}
+
+bool ImageNames::remove(const std::string& repository, const std::string& tag) {
+  return store_.images().remove(name_of(repository, tag));
+}
+
+void ImageNames::rename_from(const std::string& authority) {
+  if (authority == authority_) return;
+  layerstore::rename_images(store_, [&](const std::string& old) -> std::optional<std::string> {
+    if (!old.starts_with(authority + "/")) return std::nullopt;
+    const auto name = split_name(std::string_view(old).substr(authority.size() + 1));
+    return name ? std::optional(name_of(name->repository, name->tag)) : std::nullopt;
+  });
+}
+
+}  // namespace lay::registry::server

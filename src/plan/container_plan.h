@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flags/environment_flags.h"
+#include "flags/isolation_flags.h"
+#include "flags/log_flags.h"
+#include "flags/namespace_flags.h"
+#include "flags/network_flags.h"
+#include "flags/placement_flags.h"
+#include "flags/resource_flags.h"
+#include "flags/runtime_flags.h"
+#include "layerstore/image_config.h"
+#include "runner/container.h"
+
+namespace lay::cli {
+
+/// What the user asked of `lay run`, beside the image.
+struct RunOptions {
+  std::string name;
+  std::vector<std::string> command;  ///< words behind the image
+  EnvironmentFlags environment;
+  std::vector<std::string> volumes;  ///< "host:container[:ro]"
+  std::vector<std::string> ports;
+  std::vector<std::string> labels;
+  std::optional<std::string> entrypoint;
+  std::optional<std::string> workdir;
+  std::optional<std::string> user;
+  std::string hostname;
+  std::vector<std::string> networks;  ///< bridge when empty
+  NetworkFlags network_flags;
+  LogFlags log;
+  ResourceFlags resources;
+  PlacementFlags placement;
+  std::optional<std::string> stop_signal;
+  std::optional<unsigned> stop_timeout;
+  IsolationFlags isolation;
+  NamespaceFlags namespaces;
+  RuntimeFlags runtime;
+  bool terminal = false;
+  bool interactive = false;
+  bool auto_remove = false;
+};
+
+/// Image defaults and flags put together into what the runner creates. Pure but for `-e NAME`, which reads
+/// the environment, and relative volume paths, which start at the current folder. Throws invalid, with hints.
+/// Lowers and notes are left to the caller.
+runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, const RunOptions& options);
+
+/// "host:container[:ro|rw]" as a bind mount; throws invalid.
+runner::Mount parse_volume(const std::string& text);
+
+}  // namespace lay::cli
