@@ -16,6 +16,7 @@
 #include "base/syncing.h"
 #include "base/text.h"
 #include "command.h"
+#include "command_words.h"
 #include "flags/options.h"
 #include "oci/oci.h"
 #include "output/messages.h"
@@ -49,37 +50,6 @@ struct CommandLine {
   const Command* command = nullptr;
   Arguments arguments;
 };
-
-const Command& command_named(std::string_view name) {
-  return *std::ranges::find(all_commands(), name, &Command::name);
-}
-
-/// Finds the verb at the start of `words`, in either form ("images", "image ls"), and takes it off.
-const Command* take_command(Arguments& words) {
-  const std::string noun_form = words.size() > 1 ? words[0] + " " + words[1] : "";
-  for (const OtherWords& other : all_other_words()) {
-    if (other.words != noun_form) continue;
-    words.erase(words.begin(), words.begin() + 2);
-    if (!other.flag.empty()) words.insert(words.begin(), std::string(other.flag));
-    return &command_named(other.command);
-  }
-  for (const Command& command : all_commands()) {
-    const bool by_noun = !command.alias.empty() && command.alias == noun_form;
-    if (command.name != words.front() && !by_noun) continue;
-    words.erase(words.begin(), words.begin() + (by_noun && command.name != words.front() ? 2 : 1));
-    return &command;
-  }
-  return nullptr;
-}
-
-/// What of `words` is no command: both of them where the first begins others.
-std::string unknown_command(const Arguments& words) {
-  const auto has_form = [&](std::string_view alias) { return alias.starts_with(words[0] + " "); };
-  const auto commands = all_commands();
-  const bool is_noun = std::any_of(commands.begin(), commands.end(),
-                                   [&](const Command& command) { return has_form(command.alias); });
-  return printable(is_noun && words.size() > 1 ? words[0] + " " + words[1] : words[0]);
-}
 
 /// The value of a global flag, behind '=' or as the next word; `word` is the flag's name then.
 std::string take_value(std::string& word, Arguments& words) {
@@ -124,9 +94,15 @@ CommandLine parse_command_line(Arguments words) {
     const std::string value = take_value(word, words);
     set_global_flag(line.context, word, value);
   }
-  if (words.empty() || words.front() == "help") throw HelpRequested{""};
+  const bool asks_for_help = !words.empty() && words.front() == "help";
+  if (asks_for_help) words.erase(words.begin());
+  if (words.empty()) throw HelpRequested{""};
   line.command = take_command(words);
-  if (line.command == nullptr) throw UsageError{fmt::format("unknown command '{}'", unknown_command(words))};
+  if (line.command == nullptr) {
+    const UnknownCommand unknown = explain_unknown_command(words);
+    throw Error(Errc::invalid, unknown.message).with_hint(unknown.hint);
+  }
+  if (asks_for_help) words.insert(words.begin(), "--help");
   line.arguments = std::move(words);
   return line;
 }

@@ -279,6 +279,8 @@ int command_network(const Context& context, const Arguments& arguments) {
                                      Entry{"list", list},       Entry{"inspect", inspect},
                                      Entry{"rm", remove},       Entry{"prune", prune},
                                      Entry{"connect", connect}, Entry{"disconnect", disconnect}};
+  if (arguments.size() > 1 && arguments[0] == "--help")  // lay help network create
+    return command_network(context, {arguments[1], "--help"});
   const std::string usage = "create|ls|inspect|connect|disconnect|rm|prune …";
   if (arguments.empty() || arguments.front().starts_with("-")) {
     Parser parser("network", usage, "Makes, lists and removes networks, and puts containers on them.");

@@ -21,6 +21,22 @@ teardown() {
   refused 1 "--nope" "$LAY" images --nope
 }
 
+@test "a word that is almost a command, or one of docker's that lay lacks, is told what to write" {
+  refused 125 "lay images?" "$LAY" imagse
+  refused 125 "lay rmi?" "$LAY" image rmii
+  refused 125 "lay commit" "$LAY" build .
+  refused 125 "lay logs -f" "$LAY" container attach c
+}
+
+@test "help COMMAND is the command's own help, in each of its forms" {
+  diff <("$LAY" help commit) <("$LAY" commit --help)
+  diff <("$LAY" help image ls) <("$LAY" images --help)
+  diff <("$LAY" help network create) <("$LAY" network create --help)
+  diff <("$LAY" help run debian:12 true) <("$LAY" run --help)
+  diff <("$LAY" help) <("$LAY" --help)
+  refused 125 "unknown command 'frobnicate'" "$LAY" help frobnicate
+}
+
 @test "a compression that is none" {
   refused 1 "compression 'foo'" "$LAY" commit ./small x:1 --base small --compression foo --author 'somebody with a name that is not short'
   refused 1 "compression 'foo'" "$LAY" import ./small x:1 --compression foo --author 'somebody with a name that is not short'
