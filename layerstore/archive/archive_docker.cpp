@@ -12,7 +12,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "images/new_image.h"
-#include "layers/layer_stream.h"
+#include "layers/layer_tar.h"
 #include "layerstore/image_config.h"
 #include "layerstore/media_types.h"
 
@@ -48,48 +48,6 @@ std::vector<Listed> parse_listed(const std::string& text) {
   }
   return listed;
 }
-
-/// The exact tar of a layer, from where it can be had with the least work.
-class LayerTar {
- public:
-  LayerTar(const Store& store, const Descriptor& blob, const Digest& diff_id)
-      : store_(store), blob_(blob), diff_id_(diff_id) {
-    if (!store.layers().has(diff_id)) return;
-    OpenLayer layer = store.layers().open(diff_id);
-    if (layer.form == LayerForm::erofs) tar_ = std::move(layer.tar);
-  }
-
-  /// A header needs it before the data, so a layer that is only there compressed is inflated twice.
-  std::uint64_t size() const {
-    if (tar_) return static_cast<std::uint64_t>(sys::stat_of(tar_).st_size);
-    std::uint64_t bytes = 0;
-    read([&](ByteSource& source) {
-      HashingSource counted(source);
-      drain(counted);
-      bytes = counted.size();
-    });
-    return bytes;
-  }
-
-  /// Throws corrupt after the last byte when they are not those of the diff_id.
-  void read(const std::function<void(ByteSource& tar)>& consume) const {
-    const UniqueFd file = tar_ ? sys::dup_fd(tar_) : store_.blobs().open(blob_.digest);
-    FdSource bytes(file);
-    const auto compression = tar_ ? Compression::none : media_type::compression_of(blob_.media_type);
-    const auto plain = make_decompressor(compression, bytes);
-    HashingSource hashed(*plain, diff_id_.algorithm());
-    consume(hashed);
-    if (const Digest got = hashed.digest(); got != diff_id_)
-      throw Error::make(Errc::corrupt, "got diff_id {}, expected {}", got.to_string(), diff_id_.to_string())
-          .with_hint("lay fsck --repair");
-  }
-
- private:
-  const Store& store_;
-  const Descriptor& blob_;
-  const Digest& diff_id_;
-  UniqueFd tar_;  ///< of the mounted form
-};
 
 void save_layer(const Store& store, const Descriptor& blob, const Digest& diff_id, ArchiveWriter& archive,
                 Progress& progress) {

@@ -33,7 +33,7 @@ Image commit_upper(const Store& store, const UniqueFd& upper, const std::string&
   const WrittenLayer layer =
       write_layer(store, upper, request.kind, request.compression, progress, request.lowers);
   if (layer.stats.lacks_index) tell_lost_index(request);
-  return publish_image(store, name, request, layer);
+  return publish_image(store, name, request, layer, progress);
 }
 
 }  // namespace lay::layerstore

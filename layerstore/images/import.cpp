@@ -53,14 +53,14 @@ Image import_folder(const Store& store, const UniqueFd& folder, const std::strin
   const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_layer(store, folder, TreeKind::plain, request.compression, progress);
   tell_mount_points(layer.stats, request);
-  return publish_image(store, name, request, layer);
+  return publish_image(store, name, request, layer, progress);
 }
 
 Image import_tar(const Store& store, ByteSource& tar, const std::string& name, const CommitRequest& request,
                  Progress& progress) {
   const FileLock writing = store.begin_adding();
   const WrittenLayer layer = write_tar_layer(store, tar, request.compression, progress);
-  return publish_image(store, name, request, layer);
+  return publish_image(store, name, request, layer, progress);
 }
 
 }  // namespace lay::layerstore

@@ -64,4 +64,12 @@ std::string_view layer_type_of(Compression compression) {
   return kLayerZstd;
 }
 
+std::string_view layer_type_of(Compression compression, ManifestFormat format) {
+  if (format == ManifestFormat::oci) return layer_type_of(compression);
+  if (compression == Compression::zstd)
+    throw Error(Errc::unsupported, "a Docker manifest has no zstd layers")
+        .with_hint("--compression gzip, or none");
+  return compression == Compression::gzip ? kDockerLayerGzip : kDockerLayer;
+}
+
 }  // namespace lay::layerstore::media_type

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "images/gzip_layers.h"
 #include "layerstore/media_types.h"
 
 namespace lay::layerstore {
@@ -41,6 +42,10 @@ ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer)
   config.created = history.created;
   config.author = request.history.author;
   config.run = request.run;
+  if (request.layering == Layering::in_place_of) {
+    config.diff_ids.clear();
+    config.history.clear();
+  }
   // Readers pair history with layers by counting: a base that tells less than it holds is filled up first.
   while (layers_in(config.history) < config.diff_ids.size()) config.history.emplace_back();
   config.diff_ids.push_back(layer.diff_id);
@@ -48,10 +53,14 @@ ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer)
   return config;
 }
 
+bool stands_on_base(const CommitRequest& request) {
+  return request.base && request.layering == Layering::on_top;
+}
+
 /// A name may only become visible when everything it reaches is there, and a base may
 /// be long gone from the store.
 void require_base_layers(const Store& store, const CommitRequest& request) {
-  if (!request.base) return;
+  if (!stands_on_base(request)) return;
   const Image& base = *request.base;
   for (std::size_t i = 0; i < base.manifest.layers.size(); ++i) {
     const Descriptor& layer = base.manifest.layers[i];
@@ -61,20 +70,27 @@ void require_base_layers(const Store& store, const CommitRequest& request) {
   }
 }
 
-/// An OCI manifest may not list Docker's types; the bytes, digest and size stay the same.
-Descriptor as_oci_layer(Descriptor layer) {
-  layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+/// A manifest may not list the types of the other format; the bytes, digest and size stay the same.
+Descriptor as_layer_of(media_type::ManifestFormat format, Descriptor layer) {
+  layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type), format);
   return layer;
+}
+
+std::vector<Descriptor> layers_below(const Store& store, const CommitRequest& request, Progress& progress) {
+  if (!stands_on_base(request)) return {};
+  if (request.format == media_type::ManifestFormat::oci) return request.base->manifest.layers;
+  return without_zstd(store, *request.base, progress);
 }
 
 /// The base's annotations are not taken over: they describe that image (its
 /// version, its source), not this one.
-Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, const Descriptor& layer) {
-  Manifest manifest{.media_type = std::string(media_type::kManifest), .config = config};
-  if (request.base)
-    for (const Descriptor& below : request.base->manifest.layers)
-      manifest.layers.push_back(as_oci_layer(below));
-  manifest.layers.push_back(layer);
+Manifest plan_manifest(media_type::ManifestFormat format, const Descriptor& config,
+                       const std::vector<Descriptor>& layers) {
+  const bool is_docker = format == media_type::ManifestFormat::docker;
+  Manifest manifest{
+      .media_type = std::string(is_docker ? media_type::kDockerManifest : media_type::kManifest),
+      .config = config};
+  for (const Descriptor& layer : layers) manifest.layers.push_back(as_layer_of(format, layer));
   if (manifest.layers.size() > kMaxLayers)
     throw Error::make(Errc::unsupported, "the image would have {} layers, expected at most {}",
                       manifest.layers.size(), kMaxLayers);
@@ -84,12 +100,16 @@ Manifest plan_manifest(const CommitRequest& request, const Descriptor& config, c
 }  // namespace
 
 Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
-                    const WrittenLayer& layer) {
+                    const WrittenLayer& layer, Progress& progress) {
   require_base_layers(store, request);
+  std::vector<Descriptor> layers = layers_below(store, request, progress);
+  layers.push_back(layer.blob);
+  const bool is_docker = request.format == media_type::ManifestFormat::docker;
   const std::string config = write_image_config(plan_config(request, layer));
-  const Descriptor stored_config = store.blobs().put(config, media_type::kConfig);
-  const std::string manifest = write_manifest(plan_manifest(request, stored_config, layer.blob));
-  const Descriptor stored_manifest = store.blobs().put(manifest, media_type::kManifest);
+  const Descriptor stored_config =
+      store.blobs().put(config, is_docker ? media_type::kDockerConfig : media_type::kConfig);
+  const Manifest planned = plan_manifest(request.format, stored_config, layers);
+  const Descriptor stored_manifest = store.blobs().put(write_manifest(planned), planned.media_type);
   Image image = store.load(stored_manifest);  // before it has a name: what cannot be read again gets none
   store.images().put(name, stored_manifest);
   return image;

@@ -9,7 +9,7 @@ namespace lay::layerstore {
 /// Puts `layer` on top of the request's base (or of nothing) and stores config, manifest and name, each
 /// durable before the next. The layer's blob is durable already. Returns the new image.
 Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
-                    const WrittenLayer& layer);
+                    const WrittenLayer& layer, Progress& progress);
 
 /// Tells a progress task how many bytes pass.
 class ProgressSink final : public ByteSink {

@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/mount.h"
+#include "base/pipeline.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "bundle/bundle.h"
@@ -16,17 +18,24 @@
 #include "images/id_file.h"
 #include "images/image_changes.h"
 #include "images/image_lookup.h"
+#include "images/root_view.h"
 #include "images/source_path.h"
+#include "layerstore/apply.h"
+#include "layerstore/diff.h"
 #include "layerstore/ingest.h"
+#include "layerstore/store_spill.h"
 #include "output/messages.h"
 #include "output/progress_display.h"
 #include "plan/container_layers.h"
+#include "plan/host_config.h"
 #include "registry/reference.h"
 #include "runner/standstill.h"
 
 namespace lay::cli {
 
 namespace {
+
+using layerstore::media_type::ManifestFormat;
 
 enum class Pausing { if_possible, always, never };
 
@@ -38,6 +47,9 @@ struct CommitOptions {
   std::vector<std::string> changes;
   bool quiet = false;
   bool is_bundle = false;
+  bool squash = false;
+  bool include_volumes = false;
+  ManifestFormat format = ManifestFormat::oci;
   Pausing pausing = Pausing::if_possible;
   ImageFlags image;
 };
@@ -70,7 +82,15 @@ struct Source {
   std::optional<FileLock> reading;  ///< of the store: a prune is waited for before anything stands still
   std::unique_ptr<runner::Standstill> standstill;  ///< of the container's processes
   std::unique_ptr<Scratch> scratch;                ///< has the upper, where that is made of a bundle
+  std::unique_ptr<RootView> root;                  ///< has it, where it is the whole root
 };
+
+ManifestFormat parse_format(const std::string& text) {
+  if (text == "oci") return ManifestFormat::oci;
+  if (text == "docker") return ManifestFormat::docker;
+  throw Error::make(Errc::invalid, "format '{}', expected oci or docker", printable(text))
+      .with_hint("archives of images are written by lay save --format");
+}
 
 CommitOptions parse_options(const Arguments& arguments) {
   CommitOptions options;
@@ -86,9 +106,16 @@ CommitOptions parse_options(const Arguments& arguments) {
   const Option asked = parser.add_flag("-p,--pause,!--no-pause", pause,
                                        "let a running container stand still meanwhile (default), or not");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
+  std::string format = "oci";
+  parser.add_option("-f,--format", format, "oci, or docker: the manifest of Docker's registries (oci)")
+      .type_name("FORMAT");
+  parser.add_flag("-s,--squash", options.squash, "one layer of the whole root, without those of the image");
+  parser.add_flag("--include-volumes", options.include_volumes,
+                  "the image declares the volumes of the container; what is in them stays there");
   options.image.add_to(parser);
   parser.add_list("-c,--change", options.changes, "the same as a Containerfile says it", "INSTRUCTION");
   parser.parse(arguments);
+  options.format = parse_format(format);
   if (asked.is_given()) options.pausing = pause ? Pausing::always : Pausing::never;
   return options;
 }
@@ -189,6 +216,28 @@ Source open_bundle(const Context& context, const layerstore::Store& store, const
   return source;
 }
 
+/// What the upper holds, in the notation that lay itself mounts: whoever made it may have another, or have
+/// left a part of it in the lowers.
+void translate_upper(Source& source, const layerstore::Store& store, const layerstore::OpenLowers& lowers) {
+  source.scratch = std::make_unique<Scratch>(store);
+  sys::mkdir_at(source.scratch->ingest.dir(), "upper", 0700);
+  UniqueFd upper = sys::open_dir(source.scratch->ingest.dir(), "upper");
+  const Spill spill = layerstore::spill_in(store);
+  run_pipeline([&](ByteSink& tar) { layerstore::write_diff(source.upper, source.kind, tar, lowers, spill); },
+               [&](ByteSource& tar) { layerstore::apply_layer(tar, upper, {.spill = spill}); });
+  source.upper = std::move(upper);
+}
+
+/// The root that the upper makes of its image takes the upper's place.
+void squash(Source& source, const Context& context, const layerstore::Store& store,
+            const layerstore::OpenLowers& lowers) {
+  if (source.kind == layerstore::TreeKind::upper && !source.scratch) translate_upper(source, store, lowers);
+  const std::string upper = source.container ? source.container->path() + "/upper" : fd_path(source.upper);
+  source.root = std::make_unique<RootView>(context, store, *source.base, upper);
+  source.upper = source.root->open();
+  source.kind = layerstore::TreeKind::plain;
+}
+
 layerstore::CommitRequest make_request(const CommitOptions& options,
                                        const layerstore::CompressOptions& compression, const Source& source) {
   layerstore::CommitRequest request;
@@ -196,6 +245,11 @@ layerstore::CommitRequest make_request(const CommitOptions& options,
   request.kind = source.kind;
   const layerstore::RunDefaults before = source.base ? source.base->config.run : layerstore::RunDefaults{};
   request.run = with_changes(before, options.changes, options.image);
+  if (options.include_volumes)
+    for (const std::string& path : volume_paths(source.container->config().spec))
+      request.run.volumes.insert(path);
+  if (source.root) request.layering = layerstore::Layering::in_place_of;
+  request.format = options.format;
   // Not the container's command: the same upper gives the same digest whichever way it is named.
   request.history.created_by = "lay commit";
   request.history.author = options.image.author;
@@ -218,20 +272,27 @@ int command_commit(const Context& context, const Arguments& arguments) {
   require_root("commit");
   return with_context("commit " + printable(options.source), [&] {
     const std::string name = registry::local_name(options.name);
-    const layerstore::CompressOptions compression = options.image.compress_options();
+    const layerstore::CompressOptions compression = options.image.compress_options(options.format);
+    layerstore::media_type::layer_type_of(compression.compression, options.format);  // refuses what is none
     Named named = find_source(context, options);
+    if (options.include_volumes && !named.container)
+      throw Error(Errc::invalid, "--include-volumes goes with a container: a folder has no volumes")
+          .with_hint("--volume PATH declares one");
     const layerstore::Store store = open_store_for(context, options, named);  // a wrong argument makes none
     Source source = options.is_bundle ? open_bundle(context, store, named)
                     : named.container ? open_container(store, options, std::move(named))
                                       : open_folder(store, options, std::move(named));
 
     std::optional<ContainerLayers> layers;  // mounted only if the upper points into them
-    layerstore::CommitRequest request = make_request(options, compression, source);
+    layerstore::OpenLowers lowers;
     if (source.base)
-      request.lowers = [&] {
+      lowers = [&] {
         layers.emplace(context, store, *source.base);
         return open_folders(layers->paths());
       };
+    if (options.squash && source.base) squash(source, context, store, lowers);
+    layerstore::CommitRequest request = make_request(options, compression, source);
+    if (!source.root) request.lowers = lowers;
     const auto progress = options.quiet ? nullptr : make_progress_display();
     const layerstore::Image image =
         layerstore::commit_upper(store, source.upper, name, request, progress ? *progress : no_progress());

@@ -92,8 +92,11 @@ layerstore::RunDefaults ImageFlags::over(layerstore::RunDefaults base) const {
   return base;
 }
 
-layerstore::CompressOptions ImageFlags::compress_options() const {
-  return {.compression = layerstore::parse_compression(compression), .level = level};
+layerstore::CompressOptions ImageFlags::compress_options(
+    layerstore::media_type::ManifestFormat format) const {
+  const bool is_docker = format == layerstore::media_type::ManifestFormat::docker;
+  const std::string usual = is_docker ? "gzip" : "zstd";
+  return {.compression = layerstore::parse_compression(compression.value_or(usual)), .level = level};
 }
 
 std::vector<std::string> parse_command_line(const std::string& text) {

@@ -8,6 +8,7 @@
 #include "flags/parser.h"
 #include "layerstore/codec.h"
 #include "layerstore/image_config.h"
+#include "layerstore/media_types.h"
 #include "registry/transfer.h"
 
 /// What several commands' flags have in common.
@@ -24,7 +25,7 @@ struct ImageFlags {
   std::vector<std::string> labels;
   std::vector<std::string> volumes;
   std::optional<std::string> stop_signal;
-  std::string compression = "zstd";
+  std::optional<std::string> compression;
   int level = 0;
   std::string author;
   std::string message;
@@ -32,7 +33,9 @@ struct ImageFlags {
   void add_to(Parser& parser);
   /// `base` with these flags put over it; throws invalid.
   layerstore::RunDefaults over(layerstore::RunDefaults base) const;
-  layerstore::CompressOptions compress_options() const;
+  /// Without --compression it is zstd, and gzip where the manifest is to be Docker's; throws invalid.
+  layerstore::CompressOptions compress_options(
+      layerstore::media_type::ManifestFormat format = layerstore::media_type::ManifestFormat::oci) const;
 };
 
 /// A command as users write it: a JSON list is taken as it is; anything else is a shell line, run by

@@ -67,12 +67,14 @@ void put_limits(const runner::Resources& limits, Json& json) {
   json["OomKillDisable"] = limits.disable_oom_killer.value_or(false);
 }
 
-/// Without the mounts that every container has.
-std::vector<runner::Mount> own_mounts(const runner::Spec& spec) {
+/// Without the mounts that every container has, and those in memory, which are in HostConfig with podman and
+/// docker.
+std::vector<runner::Mount> volumes_in(const runner::Spec& spec) {
   const runner::Spec usual = runner::default_spec();
   std::vector<runner::Mount> mounts;
   for (const runner::Mount& mount : spec.mounts)
-    if (std::ranges::find(usual.mounts, mount.destination, &runner::Mount::destination) == usual.mounts.end())
+    if (mount.type != "tmpfs" &&
+        std::ranges::find(usual.mounts, mount.destination, &runner::Mount::destination) == usual.mounts.end())
       mounts.push_back(mount);
   return mounts;
 }
@@ -120,10 +122,15 @@ Json host_config_json(const runner::ContainerConfig& config) {
   return json;
 }
 
+std::vector<std::string> volume_paths(const runner::Spec& spec) {
+  std::vector<std::string> paths;
+  for (const runner::Mount& mount : volumes_in(spec)) paths.push_back(mount.destination);
+  return paths;
+}
+
 Json mounts_json(const runner::Spec& spec) {
   Json mounts = Json::array();
-  for (const runner::Mount& mount : own_mounts(spec)) {
-    if (mount.type == "tmpfs") continue;  // HostConfig has those, with podman and docker
+  for (const runner::Mount& mount : volumes_in(spec)) {
     const bool is_read_only = std::ranges::find(mount.options, "ro") != mount.options.end();
     mounts.push_back({{"Type", "bind"},
                       {"Source", mount.source},

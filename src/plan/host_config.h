@@ -13,6 +13,9 @@ Json host_config_json(const runner::ContainerConfig& config);
 /// every container has. Pure.
 Json mounts_json(const runner::Spec& spec);
 
+/// Where they are in the container, those in memory left out. Pure.
+std::vector<std::string> volume_paths(const runner::Spec& spec);
+
 /// Published ports as docker has them: "80/tcp" with the addresses and ports of the host.
 Json ports_json(const std::vector<runner::PortMapping>& ports);
 

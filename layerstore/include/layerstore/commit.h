@@ -10,6 +10,7 @@
 #include "layerstore/codec.h"
 #include "layerstore/diff.h"
 #include "layerstore/image_config.h"
+#include "layerstore/media_types.h"
 #include "layerstore/store.h"
 
 namespace lay::layerstore {
@@ -26,9 +27,18 @@ struct WrittenLayer {
 WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind kind,
                          const CompressOptions& options, Progress& progress, const OpenLowers& lowers = {});
 
+/// What the new layer is to its base's.
+enum class Layering {
+  on_top,      ///< of them
+  in_place_of  ///< them: it is the whole root, and the base gives the config alone
+};
+
 struct CommitRequest {
   std::optional<Image> base;  ///< the image the upper was made on; none: the upper is the whole root
-  RunDefaults run;            ///< as the new image shall have it: the base's defaults with the user's changes
+  Layering layering = Layering::on_top;
+  /// Docker's has no zstd layers: those of the base are compressed anew.
+  media_type::ManifestFormat format = media_type::ManifestFormat::oci;
+  RunDefaults run;  ///< as the new image shall have it: the base's defaults with the user's changes
   History
       history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
   CompressOptions compression;

@@ -29,5 +29,9 @@ bool is_foreign(std::string_view layer_type);
 /// Throws unsupported when it is no layer lay can read (foreign and encrypted layers, other compressions).
 Compression compression_of(std::string_view layer_type);
 std::string_view layer_type_of(Compression compression);
+/// Which specification a manifest follows, and with it the types it lists.
+enum class ManifestFormat { oci, docker };
+/// Throws unsupported for zstd in Docker's: its engine reads none, nor does podman in such a manifest.
+std::string_view layer_type_of(Compression compression, ManifestFormat format);
 
 }  // namespace lay::layerstore::media_type
