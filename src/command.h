@@ -80,6 +80,7 @@ int command_pause(const Context& context, const Arguments& arguments);
 int command_unpause(const Context& context, const Arguments& arguments);
 int command_tag(const Context& context, const Arguments& arguments);
 int command_tags(const Context& context, const Arguments& arguments);
+int command_untag(const Context& context, const Arguments& arguments);
 int command_version(const Context& context, const Arguments& arguments);
 int command_wait(const Context& context, const Arguments& arguments);
 

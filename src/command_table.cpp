@@ -33,6 +33,7 @@ constexpr std::array kCommands{
     Command{"images", "image ls", "list images", 1, command_images, kEnd},
     Command{"history", "image history", "show the layers of an image", 1, command_history, kEnd},
     Command{"tag", "image tag", "give an image another name", 1, command_tag, kEnd},
+    Command{"untag", "image untag", "take names from an image", 1, command_untag, kEnd},
     Command{"rmi", "image rm", "remove images", 1, command_rmi, kEnd},
     Command{"df", "system df", "show what images and containers take on disk", 1, command_df, kEnd},
     Command{"prune", "system prune", "remove what nobody needs", 1, command_prune, kEnd},

@@ -12,12 +12,11 @@ namespace lay::layerstore {
 
 namespace {
 
-ImageConfig new_config() {
-  const Platform host = host_platform();
+ImageConfig new_config(const Platform& platform) {
   ImageConfig config;
-  config.architecture = host.architecture;
-  config.os = host.os;
-  config.variant = host.variant;
+  config.architecture = platform.architecture;
+  config.os = platform.os;
+  config.variant = platform.variant;
   return config;
 }
 
@@ -37,7 +36,8 @@ History plan_history(const CommitRequest& request, const WrittenLayer& layer) {
 }
 
 ImageConfig plan_config(const CommitRequest& request, const WrittenLayer& layer) {
-  ImageConfig config = request.base ? request.base->config : new_config();
+  ImageConfig config = request.base ? request.base->config
+                                    : new_config(request.platform ? *request.platform : host_platform());
   const History history = plan_history(request, layer);
   config.created = history.created;
   config.author = request.history.author;

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "context.h"
 #include "flags/options.h"
+#include "flags/platform_flags.h"
 #include "images/image_changes.h"
 #include "images/source_path.h"
 #include "layerstore/commit.h"
@@ -24,6 +25,7 @@ struct ImportOptions {
   std::string name;
   std::vector<std::string> changes;
   bool quiet = false;
+  PlatformFlags platform;
   ImageFlags image;
 };
 
@@ -35,6 +37,7 @@ ImportOptions parse_options(const Arguments& arguments) {
   parser.add_option("source", options.source, "folder, tar file, or - for stdin").required();
   parser.add_option("name", options.name, "name of the new image").required();
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
+  options.platform.add_to(parser);
   options.image.add_to(parser);
   parser.add_list("-c,--change", options.changes, "the same as a Containerfile says it", "INSTRUCTION");
   parser.parse(arguments);
@@ -74,6 +77,7 @@ int command_import(const Context& context, const Arguments& arguments) {
   require_root("import");
   return with_context("import " + printable(options.source), [&] {
     layerstore::CommitRequest request;
+    request.platform = options.platform.value();
     request.run = with_changes({}, options.changes, options.image);
     request.history.created_by = "lay import";
     request.history.author = options.image.author;

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "flags/options.h"
 #include "layerstore/usage.h"
+#include "lists/prune_filter.h"
 #include "output/messages.h"
 #include "prompt.h"
 
@@ -15,9 +16,10 @@ namespace lay::cli {
 
 namespace {
 
-void remove_ended_containers(const runner::ContainerStore& containers) {
+void remove_ended_containers(const runner::ContainerStore& containers, const PruneFilter& filter) {
   for (const runner::Container& container : containers.list()) {
     if (container.state().status == runner::Status::running) continue;
+    if (!filter.fits(container.config().created, container.config().labels)) continue;
     try {
       containers.remove(container);
       fmt::print("Removed container: {}\n", container.config().name);
@@ -29,16 +31,26 @@ void remove_ended_containers(const runner::ContainerStore& containers) {
 }
 
 /// Tells no size: what they took is in no layer.
-int prune_containers(const runner::ContainerStore& containers, bool force) {
+int prune_containers(const runner::ContainerStore& containers, const PruneFilter& filter, bool force) {
   if (!force && !is_confirmed("Remove ended containers?", "lay prune --containers -f")) return 1;
-  remove_ended_containers(containers);
+  remove_ended_containers(containers, filter);
   containers.sweep_removed();
   return 0;
 }
 
-void remove_unused_names(const layerstore::Store& store, const layerstore::InUse& in_use) {
+void remove_unused_names(const layerstore::Store& store, const layerstore::InUse& in_use,
+                         const PruneFilter& filter, bool is_filtered) {
   for (const layerstore::NamedImage& named : store.images().list()) {
     if (in_use.everything || in_use.manifests.contains(named.manifest.digest)) continue;
+    try {
+      if (is_filtered) {  // only then it has to be read: a damaged one goes too
+        const layerstore::ImageConfig config = store.load(named.manifest).config;
+        if (!filter.fits(parse_time(config.created), config.run.labels)) continue;
+      }
+    } catch (const Error& error) {
+      print_error(fmt::format("prune: {}: {}", printable(named.name), error.message()), error.hint());
+      continue;
+    }
     store.images().remove(named.name);
     fmt::print("Untagged: {}\n", printable(named.name));
   }
@@ -51,21 +63,27 @@ int command_prune(const Context& context, const Arguments& arguments) {
   bool force = false;
   bool only_images = false;
   bool only_containers = false;
+  std::vector<std::string> filters;
   Parser parser("prune", "[flags]",
                 "Removes containers that have ended, what no name or container needs, and what "
                 "killed processes left behind.");
   parser.add_flag("-a,--all", all, "also images that no container was made from");
   parser.add_flag("--images", only_images, "leave containers alone");
   parser.add_flag("--containers", only_containers, "leave images alone");
+  parser.add_list("--filter", filters,
+                  "only containers, and with -a images, that fit: until=MOMENT, label=KEY[=VALUE], "
+                  "label!=KEY[=VALUE]; what has no name goes in any case",
+                  "KEY=VALUE");
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
+  const PruneFilter filter(filters);
   if (only_containers && (only_images || all)) throw UsageError{"--containers leaves images alone"};
   require_root("prune");
   if (!std::filesystem::exists(context.root)) {
     fmt::print("Reclaimed {}\n", format_size(0));
     return 0;
   }
-  if (only_containers) return prune_containers(open_containers(context), force);
+  if (only_containers) return prune_containers(open_containers(context), filter, force);
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);
   std::string question =
@@ -74,9 +92,9 @@ int command_prune(const Context& context, const Arguments& arguments) {
   if (!force && !is_confirmed(question + "?", "lay prune -f")) return 1;
 
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
-  if (!only_images) remove_ended_containers(containers);
+  if (!only_images) remove_ended_containers(containers, filter);
   containers.sweep_removed();
-  if (all) remove_unused_names(store, in_use_by(store, containers));
+  if (all) remove_unused_names(store, in_use_by(store, containers), filter, !filters.empty());
   const std::uint64_t before = measure().reclaimable;
   store.drop_parts();
   collect(store, containers, Freeing::now);

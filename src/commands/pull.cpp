@@ -4,6 +4,7 @@
 #include "command.h"
 #include "each.h"
 #include "flags/options.h"
+#include "flags/platform_flags.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
 #include "output/progress_display.h"
@@ -24,13 +25,13 @@ std::set<std::string> registries_of_all(const std::vector<std::string>& names,
 
 int command_pull(const Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
-  std::string platform;
+  PlatformFlags platform;
   bool quiet = false;
   bool all_blobs = false;
   ConnectionFlags connection;
   Parser parser("pull", "[flags] IMAGE …", "Gets images from registries.");
   parser.add_option("image", names, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]").required();
-  parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
+  platform.add_to(parser);
   parser.add_flag("--all-blobs", all_blobs,
                   "fetch blobs whose layers are here already, made of other blobs, as well");
   parser.add_flag("-q,--quiet", quiet, "no progress");
@@ -38,8 +39,7 @@ int command_pull(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   require_root("pull");
 
-  const layerstore::Platform wanted =
-      platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
+  const layerstore::Platform wanted = platform.value();
   const registry::Connection connected = with_context("pull", [&] { return connection.connection(); });
   if (connected.credentials) require_one_registry(registries_of_all(names, connected.conf));
   const auto pull = [&](const std::string& name) {

@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "base/text.h"
 #include "command.h"
 #include "flags/options.h"
@@ -34,8 +35,15 @@ SaveOptions parse_options(const Arguments& arguments) {
                   "compression (default: docker-archive)")
       .type_name("FORMAT");
   parser.add_flag("-m,--multi-image-archive", several, "always so here; podman needs it");
+  bool compress = false;
+  bool uncompressed = false;
+  parser.add_flag("--compress", compress, "podman's, for its docker-dir; refused here");
+  parser.add_flag("--uncompressed", uncompressed, "layers without compression stay so: always so here");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
   parser.parse(arguments);
+  if (compress)
+    throw Error(Errc::unsupported, "--compress is for podman's docker-dir, which lay does not write")
+        .with_hint("--format oci-archive keeps layers compressed as they are stored");
   return options;
 }
 

@@ -33,14 +33,16 @@ bool Filters::any(const std::string& key, const std::function<bool(const std::st
 }
 
 bool Filters::fit_labels(const std::map<std::string, std::string>& labels) const {
-  const auto found = values_.find("label");
-  if (found == values_.end()) return true;
-  return std::ranges::all_of(found->second, [&](const std::string& wanted) {
+  const auto is_there = [&](const std::string& wanted) {
     const std::size_t equals = wanted.find('=');
     const auto label = labels.find(wanted.substr(0, equals));
     return label != labels.end() &&
            (equals == std::string::npos || label->second == wanted.substr(equals + 1));
-  });
+  };
+  const auto wanted = values_.find("label");
+  const auto unwanted = values_.find("label!");
+  return (wanted == values_.end() || std::ranges::all_of(wanted->second, is_there)) &&
+         (unwanted == values_.end() || std::ranges::none_of(unwanted->second, is_there));
 }
 
 }  // namespace lay::cli

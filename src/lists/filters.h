@@ -22,7 +22,8 @@ class Filters {
   std::string last(const std::string& key) const;
   /// Whether `fits` holds for a value of `key`, or there is none.
   bool any(const std::string& key, const std::function<bool(const std::string& value)>& fits) const;
-  /// "label=KEY" and "label=KEY=VALUE", all of which must be there.
+  /// "label=KEY" and "label=KEY=VALUE", all of which must be there, and the same of "label!", none of which
+  /// may.
   bool fit_labels(const std::map<std::string, std::string>& labels) const;
 
  private:

@@ -38,6 +38,7 @@ struct CommitRequest {
   Layering layering = Layering::on_top;
   /// Docker's has no zstd layers: those of the base are compressed anew.
   media_type::ManifestFormat format = media_type::ManifestFormat::oci;
+  std::optional<Platform> platform;  ///< of an image without a base, if not this machine's
   RunDefaults run;  ///< as the new image shall have it: the base's defaults with the user's changes
   History
       history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
