@@ -69,8 +69,8 @@ void copy_attributes(const UniqueFd& from, const std::string& from_name, const s
   if (!S_ISLNK(status.st_mode)) sys::chmod_at(to, to_name, status.st_mode & kPermissions);
   const UniqueFd source = sys::open_at(from, from_name, O_PATH | O_NOFOLLOW);
   for (const std::string& name : sys::list_xattrs(source))
-    if (!overlay_xattr(name))
-      if (const auto value = sys::get_xattr(source, name)) set_xattr_at(to, to_name, {name, *value});
+    if (const auto value = sys::get_xattr(source, name))
+      set_xattr_at(to, to_name, {stored_xattr_name(name), *value});
   sys::set_mtime_at(to, to_name, status.st_mtim);
 }
 

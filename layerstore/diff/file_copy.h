@@ -12,8 +12,9 @@ namespace lay::layerstore {
 /// shares the blocks (copy_file_range(2)).
 void copy_data(const UniqueFd& from, const UniqueFd& to);
 
-/// Gives `to`/`to_name` owner, mode, attributes (but overlay's) and time of `from`/`from_name`, whose status
-/// is `status`. A folder's time lasts until something is made in it.
+/// Gives `to`/`to_name` owner, mode, attributes and time of `from`/`from_name`, whose status
+/// is `status`. The copy is in a lower or upper, the source is not: attributes of a nested overlay are
+/// escaped. A folder's time lasts until something is made in it.
 void copy_attributes(const UniqueFd& from, const std::string& from_name, const struct ::stat& status,
                      const UniqueFd& to, const std::string& to_name);
 

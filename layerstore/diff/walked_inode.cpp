@@ -113,8 +113,12 @@ void InodeReader::read_xattr(const UniqueFd& fd, FdKind kind, const std::string&
                              Inode& inode) {
   if (!is_kept_xattr(name)) return;
   const auto own = overlay_xattr(name);
-  if (!own || reading == Reading::view) return keep_xattr(fd, kind, name, name, inode);
-  if (reading == Reading::plain || !heeds(name)) return;
+  if (!own) return keep_xattr(fd, kind, name, name, inode);
+  if (kind_ == TreeKind::plain) return;
+  if (reading != Reading::upper || !heeds(name)) {
+    if (!is_user_mark(name)) keep_xattr(fd, kind, name, name, inode);
+    return;
+  }
   if (const auto shown = unescaped_overlay_xattr(name)) return keep_xattr(fd, kind, name, *shown, inode);
   if (*own == "whiteout") inode.marks.whiteout = true;
   if (*own == "nlink") inode.marks.links = xattr_value(fd, kind, name).value_or("");

@@ -41,7 +41,11 @@ Error blame_layer(const Error& error) {
 class LayerUnpacker {
  public:
   LayerUnpacker(ByteSource& tar, const UniqueFd& target, const ApplyOptions& options)
-      : reader_(tar), target_(target), folders_(target, options.spill), most_entries_(options.most_entries) {
+      : reader_(tar),
+        target_(target),
+        folders_(target, options.spill),
+        most_entries_(options.most_entries),
+        kind_(options.target) {
     folders_.add_lower_links(options.links);
   }
 
@@ -131,16 +135,20 @@ class LayerUnpacker {
     set_folder_metadata(parent, entry, path);
   }
 
+  Xattr as_kept(const Xattr& xattr) const {
+    return kind_ == ApplyTarget::root ? xattr : Xattr{stored_xattr_name(xattr.name), xattr.value};
+  }
+
   void set_folder_metadata(const UniqueFd& parent, const TarEntry& entry, const EntryPath& path) {
     sys::chown_at(parent, path.name, entry.uid, entry.gid);
     sys::chmod_at(parent, path.name, entry.mode);
     std::optional<std::string> default_acl;
     for (const Xattr& xattr : entry.xattrs) {
-      if (overlay_xattr(xattr.name)) continue;
+      if (is_user_mark(xattr.name)) continue;
       if (xattr.name == kDefaultAcl) {
         default_acl = xattr.value;
       } else {
-        set_xattr_at(parent, path.name, xattr);
+        set_xattr_at(parent, path.name, as_kept(xattr));
       }
     }
     if (path.is_root()) has_root_ = true;
@@ -166,7 +174,7 @@ class LayerUnpacker {
     set_owner(file, entry.uid, entry.gid);
     sys::fchmod(file, entry.mode);
     for (const Xattr& xattr : entry.xattrs)
-      if (!overlay_xattr(xattr.name)) set_xattr_fd(file, xattr);
+      if (!is_user_mark(xattr.name)) set_xattr_fd(file, as_kept(xattr));
     set_mtime(file, entry.mtime);
   }
 
@@ -240,7 +248,7 @@ class LayerUnpacker {
     sys::chown_at(parent, path.name, entry.uid, entry.gid);
     if (entry.type != EntryType::symlink) sys::chmod_at(parent, path.name, entry.mode);
     for (const Xattr& xattr : entry.xattrs)
-      if (!overlay_xattr(xattr.name)) set_xattr_at(parent, path.name, xattr);
+      if (!is_user_mark(xattr.name)) set_xattr_at(parent, path.name, as_kept(xattr));
     sys::set_mtime_at(parent, path.name, entry.mtime);
   }
 
@@ -268,6 +276,7 @@ class LayerUnpacker {
   const UniqueFd& target_;
   LayerFolders folders_;
   std::uint64_t most_entries_;
+  ApplyTarget kind_;
   bool has_root_ = false;
 };
 

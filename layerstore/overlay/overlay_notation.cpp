@@ -34,4 +34,19 @@ std::optional<std::string> unescaped_overlay_xattr(std::string_view name) {
   return std::string(name.substr(0, name.find('.') + 1)) + std::string(*rest);
 }
 
+bool is_user_mark(std::string_view name) {
+  return name.starts_with(kNamespaces[1]) && overlay_xattr(name) && !unescaped_overlay_xattr(name);
+}
+
+std::string stored_xattr_name(std::string_view name) {
+  if (!is_trusted_overlay_xattr(name)) return std::string(name);
+  const std::size_t behind = kNamespaces[0].size() + kOverlay.size();
+  return std::string(name.substr(0, behind)) + std::string(kOverlay) + std::string(name.substr(behind));
+}
+
+std::optional<std::string> shown_xattr_name(std::string_view name) {
+  if (!is_trusted_overlay_xattr(name)) return std::string(name);
+  return unescaped_overlay_xattr(name);
+}
+
 }  // namespace lay::layerstore

@@ -32,6 +32,18 @@ bool is_trusted_overlay_xattr(std::string_view name);
 /// Empty when it is not such a one.
 std::optional<std::string> unescaped_overlay_xattr(std::string_view name);
 
+/// The same the other way round: the name under which a lower keeps what the merged view shows as `name`.
+/// Only the notation that lay mounts is overlay's own there: "user.overlay.*" stays as it is.
+std::string stored_xattr_name(std::string_view name);
+/// What a merged view without the option userxattr shows for the attribute `name` of a lower or upper; empty
+/// for overlay's own.
+std::optional<std::string> shown_xattr_name(std::string_view name);
+
+/// "user.overlay.opaque" and the like, but not what is escaped once more, "user.overlay.overlay.*". To a
+/// mount without the option userxattr it says nothing, but no layer has it: a rootless one would take it for
+/// its own.
+bool is_user_mark(std::string_view name);
+
 enum class OpaqueMark {
   none,
   opaque,           ///< "y": nothing of the lowers shows through

@@ -90,7 +90,7 @@ void copy_attributes(const UniqueFd& from, const UniqueFd& to) {
   set_owner(to, status.st_uid, status.st_gid);
   sys::fchmod(to, status.st_mode & 07777U);
   for (const std::string& name : sys::list_xattrs(from)) {
-    if (overlay_xattr(name)) continue;
+    if (!shown_xattr_name(name)) continue;  // both are lowers
     if (auto value = sys::get_xattr(from, name)) set_xattr_fd(to, {name, std::move(*value)});
   }
   set_mtime(to, status.st_mtim);

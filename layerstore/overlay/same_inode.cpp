@@ -16,10 +16,19 @@ namespace lay::layerstore {
 
 namespace {
 
-std::map<std::string, std::string> attributes(const UniqueFd& file) {
-  std::map<std::string, std::string> result;
+using Attributes = std::map<std::string, std::string>;
+
+Attributes attributes(const UniqueFd& file) {
+  Attributes result;
   for (const std::string& name : sys::list_xattrs(file))
-    if (!overlay_xattr(name)) result[name] = sys::get_xattr(file, name).value_or("");
+    if (!is_user_mark(name)) result[name] = sys::get_xattr(file, name).value_or("");
+  return result;
+}
+
+/// Those that a merged view shows.
+Attributes shown_attributes(const UniqueFd& file) {
+  Attributes result = attributes(file);
+  std::erase_if(result, [](const auto& attribute) { return !shown_xattr_name(attribute.first); });
   return result;
 }
 
@@ -65,7 +74,7 @@ bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::s
 
 bool are_same_files(const UniqueFd& left, const UniqueFd& right, Compared compared) {
   const struct ::stat status = sys::stat_of(left);
-  return are_alike(status, sys::stat_of(right)) && attributes(left) == attributes(right) &&
+  return are_alike(status, sys::stat_of(right)) && shown_attributes(left) == shown_attributes(right) &&
          (!S_ISREG(status.st_mode) || compared == Compared::all_but_content || have_same_bytes(left, right));
 }
 

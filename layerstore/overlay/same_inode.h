@@ -24,7 +24,8 @@ bool have_same_content(const UniqueFd& left, const UniqueFd& right, const std::s
 
 enum class Compared { all, all_but_content };
 
-/// Of two inodes of one type that are open, files for reading: both of the above, without targets.
+/// Of two inodes of one type that are open, files for reading: both of the above, without targets. They may
+/// be of uppers and lowers, whose overlay's own attributes do not count.
 bool are_same_files(const UniqueFd& left, const UniqueFd& right, Compared compared = Compared::all);
 
 }  // namespace lay::layerstore

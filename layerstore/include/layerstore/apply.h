@@ -36,7 +36,15 @@ struct ApplyStats {
   StackedFolders folders;
 };
 
+/// What the unpacked folder will be.
+enum class ApplyTarget {
+  lower,  ///< of an overlay, which shows attributes of a nested overlay ("trusted.overlay.*") as the tar has
+          ///< them
+  root    ///< of a container as it is; the tar has no whiteouts
+};
+
 struct ApplyOptions {
+  ApplyTarget target = ApplyTarget::lower;
   /// Entries go through these where the layer has nothing else in their place; what they lead to is made as
   /// though the tar implied it.
   std::span<const LowerLink> links = {};

@@ -18,7 +18,8 @@ enum class TreeKind {
           ///< of a mount with the option userxattr
   trusted_upper,  ///< one known to be of a mount without that option: "user.overlay.*" means nothing
   plain,          ///< a whole root file system: every entry stands for itself
-  live,  ///< as plain, while others change it: what vanishes is left out, and a file keeps the size it had;
+  view,  ///< as plain, but a merged view: what it shows of overlay's attributes is a nested one's, and kept
+  live,  ///< as view, while others change it: what vanishes is left out, and a file keeps the size it had;
          ///< no layer, so that any name may be in it
 };
 

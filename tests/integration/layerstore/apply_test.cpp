@@ -216,7 +216,8 @@ TEST_CASE("a char 0:0 node in a tar is invalid", "[layerstore][apply]") {
   CHECK(target.refusal_of(tar_member({.name = "n", .type = '3'})) == Errc::invalid);
 }
 
-TEST_CASE("overlay's own extended attributes in a tar are left out", "[layerstore][apply]") {
+TEST_CASE("attributes of an overlay in a tar become those of a nested one, and no marks",
+          "[layerstore][apply]") {
   const Target target;
   std::string records;
   for (const char* space : {"trusted.", "user."})
@@ -227,9 +228,26 @@ TEST_CASE("overlay's own extended attributes in a tar are left out", "[layerstor
                test::tar_pax(records) + tar_folder("./") +
                test::tar_pax(test::pax_record("SCHILY.xattr.trusted.overlay.opaque", "y")) +
                tar_symlink("s", "f"));
-  const std::string left =
-      shell("cd " + target.layer() + " && getfattr -h -m - . d f s | grep -v '^$'").output;
-  CHECK(left == "# file: .\ntrusted.kept\n# file: d\ntrusted.kept\n# file: f\ntrusted.kept\n");
+  std::string kept = "trusted.kept\n";
+  for (const char* name : {"metacopy", "opaque", "overlay.opaque", "protattr", "redirect", "whiteout"})
+    kept += std::string("trusted.overlay.overlay.") + name + "\n";
+  kept += "user.overlay.overlay.opaque\n";
+  const auto names_at = [&](const char* path) {
+    return shell("cd " + target.layer() + " && getfattr -h -m - " + path +
+                 " | grep -v '^#\\|^$' | LC_ALL=C sort")
+        .output;
+  };
+  CHECK(names_at(".") == kept);
+  CHECK(names_at("d") == kept);
+  CHECK(names_at("f") == kept);
+  CHECK(names_at("s") == "trusted.overlay.overlay.opaque\n");
+}
+
+TEST_CASE("an attribute whose name is too long once it is escaped is refused", "[layerstore][apply]") {
+  const Target target;
+  const std::string name = "trusted.overlay." + std::string(255 - 16, 'n');
+  CHECK(target.refusal_of(test::tar_pax(test::pax_record("SCHILY.xattr." + name, "y")) + tar_file("f")) ==
+        Errc::unsupported);
 }
 
 TEST_CASE("owner, suid, capabilities and times end as the tar says", "[layerstore][apply]") {
