@@ -61,16 +61,19 @@ std::string host_name() {
   return name.data();
 }
 
-std::string authority_for(const ServeOptions& options, const Listener& listener) {
-  std::string name = options.name;
-  if (name.empty())
-    name = fmt::format("{}:{}", listener.is_loopback ? "localhost" : host_name(), listener.port);
+/// `name` as the host of a registry.
+std::string require_host(std::string name) {
   const Reference reference =
       with_context("--name", [&] { return parse_reference(name + "/repository:tag"); });
   if (reference.domain != name || name == "docker.io")
     throw Error::make(Errc::invalid, "--name: '{}' does not look like a registry's host", name)
         .with_hint("it has a '.' or a ':PORT', as in registry.example:5000");
   return name;
+}
+
+std::string authority_for(const ServeOptions& options, const Listener& listener) {
+  if (!options.name.empty()) return require_host(options.name);
+  return require_host(fmt::format("{}:{}", listener.is_loopback ? "localhost" : host_name(), listener.port));
 }
 
 std::string read_pem(const std::string& path) {
@@ -87,11 +90,14 @@ std::optional<TlsFiles> read_tls(const ServeOptions& options) {
   return TlsFiles{.certificate = read_pem(*options.tls_certificate), .key = read_pem(*options.tls_key)};
 }
 
-/// Nobody is let in from other machines by accident.
-void require_safe(const ServeOptions& options, const Listener& listener) {
+void require_users(const ServeOptions& options) {
   if (!options.htpasswd && !options.allow.empty())
     throw Error(Errc::invalid, "--allow needs --htpasswd: without users there is nobody to allow anything")
         .with_hint("htpasswd -B -c FILE USER makes such a file");
+}
+
+/// Nobody is let in from other machines by accident.
+void require_safe(const ServeOptions& options, const Listener& listener) {
   if (listener.is_loopback || options.insecure_listen) return;
   if (options.tls_certificate && options.htpasswd) return;
   throw Error::make(Errc::denied, "listen on {}: other machines reach that, and there is no {}",
@@ -127,11 +133,20 @@ Listener open_listener(const ServeOptions& options) {
   const sigset_t set = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before the first thread, so that all have it
   Listener listener = listen_on(parse_listen_address(options.listen));
+  require_users(options);
   require_safe(options, listener);
   return listener;
 }
 
 }  // namespace
+
+void check_options(const ServeOptions& options) {
+  parse_listen_address(options.listen);
+  if (!options.name.empty()) require_host(options.name);
+  require_users(options);
+  rules_of(options);
+  read_tls(options);
+}
 
 /// In the order they need each other: the last is destroyed first.
 struct Server::Parts {

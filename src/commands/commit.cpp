@@ -70,6 +70,7 @@ struct Scratch {
 struct Named {
   UniqueFd folder;
   std::unique_ptr<runner::Container> container{};
+  std::optional<BundleNotes> notes{};  ///< where the folder is a bundle
 };
 
 /// What is to be captured: an upper and the image it was made on.
@@ -138,11 +139,13 @@ UniqueFd find_folder(const CommitOptions& options) {
   return folder;
 }
 
-UniqueFd find_bundle(const CommitOptions& options) {
+Named find_bundle(const CommitOptions& options) {
   if (!options.base.empty())
     throw Error(Errc::invalid, "--base goes with an upper folder: a bundle knows its image")
         .with_hint("leave out --base");
-  return open_source(options.source, O_RDONLY | O_DIRECTORY);
+  Named named{.folder = open_source(options.source, O_RDONLY | O_DIRECTORY)};
+  named.notes = read_bundle_notes(named.folder);
+  return named;
 }
 
 std::unique_ptr<runner::Container> find_container(const Context& context, const CommitOptions& options) {
@@ -154,14 +157,14 @@ std::unique_ptr<runner::Container> find_container(const Context& context, const 
 
 Named find_source(const Context& context, const CommitOptions& options) {
   const bool is_folder = options.source.find('/') != std::string::npos || options.source == ".";
-  if (options.is_bundle) return {.folder = find_bundle(options)};
+  if (options.is_bundle) return find_bundle(options);
   if (is_folder) return {.folder = find_folder(options)};
   return {.folder = UniqueFd(), .container = find_container(context, options)};
 }
 
 /// An upper alone may be the first thing in a store; all else stands on an image of it.
 layerstore::Store open_store_for(const Context& context, const CommitOptions& options, const Named& named) {
-  if (options.is_bundle) return open_store_with(context, read_bundle_notes(named.folder).image);
+  if (named.notes) return open_store_with(context, named.notes->image);
   return options.base.empty() ? open_store(context) : open_store_with(context, options.base);
 }
 
@@ -206,7 +209,7 @@ layerstore::Image image_of_bundle(const layerstore::Store& store, const BundleNo
 }
 
 Source open_bundle(const Context& context, const layerstore::Store& store, const Named& named) {
-  const BundleNotes notes = read_bundle_notes(named.folder);
+  const BundleNotes& notes = named.notes.value();
   Source source;
   source.scratch = std::make_unique<Scratch>(store);
   source.base = image_of_bundle(store, notes);
@@ -279,7 +282,7 @@ int command_commit(const Context& context, const Arguments& arguments) {
       throw Error(Errc::invalid, "--include-volumes goes with a container: a folder has no volumes")
           .with_hint("--volume PATH declares one");
     const layerstore::Store store = open_store_for(context, options, named);  // a wrong argument makes none
-    Source source = options.is_bundle ? open_bundle(context, store, named)
+    Source source = named.notes       ? open_bundle(context, store, named)
                     : named.container ? open_container(store, options, std::move(named))
                                       : open_folder(store, options, std::move(named));
 

@@ -110,6 +110,7 @@ int command_serve(const Context& context, const Arguments& arguments) {
 
   return with_context("serve", [&] {
     registry::ServeOptions options = flags.read();
+    registry::check_options(options);
     const layerstore::Store store = open_store(context);  // a wrong argument makes none
     const runner::ContainerStore containers = open_containers(context);
     options.in_use = [&] { return in_use_by(store, containers); };

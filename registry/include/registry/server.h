@@ -41,6 +41,9 @@ struct ServeOptions {
   std::function<void(const Error&)> report;
 };
 
+/// Throws what is wrong with options whatever the store is: invalid, denied, or a file that cannot be read.
+void check_options(const ServeOptions& options);
+
 /// A registry (distribution-spec 1.1) whose blobs and names are those of a store. One server at a time serves
 /// a store; other commands work on the store meanwhile as ever.
 class Server {
