@@ -63,6 +63,7 @@ void keep_spare_index(const UniqueFd& root, const std::string& index, std::size_
       if (!is_alone) sys::unlink_at(folder, kSpare);
     }
     const UniqueFd file = sys::open_at(folder, kSpare, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    keep_blocks(file);  // where it is a new one
     const std::size_t wanted = (size / kStep + 1) * kStep;
     static_cast<void>(::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(wanted)));
   } catch (const std::exception&) {

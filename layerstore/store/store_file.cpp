@@ -1,6 +1,8 @@
 #include "store/store_file.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -36,20 +38,39 @@ bool try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd&
   return false;
 }
 
-void publish_file(const UniqueFd& root, const std::string& name, std::string_view text) {
-  publish_file(root, root, name, text);
-}
+namespace {
 
-void publish_file(const UniqueFd& root, const UniqueFd& folder, const std::string& name,
-                  std::string_view text) {
+enum class Later { replaced, overwritten };
+
+void publish(const UniqueFd& root, const UniqueFd& folder, const std::string& name, std::string_view text,
+             Later later) {
   const Ingest ingest = Ingest::begin(root);
   const UniqueFd file = sys::open_at(ingest.dir(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (later == Later::overwritten) keep_blocks(file);
   with_context(fmt::format("write '{}'", name), [&] {
     sys::write_all(file, text);
     sys::fsync(file);
   });
   sys::rename_at(ingest.dir(), name, folder, name);
   sys::fsync(folder);
+}
+
+}  // namespace
+
+void keep_blocks(const UniqueFd& file) noexcept {
+  int flags = 0;
+  if (::ioctl(file.get(), FS_IOC_GETFLAGS, &flags) < 0) return;
+  flags |= FS_NOCOW_FL;
+  ::ioctl(file.get(), FS_IOC_SETFLAGS, &flags);
+}
+
+void publish_file(const UniqueFd& root, const std::string& name, std::string_view text) {
+  publish(root, root, name, text, Later::overwritten);
+}
+
+void publish_file(const UniqueFd& root, const UniqueFd& folder, const std::string& name,
+                  std::string_view text) {
+  publish(root, folder, name, text, Later::replaced);
 }
 
 }  // namespace lay::layerstore

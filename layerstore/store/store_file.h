@@ -20,8 +20,13 @@ std::optional<UniqueFd> try_open_regular(const UniqueFd& dir, const std::string&
 bool try_exchange(const UniqueFd& from, const std::string& name, const UniqueFd& to,
                   const std::string& there);
 
+/// What is written over the content of `file`, an empty one, goes to the blocks that it has: file systems
+/// that write to others each time (btrfs) have no room for that when they are full.
+void keep_blocks(const UniqueFd& file) noexcept;
+
 /// Replaces `root`/`name` as a whole and durably. The new file grows under ingest/, so that what a killed
-/// process leaves behind is swept with everything else.
+/// process leaves behind is swept with everything else. It keeps its blocks when it is written over
+/// (keep_blocks()).
 void publish_file(const UniqueFd& root, const std::string& name, std::string_view text);
 /// The same for a file in `folder`, which is one of the store's.
 void publish_file(const UniqueFd& root, const UniqueFd& folder, const std::string& name,

@@ -154,9 +154,21 @@ removes_names_when_full() {
 
 @test "on a full ext4 a name can be removed though no layer can go first" { removes_names_when_full ext4 64m; }
 @test "on a full xfs a name can be removed though no layer can go first" { removes_names_when_full xfs 300m; }
+@test "on a full btrfs a name can be removed though no layer can go first" {
+  command -v mkfs.btrfs >/dev/null || skip "btrfs-progs is not installed"
+  removes_names_when_full btrfs 300m
+}
+@test "on a full btrfs an image can be removed" {
+  command -v mkfs.btrfs >/dev/null || skip "btrfs-progs is not installed"
+  removes_when_full btrfs 300m
+}
 
 @test "on a full ext4 prune makes room" { prunes_when_full ext4 64m; }
 @test "on a full xfs prune makes room" { prunes_when_full xfs 300m; }
+@test "on a full btrfs prune makes room" {
+  command -v mkfs.btrfs >/dev/null || skip "btrfs-progs is not installed"
+  prunes_when_full btrfs 300m
+}
 
 @test "a layer of others does not take the last of the disk" {
   make_sources
