@@ -26,7 +26,7 @@ inline TreeDescription describe_layer_tree(const layerstore::LayerTree& tree) {
     if (S_ISLNK(inode.mode)) text += " -> " + printable(inode.extras().link);
     if (S_ISREG(inode.mode)) text += fmt::format(" size {}", inode.size);
     for (const layerstore::KeptXattr& xattr : inode.extras().xattrs)
-      if (!layerstore::overlay_xattr(xattr.name))
+      if (layerstore::shown_xattr_name(xattr.name))
         text += fmt::format(" {}={}", xattr.name, printable(xattr.value));
     if (layerstore::is_opaque(inode)) text += " opaque";
     if (inode.names == nullptr && inode.links > 1)

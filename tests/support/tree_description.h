@@ -60,7 +60,7 @@ class TreeDescriber {
     std::vector<std::string> xattrs = sys::list_xattrs(node);
     std::sort(xattrs.begin(), xattrs.end());
     for (const std::string& xattr : xattrs)
-      if (!layerstore::overlay_xattr(xattr))
+      if (layerstore::shown_xattr_name(xattr))  // overlay's own are not
         text += " " + xattr + "=" + printable(*sys::get_xattr(node, xattr));
     if (sys::get_xattr(node, layerstore::kOpaqueXattr) == "y") text += " opaque";
     if (!folder && status.st_nlink > 1) text += " first name " + printable(first_name(status, path));
