@@ -144,9 +144,8 @@ bool apply_making(MountOptions& options, const std::string& option, const Mount&
     if (option == "ridmap") options.owners_recursion = Recursion::yes;
     return true;
   }
-  if (rules == MountRules::lay) return false;
-  if (option == "remount") return options.is_remount = true;
   if (option == "tmpcopyup" && mount.type == "tmpfs") return options.copies_up = true;
+  if (rules == MountRules::runtime_spec && option == "remount") return options.is_remount = true;
   return false;
 }
 

@@ -20,7 +20,7 @@ struct BundleOptions {
 /// Those of `run` that another runtime can follow.
 void add_flags(Parser& parser, RunOptions& options) {
   options.environment.add_to(parser);
-  parser.add_list("-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
+  options.mounts.add_to(parser);
   parser.add_list("--network,--net", options.networks, "none (default) or host", "MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside").type_name("NAME");
   parser.add_option("-w,--workdir", options.workdir, "folder the command starts in").type_name("PATH");

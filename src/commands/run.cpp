@@ -44,7 +44,7 @@ struct Invocation {
 };
 
 void add_surrounding_flags(Parser& parser, RunOptions& options) {
-  parser.add_list("-v,--volume", options.volumes, "bind a folder or file of the host", "HOST:INSIDE[:ro]");
+  options.mounts.add_to(parser);
   parser.add_list("-p,--publish", options.ports, "make a port reachable from the host",
                   "[IP:][HOST:]PORT[/udp]");
   options.network_flags.add_to(parser);

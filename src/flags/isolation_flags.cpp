@@ -68,22 +68,6 @@ runner::Rlimit parse_ulimit(const std::string& text) {
   return {.type = type, .hard = hard, .soft = soft};
 }
 
-/// "/path" or "/path:size=64m,mode=1777".
-runner::Mount parse_tmpfs(const std::string& text) {
-  const std::size_t colon = text.find(':');
-  runner::Mount mount{.destination = text.substr(0, colon),
-                      .type = "tmpfs",
-                      .source = "tmpfs",
-                      .options = {"nosuid", "nodev", "noexec"}};
-  if (!mount.destination.starts_with('/'))
-    throw Error::make(Errc::invalid, "--tmpfs '{}' is not an absolute path", printable(text))
-        .with_hint("--tmpfs /run:size=64m,mode=755");
-  if (colon == std::string::npos) return mount;
-  for (const std::string& option : split(text.substr(colon + 1), ','))
-    if (!option.empty()) mount.options.push_back(option);
-  return mount;
-}
-
 void set_shm_size(runner::Spec& spec, const std::string& text) {
   const auto bytes = parse_size(text);
   if (!bytes)  // 0 is no limit, for podman as for tmpfs
@@ -178,7 +162,6 @@ void apply_security_option(runner::Spec& spec, const std::string& text) {
 
 void IsolationFlags::add_to(Parser& parser) {
   parser.add_flag("--read-only", read_only, "the root file system cannot be written");
-  parser.add_list("--tmpfs", tmpfs, "a file system in memory", "PATH[:OPTIONS]");
   parser.add_option("--shm-size", shm_size, "size of /dev/shm (64m); 0: no limit").type_name("SIZE");
   parser.add_list("--cap-add", cap_add, "capability beyond the defaults; ALL: every one", "NAME");
   parser.add_list("--cap-drop", cap_drop, "capability to go without; ALL: every one", "NAME");
@@ -207,7 +190,6 @@ void IsolationFlags::apply(runner::Spec& spec) const {
     runner::grant_capabilities(spec, add, cap_drop);
   }
   for (const std::string& option : security_options) apply_security_option(spec, option);
-  for (const std::string& mount : tmpfs) spec.mounts.push_back(parse_tmpfs(mount));
   if (!shm_size.empty()) set_shm_size(spec, shm_size);
   for (const std::string& device : devices) add_device(spec, device);
   for (const std::string& text : sysctls) {

@@ -8,13 +8,12 @@
 
 namespace lay::cli {
 
-/// --cap-add, --security-opt, --tmpfs, --device, --sysctl … of run: what a container may do beyond or short
+/// --cap-add, --security-opt, --device, --sysctl … of run: what a container may do beyond or short
 /// of the defaults, spelled as docker and podman have it.
 struct IsolationFlags {
   std::vector<std::string> cap_add;
   std::vector<std::string> cap_drop;
   std::vector<std::string> security_options;
-  std::vector<std::string> tmpfs;
   std::vector<std::string> devices;
   std::vector<std::string> sysctls;
   std::vector<std::string> ulimits;

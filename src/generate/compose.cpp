@@ -50,7 +50,6 @@ const std::map<std::string_view, Key>& keys() {
       {"dns-search", {"dns_search", Form::list}},
       {"dns-option", {"dns_opt", Form::list}},
       {"add-host", {"extra_hosts", Form::list}},
-      {"tmpfs", {"tmpfs", Form::list}},
       {"shm-size", {"shm_size", Form::text}},
       {"privileged", {"privileged", Form::flag}},
       {"read-only", {"read_only", Form::flag}},
@@ -102,6 +101,7 @@ class Writer {
       return put(found->second.name, found->second.form, setting.value);
     const auto [key, value] = cut(setting.value, '=');
     if (setting.flag == "volume") return add_volume(setting.value);
+    if (setting.flag == "tmpfs") return add_tmpfs(setting.value);
     if (setting.flag == "network") return add_network(setting.value);
     if (setting.flag == "ulimit") return add_limit(key, value);
     if (setting.flag == "security-opt") return add_security(key, setting.value);
@@ -152,6 +152,14 @@ class Writer {
     }
     service_["volumes"].push_back(volume);
     return true;
+  }
+
+  /// That it begins with what the image has there is podman's, and lay's.
+  bool add_tmpfs(const std::string& text) {
+    const auto [path, words] = cut(text, ':');
+    std::vector<std::string> options = split(words, ',');
+    std::erase_if(options, [](const std::string& option) { return option.empty() || option == "tmpcopyup"; });
+    return put("tmpfs", Form::list, options.empty() ? path : path + ":" + join(options, ","));
   }
 
   /// Those of users stand in add_networks().

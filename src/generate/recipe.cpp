@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "flags/mount_flags.h"
 
 namespace lay::cli {
 
@@ -161,21 +162,9 @@ class Reader {
         if (mount.destination == "/dev/shm") read_shm_size(mount, *usual);
         continue;
       }
-      if (mount.type == "tmpfs")
-        put("tmpfs", with_options(mount.destination, join_options(mount)));
-      else
-        put("volume",
-            with_options(fmt::format("{}:{}", mount.source, mount.destination), join_options(mount)));
+      auto [flag, value] = mount_flag_of(mount);
+      put(std::move(flag), std::move(value));
     }
-  }
-
-  /// Those that were asked for.
-  static std::string join_options(const runner::Mount& mount) {
-    std::vector<std::string> options;
-    for (const std::string& option : mount.options)
-      if (!contains(std::set<std::string>{"rbind", "rprivate", "nosuid", "nodev", "noexec"}, option))
-        options.push_back(option);
-    return join(options, ",");
   }
 
   void read_shm_size(const runner::Mount& mount, const runner::Mount& usual) {

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -96,32 +95,6 @@ void check_stop_signal(const std::string& signal) {
 
 }  // namespace
 
-runner::Mount parse_volume(const std::string& text) {
-  const std::vector<std::string> parts = split(text, ':');
-  const auto fail = [&](const char* why) {
-    return Error::make(Errc::invalid, "-v '{}': {}", printable(text), why)
-        .with_hint("-v /host/folder:/inside[:ro]");
-  };
-  if (parts.size() < 2 || parts.size() > 3) throw fail("expected host:container[:ro]");
-  if (parts[1].empty() || parts[1].front() != '/') throw fail("the path inside is not absolute");
-  if (parts[0].empty()) throw fail("the path on the host is missing");
-  if (parts[0].find('/') == std::string::npos && parts[0] != ".")
-    throw fail("named volumes are not supported").with_hint("give a path: -v ./" + parts[0] + ":" + parts[1]);
-  runner::Mount mount{
-      .destination = parts[1],
-      .type = "bind",
-      .source = std::filesystem::absolute(parts[0]).lexically_normal(),
-      .options = {"rbind", "rprivate", "nosuid", "nodev"},
-  };
-  for (const std::string& option : parts.size() == 3 ? split(parts[2], ',') : std::vector<std::string>{}) {
-    if (option == "ro" || option == "idmap")
-      mount.options.push_back(option);
-    else if (option != "rw" && option != "z" && option != "Z")  // lay's containers have no SELinux label
-      throw fail("the option is none of ro, rw, idmap, z and Z");
-  }
-  return mount;
-}
-
 runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, const RunOptions& options) {
   runner::ContainerConfig config;
   config.id = sys::random_hex(kIdBytes);
@@ -155,7 +128,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
     throw Error::make(Errc::invalid, "working folder '{}' is not absolute", printable(spec.process.cwd))
         .with_hint("-w /path");
   options.isolation.apply(spec);
-  for (const std::string& volume : options.volumes) spec.mounts.push_back(parse_volume(volume));
+  options.mounts.apply(spec);
   spec.linux_.resources.pids_limit = kDefaultPids;
   options.resources.apply(spec.linux_.resources);
   options.placement.apply(config);

@@ -7,6 +7,7 @@
 #include "flags/environment_flags.h"
 #include "flags/isolation_flags.h"
 #include "flags/log_flags.h"
+#include "flags/mount_flags.h"
 #include "flags/namespace_flags.h"
 #include "flags/network_flags.h"
 #include "flags/placement_flags.h"
@@ -22,7 +23,7 @@ struct RunOptions {
   std::string name;
   std::vector<std::string> command;  ///< words behind the image
   EnvironmentFlags environment;
-  std::vector<std::string> volumes;  ///< "host:container[:ro]"
+  MountFlags mounts;
   std::vector<std::string> ports;
   std::vector<std::string> labels;
   std::optional<std::string> entrypoint;
@@ -48,8 +49,5 @@ struct RunOptions {
 /// the environment, and relative volume paths, which start at the current folder. Throws invalid, with hints.
 /// Lowers and notes are left to the caller.
 runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, const RunOptions& options);
-
-/// "host:container[:ro|rw]" as a bind mount; throws invalid.
-runner::Mount parse_volume(const std::string& text);
 
 }  // namespace lay::cli

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "flags/mount_words.h"
 #include "generate/recipe.h"
 
 namespace lay::cli {
@@ -79,6 +80,11 @@ std::vector<runner::Mount> volumes_in(const runner::Spec& spec) {
   return mounts;
 }
 
+std::string propagation_of(const runner::Mount& mount) {
+  const auto word = std::ranges::find_if(mount.options, is_propagation_word);
+  return word == mount.options.end() ? "rprivate" : *word;
+}
+
 }  // namespace
 
 Json ports_json(const std::vector<runner::PortMapping>& ports) {
@@ -138,7 +144,7 @@ Json mounts_json(const runner::Spec& spec) {
                       {"Mode", ""},
                       {"Options", mount.options},
                       {"RW", !is_read_only},
-                      {"Propagation", "rprivate"}});
+                      {"Propagation", propagation_of(mount)}});
   }
   return mounts;
 }

@@ -60,7 +60,7 @@ TEST_CASE("inspect tells how a container is held", "[cli][inspect]") {
   options.resources.memory.emplace("64m");
   options.resources.cpus = 1.5;
   options.ports = {"127.0.0.1:8080:80"};
-  options.volumes = {"/srv:/data:ro"};
+  options.mounts.volumes = {"/srv:/data:ro"};
   options.auto_remove = true;
   options.isolation.cap_add = {"SYS_TIME"};
   const runner::ContainerConfig config = plan_container(image(), options);
