@@ -83,7 +83,7 @@ runner::ContainerConfig plan_bundle(const layerstore::Image& image, RunOptions o
   if (!is_own) add_host_resolver(config.spec);
   config.spec.root.path = kBundleRoot;
   for (const auto& [key, value] : image_annotations(image.config))
-    config.spec.annotations.insert_or_assign(key, value);
+    config.spec.annotations.emplace(key, value);  // what was given counts
   return config;
 }
 

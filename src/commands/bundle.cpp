@@ -20,6 +20,9 @@ struct BundleOptions {
 /// Those of `run` that another runtime can follow.
 void add_flags(Parser& parser, RunOptions& options) {
   options.environment.add_to(parser);
+  options.base_environment.add_to(parser);
+  options.notes.add_annotations_to(parser);
+  options.surroundings.add_to(parser);
   options.mounts.add_to(parser);
   parser.add_list("--network,--net", options.networks, "none (default) or host", "MODE");
   parser.add_option("-h,--hostname", options.hostname, "host name inside").type_name("NAME");

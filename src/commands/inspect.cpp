@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "flags/options.h"
+#include "flags/surroundings_flags.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
 #include "lists/port_listing.h"
@@ -88,6 +89,8 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
         {"Tty", process.terminal},
         {"OpenStdin", config.open_stdin},
         {"Labels", config.labels},
+        {"Umask", fmt::format("{:04o}", process.user.umask.value_or(022))},
+        {"Timezone", time_zone_of(config.spec)},
         {"StopSignal", config.stop_signal}}},
       {"NetworkSettings",
        {{"IPAddress", first.address},

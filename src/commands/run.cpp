@@ -64,7 +64,9 @@ void add_process_flags(Parser& parser, RunOptions& options) {
   parser.add_flag("-t,--tty", options.terminal, "give it a terminal");
   parser.add_option("--name", options.name, "name of the container").type_name("NAME");
   options.environment.add_to(parser);
-  parser.add_list("-l,--label", options.labels, "label of the container", "KEY=VALUE");
+  options.base_environment.add_to(parser);
+  options.notes.add_to(parser);
+  options.surroundings.add_to(parser);
   parser.add_option("-w,--workdir", options.workdir, "folder the command starts in").type_name("PATH");
   parser.add_option("-u,--user", options.user, "user the command runs as").type_name("USER[:GROUP]");
   parser.add_option("--entrypoint", options.entrypoint, "instead of the image's; empty: none")

@@ -1,50 +1,34 @@
 #include "flags/environment_flags.h"
 
-#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <string_view>
+#include <array>
+#include <cstdlib>
 
 #include "base/error.h"
-#include "base/syscalls.h"
 #include "base/text.h"
 #include "flags/options.h"
+#include "flags/setting_file.h"
 
 namespace lay::cli {
 
 namespace {
 
-constexpr std::size_t kMaxFile = 1U << 20U;
-constexpr const char* kBlanks = " \t";
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+/// In both cases, as curl, docker and podman have them.
+constexpr std::array kProxies{"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy",
+                              "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"};
 
-/// As in docker's files: a value is taken to the end of its line, quotation marks too; "NAME" alone is the
-/// value it has here; lines that begin with # are left out.
-void put_line(std::vector<std::string>& env, std::string line) {
-  if (line.ends_with('\r')) line.pop_back();
-  line.erase(0, std::min(line.find_first_not_of(kBlanks), line.size()));
-  if (line.empty() || line.front() == '#') return;
-  const std::string name = line.substr(0, line.find('='));
-  if (line.find('\0') != std::string::npos)  // where execve(2) would cut it
-    throw Error::make(Errc::invalid, "'{}' holds a NUL", printable(line)).with_hint("write it as text");
-  if (name.find_first_of(kBlanks) != std::string::npos)
-    throw Error::make(Errc::invalid, "the name '{}' has a blank", printable(name)).with_hint("NAME=value");
-  set_environment(env, line);
+void put_hosts_own(std::vector<std::string>& env) {
+  for (char** entry = ::environ; *entry != nullptr; ++entry)
+    if (const std::string setting = *entry; setting.find('=', 1) != std::string::npos)
+      set_environment(env, setting);
 }
 
-void put_file(std::vector<std::string>& env, const std::string& path) {
-  const std::optional<UniqueFd> file = sys::try_open_at(sys::cwd(), path, O_RDONLY);
-  if (!file)
-    throw Error::make(Errc::not_found, "there is no file '{}'", printable(path))
-        .with_hint("--env-file FILE, or -e NAME=value for one variable");
-  std::string text = sys::read_all(*file, kMaxFile);
-  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
-  std::size_t number = 0;
-  for (std::string& line : split(text, '\n')) {
-    ++number;
-    with_context(fmt::format("{}, line {}", printable(path), number),
-                 [&] { put_line(env, std::move(line)); });
-  }
+void require_name(const std::string& name) {
+  if (!name.empty() && name.find('=') == std::string::npos) return;
+  throw Error::make(Errc::invalid, "--unsetenv '{}' is no name of a variable", printable(name))
+      .with_hint("--unsetenv NAME");
 }
 
 }  // namespace
@@ -55,8 +39,30 @@ void EnvironmentFlags::add_to(Parser& parser) {
 }
 
 void EnvironmentFlags::put_into(std::vector<std::string>& env) const {
-  for (const std::string& file : files) put_file(env, file);
+  for (const std::string& file : files)
+    read_setting_file("--env-file", file, [&](const std::string& line) { set_environment(env, line); });
   for (const std::string& setting : settings) set_environment(env, setting);
+}
+
+void BaseEnvironmentFlags::add_to(Parser& parser) {
+  parser.add_flag("--env-host", takes_hosts, "the variables that are set here, too, beneath the image's");
+  parser.add_flag("--http-proxy", takes_proxies, "of these http_proxy, no_proxy and their like alone");
+  parser.add_list("--unsetenv", unset, "without this variable of the image or of lay", "NAME");
+  parser.add_flag("--unsetenv-all", unsets_all, "without any of them");
+}
+
+void BaseEnvironmentFlags::put_beneath(std::vector<std::string>& env) const {
+  if (takes_hosts) put_hosts_own(env);
+  if (takes_proxies)
+    for (const char* name : kProxies) set_environment(env, name);
+}
+
+void BaseEnvironmentFlags::take_from(std::vector<std::string>& env) const {
+  if (unsets_all) env.clear();
+  for (const std::string& name : unset) {
+    require_name(name);
+    std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(name + "="); });
+  }
 }
 
 }  // namespace lay::cli

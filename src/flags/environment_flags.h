@@ -18,4 +18,19 @@ struct EnvironmentFlags {
   void put_into(std::vector<std::string>& env) const;
 };
 
+/// --env-host, --http-proxy, --unsetenv and --unsetenv-all of run: what a container has beneath the variables
+/// that are given one by one.
+struct BaseEnvironmentFlags {
+  std::vector<std::string> unset;
+  bool unsets_all = false;
+  bool takes_hosts = false;
+  bool takes_proxies = false;
+
+  void add_to(Parser& parser);
+  /// To be called before the image's are put over them.
+  void put_beneath(std::vector<std::string>& env) const;
+  /// To be called when the image's are there. Throws invalid.
+  void take_from(std::vector<std::string>& env) const;
+};
+
 }  // namespace lay::cli

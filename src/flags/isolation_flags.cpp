@@ -92,6 +92,32 @@ void add_device(runner::Spec& spec, const std::string& text) {
                      parts.size() > access ? parts[access] : "rwm");
 }
 
+std::optional<std::int64_t> parse_device_number(const std::string& text, const Error& wrong) {
+  if (text == "*") return std::nullopt;
+  const auto number = parse_number(text);
+  if (!number || *number > UINT32_MAX) throw wrong;
+  return static_cast<std::int64_t>(*number);
+}
+
+/// "c 1:3 rwm", as docker has it.
+runner::DeviceRule parse_device_rule(const std::string& text) {
+  const Error wrong =
+      Error::make(Errc::invalid, "--device-cgroup-rule '{}' is not TYPE MAJOR:MINOR ACCESS", printable(text))
+          .with_hint("--device-cgroup-rule 'c 10:229 rwm'; the types are a, b and c, * is every number");
+  const std::vector<std::string> parts = split(text, ' ');
+  if (parts.size() != 3) throw wrong;
+  const std::string& access = parts[2];
+  const std::size_t colon = parts[1].find(':');
+  if ((parts[0] != "a" && parts[0] != "b" && parts[0] != "c") || colon == std::string::npos ||
+      access.empty() || access.size() > 3 || access.find_first_not_of("rwm") != std::string::npos)
+    throw wrong;
+  return {.allow = true,
+          .type = parts[0],
+          .major = parse_device_number(parts[1].substr(0, colon), wrong),
+          .minor = parse_device_number(parts[1].substr(colon + 1), wrong),
+          .access = access};
+}
+
 bool parse_switch(const std::string& value, const std::string& whole) {
   if (value.empty() || value == "true") return true;
   if (value == "false") return false;
@@ -170,6 +196,8 @@ void IsolationFlags::add_to(Parser& parser) {
   parser.add_list("--security-opt", security_options,
                   "no-new-privileges, seccomp=, mask=, unmask=", "NAME[=VALUE]");
   parser.add_list("--device", devices, "device of the host, or a folder of them", "HOST[:INSIDE][:rwm]");
+  parser.add_list("--device-cgroup-rule", device_rules, "devices it may use once it makes nodes of them",
+                  "TYPE MAJOR:MINOR ACCESS");
   parser.add_list("--sysctl", sysctls, "kernel setting of its namespaces", "KEY=VALUE");
   parser.add_list("--ulimit", ulimits, "resource limit", "NAME=SOFT[:HARD]");
   parser.add_list("--landlock", landlock, "all else is shut: ro=PATH,rw=PATH,bind=PORT,connect=PORT,scope=…",
@@ -192,6 +220,10 @@ void IsolationFlags::apply(runner::Spec& spec) const {
   for (const std::string& option : security_options) apply_security_option(spec, option);
   if (!shm_size.empty()) set_shm_size(spec, shm_size);
   for (const std::string& device : devices) add_device(spec, device);
+  for (const std::string& text : device_rules) {
+    const runner::DeviceRule rule = parse_device_rule(text);
+    if (!privileged) spec.linux_.resources.devices.push_back(rule);  // which may use all
+  }
   for (const std::string& text : sysctls) {
     const Setting setting = parse_setting("--sysctl", text, "--sysctl net.core.somaxconn=1024");
     spec.linux_.sysctl.insert_or_assign(setting.key, setting.value);

@@ -15,6 +15,7 @@ struct IsolationFlags {
   std::vector<std::string> cap_drop;
   std::vector<std::string> security_options;
   std::vector<std::string> devices;
+  std::vector<std::string> device_rules;
   std::vector<std::string> sysctls;
   std::vector<std::string> ulimits;
   std::vector<std::string> groups;

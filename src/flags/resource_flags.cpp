@@ -50,6 +50,30 @@ void apply_cpus(double cpus, runner::Resources& resources) {
   resources.cpu_quota = static_cast<std::int64_t>(cpus * static_cast<double>(kCpuPeriod) + 0.5);
 }
 
+/// The limit that --cpus is, in its two parts: microseconds in each period.
+void apply_quota(const ResourceFlags& flags, runner::Resources& resources) {
+  constexpr std::uint64_t kLeast = 1000;
+  constexpr std::uint64_t kMostPeriod = 1'000'000;
+  if (flags.cpus && (flags.cpu_quota || flags.cpu_period))
+    throw Error::make(Errc::invalid, "--{} and --cpus cannot be set together",
+                      flags.cpu_quota ? "cpu-quota" : "cpu-period")
+        .with_hint("--cpus 1.5 is --cpu-quota 150000 with the period 100000");
+  if (const std::uint64_t period = flags.cpu_period.value_or(0); period != 0) {
+    if (period < kLeast || period > kMostPeriod)
+      throw Error::make(Errc::invalid, "--cpu-period {} is not between 1000 and 1000000 microseconds", period)
+          .with_hint("--cpu-period 100000 --cpu-quota 50000 is half a processor");
+    resources.cpu_period = period;
+  }
+  const std::int64_t quota = flags.cpu_quota.value_or(0);
+  if (quota > 0 && quota < static_cast<std::int64_t>(kLeast))
+    throw Error::make(Errc::invalid, "--cpu-quota {} is less than 1000 microseconds", quota)
+        .with_hint("--cpu-quota 50000 is half a processor; -1 is no limit");
+  if (quota > 0)
+    resources.cpu_quota = quota;
+  else if (flags.cpu_quota && resources.cpu_quota)
+    resources.cpu_quota = -1;
+}
+
 /// docker's rule: without --memory-swap as much swap as memory; -1 is no limit.
 std::int64_t parse_swap(const std::string& text, std::optional<std::int64_t> memory) {
   if (text == "-1") return -1;
@@ -135,6 +159,9 @@ void ResourceFlags::add_to(Parser& parser) {
   parser.add_option("--memory-reservation", memory_reservation, "memory it keeps when the machine runs short")
       .type_name("SIZE");
   parser.add_option("--cpus", cpus, "most processors: 1.5; 0: no limit").type_name("N");
+  parser.add_option("--cpu-quota", cpu_quota, "the same in microseconds of each period; -1: no limit")
+      .type_name("N");
+  parser.add_option("--cpu-period", cpu_period, "microseconds of a period (100000)").type_name("N");
   parser.add_option("--cpu-shares", cpu_shares, "its weight when processors are short (1024)").type_name("N");
   parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3").type_name("LIST");
   parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use").type_name("LIST");
@@ -159,6 +186,7 @@ void ResourceFlags::apply(runner::Resources& resources) const {
   if (memory_reservation)
     resources.memory_reservation = parse_memory("--memory-reservation", *memory_reservation, 1);
   if (cpus) apply_cpus(*cpus, resources);
+  apply_quota(*this, resources);
   if (cpu_shares) {
     if (*cpu_shares < 2 || *cpu_shares > 262'144)
       throw Error::make(Errc::invalid, "--cpu-shares {} is not between 2 and 262144", *cpu_shares)

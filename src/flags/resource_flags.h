@@ -17,6 +17,8 @@ struct ResourceFlags {
   std::optional<std::string> memory_swap;
   std::optional<std::string> memory_reservation;
   std::optional<double> cpus;
+  std::optional<std::uint64_t> cpu_period;
+  std::optional<std::int64_t> cpu_quota;
   std::optional<std::uint64_t> cpu_shares;
   std::string cpuset_cpus;
   std::string cpuset_mems;

@@ -36,6 +36,7 @@ const std::map<std::string_view, Key>& keys() {
   static const std::map<std::string_view, Key> kKeys{
       {"env", {"environment", Form::map}},
       {"label", {"labels", Form::map}},
+      {"annotation", {"annotations", Form::map}},
       {"sysctl", {"sysctls", Form::map}},
       {"user", {"user", Form::text}},
       {"group-add", {"group_add", Form::list}},
@@ -65,6 +66,9 @@ const std::map<std::string_view, Key>& keys() {
       {"oom-kill-disable", {"oom_kill_disable", Form::flag}},
       {"oom-score-adj", {"oom_score_adj", Form::number}},
       {"cpus", {"cpus", Form::text}},
+      {"cpu-period", {"cpu_period", Form::text}},
+      {"cpu-quota", {"cpu_quota", Form::text}},
+      {"device-cgroup-rule", {"device_cgroup_rules", Form::list}},
       {"cpu-shares", {"cpu_shares", Form::number}},
       {"cpuset-cpus", {"cpuset", Form::text}},
       {"pids-limit", {"pids_limit", Form::number}},

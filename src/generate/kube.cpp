@@ -97,7 +97,7 @@ class Writer {
       container_["tty"] = true;
     else if (flag == "interactive")
       container_["stdin"] = true;
-    else if (flag == "label")
+    else if (flag == "label" || flag == "annotation")
       annotations_[key] = rest;
     else if (flag == "stop-timeout")
       spec_["terminationGracePeriodSeconds"] = OrderedJson::parse(value);

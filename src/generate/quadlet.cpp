@@ -26,6 +26,7 @@ const std::map<std::string_view, Key>& keys() {
   static const std::map<std::string_view, Key> kKeys{
       {"env", {"Environment", Value::words}},
       {"label", {"Label", Value::words}},
+      {"annotation", {"Annotation", Value::words}},
       {"sysctl", {"Sysctl", Value::words}},
       {"cap-add", {"AddCapability", Value::words}},
       {"cap-drop", {"DropCapability", Value::words}},

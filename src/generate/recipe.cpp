@@ -80,6 +80,8 @@ class Reader {
                           (spec_.process.terminal && entry == "TERM=xterm");
       if (!is_own && !contains(image_.env, entry)) put("env", entry);
     }
+    read_unset();
+    if (spec_.process.user.umask) put("umask", fmt::format("{:04o}", *spec_.process.user.umask));
     if (spec_.process.user.username != image_.user) put_text("user", spec_.process.user.username);
     for (const std::string& group : spec_.process.user.group_names) put("group-add", group);
     const std::string usual = image_.working_dir.empty() ? "/" : image_.working_dir;
@@ -91,6 +93,18 @@ class Reader {
       const auto known = image_.labels.find(key);
       if (known == image_.labels.end() || known->second != value)
         put("label", fmt::format("{}={}", key, value));
+    }
+    for (const auto& [key, value] : spec_.annotations)
+      if (!key.starts_with("dev.lay.")) put("annotation", fmt::format("{}={}", key, value));
+  }
+
+  /// Variables of the image that it does not have.
+  void read_unset() {
+    for (const std::string& entry : image_.env) {
+      const std::string name = entry.substr(0, entry.find('=') + 1);
+      const auto is_same = [&](const std::string& other) { return other.starts_with(name); };
+      if (name.size() > 1 && std::ranges::none_of(spec_.process.env, is_same))
+        put("unsetenv", name.substr(0, name.size() - 1));
     }
   }
 
@@ -184,6 +198,7 @@ class Reader {
       read_capabilities();
       read_paths();
       read_devices();
+      read_device_rules();
       if (spec_.linux_.seccomp == runner::SeccompProfile::unconfined)
         put("security-opt", "seccomp=unconfined");
     }
@@ -239,6 +254,22 @@ class Reader {
     }
   }
 
+  /// Rules that belong to no device.
+  void read_device_rules() {
+    const auto number = [](const std::optional<std::int64_t>& value) {
+      return value ? std::to_string(*value) : std::string("*");
+    };
+    for (const runner::DeviceRule& rule : spec_.linux_.resources.devices) {
+      const auto is_for = [&](const runner::Device& device) {
+        return device.type == rule.type && device.major == rule.major && device.minor == rule.minor;
+      };
+      if (rule.allow && !contains(usual_.linux_.resources.devices, rule) &&
+          std::ranges::none_of(spec_.linux_.devices, is_for))
+        put("device-cgroup-rule",
+            fmt::format("{} {}:{} {}", rule.type, number(rule.major), number(rule.minor), rule.access));
+    }
+  }
+
   void read_limit(const runner::Rlimit& limit) {
     if (limit.type == "RLIMIT_CORE" && limit.soft == 0 && limit.hard == 0) return;
     const auto number = [](std::uint64_t value) {
@@ -279,9 +310,7 @@ class Reader {
     put_number("memory-reservation", limits.memory_reservation);
     put_number("memory-swappiness", limits.memory_swappiness);
     if (limits.disable_oom_killer.value_or(false)) put("oom-kill-disable");
-    if (limits.cpu_quota)
-      put("cpus", fmt::format("{}", static_cast<double>(*limits.cpu_quota) /
-                                        static_cast<double>(limits.cpu_period.value_or(kUsualPeriod))));
+    read_processor_time(limits);
     put_number("cpu-shares", limits.cpu_shares);
     put_text("cpuset-cpus", limits.cpus);
     put_text("cpuset-mems", limits.mems);
@@ -298,6 +327,16 @@ class Reader {
     if (spec_.process.oom_score_adj) put("oom-score-adj", std::to_string(*spec_.process.oom_score_adj));
     if (const std::string& path = spec_.linux_.cgroups_path; !path.empty())
       put("cgroup-parent", path.substr(0, path.rfind('/')));
+  }
+
+  void read_processor_time(const runner::Resources& limits) {
+    const std::uint64_t period = limits.cpu_period.value_or(kUsualPeriod);
+    const std::int64_t quota = limits.cpu_quota.value_or(-1);
+    if (period != kUsualPeriod) put("cpu-period", std::to_string(period));
+    if (quota > 0 && period != kUsualPeriod)
+      put("cpu-quota", std::to_string(quota));
+    else if (quota > 0)
+      put("cpus", fmt::format("{}", static_cast<double>(quota) / static_cast<double>(period)));
   }
 
   void put_rates(const char* flag, const std::vector<runner::BlockDeviceValue>& values) {

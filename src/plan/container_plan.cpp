@@ -38,8 +38,10 @@ std::vector<std::string> plan_environment(const layerstore::RunDefaults& image, 
                                           const std::string& hostname) {
   std::vector<std::string> env{kDefaultPath, "HOSTNAME=" + hostname, "container=lay"};
   if (options.terminal) env.emplace_back("TERM=xterm");
+  options.base_environment.put_beneath(env);
   for (const std::string& entry : image.env)
     if (entry.find('=') != std::string::npos) set_environment(env, entry);
+  options.base_environment.take_from(env);
   options.environment.put_into(env);
   return env;
 }
@@ -106,10 +108,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   check_stop_signal(config.stop_signal);
   config.stop_timeout = options.stop_timeout.value_or(config.stop_timeout);
   config.labels = image.run.labels;
-  for (const std::string& label : options.labels) {
-    const auto [key, value] = parse_label(label);
-    config.labels.insert_or_assign(key, value);
-  }
+  options.notes.put_labels(config.labels);
 
   runner::Spec& spec = config.spec;
   spec = runner::default_spec();
@@ -129,6 +128,8 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
         .with_hint("-w /path");
   options.isolation.apply(spec);
   options.mounts.apply(spec);
+  options.surroundings.apply(spec);
+  options.notes.put_annotations(spec.annotations);
   spec.linux_.resources.pids_limit = kDefaultPids;
   options.resources.apply(spec.linux_.resources);
   options.placement.apply(config);

@@ -10,9 +10,11 @@
 #include "flags/mount_flags.h"
 #include "flags/namespace_flags.h"
 #include "flags/network_flags.h"
+#include "flags/note_flags.h"
 #include "flags/placement_flags.h"
 #include "flags/resource_flags.h"
 #include "flags/runtime_flags.h"
+#include "flags/surroundings_flags.h"
 #include "layerstore/image_config.h"
 #include "runner/container.h"
 
@@ -23,9 +25,10 @@ struct RunOptions {
   std::string name;
   std::vector<std::string> command;  ///< words behind the image
   EnvironmentFlags environment;
+  BaseEnvironmentFlags base_environment{};
   MountFlags mounts;
   std::vector<std::string> ports;
-  std::vector<std::string> labels;
+  NoteFlags notes;
   std::optional<std::string> entrypoint;
   std::optional<std::string> workdir;
   std::optional<std::string> user;
@@ -40,6 +43,7 @@ struct RunOptions {
   IsolationFlags isolation;
   NamespaceFlags namespaces;
   RuntimeFlags runtime;
+  SurroundingsFlags surroundings;
   bool terminal = false;
   bool interactive = false;
   bool auto_remove = false;

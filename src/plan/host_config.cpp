@@ -85,6 +85,14 @@ std::string propagation_of(const runner::Mount& mount) {
   return word == mount.options.end() ? "rprivate" : *word;
 }
 
+/// Those of users.
+Json annotations_json(const runner::Spec& spec) {
+  Json json = Json::object();
+  for (const auto& [key, value] : spec.annotations)
+    if (!key.starts_with("dev.lay.")) json[key] = value;
+  return json;
+}
+
 }  // namespace
 
 Json ports_json(const std::vector<runner::PortMapping>& ports) {
@@ -108,6 +116,8 @@ Json host_config_json(const runner::ContainerConfig& config) {
       {"Privileged", is_privileged},
       {"ReadonlyRootfs", config.spec.root.readonly},
       {"Init", config.spec.process.has_init},
+      {"DeviceCgroupRules", values_of(recipe, "device-cgroup-rule")},
+      {"Annotations", annotations_json(config.spec)},
       {"CapAdd", values_of(recipe, "cap-add")},
       {"CapDrop", values_of(recipe, "cap-drop")},
       {"SecurityOpt", values_of(recipe, "security-opt")},

@@ -94,9 +94,11 @@ TEST_CASE("user, folder, labels and stop signal come from the image unless a fla
   CHECK(plain.spec.process.user.username == "www-data");
   CHECK(plain.spec.process.cwd == "/srv");
   CHECK(plain.stop_signal == "SIGWINCH");
-  const auto changed = plan_container(
-      image(),
-      {.labels = {"b=flag"}, .workdir = "/tmp", .user = "0:0", .stop_signal = "SIGINT", .stop_timeout = 3});
+  const auto changed = plan_container(image(), {.notes = {.labels = {"b=flag"}},
+                                                .workdir = "/tmp",
+                                                .user = "0:0",
+                                                .stop_signal = "SIGINT",
+                                                .stop_timeout = 3});
   CHECK(changed.spec.process.user.username == "0:0");
   CHECK(changed.spec.process.cwd == "/tmp");
   CHECK(changed.labels == std::map<std::string, std::string>{{"a", "image"}, {"b", "flag"}});

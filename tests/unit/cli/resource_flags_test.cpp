@@ -66,3 +66,16 @@ TEST_CASE("without a limit of memory the out-of-memory killer stays", "[cli][res
   CHECK(apply({.memory = "128m"}, limited).disable_oom_killer == true);
   CHECK(apply({.memory = "0"}, limited).disable_oom_killer == false);
 }
+
+TEST_CASE("--cpu-quota and --cpu-period are the two parts of --cpus", "[cli][resources]") {
+  const Resources resources = apply({.cpu_period = 200'000, .cpu_quota = 50'000});
+  CHECK(resources.cpu_quota == 50'000);
+  CHECK(resources.cpu_period == 200'000);
+  CHECK(apply({.cpu_quota = 70'000}, resources).cpu_period == 200'000);
+  CHECK(apply({.cpu_quota = -1}, resources).cpu_quota == -1);
+  CHECK_FALSE(apply({.cpu_period = 0, .cpu_quota = 0}).cpu_quota);
+  for (const ResourceFlags& flags :
+       {ResourceFlags{.cpus = 1, .cpu_period = 1000}, ResourceFlags{.cpus = 1, .cpu_quota = 1000},
+        ResourceFlags{.cpu_period = 999}, ResourceFlags{.cpu_quota = 999}})
+    CHECK_THROWS_AS(apply(flags), Error);
+}
