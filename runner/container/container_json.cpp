@@ -188,6 +188,8 @@ Json to_json(const ContainerConfig& config) {
             {"stopTimeout", config.stop_timeout},
             {"labels", config.labels},
             {"notes", config.notes}};
+  if (config.timeout.count() > 0) json["timeout"] = config.timeout.count();
+  if (!config.pid_file.empty()) json["pidFile"] = config.pid_file;
   if (!config.runtime.is_own()) json["runtime"] = to_json(config.runtime);
   return json;
 }
@@ -206,6 +208,8 @@ ContainerConfig parse_container_config(const Json& json) {
           .runtime = parse_runtime(json_find(json, "runtime")),
           .stop_signal = json_string_or(json, "stopSignal", {}),
           .stop_timeout = parse_unsigned<unsigned>(json, "stopTimeout"),
+          .timeout = std::chrono::seconds(parse_unsigned<std::uint32_t>(json, "timeout")),
+          .pid_file = json_string_or(json, "pidFile", {}),
           .labels = parse_words(json, "labels"),
           .notes = parse_words(json, "notes")};
 }

@@ -16,6 +16,7 @@
 #include "process/handshake.h"
 #include "process/idle_memory.h"
 #include "process/launch.h"
+#include "process/pid_file.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "runner/ended.h"
@@ -28,6 +29,7 @@ namespace {
 /// too.
 constexpr int kLockTries = 2500;
 constexpr useconds_t kLockPause = 2000;  // microseconds
+constexpr int kLate = 255;               // the exit code when its time is over, as podman has it
 
 FileLock lock_for_run(const Container& container) {
   for (int attempt = 0; attempt < kLockTries; ++attempt) {
@@ -93,10 +95,16 @@ class Run {
   int finish() {
     relay_until_end(launched_->process.pidfd(), std::move(launched_->stdio), signals_,
                     {.own_stdio = own_stdio_,
+                     .shows_out = first_run().shows_out,
+                     .shows_errors = first_run().shows_errors,
+                     .passes_signals = first_run().passes_signals,
                      .terminal = container_.config().spec.process.terminal,
                      .log = log_ ? &*log_ : nullptr,
-                     .when_idle = release_idle_memory});
+                     .when_idle = release_idle_memory,
+                     .deadline = deadline(),
+                     .when_late = [&] { end_late(); }});
     state_.exit_code = launched_->process.wait();
+    if (is_late_) state_.exit_code = kLate;
     keep([&] { state_.oom_killed = launched_->cgroup.oom_kills() > 0; });
     launched_.reset();
     if (log_) state_.error = log_->failure();
@@ -116,6 +124,23 @@ class Run {
   const std::optional<Error>& trouble() const { return trouble_; }
 
  private:
+  const FirstRun& first_run() const { return container_.config().first_run; }
+
+  std::optional<std::chrono::steady_clock::time_point> deadline() const {
+    const std::chrono::seconds timeout = container_.config().timeout;
+    if (timeout.count() == 0) return std::nullopt;
+    return std::chrono::steady_clock::now() + timeout;
+  }
+
+  void end_late() {
+    is_late_ = send_signal(launched_->process.pidfd(), SIGKILL);
+    keep([&] { signal_container(container_, SIGKILL); });  // one that stands still, too
+  }
+
+  void write_own_pid(pid_t pid) {
+    if (const std::string& file = container_.config().pid_file; !file.empty()) write_pid_file(file, pid);
+  }
+
   /// Nobody could read that of a container that goes with its end, when the caller sees all of it.
   void open_log() {
     const ContainerConfig& config = container_.config();
@@ -125,6 +150,7 @@ class Run {
 
   std::unique_ptr<AtomicFile> prepare_running(const LaunchedContainer& launched) {
     const pid_t pid = launched.process.pid();
+    write_own_pid(pid);
     state_ = {.status = Status::running,
               .pid = pid,
               .pid_start_time = start_time(pid).value_or(0),
@@ -186,6 +212,7 @@ class Run {
   ContainerState state_;
   std::optional<LogWriter> log_;
   std::optional<LaunchedContainer> launched_;
+  bool is_late_ = false;
   std::optional<RemovedContainer> removed_;
   std::optional<Error> trouble_;
 };

@@ -18,6 +18,8 @@
 #include "process/container_ids.h"
 #include "process/fd_message.h"
 #include "process/oom_score.h"
+#include "process/pid_file.h"
+#include "process/preserved_fds.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/unix_socket.h"
@@ -28,13 +30,6 @@
 namespace lay::runner {
 
 namespace {
-
-UniqueFd open_pid_folder(const std::string& path) {
-  return with_context(fmt::format("pid file '{}'", printable(path)), [&] {
-    return sys::open_at(sys::cwd(), std::filesystem::absolute(path).parent_path().string(),
-                        O_RDONLY | O_DIRECTORY);
-  });
-}
 
 void check_terminal(const Spec& spec, const OciCreateRequest& request, OciTerminal terminal) {
   const bool has_socket = !request.console_socket.empty();
@@ -298,30 +293,6 @@ OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& req
 void send_to_console_socket(const std::string& path, const UniqueFd& master) {
   with_context(fmt::format("console socket '{}'", printable(path)),
                [&] { send_fd(connect_unix_socket(path), "/dev/ptmx", master); });
-}
-
-void require_pid_folder(const std::string& path) {
-  if (!path.empty()) static_cast<void>(open_pid_folder(path));
-}
-
-void write_pid_file(const std::string& path, pid_t pid) {
-  const UniqueFd folder = open_pid_folder(path);
-  with_context(fmt::format("pid file '{}'", printable(path)), [&] {
-    AtomicFile written(folder, std::filesystem::path(path).filename().string(), 0644);
-    written.write(std::to_string(pid));
-    written.publish();
-  });
-}
-
-void check_preserved(unsigned count) {
-  constexpr unsigned kMost = 1024;
-  if (count > kMost)
-    throw Error::make(Errc::invalid, "{} descriptors are to be preserved, more than {}", count, kMost);
-  for (unsigned fd = 3; fd < 3 + count; ++fd) {
-    const int flags = ::fcntl(static_cast<int>(fd), F_GETFD);
-    if (flags < 0 || (flags & FD_CLOEXEC) != 0)  // lay's own close at execve(2), the caller's do not
-      throw Error::make(Errc::invalid, "descriptor {} is to be preserved, but is not open", fd);
-  }
 }
 
 void oci_create(const OciStore& store, const OciCreateRequest& request) {

@@ -24,12 +24,4 @@ OciCreated make_oci_container(const OciStore& store, const OciCreateRequest& req
 /// Sends the master of a terminal, as runc's docs/terminals.md has it. Throws what keeps it from being sent.
 void send_to_console_socket(const std::string& path, const UniqueFd& master);
 
-/// Written beside, then renamed: an engine waits for the file to appear.
-void write_pid_file(const std::string& path, pid_t pid);
-/// Throws when there is no folder for it; an empty path asks for none.
-void require_pid_folder(const std::string& path);
-
-/// Throws invalid unless the `count` descriptors from 3 on are open.
-void check_preserved(unsigned count);
-
 }  // namespace lay::runner

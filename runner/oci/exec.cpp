@@ -9,6 +9,8 @@
 #include "oci/store.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
+#include "process/pid_file.h"
+#include "process/preserved_fds.h"
 #include "process/pty.h"
 #include "process/relay.h"
 

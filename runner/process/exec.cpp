@@ -10,6 +10,7 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/namespaces.h"
+#include "process/preserved_fds.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "process/start_plan.h"
@@ -93,6 +94,7 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
   if (const auto& rdt = config.spec.linux_.intel_rdt)
     plan.resctrl.emplace(ResctrlGroup::open({class_folder(find_resctrl(), *rdt, config.id)}));
   plan.become.supervision = supervision;
+  plan.become.preserved_fds = request.preserved_fds;
   if (plan.user_namespace) plan.become.ids = id_maps_of(first);
   if (request.privileged)
     give_all_rights(plan);
@@ -131,6 +133,10 @@ Executed execute_own(const Container& container, const ExecRequest& request, Sup
 
 void check_request(const Container& container, const ExecRequest& request) {
   if (request.args.empty()) throw Error(Errc::invalid, "there is no command to execute");
+  check_preserved(request.preserved_fds);
+  if (request.preserved_fds > 0 && !container.config().runtime.is_own())
+    throw Error(Errc::unsupported, "another runtime gets no descriptors")
+        .with_hint("leave out --preserve-fds");
   const std::string& name = container.config().name;
   if (is_paused(container))  // what is started in it would not move either
     throw Error::make(Errc::invalid, "container '{}' is paused", name)

@@ -71,7 +71,9 @@ void leave_cgroups(const Spec& spec) {
   // From here on limits and network are in force.
   leave_cgroups(plan.spec);  // the namespace's root is where this process is now
   become(plan.spec.process, plan.confinement, parent,
-         {.is_scheduled = plan.prepared.has_value(), .ids = plan.rootfs.overlay.id_maps()});
+         {.is_scheduled = plan.prepared.has_value(),
+          .preserved_fds = plan.preserved_fds,
+          .ids = plan.rootfs.overlay.id_maps()});
 }
 
 }  // namespace

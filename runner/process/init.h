@@ -24,7 +24,8 @@ struct InitPlan {
   Confinement confinement;
   RootfsPlan rootfs;
   NetworkMode network = NetworkMode::none;
-  bool has_loopback = false;  ///< the loopback device is up already
+  bool has_loopback = false;   ///< the loopback device is up already
+  unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
   std::optional<ResctrlGroup> resctrl;
   ChildStdio stdio;                        ///< empty with a terminal
   std::optional<PreparedRootfs> prepared;  ///< in place of `rootfs` with a user namespace of its own

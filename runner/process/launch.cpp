@@ -13,6 +13,7 @@
 #include "process/init.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
+#include "process/preserved_fds.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/start_plan.h"
@@ -72,10 +73,14 @@ void lead_to_exec(LaunchedContainer& launched, const ContainerConfig& config,
 LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
                          const BeforeExec& before_exec) {
   const ContainerConfig& config = container.config();
+  check_preserved(config.first_run.preserved_fds);
   if (!config.runtime.is_own()) return launch_delegated(store, container, before_exec);
   if (!network.has_begun()) network = NetworkAhead(config);
   NamespacePlan namespaces = plan_namespaces(store, config);
-  InitPlan plan{.container_id = config.id, .spec = final_spec(config), .network = config.network.mode};
+  InitPlan plan{.container_id = config.id,
+                .spec = final_spec(config),
+                .network = config.network.mode,
+                .preserved_fds = config.first_run.preserved_fds};
   plan.confinement = prepare_confinement(plan.spec, store.run() + "/seccomp");
   plan.confinement.listener = connect_seccomp_listener(plan.spec.linux_, oci_state(container, "creating", 0));
   if (const auto& rdt = plan.spec.linux_.intel_rdt)

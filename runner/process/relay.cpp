@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
@@ -27,6 +28,7 @@ constexpr std::size_t kWriteSize = 4096;
 // What poll(2) waits, in milliseconds.
 constexpr int kIdle = 1000;
 constexpr int kForever = -1;
+constexpr int kLongest = 3'600'000;
 /// Control-D, which ends the input of a terminal's reader.
 constexpr std::byte kEndOfTransmission{4};
 
@@ -96,8 +98,8 @@ class Relay {
         signals_(signals),
         options_(options),
         in_(is_joined() && stdio_.in ? STDIN_FILENO : -1, stdio_.in.get()),
-        out_(stdio_.out.get(), is_joined() ? STDOUT_FILENO : -1),
-        err_(stdio_.err.get(), is_joined() ? STDERR_FILENO : -1) {}
+        out_(stdio_.out.get(), is_joined() && options.shows_out ? STDOUT_FILENO : -1),
+        err_(stdio_.err.get(), is_joined() && options.shows_errors ? STDERR_FILENO : -1) {}
 
   void run() {
     if (options_.terminal) follow_window_size();
@@ -116,8 +118,9 @@ class Relay {
                                      in_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0}),
                                      out_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0}),
                                      err_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0})}};
-    const int events = ::poll(entries.data(), entries.size(), options_.when_idle ? kIdle : kForever);
-    if (events == 0) return std::exchange(options_.when_idle, nullptr)();
+    const int events = ::poll(entries.data(), entries.size(), patience());
+    if (is_late()) tell_lateness();
+    if (events == 0 && options_.when_idle) return std::exchange(options_.when_idle, nullptr)();
     if (events < 0) {
       if (errno == EINTR) return;
       throw Error::from_errno("wait for the container");
@@ -127,6 +130,23 @@ class Relay {
     if (entries[3].revents != 0) move_output(out_, stdio_.out, LogStream::out);
     if (entries[4].revents != 0) move_output(err_, stdio_.err, LogStream::err);
     has_ended_ = entries[0].revents != 0;
+  }
+
+  /// How long poll(2) may wait.
+  int patience() const {
+    const int idle = options_.when_idle ? kIdle : kForever;
+    if (!options_.deadline) return idle;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(*options_.deadline - std::chrono::steady_clock::now());
+    const auto most = std::chrono::milliseconds(idle == kForever ? kLongest : idle);
+    return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
+  }
+
+  bool is_late() const { return options_.deadline && std::chrono::steady_clock::now() >= *options_.deadline; }
+
+  void tell_lateness() {
+    options_.deadline.reset();
+    options_.when_late();
   }
 
   void move_input() {
@@ -176,7 +196,7 @@ class Relay {
     while (const auto signal = signals_.take()) {
       if (*signal == SIGWINCH)
         follow_window_size();
-      else if (is_joined())
+      else if (is_joined() && options_.passes_signals)
         send_signal(pidfd_, *signal);
     }
   }

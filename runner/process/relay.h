@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <functional>
 #include <optional>
@@ -39,9 +40,14 @@ struct RelayOptions {
   /// Whether standard input, output and error are joined to lay's own; without it
   /// output goes to the log alone.
   Joined own_stdio = Joined::yes;
+  bool shows_out = true;  ///< of those joined, whether standard output goes to lay's own
+  bool shows_errors = true;
+  bool passes_signals = true;
   bool terminal = false;
   LogWriter* log = nullptr;         ///< not owned; nullptr: none
   std::function<void()> when_idle;  ///< called once, when nothing has happened for a second
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+  std::function<void()> when_late = {};  ///< called once, when the deadline is over
 };
 
 /// Relays until the process behind `pidfd` has ended and everything it wrote is passed on. Holds at most one

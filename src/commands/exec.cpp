@@ -17,6 +17,8 @@ int command_exec(const Context& context, const Arguments& arguments) {
   environment.add_to(parser);
   parser.add_option("-w,--workdir", request.cwd, "folder the command starts in").type_name("PATH");
   parser.add_option("-u,--user", request.user, "user the command runs as").type_name("USER[:GROUP]");
+  parser.add_option("--preserve-fds", request.preserved_fds, "descriptors from 3 on that the command keeps")
+      .type_name("N");
   parser.add_flag("--privileged", request.privileged, "every capability, no seccomp");
   std::vector<std::string> words = parser.parse_prefix(arguments);
   require_root("exec");

@@ -11,8 +11,11 @@
 #include "base/text.h"
 #include "command.h"
 #include "flags/options.h"
+#include "flags/pull_flags.h"
 #include "images/id_file.h"
 #include "images/image_lookup.h"
+#include "images/image_place.h"
+#include "images/image_removal.h"
 #include "images/root_view.h"
 #include "layerstore/platform_rank.h"
 #include "output/messages.h"
@@ -31,13 +34,14 @@ namespace lay::cli {
 
 namespace {
 
-enum class PullPolicy { missing, always, never };
-
 struct Invocation {
   std::string image;
   std::string id_file;
-  std::string platform;
-  PullPolicy pull = PullPolicy::missing;
+  std::string platform;  ///< empty: any that runs here
+  RunPullFlags pull;
+  PullPolicy pulls = PullPolicy::missing;
+  bool replaces = false;
+  bool removes_image = false;
   bool detached = false;
   bool explains = false;
   RunOptions options;
@@ -76,18 +80,25 @@ void add_process_flags(Parser& parser, RunOptions& options) {
   parser.add_option("--stop-timeout", options.stop_timeout, "seconds until SIGKILL (10)")
       .type_name("SECONDS");
   parser.add_flag("--rm", options.auto_remove, "remove it when it ends");
+  options.session.add_to(parser);
 }
 
-PullPolicy parse_pull_policy(const std::string& text) {
-  if (text == "missing") return PullPolicy::missing;
-  if (text == "always") return PullPolicy::always;
-  if (text == "never") return PullPolicy::never;
-  throw UsageError{fmt::format("--pull '{}' is none of missing, always, never", printable(text))};
+/// What goes together, and what one flag asks for of others.
+void settle(Invocation& invocation) {
+  if (invocation.replaces && invocation.options.name.empty())
+    throw UsageError{"--replace goes with --name: whose place shall it take?"};
+  if (invocation.detached && invocation.options.session.attaches())
+    throw UsageError{"-d leaves the command alone: no --attach goes with it"};
+  if (invocation.detached && invocation.removes_image)
+    throw UsageError{"--rmi goes without -d: lay removes the image when the command has ended"};
+  if (invocation.removes_image) invocation.options.auto_remove = true;
+  invocation.pull.leave_parser();
+  invocation.pulls = invocation.pull.policy();
+  invocation.platform = invocation.pull.platform.text();
 }
 
 Invocation parse_invocation(const Arguments& arguments) {
   Invocation invocation;
-  std::string pull = "missing";
   Parser parser("run", "[flags] IMAGE [COMMAND [ARG …]]",
                 "Runs a command in a new container. Flags end at IMAGE.");
   parser.leave_h_alone();  // -h is the host name, as docker has it
@@ -97,24 +108,28 @@ Invocation parse_invocation(const Arguments& arguments) {
   parser.add_flag("--explain", invocation.explains,
                   "print its runtime spec, and what will not protect; start nothing");
   parser.add_option("--cidfile", invocation.id_file, "write the container id to this file").type_name("FILE");
-  parser.add_option("--platform", invocation.platform, "instead of this machine's")
-      .type_name("OS/ARCH[/VARIANT]");
-  parser.add_option("--pull", pull, "missing (default), always, never").type_name("WHEN");
+  parser.add_flag("--replace", invocation.replaces, "kill and remove the container that has this name");
+  parser.add_flag("--rmi", invocation.removes_image,
+                  "as --rm, and remove the image too, unless another container needs it");
+  invocation.pull.add_to(parser);
   std::vector<std::string> words = parser.parse_prefix(arguments);
   if (words.empty()) throw UsageError{"which image?"};
-  invocation.pull = parse_pull_policy(pull);
+  settle(invocation);
   invocation.image = words.front();
   invocation.options.command.assign(words.begin() + 1, words.end());
   return invocation;
 }
 
 FoundImage pull_for_run(const layerstore::Store& store, const Invocation& invocation) {
-  const layerstore::Platform platform = invocation.platform.empty()
-                                            ? layerstore::host_platform()
-                                            : layerstore::parse_platform(invocation.platform);
-  print_note("pulling " + printable(invocation.image));
-  const auto progress = make_progress_display();
-  return pull_image(store, invocation.image, {.platform = platform}, *progress);
+  const registry::Connection connection = invocation.pull.connect();
+  if (connection.credentials)
+    require_one_registry(registries_of(remote_references(invocation.image, connection.conf)));
+  const bool quiet = invocation.pull.quiet;
+  if (!quiet) print_note("pulling " + printable(invocation.image));
+  const auto progress = quiet ? nullptr : make_progress_display();
+  return pull_image(store, invocation.image,
+                    {.platform = invocation.pull.platform.value(), .connection = connection},
+                    progress ? *progress : no_progress());
 }
 
 /// Whether an image that is here is the one that --platform asks for.
@@ -145,15 +160,15 @@ void check_flags(const Context& context, const runner::ContainerStore& container
 
 FoundImage obtain_image(const Context& context, const runner::ContainerStore& containers,
                         const layerstore::Store& store, const Invocation& invocation) {
-  if (invocation.pull == PullPolicy::never) return find_image(store, invocation.image);
-  if (invocation.pull == PullPolicy::missing)
+  if (invocation.pulls == PullPolicy::never) return find_image(store, invocation.image);
+  if (invocation.pulls == PullPolicy::missing)
     if (auto found = try_find_image(store, invocation.image);
         found && is_for_platform(found->image.config, invocation.platform))
       return std::move(*found);
   check_flags(context, containers, invocation.options);
   const std::string image = printable(invocation.image);
   return with_context(
-      invocation.pull == PullPolicy::always
+      invocation.pulls == PullPolicy::always
           ? fmt::format("pulling image '{}' failed", image)
           : fmt::format("image '{}' is not in {}, and pulling it failed", image, store.path()),
       [&] { return pull_for_run(store, invocation); });
@@ -163,9 +178,9 @@ FoundImage obtain_image(const Context& context, const runner::ContainerStore& co
 layerstore::Store open_store_for(const Context& context, const runner::ContainerStore& containers,
                                  const Invocation& invocation) {
   if (auto store = open_existing_store(context)) return std::move(*store);
-  if (invocation.pull == PullPolicy::never) return open_store_with(context, invocation.image);
+  if (invocation.pulls == PullPolicy::never) return open_store_with(context, invocation.image);
   check_flags(context, containers, invocation.options);
-  return open_store_to_pull(context, invocation.image);
+  return open_store_to_pull(context, invocation.image, invocation.pull.connect());
 }
 
 std::string diff_id_note(const layerstore::Image& image) {
@@ -308,10 +323,24 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
       {note::kImageId, found.image.id().to_string()},
       {note::kDiffIds, diff_id_note(found.image)},
   };
+  if (invocation.replaces) remove_named(containers, config.name);
   runner::NetworkAhead network(config);
   return {.network = std::move(network),
           .container = containers.create(std::move(config)),
           .layers = std::move(layers)};
+}
+
+/// --rmi: what is done already does not fail because of it.
+void remove_used_image(const Context& context, const runner::ContainerStore& containers,
+                       const std::string& image) {
+  try {
+    const auto store = open_existing_store(context);
+    if (!store) return;
+    remove_image(*store, containers, image, Force::no);
+    collect(*store, containers, Freeing::later);
+  } catch (const Error& error) {
+    print_note("--rmi: " + error.message());
+  }
 }
 
 int run_container(const runner::ContainerStore& containers, Prepared& prepared, bool detached) {
@@ -339,7 +368,10 @@ int command_run(const Context& context, const Arguments& arguments) {
     IdFile id_file(invocation.id_file);
     Prepared prepared = create_container(context, containers, invocation);
     id_file.write(prepared.container.config().id);
-    return run_container(containers, prepared, invocation.detached);
+    const std::string image = prepared.container.config().notes.at(note::kImage);
+    const int exit_code = run_container(containers, prepared, invocation.detached);
+    if (invocation.removes_image) remove_used_image(context, containers, image);
+    return exit_code;
   });
 }
 

@@ -7,19 +7,18 @@
 
 namespace lay::cli {
 
-/// --platform, and the same in the parts that podman has: --os, --arch, --variant.
-class PlatformFlags {
- public:
-  void add_to(Parser& parser);
-  /// This machine's without a flag, whose system and architecture stand for what no part says. Throws
-  /// invalid, and UsageError where the whole and a part are given.
-  layerstore::Platform value() const;
+/// --platform, or --os, --arch and --variant, for which machine an image shall be.
+struct PlatformFlags {
+  std::string platform;
+  std::string os;
+  std::string arch;
+  std::string variant;
 
- private:
-  std::string whole_;
-  std::string os_;
-  std::string architecture_;
-  std::string variant_;
+  void add_to(Parser& parser);
+  /// "os/architecture[/variant]"; empty when none was asked for. Throws UsageError when both ways are used.
+  std::string text() const;
+  /// This machine's when none was asked for. Throws invalid, too.
+  layerstore::Platform value() const;
 };
 
 }  // namespace lay::cli

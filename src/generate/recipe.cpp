@@ -348,6 +348,8 @@ class Reader {
     if (config_.stop_signal != image_.stop_signal) put_text("stop-signal", config_.stop_signal);
     if (config_.stop_timeout != runner::kStopTimeout)
       put("stop-timeout", std::to_string(config_.stop_timeout));
+    if (config_.timeout.count() > 0) put("timeout", std::to_string(config_.timeout.count()));
+    put_text("pidfile", config_.pid_file);
     if (!config_.runtime.is_own()) put("runtime", std::filesystem::path(config_.runtime.program).filename());
     for (const std::string& flag : config_.runtime.flags) put("runtime-flag", flag);
     if (!config_.log.is_kept)

@@ -134,6 +134,7 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   options.resources.apply(spec.linux_.resources);
   options.placement.apply(config);
   config.runtime = options.runtime.parse();
+  options.session.apply(config);
   return config;
 }
 

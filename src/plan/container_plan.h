@@ -14,6 +14,7 @@
 #include "flags/placement_flags.h"
 #include "flags/resource_flags.h"
 #include "flags/runtime_flags.h"
+#include "flags/session_flags.h"
 #include "flags/surroundings_flags.h"
 #include "layerstore/image_config.h"
 #include "runner/container.h"
@@ -44,6 +45,7 @@ struct RunOptions {
   NamespaceFlags namespaces;
   RuntimeFlags runtime;
   SurroundingsFlags surroundings;
+  SessionFlags session{};
   bool terminal = false;
   bool interactive = false;
   bool auto_remove = false;

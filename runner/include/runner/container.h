@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -38,6 +39,17 @@ struct RuntimeChoice {
   bool operator==(const RuntimeChoice&) const = default;
 };
 
+/// What only the start that `run` makes is given, by the caller and for his own descriptors: nothing of it is
+/// kept.
+struct FirstRun {
+  unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
+  bool shows_out = true;       ///< in front: its output goes to lay's own
+  bool shows_errors = true;
+  bool passes_signals = true;  ///< in front: those that lay gets
+
+  bool operator==(const FirstRun&) const = default;
+};
+
 /// Everything about a container that is settled when it is created. container.json; spec is config.json.
 struct ContainerConfig {
   std::string id;    ///< 64 hex digits; made by create() when empty
@@ -54,6 +66,9 @@ struct ContainerConfig {
   RuntimeChoice runtime;
   std::string stop_signal;               ///< "SIGTERM" when empty
   unsigned stop_timeout = kStopTimeout;  ///< seconds between the stop signal and SIGKILL
+  std::chrono::seconds timeout{0};       ///< what it may run at most, before SIGKILL; 0: for ever
+  std::string pid_file;  ///< absolute; each start writes the number of the first process there; empty: none
+  FirstRun first_run;
   /// The caller's own notes (image name, manifest digest …): kept, shown by inspect, never read here.
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> notes;

@@ -44,7 +44,8 @@ struct ExecRequest {
   std::optional<std::string> user;  ///< as User::username
   bool terminal = false;
   bool open_stdin = false;
-  bool privileged = false;  ///< every capability that lay has, no seccomp: more than the container has
+  unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
+  bool privileged = false;     ///< every capability that lay has, no seccomp: more than the container has
 };
 
 /// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runner/container.h"
+
+/// What rm, rmi and flags of run take away.
+namespace lay::cli {
+
+enum class Force { no, yes };
+
+/// Removes one; a running one only by force, which kills it, and also one that just starts or whose
+/// supervisor still clears up. `name` is what the user called it.
+void remove_container(const runner::ContainerStore& containers, const runner::Container& container,
+                      const std::string& name, Force force);
+
+/// --replace: kills and removes the container of exactly that name, if there is one.
+void remove_named(const runner::ContainerStore& containers, const std::string& name);
+
+}  // namespace lay::cli

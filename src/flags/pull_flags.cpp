@@ -1,0 +1,34 @@
+#include "flags/pull_flags.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace lay::cli {
+
+void RunPullFlags::add_to(Parser& parser) {
+  platform.add_to(parser);
+  parser.add_option("--pull", when, "missing (default), always, never").type_name("WHEN");
+  parser.add_flag("-q,--quiet", quiet, "nothing about pulling");
+  connection.add_to(parser);
+}
+
+void RunPullFlags::leave_parser() {
+  tls = connection.tls.value();
+  connection.tls = TlsFlag();
+}
+
+registry::Connection RunPullFlags::connect() const {
+  registry::Connection made = connection.connection();
+  made.tls_verify = tls;
+  return made;
+}
+
+PullPolicy RunPullFlags::policy() const {
+  if (when == "missing") return PullPolicy::missing;
+  if (when == "always") return PullPolicy::always;
+  if (when == "never") return PullPolicy::never;
+  throw UsageError{fmt::format("--pull '{}' is none of missing, always, never", printable(when))};
+}
+
+}  // namespace lay::cli

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "containers/removal.h"
+#include "layerstore/store.h"
+#include "runner/container.h"
+
+namespace lay::cli {
+
+/// Takes away the names that `text` stands for, of an id that has several only by force; returns them. What
+/// no other name or container needs is left to collect(). Throws not_found, and busy for an image that a
+/// container was made from, unless by force.
+std::vector<std::string> remove_image(const layerstore::Store& store,
+                                      const runner::ContainerStore& containers, const std::string& text,
+                                      Force force);
+
+}  // namespace lay::cli
