@@ -62,6 +62,7 @@ int command_port(const Context& context, const Arguments& arguments);
 int command_ps(const Context& context, const Arguments& arguments);
 int command_pull(const Context& context, const Arguments& arguments);
 int command_push(const Context& context, const Arguments& arguments);
+int command_restart(const Context& context, const Arguments& arguments);
 int command_rm(const Context& context, const Arguments& arguments);
 int command_rmi(const Context& context, const Arguments& arguments);
 int command_fsck(const Context& context, const Arguments& arguments);

@@ -50,6 +50,8 @@ constexpr std::array kCommands{
     Command{"logs", "container logs", "show the output of a container", 1, command_logs, kEnd},
     Command{"start", "container start", "start stopped containers again", 125, command_start, kUnwind},
     Command{"stop", "container stop", "stop containers", 1, command_stop, kEnd},
+    Command{"restart", "container restart", "stop containers and start them again", 125, command_restart,
+            kUnwind},
     Command{"kill", "container kill", "send a signal to containers", 1, command_kill, kEnd},
     Command{"update", "container update", "change the limits of containers", 1, command_update, kEnd},
     Command{"pause", "container pause", "let containers stand still", 1, command_pause, kEnd},

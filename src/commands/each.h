@@ -14,10 +14,14 @@
 
 namespace lay::cli {
 
+/// What becomes of a name of which there is no container.
+enum class Missing { is_error, is_ignored };
+
 /// Does `work` for each name; a failure is reported and the rest is done all the same. Returns 0, or 1 when
 /// any failed. Throws cancelled, and leaves out the rest, when the user asks to stop.
 inline int for_each_name(const std::string& verb, const std::vector<std::string>& names,
-                         const std::function<void(const std::string&)>& work) {
+                         const std::function<void(const std::string&)>& work,
+                         Missing missing = Missing::is_error) {
   int code = 0;
   for (const std::string& name : names) {
     try {
@@ -27,25 +31,12 @@ inline int for_each_name(const std::string& verb, const std::vector<std::string>
         error.add_context(fmt::format("{} {}", verb, printable(name)));
         throw;
       }
+      if (error.code() == Errc::not_found && missing == Missing::is_ignored) continue;
       print_error(fmt::format("{} {}: {}", verb, printable(name), error.message()), error.hint());
       code = 1;
     }
   }
   return code;
-}
-
-/// The containers that a command is for: those that were named, or all with --all, of which none may be
-/// there. Throws UsageError when neither or both are given.
-template <class Wanted>
-std::vector<std::string> chosen_containers(const runner::ContainerStore& containers,
-                                           std::vector<std::string> names, bool all,
-                                           const Wanted& is_wanted) {
-  if (all == !names.empty())
-    throw UsageError{all ? "--all goes without names" : "which container? --all takes all"};
-  if (!all) return names;
-  for (const runner::Container& container : containers.list())
-    if (is_wanted(container)) names.push_back(container.config().name);
-  return names;
 }
 
 inline bool is_running(const runner::Container& container) {

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "flags/list_flags.h"
 #include "flags/options.h"
 #include "images/image_lookup.h"
 #include "lists/filters.h"
@@ -122,6 +123,12 @@ int command_images(const Context& context, const Arguments& arguments) {
   parser.add_flag("--digests", digests, "with the digests of their manifests");
   parser.add_list("-f,--filter", filters, "only those: dangling, label, before, since, reference",
                   "KEY=VALUE");
+  ListFlags list({{"created", "CreatedAt"},
+                  {"id", "ID"},
+                  {"repository", "Repository"},
+                  {"size", "Bytes"},
+                  {"tag", "Tag"}});
+  list.add_to(parser, "-n,--noheading");
   parser.add_option("repository", wanted, "only images of this repository");
   parser.parse(arguments);
 
@@ -139,11 +146,12 @@ int command_images(const Context& context, const Arguments& arguments) {
       print_error(fmt::format("images: {}: {}", printable(named.name), error.message()), error.hint());
     }
   }
+  list.sort(rows);
   if (quiet) format = "{{.ID}}";
   std::vector<Column> columns{{"REPOSITORY", "Repository"}, {"TAG", "Tag"}};
   if (digests) columns.push_back({"DIGEST", "Digest"});
   columns.insert(columns.end(), {{"IMAGE ID", "ID"}, {"CREATED", "Created"}, {"SIZE", "Size"}});
-  print_listing(rows, columns, format);
+  print_listing(rows, columns, format, list.heading());
   return 0;
 }
 

@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/list_flags.h"
 #include "flags/options.h"
+#include "lists/filters.h"
 #include "output/listing.h"
 #include "output/messages.h"
 #include "output/template.h"
@@ -97,27 +99,46 @@ int create(const Context& context, const Arguments& arguments) {
   });
 }
 
+bool fits(const Filters& filter, const runner::NetworkDefinition& network) {
+  return filter.any("id",
+                    [&](const auto& value) { return !value.empty() && network.id.starts_with(value); }) &&
+         filter.any("name",
+                    [&](const auto& value) { return network.name.find(value) != std::string::npos; }) &&
+         filter.any("driver", [&](const auto& value) { return value == to_string(network.driver); }) &&
+         filter.fit_labels(network.labels);
+}
+
 int list(const Context& context, const Arguments& arguments) {
   std::string format;
   bool is_quiet = false;
+  bool whole_ids = false;
+  std::vector<std::string> filters;
+  ListFlags list({});
   Parser parser("network ls", "[flags]", "Lists networks.");
+  parser.add_list("-f,--filter", filters, "only those: id, name (part of it), driver, label", "KEY=VALUE");
+  parser.add_flag("--no-trunc", whole_ids, "whole ids");
+  list.add_to(parser, "-n,--noheading");
   parser.add_flag("-q,--quiet", is_quiet, "names only");
   parser.add_option("--format", format, "json, jsonl, table TEMPLATE, or a template").type_name("FORMAT");
   parser.parse(arguments);
-  std::vector<Json> rows{
-      {{"ID", ""}, {"Name", "bridge"}, {"Driver", "bridge"}, {"Subnet", ""}, {"Internal", "false"}}};
+  const Filters filter(filters, {"id", "name", "driver", "label"});
+  std::vector<Json> rows;
+  if (fits(filter, {.name = "bridge"}))
+    rows.push_back(
+        {{"ID", ""}, {"Name", "bridge"}, {"Driver", "bridge"}, {"Subnet", ""}, {"Internal", "false"}});
   for (const runner::NetworkDefinition& network : runner::NetworkStore(context.root).list())
-    rows.push_back({{"ID", network.id.substr(0, kShortId)},
-                    {"Name", network.name},
-                    {"Driver", to_string(network.driver)},
-                    {"Subnet", network.subnet},
-                    {"Internal", network.reach == runner::Reach::inside ? "true" : "false"}});
+    if (fits(filter, network))
+      rows.push_back({{"ID", whole_ids ? network.id : network.id.substr(0, kShortId)},
+                      {"Name", network.name},
+                      {"Driver", to_string(network.driver)},
+                      {"Subnet", network.subnet},
+                      {"Internal", network.reach == runner::Reach::inside ? "true" : "false"}});
   if (is_quiet) {
     for (const Json& row : rows) fmt::print("{}\n", json_string(row, "Name"));
     return 0;
   }
   print_listing(rows, {{"NETWORK ID", "ID"}, {"NAME", "Name"}, {"DRIVER", "Driver"}, {"SUBNET", "Subnet"}},
-                format);
+                format, list.heading());
   return 0;
 }
 

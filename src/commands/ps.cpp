@@ -7,6 +7,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/list_flags.h"
 #include "flags/options.h"
 #include "layerstore/usage.h"
 #include "lists/container_filter.h"
@@ -136,6 +137,14 @@ int command_ps(const Context& context, const Arguments& arguments) {
                   "KEY=VALUE");
   parser.add_option("-n,--last", last, "the N made last, stopped ones too").type_name("N");
   parser.add_flag("-l,--latest", latest, "the one made last, as -n 1");
+  ListFlags list({{"created", "CreatedAt"},
+                  {"command", "Command"},
+                  {"id", "ID"},
+                  {"image", "Image"},
+                  {"names", "Names"},
+                  {"runningfor", "CreatedAt"},
+                  {"status", "Status"}});
+  list.add_to(parser, "--noheading");
   parser.add_flag("-s,--size", sizes, "with what each has written");
   parser.parse(arguments);
 
@@ -145,13 +154,14 @@ int command_ps(const Context& context, const Arguments& arguments) {
   if (last >= 0 || filter.wants_stopped()) all = true;
   if (format.find(".Size") != std::string::npos) sizes = true;
   runner::sweep_ended_aside(store, kSweepPatience);
-  const std::vector<Json> rows = rows_of(store, filter, {all, whole, sizes, last});
+  std::vector<Json> rows = rows_of(store, filter, {all, whole, sizes, last});
+  list.sort(rows);
   if (quiet) format = "{{.ID}}";
   std::vector<Column> columns{{"CONTAINER ID", "ID"},    {"IMAGE", "Image"},   {"COMMAND", "Command"},
                               {"CREATED", "RunningFor"}, {"STATUS", "Status"}, {"PORTS", "Ports"},
                               {"NAMES", "Names"}};
   if (sizes) columns.push_back({"SIZE", "Size"});
-  print_listing(rows, columns, format);
+  print_listing(rows, columns, format, list.heading());
   return 0;
 }
 

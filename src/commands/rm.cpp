@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "containers/container_choice.h"
+#include "containers/removal.h"
 #include "each.h"
 #include "flags/options.h"
 #include "runner/lifecycle.h"
@@ -13,8 +15,6 @@
 namespace lay::cli {
 
 namespace {
-
-constexpr int kForceTries = 100;
 
 /// Not whether another has its name by now.
 bool is_there(const runner::ContainerStore& containers, const runner::Container& container) {
@@ -27,54 +27,39 @@ bool is_there(const runner::ContainerStore& containers, const runner::Container&
   }
 }
 
-/// Removes one; a running one only by force, which kills it, and also one that just starts or whose
-/// supervisor still clears up.
-void remove_one(const runner::ContainerStore& containers, const runner::Container& container,
-                const std::string& name, bool force) {
-  for (int attempt = 0;; ++attempt) {
-    if (force)
-      runner::stop_container(container, std::chrono::seconds(0));
-    else if (container.state().status == runner::Status::running)
-      throw Error::make(Errc::busy, "it is running").with_hint("lay stop " + name + ", or lay rm -f " + name);
-    try {
-      return containers.remove(container);
-    } catch (const Error& error) {
-      // Its supervisor has removed it, unless that was killed
-      if (container.config().auto_remove && error.code() == Errc::not_found) return;
-      // Somebody has started it anew in between
-      if (!force || error.code() != Errc::busy || attempt == kForceTries) throw;
-    }
-  }
-}
-
 }  // namespace
 
 int command_rm(const Context& context, const Arguments& arguments) {
-  std::vector<std::string> names;
+  ContainerChoice choice;
+  std::optional<unsigned> seconds;
   bool force = false;
   bool volumes = false;
-  bool all = false;
   Parser parser("rm", "[flags] CONTAINER …", "Removes containers with everything they changed.");
-  parser.add_option("container", names, "names or ids");
-  parser.add_flag("-a,--all", all, "all containers");
+  choice.add_to(parser, "all containers", {.all = "-a,--all", .filter = "--filter"});
+  choice.add_ignore_to(parser);
   parser.add_flag("-f,--force", force, "kill it when it runs; not there is no error");
+  parser.add_option("-t,--time", seconds, "as --force, but after the stop signal and so many seconds")
+      .type_name("SECONDS");
   parser.add_flag("-v,--volumes", volumes, "its nameless volumes too, of which there are none");
   parser.parse(arguments);
   require_root("rm");
+  force = force || seconds.has_value();
   const runner::ContainerStore containers = open_containers(context);
-  names = chosen_containers(containers, std::move(names), all, [](const auto&) { return true; });
-  return for_each_name("rm", names, [&](const std::string& name) {
+  const auto remove = [&](const std::string& name) {
     std::optional<runner::Container> container;
     try {
       container.emplace(force ? containers.find_even_damaged(name) : containers.find(name));
-      remove_one(containers, *container, name, force);
+      if (seconds) runner::stop_container(*container, std::chrono::seconds(*seconds));
+      remove_container(containers, *container, name, force ? Force::yes : Force::no);
     } catch (const Error& error) {
       // Something of it may not be found, too
       if (!force || error.code() != Errc::not_found || (container && is_there(containers, *container))) throw;
       return;
     }
     fmt::print("{}\n", name);
-  });
+  };
+  return for_each_name("rm", choice.find(containers, [](const auto&) { return true; }), remove,
+                       choice.ignores_missing() ? Missing::is_ignored : Missing::is_error);
 }
 
 }  // namespace lay::cli

@@ -18,7 +18,6 @@ namespace lay::cli {
 
 namespace {
 
-constexpr std::chrono::seconds kPeriod{1};
 constexpr const char* kUnknown = "--";
 
 struct StatsFlags {
@@ -26,6 +25,7 @@ struct StatsFlags {
   bool all = false;
   bool whole = false;
   bool once = false;
+  unsigned period = 1;  ///< seconds
   std::string format;
 };
 
@@ -115,6 +115,9 @@ int command_stats(const Context& context, const Arguments& arguments) {
   parser.add_option("container", flags.names, "names or ids (all that run)");
   parser.add_flag("-a,--all", flags.all, "stopped ones too");
   parser.add_flag("--no-stream", flags.once, "one sample only, taken over a second");
+  parser.add_option("-i,--interval", flags.period, "seconds between two of them (1)")
+      .within(1, 86400)
+      .type_name("SECONDS");
   parser.add_flag("--no-trunc", flags.whole, "whole ids");
   parser.add_option("--format", flags.format, "json, jsonl, or a template: '{{.Name}} {{.CPUPerc}}'")
       .type_name("FORMAT");
@@ -124,7 +127,7 @@ int command_stats(const Context& context, const Arguments& arguments) {
   const runner::ContainerStore store = open_containers(context);
   Samples before = sample(choose(store, flags));
   do {
-    std::this_thread::sleep_for(kPeriod);  // what is shown is what was taken in it
+    std::this_thread::sleep_for(std::chrono::seconds(flags.period));  // what is shown is what was taken in it
     const std::vector<runner::Container> containers = choose(store, flags);
     Samples after = sample(containers);
     print_sample(containers, before, after, flags);

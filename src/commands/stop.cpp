@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "command.h"
+#include "containers/container_choice.h"
 #include "each.h"
 #include "flags/options.h"
 #include "output/messages.h"
@@ -15,13 +16,6 @@
 namespace lay::cli {
 
 namespace {
-
-/// 137 alone does not say who sent SIGKILL. Of one with --rm nothing is left to read.
-void tell_of_oom_kill(const runner::Container& container) {
-  const runner::ContainerConfig& config = container.config();
-  if (config.auto_remove || !container.state().oom_killed) return;
-  print_note(fmt::format("container '{}' ran out of memory: the kernel killed a process of it", config.name));
-}
 
 /// It has ended: a table that cannot be changed now, or a network that is damaged, does not change that.
 void withdraw_ports(const runner::ContainerStore& containers, const runner::Container& container) {
@@ -36,14 +30,13 @@ void withdraw_ports(const runner::ContainerStore& containers, const runner::Cont
 }  // namespace
 
 int command_stop(const Context& context, const Arguments& arguments) {
-  std::vector<std::string> names;
+  ContainerChoice choice;
   std::optional<unsigned> seconds;
   std::optional<std::string> signal;
-  bool all = false;
   Parser parser("stop", "[flags] CONTAINER …",
                 "Stops containers: the stop signal first, SIGKILL after the timeout.");
-  parser.add_option("container", names, "names or ids");
-  parser.add_flag("-a,--all", all, "all that run");
+  choice.add_to(parser, "all that run");
+  choice.add_ignore_to(parser);
   parser.add_option("-t,--time", seconds, "seconds until SIGKILL (the container's own: 10)")
       .type_name("SECONDS");
   parser.add_option("-s,--signal", signal, "instead of the container's stop signal (TERM)")
@@ -52,49 +45,34 @@ int command_stop(const Context& context, const Arguments& arguments) {
   require_root("stop");
   const auto number = signal ? std::optional(runner::parse_signal(*signal)) : std::nullopt;
   const runner::ContainerStore containers = open_containers(context);
-  names = chosen_containers(containers, std::move(names), all, is_running);
   std::vector<runner::Container> with_ports;
-  const int code = for_each_name("stop", names, [&](const std::string& name) {
+  const auto stop = [&](const std::string& name) {
     const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
     runner::Container container = containers.find(name);
     runner::stop_container(container, timeout, number);
     if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
     fmt::print("{}\n", name);
-  });
+  };
+  const int code = for_each_name("stop", choice.find(containers, is_running), stop,
+                                 choice.ignores_missing() ? Missing::is_ignored : Missing::is_error);
   // At once, and for all of them together: each change of the tables waits for the kernel
   for (const runner::Container& container : with_ports) withdraw_ports(containers, container);
   return code;
 }
 
 int command_kill(const Context& context, const Arguments& arguments) {
-  std::vector<std::string> names;
+  ContainerChoice choice;
   std::string signal = "KILL";
-  bool all = false;
   Parser parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
-  parser.add_option("container", names, "names or ids");
-  parser.add_flag("-a,--all", all, "all that run");
+  choice.add_to(parser, "all that run");
   parser.add_option("-s,--signal", signal, "name or number (KILL)").type_name("SIGNAL");
   parser.parse(arguments);
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
-  names = chosen_containers(containers, std::move(names), all, is_running);
-  return for_each_name("kill", names, [&](const std::string& name) {
+  return for_each_name("kill", choice.find(containers, is_running), [&](const std::string& name) {
     runner::signal_container(containers.find(name), number);
     fmt::print("{}\n", name);
-  });
-}
-
-int command_wait(const Context& context, const Arguments& arguments) {
-  std::vector<std::string> names;
-  Parser parser("wait", "CONTAINER …", "Waits until containers end and prints their exit codes.");
-  parser.add_option("container", names, "names or ids").required();
-  parser.parse(arguments);
-  const runner::ContainerStore containers = open_containers(context);
-  return for_each_name("wait", names, [&](const std::string& name) {
-    const runner::Container container = containers.find(name);
-    fmt::print("{}\n", runner::wait_container(container));
-    tell_of_oom_kill(container);
   });
 }
 

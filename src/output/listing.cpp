@@ -39,7 +39,8 @@ ListingPrinter::Form ListingPrinter::form_of(const std::string& format) {
   return is_table ? Form::table : Form::rows;
 }
 
-ListingPrinter::ListingPrinter(std::vector<Column> columns, std::string format, const Spill& spill)
+ListingPrinter::ListingPrinter(std::vector<Column> columns, std::string format, const Spill& spill,
+                               Heading heading)
     : columns_(std::move(columns)),
       form_(form_of(format)),
       template_(format.starts_with(kTablePrefix) ? format.substr(kTablePrefix.size()) : std::move(format)),
@@ -49,7 +50,7 @@ ListingPrinter::ListingPrinter(std::vector<Column> columns, std::string format, 
   if (template_ == "table") template_.clear();
   std::vector<std::string> titles;
   for (const Column& column : columns_) titles.push_back(column.title);
-  add_line(template_.empty() ? titles : heading_of(template_));
+  if (heading == Heading::titles) add_line(template_.empty() ? titles : heading_of(template_));
 }
 
 void ListingPrinter::add(const Json& row) {
@@ -103,8 +104,8 @@ void ListingPrinter::print_table() {
 }
 
 void print_listing(const std::vector<Json>& rows, const std::vector<Column>& columns,
-                   const std::string& format) {
-  ListingPrinter printer(columns, format);
+                   const std::string& format, Heading heading) {
+  ListingPrinter printer(columns, format, {}, heading);
   for (const Json& row : rows) printer.add(row);
   printer.finish();
 }

@@ -16,7 +16,8 @@ namespace lay::cli {
 class ListingPrinter {
  public:
   /// `spill` is for the rows of a table.
-  ListingPrinter(std::vector<Column> columns, std::string format, const Spill& spill = {});
+  ListingPrinter(std::vector<Column> columns, std::string format, const Spill& spill = {},
+                 Heading heading = Heading::titles);
 
   /// Throws invalid when the template is broken.
   void add(const Json& row);

@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# Which containers a command is for, and what lists and waits say of them.
+
+load world
+
+setup() {
+  open_world
+  small_image
+}
+teardown() { close_world; }
+
+sleeper() { "$LAY" run -d --network none "$@" small sh -c 'trap "exit 0" TERM; sleep 1000 & wait' >/dev/null; }
+states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -sd' '; }
+
+@test "--latest, --cidfile, --filter and --all choose containers, for each command" {
+  sleeper --name a -l kind=x --cidfile a.id
+  sleeper --name b -l kind=y
+  "$LAY" stop --filter label=kind=x >/dev/null
+  [ "$(states)" = "a=exited b=running" ]
+  "$LAY" start --cidfile a.id >/dev/null
+  [ "$(states)" = "a=running b=running" ]
+  "$LAY" pause --latest >/dev/null
+  [ "$(states)" = "a=running b=paused" ]
+  "$LAY" unpause --all >/dev/null
+  "$LAY" pause --all >/dev/null
+  [ "$(states)" = "a=paused b=paused" ]
+  "$LAY" unpause --filter name=a --filter name=b >/dev/null
+  "$LAY" kill -l >/dev/null
+  "$LAY" wait -l >/dev/null
+  [ "$(states)" = "a=running b=exited" ]
+  "$LAY" start --all >/dev/null
+  [ "$(states)" = "a=running b=running" ]
+  "$LAY" rm -t 5 --cidfile a.id >/dev/null
+  [ "$(states)" = "b=running" ]
+  "$LAY" rm -f --filter label=kind=y >/dev/null
+  [ "$(states)" = "" ]
+}
+
+@test "--ignore is content when there is none, and ways to choose do not mix" {
+  run "$LAY" stop --ignore nobody
+  [ "$status" = 0 ]
+  run "$LAY" rm --ignore nobody
+  [ "$status" = 0 ]
+  run "$LAY" rm --ignore --cidfile nowhere
+  [ "$status" = 0 ]
+  refused 1 "no such file" "$LAY" rm --cidfile nowhere
+  refused 1 "no container" "$LAY" stop --latest
+  local words
+  for words in "stop" "stop -a x" "stop -l x" "rm -a -l" "start" "wait" "wait -l x"; do
+    # shellcheck disable=SC2086
+    run "$LAY" $words
+    ((status == 1 || status == 125)) || { echo "$words: $status"; return 1; }
+  done
+  run "$LAY" stop nobody
+  [ "$status" = 1 ]
+}
+
+@test "restart stops and starts: a running one gets another process, a stopped one begins" {
+  sleeper --name a --timeout 600
+  local before
+  before=$("$LAY" inspect -f '{{.State.Pid}}' a)
+  "$LAY" exec a touch /kept
+  [ "$("$LAY" restart -t 5 a)" = a ]
+  [ "$("$LAY" inspect -f '{{.State.Pid}}' a)" != "$before" ]
+  "$LAY" exec a ls /kept
+  "$LAY" stop a >/dev/null
+  "$LAY" container restart a >/dev/null
+  [ "$(states)" = "a=running" ]
+  "$LAY" run -d --rm --name gone --network none small sleep 1000 >/dev/null
+  refused 1 "--rm" "$LAY" restart -t 0 gone
+  [ "$(states)" = "a=running gone=running" ]
+}
+
+@test "wait --condition returns when the container is so, with podman's -1" {
+  "$LAY" run -d --name a --network none small sleep 1000 >/dev/null
+  [ "$("$LAY" wait --condition running a)" = -1 ]
+  "$LAY" wait --condition paused --interval 20ms a >waited 3>&- &
+  local pid=$!
+  "$LAY" pause a >/dev/null
+  timeout 10 tail --pid=$pid -f /dev/null
+  [ "$(<waited)" = -1 ]
+  "$LAY" unpause a >/dev/null
+  "$LAY" kill a >/dev/null
+  [ "$("$LAY" wait --condition exited a)" = 137 ]
+  [ "$("$LAY" wait --condition stopped,running a)" = 137 ]
+  [ "$("$LAY" wait --ignore nobody)" = -1 ]
+  run "$LAY" wait --condition odd a
+  [ "$status" = 1 ]
+}
+
+@test "lists are sorted and lose their titles as they are told" {
+  "$LAY" run -d --name b --network none small sleep 1000 >/dev/null
+  "$LAY" run -d --name a --network none small sleep 1000 >/dev/null
+  [ "$("$LAY" ps --sort names --format '{{.Names}}' | paste -sd' ')" = "a b" ]
+  [ "$("$LAY" ps --sort created --format '{{.Names}}' | paste -sd' ')" = "b a" ]
+  [ "$("$LAY" ps --noheading | wc -l)" = 2 ]
+  run "$LAY" ps --sort odd
+  [ "$status" = 1 ]
+  head -c 2000000 /dev/urandom >small/large
+  "$LAY" import -q ./small large:1 >/dev/null
+  [ "$("$LAY" images --sort size --format '{{.Repository}}' | paste -sd' ')" = "small large" ]
+  [ "$("$LAY" images --sort repository --format '{{.Repository}}' | paste -sd' ')" = "large small" ]
+  [ "$("$LAY" images --noheading | wc -l)" = 2 ]
+  "$LAY" network create --label kind=x --subnet 10.231.7.0/24 front >/dev/null
+  [ "$("$LAY" network ls -q --filter label=kind=x)" = front ]
+  [ "$("$LAY" network ls -q -f name=ridg)" = bridge ]
+  [ "$("$LAY" network ls -n --no-trunc -f name=front | awk '{print length($1)}')" = 64 ]
+  [ "$("$LAY" network ls -q -f driver=macvlan)" = "" ]
+}
