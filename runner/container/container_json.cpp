@@ -1,5 +1,7 @@
 #include "container/container_json.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/error.h"
@@ -150,6 +152,27 @@ LogConfig parse_log_config(const Json* json) {
           .max_bytes = parse_unsigned<std::uint64_t>(*json, "maxBytes")};
 }
 
+/// With its nanoseconds: of two containers made in one second, one is the latest.
+std::string exact_time(Time time) {
+  const auto since_epoch = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch());
+  std::string text = format_time(time);
+  text.pop_back();  // the "Z"
+  return fmt::format("{}.{:09}Z", text, since_epoch.count() % 1'000'000'000);
+}
+
+/// As exact_time() wrote it, or an older lay without nanoseconds.
+Time parse_exact_time(const Json& json, const char* key) {
+  const std::string text = json_string(json, key);
+  const Time time = parse_required_time(json, key);
+  const std::size_t point = text.find('.');
+  if (point == std::string::npos) return time;
+  std::string digits = text.substr(point + 1, 9);
+  digits.resize(std::min(digits.find_first_not_of("0123456789"), digits.size()));
+  digits.resize(9, '0');
+  return time + std::chrono::duration_cast<Time::duration>(
+                    std::chrono::nanoseconds(parse_number(digits).value_or(0)));
+}
+
 Json to_json(const RuntimeChoice& runtime) {
   return {{"program", runtime.program}, {"flags", runtime.flags}};
 }
@@ -176,7 +199,7 @@ std::string_view to_string(Status status) {
 Json to_json(const ContainerConfig& config) {
   Json json{{"id", config.id},
             {"name", config.name},
-            {"created", format_time(config.created)},
+            {"created", exact_time(config.created)},
             {"lowers", config.lowers},
             {"network", to_json(config.network)},
             {"joined", to_json(config.joined)},
@@ -197,7 +220,7 @@ Json to_json(const ContainerConfig& config) {
 ContainerConfig parse_container_config(const Json& json) {
   return {.id = json_string(json, "id"),
           .name = json_string(json, "name"),
-          .created = parse_required_time(json, "created"),
+          .created = parse_exact_time(json, "created"),
           .lowers = json_strings(json, "lowers"),
           .network = parse_network_config(json_find(json, "network")),
           .joined = parse_joined(json),

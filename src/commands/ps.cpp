@@ -155,6 +155,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
   if (format.find(".Size") != std::string::npos) sizes = true;
   runner::sweep_ended_aside(store, kSweepPatience);
   std::vector<Json> rows = rows_of(store, filter, {all, whole, sizes, last});
+  if (list.sorts()) std::ranges::reverse(rows);  // of one second, the oldest first
   list.sort(rows);
   if (quiet) format = "{{.ID}}";
   std::vector<Column> columns{{"CONTAINER ID", "ID"},    {"IMAGE", "Image"},   {"COMMAND", "Command"},

@@ -38,12 +38,14 @@ int command_rm(const Context& context, const Arguments& arguments) {
   choice.add_to(parser, "all containers", {.all = "-a,--all", .filter = "--filter"});
   choice.add_ignore_to(parser);
   parser.add_flag("-f,--force", force, "kill it when it runs; not there is no error");
-  parser.add_option("-t,--time", seconds, "as --force, but after the stop signal and so many seconds")
+  parser
+      .add_option("-t,--time", seconds,
+                  "with --force, which sends the stop signal first: seconds until SIGKILL")
       .type_name("SECONDS");
   parser.add_flag("-v,--volumes", volumes, "its nameless volumes too, of which there are none");
   parser.parse(arguments);
   require_root("rm");
-  force = force || seconds.has_value();
+  if (seconds && !force) throw UsageError{"--time goes with --force"};
   const runner::ContainerStore containers = open_containers(context);
   const auto remove = [&](const std::string& name) {
     std::optional<runner::Container> container;

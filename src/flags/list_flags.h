@@ -23,6 +23,7 @@ class ListFlags {
 
   /// `no_heading` is how the command calls that flag: "-n,--noheading".
   void add_to(Parser& parser, const std::string& no_heading);
+  bool sorts() const { return !sort_.empty(); }
   /// Sorts the rows when that was asked for, smallest first; throws UsageError.
   void sort(std::vector<Json>& rows) const;
   Heading heading() const { return no_heading_ ? Heading::none : Heading::titles; }

@@ -30,7 +30,10 @@ states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -s
   [ "$(states)" = "a=running b=exited" ]
   "$LAY" start --all >/dev/null
   [ "$(states)" = "a=running b=running" ]
-  "$LAY" rm -t 5 --cidfile a.id >/dev/null
+  run "$LAY" rm -t 5 --cidfile a.id
+  [ "$status" = 1 ]
+  has "$output" "goes with --force"
+  "$LAY" rm -f -t 5 --cidfile a.id >/dev/null
   [ "$(states)" = "b=running" ]
   "$LAY" rm -f --filter label=kind=y >/dev/null
   [ "$(states)" = "" ]
@@ -106,4 +109,13 @@ states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -s
   [ "$("$LAY" network ls -q -f name=ridg)" = bridge ]
   [ "$("$LAY" network ls -n --no-trunc -f name=front | awk '{print length($1)}')" = 64 ]
   [ "$("$LAY" network ls -q -f driver=macvlan)" = "" ]
+}
+
+@test "of containers made within one second the latest is the one made last" {
+  local number
+  for number in 1 2 3 4; do "$LAY" run -d --name "c$number" --network none small true >/dev/null; done
+  [ "$("$LAY" ps -l --format '{{.Names}}')" = c4 ]
+  "$LAY" rm -f --latest >/dev/null
+  [ "$("$LAY" ps -l --format '{{.Names}}')" = c3 ]
+  [ "$("$LAY" ps -a --sort created --format '{{.Names}}' | paste -sd' ')" = "c1 c2 c3" ]
 }
