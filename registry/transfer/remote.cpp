@@ -49,6 +49,23 @@ layerstore::Image inspect(const Reference& reference, const layerstore::Platform
           .config = std::move(config)};
 }
 
+std::string read_manifest(const Reference& reference, const layerstore::Platform& platform,
+                          const Connection& connection) {
+  return find_origin(reference, platform, connection).document.bytes;
+}
+
+std::string read_config(const Reference& reference, const layerstore::Platform& platform,
+                        const Connection& connection) {
+  const Origin origin = find_origin(reference, platform, connection);
+  std::string config = origin.client->read_blob(layerstore::parse_manifest(origin.document.bytes).config);
+  if (origin.is_guess) layerstore::require_platform(layerstore::parse_image_config(config), platform);
+  return config;
+}
+
+std::string read_document(const Reference& reference, const Connection& connection) {
+  return find_document(reference, connection).document.bytes;
+}
+
 layerstore::Digest remove(const Reference& reference, const Connection& connection) {
   const auto client = open_registry(reference, Access::remove, connection);
   const layerstore::Digest digest = find_digest(*client, reference);

@@ -1,13 +1,12 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
-#include <numeric>
-
 #include "base/text.h"
 #include "command.h"
 #include "flags/list_flags.h"
 #include "flags/options.h"
 #include "images/image_lookup.h"
+#include "images/image_view.h"
 #include "lists/filters.h"
 #include "output/listing.h"
 #include "output/messages.h"
@@ -15,27 +14,6 @@
 namespace lay::cli {
 
 namespace {
-
-/// A stored name as its two columns. The tag is behind the last ':' that follows the last '/'.
-struct SplitName {
-  std::string repository;
-  std::string tag;
-};
-
-SplitName split_name(const std::string& name) {
-  const std::size_t digest = name.find('@');
-  if (digest != std::string::npos) return {name.substr(0, digest), "<none>"};
-  const std::size_t slash = name.rfind('/');
-  const std::size_t colon = name.rfind(':');
-  const bool has_tag = colon != std::string::npos && (slash == std::string::npos || colon > slash);
-  return has_tag ? SplitName{name.substr(0, colon), name.substr(colon + 1)} : SplitName{name, "latest"};
-}
-
-std::uint64_t stored_size(const layerstore::Image& image) {
-  return std::accumulate(
-      image.manifest.layers.begin(), image.manifest.layers.end(), std::uint64_t{0},
-      [](std::uint64_t sum, const layerstore::Descriptor& layer) { return sum + layer.size; });
-}
 
 Json row_of(const std::string& name, const layerstore::Image& image, bool whole_ids) {
   const SplitName parts = split_name(name);

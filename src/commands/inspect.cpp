@@ -9,6 +9,7 @@
 #include "flags/surroundings_flags.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
+#include "images/image_view.h"
 #include "lists/port_listing.h"
 #include "output/listing.h"
 #include "output/messages.h"
@@ -109,50 +110,6 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
   };
 }
 
-/// What an image's config leaves out when it is not set, and scripts ask for all the same.
-Json with_unset(Json config) {
-  for (const char* list : {"Env", "Cmd", "Entrypoint", "Labels", "ExposedPorts", "Volumes"})
-    if (!config.contains(list)) config[list] = nullptr;
-  for (const char* text : {"User", "WorkingDir", "StopSignal"})
-    if (!config.contains(text)) config[text] = "";
-  return config;
-}
-
-Json describe(const FoundImage& found) {
-  const layerstore::Image& image = found.image;
-  Json layers = Json::array();
-  for (const layerstore::Descriptor& layer : image.manifest.layers) layers.push_back(to_json(layer));
-  std::vector<std::string> diff_ids;
-  for (const layerstore::Digest& diff_id : image.config.diff_ids) diff_ids.push_back(diff_id.to_string());
-  Json config = parse_json(layerstore::write_image_config(image.config), "image config");
-  return Json{
-      {"Id", image.id().to_string()},
-      {"Name", found.name},
-      {"RepoTags", found.name.empty() ? Json::array() : Json::array({found.name})},
-      {"Digest", image.descriptor.digest.to_string()},
-      {"MediaType", image.manifest.media_type},
-      {"Created", image.config.created},
-      {"Author", image.config.author},
-      {"Os", image.config.os},
-      {"Architecture", image.config.architecture},
-      {"Config", with_unset(config.value("config", Json::object()))},
-      {"RootFS", {{"Type", "layers"}, {"Layers", diff_ids}}},
-      {"Layers", layers},
-      {"History", config.value("history", Json::array())},
-  };
-}
-
-Json describe_remote(const std::string& name, const std::string& platform,
-                     const registry::Connection& connection) {
-  const registry::Reference reference = remote_reference(name, connection.conf);
-  const layerstore::Platform wanted =
-      platform.empty() ? layerstore::host_platform() : layerstore::parse_platform(platform);
-  return with_context("inspect " + printable(name), [&] {
-    return describe(FoundImage{.name = registry::to_string(reference),
-                               .image = registry::inspect(reference, wanted, connection)});
-  });
-}
-
 std::optional<Json> try_describe_container(const Context& context, const std::string& name) {
   try {
     const runner::ContainerStore containers = open_containers(context);
@@ -166,7 +123,7 @@ std::optional<Json> try_describe_container(const Context& context, const std::st
 std::optional<Json> try_describe_image(const Context& context, const std::string& name) {
   const auto store = open_existing_store(context);
   const auto found = store ? try_find_image(*store, name) : std::nullopt;
-  return found ? std::optional(describe(*found)) : std::nullopt;
+  return found ? std::optional(describe_image(*found, names_of(*store, found->image))) : std::nullopt;
 }
 
 /// Of --type "all" a container of that name goes before an image of that name, as with docker.
@@ -180,45 +137,111 @@ Json describe_any(const Context& context, const std::string& name, const std::st
       .with_hint("'lay ps -a' and 'lay images' list what is here");
 }
 
-}  // namespace
-
-int command_inspect(const Context& context, const Arguments& arguments) {
+struct InspectOptions {
   std::vector<std::string> names;
   std::string format;
-  std::string platform;
   std::string type = "all";
+  layerstore::Platform platform = layerstore::host_platform();
+  bool is_platform_chosen = false;
+  bool raw = false;
+  bool config = false;
   ConnectionFlags connection;
+};
+
+InspectOptions parse_options(const Arguments& arguments) {
+  InspectOptions options;
+  std::string platform;
   Parser parser("inspect", "[flags] CONTAINER|IMAGE …",
                 "Shows everything about containers or images as JSON. docker://IMAGE is one "
                 "in its registry, which is not pulled.");
-  parser.add_option("name", names, "containers or images").required();
-  parser.add_option("-f,--format", format, "a template: '{{.State.Pid}}'").type_name("TEMPLATE");
+  parser.add_option("name", options.names, "containers or images").required();
+  parser.add_option("-f,--format", options.format, "a template: '{{.State.Pid}}'").type_name("TEMPLATE");
   parser.add_option("--platform", platform, "of docker://IMAGE, instead of this machine's")
       .type_name("OS/ARCH[/VARIANT]");
-  parser.add_option("-t,--type", type, "what may be meant: all, container, image")
+  parser.add_flag("--raw", options.raw,
+                  "the manifest of an image, or the index that the name leads to, byte for byte");
+  parser.add_flag("--config", options.config, "the image's config; with --raw byte for byte");
+  parser.add_option("-t,--type", options.type, "what may be meant: all, container, image")
       .one_of({"all", "container", "image"})
       .type_name("TYPE");
-  connection.add_to(parser);
+  options.connection.add_to(parser);
   parser.parse(arguments);
-  if (!connection.creds.empty()) require_one_registry(registries_of(names));
+  options.is_platform_chosen = !platform.empty();
+  if (options.is_platform_chosen) options.platform = layerstore::parse_platform(platform);
+  if ((options.raw || options.config) && (options.names.size() != 1 || options.type == "container"))
+    throw UsageError{"--raw and --config show one image"};
+  if (options.raw && !options.format.empty() && options.format != "json")
+    throw UsageError{"--raw shows bytes, which no --format changes"};
+  return options;
+}
+
+Json describe_remote(const std::string& name, const InspectOptions& options,
+                     const registry::Connection& connection) {
+  const registry::Reference reference = remote_reference(name, connection.conf);
+  return with_context("inspect " + printable(name), [&] {
+    const FoundImage found{.name = registry::to_string(reference),
+                           .image = registry::inspect(reference, options.platform, connection)};
+    return describe_image(found, {{.name = found.name, .manifest = found.image.descriptor}});
+  });
+}
+
+/// The bytes of a manifest, index or config.
+std::string document_of(const Context& context, const InspectOptions& options) {
+  const std::string& name = options.names.front();
+  if (!is_remote(name)) {
+    const layerstore::Store store = open_store_with(context, name);
+    const layerstore::Image image = find_image(store, name).image;
+    return store.blobs().read(options.config ? image.id() : image.descriptor.digest);
+  }
+  const registry::Connection connection = options.connection.connection();
+  const registry::Reference reference = remote_reference(name, connection.conf);
+  if (options.config) return registry::read_config(reference, options.platform, connection);
+  if (options.is_platform_chosen) return registry::read_manifest(reference, options.platform, connection);
+  return registry::read_document(reference, connection);
+}
+
+void print_json(const Json& value, const std::string& format) {
+  if (format.empty() || format == "json")
+    fmt::print("{}\n", dump_json_pretty(value));
+  else
+    fmt::print("{}\n", fill_template(format, value));
+}
+
+/// --raw and --config, as skopeo has them.
+int print_document(const Context& context, const InspectOptions& options) {
+  const std::string bytes = with_context("inspect " + printable(options.names.front()),
+                                         [&] { return document_of(context, options); });
+  if (options.raw)
+    fmt::print("{}", bytes);
+  else
+    print_json(parse_json(bytes, "image config"), options.format);
+  return 0;
+}
+
+}  // namespace
+
+int command_inspect(const Context& context, const Arguments& arguments) {
+  const InspectOptions options = parse_options(arguments);
+  if (!options.connection.creds.empty()) require_one_registry(registries_of(options.names));
+  if (options.raw || options.config) return print_document(context, options);
 
   Json all = Json::array();
   int code = 0;
   std::optional<registry::Connection> there;
-  for (const std::string& name : names) {
+  for (const std::string& name : options.names) {
     try {
-      if (is_remote(name) && !there) there = connection.connection();
-      all.push_back(is_remote(name) ? describe_remote(name, platform, *there)
-                                    : describe_any(context, name, type));
+      if (is_remote(name) && !there) there = options.connection.connection();
+      all.push_back(is_remote(name) ? describe_remote(name, options, *there)
+                                    : describe_any(context, name, options.type));
     } catch (const Error& error) {
       print_error(error.message(), error.hint());
       code = 1;
     }
   }
-  if (format.empty() || format == "json") {
-    fmt::print("{}\n", dump_json_pretty(all));
+  if (options.format.empty() || options.format == "json") {
+    print_json(all, "");
   } else {
-    for (const Json& entry : all) fmt::print("{}\n", fill_template(format, entry));
+    for (const Json& entry : all) print_json(entry, options.format);
   }
   return code;
 }

@@ -336,6 +336,41 @@ chosen_alike() {
   chosen_alike linux/amd64/v2 linux/amd64/v2
 }
 
+@test "inspect --raw and --config show the documents of a registry as skopeo does" {
+  index_of linux/amd64 linux/arm64
+  local name flags
+  for name in all 1; do
+    for flags in --raw --config "--raw --config"; do
+      # shellcheck disable=SC2086
+      skopeo --override-arch amd64 inspect $flags --tls-verify=false "docker://$registry/team/app:$name" >theirs
+      # shellcheck disable=SC2086
+      "$LAY" inspect $flags "docker://$registry/team/app:$name" >ours
+      # skopeo's config without --raw leaves out members that are no OCI image's: what it shows is in ours
+      [[ $flags == --config ]] || cmp theirs ours
+      [[ $flags != --config ]] || jq -e --slurpfile theirs theirs 'contains($theirs[0])' ours
+    done
+  done
+  [ "$("$LAY" inspect --raw --platform linux/arm64 "docker://$registry/team/app:all" | sha256sum | cut -d' ' -f1)" = \
+    "$("$LAY" inspect --platform linux/arm64 -f '{{.Digest}}' "docker://$registry/team/app:all" | cut -d: -f2)" ]
+  [ "$("$LAY" inspect --config --platform linux/arm64 -f '{{.config.Labels.p}}' "docker://$registry/team/app:all")" = linux/arm64 ]
+  [ "$("$LAY" inspect --raw app:1 | sha256sum | cut -d' ' -f1)" = "${digest#sha256:}" ]
+  [ "sha256:$("$LAY" inspect --raw --config app:1 | sha256sum | cut -d' ' -f1)" = "$("$LAY" inspect -f '{{.Id}}' app:1)" ]
+  refused 1 "one image" "$LAY" inspect --raw app:1 app:1
+  refused 1 "--format" "$LAY" inspect --raw -f '{{.x}}' app:1
+}
+
+@test "inspect tells of an image every name, its digests in their repositories, and a size" {
+  "$LAY" tag app:1 "$registry/team/app:1"
+  "$LAY" tag app:1 app:again
+  "$LAY" tag app:1 "docker.io/library/other@$digest"
+  [ "$("$LAY" inspect -f '{{json .RepoTags}}' app:1 | jq -c sort)" = "$(jq -cn '[$ARGS.positional[]] | sort' --args app:1 app:again "$registry/team/app:1")" ]
+  [ "$("$LAY" inspect -f '{{json .RepoDigests}}' app:1 | jq -c sort)" = \
+    "$(jq -cn '[$ARGS.positional[]] | sort' --args "app@$digest" "docker.io/library/other@$digest" "$registry/team/app@$digest")" ]
+  [ "$("$LAY" inspect -f '{{index .RepoDigests 0}}' "docker://$registry/team/app:1")" = "$registry/team/app@$digest" ]
+  [ "$("$LAY" inspect -f '{{.Size}}' app:1)" = "$("$LAY" images --format '{{.Bytes}}' app:1)" ]
+  [ "$("$LAY" inspect -f '{{.VirtualSize}}' app:1)" = "$("$LAY" inspect -f '{{.Size}}' app:1)" ]
+}
+
 # Each into a store that has nothing: podman takes a name that it has for the one that is meant.
 podman_pulls() {
   rm -rf --one-file-system "$world/storage"

@@ -17,6 +17,15 @@ std::vector<std::string> list_tags(const Reference& reference, const Connection&
 layerstore::Image inspect(const Reference& reference, const layerstore::Platform& platform,
                           const Connection& connection);
 
+/// The bytes of the manifest of an image, chosen as inspect() does.
+std::string read_manifest(const Reference& reference, const layerstore::Platform& platform,
+                          const Connection& connection);
+/// The bytes of that manifest's config, which need be none of an image.
+std::string read_config(const Reference& reference, const layerstore::Platform& platform,
+                        const Connection& connection);
+/// The bytes of what the name leads to: a manifest, or an index.
+std::string read_document(const Reference& reference, const Connection& connection);
+
 /// Deletes the manifest that `reference` leads to, and with it every tag of it. Returns its digest. Throws
 /// not_found, unsupported when the registry does not delete.
 layerstore::Digest remove(const Reference& reference, const Connection& connection);
