@@ -34,10 +34,7 @@ using NewManifests = std::map<Digest, std::string>;
 ArchivedImage as_oci(ArchivedImage archived, NewManifests& manifests) {
   Manifest& manifest = archived.image.manifest;
   if (manifest.media_type == media_type::kManifest) return archived;
-  manifest.media_type = media_type::kManifest;
-  manifest.config.media_type = media_type::kConfig;
-  for (Descriptor& layer : manifest.layers)
-    layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+  manifest = with_oci_types(std::move(manifest));
   std::string text = write_manifest(manifest);
   archived.image.descriptor =
       Descriptor{.media_type = manifest.media_type, .digest = digest_of(text), .size = text.size()};

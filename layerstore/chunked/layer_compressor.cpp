@@ -1,5 +1,9 @@
 #include "chunked/layer_compressor.h"
 
+#include <optional>
+#include <utility>
+
+#include "base/pipeline.h"
 #include "chunked/chunked_writer.h"
 
 namespace lay::layerstore {
@@ -28,6 +32,14 @@ CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, 
   pump(hashed, *compressor);
   compressor->finish();
   return {.annotations = {}, .diff_id = hashed.digest()};
+}
+
+CompressedLayer compress_beside(ByteSource& tar, const CompressOptions& options, ByteSink& blob,
+                                const Spill& spill) {
+  std::optional<CompressedLayer> compressed;
+  run_pipeline([&](ByteSink& packed) { compressed = compress_layer(tar, options, packed, spill); },
+               [&](ByteSource& packed) { pump(packed, blob); });
+  return std::move(*compressed);
 }
 
 }  // namespace lay::layerstore

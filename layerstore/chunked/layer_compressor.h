@@ -24,4 +24,8 @@ struct CompressedLayer {
 CompressedLayer compress_layer(ByteSource& tar, const CompressOptions& options, ByteSink& out,
                                const Spill& spill = {});
 
+/// As compress_layer(), while another thread hashes and writes what comes out.
+CompressedLayer compress_beside(ByteSource& tar, const CompressOptions& options, ByteSink& blob,
+                                const Spill& spill);
+
 }  // namespace lay::layerstore

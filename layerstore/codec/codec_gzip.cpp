@@ -125,7 +125,8 @@ std::unique_ptr<ByteSink> make_gzip_compressor(DeflaterFactory make_deflater, un
 
 std::unique_ptr<ByteSink> make_gzip_compressor(int level, unsigned workers, ByteSink& out) {
   if (level < 0 || level > kMaxLevel)
-    throw Error::make(Errc::invalid, "gzip level {} is not between 1 and {}", level, kMaxLevel);
+    throw Error::make(Errc::invalid, "gzip level {} is not between 1 and {}", level, kMaxLevel)
+        .with_hint("without a level it is compressed as usual");
   return make_gzip_compressor([level] { return make_deflater(level); }, workers, out);
 }
 

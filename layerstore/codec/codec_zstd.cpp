@@ -118,7 +118,8 @@ class ZstdSource final : public ByteSource {
 /// The level that zstd is asked for.
 int checked_level(int level) {
   if (level < 0 || level > kMaxLevel)
-    throw Error::make(Errc::invalid, "zstd level {} is not between 1 and {}", level, kMaxLevel);
+    throw Error::make(Errc::invalid, "zstd level {} is not between 1 and {}", level, kMaxLevel)
+        .with_hint("without a level it is compressed as usual");
   return level == 0 ? kDefaultLevel : level;
 }
 

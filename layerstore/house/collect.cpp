@@ -2,6 +2,7 @@
 #include "base/syscalls.h"
 #include "house/reachable.h"
 #include "images/annotations.h"
+#include "images/recompressed_blobs.h"
 #include "layerstore/ingest.h"
 #include "layerstore/make_room.h"
 #include "layerstore/store.h"
@@ -51,6 +52,7 @@ CollectResult Store::collect(const std::function<InUse()>& in_use) const {
     ++result.blobs;
   }
   absent_->keep_only([&](const Digest& blob) { return keep.blobs.contains(blob) && !blobs_->has(blob); });
+  RecompressedBlobs(*root_, *blobs_).drop_lost();
   return result;
 }
 

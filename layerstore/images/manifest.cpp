@@ -139,6 +139,15 @@ Index parse_index(std::string_view text) {
   });
 }
 
+Manifest with_oci_types(Manifest manifest) {
+  if (manifest.media_type == media_type::kManifest) return manifest;
+  manifest.media_type = media_type::kManifest;
+  manifest.config.media_type = media_type::kConfig;
+  for (Descriptor& layer : manifest.layers)
+    layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+  return manifest;
+}
+
 std::string write_manifest(const Manifest& manifest) {
   Json json{{"schemaVersion", 2},
             {"mediaType", manifest.media_type},

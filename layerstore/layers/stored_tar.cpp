@@ -29,15 +29,6 @@ Digest hash(ByteSource& tar) {
   return hashed.digest();
 }
 
-/// As compress_layer(), while another thread hashes and writes what comes out.
-CompressedLayer compress_beside(ByteSource& tar, const CompressOptions& options, BlobWriter& blob,
-                                const Spill& spill) {
-  std::optional<CompressedLayer> compressed;
-  run_pipeline([&](ByteSink& packed) { compressed = compress_layer(tar, options, packed, spill); },
-               [&](ByteSource& packed) { pump(packed, blob); });
-  return std::move(*compressed);
-}
-
 /// The blob of an uncompressed layer is the tar of its mounted form: one file with two names.
 StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& task,
                       const std::function<void(ByteSink& tar)>& produce) {

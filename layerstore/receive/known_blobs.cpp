@@ -20,6 +20,17 @@ bool is_good(const Store& store, const Descriptor& blob, const Digest& diff_id) 
   }
 }
 
+/// What a manifest says of a blob and its tar alone.
+Descriptor as_listed(const Descriptor& blob) {
+  Descriptor listed{
+      .media_type = std::string(media_type::layer_type_of(media_type::compression_of(blob.media_type))),
+      .digest = blob.digest,
+      .size = blob.size,
+      .annotations = blob.annotations};
+  std::erase_if(listed.annotations, [](const auto& annotation) { return !is_of_chunked(annotation.first); });
+  return listed;
+}
+
 }  // namespace
 
 KnownBlobs::KnownBlobs(const Store& store) : store_(store) {
@@ -35,20 +46,17 @@ KnownBlobs::KnownBlobs(const Store& store) : store_(store) {
   }
 }
 
-std::optional<Descriptor> KnownBlobs::find(const Digest& diff_id) const {
-  const auto found = blobs_.find(diff_id);
-  if (found == blobs_.end()) return std::nullopt;
-  const Descriptor& blob = found->second;
-  const auto [good, fresh] = is_good_.try_emplace(diff_id, false);
-  if (fresh) good->second = is_good(store_, blob, diff_id);
-  if (!good->second) return std::nullopt;
-  Descriptor known{
-      .media_type = std::string(media_type::layer_type_of(media_type::compression_of(blob.media_type))),
-      .digest = blob.digest,
-      .size = blob.size,
-      .annotations = blob.annotations};
-  std::erase_if(known.annotations, [](const auto& annotation) { return !is_of_chunked(annotation.first); });
-  return known;
+std::optional<Descriptor> KnownBlobs::find(const Digest& diff_id,
+                                           const std::function<bool(const Descriptor& blob)>& fits) const {
+  const auto [first, last] = blobs_.equal_range(diff_id);
+  for (auto known = first; known != last; ++known) {
+    const Descriptor& blob = known->second;
+    if (fits && !fits(blob)) continue;
+    const auto [good, fresh] = is_good_.try_emplace({diff_id, blob.digest}, false);
+    if (fresh) good->second = is_good(store_, blob, diff_id);
+    if (good->second) return as_listed(blob);
+  }
+  return std::nullopt;
 }
 
 }  // namespace lay::layerstore

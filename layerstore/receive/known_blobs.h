@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -12,14 +13,15 @@ class KnownBlobs {
  public:
   explicit KnownBlobs(const Store& store);
 
-  /// As an OCI manifest lists it; empty when there is none, or only one that is damaged or
+  /// As an OCI manifest lists it; empty when there is none that `fits`, or only some that are damaged or
   /// another layer. A blob is read once.
-  std::optional<Descriptor> find(const Digest& diff_id) const;
+  std::optional<Descriptor> find(const Digest& diff_id,
+                                 const std::function<bool(const Descriptor& blob)>& fits = {}) const;
 
  private:
   const Store& store_;
-  std::map<Digest, Descriptor> blobs_;      ///< by diff_id
-  mutable std::map<Digest, bool> is_good_;  ///< by diff_id
+  std::multimap<Digest, Descriptor> blobs_;                    ///< by diff_id
+  mutable std::map<std::pair<Digest, Digest>, bool> is_good_;  ///< of diff_id and blob
 };
 
 }  // namespace lay::layerstore

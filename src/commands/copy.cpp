@@ -6,6 +6,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "flags/compression_flags.h"
 #include "flags/options.h"
 #include "images/id_file.h"
 #include "images/image_lookup.h"
@@ -34,6 +35,7 @@ struct CopyOptions {
   layerstore::Platform platform = layerstore::host_platform();
   registry::Connection source_connection;
   registry::Connection target_connection;
+  CompressionFlags compression;
   std::string digest_file;
   bool quiet = false;
   bool all = false;
@@ -62,6 +64,27 @@ struct SideFlags {
   }
 };
 
+/// Throws where one flag contradicts another, or the places.
+void check_combination(const CopyOptions& options, bool preserves_digests, bool chooses_platform) {
+  if (preserves_digests && options.target.kind != Kind::registry && options.target.kind != Kind::store)
+    throw Error(Errc::unsupported,
+                "an archive or layout may need another manifest, and with it another digest")
+        .with_hint("--preserve-digests goes with docker:// and the store");
+  if (options.all && chooses_platform)
+    throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
+        .with_hint("leave one of them out");
+  if (options.all && (options.source.kind != Kind::registry || options.target.kind != Kind::registry))
+    throw Error(Errc::unsupported, "--all copies from docker:// to docker:// only")
+        .with_hint("without it, one image is copied, of --platform");
+  if (!options.compression.are_given()) return;
+  if (options.all || preserves_digests)
+    throw Error(Errc::invalid, "layers that are compressed anew have other digests")
+        .with_hint("leave --dest-compress-format out, or --all and --preserve-digests");
+  if (options.target.kind == Kind::docker_archive)
+    throw Error(Errc::unsupported, "a docker-archive has its layers without compression")
+        .with_hint("leave --dest-compress-format out, or take oci-archive:FILE");
+}
+
 CopyOptions parse_options(const Arguments& arguments) {
   std::string source;
   std::string target;
@@ -83,6 +106,7 @@ CopyOptions parse_options(const Arguments& arguments) {
                   "between registries: all that the name leads to, of every platform");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
       .type_name("FILE");
+  options.compression.add_to_copy(parser);
   parser.add_flag("--preserve-digests", preserves_digests, "fail where the copy would get another digest");
   parser.add_flag("--remove-signatures", removes_signatures, "for scripts: none is copied in any case");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
@@ -93,16 +117,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
   if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
-  if (preserves_digests && options.target.kind != Kind::registry && options.target.kind != Kind::store)
-    throw Error(Errc::unsupported,
-                "an archive or layout may need another manifest, and with it another digest")
-        .with_hint("--preserve-digests goes with docker:// and the store");
-  if (options.all && !platform.empty())
-    throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
-        .with_hint("leave one of them out");
-  if (options.all && (options.source.kind != Kind::registry || options.target.kind != Kind::registry))
-    throw Error(Errc::unsupported, "--all copies from docker:// to docker:// only")
-        .with_hint("without it, one image is copied, of --platform");
+  check_combination(options, preserves_digests, !platform.empty());
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
   options.target_connection.conf = options.source_connection.conf;
@@ -247,7 +262,7 @@ std::string copy_all(const Store& store, const CopyOptions& options, Progress& p
 }
 
 std::string copy_one(const Store& store, const CopyOptions& options, Progress& progress) {
-  const Image image = take_in(store, options, progress);
+  const Image image = options.compression.applied_to(store, take_in(store, options, progress), progress);
   put_out(store, image, options, progress);
   return image.descriptor.digest.to_string();
 }

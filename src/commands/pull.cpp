@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "command.h"
 #include "each.h"
@@ -8,6 +10,7 @@
 #include "images/image_lookup.h"
 #include "images/image_place.h"
 #include "output/progress_display.h"
+#include "registry/remote.h"
 #include "registry/transfer.h"
 
 namespace lay::cli {
@@ -21,6 +24,38 @@ std::set<std::string> registries_of_all(const std::vector<std::string>& names,
   return domains;
 }
 
+/// Every tag of the repository `text`, by names that pull() takes.
+std::vector<std::string> tags_of(const std::string& text, const registry::Connection& connection) {
+  require_registry_name(text);
+  const registry::Reference repository = remote_reference(text, connection.conf);
+  const std::string name = without_transport(text);
+  if (name.find('@') != std::string::npos || registry::local_name(name) == name)
+    throw Error::make(Errc::invalid, "--all-tags takes a repository, and '{}' has a tag", printable(name))
+        .with_hint(fmt::format("lay pull --all-tags {}/{}", repository.domain, repository.repository));
+  std::vector<std::string> names;
+  for (const std::string& tag : registry::list_tags(repository, connection)) {
+    registry::Reference tagged = repository;
+    tagged.tag = tag;
+    names.push_back(registry::to_string(tagged));
+    registry::parse_reference(names.back());  // a registry may list anything
+  }
+  return names;
+}
+
+struct TaggedNames {
+  std::vector<std::string> names;
+  int code = 0;  ///< 1 when a repository could not be asked, which was reported then
+};
+
+TaggedNames tags_of_all(const std::vector<std::string>& repositories,
+                        const registry::Connection& connection) {
+  TaggedNames tagged;
+  tagged.code = for_each_name("pull", repositories, [&](const std::string& repository) {
+    for (std::string& name : tags_of(repository, connection)) tagged.names.push_back(std::move(name));
+  });
+  return tagged;
+}
+
 }  // namespace
 
 int command_pull(const Context& context, const Arguments& arguments) {
@@ -28,10 +63,12 @@ int command_pull(const Context& context, const Arguments& arguments) {
   PlatformFlags platform;
   bool quiet = false;
   bool all_blobs = false;
+  bool all_tags = false;
   ConnectionFlags connection;
   Parser parser("pull", "[flags] IMAGE …", "Gets images from registries.");
   parser.add_option("image", names, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]").required();
   platform.add_to(parser);
+  parser.add_flag("-a,--all-tags", all_tags, "IMAGE is a repository: get all that it has");
   parser.add_flag("--all-blobs", all_blobs,
                   "fetch blobs whose layers are here already, made of other blobs, as well");
   parser.add_flag("-q,--quiet", quiet, "no progress");
@@ -53,7 +90,9 @@ int command_pull(const Context& context, const Arguments& arguments) {
                                         progress ? *progress : no_progress());
     fmt::print("{}\n", found.image.id().to_string());
   };
-  return for_each_name("pull", names, pull);
+  if (!all_tags) return for_each_name("pull", names, pull);
+  const TaggedNames tagged = tags_of_all(names, connected);
+  return std::max(tagged.code, for_each_name("pull", tagged.names, pull));
 }
 
 }  // namespace lay::cli

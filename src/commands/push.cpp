@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/text.h"
 #include "command.h"
+#include "flags/compression_flags.h"
 #include "flags/options.h"
 #include "images/id_file.h"
 #include "images/image_lookup.h"
@@ -16,6 +19,7 @@ namespace {
 
 struct PushOptions {
   registry::Connection connection;
+  CompressionFlags compression;
   std::string digest_file;
   bool quiet = false;
 };
@@ -29,9 +33,12 @@ void push_one(const layerstore::Store& store, const std::string& source, const s
   };
   if (!options.quiet) request.tell = print_note;
   const FoundImage found = find_image(store, source);
-  const auto progress = options.quiet ? nullptr : make_progress_display();
-  const registry::PushResult result =
-      registry::push(store, found.image.descriptor, request, progress ? *progress : no_progress());
+  const auto display = options.quiet ? nullptr : make_progress_display();
+  Progress& progress = display ? *display : no_progress();
+  std::optional<FileLock> adding;
+  if (options.compression.are_given()) adding = store.begin_adding();
+  const layerstore::Image image = options.compression.applied_to(store, found.image, progress);
+  const registry::PushResult result = registry::push(store, image.descriptor, request, progress);
   if (!options.quiet)
     print_note(fmt::format("pushed {}: {} blobs sent, {} already there",
                            registry::to_string(request.reference), result.blobs_sent, result.blobs_there));
@@ -73,9 +80,10 @@ int command_push(const Context& context, const Arguments& arguments) {
   parser.add_option("target", target, "[docker://][HOST[:PORT]/]REPOSITORY[:TAG]");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
       .type_name("FILE");
+  options.compression.add_to(parser);
   parser.add_flag("-a,--all-tags", all_tags, "IMAGE is a repository: send all that the store has of it");
   parser.add_flag("--remove-signatures,--preserve-digests", stays_as_it_is,
-                  "for scripts: no signature goes along, and no digest changes, in any case");
+                  "for scripts: no signature goes along, and no digest changes without --compression-…");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
   connection.add_to(parser);
   parser.parse(arguments);

@@ -40,6 +40,8 @@ DocumentKind classify_document(std::string_view text, std::string_view content_t
 
 Manifest parse_manifest(std::string_view text);
 Index parse_index(std::string_view text);
+/// One of docker's as OCI's that lists the same blobs.
+Manifest with_oci_types(Manifest manifest);
 /// Compact JSON, members in the specification's order not guaranteed; equal values give equal bytes.
 std::string write_manifest(const Manifest& manifest);
 std::string write_index(const Index& index);

@@ -1,0 +1,63 @@
+#include "images/recompressed_blobs.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/folder_names.h"
+#include "base/json.h"
+#include "base/syscalls.h"
+#include "store/store_file.h"
+
+namespace lay::layerstore {
+
+namespace {
+
+constexpr const char* kFolder = "recompressed";
+constexpr std::size_t kMaxRecord = 256 * 1024;
+
+std::string name_of(const Digest& diff_id, const CompressOptions& options) {
+  return fmt::format("{}.{}.{}.{}", diff_id.algorithm_name(), diff_id.hex(), to_string(options.compression),
+                     options.level);
+}
+
+std::optional<UniqueFd> open_folder(const UniqueFd& root) {
+  return sys::try_open_at(root, kFolder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+std::optional<Descriptor> read_record(const UniqueFd& folder, const std::string& name,
+                                      const BlobStore& blobs) {
+  try {
+    const auto file = try_open_regular(folder, name);
+    if (!file) return std::nullopt;
+    Descriptor blob =
+        parse_descriptor(parse_json(sys::read_all(*file, kMaxRecord), "record of a compressed layer"));
+    if (blobs.size(blob.digest) != blob.size) return std::nullopt;
+    return blob;
+  } catch (const Error&) {  // what cannot be read is made again
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<Descriptor> RecompressedBlobs::find(const Digest& diff_id,
+                                                  const CompressOptions& options) const {
+  const auto folder = open_folder(root_);
+  return folder ? read_record(*folder, name_of(diff_id, options), blobs_) : std::nullopt;
+}
+
+void RecompressedBlobs::note(const Digest& diff_id, const CompressOptions& options,
+                             const Descriptor& blob) const {
+  sys::try_mkdir_at(root_, kFolder, 0700);
+  publish_file(root_, sys::open_dir(root_, kFolder), name_of(diff_id, options), dump_json(to_json(blob)));
+}
+
+void RecompressedBlobs::drop_lost() const {
+  const auto folder = open_folder(root_);
+  if (!folder) return;
+  for (const std::string& name : list_names(*folder))
+    if (!read_record(*folder, name, blobs_)) sys::try_unlink_at(*folder, name);
+}
+
+}  // namespace lay::layerstore

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "layerstore/blob_store.h"
+#include "layerstore/codec.h"
+
+namespace lay::layerstore {
+
+/// recompressed/<algorithm>.<diff_id>.<compression>.<level>: which blob a layer became when it was compressed
+/// so. Memory, not truth: the blobs are needed by nothing, and go with the next collection.
+class RecompressedBlobs {
+ public:
+  /// `root` is the store's folder; both must outlive it.
+  RecompressedBlobs(const UniqueFd& root, const BlobStore& blobs) : root_(root), blobs_(blobs) {}
+
+  /// Empty when there is none, or its blob is not there any more.
+  std::optional<Descriptor> find(const Digest& diff_id, const CompressOptions& options) const;
+  void note(const Digest& diff_id, const CompressOptions& options, const Descriptor& blob) const;
+  /// Forgets those whose blobs are gone.
+  void drop_lost() const;
+
+ private:
+  const UniqueFd& root_;
+  const BlobStore& blobs_;
+};
+
+}  // namespace lay::layerstore

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+
+#include "base/progress.h"
+#include "layerstore/codec.h"
+#include "layerstore/store.h"
+
+namespace lay::layerstore {
+
+/// How the layers of an image are to be compressed.
+struct Recompression {
+  CompressOptions options;
+  bool needs_chunks = false;  ///< of zstd: as zstd:chunked, whose files can be fetched one by one
+  /// Also layers that are compressed so already, by another tool or at another level. Without, any blob of
+  /// the store that has the layer in that compression will do.
+  bool always = false;
+};
+
+/// The image with its layers so compressed: its id stays, its digest does not, and its manifest is OCI's. An
+/// image of which nothing has to change is returned as it is. What comes out depends on the tar alone where
+/// `always` is set. New blobs and the manifest are stored, without a name; which blob a layer became is
+/// remembered as long as that blob is there. The caller holds Store::share(). Throws invalid when the
+/// compression has no such level.
+Image recompress(const Store& store, const Image& image, const Recompression& how, Progress& progress);
+
+}  // namespace lay::layerstore
