@@ -240,6 +240,7 @@ void Api::set_tag(const std::string& repository, const std::string& tag, const M
     registry_.repositories.put_tag(repository, tag, {.digest = plain.digest, .media_type = plain.media_type});
     if (registry_.names.is_pushed(repository, tag)) registry_.names.remove(repository, tag);
   }
+  registry_.names.show_local(repository, tag);  // the tag goes before it again
 }
 
 Response Api::put_manifest(const Request& request, const std::string& bytes) {
@@ -285,6 +286,8 @@ void Api::delete_tag(const std::string& repository, const std::string& tag) {
     throw Refusal(403, error_code::kDenied,
                   "the tag is a name that was given on the server: remove it there with 'lay rmi'");
   registry_.repositories.touch_manifest(repository, old->digest);
+  registry_.names.hide_local(repository,
+                             tag);  // before: what is deleted is gone, and nothing takes its place
   if (was_pushed) registry_.names.remove(repository, tag);
   registry_.repositories.remove_tag(repository, tag);
 }

@@ -51,7 +51,7 @@ bool is_same_file(const struct ::stat& left, const struct ::stat& right) {
 }  // namespace
 
 ImageNames::ImageNames(const layerstore::Store& store, std::string authority, LocalNames local)
-    : store_(store), authority_(std::move(authority)), local_(local) {}
+    : store_(store), authority_(std::move(authority)), local_(local), hidden_(store.path()) {}
 
 std::string ImageNames::name_of(const std::string& repository, const std::string& tag) const {
   return authority_ + "/" + repository + ":" + tag;
@@ -63,6 +63,7 @@ void ImageNames::add(const layerstore::NamedImage& named) {
   const auto name =
       split_name(is_pushed ? std::string_view(named.name).substr(authority_.size() + 1) : named.name);
   if (!name) return;
+  if (!is_pushed && hidden_.has(name->repository, name->tag, named.manifest.digest)) return;
   auto& tags = repositories_[name->repository].tags;
   const auto found = tags.find(name->tag);
   if (found != tags.end() && found->second.is_pushed) return;
@@ -76,6 +77,11 @@ void ImageNames::refresh() {
   repositories_.clear();
   seen_ = {};
   const std::vector<layerstore::NamedImage> all = store_.images().list();
+  hidden_.keep_valid([&](const std::string& name) {
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const auto& named) { return named.name == name; });
+    return found == all.end() ? std::nullopt : std::optional(found->manifest.digest);
+  });
   for (const layerstore::NamedImage& named : all) add(named);
   count_ = all.size();
   seen_ = now;  // when it changed since, the next call sees that
@@ -202,6 +208,20 @@ bool ImageNames::put(const std::string& repository, const std::string& tag, cons
     return false;  // few names, but long entries of others
   }
   return true;
+}
+
+void ImageNames::show_local(const std::string& repository, const std::string& tag) {
+  const std::lock_guard lock(mutex_);
+  if (hidden_.remove(repository, tag)) seen_ = {};
+}
+
+void ImageNames::hide_local(const std::string& repository, const std::string& tag) {
+  const auto local =
+      local_ == LocalNames::served ? store_.images().find(repository + ":" + tag) : std::nullopt;
+  if (!local) return;
+  const std::lock_guard lock(mutex_);
+  hidden_.add(repository, tag, local->digest);
+  seen_ = {};
 }
 
 bool ImageNames::remove(const std::string& repository, const std::string& tag) {

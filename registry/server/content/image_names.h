@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "layerstore/store.h"
+#include "server/content/hidden_names.h"
 
 namespace lay::registry::server {
 
@@ -53,6 +54,9 @@ class ImageNames {
   bool put(const std::string& repository, const std::string& tag, const layerstore::Descriptor& manifest);
   /// False when it was not there.
   bool remove(const std::string& repository, const std::string& tag);
+  /// Serves a local name of that repository and tag no more, until it leads elsewhere or show_local().
+  void hide_local(const std::string& repository, const std::string& tag);
+  void show_local(const std::string& repository, const std::string& tag);
   /// Gives every name that was pushed under another authority this one.
   void rename_from(const std::string& authority);
 
@@ -84,6 +88,7 @@ class ImageNames {
   const std::string authority_;
   const LocalNames local_;
   std::mutex mutex_;
+  HiddenNames hidden_;
   struct ::stat seen_ {};  ///< of index.json as it was read
   std::size_t count_ = 0;  ///< of all names in it, those that are not served included
   std::map<std::string, Repository> repositories_;

@@ -74,4 +74,50 @@ TEST_CASE("the names follow a registry that gets another one, in one change", "[
   CHECK(names.find("team/app", "2")->digest == layerstore::digest_of(manifest));
 }
 
+TEST_CASE("a tag that is deleted over a local name is gone, and the image is still here",
+          "[registry][server]") {
+  const test::TempStore temp;
+  const auto store = layerstore::Store::open(temp.store.path());
+  std::optional<test::RegistryApi> api(temp.store);
+  const auto descriptor_of = [](const std::string& manifest) {
+    return layerstore::Descriptor{.media_type = std::string(layerstore::media_type::kManifest),
+                                  .digest = layerstore::digest_of(manifest),
+                                  .size = manifest.size()};
+  };
+  const auto status_of = [&](const std::string& reference) {
+    return api->request("GET", "/v2/myapp/manifests/" + reference).status;
+  };
+  const auto tags = [&] { return api->request("GET", "/v2/myapp/tags/list").body; };
+  const std::string local = api->push_parts("elsewhere", "local");
+  api->put_manifest("elsewhere", "1", local);
+  store.images().put("myapp:1", descriptor_of(local));
+  CHECK(status_of("1") == 200);
+  CHECK(api->request("DELETE", "/v2/myapp/manifests/1").status == 403);  // nobody pushed it
+
+  const std::string pushed = api->push_parts("myapp", "pushed");
+  CHECK(api->put_manifest("myapp", "1", pushed).status == 201);
+  CHECK(api->request("DELETE", "/v2/myapp/manifests/1").status == 202);
+  CHECK(status_of("1") == 404);
+  CHECK(status_of(layerstore::digest_of(local).to_string()) == 404);
+  CHECK(tags() == R"({"name":"myapp","tags":[]})");
+  CHECK(api->request("DELETE", "/v2/myapp/manifests/1").status == 404);
+  CHECK(store.images().find("myapp:1"));
+  api.emplace(temp.store);  // as another server later
+  CHECK(status_of("1") == 404);
+
+  // The same by its digest, where it is that of the local image
+  CHECK(api->put_manifest("myapp", "1", pushed).status == 201);
+  CHECK(status_of("1") == 200);
+  store.images().put("myapp:1", descriptor_of(pushed));
+  CHECK(api->request("DELETE", "/v2/myapp/manifests/" + layerstore::digest_of(pushed).to_string()).status ==
+        202);
+  CHECK(status_of("1") == 404);
+  CHECK(tags().find("\"1\"") == std::string::npos);
+
+  // Whoever names another image so publishes it
+  store.images().put("myapp:1", descriptor_of(local));
+  CHECK(status_of("1") == 200);
+  CHECK(tags() == R"({"name":"myapp","tags":["1"]})");
+}
+
 }  // namespace lay::registry
