@@ -31,19 +31,24 @@ void save_archive(const Store& store, std::span<const ArchivedImage> images, Arc
   }
 }
 
-std::vector<ArchivedImage> load_archive(const Store& store, ByteSource& archive, const JudgeImages& judge,
-                                        Progress& progress) {
+void read_members(const Store& store, ByteSource& archive, ArchiveMembers& members, const KnownBlobs& known,
+                  Progress& progress) {
   PeekSource peeked(archive, kMagicBytes);
   CountingSource packed(peeked);
   const auto plain = make_decompressor(detect_compression(peeked.start()), packed);
-  const KnownBlobs known(store);
-  ArchiveMembers members(store);
   // What the user allows is for one layer, and asked of each
   const UnpackLimits whole{.most_bytes = store.layers().limits().most_bytes
                                              ? std::optional(std::numeric_limits<std::uint64_t>::max())
                                              : std::nullopt};
   LimitedSource limited(*plain, whole, [&] { return packed.count(); });
   members.read(limited, known, progress);
+}
+
+std::vector<ArchivedImage> load_archive(const Store& store, ByteSource& archive, const JudgeImages& judge,
+                                        Progress& progress) {
+  const KnownBlobs known(store);
+  ArchiveMembers members(store);
+  read_members(store, archive, members, known, progress);
 
   const JudgeImages judge_all = [&](const std::vector<ArchivedImage>& images) {
     if (images.empty()) throw Error(Errc::invalid, "the archive lists no image");

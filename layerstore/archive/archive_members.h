@@ -61,4 +61,8 @@ class ArchiveMembers {
   std::map<Digest, StagedTar> layers_;  ///< by diff_id
 };
 
+/// Reads an archive that may be compressed, within the store's limits.
+void read_members(const Store& store, ByteSource& archive, ArchiveMembers& members, const KnownBlobs& known,
+                  Progress& progress);
+
 }  // namespace lay::layerstore

@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "archive/archive_writer.h"
+#include "archive/oci_members.h"
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -19,15 +19,6 @@
 namespace lay::layerstore {
 
 namespace {
-
-constexpr const char* kLayoutVersion = "1.0.0";
-
-std::string member_of(const Digest& digest) {
-  return std::string(kBlobsFolder) + digest.algorithm_name() + "/" + digest.hex();
-}
-
-/// Manifests that are not in the store, by digest.
-using NewManifests = std::map<Digest, std::string>;
 
 /// skopeo and podman look for OCI manifests only in a layout: one of docker's becomes one that lists the same
 /// blobs, under another digest.
@@ -70,21 +61,6 @@ std::map<Digest, std::uint64_t> blobs_of(std::span<const ArchivedImage> images) 
     for (const Descriptor& layer : archived.image.manifest.layers) blobs.emplace(layer.digest, layer.size);
   }
   return blobs;
-}
-
-void save_blob(const Store& store, const Digest& digest, std::uint64_t size, ArchiveWriter& archive,
-               Progress& progress) {
-  const UniqueFd file = store.blobs().open(digest);
-  const auto task = progress.begin("blob " + digest.short_hex(), size);
-  FdSource stored(file);
-  HashingSource hashed(stored, digest.algorithm());
-  ProgressSource counted(hashed, *task);
-  with_context(fmt::format("blob {}", digest.to_string()), [&] {
-    archive.add_stream(member_of(digest), size, counted);
-    if (const Digest got = hashed.digest(); got != digest)
-      throw Error::make(Errc::corrupt, "got {}", got.to_string()).with_hint("lay fsck --repair");
-  });
-  task->done("saved");
 }
 
 /// Brings the images of a layout into the store.
@@ -192,39 +168,12 @@ void save_oci_archive(const Store& store, std::span<const ArchivedImage> given, 
   NewManifests manifests;
   std::vector<ArchivedImage> images;
   for (const ArchivedImage& archived : given) images.push_back(as_oci(archived, manifests));
-  ArchiveWriter archive(out);
-  archive.add_text(kOciLayout, dump_json({{"imageLayoutVersion", kLayoutVersion}}));
-  archive.add_text(kOciIndex, write_index({.media_type = std::string(media_type::kIndex),
-                                           .manifests = index_entries(images)}));
-  archive.add_folder("blobs");
-  std::string folder;
-  for (const auto& [digest, size] : blobs_of(images)) {
-    if (folder != digest.algorithm_name()) {
-      folder = digest.algorithm_name();
-      archive.add_folder(std::string(kBlobsFolder) + folder);
-    }
-    if (const auto fresh = manifests.find(digest); fresh != manifests.end()) {
-      archive.add_text(member_of(digest), fresh->second);
-    } else {
-      save_blob(store, digest, size, archive, progress);
-    }
-  }
-  archive.finish();
+  write_oci_archive(store, index_entries(images), blobs_of(images), manifests, out, progress);
 }
 
 std::vector<ArchivedImage> load_oci_archive(const Store& store, ArchiveMembers& members,
                                             const JudgeImages& judge, Progress& progress) {
-  with_context(kOciLayout, [&] {
-    const std::string version =
-        json_string(parse_json(members.document(kOciLayout).value(), "read"), "imageLayoutVersion");
-    if (version != kLayoutVersion)
-      throw Error::make(Errc::unsupported, "version '{}', expected {}", printable(version), kLayoutVersion);
-  });
-  const Index index = with_context(kOciIndex, [&] {
-    const std::string text = members.document(kOciIndex).value();
-    if (classify_document(text, "") != DocumentKind::index) throw Error(Errc::invalid, "it is no index");
-    return parse_index(text);
-  });
+  const Index index = read_oci_index(members);
   Loading loading(store, members, progress);
   std::vector<ArchivedImage> images;
   for (const Descriptor& entry : index.manifests) {

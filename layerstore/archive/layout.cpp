@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "archive/named_entry.h"
 #include "base/atomic_file.h"
 #include "base/cancel.h"
 #include "base/error.h"
@@ -21,6 +22,7 @@
 #include "layers/layer_stream.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
+#include "layerstore/whole_image.h"
 #include "store/store_file.h"
 
 namespace lay::layerstore {
@@ -51,21 +53,6 @@ Index read_index(const UniqueFd& folder) {
   });
 }
 
-std::string name_of(const Descriptor& manifest) {
-  const auto found = manifest.annotations.find(kRefName);
-  return found == manifest.annotations.end() ? "" : found->second;
-}
-
-Descriptor choose(const Index& index, const std::string& name) {
-  if (name.empty() && index.manifests.size() == 1) return index.manifests.front();
-  for (const Descriptor& manifest : index.manifests)
-    if (!name.empty() && name_of(manifest) == name) return manifest;
-  if (name.empty())
-    throw Error::make(Errc::invalid, "{} images are in it, and none was chosen", index.manifests.size())
-        .with_hint("append :NAME");
-  throw Error::make(Errc::not_found, "no image '{}' is in it", printable(name));
-}
-
 /// A document of the layout, checked against its digest.
 std::string read_document(const UniqueFd& folder, const Descriptor& descriptor) {
   std::string text = sys::read_all(open_part(folder, blob_path(descriptor.digest)), kMaxJsonBytes);
@@ -85,11 +72,20 @@ void take_layer(const Store& store, const UniqueFd& folder, const Descriptor& bl
   task->done("copied");
 }
 
+/// A blob of whatever kind; false when it is not there.
+bool take_blob(const Store& store, const UniqueFd& folder, const Descriptor& blob) {
+  if (store.blobs().is_whole(blob)) return true;
+  const auto file = try_open_regular(folder, blob_path(blob.digest));
+  if (!file) return false;
+  BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
+  FdSource source(*file);
+  pump(source, writer);
+  with_context(fmt::format("blob {}", blob.digest.to_string()), [&] { writer.commit(blob); });
+  return true;
+}
+
 void put_document(const Store& store, const UniqueFd& folder, const Descriptor& descriptor) {
-  BlobWriter writer = store.blobs().begin(descriptor.digest.algorithm());
-  const std::string text = read_document(folder, descriptor);
-  writer.write(std::as_bytes(std::span(text)));
-  writer.commit(descriptor);
+  put_verified(store, descriptor, read_document(folder, descriptor));
 }
 
 /// The folder of blobs with such digests, made when it is missing. No part of the way may be a symlink: it
@@ -127,10 +123,12 @@ void copy_blob(const Store& store, const UniqueFd& folder, const Descriptor& blo
   sys::rename_at(blobs, part, blobs, name);
 }
 
-void sync_blobs(const UniqueFd& folder, const Image& image) {
-  std::set<std::string> algorithms{image.descriptor.digest.algorithm_name(),
-                                   image.manifest.config.digest.algorithm_name()};
-  for (const Descriptor& layer : image.manifest.layers) algorithms.insert(layer.digest.algorithm_name());
+void copy_blobs(const Store& store, const UniqueFd& folder, std::span<const Descriptor> blobs) {
+  std::set<std::string> algorithms;
+  for (const Descriptor& blob : blobs) {
+    copy_blob(store, folder, blob);
+    algorithms.insert(blob.digest.algorithm_name());
+  }
   for (const std::string& algorithm : algorithms)
     sys::fsync(sys::open_dir(sys::open_dir(folder, "blobs"), algorithm));
 }
@@ -176,7 +174,7 @@ Image read_layout(const Store& store, const std::string& path, const std::string
     const UniqueFd folder = sys::open_dir(sys::cwd(), path);
     require_version(folder);
     const ReadDocument read = [&](const Descriptor& descriptor) { return read_document(folder, descriptor); };
-    Image image = read_image(read, choose(read_index(folder), name), platform);
+    Image image = read_image(read, choose_entry(read_index(folder), name), platform);
     image.descriptor = {.media_type = image.descriptor.media_type,
                         .digest = image.descriptor.digest,
                         .size = image.descriptor.size};
@@ -188,28 +186,70 @@ Image read_layout(const Store& store, const std::string& path, const std::string
   });
 }
 
-void write_layout(const Store& store, const Image& image, const std::string& path, const std::string& name) {
+namespace {
+
+/// Names move to `root`; without one there is one entry that has none.
+void put_entry(const UniqueFd& folder, const Descriptor& root, const std::string& name) {
+  Index index = read_index(folder);
+  std::erase_if(index.manifests, [&](const Descriptor& old) {
+    return name.empty() ? old.digest == root.digest && name_of(old).empty() : name_of(old) == name;
+  });
+  Descriptor entry{.media_type = root.media_type, .digest = root.digest, .size = root.size};
+  if (!name.empty()) entry.annotations[kRefName] = name;
+  index.manifests.push_back(std::move(entry));
+  replace_file(folder, kIndex, write_index(index), 0644);
+}
+
+/// `blobs` in an order in which each comes behind what it refers to.
+void write_parts(const Store& store, std::span<const Descriptor> blobs, const Descriptor& root,
+                 const std::string& path, const std::string& name) {
   with_context(fmt::format("layout '{}'", path), [&] {
     // One writer after the other: index.json and the parts of blobs are the same for all of them.
     const FileLock alone = lock_layout(path);
-    const UniqueFd& folder = alone.fd();
-    ensure_layout(folder, path);
-    for (const Descriptor& layer : image.manifest.layers) copy_blob(store, folder, layer);
-    copy_blob(store, folder, image.manifest.config);
-    copy_blob(store, folder, image.descriptor);
-    sync_blobs(folder, image);
-    Index index = read_index(folder);
-    std::erase_if(index.manifests, [&](const Descriptor& old) {
-      return name.empty() ? old.digest == image.descriptor.digest && name_of(old).empty()
-                          : name_of(old) == name;
-    });
-    Descriptor entry{.media_type = image.descriptor.media_type,
-                     .digest = image.descriptor.digest,
-                     .size = image.descriptor.size};
-    if (!name.empty()) entry.annotations[kRefName] = name;
-    index.manifests.push_back(std::move(entry));
-    replace_file(folder, kIndex, write_index(index), 0644);
+    ensure_layout(alone.fd(), path);
+    copy_blobs(store, alone.fd(), blobs);
+    put_entry(alone.fd(), root, name);
   });
+}
+
+}  // namespace
+
+void write_layout(const Store& store, const Image& image, const std::string& path, const std::string& name) {
+  std::vector<Descriptor> blobs = image.manifest.layers;
+  blobs.push_back(image.manifest.config);
+  blobs.push_back(image.descriptor);
+  write_parts(store, blobs, image.descriptor, path, name);
+}
+
+WholeImage read_whole_layout(const Store& store, const std::string& path, const std::string& name,
+                             Progress& progress) {
+  return with_context(fmt::format("layout '{}'", path), [&] {
+    const UniqueFd folder = sys::open_dir(sys::cwd(), path);
+    require_version(folder);
+    const Descriptor chosen = choose_entry(read_index(folder), name);
+    const Descriptor root{.media_type = chosen.media_type, .digest = chosen.digest, .size = chosen.size};
+    WholeImage whole = find_parts(root, [&](const Descriptor& document) {
+      put_document(store, folder, document);
+      return store.blobs().read(document.digest);
+    });
+    std::erase_if(whole.blobs, [&](const Descriptor& blob) {
+      const auto task = progress.begin("blob " + blob.digest.short_hex(), blob.size);
+      const bool is_here = take_blob(store, folder, blob);
+      if (!is_here && !media_type::is_foreign(blob.media_type))
+        throw Error::make(Errc::not_found, "blob {} is missing", blob.digest.to_string());
+      task->done(is_here ? "copied" : "kept outside of registries");
+      return !is_here;
+    });
+    return whole;
+  });
+}
+
+void write_whole_layout(const Store& store, const WholeImage& whole, const std::string& path,
+                        const std::string& name) {
+  std::vector<Descriptor> blobs = whole.blobs;
+  blobs.insert(blobs.end(), whole.documents.begin(), whole.documents.end());
+  blobs.push_back(whole.root);
+  write_parts(store, blobs, whole.root, path, name);
 }
 
 }  // namespace lay::layerstore

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
+#include "layerstore/whole_image.h"
 
 namespace lay::registry {
 
@@ -51,7 +52,7 @@ void require_entries(const RegistryClient& client, const Document& document, int
     throw Error::make(Errc::invalid, "indexes stand in one another more than {} deep",
                       layerstore::kMaxIndexDepth);
   for (const Descriptor& entry : layerstore::parse_index(document.bytes).manifests) {
-    if (is_blob(entry)) {
+    if (layerstore::is_blob(entry)) {
       if (!client.has_blob(entry.digest, {}))
         throw Error::make(Errc::not_found, "no blob {}", entry.digest.to_string());
       continue;
@@ -85,11 +86,6 @@ Origin first_with(const Reference& reference, const Connection& connection, Get&
 }
 
 }  // namespace
-
-bool is_blob(const Descriptor& entry) {
-  return !layerstore::media_type::is_manifest(entry.media_type) &&
-         !layerstore::media_type::is_index(entry.media_type);
-}
 
 Origin find_origin(const Reference& reference, const Platform& platform, const Connection& connection) {
   return first_with(reference, connection, [&](const RegistryClient& client, const ImageSource& source) {

@@ -6,9 +6,6 @@
 
 namespace lay::registry {
 
-/// Whether an entry of an index is no document, but a blob: builders keep their caches so.
-bool is_blob(const layerstore::Descriptor& entry);
-
 /// Where an image is fetched from, and its manifest there.
 struct Origin {
   std::unique_ptr<RegistryClient> client;

@@ -9,12 +9,12 @@
 #include "base/error.h"
 #include "client/client.h"
 #include "client/upload.h"
-#include "layerstore/commit.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
 #include "registry/registries_conf.h"
 #include "transfer/origin.h"
 #include "transfer/parallel.h"
+#include "transfer/relay_source.h"
 #include "transfer/transfer_notes.h"
 
 namespace lay::registry {
@@ -29,12 +29,13 @@ using layerstore::Store;
 /// What one copy shares between its threads.
 struct Relay {
   const Store& store;
-  const RegistryClient& source;
+  const RelaySource& source;
   const RegistryClient& target;
   const TransferNotes& notes;
-  const RelayRequest& request;
+  const RelayLimits limits;
   Progress& progress;
   std::set<Digest> seen{};  ///< documents and blobs; of the first thread
+  layerstore::DocumentBudget budget{};
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
 
@@ -45,10 +46,11 @@ struct Relay {
   void send_entries(const layerstore::Index& index, int depth);
   void send_blobs(const std::vector<Descriptor>& blobs);
   void send_blob(const Descriptor& blob, const std::stop_token& stop);
-  void fetch(const Descriptor& blob, const std::stop_token& stop) const;
+  bool is_new(const Digest& digest);
 };
 
 Descriptor Relay::send_parts(const Document& document, int depth) {
+  const layerstore::DocumentBudget::Held held = budget.hold(document.bytes.size());
   const auto kind = layerstore::classify_document(document.bytes, document.content_type);
   Descriptor sent_as{.media_type = "", .digest = document.digest, .size = document.bytes.size()};
   if (kind == DocumentKind::index) {
@@ -65,6 +67,12 @@ Descriptor Relay::send_parts(const Document& document, int depth) {
   return sent_as;
 }
 
+bool Relay::is_new(const Digest& digest) {
+  if (!seen.insert(digest).second) return false;
+  budget.count_part();
+  return true;
+}
+
 /// A registry takes no manifest without its blobs, but some take an index before what it lists: that such a
 /// one is there says nothing of its entries.
 void Relay::send_entries(const layerstore::Index& index, int depth) {
@@ -73,18 +81,15 @@ void Relay::send_entries(const layerstore::Index& index, int depth) {
                       layerstore::kMaxIndexDepth);
   std::vector<Descriptor> blobs;
   for (const Descriptor& entry : index.manifests) {
-    if (is_blob(entry)) {
+    if (layerstore::is_blob(entry)) {
       blobs.push_back(entry);
       continue;
     }
     const std::string digest = entry.digest.to_string();
-    if (!seen.insert(entry.digest).second) continue;
+    if (!is_new(entry.digest)) continue;
     const bool is_there = target.find_manifest(digest) == entry.digest;
     if (is_there && layerstore::media_type::is_manifest(entry.media_type)) continue;
-    const Document document = source.get_manifest(digest, entry.digest);
-    if (document.bytes.size() != entry.size)
-      throw Error::make(Errc::corrupt, "manifest {}: got {} bytes, expected {}", digest,
-                        document.bytes.size(), entry.size);
+    const Document document = source.get_document(entry);
     const Descriptor sent_as = send_parts(document, depth);
     if (!is_there) target.put_manifest(digest, sent_as, document.bytes);
   }
@@ -94,9 +99,9 @@ void Relay::send_entries(const layerstore::Index& index, int depth) {
 void Relay::send_blobs(const std::vector<Descriptor>& blobs) {
   std::vector<std::function<void(const std::stop_token&)>> jobs;
   for (const Descriptor& blob : blobs)
-    if (seen.insert(blob.digest).second)
+    if (is_new(blob.digest))
       jobs.emplace_back([this, &blob](const std::stop_token& stop) { send_blob(blob, stop); });
-  run_parallel(jobs, request.parallel);
+  run_parallel(jobs, limits.parallel);
 }
 
 void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
@@ -104,24 +109,19 @@ void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
   if (layerstore::media_type::is_foreign(blob.media_type) && !source.has_blob(blob.digest, stop))
     return task->done("kept outside the registries");
   Mounted mounted;
-  const bool is_near = source.domain() == target.domain() && source.repository() != target.repository();
+  const std::string near = source.repository_at(target.domain());
+  const bool is_near = !near.empty() && near != target.repository();
   const bool is_under_way = notes.upload(target.repository(), blob.digest).has_value();
-  if (is_near && !is_under_way) mounted = try_mount(target, blob.digest, source.repository(), stop);
+  if (is_near && !is_under_way) mounted = try_mount(target, blob.digest, near, stop);
   if (mounted.is_done || (!mounted.begun && target.has_blob(blob.digest, stop))) {
     ++there;
-    return task->done(mounted.is_done ? "mounted from " + source.repository() : "already there");
+    return task->done(mounted.is_done ? "mounted from " + near : "already there");
   }
-  fetch(blob, stop);
+  source.fetch(blob, stop);
   BlobReader reader(store.blobs(), blob, *task);
-  BlobUpload(target, notes, blob, request.chunk, stop).send(reader, std::move(mounted.begun));
+  BlobUpload(target, notes, blob, limits.chunk, stop).send(reader, std::move(mounted.begun));
   ++sent;
   task->done("copied");
-}
-
-void Relay::fetch(const Descriptor& blob, const std::stop_token& stop) const {
-  if (store.blobs().is_whole(blob)) return;
-  layerstore::receive_blob(
-      store, blob, [&](std::uint64_t offset, ByteSink& out) { source.get_blob(blob, offset, out, stop); });
 }
 
 /// Under a tag a registry keeps a document by its sha256 alone.
@@ -142,22 +142,62 @@ void send_root(Relay& relay, const Document& root, const Reference& target) {
   relay.target.put_manifest(selector, sent_as, root.bytes);
 }
 
+/// Sends `root`, as `source` has it, to the registry of `target`.
+PushResult send_all(const Store& store, const RelaySource& source, const Document& root,
+                    const RelayTarget& target, Progress& progress) {
+  const ImageSource place = plan_target(target.connection.conf.get(), target.reference);
+  const RegistryClient client(place.reference, Access::push,
+                              connection_to(place, target.reference.domain, target.connection));
+  const TransferNotes notes(store.path(), client.domain());
+  Relay relay{.store = store,
+              .source = source,
+              .target = client,
+              .notes = notes,
+              .limits = target.limits,
+              .progress = progress};
+  send_root(relay, root, target.reference);
+  return {.manifest = root.digest, .blobs_sent = relay.sent, .blobs_there = relay.there};
+}
+
 }  // namespace
 
-PushResult relay(const Store& store, const RelayRequest& request, Progress& progress) {
-  const Origin origin = find_document(request.source, request.source_connection);
-  const ImageSource place = plan_target(request.target_connection.conf.get(), request.target);
-  const RegistryClient target(place.reference, Access::push,
-                              connection_to(place, request.target.domain, request.target_connection));
-  const TransferNotes notes(store.path(), target.domain());
-  Relay relay{.store = store,
-              .source = *origin.client,
-              .target = target,
-              .notes = notes,
-              .request = request,
-              .progress = progress};
-  send_root(relay, origin.document, request.target);
-  return {.manifest = origin.document.digest, .blobs_sent = relay.sent, .blobs_there = relay.there};
+PushResult relay(const Store& store, const Reference& source, const Connection& connection,
+                 const RelayTarget& target, Progress& progress) {
+  const Origin origin = find_document(source, connection);
+  return send_all(store, RegistrySource(*origin.client, store), origin.document, target, progress);
+}
+
+layerstore::WholeImage pull_whole(const Store& store, const Reference& source, const Connection& connection,
+                                  Progress& progress) {
+  const Origin origin = find_document(source, connection);
+  const RegistrySource there(*origin.client, store);
+  const auto kind = layerstore::classify_document(origin.document.bytes, origin.document.content_type);
+  const std::string& bytes = origin.document.bytes;
+  const Descriptor root{.media_type = kind == DocumentKind::index
+                                          ? layerstore::parse_index(bytes).media_type
+                                          : layerstore::parse_manifest(bytes).media_type,
+                        .digest = origin.document.digest,
+                        .size = bytes.size()};
+  layerstore::WholeImage whole = layerstore::find_parts(root, [&](const Descriptor& document) {
+    std::string text = document.digest == root.digest ? bytes : there.get_document(document).bytes;
+    layerstore::put_verified(store, document, text);
+    return text;
+  });
+  std::erase_if(whole.blobs, [&](const Descriptor& blob) {
+    const auto task = progress.begin("blob " + blob.digest.short_hex(), blob.size);
+    const bool is_here =
+        !layerstore::media_type::is_foreign(blob.media_type) || there.has_blob(blob.digest, {});
+    if (is_here) there.fetch(blob, {});
+    task->done(is_here ? "copied" : "kept outside the registries");
+    return !is_here;
+  });
+  return whole;
+}
+
+PushResult push_whole(const Store& store, const layerstore::WholeImage& whole, const RelayTarget& target,
+                      Progress& progress) {
+  const StoreSource here(store);
+  return send_all(store, here, here.get_document(whole.root), target, progress);
 }
 
 }  // namespace lay::registry

@@ -73,9 +73,11 @@ void check_combination(const CopyOptions& options, bool preserves_digests, bool 
   if (options.all && chooses_platform)
     throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
         .with_hint("leave one of them out");
-  if (options.all && (options.source.kind != Kind::registry || options.target.kind != Kind::registry))
-    throw Error(Errc::unsupported, "--all copies from docker:// to docker:// only")
-        .with_hint("without it, one image is copied, of --platform");
+  for (const ImagePlace* place : {&options.source, &options.target})
+    if (options.all && (place->kind == Kind::store || place->kind == Kind::docker_archive))
+      throw Error(Errc::unsupported,
+                  "--all copies from and to docker://, oci: and oci-archive: alone, which can hold an index")
+          .with_hint("without it, one image is copied, of --platform");
   if (!options.compression.are_given()) return;
   if (options.all || preserves_digests)
     throw Error(Errc::invalid, "layers that are compressed anew have other digests")
@@ -103,7 +105,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   parser.add_option("target", target).required();
   parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
   parser.add_flag("-a,--all", options.all,
-                  "between registries: all that the name leads to, of every platform");
+                  "all that the name leads to, of every platform; not with the store and docker-archive:");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
       .type_name("FILE");
   options.compression.add_to_copy(parser);
@@ -192,6 +194,11 @@ void check_places(const CopyOptions& options) {
   if (target.kind == Kind::store) registry::local_name(target.name);
 }
 
+/// Does not wait for a pipe's writer: the stream does.
+UniqueFd open_archive(const ImagePlace& source) {
+  return sys::open_at(sys::cwd(), source.path, O_RDONLY | O_NONBLOCK);
+}
+
 /// Brings the source into the store, without a name: what it adds stays until a name or a collection.
 Image take_in(const Store& store, const CopyOptions& options, Progress& progress) {
   const ImagePlace& source = options.source;
@@ -207,7 +214,7 @@ Image take_in(const Store& store, const CopyOptions& options, Progress& progress
         "", progress);
   if (source.kind == Kind::layout)
     return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
-  const UniqueFd file = sys::open_at(sys::cwd(), source.path, O_RDONLY | O_NONBLOCK);  // the stream waits
+  const UniqueFd file = open_archive(source);
   InterruptibleSource archive(file);
   std::optional<Image> chosen;
   layerstore::load_archive(
@@ -249,16 +256,48 @@ void put_out(const Store& store, const Image& image, const CopyOptions& options,
   }
 }
 
+registry::RelayTarget target_of(const CopyOptions& options) {
+  return {.reference = registry::parse_reference(options.target.name),
+          .connection = options.target_connection,
+          .limits = {.chunk = upload_chunk()}};
+}
+
+/// With --all, into the store.
+layerstore::WholeImage take_in_whole(const Store& store, const CopyOptions& options, Progress& progress) {
+  const ImagePlace& source = options.source;
+  if (source.kind == Kind::registry)
+    return registry::pull_whole(store, registry::parse_reference(source.name), options.source_connection,
+                                progress);
+  if (source.kind == Kind::layout)
+    return layerstore::read_whole_layout(store, source.path, source.name, progress);
+  const UniqueFd file = open_archive(source);
+  InterruptibleSource archive(file);
+  return layerstore::load_whole_archive(store, archive, source.name, progress);
+}
+
+void put_out_whole(const Store& store, const layerstore::WholeImage& whole, const CopyOptions& options,
+                   Progress& progress) {
+  const ImagePlace& target = options.target;
+  if (target.kind == Kind::registry) {
+    registry::push_whole(store, whole, target_of(options), progress);
+  } else if (target.kind == Kind::layout) {
+    layerstore::write_whole_layout(store, whole, target.path, target.name);
+  } else {
+    OutputFile output(target.path);
+    layerstore::save_whole_archive(store, whole, target.name, output.sink(), progress);
+    output.commit();
+  }
+}
+
 /// Returns the digest of what was copied.
 std::string copy_all(const Store& store, const CopyOptions& options, Progress& progress) {
-  return registry::relay(store,
-                         {.source = registry::parse_reference(options.source.name),
-                          .target = registry::parse_reference(options.target.name),
-                          .source_connection = options.source_connection,
-                          .target_connection = options.target_connection,
-                          .chunk = upload_chunk()},
-                         progress)
-      .manifest.to_string();
+  if (options.source.kind == Kind::registry && options.target.kind == Kind::registry)
+    return registry::relay(store, registry::parse_reference(options.source.name), options.source_connection,
+                           target_of(options), progress)
+        .manifest.to_string();
+  const layerstore::WholeImage whole = take_in_whole(store, options, progress);
+  put_out_whole(store, whole, options, progress);
+  return whole.root.digest.to_string();
 }
 
 std::string copy_one(const Store& store, const CopyOptions& options, Progress& progress) {

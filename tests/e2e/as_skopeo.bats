@@ -359,6 +359,64 @@ chosen_alike() {
   refused 1 "--format" "$LAY" inspect --raw -f '{{.x}}' app:1
 }
 
+# alike_all PLACE: what is there is the index of team/app:all with all its images, as skopeo reads it.
+alike_all() {
+  skopeo inspect --raw --tls-verify=false "docker://$registry/team/app:all" >expected
+  skopeo inspect --raw --tls-verify=false "$1" >got
+  cmp expected got
+  rm -rf --one-file-system all
+  skopeo copy -q --all --src-tls-verify=false "$1" dir:all
+  [ "$(find all -type f ! -name manifest.json ! -name version ! -name '*.manifest.json' | wc -l)" = "$2" ]
+}
+
+@test "copy --all takes whole indexes from and to layouts and archives, as skopeo does" {
+  index_of linux/amd64 linux/arm64 linux/arm/v7
+  local all=docker://$registry/team/app:all wanted
+  wanted=$(skopeo inspect --raw --tls-verify=false "$all" | sha256sum | cut -d' ' -f1)
+  [ "$("$LAY" copy -q --all "$all" oci:layout:all)" = "sha256:$wanted" ]
+  alike_all oci:layout:all 3
+  "$LAY" copy -q --all "$all" oci-archive:file.tar:all >/dev/null
+  alike_all oci-archive:file.tar:all 3
+  [ "$("$LAY" copy -q --all oci:layout:all "docker://$registry/from-layout/app:all")" = "sha256:$wanted" ]
+  alike_all "docker://$registry/from-layout/app:all" 3
+  # into a store that has nothing of it
+  LAY_ROOT=$world/root2 "$LAY" copy -q --all oci-archive:file.tar "docker://$registry/from-archive/app:all" >/dev/null
+  alike_all "docker://$registry/from-archive/app:all" 3
+  skopeo copy -q --all --src-tls-verify=false "$all" oci-archive:theirs.tar:all
+  skopeo copy -q --all --src-tls-verify=false "$all" oci:theirs:all
+  LAY_ROOT=$world/root3 "$LAY" copy -q --all oci-archive:theirs.tar:all oci:of-theirs:x >/dev/null
+  alike_all oci:of-theirs:x 3
+  LAY_ROOT=$world/root4 "$LAY" copy -q --all oci:theirs oci-archive:of-theirs.tar >/dev/null
+  alike_all oci-archive:of-theirs.tar 3
+  # one image alone is all that its name leads to
+  [ "$("$LAY" copy -q --all "docker://$registry/team/app:1" oci:layout:one)" = "$digest" ]
+  [ "$("$LAY" copy -q oci:layout:one again:1)" = "$digest" ]
+  refused 1 "--all copies" "$LAY" copy --all "$all" name:1
+  refused 1 "none was chosen" "$LAY" copy --all oci:layout oci:other
+  refused 1 "no image" "$LAY" copy -q --all oci-archive:file.tar:none oci:other
+  "$LAY" fsck
+}
+
+@test "copy --all of a layout that lacks a part, or has a wrong one, writes no name" {
+  index_of linux/amd64 linux/arm64
+  "$LAY" copy -q --all "docker://$registry/team/app:all" oci:layout:all >/dev/null
+  local arm blob
+  arm=$(jq -r '.manifests[0].digest' "layout/blobs/sha256/$(jq -r '.manifests[0].digest' layout/index.json | cut -d: -f2)")
+  blob=$(jq -r .config.digest "layout/blobs/sha256/${arm#*:}")
+  cp "layout/blobs/sha256/${blob#*:}" kept
+  export LAY_ROOT=$world/root2
+  printf X | dd of="layout/blobs/sha256/${blob#*:}" bs=1 seek=5 conv=notrunc status=none
+  ! "$LAY" copy -q --all oci:layout:all "docker://$registry/broken/app:all" 2>said || return 1
+  grep -q "$blob" said
+  rm "layout/blobs/sha256/${blob#*:}"
+  ! "$LAY" copy -q --all oci:layout:all oci:other:all 2>said || return 1
+  grep -q "$blob is missing" said
+  [ ! -e other ]
+  ! skopeo inspect --raw --tls-verify=false "docker://$registry/broken/app:all" || return 1
+  mv kept "layout/blobs/sha256/${blob#*:}"
+  "$LAY" copy -q --all oci:layout:all "docker://$registry/mended/app:all" >/dev/null
+}
+
 @test "inspect tells of an image every name, its digests in their repositories, and a size" {
   "$LAY" tag app:1 "$registry/team/app:1"
   "$LAY" tag app:1 app:again

@@ -4,25 +4,37 @@
 
 #include "base/progress.h"
 #include "layerstore/store.h"
+#include "layerstore/whole_image.h"
 #include "registry/reference.h"
 #include "registry/transfer.h"
 
+/// Copies of all that a name leads to: of an index every image, whatever platform it is for, and what is no
+/// image at all. Each document keeps its bytes. The caller holds Store::begin_adding(): what comes through
+/// the store nothing refers to. Layers that the source has not itself, since they are kept outside of
+/// registries, stay there. All throw as pull() and push() do, and invalid beyond what DocumentBudget allows.
 namespace lay::registry {
 
-struct RelayRequest {
-  Reference source;
-  Reference target;
-  Connection source_connection;
-  Connection target_connection;
-  unsigned parallel = 3;
+struct RelayLimits {
+  unsigned parallel = 3;                                   ///< blobs at once
   std::uint64_t chunk = std::uint64_t{128} * 1024 * 1024;  ///< as PushRequest::chunk
 };
 
-/// Copies what a name leads to from one registry to another, with all that it refers to: of an index every
-/// image, whatever platform it is for, and what is no image at all. Each document keeps its bytes, and comes
-/// behind what it refers to, the name last. Blobs that the target lacks, and cannot mount, come through the
-/// store, where nothing refers to them (the caller holds Store::begin_adding()); layers that the source
-/// has not itself, since they are kept outside of registries, stay there. Throws as pull() and push() do.
-PushResult relay(const layerstore::Store& store, const RelayRequest& request, Progress& progress);
+struct RelayTarget {
+  Reference reference;
+  Connection connection;
+  RelayLimits limits = {};
+};
+
+/// From one registry to another. Each document comes behind what it refers to, the name last. Only blobs that
+/// the target lacks, and cannot mount, come through the store.
+PushResult relay(const layerstore::Store& store, const Reference& source, const Connection& connection,
+                 const RelayTarget& target, Progress& progress);
+
+/// From a registry into the store.
+layerstore::WholeImage pull_whole(const layerstore::Store& store, const Reference& source,
+                                  const Connection& connection, Progress& progress);
+/// From the store to a registry.
+PushResult push_whole(const layerstore::Store& store, const layerstore::WholeImage& whole,
+                      const RelayTarget& target, Progress& progress);
 
 }  // namespace lay::registry
