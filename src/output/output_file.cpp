@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <memory>
 #include <utility>
 
 #include "base/cancel.h"
@@ -45,12 +48,41 @@ UniqueFd open_fifo(const std::string& path) {
   }
 }
 
+/// Empty where nothing is there.
+std::optional<struct ::stat> try_stat(const std::string& path) {
+  struct ::stat there {};
+  return ::stat(path.c_str(), &there) == 0 ? std::optional(there) : std::nullopt;
+}
+
 /// What a link leads to may not be there yet.
 UniqueFd open_in_place(const std::string& path) {
-  struct ::stat there {};
-  const bool is_there = ::stat(path.c_str(), &there) == 0;
-  if (is_there && S_ISFIFO(there.st_mode)) return open_fifo(path);
-  return sys::open_at(sys::cwd(), path, O_WRONLY | O_TRUNC | O_NOCTTY | (is_there ? 0 : O_CREAT), kMode);
+  const auto there = try_stat(path);
+  if (there && S_ISFIFO(there->st_mode)) return open_fifo(path);
+  return sys::open_at(sys::cwd(), path, O_WRONLY | O_TRUNC | O_NOCTTY | (there ? 0 : O_CREAT), kMode);
+}
+
+/// A file without a name in the folder of `path`, where its links end. Empty where there can be none.
+std::optional<UniqueFd> try_open_beside(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), std::free);
+  if (!real) return std::nullopt;
+  const std::string whole = real.get();
+  const std::string folder = whole.substr(0, std::max<std::size_t>(whole.rfind('/'), 1));
+  const int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, kPrivate);
+  if (fd < 0) return std::nullopt;
+  return UniqueFd{fd};
+}
+
+/// `to` gets the bytes of `from`, having first the room for them: then nothing is left to fail but the disk.
+void write_over(const UniqueFd& from, const UniqueFd& to, const std::string& what) {
+  const off_t size = sys::stat_of(from).st_size;
+  if (size > 0 && ::fallocate(to.get(), FALLOC_FL_KEEP_SIZE, 0, size) != 0 && errno != EOPNOTSUPP)
+    throw Error::from_errno("make room for {} bytes in {}", size, what)
+        .with_hint("what was in it is still there");
+  if (::lseek(from.get(), 0, SEEK_SET) < 0) throw Error::from_errno("read what is to be in {}", what);
+  FdSource bytes(from);
+  FdSink out(to);
+  pump(bytes, out);
+  if (::ftruncate(to.get(), size) != 0) throw Error::from_errno("end {}", what);
 }
 
 /// Gives a new file owner and mode of the one whose place it will take; the owner first, for a change of it
@@ -79,11 +111,23 @@ void OutputFile::open_file(const std::string& path) {
     file_.emplace(folder_, place->name, place->there ? kPrivate : kMode);
     if (place->there && !take_rights(file_->fd(), *place->there)) file_.reset();
   }
-  direct_ = file_ ? sys::dup_fd(file_->fd()) : open_in_place(path);
+  if (file_) {
+    direct_ = sys::dup_fd(file_->fd());
+    return;
+  }
+  const auto there = try_stat(path);
+  auto beside = there && S_ISREG(there->st_mode) ? try_open_beside(path) : std::nullopt;
+  if (!beside) {
+    direct_ = open_in_place(path);
+    return;
+  }
+  overwrite_ = sys::open_at(sys::cwd(), path, O_WRONLY | O_NOCTTY);
+  direct_ = *std::move(beside);
 }
 
 void OutputFile::commit() {
   if (file_) file_->publish();
+  if (overwrite_) write_over(direct_, *overwrite_, "a file that keeps its other names");
 }
 
 }  // namespace lay::cli

@@ -123,6 +123,40 @@ substitution_is_fed() {
   [ "$(readlink kept/again link dangling)" = $'../link\nkept/there\nkept/new' ]
 }
 
+@test "a file with two names, or one that is mounted, keeps what was in it when the command fails" {
+  echo old >one
+  ln one two
+  head -c 3000000 /dev/urandom >tree/big
+  "$LAY" import tree big:1 >/dev/null
+  local blob
+  blob=$("$LAY" inspect big:1 | jq -r '.[0].Layers[0].digest')
+  cp "$LAY_ROOT/blobs/sha256/${blob#*:}" kept
+  printf X | dd of="$LAY_ROOT/blobs/sha256/${blob#*:}" bs=1 seek=1500000 conv=notrunc status=none
+  ! "$LAY" save -q --format oci-archive -o one big:1 2>said || return 1
+  [ "$(<one)$(<two)" = oldold ]
+  unshare -m sh -c 'mount --bind two two && ! "$LAY" save -q --format oci-archive -o two big:1' 2>said
+  [ "$(<one)$(<two)" = oldold ]
+  cp kept "$LAY_ROOT/blobs/sha256/${blob#*:}"
+  # without room for the new content
+  open_disk ext4 16m
+  cd disk
+  echo old >one
+  ln one two
+  head -c 8500000 /dev/zero >fill
+  ! "$LAY" save -q --format oci-archive -o one big:1 2>"$world/said" || { df .; return 1; }
+  [ "$(<one)$(<two)" = oldold ]
+  rm fill
+  "$LAY" save -q --format oci-archive -o one big:1
+  "$LAY" save -q --format oci-archive -o new big:1
+  cmp two new
+  # a longer one leaves nothing behind a shorter one
+  "$LAY" save -q --format oci-archive -o new small:1
+  "$LAY" save -q --format oci-archive -o one small:1
+  cmp two new
+  cd "$world"
+  close_disk
+}
+
 @test "waiting for the reader of a fifo ends when the user asks for it" {
   mkfifo pipe
   ended_by INT "$LAY" save -q -o pipe small:1
