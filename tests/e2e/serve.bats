@@ -289,6 +289,40 @@ LACKING
   [ "$("$here/trickle.py" "${url##*:}" "PATCH $place HTTP/1.1\r\n${host}Content-Length: 3000\r\n\r\n" 100 30)" = 202 ]
 }
 
+@test "G06: a client that ends its side is answered what it has asked for, and let go" {
+  serve
+  local place
+  place=$(curl -sS -D - -o /dev/null -X POST "$url/v2/team/app/blobs/uploads/" | awk 'tolower($1) == "location:" {print $2}' | tr -d '\r')
+  head -c 3000000 /dev/urandom >blob
+  curl -fsS -o /dev/null -X POST -H 'Content-Type: application/octet-stream' --data-binary @blob \
+    "$url/v2/team/app/blobs/uploads/?digest=sha256:$(sha256sum <blob | cut -d' ' -f1)"
+  timeout 60 python3 - "${url##*:}" "$place" "$(sha256sum <blob | cut -d' ' -f1)" <<'PY'
+import socket, sys, time
+port, place, blob = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+head = "Host: localhost\r\n"
+def ask(request, pause=0):
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.settimeout(10)
+    connection.sendall(request.encode())
+    connection.shutdown(socket.SHUT_WR)
+    time.sleep(pause)
+    got = b""
+    while part := connection.recv(65536):  # throws when the connection stays
+        got += part
+    return got
+assert ask(f"GET /v2/ HTTP/1.1\r\n{head}\r\n").startswith(b"HTTP/1.1 200 ")
+assert ask(f"GET /v2/ HTTP/1.1\r\n{head}\r\n" * 3).count(b"HTTP/1.1 200 ") == 3
+# who reads late gets all of it
+assert len(ask(f"GET /v2/team/app/blobs/sha256:{blob} HTTP/1.1\r\n{head}\r\n", pause=4)) > 3000000
+assert ask("GET /v2/ HTTP/1.1\r\n") == b""
+assert ask(f"PATCH {place} HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n5\r\nhel") == b""
+# what came of it stays, and nobody holds the upload
+status = ask(f"GET {place} HTTP/1.1\r\n{head}\r\n")
+assert b"\r\nRange: 0-2\r\n" in status, status
+assert ask(f"PATCH {place} HTTP/1.1\r\n{head}Content-Length: 2\r\n\r\nlo").startswith(b"HTTP/1.1 202 ")
+PY
+}
+
 @test "G06: a connection that waits for its next request is not taken for a slow one" {
   serve --idle-timeout 20s --access-log none
   {

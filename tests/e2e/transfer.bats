@@ -98,7 +98,7 @@ entry() {
   curl -fsS -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @outside "http://$served/v2/other/manifests/outside"
   [ "$("$LAY" copy -q --all "docker://$served/other:outside" "docker://$served/outside:2")" = "sha256:$(sha256sum <outside | cut -d' ' -f1)" ]
   curl -fsSI "http://$served/v2/outside/blobs/$(jq -r '.layers[0].digest' image)" >/dev/null
-  refused 1 "--all copies from docker://" "$LAY" copy --all "$from" oci:layout
+  refused 1 "--all copies from and to docker://" "$LAY" copy --all "$from" docker-archive:file.tar
   refused 1 "--platform one of them" "$LAY" copy --all --platform linux/arm64 "$from" "docker://$served/copied:all"
 }
 

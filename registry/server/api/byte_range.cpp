@@ -1,6 +1,7 @@
 #include "server/api/byte_range.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "base/text.h"
@@ -24,12 +25,19 @@ struct Spec {
   std::optional<std::uint64_t> last;  ///< without `first`: how many bytes of the end
 };
 
+/// The last byte; one beyond all numbers means the end (RFC 9110 section 14.1.2).
+std::optional<std::uint64_t> parse_last(std::string_view digits) {
+  if (const auto number = parse_number(digits)) return number;
+  const bool is_number = !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+  return is_number ? std::optional(std::numeric_limits<std::uint64_t>::max()) : std::nullopt;
+}
+
 std::optional<Spec> parse_spec(std::string_view text) {
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
   const std::string_view left = text.substr(0, dash);
   const std::string_view right = text.substr(dash + 1);
-  Spec spec{.first = parse_number(left), .last = parse_number(right)};
+  Spec spec{.first = parse_number(left), .last = parse_last(right)};
   if (!left.empty() && !spec.first) return std::nullopt;
   if (!right.empty() && !spec.last) return std::nullopt;
   if (left.empty() && right.empty()) return std::nullopt;
@@ -58,7 +66,10 @@ std::optional<std::vector<ByteRange>> parse_range(std::string_view header, std::
   if (parts.size() > kMaxRanges) return std::nullopt;
   std::vector<ByteRange> result;
   std::uint64_t total = 0;
+  bool has_any = false;
   for (const std::string& part : parts) {
+    if (trimmed(part).empty()) continue;  // RFC 9110 section 5.6.1.2: such elements of a list are ignored
+    has_any = true;
     const auto spec = parse_spec(trimmed(part));
     if (!spec) return std::nullopt;
     const auto range = resolve(*spec, size);
@@ -68,6 +79,7 @@ std::optional<std::vector<ByteRange>> parse_range(std::string_view header, std::
     total += range->size();
     result.push_back(*range);
   }
+  if (!has_any) return std::nullopt;
   return result;
 }
 

@@ -236,6 +236,7 @@ MHD_Result Exchange::finish(MHD_Connection* connection) {
 
 MHD_Result Exchange::send(MHD_Connection* connection) {
   stage_ = Stage::sent;
+  service_.clients.answer_begun(connection);
   const auto status = static_cast<unsigned>(response_.status);
   // The length is that of the body all the same (RFC 9110 section 8.6)
   const bool has_body = request_.method != "HEAD" && response_.status != 304;

@@ -2,6 +2,7 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::uint64_t kBytesPerSecond = 64;
+constexpr unsigned kCloseWait = 8;  // TCP_CLOSE_WAIT of <netinet/tcp.h>, which does not go with linux/tcp.h
 
 struct Moved {
   std::uint64_t in = 0;
@@ -26,6 +28,15 @@ Moved moved_on(int socket) {
   socklen_t size = sizeof info;
   if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
   return {.in = info.tcpi_bytes_received, .out = info.tcpi_bytes_acked};
+}
+
+/// Whether the client has ended its side, and all that it sent was taken.
+bool has_ended(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  int unread = 0;
+  return ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == kCloseWait &&
+         ::ioctl(socket, FIONREAD, &unread) == 0 && unread == 0;
 }
 
 bool is_too_little(std::uint64_t bytes, milliseconds window) {
@@ -64,6 +75,12 @@ void SlowClients::request_begun(MHD_Connection* connection) {
   const Moved moved = moved_on(found->second.socket);
   found->second =
       Client{.socket = found->second.socket, .in_request = true, .in = moved.in, .out = moved.out};
+}
+
+void SlowClients::answer_begun(MHD_Connection* connection) {
+  const std::lock_guard lock(mutex_);
+  const auto found = clients_.find(connection);
+  if (found != clients_.end()) found->second.is_answering = true;
 }
 
 void SlowClients::request_ended(MHD_Connection* connection) {
@@ -115,8 +132,15 @@ bool SlowClients::is_idle(Client& client, Time now) const {
   return is_too_little(moved.out - before, limits_.window);
 }
 
+/// What was read last may still be on its way to the request: so it has to be at two looks.
+bool SlowClients::is_left(Client& client) const {
+  const bool has_left = !client.is_working && !client.is_answering && has_ended(client.socket);
+  return std::exchange(client.has_left, has_left) && has_left;
+}
+
 /// Whether it is to be cut.
 bool SlowClients::judge(Client& client) const {
+  if (is_left(client)) return true;
   const Time now = steady_clock::now();
   return client.in_request ? is_slow_request(client, now) : is_idle(client, now);
 }

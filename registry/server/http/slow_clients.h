@@ -11,9 +11,11 @@
 
 namespace lay::registry::server {
 
-/// Cuts connections whose clients leave them idle, or hold them by a byte now and then. What has arrived and
-/// what was taken the kernel says (tcp(7), TCP_INFO), so that bodies, sendfile(2) and TLS count alike.
-/// libmicrohttpd's own timeout would cut who reads slowly: it sees nothing while the send buffer is full.
+/// Cuts connections whose clients leave them idle, hold them by a byte now and then, or have ended their side
+/// before a request was whole (of which libmicrohttpd learns nothing while it waits for a header or a chunk).
+/// What has arrived and what was taken the kernel says (tcp(7), TCP_INFO), so that bodies, sendfile(2) and
+/// TLS count alike. libmicrohttpd's own timeout would cut who reads slowly: it sees nothing while the send
+/// buffer is full.
 class SlowClients {
  public:
   struct Limits {
@@ -33,6 +35,7 @@ class SlowClients {
   void opened(MHD_Connection* connection);
   void closed(MHD_Connection* connection);
   void request_begun(MHD_Connection* connection);  ///< its header is whole
+  void answer_begun(MHD_Connection* connection);   ///< nothing more of the request is waited for
   void request_ended(MHD_Connection* connection);
   // The client is waiting for the server. From any thread.
   void work_begun(MHD_Connection* connection);
@@ -44,6 +47,8 @@ class SlowClients {
     int socket = -1;
     bool in_request = false;
     bool is_working = false;
+    bool is_answering = false;
+    bool has_left = false;     ///< at the last look: its side was ended, and all that came was read
     unsigned slow_halves = 0;  ///< of windows, in a row, in which a request moved too little
     bool has_begun = false;    ///< a part of a header was there at the last look
     std::uint64_t in = 0;      ///< at the last look; without a request: what had arrived when that began
@@ -55,6 +60,7 @@ class SlowClients {
   void set_working(MHD_Connection* connection, bool is_working);
   void work();
   bool judge(Client& client) const;
+  bool is_left(Client& client) const;
   bool is_slow_request(Client& client, Time now) const;
   bool is_idle(Client& client, Time now) const;
 

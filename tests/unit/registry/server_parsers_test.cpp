@@ -67,6 +67,11 @@ TEST_CASE("a Range header gives the parts of a blob that are there", "[registry]
   CHECK(parse_range("bytes=-1000", 100) == Ranges{{0, 99}});
   CHECK(parse_range("bytes=0-9, 20-29", 100) == Ranges{{0, 9}, {20, 29}});
   CHECK(parse_range("bytes=100-", 100) == Ranges{});
+  CHECK(parse_range("bytes=90-18446744073709551616", 100) == Ranges{{90, 99}});
+  CHECK(parse_range("bytes=-18446744073709551616", 100) == Ranges{{0, 99}});
+  CHECK(parse_range("bytes=0-9,", 100) == Ranges{{0, 9}});
+  CHECK(parse_range("bytes=, ,0-9", 100) == Ranges{{0, 9}});
+  CHECK(!parse_range("bytes=,", 100));
   CHECK(parse_range("bytes=0-", 0) == Ranges{});
   for (const char* header : {"bytes=9-0", "bytes=a-b", "lines=0-1", "bytes", "bytes=-", "bytes=0-99,0-99",
                              "bytes=99999999999999999999-"})
