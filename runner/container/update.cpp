@@ -36,10 +36,7 @@ Resources without_lifted(Resources resources) {
     resources.memory_limit.reset();
     resources.memory_swap.reset();
   }
-  if (resources.cpu_quota.value_or(0) < 0) {
-    resources.cpu_quota.reset();
-    resources.cpu_period.reset();
-  }
+  if (resources.cpu_quota.value_or(0) < 0) resources.cpu_quota.reset();
   return resources;
 }
 

@@ -28,10 +28,23 @@ void copy_xattrs(const UniqueFd& from, const UniqueFd& to) {
   }
 }
 
-void copy_data(const UniqueFd& from, const UniqueFd& to) {
+/// Where data begin at `offset` or behind it; the end of the file when none do: lseek(2), SEEK_DATA.
+off_t next_data(const UniqueFd& file, off_t offset, off_t end) {
+  const off_t found = ::lseek(file.get(), offset, SEEK_DATA);
+  if (found >= 0) return found;
+  return errno == ENXIO ? end : offset;  // a file system without holes
+}
+
+void copy_data(const UniqueFd& from, const UniqueFd& to, off_t end) {
   std::array<std::byte, 64UL * 1024> buffer;
-  while (const std::size_t size = sys::read_some(from, buffer))
+  for (off_t offset = next_data(from, 0, end); offset < end; offset = next_data(from, offset, end)) {
+    const std::size_t size = sys::pread_some(from, buffer, static_cast<std::uint64_t>(offset));
+    if (size == 0) break;
+    ::lseek(to.get(), offset, SEEK_SET);
     sys::write_all(to, std::span<const std::byte>(buffer.data(), size));
+    offset += static_cast<off_t>(size);
+  }
+  sys::ftruncate(to, static_cast<std::uint64_t>(end));
 }
 
 void set_owner_and_mode(const UniqueFd& folder, const std::string& name, const struct ::stat& info) {
@@ -55,7 +68,7 @@ void copy_entry(const UniqueFd& from, const UniqueFd& to, const std::string& nam
   } else if (S_ISREG(info.st_mode)) {
     const UniqueFd source = sys::open_at(from, name, kLook);
     const UniqueFd copy = sys::open_at(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    copy_data(source, copy);
+    copy_data(source, copy, info.st_size);
     copy_xattrs(source, copy);
   } else if (S_ISLNK(info.st_mode)) {
     sys::symlink_at(sys::readlink_at(from, name), to, name);
@@ -77,7 +90,6 @@ void copy_folder(const UniqueFd& from, const UniqueFd& to) {
   const UniqueFd copy = sys::open_dir(to, ".");
   copy_contents(source, copy);
   copy_xattrs(source, copy);
-  set_owner_and_mode(copy, ".", sys::stat_of(source));
 }
 
 }  // namespace lay::runner

@@ -105,6 +105,31 @@ UniqueFd make_new(const std::string& type, const MountOptions& options, const st
   return mount;
 }
 
+bool is_asked_for(const MountOptions& options, std::string_view key) {
+  return std::ranges::any_of(options.data, [&](const auto& option) { return option.first == key; });
+}
+
+/// Owner and mode of the folder that the tmpfs covers, but for what its own options say.
+void take_identity(const UniqueFd& mount, const struct ::stat& covered, const MountOptions& options) {
+  const bool has_owner = is_asked_for(options, "uid") || is_asked_for(options, "gid");
+  if (!has_owner) sys::chown_at(mount, ".", covered.st_uid, covered.st_gid);
+  if (!is_asked_for(options, "mode")) sys::chmod_at(mount, ".", covered.st_mode & 07777);
+  sys::set_mtime_at(mount, ".", covered.st_mtim);
+}
+
+/// A tmpfs that begins with what it covers; one that is read-only becomes so when all is there. `covered` is
+/// the folder in its place, which may have been made for it.
+UniqueFd make_copy(MountOptions options, const UniqueFd& covered, bool is_of_image) {
+  const std::uint64_t read_only = (options.attributes.set | options.recursive.set) & MOUNT_ATTR_RDONLY;
+  options.attributes.set &= ~read_only;
+  options.recursive.set &= ~read_only;
+  UniqueFd mount = make_new("tmpfs", options);
+  copy_folder(covered, mount);
+  if (is_of_image) take_identity(mount, sys::stat_of(covered), options);
+  if (read_only != 0) set_mount_attributes(mount, {.set = read_only}, Recursion::no);
+  return mount;
+}
+
 /// A new one, or where that is refused the host's own, with all below it: a user namespace may
 /// not uncover what is mounted there.
 UniqueFd make_or_clone(const std::string& type, const MountOptions& options, const char* host_path) {
@@ -324,13 +349,14 @@ std::vector<const PlannedMount*> overlay_targets(const std::vector<PlannedMount>
 void place_mount(const UniqueFd& root, const PlannedMount& planned, const Spec& spec) {
   with_context(fmt::format("mount '{}'", printable(planned.mount.destination)), [&] {
     if (planned.options.is_remount) return change_mount(root, planned);
+    const bool is_there = planned.options.copies_up && find_target(root, planned.target);
     const UniqueFd target = make_target(root, planned.target, planned.kind);
     check_target(root, target, planned);
     if (is_cgroup(planned.mount)) return;  // mount_cgroups, once there is a cgroup namespace
     if (planned.source) return attach_mount(planned.source, target);
     if (!planned.node.empty()) return attach_node(root, planned, target);
-    const UniqueFd mount = make_filesystem(planned, spec);
-    if (planned.options.copies_up) copy_folder(target, mount);
+    const UniqueFd mount = planned.options.copies_up ? make_copy(planned.options, target, is_there)
+                                                     : make_filesystem(planned, spec);
     attach_mount(mount, target);
     if (is_dev(planned)) fill_dev(mount, spec, nullptr);
   });

@@ -47,7 +47,7 @@ runner::Mount parse_tmpfs(const std::string& text) {
         .with_hint("--tmpfs /run:size=64m,mode=755");
   if (colon == std::string::npos) return mount;
   for (const std::string& option : split(text.substr(colon + 1), ','))
-    if (!option.empty()) mount.options.push_back(option);
+    if (!option.empty() && option != "notmpcopyup") mount.options.push_back(option);  // as it is anyhow
   return mount;
 }
 
@@ -204,6 +204,16 @@ void require_one_each(const std::vector<runner::Mount>& mounts) {
       .with_hint("leave out one of its -v, --mount or --tmpfs");
 }
 
+/// Before all that was asked for: where the image has a link, a tmpfs must not cover what that has put there.
+void add_usual_tmpfs(const std::vector<runner::Mount>& wanted, std::vector<runner::Mount>& mounts) {
+  for (const char* path : kUsualTmpfs) {
+    if (is_mounted(wanted, path)) continue;
+    mounts.push_back(tmpfs_mount(path));
+    put_option(mounts.back(), "exec");
+    mounts.back().options.emplace_back("tmpcopyup");
+  }
+}
+
 /// The options that were asked for.
 std::string asked_options(const runner::Mount& mount) {
   constexpr std::array<std::string_view, 5> kUsual{"rbind", "rprivate", "nosuid", "nodev", "noexec"};
@@ -231,14 +241,8 @@ void MountFlags::apply(runner::Spec& spec) const {
   std::ranges::transform(tmpfs, std::back_inserter(wanted), parse_tmpfs);
   std::ranges::transform(volumes, std::back_inserter(wanted), parse_volume);
   std::ranges::transform(mounts, std::back_inserter(wanted), parse_mount);
-  if (has_read_only_tmpfs && spec.root.readonly)
-    for (const char* path : kUsualTmpfs) {
-      if (is_mounted(wanted, path)) continue;
-      wanted.push_back(tmpfs_mount(path));
-      put_option(wanted.back(), "exec");
-      wanted.back().options.emplace_back("tmpcopyup");
-    }
   require_one_each(wanted);
+  if (has_read_only_tmpfs && spec.root.readonly) add_usual_tmpfs(wanted, spec.mounts);
   std::ranges::stable_sort(wanted, {}, [](const runner::Mount& mount) {
     const std::string place = place_of(mount);
     return std::ranges::count(place, '/');

@@ -158,12 +158,13 @@ class Writer {
     return true;
   }
 
-  /// That it begins with what the image has there is podman's, and lay's.
+  /// Docker's begins empty: that it has what the image has there cannot be said.
   bool add_tmpfs(const std::string& text) {
     const auto [path, words] = cut(text, ':');
     std::vector<std::string> options = split(words, ',');
-    std::erase_if(options, [](const std::string& option) { return option.empty() || option == "tmpcopyup"; });
-    return put("tmpfs", Form::list, options.empty() ? path : path + ":" + join(options, ","));
+    std::erase(options, "");
+    const bool is_whole = std::erase(options, "tmpcopyup") == 0;
+    return put("tmpfs", Form::list, options.empty() ? path : path + ":" + join(options, ",")) && is_whole;
   }
 
   /// Those of users stand in add_networks().

@@ -171,7 +171,8 @@ class Writer {
     const std::vector<std::string> parts = split(value, ':');
     const std::string options = parts.size() > 2 ? parts[2] : "";
     OrderedJson mount{{"name", next_volume()}, {"mountPath", parts.at(1)}};
-    if (options == "ro") mount["readOnly"] = true;
+    const std::vector<std::string> words = split(options, ',');
+    if (std::ranges::find(words, "ro") != words.end()) mount["readOnly"] = true;
     container_["volumeMounts"].push_back(mount);
     spec_["volumes"].push_back({{"name", mount["name"]}, {"hostPath", {{"path", parts[0]}}}});
     return options.empty() || options == "ro";

@@ -102,6 +102,13 @@ std::string quoted_words(const std::vector<std::string>& words) {
   return text;
 }
 
+/// podman's tmpfs begins with what the image has there, lay's when it is told so.
+Setting as_podmans(Setting setting) {
+  if (setting.flag == "tmpfs" && setting.value.find("tmpcopyup") == std::string::npos)
+    setting.value += setting.value.find(':') == std::string::npos ? ":notmpcopyup" : ",notmpcopyup";
+  return setting;
+}
+
 std::string as_line(const Setting& setting) {
   const auto found = keys().find(setting.flag);
   if (found != keys().end()) {
@@ -142,7 +149,7 @@ Generated generate_quadlet(const Recipe& recipe) {
       result.left_out.push_back(as_flag(setting));
       head += comment(as_flag(setting));
     } else {
-      lines += as_line(setting) + "\n";
+      lines += as_line(as_podmans(setting)) + "\n";
     }
   }
   result.text = head + "\n[Unit]\nDescription=Container " + recipe.name + "\n\n" + lines +

@@ -69,6 +69,10 @@ bits() { tr , '\n' <<<"$1" | grep -xE 'ro|rw|noexec' | sort | paste -sd,; }
   has "$output" "No space left"
   has "$output" "rw,nosuid,nodev,noexec"
   [ "$(inside --mount type=tmpfs,dst=/etc,tmpcopyup -- 'touch /etc/new; head -c 4 /etc/passwd')" = root ]
+  [ "$(inside --mount type=tmpfs,dst=/etc,tmpcopyup,tmpfs-mode=0711 -- 'stat -c %a /etc')" = 711 ]
+  [ "$(inside --tmpfs /etc:ro,tmpcopyup -- 'touch /etc/new 2>/dev/null || head -c 4 /etc/passwd')" = root ]
+  [ "$(inside --tmpfs /none:tmpcopyup -- 'stat -c %a /none')" = 1777 ]
+  [ "$(inside --tmpfs /etc:notmpcopyup -- 'ls -A /etc')" = "$(inside --tmpfs /etc -- 'ls -A /etc')" ]
   [ "$(inside --mount type=tmpfs,dst=/etc,exec -- 'ls /etc | grep -c passwd; true')" = 0 ]
   # A folder goes before what lies in it, in whatever order they are given
   echo text >file
