@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 
 #include <algorithm>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "base/spill_scratch.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "diff/sorted_names.h"
 #include "tar/entry_check.h"
 
@@ -17,9 +19,15 @@ namespace lay::layerstore {
 
 namespace {
 
-void keep_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, const std::string& shown,
+void keep_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, const std::string& written,
                 Inode& inode) {
-  if (auto value = xattr_value(fd, kind, name)) inode.xattrs.push_back({shown, std::move(*value)});
+  auto value = xattr_value(fd, kind, name);
+  if (!value) return;
+  if (written.size() > XATTR_NAME_MAX)
+    throw Error::make(Errc::unsupported, "the name of its attribute '{}' is too long to be kept in a layer",
+                      printable(name))
+        .with_hint("remove the attribute");
+  inode.xattrs.push_back({written, std::move(*value)});
 }
 
 void refuse_unfollowed(const Inode& inode) {
@@ -114,12 +122,12 @@ void InodeReader::read_xattr(const UniqueFd& fd, FdKind kind, const std::string&
   if (!is_kept_xattr(name)) return;
   const auto own = overlay_xattr(name);
   if (!own) return keep_xattr(fd, kind, name, name, inode);
-  if (kind_ == TreeKind::plain) return;
-  if (reading != Reading::upper || !heeds(name)) {
-    if (!is_user_mark(name)) keep_xattr(fd, kind, name, name, inode);
-    return;
+  if (reading != Reading::upper) {
+    if (is_user_mark(name)) return;
+    return keep_xattr(fd, kind, name, kind_ == TreeKind::live ? name : stored_xattr_name(name), inode);
   }
-  if (const auto shown = unescaped_overlay_xattr(name)) return keep_xattr(fd, kind, name, *shown, inode);
+  if (!is_overlay_mark(name)) return keep_xattr(fd, kind, name, name, inode);
+  if (!heeds(name)) return;
   if (*own == "whiteout") inode.marks.whiteout = true;
   if (*own == "nlink") inode.marks.links = xattr_value(fd, kind, name).value_or("");
   // What counts of the two depends on the type: a file whose data were copied later keeps its redirect.

@@ -70,9 +70,8 @@ void set_metadata(LayerInode& inode, SpillMemory& memory, const TarEntry& entry)
   inode.mtime = entry.mtime;
   fit_access_acl(inode, memory);
   for (const Xattr& xattr : entry.xattrs) {
-    if (is_user_mark(xattr.name)) continue;
-    const std::string name = stored_xattr_name(xattr.name);
-    const KeptXattr kept{name, xattr.value};
+    if (is_overlay_mark(xattr.name)) continue;
+    const KeptXattr kept{xattr.name, xattr.value};
     if (xattr.name == kAccessAcl)
       set_access_acl(inode, memory, kept);
     else

@@ -87,7 +87,7 @@ Digest digest_of_tree(const UniqueFd& tree, const Spill& spill) {
     void write(std::span<const std::byte>) override {}
   } nowhere;
   HashingSink hashed(nowhere);
-  write_diff(tree, TreeKind::upper, hashed, {}, spill);
+  write_diff(tree, TreeKind::trusted_upper, hashed, {}, spill);
   return hashed.digest();
 }
 

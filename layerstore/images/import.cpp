@@ -7,8 +7,8 @@
 #include "layers/layer_stream.h"
 #include "layers/stored_tar.h"
 #include "layerstore/commit.h"
-#include "tar/acl_records.h"
 #include "tar/foreign_archive.h"
+#include "tar/layer_records.h"
 
 namespace lay::layerstore {
 
@@ -29,7 +29,7 @@ WrittenLayer write_tar_layer(const Store& store, ByteSource& source, const Compr
     }
     const auto plain = make_decompressor(detect_compression(peeked.start()), peeked);
     LimitedSource limited(*plain, store.layers().limits(), [&] { return counted.count(); });
-    bytes = copy_with_acls(limited, tar);
+    bytes = copy_as_layer(limited, tar);
   });
   return {.blob = std::move(stored.blob),
           .diff_id = std::move(stored.diff_id),

@@ -135,8 +135,11 @@ class LayerUnpacker {
     set_folder_metadata(parent, entry, path);
   }
 
-  Xattr as_kept(const Xattr& xattr) const {
-    return kind_ == ApplyTarget::root ? xattr : Xattr{stored_xattr_name(xattr.name), xattr.value};
+  /// The attribute as the target has it; empty for marks of an overlay, which it shall not have.
+  std::optional<Xattr> as_kept(const Xattr& xattr) const {
+    if (is_overlay_mark(xattr.name)) return std::nullopt;
+    if (kind_ == ApplyTarget::lower) return xattr;
+    return Xattr{shown_xattr_name(xattr.name).value(), xattr.value};
   }
 
   void set_folder_metadata(const UniqueFd& parent, const TarEntry& entry, const EntryPath& path) {
@@ -144,11 +147,10 @@ class LayerUnpacker {
     sys::chmod_at(parent, path.name, entry.mode);
     std::optional<std::string> default_acl;
     for (const Xattr& xattr : entry.xattrs) {
-      if (is_user_mark(xattr.name)) continue;
       if (xattr.name == kDefaultAcl) {
         default_acl = xattr.value;
-      } else {
-        set_xattr_at(parent, path.name, as_kept(xattr));
+      } else if (const auto kept = as_kept(xattr)) {
+        set_xattr_at(parent, path.name, *kept);
       }
     }
     if (path.is_root()) has_root_ = true;
@@ -174,7 +176,7 @@ class LayerUnpacker {
     set_owner(file, entry.uid, entry.gid);
     sys::fchmod(file, entry.mode);
     for (const Xattr& xattr : entry.xattrs)
-      if (!is_user_mark(xattr.name)) set_xattr_fd(file, as_kept(xattr));
+      if (const auto kept = as_kept(xattr)) set_xattr_fd(file, *kept);
     set_mtime(file, entry.mtime);
   }
 
@@ -248,7 +250,7 @@ class LayerUnpacker {
     sys::chown_at(parent, path.name, entry.uid, entry.gid);
     if (entry.type != EntryType::symlink) sys::chmod_at(parent, path.name, entry.mode);
     for (const Xattr& xattr : entry.xattrs)
-      if (!is_user_mark(xattr.name)) set_xattr_at(parent, path.name, as_kept(xattr));
+      if (const auto kept = as_kept(xattr)) set_xattr_at(parent, path.name, *kept);
     sys::set_mtime_at(parent, path.name, entry.mtime);
   }
 

@@ -34,8 +34,12 @@ std::optional<std::string> unescaped_overlay_xattr(std::string_view name) {
   return std::string(name.substr(0, name.find('.') + 1)) + std::string(*rest);
 }
 
+bool is_overlay_mark(std::string_view name) {
+  return overlay_xattr(name) && !unescaped_overlay_xattr(name);
+}
+
 bool is_user_mark(std::string_view name) {
-  return name.starts_with(kNamespaces[1]) && overlay_xattr(name) && !unescaped_overlay_xattr(name);
+  return name.starts_with(kNamespaces[1]) && is_overlay_mark(name);
 }
 
 std::string stored_xattr_name(std::string_view name) {

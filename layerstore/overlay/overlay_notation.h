@@ -15,6 +15,11 @@ namespace lay::layerstore {
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 
+/// An upper and a lower keep attributes of a nested overlay, one inside the root that they show, with one
+/// more "overlay.": "trusted.overlay.overlay.opaque", shown as "trusted.overlay.opaque". A layer's tar has
+/// the names as a lower has them, so that all who unpack it as it is get the same. A plain root has those
+/// that are shown.
+
 /// Written by lay; user.overlay.* comes from mounts with the option userxattr.
 constexpr const char* kOpaqueXattr = "trusted.overlay.opaque";
 
@@ -39,9 +44,12 @@ std::string stored_xattr_name(std::string_view name);
 /// for overlay's own.
 std::optional<std::string> shown_xattr_name(std::string_view name);
 
-/// "user.overlay.opaque" and the like, but not what is escaped once more, "user.overlay.overlay.*". To a
-/// mount without the option userxattr it says nothing, but no layer has it: a rootless one would take it for
-/// its own.
+/// "trusted.overlay.opaque", "user.overlay.opaque" and the like, but not what is escaped once more,
+/// "trusted.overlay.overlay.*". A tar of a layer has none: they would hide or move what the lowers have.
+bool is_overlay_mark(std::string_view name);
+
+/// The latter of the two. To a mount without the option userxattr it says nothing, but no layer has it: a
+/// rootless one would take it for its own.
 bool is_user_mark(std::string_view name);
 
 enum class OpaqueMark {

@@ -76,7 +76,7 @@ bool is_valid_capability(std::string_view value) {
 
 void require_name(const Xattr& xattr, EntryType type) {
   const std::string_view name = xattr.name;
-  if (stored_xattr_name(name).size() > XATTR_NAME_MAX || name.back() == '.')
+  if (name.size() > XATTR_NAME_MAX || name.back() == '.')
     throw Error::make(Errc::unsupported, "extended attribute '{}' is none that a file can have",
                       printable(name));
   if (name.starts_with("user.") && type != EntryType::regular && type != EntryType::directory)
@@ -136,7 +136,7 @@ void require_storable(const TarEntry& entry) {
     throw Error::make(Errc::invalid, "it is a symlink to a name of {} bytes, expected at most {}",
                       entry.link.size(), PATH_MAX - 1);
   for (const Xattr& xattr : entry.xattrs) {
-    if (is_user_mark(xattr.name)) continue;
+    if (is_overlay_mark(xattr.name)) continue;
     require_name(xattr, entry.type);
     require_value(xattr);
   }

@@ -15,6 +15,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "overlay/overlay_notation.h"
 #include "tar/acl_text.h"
 #include "tar/entry_check.h"
 #include "tar/tar_block.h"
@@ -112,7 +113,7 @@ std::vector<Xattr> xattrs_of(archive_entry* entry) {
   const void* value = nullptr;
   std::size_t size = 0;
   while (::archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
-    xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
+    xattrs.push_back({stored_xattr_name(name), std::string(static_cast<const char*>(value), size)});
   add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, kAccessAcl, xattrs);
   add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, kDefaultAcl, xattrs);
   std::sort(xattrs.begin(), xattrs.end(), [](const Xattr& a, const Xattr& b) { return a.name < b.name; });

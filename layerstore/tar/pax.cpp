@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "overlay/overlay_notation.h"
 #include "tar/acl_text.h"
 #include "tar/entry_check.h"
 #include "tar/tar_block.h"
@@ -115,6 +116,7 @@ class SparseRecords {
 };
 
 constexpr std::string_view kAclPrefix = "SCHILY.acl.";
+constexpr std::string_view kOverlayPrefix = "SCHILY.xattr.trusted.overlay.";
 
 /// The attribute that a record with an access list as text stands for; empty when it is none of ours
 /// (SCHILY.acl.ace is NFS's).
@@ -167,22 +169,32 @@ PaxAttributes parse_pax(std::string_view records) {
   return pax;
 }
 
-std::optional<std::string> with_acls_as_attributes(std::string_view records) {
-  if (records.find(kAclPrefix) == std::string_view::npos) return std::nullopt;
+bool may_differ_in_layer(std::string_view bytes) {
+  return bytes.find(kAclPrefix) != std::string_view::npos ||
+         bytes.find(kOverlayPrefix) != std::string_view::npos;
+}
+
+std::optional<std::string> as_layer_records(std::string_view records) {
+  if (!may_differ_in_layer(records)) return std::nullopt;
   std::string changed;
   std::set<std::string, std::less<>> attributes;
   std::vector<Record> lists;
+  bool are_escaped = false;
   while (!records.empty()) {
     const std::string_view before = records;
     const Record record = take_record(records);
     if (record.key.starts_with(kPaxXattrPrefix)) attributes.emplace(record.key);
-    if (acl_xattr(record.key).empty()) {
+    if (record.key.starts_with(kOverlayPrefix)) {
+      const std::string name = stored_xattr_name(record.key.substr(kPaxXattrPrefix.size()));
+      changed += write_pax_record(std::string(kPaxXattrPrefix) + name, record.value);
+      are_escaped = true;
+    } else if (acl_xattr(record.key).empty()) {
       changed += before.substr(0, before.size() - records.size());
     } else {
       lists.push_back(record);
     }
   }
-  if (lists.empty()) return std::nullopt;
+  if (lists.empty() && !are_escaped) return std::nullopt;
   for (const Record& list : lists) {
     const std::string key = std::string(kPaxXattrPrefix) + std::string(acl_xattr(list.key));
     if (attributes.contains(key)) continue;

@@ -34,10 +34,15 @@ struct PaxAttributes {
 /// in names; unsupported on sparse files of formats before 1.0. Unknown keys are passed over, as POSIX asks.
 PaxAttributes parse_pax(std::string_view records);
 
-/// The records with access lists that are there as text (SCHILY.acl.access and .default, of GNU tar, bsdtar
-/// and star) as the extended attributes that readers of layers know; a list that is there in both forms keeps
-/// its attribute. Empty when there is nothing to change. Throws as parse_pax() and parse_acl_text().
-std::optional<std::string> with_acls_as_attributes(std::string_view records);
+/// The records of a plain root's tar as a layer has them. Access lists that are there as text
+/// (SCHILY.acl.access and .default, of GNU tar, bsdtar and star) become the extended attributes that readers
+/// of layers know; a list that is there in both forms keeps its attribute. Attributes of a nested overlay are
+/// escaped (overlay_notation.h). Empty when there is nothing to change. Throws as parse_pax() and
+/// parse_acl_text().
+std::optional<std::string> as_layer_records(std::string_view records);
+
+/// Whether there may be something in these bytes that as_layer_records() changes.
+bool may_differ_in_layer(std::string_view bytes);
 
 /// A global header may only carry what does not change entries; readers differ in whether they heed it.
 /// Throws invalid when it sets one of the members above.

@@ -89,6 +89,14 @@ void check_config(const ContainerConfig& config) {
       throw Error::make(Errc::invalid, "the layer '{}' is not an absolute path", lower);
 }
 
+/// Whether an overlay would take the attribute for its own; those of a nested one are escaped by a further
+/// "overlay.".
+bool is_mark_of_overlay(std::string_view name) {
+  for (const std::string_view prefix : {"trusted.overlay.", "user.overlay."})
+    if (name.starts_with(prefix)) return !name.substr(prefix.size()).starts_with("overlay.");
+  return false;
+}
+
 /// The upper's own attributes are those of "/" inside, so they have to be the image's.
 void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
   const UniqueFd from = sys::open_at(sys::cwd(), lower, O_RDONLY | O_DIRECTORY);
@@ -96,7 +104,7 @@ void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
   if (::fchown(upper.get(), info.st_uid, info.st_gid) < 0) throw Error::from_errno("set owner of 'upper'");
   sys::fchmod(upper, info.st_mode & 07777);
   for (const std::string& name : sys::list_xattrs(from)) {
-    if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
+    if (is_mark_of_overlay(name)) continue;
     if (const auto value = sys::get_xattr(from, name)) sys::set_xattr(upper, name, *value);
   }
   sys::set_mtime_at(upper, ".", info.st_mtim);

@@ -37,7 +37,7 @@ UniqueFd unpack_root(const UniqueFd& view, const UniqueFd& folder) {
   sys::mkdir_at(folder, kBundleRoot, 0700);
   UniqueFd root = sys::open_dir(folder, kBundleRoot);
   run_pipeline(
-      [&](ByteSink& tar) { layerstore::write_diff(view, layerstore::TreeKind::view, tar, {}, spill); },
+      [&](ByteSink& tar) { layerstore::write_diff(view, layerstore::TreeKind::plain, tar, {}, spill); },
       [&](ByteSource& tar) {
         layerstore::apply_layer(tar, root, {.target = layerstore::ApplyTarget::root, .spill = spill});
       });

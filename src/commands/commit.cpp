@@ -238,7 +238,7 @@ void squash(Source& source, const Context& context, const layerstore::Store& sto
   const std::string upper = source.container ? source.container->path() + "/upper" : fd_path(source.upper);
   source.root = std::make_unique<RootView>(context, store, *source.base, upper);
   source.upper = source.root->open();
-  source.kind = layerstore::TreeKind::view;
+  source.kind = layerstore::TreeKind::plain;
 }
 
 layerstore::CommitRequest make_request(const CommitOptions& options,

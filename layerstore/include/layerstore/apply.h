@@ -38,9 +38,8 @@ struct ApplyStats {
 
 /// What the unpacked folder will be.
 enum class ApplyTarget {
-  lower,  ///< of an overlay, which shows attributes of a nested overlay ("trusted.overlay.*") as the tar has
-          ///< them
-  root    ///< of a container as it is; the tar has no whiteouts
+  lower,  ///< of an overlay: attributes of a nested one stay escaped, as the tar has them
+  root  ///< of a container as it is, with the attributes that an overlay would show; the tar has no whiteouts
 };
 
 struct ApplyOptions {

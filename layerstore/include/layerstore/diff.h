@@ -17,10 +17,10 @@ enum class TreeKind {
           ///< counts as "trusted.overlay.*" does only when none of the latter is anywhere in it: then it is
           ///< of a mount with the option userxattr
   trusted_upper,  ///< one known to be of a mount without that option: "user.overlay.*" means nothing
-  plain,          ///< a whole root file system: every entry stands for itself
-  view,  ///< as plain, but a merged view: what it shows of overlay's attributes is a nested one's, and kept
-  live,  ///< as view, while others change it: what vanishes is left out, and a file keeps the size it had;
-         ///< no layer, so that any name may be in it
+  plain,  ///< a whole root file system, or a merged view: every entry stands for itself, and attributes of an
+          ///< overlay, which can only be a nested one, are escaped as a lower has them
+  live,   ///< as plain, while others change it: what vanishes is left out, and a file keeps the size it had;
+          ///< no layer, so that any name may be in it and attributes have the names that are shown
 };
 
 struct DiffStats {

@@ -144,19 +144,36 @@ TEST_CASE("nothing of overlay's own extended attributes reaches the tar", "[laye
          "touch f; for x in origin impure nlink upper uuid protattr; do "
          "setfattr -n trusted.overlay.$x -v 1 f; setfattr -n user.overlay.$x -v 1 f; done;"
          "setfattr -n trusted.keep -v 1 f");
-  const auto kind = GENERATE(TreeKind::upper, TreeKind::plain);
+  const auto kind = GENERATE(TreeKind::upper, TreeKind::trusted_upper);
   const TarEntry entry = entry_named(diff_of(fixture.path("upper"), kind), "f");
   REQUIRE(entry.xattrs.size() == 1);
   CHECK(entry.xattrs[0].name == "trusted.keep");
 }
 
-TEST_CASE("an extended attribute of a nested overlay gets the name that the merged view shows",
-          "[layerstore][diff]") {
+TEST_CASE("an extended attribute of a nested overlay is in the tar as a lower has it", "[layerstore][diff]") {
   const OverlayFixture fixture;
-  run_in(fixture.path("upper"), "touch f; setfattr -n trusted.overlay.overlay.origin -v 1 f");
-  const TarEntry entry = entry_named(diff_of(fixture.path("upper")), "f");
-  REQUIRE(entry.xattrs.size() == 1);
-  CHECK(entry.xattrs[0].name == "trusted.overlay.origin");
+  const auto names_of_f = [&](const std::string& names, TreeKind kind) {
+    run_in(fixture.path("upper"), "rm -f f; touch f; for x in " + names + "; do setfattr -n $x -v 1 f; done");
+    std::string found;
+    for (const Xattr& xattr : entry_named(diff_of(fixture.path("upper"), kind), "f").xattrs)
+      found += xattr.name + "\n";
+    return found;
+  };
+  const std::string twice = "trusted.overlay.overlay.overlay.opaque\n";
+  const auto upper = GENERATE(TreeKind::upper, TreeKind::trusted_upper);
+  CHECK(names_of_f("trusted.overlay.overlay.origin trusted.overlay.overlay.overlay.opaque trusted.overlay.x",
+                   upper) == "trusted.overlay.overlay.origin\n" + twice);
+  CHECK(names_of_f("trusted.overlay.origin trusted.overlay.overlay.opaque user.overlay.x", TreeKind::plain) ==
+        "trusted.overlay.overlay.origin\n" + twice);
+  CHECK(names_of_f("trusted.overlay.origin trusted.overlay.overlay.opaque", TreeKind::live) ==
+        "trusted.overlay.origin\ntrusted.overlay.overlay.opaque\n");
+  CHECK(names_of_f("user.overlay.overlay.opaque", TreeKind::upper) == "user.overlay.overlay.opaque\n");
+}
+
+TEST_CASE("an attribute whose name is too long once it is escaped is refused", "[layerstore][diff]") {
+  const OverlayFixture fixture;
+  run_in(fixture.path("upper"), "touch f; setfattr -n trusted.overlay." + std::string(255 - 16, 'n') + " f");
+  CHECK(error_of([&] { diff_of(fixture.path("upper"), TreeKind::plain); }).code() == Errc::unsupported);
 }
 
 TEST_CASE("a file whose name stands for a removal is unsupported", "[layerstore][diff]") {

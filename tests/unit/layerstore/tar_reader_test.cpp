@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/stream.h"
 #include "error_of.h"
-#include "tar/acl_records.h"
+#include "tar/layer_records.h"
 #include "tar_builder.h"
 
 namespace lay::layerstore {
@@ -52,7 +52,7 @@ std::string taken_in(const std::string& members) {
   const std::string tar = members + tar_end_mark();
   StringSource source(tar);
   StringSink out;
-  const std::uint64_t bytes = copy_with_acls(source, out);
+  const std::uint64_t bytes = copy_as_layer(source, out);
   CHECK(bytes == out.text().size());
   return out.text();
 }
@@ -232,6 +232,20 @@ TEST_CASE("access lists given as text become attributes where a tar is taken in,
     REQUIRE(xattrs_of(both).size() == 1);
     CHECK(xattrs_of(both)[0].value == list);
   }
+}
+
+TEST_CASE("attributes of a nested overlay are escaped where a tar is taken in", "[layerstore][tar]") {
+  const std::string before = "SCHILY.xattr.trusted.overlay.";
+  const std::string records = pax_record(before + "opaque", "y") + pax_record("mtime", "5") +
+                              pax_record(before + "overlay.origin", "a=\nb") +
+                              pax_record("SCHILY.xattr.user.overlay.overlay.x", "z");
+  const auto xattrs = read_entries(taken_in(tar_pax(records) + tar_file("f"))).at(0).xattrs;
+  REQUIRE(xattrs.size() == 3);
+  CHECK(xattrs[0].name == "trusted.overlay.overlay.opaque");
+  CHECK(xattrs[0].value == "y");
+  CHECK(xattrs[1].name == "trusted.overlay.overlay.overlay.origin");
+  CHECK(xattrs[1].value == "a=\nb");
+  CHECK(xattrs[2].name == "user.overlay.overlay.x");
 }
 
 TEST_CASE("a tar without access lists as text is taken in as it is", "[layerstore][tar]") {

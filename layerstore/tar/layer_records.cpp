@@ -1,4 +1,4 @@
-#include "tar/acl_records.h"
+#include "tar/layer_records.h"
 
 #include <cstring>
 #include <string>
@@ -44,8 +44,7 @@ std::string rewritten(std::string_view headers) {
     if (!is_extension) break;
     const auto size = static_cast<std::size_t>(parse_tar_number(block.size, "size"));
     const std::size_t whole = kTarBlock + size + tar_padding(size);
-    const auto changed =
-        block.type == 'x' ? with_acls_as_attributes(headers.substr(kTarBlock, size)) : std::nullopt;
+    const auto changed = block.type == 'x' ? as_layer_records(headers.substr(kTarBlock, size)) : std::nullopt;
     if (!changed) {
       result += headers.substr(0, whole);
     } else if (!changed->empty()) {
@@ -71,7 +70,7 @@ class Headers final : public ByteSink {
   void pass() {
     const std::string_view held = held_;
     const std::size_t padding = held.size() % kTarBlock;  // of the entry before
-    if (is_whole_ && held.find("SCHILY.acl.") != std::string_view::npos) {
+    if (is_whole_ && may_differ_in_layer(held)) {
       out_.write_text(held.substr(0, padding));
       out_.write_text(rewritten(held.substr(padding)));
       held_.clear();
@@ -92,7 +91,7 @@ class Headers final : public ByteSink {
 
 }  // namespace
 
-std::uint64_t copy_with_acls(ByteSource& in, ByteSink& out) {
+std::uint64_t copy_as_layer(ByteSource& in, ByteSink& out) {
   Counted counted(out);
   Headers headers(counted);
   TarReader tar(in, &headers);
