@@ -37,6 +37,10 @@ std::string repository_of(const std::string& name) {
   return has_tag ? tagged.substr(0, colon) : tagged;
 }
 
+std::string name_by_digest(const std::string& name, const layerstore::Digest& manifest) {
+  return repository_of(name) + "@" + manifest.to_string();
+}
+
 /// What has no name is removed by the next collection: an image that would lose all of them gets its digest
 /// for one, or keeps it. Returns the names that may go.
 Names keep_by_digest(const layerstore::Store& store, const layerstore::Descriptor& manifest, Names leaving) {
@@ -45,12 +49,20 @@ Names keep_by_digest(const layerstore::Store& store, const layerstore::Descripto
     return std::ranges::find(leaving, name) != leaving.end();
   };
   if (!std::ranges::all_of(names, leaves)) return leaving;
-  const std::string last = repository_of(leaving.front()) + "@" + manifest.digest.to_string();
+  const std::string last = name_by_digest(leaving.front(), manifest.digest);
   if (std::erase(leaving, last) == 0) store.images().put(last, manifest);
   if (leaving.empty())
     throw Error::make(Errc::invalid, "'{}' is the last name of the image", printable(last))
         .with_hint("lay rmi removes it, and the image with it");
   return leaving;
+}
+
+void remove_names(const layerstore::Store& store, const layerstore::Descriptor& manifest,
+                  const Names& leaving) {
+  for (const std::string& name : leaving) store.images().remove(name);
+  // Others may have taken the names that were to stay. Whoever comes last sees that none is left.
+  if (names_of(store, manifest.digest).empty())
+    store.images().put(name_by_digest(leaving.front(), manifest.digest), manifest);
 }
 
 }  // namespace
@@ -73,8 +85,8 @@ int command_untag(const Context& context, const Arguments& arguments) {
     Names leaving;
     for (const std::string& text : texts) leaving.push_back(name_of_image(store, found, text));
     if (texts.empty()) leaving = names_of(store, found.image.descriptor.digest);
-    for (const std::string& name : keep_by_digest(store, found.image.descriptor, std::move(leaving)))
-      store.images().remove(name);
+    const layerstore::Descriptor& manifest = found.image.descriptor;
+    remove_names(store, manifest, keep_by_digest(store, manifest, std::move(leaving)));
     return 0;
   });
 }
