@@ -17,9 +17,9 @@ WrittenLayer write_layer(const Store& store, const UniqueFd& folder, TreeKind ki
   return {.blob = std::move(stored.blob), .diff_id = std::move(stored.diff_id), .stats = stats};
 }
 
-static void tell_lost_index(const CommitRequest& request) {
-  if (!request.warn) return;
-  request.warn(
+void tell_lost_index(const DiffStats& stats, const std::function<void(const std::string&)>& warn) {
+  if (!stats.lacks_index || !warn) return;
+  warn(
       "the upper is of an overlay with index=on, whose work folder is not beside it: hard-linked files that "
       "were "
       "changed, and then removed by one of their names, may be missing; put the work folder beside the "
@@ -32,7 +32,7 @@ Image commit_upper(const Store& store, const UniqueFd& upper, const std::string&
   const FileLock writing = store.begin_adding();
   const WrittenLayer layer =
       write_layer(store, upper, request.kind, request.compression, progress, request.lowers);
-  if (layer.stats.lacks_index) tell_lost_index(request);
+  tell_lost_index(layer.stats, request.warn);
   return publish_image(store, name, request, layer, progress);
 }
 

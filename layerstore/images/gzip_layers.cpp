@@ -1,11 +1,14 @@
 #include "images/gzip_layers.h"
 
+#include <optional>
+
 #include "base/error.h"
 #include "chunked/layer_compressor.h"
 #include "images/new_image.h"
 #include "layers/layer_tar.h"
 #include "layerstore/media_types.h"
 #include "layerstore/store_spill.h"
+#include "receive/known_blobs.h"
 
 namespace lay::layerstore {
 
@@ -32,10 +35,14 @@ Descriptor compress_anew(const Store& store, const Descriptor& blob, const Diges
 
 std::vector<Descriptor> without_zstd(const Store& store, const Image& image, Progress& progress) {
   std::vector<Descriptor> layers = image.manifest.layers;
+  std::optional<KnownBlobs> known;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     if (media_type::compression_of(layers[i].media_type) != Compression::zstd) continue;
+    if (!known) known.emplace(store, Compression::gzip);
+    const Digest& diff_id = image.config.diff_ids[i];
     layers[i] = with_context(fmt::format("layer {}", layers[i].digest.to_string()), [&] {
-      return compress_anew(store, layers[i], image.config.diff_ids[i], progress);
+      const auto stored = known->find(diff_id);
+      return stored ? *stored : compress_anew(store, layers[i], diff_id, progress);
     });
   }
   return layers;

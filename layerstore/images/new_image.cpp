@@ -78,8 +78,8 @@ Descriptor as_layer_of(media_type::ManifestFormat format, Descriptor layer) {
 
 std::vector<Descriptor> layers_below(const Store& store, const CommitRequest& request, Progress& progress) {
   if (!stands_on_base(request)) return {};
-  if (request.format == media_type::ManifestFormat::oci) return request.base->manifest.layers;
-  return without_zstd(store, *request.base, progress);
+  if (!request.base_layers.empty()) return request.base_layers;
+  return layers_for(store, *request.base, request.format, progress);
 }
 
 /// The base's annotations are not taken over: they describe that image (its
@@ -98,6 +98,12 @@ Manifest plan_manifest(media_type::ManifestFormat format, const Descriptor& conf
 }
 
 }  // namespace
+
+std::vector<Descriptor> layers_for(const Store& store, const Image& base, media_type::ManifestFormat format,
+                                   Progress& progress) {
+  return format == media_type::ManifestFormat::oci ? base.manifest.layers
+                                                   : without_zstd(store, base, progress);
+}
 
 Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,
                     const WrittenLayer& layer, Progress& progress) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "layerstore/codec.h"
 #include "layerstore/store.h"
 
 namespace lay::layerstore {
@@ -11,7 +12,8 @@ namespace lay::layerstore {
 /// Which stored blob the images of a store have for a layer: the same layer may lie there in any compression.
 class KnownBlobs {
  public:
-  explicit KnownBlobs(const Store& store);
+  /// `only`: those compressed otherwise count for nothing.
+  explicit KnownBlobs(const Store& store, std::optional<Compression> only = {});
 
   /// As an OCI manifest lists it; empty when there is none that `fits`, or only some that are damaged or
   /// another layer. A blob is read once.

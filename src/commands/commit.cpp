@@ -78,6 +78,7 @@ struct Source {
   UniqueFd upper;
   layerstore::TreeKind kind = layerstore::TreeKind::trusted_upper;  ///< as lay mounts and makes them
   std::optional<layerstore::Image> base;
+  std::vector<layerstore::Descriptor> base_layers;  ///< where they had to be made
   std::unique_ptr<runner::Container> container{};
   std::optional<FileLock> kept;     ///< the container's files, which nobody shall remove half-read
   std::optional<FileLock> reading;  ///< of the store: a prune is waited for before anything stands still
@@ -183,7 +184,8 @@ void let_stand_still(runner::Standstill& standstill, Pausing pausing) {
   }
 }
 
-Source open_container(const layerstore::Store& store, const CommitOptions& options, Named named) {
+Source open_container(const layerstore::Store& store, const CommitOptions& options, Named named,
+                      Progress& progress) {
   Source source;
   source.container = std::move(named.container);
   const runner::Container& container = *source.container;
@@ -192,6 +194,8 @@ Source open_container(const layerstore::Store& store, const CommitOptions& optio
   source.base = image_of(container, store);
   if (options.pausing != Pausing::never) source.standstill = std::make_unique<runner::Standstill>(container);
   source.reading = store.share();
+  if (!options.squash)
+    source.base_layers = layerstore::layers_for(store, *source.base, options.format, progress);
   if (source.standstill) let_stand_still(*source.standstill, options.pausing);
   return source;
 }
@@ -226,8 +230,11 @@ void translate_upper(Source& source, const layerstore::Store& store, const layer
   sys::mkdir_at(source.scratch->ingest.dir(), "upper", 0700);
   UniqueFd upper = sys::open_dir(source.scratch->ingest.dir(), "upper");
   const Spill spill = layerstore::spill_in(store);
-  run_pipeline([&](ByteSink& tar) { layerstore::write_diff(source.upper, source.kind, tar, lowers, spill); },
-               [&](ByteSource& tar) { layerstore::apply_layer(tar, upper, {.spill = spill}); });
+  layerstore::DiffStats stats;
+  run_pipeline(
+      [&](ByteSink& tar) { stats = layerstore::write_diff(source.upper, source.kind, tar, lowers, spill); },
+      [&](ByteSource& tar) { layerstore::apply_layer(tar, upper, {.spill = spill}); });
+  layerstore::tell_lost_index(stats, print_note);
   source.upper = std::move(upper);
 }
 
@@ -245,6 +252,7 @@ layerstore::CommitRequest make_request(const CommitOptions& options,
                                        const layerstore::CompressOptions& compression, const Source& source) {
   layerstore::CommitRequest request;
   request.base = source.base;
+  request.base_layers = source.base_layers;
   request.kind = source.kind;
   const layerstore::RunDefaults before = source.base ? source.base->config.run : layerstore::RunDefaults{};
   request.run = with_changes(before, options.changes, options.image);
@@ -282,8 +290,10 @@ int command_commit(const Context& context, const Arguments& arguments) {
       throw Error(Errc::invalid, "--include-volumes goes with a container: a folder has no volumes")
           .with_hint("--volume PATH declares one");
     const layerstore::Store store = open_store_for(context, options, named);  // a wrong argument makes none
+    const auto display = options.quiet ? nullptr : make_progress_display();
+    Progress& progress = display ? *display : no_progress();
     Source source = named.notes       ? open_bundle(context, store, named)
-                    : named.container ? open_container(store, options, std::move(named))
+                    : named.container ? open_container(store, options, std::move(named), progress)
                                       : open_folder(store, options, std::move(named));
 
     std::optional<ContainerLayers> layers;  // mounted only if the upper points into them
@@ -296,9 +306,7 @@ int command_commit(const Context& context, const Arguments& arguments) {
     if (options.squash && source.base) squash(source, context, store, lowers);
     layerstore::CommitRequest request = make_request(options, compression, source);
     if (!source.root) request.lowers = lowers;
-    const auto progress = options.quiet ? nullptr : make_progress_display();
-    const layerstore::Image image =
-        layerstore::commit_upper(store, source.upper, name, request, progress ? *progress : no_progress());
+    const layerstore::Image image = layerstore::commit_upper(store, source.upper, name, request, progress);
     if (!options.id_file.empty()) write_id_file(options.id_file, image.id().to_string());
     fmt::print("{}\n", image.id().to_string());
     return 0;

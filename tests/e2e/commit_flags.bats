@@ -86,12 +86,19 @@ timeless() { sed -E 's/\t[0-9]{10}\t/\t/'; }
     "$LAY" export other:1 | tar -C got -xp
     diff expected <(tree_of got)
   done
+  setfattr -n trusted.overlay.origin -v 0x00 upper # as with index=on, whose index lies in a work folder elsewhere
+  run "$LAY" commit -q -s ./upper other:1 --base two:1
+  has "$output" "put the work folder beside the upper"
   [ "$(ls "$LAY_ROOT/ingest" | grep -cv '^spare')" = 0 ]
 }
 
 @test "commit --format docker makes a manifest of Docker's that is pushed, saved, read by podman and skopeo, and run" {
   changed_container # its layers are zstd, which no Docker manifest lists
-  "$LAY" commit -q -f docker c dock:1 >/dev/null
+  "$LAY" commit -f docker c dock:1 >/dev/null 2>said
+  grep -q 'compressed by gzip' said
+  "$LAY" commit -f docker c same:1 >/dev/null 2>said
+  ! grep -q 'compressed by gzip' said || return 1 # what is there already is taken
+  [ "$("$LAY" inspect -f '{{.Digest}}' same:1)" = "$("$LAY" inspect -f '{{.Digest}}' dock:1)" ]
   "$LAY" commit -q -f docker -s --compression none c plain:1 >/dev/null
   "$LAY" commit -q -f oci c oci:1 >/dev/null
   start_registry "$world/registry"

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "base/slots.h"
@@ -38,7 +39,8 @@ struct CommitRequest {
   Layering layering = Layering::on_top;
   /// Docker's has no zstd layers: those of the base are compressed anew.
   media_type::ManifestFormat format = media_type::ManifestFormat::oci;
-  std::optional<Platform> platform;  ///< of an image without a base, if not this machine's
+  std::vector<Descriptor> base_layers;  ///< of the base, from layers_for(); empty: they are made at the end
+  std::optional<Platform> platform;     ///< of an image without a base, if not this machine's
   RunDefaults run;  ///< as the new image shall have it: the base's defaults with the user's changes
   History
       history;  ///< of the new layer; `created` is the image's time too (empty: the newest time in the layer)
@@ -47,6 +49,14 @@ struct CommitRequest {
   std::function<void(const std::string&)> warn;  ///< told what is, or may be, left out
   OpenLowers lowers;  ///< of the upper, for what only points into them; none: such uppers are unsupported
 };
+
+/// The layers of `base` as a manifest of that format may list them, stored durably: what takes its time can
+/// so be done before something stands still. The caller holds Store::share(), until the commit is done.
+std::vector<Descriptor> layers_for(const Store& store, const Image& base, media_type::ManifestFormat format,
+                                   Progress& progress);
+
+/// Tells what may be missing in an upper whose overlay kept an index elsewhere.
+void tell_lost_index(const DiffStats& stats, const std::function<void(const std::string&)>& warn);
 
 /// Captures an overlay upper as a new image on `base` and gives it `name`: blob, config, manifest, then name,
 /// each durable before the next. Returns the new image.
@@ -58,7 +68,8 @@ Image import_folder(const Store& store, const UniqueFd& folder, const std::strin
                     const CommitRequest& request, Progress& progress);
 
 /// Makes a base image of a tar: plain, gzip or zstd, by its first bytes. Its uncompressed bytes become the
-/// layer unchanged, but for access lists that it has as text: attributes instead. It is made ready to run in
+/// layer unchanged, but for access lists that it has as text, attributes instead, and for attributes of a
+/// nested overlay, which are escaped. It is made ready to run in
 /// the same pass, so what cannot be run is refused here.
 Image import_tar(const Store& store, ByteSource& tar, const std::string& name, const CommitRequest& request,
                  Progress& progress);
