@@ -72,7 +72,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
   parser.add_flag("--containers", only_containers, "leave images alone");
   parser.add_list("--filter", filters,
                   "only containers, and with -a images, that fit: until=MOMENT, label=KEY[=VALUE], "
-                  "label!=KEY[=VALUE]; what has no name goes in any case",
+                  "label!=KEY[=VALUE]; what has no name goes unless it is --images without -a",
                   "KEY=VALUE");
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
@@ -96,6 +96,10 @@ int command_prune(const Context& context, const Arguments& arguments) {
   containers.sweep_removed();
   if (all) remove_unused_names(store, in_use_by(store, containers), filter, !filters.empty());
   const std::uint64_t before = measure().reclaimable;
+  if (only_images && !all && !filters.empty()) {
+    print_note("a filter says nothing of what has no name, which stays; with -a it chooses among images");
+    return 0;
+  }
   store.drop_parts();
   collect(store, containers, Freeing::now);
   const std::uint64_t after = measure().reclaimable;

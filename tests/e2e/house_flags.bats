@@ -35,6 +35,35 @@ aged_image() {
   [ "$(names)" = "" ]
 }
 
+@test "image prune --filter without -a leaves what has no name, since no filter fits it" {
+  aged_image again 2001-01-01
+  rm -r again.d
+  aged_image again 2002-01-01
+  local blobs
+  blobs=$(ls "$LAY_ROOT/blobs/sha256")
+  run "$LAY" image prune -f --filter until=24h
+  has "$output" "stays"
+  [ "$(ls "$LAY_ROOT/blobs/sha256")" = "$blobs" ]
+  "$LAY" image prune -f >/dev/null
+  [ "$(ls "$LAY_ROOT/blobs/sha256")" != "$blobs" ]
+}
+
+@test "two untags at once leave the image a name" {
+  small_image
+  local id other
+  id=$("$LAY" images -q)
+  for _ in $(seq 20); do
+    "$LAY" tag "$id" two:2
+    "$LAY" untag "$id" small:latest 3>&- &
+    other=$!
+    "$LAY" untag "$id" two:2
+    wait "$other"
+    [[ $(names) == *@sha256:* ]]
+    "$LAY" tag "$id" small:latest
+    "$LAY" rmi $(names | tr ' ' '\n' | grep @) >/dev/null
+  done
+}
+
 @test "container prune --filter takes ended containers by age and label" {
   small_image
   "$LAY" run --name a --label keep=no --network none small true
@@ -97,6 +126,7 @@ aged_image() {
   run "$LAY" history --human=false two:1
   [[ ${lines[1]} =~ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]+.*Z\ +.*\ [0-9]+ ]]
   [ "$("$LAY" history --human=false --format '{{.Size}}' two:1)" = "$(skopeo inspect --raw "oci:$LAY_ROOT:two:1" | jq -r '.layers | reverse | .[].size')" ]
+  [ "$("$LAY" history -H=false two:1)" = "$("$LAY" history --human=false two:1)" ]
   ! "$LAY" history -H two:1 | grep -q "$(date +%Y)-" || return 1
 }
 
