@@ -72,9 +72,13 @@ FileLock Container::lock_upper(LockMode mode) const {
   return FileLock::lock(upper ? std::move(*upper) : open_upper(), mode);
 }
 
-void Container::check_is_there() const {
+bool Container::is_there() const {
   const auto now = sys::try_stat_at(sys::cwd(), path_);
-  if (!now || now->st_ino != sys::stat_of(dir_).st_ino) throw no_container(config_.name);
+  return now && now->st_ino == sys::stat_of(dir_).st_ino;
+}
+
+void Container::check_is_there() const {
+  if (!is_there()) throw no_container(config_.name);
 }
 
 ContainerState Container::state() const {

@@ -33,16 +33,19 @@ void write_exit_code(const FileLock& held, int exit_code) {
                [&] { sys::write_all(held.fd(), fmt::format("{}\n", exit_code)); });
 }
 
+std::optional<UniqueFd> open_run_lock(const UniqueFd& dir) {
+  return sys::try_open_at(dir, kName, O_RDONLY | O_NOFOLLOW);
+}
+
 bool is_run_locked(const UniqueFd& dir) {
-  auto fd = sys::try_open_at(dir, kName, O_RDONLY | O_NOFOLLOW);
+  auto fd = open_run_lock(dir);
   return fd && !FileLock::try_lock(std::move(*fd), LockMode::shared);
 }
 
-std::optional<int> wait_for_run_lock(const UniqueFd& dir) {
-  auto fd = sys::try_open_at(dir, kName, O_RDONLY | O_NOFOLLOW);
-  if (!fd) return std::nullopt;
-  await_lock(*fd, LockMode::shared);
-  std::string text = sys::read_all(*fd, 16);
+std::optional<int> wait_for_run_lock(std::optional<UniqueFd> lock) {
+  if (!lock) return std::nullopt;
+  await_lock(*lock, LockMode::shared);
+  std::string text = sys::read_all(*lock, 16);
   if (!text.empty() && text.back() == '\n') text.pop_back();
   const auto code = parse_number(text);
   return code ? std::optional(static_cast<int>(*code)) : std::nullopt;

@@ -18,8 +18,10 @@ void write_exit_code(const FileLock& held, int exit_code);
 
 /// True when a supervisor holds it. Asks with a shared lock, so that two who ask do not see each other.
 bool is_run_locked(const UniqueFd& dir);
+/// To be waited for later, when the folder may be gone; empty when there is no such file.
+std::optional<UniqueFd> open_run_lock(const UniqueFd& dir);
 /// Waits until no supervisor holds it; returns the exit code, empty when there is none: it never ran, or its
 /// supervisor was killed.
-std::optional<int> wait_for_run_lock(const UniqueFd& dir);
+std::optional<int> wait_for_run_lock(std::optional<UniqueFd> lock);
 
 }  // namespace lay::runner

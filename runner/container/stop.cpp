@@ -1,11 +1,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "cgroup/freezer.h"
 #include "cgroup/group.h"
+#include "container/names.h"
 #include "container/run_lock.h"
 #include "delegate/delegated.h"
 #include "process/first_process.h"
@@ -124,13 +126,30 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
 }
 
 int wait_container(const Container& container) {
-  const auto exit_code = wait_for_run_lock(container.dir());
+  const auto exit_code = wait_for_run_lock(open_run_lock(container.dir()));
   if (exit_code) return *exit_code;
   const ContainerState state = container.state();
+  if (state.status == Status::created) container.check_is_there();
   if (state.status == Status::created)
     throw Error::make(Errc::invalid, "container '{}' has never been started", container.config().name)
         .with_hint(fmt::format("start it with 'lay start {}'", container.config().name));
   return state.status == Status::exited ? state.exit_code : kKilled;
+}
+
+ContainerState await_state(const Container& container,
+                           const std::function<bool(const ContainerState& state)>& is_wanted,
+                           std::chrono::milliseconds pause) {
+  auto lock = open_run_lock(container.dir());  // has the exit code when the folder is gone
+  for (;; std::this_thread::sleep_for(pause)) {
+    ContainerState state = container.state();
+    // Asked after the look: what is read of a folder that is being deleted means nothing
+    if (!container.is_there()) break;
+    if (is_wanted(state)) return state;
+  }
+  const auto exit_code = wait_for_run_lock(std::move(lock));
+  const ContainerState end{.status = Status::exited, .exit_code = exit_code.value_or(0)};
+  if (!exit_code || !is_wanted(end)) throw no_container(container.config().name);
+  return end;
 }
 
 }  // namespace lay::runner

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "command.h"
@@ -24,7 +23,8 @@ void tell_of_oom_kill(const runner::Container& container) {
   print_note(fmt::format("container '{}' ran out of memory: the kernel killed a process of it", config.name));
 }
 
-constexpr std::chrono::milliseconds kPause{250};  // podman's
+constexpr std::chrono::milliseconds kPause{250};     // podman's
+constexpr std::uint64_t kLongestPause = 86'400'000;  // milliseconds
 
 /// podman's words for what a container is, of which several are one here.
 enum class Condition { created, running, paused, ended };
@@ -48,8 +48,8 @@ std::vector<Condition> parse_conditions(const std::vector<std::string>& texts) {
   return conditions;
 }
 
-Condition condition_of(const runner::Container& container) {
-  switch (container.state().status) {
+Condition condition_of(const runner::Container& container, const runner::ContainerState& state) {
+  switch (state.status) {
     case runner::Status::created:
       return Condition::created;
     case runner::Status::exited:
@@ -60,25 +60,26 @@ Condition condition_of(const runner::Container& container) {
   return runner::is_paused(container) ? Condition::paused : Condition::running;
 }
 
-/// "250ms", "2s", or a number of milliseconds.
+/// "250ms", "2s", or a number of milliseconds; not so short that the looks themselves keep a processor busy.
 std::chrono::milliseconds parse_interval(const std::string& text) {
-  if (const auto number = parse_number(text)) return std::chrono::milliseconds(*number);
   const bool is_short = text.ends_with("ms");
   const bool is_long = !is_short && text.ends_with('s');
   const auto number = parse_number(text.substr(0, text.size() - (is_short ? 2 : is_long ? 1 : 0)));
-  if (!number || (!is_short && !is_long))
-    throw UsageError{fmt::format("--interval '{}' is not like 250ms or 2s", printable(text))};
-  return std::chrono::milliseconds(*number * (is_long ? 1000 : 1));
+  if (!number) throw UsageError{fmt::format("--interval '{}' is not like 250ms or 2s", printable(text))};
+  const std::uint64_t unit = is_long ? 1000 : 1;
+  if (*number < 1 || *number > kLongestPause / unit)
+    throw UsageError{fmt::format("--interval '{}' is not between 1ms and a day", printable(text))};
+  return std::chrono::milliseconds(*number * unit);
 }
 
 /// -1 for one that has not ended, as podman prints it.
 int wait_for(const runner::Container& container, const std::vector<Condition>& wanted,
              std::chrono::milliseconds pause) {
-  for (;; std::this_thread::sleep_for(pause)) {
-    const Condition now = condition_of(container);
-    if (std::ranges::find(wanted, now) == wanted.end()) continue;
-    return now == Condition::ended ? runner::wait_container(container) : -1;
-  }
+  const auto is_wanted = [&](const runner::ContainerState& state) {
+    return std::ranges::find(wanted, condition_of(container, state)) != wanted.end();
+  };
+  const runner::ContainerState state = runner::await_state(container, is_wanted, pause);
+  return state.status == runner::Status::exited ? state.exit_code : -1;
 }
 
 }  // namespace

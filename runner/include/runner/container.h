@@ -144,7 +144,9 @@ class Container {
   /// made just now is locked already, and gives that lock away once: nobody removes it before its first run.
   /// Throws not_found when it is removed already.
   std::optional<FileLock> try_lock() const;
-  /// Throws not_found when it is removed, or being removed.
+  /// Not when it is removed, or being removed.
+  bool is_there() const;
+  /// Throws not_found when it is not.
   void check_is_there() const;
   /// Still with the lock of its first run: nothing can be left of an earlier one.
   bool is_new() const { return first_lock_.has_value(); }

@@ -81,6 +81,12 @@ void stop_container(const Container& container, std::optional<std::chrono::secon
                     std::optional<int> signal = std::nullopt);
 /// Waits until it has ended; returns the exit code.
 int wait_container(const Container& container);
+/// Looks at its state every `pause` until `is_wanted` takes one, and returns that. One that is removed
+/// meanwhile, itself with auto_remove, is taken for ended with the exit code that it left; throws not_found
+/// when that is not wanted, or there is none.
+ContainerState await_state(const Container& container,
+                           const std::function<bool(const ContainerState& state)>& is_wanted,
+                           std::chrono::milliseconds pause);
 
 /// "TERM", "SIGTERM" or "15"; throws invalid.
 int parse_signal(std::string_view text);
