@@ -119,12 +119,12 @@ class Relay {
                                      out_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0}),
                                      err_.wanted().value_or(::pollfd{.fd = -1, .events = 0, .revents = 0})}};
     const int events = ::poll(entries.data(), entries.size(), patience());
-    if (is_late()) tell_lateness();
-    if (events == 0 && options_.when_idle) return std::exchange(options_.when_idle, nullptr)();
     if (events < 0) {
       if (errno == EINTR) return;
       throw Error::from_errno("wait for the container");
     }
+    if (is_late() && entries[0].revents == 0) tell_lateness();  // else it has ended by itself
+    if (events == 0 && options_.when_idle) return std::exchange(options_.when_idle, nullptr)();
     if (entries[1].revents != 0) pass_signals_on();
     if (entries[2].revents != 0) move_input();
     if (entries[3].revents != 0) move_output(out_, stdio_.out, LogStream::out);
