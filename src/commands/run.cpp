@@ -92,7 +92,6 @@ void settle(Invocation& invocation) {
   if (invocation.detached && invocation.removes_image)
     throw UsageError{"--rmi goes without -d: lay removes the image when the command has ended"};
   if (invocation.removes_image) invocation.options.auto_remove = true;
-  invocation.pull.leave_parser();
   invocation.pulls = invocation.pull.policy();
   invocation.platform = invocation.pull.platform.text();
 }
@@ -121,7 +120,7 @@ Invocation parse_invocation(const Arguments& arguments) {
 }
 
 FoundImage pull_for_run(const layerstore::Store& store, const Invocation& invocation) {
-  const registry::Connection connection = invocation.pull.connect();
+  const registry::Connection connection = invocation.pull.connection.connection();
   if (connection.credentials)
     require_one_registry(registries_of(remote_references(invocation.image, connection.conf)));
   const bool quiet = invocation.pull.quiet;
@@ -180,7 +179,7 @@ layerstore::Store open_store_for(const Context& context, const runner::Container
   if (auto store = open_existing_store(context)) return std::move(*store);
   if (invocation.pulls == PullPolicy::never) return open_store_with(context, invocation.image);
   check_flags(context, containers, invocation.options);
-  return open_store_to_pull(context, invocation.image, invocation.pull.connect());
+  return open_store_to_pull(context, invocation.image, invocation.pull.connection.connection());
 }
 
 std::string diff_id_note(const layerstore::Image& image) {

@@ -134,12 +134,12 @@ std::pair<std::string, std::string> parse_label(const std::string& text) {
 }
 
 void TlsFlag::add_to(Parser& parser, const std::string& names, const std::string& about) {
-  flag_ = parser.add_flag(names, verifies_, about);
+  parser.add_flag(names, verifies, about);
 }
 
 registry::TlsVerify TlsFlag::value() const {
-  if (!flag_ || !flag_->is_given()) return registry::TlsVerify::usual;
-  return verifies_ ? registry::TlsVerify::required : registry::TlsVerify::off;
+  if (!verifies) return registry::TlsVerify::usual;
+  return *verifies ? registry::TlsVerify::required : registry::TlsVerify::off;
 }
 
 void ConnectionFlags::add_to(Parser& parser) {

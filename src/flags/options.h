@@ -50,15 +50,12 @@ std::pair<std::string, std::string> parse_label(const std::string& text);
 inline constexpr const char* kTlsAbout =
     "=true: https alone, on this machine too; =false: plain HTTP and unknown certificates are allowed";
 /// --tls-verify, of which it matters whether it was given.
-class TlsFlag {
- public:
+struct TlsFlag {
+  std::optional<bool> verifies;
+
   /// `names` as Parser::add_flag() has them.
   void add_to(Parser& parser, const std::string& names, const std::string& about);
   registry::TlsVerify value() const;
-
- private:
-  bool verifies_ = true;
-  std::optional<Option> flag_;
 };
 
 /// --tls-verify, --creds, --authfile, --cert-dir, --retry, --retry-delay.

@@ -182,6 +182,20 @@ Option Parser::add_flag(const std::string& names, bool& into, const std::string&
       names, [names, &into, about](CLI::App& app) { return app.add_flag(names, into, about); }));
 }
 
+Option Parser::add_flag(const std::string& names, std::optional<bool>& into, const std::string& about) {
+  // CLI11 would count a std::optional<bool>, and throws another exception for a value that is none
+  const auto is_truth = [](const std::string& text) {
+    bool truth = false;
+    return CLI::detail::lexical_cast(text, truth) ? "" : fmt::format("'{}' is neither true nor false", text);
+  };
+  const auto put = [&into](std::int64_t truth) { into = truth > 0; };
+  return Option(state_->define(names, [names, put, is_truth, about](CLI::App& app) {
+    return app.add_flag_function(names, put, about)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->check(is_truth, "", "");
+  }));
+}
+
 void Parser::leave_h_alone() {
   state_->leaves_h_alone = true;
 }

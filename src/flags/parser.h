@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,8 @@ class Parser {
                   const std::string& type);
   /// A flag without a value; the name of one that means "no" begins with "!".
   Option add_flag(const std::string& names, bool& into, const std::string& about);
+  /// One of which it matters whether it was given: empty when it was not.
+  Option add_flag(const std::string& names, std::optional<bool>& into, const std::string& about);
   /// -h is no help flag, for it means something else here.
   void leave_h_alone();
 

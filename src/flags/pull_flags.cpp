@@ -13,17 +13,6 @@ void RunPullFlags::add_to(Parser& parser) {
   connection.add_to(parser);
 }
 
-void RunPullFlags::leave_parser() {
-  tls = connection.tls.value();
-  connection.tls = TlsFlag();
-}
-
-registry::Connection RunPullFlags::connect() const {
-  registry::Connection made = connection.connection();
-  made.tls_verify = tls;
-  return made;
-}
-
 PullPolicy RunPullFlags::policy() const {
   if (when == "missing") return PullPolicy::missing;
   if (when == "always") return PullPolicy::always;

@@ -16,12 +16,8 @@ struct RunPullFlags {
   bool quiet = false;
   PlatformFlags platform;
   ConnectionFlags connection;
-  registry::TlsVerify tls = registry::TlsVerify::usual;
 
   void add_to(Parser& parser);
-  /// To be called after the parsing, and before the parser goes, which knows what was given.
-  void leave_parser();
-  registry::Connection connect() const;
   /// Throws UsageError.
   PullPolicy policy() const;
 };

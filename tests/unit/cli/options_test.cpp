@@ -46,6 +46,23 @@ TEST_CASE("flags end at the first word, and an unknown flag before it is an erro
   CHECK_THROWS_AS(make().parse_prefix({"--help"}), HelpRequested);
 }
 
+TEST_CASE("a flag that may be left out is empty then, and keeps what was given when the parser is gone",
+          "[cli][options]") {
+  const auto parsed = [](const List& words) {
+    std::optional<bool> flag;
+    Parser parser("x", "[flags]", "Does x.");
+    parser.add_flag("--tls,!--no-tls", flag, "over TLS");
+    parser.parse(words);
+    return flag;
+  };
+  CHECK(parsed({}) == std::nullopt);
+  CHECK(parsed({"--tls"}) == true);
+  CHECK(parsed({"--tls=false"}) == false);
+  CHECK(parsed({"--no-tls"}) == false);
+  CHECK(parsed({"--no-tls", "--tls=true"}) == true);
+  CHECK_THROWS_AS(parsed({"--tls=odd"}), UsageError);
+}
+
 TEST_CASE("the last of several values wins, numbers are checked, and what was not given is known",
           "[cli][options]") {
   std::string name;
