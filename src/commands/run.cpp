@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -322,7 +323,11 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
       {note::kImageId, found.image.id().to_string()},
       {note::kDiffIds, diff_id_note(found.image)},
   };
-  if (invocation.replaces) remove_named(containers, config.name);
+  if (invocation.replaces) {  // whose end may take its time, and other processes: no thread beside that
+    runner::Container container = create_in_place(containers, config);
+    runner::NetworkAhead network(container.config());
+    return {.network = std::move(network), .container = std::move(container), .layers = std::move(layers)};
+  }
   runner::NetworkAhead network(config);
   return {.network = std::move(network),
           .container = containers.create(std::move(config)),
@@ -331,11 +336,14 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
 
 /// --rmi: what is done already does not fail because of it.
 void remove_used_image(const Context& context, const runner::ContainerStore& containers,
-                       const std::string& image) {
+                       const std::map<std::string, std::string>& notes) {
   try {
     const auto store = open_existing_store(context);
     if (!store) return;
-    remove_image(*store, containers, image, Force::no);
+    const std::string& image = notes.at(note::kImage);
+    const auto manifest = layerstore::Digest::parse(notes.at(note::kManifest));
+    if (remove_image(*store, containers, image, Force::no, manifest).empty())
+      return print_note(fmt::format("--rmi: '{}' is another image by now, and stays", printable(image)));
     collect(*store, containers, Freeing::later);
   } catch (const Error& error) {
     print_note("--rmi: " + error.message());
@@ -367,9 +375,9 @@ int command_run(const Context& context, const Arguments& arguments) {
     IdFile id_file(invocation.id_file);
     Prepared prepared = create_container(context, containers, invocation);
     id_file.write(prepared.container.config().id);
-    const std::string image = prepared.container.config().notes.at(note::kImage);
+    const auto notes = prepared.container.config().notes;
     const int exit_code = run_container(containers, prepared, invocation.detached);
-    if (invocation.removes_image) remove_used_image(context, containers, image);
+    if (invocation.removes_image) remove_used_image(context, containers, notes);
     return exit_code;
   });
 }

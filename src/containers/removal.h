@@ -15,7 +15,9 @@ enum class Force { no, yes };
 void remove_container(const runner::ContainerStore& containers, const runner::Container& container,
                       const std::string& name, Force force);
 
-/// --replace: kills and removes the container of exactly that name, if there is one.
-void remove_named(const runner::ContainerStore& containers, const std::string& name);
+/// --replace: kills and removes the container of exactly the new one's name, if there is one, and makes the
+/// new one. Throws invalid, before anything is removed, when that would join namespaces of the old one.
+runner::Container create_in_place(const runner::ContainerStore& containers,
+                                  const runner::ContainerConfig& config);
 
 }  // namespace lay::cli

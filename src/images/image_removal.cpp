@@ -85,8 +85,11 @@ void remove_name(const layerstore::Store& store, const runner::ContainerStore& c
 
 std::vector<std::string> remove_image(const layerstore::Store& store,
                                       const runner::ContainerStore& containers, const std::string& text,
-                                      Force force) {
-  const std::vector<layerstore::NamedImage> images = find_names(store, text);
+                                      Force force, const std::optional<layerstore::Digest>& only) {
+  std::vector<layerstore::NamedImage> images = find_names(store, text);
+  if (only)
+    std::erase_if(images,
+                  [&](const layerstore::NamedImage& image) { return image.manifest.digest != *only; });
   if (images.size() > 1 && force == Force::no) refuse_several(text, images);
   if (force == Force::no) refuse_used(store, containers, text, images);
   std::vector<std::string> names;

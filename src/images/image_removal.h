@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,10 @@ namespace lay::cli {
 
 /// Takes away the names that `text` stands for, of an id that has several only by force; returns them. What
 /// no other name or container needs is left to collect(). Throws not_found, and busy for an image that a
-/// container was made from, unless by force.
+/// container was made from, unless by force. With `only` names of other images are left alone.
 std::vector<std::string> remove_image(const layerstore::Store& store,
                                       const runner::ContainerStore& containers, const std::string& text,
-                                      Force force);
+                                      Force force,
+                                      const std::optional<layerstore::Digest>& only = std::nullopt);
 
 }  // namespace lay::cli
