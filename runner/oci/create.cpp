@@ -19,11 +19,11 @@
 #include "process/fd_message.h"
 #include "process/oom_score.h"
 #include "process/pid_file.h"
-#include "process/preserved_fds.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/unix_socket.h"
 #include "rootfs/rootfs.h"
+#include "runner/lifecycle.h"
 #include "security/id_map.h"
 #include "security/seccomp_compile.h"
 

@@ -10,9 +10,9 @@
 #include "process/exec_child.h"
 #include "process/namespaces.h"
 #include "process/pid_file.h"
-#include "process/preserved_fds.h"
 #include "process/pty.h"
 #include "process/relay.h"
+#include "runner/lifecycle.h"
 
 namespace lay::runner {
 

@@ -10,7 +10,6 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/namespaces.h"
-#include "process/preserved_fds.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "process/start_plan.h"

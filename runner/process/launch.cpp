@@ -13,10 +13,10 @@
 #include "process/init.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
-#include "process/preserved_fds.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/start_plan.h"
+#include "runner/lifecycle.h"
 #include "security/sysctl.h"
 
 namespace lay::runner {

@@ -1,8 +1,7 @@
-#include "process/preserved_fds.h"
-
 #include <fcntl.h>
 
 #include "base/error.h"
+#include "runner/lifecycle.h"
 
 namespace lay::runner {
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
@@ -47,6 +48,7 @@ void SessionFlags::add_to(Parser& parser) {
 void SessionFlags::apply(runner::ContainerConfig& config) const {
   if (attaches()) attach(parse_streams(attached), config);
   config.first_run.passes_signals = passes_signals;
+  runner::check_preserved(preserved_fds);
   config.first_run.preserved_fds = preserved_fds;
   if (preserved_fds > 0 && !config.runtime.is_own())
     throw Error(Errc::unsupported, "--preserve-fds: another runtime gets no descriptors")
@@ -57,6 +59,9 @@ void SessionFlags::apply(runner::ContainerConfig& config) const {
   if (!std::filesystem::is_directory(std::filesystem::path(config.pid_file).parent_path()))
     throw Error::make(Errc::not_found, "--pidfile '{}': there is no such folder", printable(pid_file))
         .with_hint("name a file in a folder that is there");
+  if (std::filesystem::is_directory(config.pid_file))
+    throw Error::make(Errc::invalid, "--pidfile '{}' is a folder", printable(pid_file))
+        .with_hint("name a file in it");
 }
 
 }  // namespace lay::cli

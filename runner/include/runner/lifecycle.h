@@ -37,6 +37,10 @@ void run_detached(
     const std::function<void(const std::string& note)>& on_note = [](const std::string&) {},
     NetworkAhead network = NetworkAhead());
 
+/// Throws invalid unless the `count` descriptors from 3 on are open, which a command is to keep. What starts
+/// the command checks it too; asked before, nothing has been done yet.
+void check_preserved(unsigned count);
+
 struct ExecRequest {
   std::vector<std::string> args;
   std::vector<std::string> env;  ///< added to the container's own
