@@ -101,7 +101,7 @@ int command_images(const Context& context, const Arguments& arguments) {
   parser.add_flag("--digests", digests, "with the digests of their manifests");
   parser.add_list("-f,--filter", filters, "only those: dangling, label, before, since, reference",
                   "KEY=VALUE");
-  ListFlags list({{"created", "CreatedAt"},
+  ListFlags list({{"created", "CreatedAt", true},
                   {"id", "ID"},
                   {"repository", "Repository"},
                   {"size", "Bytes"},

@@ -71,8 +71,9 @@ Json row_of(const runner::ContainerStore& store, const runner::Container& contai
 
 /// What the container has written, its log included.
 void add_size(Json& row, const runner::Container& container) {
-  row["Size"] =
-      format_size(layerstore::disk_size(sys::open_at(container.dir(), ".", O_RDONLY | O_DIRECTORY)));
+  const auto bytes = layerstore::disk_size(sys::open_at(container.dir(), ".", O_RDONLY | O_DIRECTORY));
+  row["Size"] = format_size(bytes);
+  row["Bytes"] = bytes;
 }
 
 /// One whose settings cannot be read: shown, so that it can be removed.
@@ -143,6 +144,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
                   {"image", "Image"},
                   {"names", "Names"},
                   {"runningfor", "CreatedAt"},
+                  {"size", "Bytes"},
                   {"status", "Status"}});
   list.add_to(parser, "--noheading");
   parser.add_flag("-s,--size", sizes, "with what each has written");
@@ -152,7 +154,7 @@ int command_ps(const Context& context, const Arguments& arguments) {
   const ContainerFilter filter(store, filters);
   if (latest) last = 1;
   if (last >= 0 || filter.wants_stopped()) all = true;
-  if (format.find(".Size") != std::string::npos) sizes = true;
+  if (format.find(".Size") != std::string::npos || list.sorts_by("size")) sizes = true;
   runner::sweep_ended_aside(store, kSweepPatience);
   std::vector<Json> rows = rows_of(store, filter, {all, whole, sizes, last});
   if (list.sorts()) std::ranges::reverse(rows);  // of one second, the oldest first

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/text.h"
 
@@ -17,13 +18,21 @@ void ListFlags::add_to(Parser& parser, const std::string& no_heading) {
   parser.add_flag(no_heading, no_heading_, "without the line of titles");
 }
 
+bool ListFlags::sorts_by(std::string_view word) const {
+  return to_lower(sort_) == word;
+}
+
 void ListFlags::sort(std::vector<Json>& rows) const {
   if (sort_.empty()) return;
   const auto key =
       std::ranges::find(keys_, to_lower(sort_), [](const SortKey& known) { return std::string(known.word); });
   if (key == keys_.end()) throw UsageError{fmt::format("--sort: there is no '{}'", printable(sort_))};
   const std::string member(key->member);
-  std::ranges::stable_sort(rows, {}, [&](const Json& row) { return row.value(member, Json()); });
+  const auto value = [&](const Json& row) { return row.value(member, Json()); };
+  if (key->is_reversed)
+    std::ranges::stable_sort(rows, std::greater<>(), value);
+  else
+    std::ranges::stable_sort(rows, std::less<>(), value);
 }
 
 }  // namespace lay::cli

@@ -17,6 +17,7 @@ class ListFlags {
   struct SortKey {
     std::string_view word;
     std::string_view member;
+    bool is_reversed = false;  ///< the largest or newest first
   };
 
   explicit ListFlags(std::vector<SortKey> keys) : keys_(std::move(keys)) {}
@@ -24,7 +25,9 @@ class ListFlags {
   /// `no_heading` is how the command calls that flag: "-n,--noheading".
   void add_to(Parser& parser, const std::string& no_heading);
   bool sorts() const { return !sort_.empty(); }
-  /// Sorts the rows when that was asked for, smallest first; throws UsageError.
+  /// Whether it is that word of --sort.
+  bool sorts_by(std::string_view word) const;
+  /// Sorts the rows when that was asked for; throws UsageError.
   void sort(std::vector<Json>& rows) const;
   Heading heading() const { return no_heading_ ? Heading::none : Heading::titles; }
 
