@@ -29,10 +29,11 @@ int change_each(const Context& context, const Arguments& arguments, const char* 
   parser.parse(arguments);
   require_root(command);
   const runner::ContainerStore containers = open_containers(context);
-  return for_each_name(command, choice.find(containers, is_wanted), [&](const std::string& name) {
-    change(containers.find(name));
-    fmt::print("{}\n", name);
-  });
+  return choice.for_each(command, containers, is_wanted,
+                         [&](const runner::Container& container, const std::string& name) {
+                           change(container);
+                           fmt::print("{}\n", name);
+                         });
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <optional>
-#include <utility>
 
 #include "base/text.h"
 #include "command.h"
@@ -13,21 +12,6 @@
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
-
-namespace {
-
-/// Not whether another has its name by now.
-bool is_there(const runner::ContainerStore& containers, const runner::Container& container) {
-  try {
-    containers.find_even_damaged(container.config().id);
-    return true;
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found) throw;
-    return false;
-  }
-}
-
-}  // namespace
 
 int command_rm(const Context& context, const Arguments& arguments) {
   ContainerChoice choice;
@@ -47,21 +31,22 @@ int command_rm(const Context& context, const Arguments& arguments) {
   require_root("rm");
   if (seconds && !force) throw UsageError{"--time goes with --force"};
   const runner::ContainerStore containers = open_containers(context);
-  const auto remove = [&](const std::string& name) {
+  const auto all = [](const runner::Container&) { return true; };
+  const auto remove = [&](const Chosen& chosen) {
     std::optional<runner::Container> container;
     try {
-      container.emplace(force ? containers.find_even_damaged(name) : containers.find(name));
+      container.emplace(force ? containers.find_even_damaged(chosen.key) : containers.find(chosen.key));
       if (seconds) runner::stop_container(*container, std::chrono::seconds(*seconds));
-      remove_container(containers, *container, name, force ? Force::yes : Force::no);
+      remove_container(containers, *container, chosen.name, force ? Force::yes : Force::no);
     } catch (const Error& error) {
       // Something of it may not be found, too
-      if (!force || error.code() != Errc::not_found || (container && is_there(containers, *container))) throw;
+      const bool is_gone = error.code() == Errc::not_found && (!container || !container->is_there());
+      if (!is_gone || !(force || choice.ignores_missing())) throw;
       return;
     }
-    fmt::print("{}\n", name);
+    fmt::print("{}\n", chosen.name);
   };
-  return for_each_name("rm", choice.find(containers, [](const auto&) { return true; }), remove,
-                       choice.ignores_missing() ? Missing::is_ignored : Missing::is_error);
+  return for_each_of("rm", choice.find(containers, all), &Chosen::name, remove);
 }
 
 }  // namespace lay::cli

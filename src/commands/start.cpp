@@ -37,19 +37,18 @@ int start_attached(const Context& context, const runner::ContainerStore& contain
 }
 
 void start_detached(const Context& context, const runner::ContainerStore& containers,
-                    const std::string& name) {
-  runner::Container container = containers.find(name);
+                    runner::Container& container) {
   const auto layers = prepare(context, container);
   runner::run_detached(
       containers, container, [&] { layers->release(); }, print_note);
   layers->leave_to_other();
 }
 
-std::vector<std::string> running_containers(const runner::ContainerStore& containers) {
-  std::vector<std::string> names;
-  for (const runner::Container& container : containers.list())
-    if (is_running(container)) names.push_back(container.config().name);
-  return names;
+/// Whatever its state is now: one that just starts runs in a moment.
+void refuse_auto_remove(const runner::Container& container) {
+  if (!container.config().auto_remove) return;
+  throw Error(Errc::unsupported, "it was made with --rm, and is gone once it has stopped")
+      .with_hint("make it without --rm");
 }
 
 }  // namespace
@@ -67,16 +66,17 @@ int command_start(const Context& context, const Arguments& arguments) {
   attach = attach || interactive;
   require_root("start");
   const runner::ContainerStore containers = open_containers(context);
-  const std::vector<std::string> names =
-      choice.find(containers, [](const auto& container) { return !is_running(container); });
-  if (attach && names.size() == 1)
-    return with_context("start " + printable(names.front()),
-                        [&] { return start_attached(context, containers, names.front()); });
-  if (attach) throw UsageError{"--attach takes one container"};
-  return for_each_name("start", names, [&](const std::string& name) {
-    start_detached(context, containers, name);
-    fmt::print("{}\n", name);
-  });
+  const auto is_wanted = [](const runner::Container& container) { return !is_running(container); };
+  if (!attach)
+    return choice.for_each("start", containers, is_wanted,
+                           [&](runner::Container& container, const std::string& name) {
+                             start_detached(context, containers, container);
+                             fmt::print("{}\n", name);
+                           });
+  const std::vector<Chosen> chosen = choice.find(containers, is_wanted);
+  if (chosen.size() != 1) throw UsageError{"--attach takes one container"};
+  return with_context("start " + printable(chosen.front().name),
+                      [&] { return start_attached(context, containers, chosen.front().key); });
 }
 
 int command_restart(const Context& context, const Arguments& arguments) {
@@ -93,17 +93,17 @@ int command_restart(const Context& context, const Arguments& arguments) {
   require_root("restart");
   const runner::ContainerStore containers = open_containers(context);
   const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
-  const std::vector<std::string> names =
-      running ? running_containers(containers) : choice.find(containers, [](const auto&) { return true; });
-  return for_each_name("restart", names, [&](const std::string& name) {
-    const runner::Container container = containers.find(name);
-    if (container.config().auto_remove && is_running(container))
-      throw Error(Errc::unsupported, "it was made with --rm, and is gone once it has stopped")
-          .with_hint("make it without --rm");
-    runner::stop_container(container, timeout);
-    start_detached(context, containers, name);
-    fmt::print("{}\n", name);
-  });
+  if (running) choice.take_all("--running");
+  const auto is_wanted = [&](const runner::Container& container) {
+    return !running || is_running(container);
+  };
+  return choice.for_each("restart", containers, is_wanted,
+                         [&](runner::Container& container, const std::string& name) {
+                           refuse_auto_remove(container);
+                           runner::stop_container(container, timeout);
+                           start_detached(context, containers, container);
+                           fmt::print("{}\n", name);
+                         });
 }
 
 }  // namespace lay::cli

@@ -46,15 +46,13 @@ int command_stop(const Context& context, const Arguments& arguments) {
   const auto number = signal ? std::optional(runner::parse_signal(*signal)) : std::nullopt;
   const runner::ContainerStore containers = open_containers(context);
   std::vector<runner::Container> with_ports;
-  const auto stop = [&](const std::string& name) {
+  const auto stop = [&](runner::Container& container, const std::string& name) {
     const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
-    runner::Container container = containers.find(name);
     runner::stop_container(container, timeout, number);
     if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
     fmt::print("{}\n", name);
   };
-  const int code = for_each_name("stop", choice.find(containers, is_running), stop,
-                                 choice.ignores_missing() ? Missing::is_ignored : Missing::is_error);
+  const int code = choice.for_each("stop", containers, is_running, stop);
   // At once, and for all of them together: each change of the tables waits for the kernel
   for (const runner::Container& container : with_ports) withdraw_ports(containers, container);
   return code;
@@ -70,10 +68,11 @@ int command_kill(const Context& context, const Arguments& arguments) {
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
-  return for_each_name("kill", choice.find(containers, is_running), [&](const std::string& name) {
-    runner::signal_container(containers.find(name), number);
-    fmt::print("{}\n", name);
-  });
+  return choice.for_each("kill", containers, is_running,
+                         [&](const runner::Container& container, const std::string& name) {
+                           runner::signal_container(container, number);
+                           fmt::print("{}\n", name);
+                         });
 }
 
 }  // namespace lay::cli

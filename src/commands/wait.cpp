@@ -102,10 +102,12 @@ int command_wait(const Context& context, const Arguments& arguments) {
   const std::chrono::milliseconds pause = interval.empty() ? kPause : parse_interval(interval);
   const runner::ContainerStore containers = open_containers(context);
   if (latest == !names.empty()) throw UsageError{latest ? "--latest goes without names" : "which container?"};
-  if (latest) names = latest_container(containers);
-  return for_each_name("wait", names, [&](const std::string& name) {
+  std::vector<Chosen> chosen;
+  for (const std::string& name : names) chosen.push_back({name, name});
+  if (latest) chosen.push_back(latest_container(containers));
+  return for_each_of("wait", chosen, &Chosen::name, [&](const Chosen& one) {
     try {
-      const runner::Container container = containers.find(name);
+      const runner::Container container = containers.find(one.key);
       const int code =
           wanted.empty() ? runner::wait_container(container) : wait_for(container, wanted, pause);
       fmt::print("{}\n", code);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "commands/each.h"
 #include "lists/container_filter.h"
 #include "runner/lifecycle.h"
 
@@ -39,13 +40,13 @@ std::string_view status_of(const runner::Container& container, const runner::Con
 
 }  // namespace
 
-std::vector<std::string> latest_container(const runner::ContainerStore& containers) {
+Chosen latest_container(const runner::ContainerStore& containers) {
   const std::vector<runner::Container> all = containers.list();
   const auto newest = std::ranges::max_element(
       all, {}, [](const runner::Container& container) { return container.config().created; });
   if (newest == all.end())
     throw Error(Errc::not_found, "--latest: there is no container").with_hint("'lay ps -a' lists them");
-  return {newest->config().name};
+  return {newest->config().name, newest->config().id};
 }
 
 void ContainerChoice::add_to(Parser& parser, const std::string& about_all, const Names& names) {
@@ -60,8 +61,14 @@ void ContainerChoice::add_ignore_to(Parser& parser) {
   parser.add_flag("-i,--ignore", ignores_missing_, "not there is no error");
 }
 
-std::vector<std::string> ContainerChoice::find(const runner::ContainerStore& containers,
-                                               const Wanted& is_wanted) const {
+void ContainerChoice::take_all(const std::string& flag) {
+  if (!names_.empty() || !id_files_.empty() || !filters_.empty() || latest_)
+    throw UsageError{flag + " goes without names, --latest, --cidfile and --filter"};
+  all_ = true;
+}
+
+std::vector<Chosen> ContainerChoice::find(const runner::ContainerStore& containers,
+                                          const Wanted& is_wanted) const {
   const bool by_name = !names_.empty() || !id_files_.empty();
   const bool by_kind = all_ || !filters_.empty();
   if (by_name + by_kind + latest_ == 0) throw UsageError{"which container? --all takes all"};
@@ -69,19 +76,34 @@ std::vector<std::string> ContainerChoice::find(const runner::ContainerStore& con
     throw UsageError{by_kind && by_name && filters_.empty()
                          ? "--all goes without names"
                          : "names, --latest and --all or --filter go alone"};
-  if (latest_) return latest_container(containers);
-  std::vector<std::string> names = names_;
+  if (latest_) return {latest_container(containers)};
+  std::vector<Chosen> chosen;
+  for (const std::string& name : names_) chosen.push_back({name, name});
   for (const std::string& file : id_files_)
-    if (std::string id = read_id_file(file, ignores_missing_); !id.empty()) names.push_back(std::move(id));
-  if (!by_kind) return names;
+    if (const std::string id = read_id_file(file, ignores_missing_); !id.empty()) chosen.push_back({id, id});
+  if (!by_kind) return chosen;
   const ContainerFilter filter(containers, filters_);
   for (const runner::Container& container : containers.list()) {
     if (!is_wanted(container)) continue;
     const runner::ContainerState state = container.state();
     if (filter.is_empty() || filter.fits(container, state, status_of(container, state)))
-      names.push_back(container.config().name);
+      chosen.push_back({container.config().name, container.config().id});
   }
-  return names;
+  return chosen;
+}
+
+int ContainerChoice::for_each(const std::string& verb, const runner::ContainerStore& containers,
+                              const Wanted& is_wanted, const Work& work) const {
+  return for_each_of(verb, find(containers, is_wanted), &Chosen::name, [&](const Chosen& chosen) {
+    std::optional<runner::Container> container;
+    try {
+      container.emplace(containers.find(chosen.key));
+      work(*container, chosen.name);
+    } catch (const Error& error) {
+      const bool is_gone = error.code() == Errc::not_found && (!container || !container->is_there());
+      if (!ignores_missing_ || !is_gone) throw;
+    }
+  });
 }
 
 }  // namespace lay::cli

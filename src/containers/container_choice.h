@@ -9,11 +9,20 @@
 
 namespace lay::cli {
 
+/// One container that a command is for.
+struct Chosen {
+  std::string name;  ///< to be shown: what the user called it, or its name
+  /// To be found by. Of one that lay has chosen its id: the name may be another's by then.
+  std::string key;
+};
+
 /// Which containers a command is for: names, --cidfile, --latest, --all, --filter and --ignore of stop, kill,
 /// rm, start, restart, pause and unpause, as podman has them.
 class ContainerChoice {
  public:
   using Wanted = std::function<bool(const runner::Container& container)>;
+  /// `name` is what it is to be called.
+  using Work = std::function<void(runner::Container& container, const std::string& name)>;
 
   /// How a command calls two of the flags, of which it may need the short form for something else.
   struct Names {
@@ -25,11 +34,16 @@ class ContainerChoice {
   void add_to(Parser& parser, const std::string& about_all, const Names& names = {"-a,--all", "-f,--filter"});
   /// --ignore, for commands that are content when there is no such container.
   void add_ignore_to(Parser& parser);
-  /// The names of those that were chosen; of those that --all and --filter find only the ones that are
-  /// wanted. Throws UsageError when none or two ways are used, and what keeps a file of --cidfile from being
-  /// read.
-  std::vector<std::string> find(const runner::ContainerStore& containers, const Wanted& is_wanted) const;
+  /// As if --all had been given, by `flag`. Throws UsageError when another way is used beside it.
+  void take_all(const std::string& flag);
+  /// Those that were chosen; of those that --all and --filter find only the ones that are wanted. Throws
+  /// UsageError when none or two ways are used, and what keeps a file of --cidfile from being read.
+  std::vector<Chosen> find(const runner::ContainerStore& containers, const Wanted& is_wanted) const;
   bool ignores_missing() const { return ignores_missing_; }
+  /// Does `work` for each that find() gives, as for_each_name() does; with --ignore one that is not there, or
+  /// is gone before the work is done, is none of the failures.
+  int for_each(const std::string& verb, const runner::ContainerStore& containers, const Wanted& is_wanted,
+               const Work& work) const;
 
  private:
   std::vector<std::string> names_;
@@ -40,7 +54,7 @@ class ContainerChoice {
   bool ignores_missing_ = false;
 };
 
-/// Its name alone; throws not_found when there is none.
-std::vector<std::string> latest_container(const runner::ContainerStore& containers);
+/// The one made last; throws not_found when there is none.
+Chosen latest_container(const runner::ContainerStore& containers);
 
 }  // namespace lay::cli
