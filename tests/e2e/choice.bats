@@ -70,7 +70,7 @@ states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -s
   "$LAY" container restart a >/dev/null
   [ "$(states)" = "a=running" ]
   "$LAY" run -d --rm --name gone --network none small sleep 1000 >/dev/null
-  refused 1 "--rm" "$LAY" restart -t 0 gone
+  refused 1 "made with --rm" "$LAY" restart -t 0 gone
   [ "$(states)" = "a=running gone=running" ]
 }
 
@@ -91,11 +91,92 @@ states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -s
   [ "$status" = 1 ]
 }
 
+@test "wait --condition ends with a container that is removed, and says its code where its end was wanted" {
+  "$LAY" run -d --rm --name a --network none small sh -c 'trap "exit 7" TERM; sleep 1000 & wait' >/dev/null
+  "$LAY" run -d --name b --network none small sleep 1000 >/dev/null
+  local pids=()
+  timeout 20 "$LAY" wait --condition exited a >a.exited 3>&- &
+  pids+=($!)
+  timeout 20 "$LAY" wait --condition created,paused a >a.other 2>a.error 3>&- &
+  pids+=($!)
+  timeout 20 "$LAY" wait --condition stopped b >b.exited 3>&- &
+  pids+=($!)
+  timeout 20 "$LAY" wait --ignore --condition created b >b.other 3>&- &
+  pids+=($!)
+  sleep 1
+  "$LAY" stop a >/dev/null
+  "$LAY" rm -f b >/dev/null
+  local status=0
+  wait "${pids[0]}"
+  wait "${pids[1]}" || status=$?
+  [ "$status" = 1 ]
+  wait "${pids[2]}"
+  wait "${pids[3]}"
+  [ "$(<a.exited)" = 7 ]
+  [ ! -s a.other ]
+  grep -q "no container has" a.error
+  [ "$(<b.exited)" = 137 ]
+  [ "$(<b.other)" = -1 ]
+  local interval
+  for interval in 0 0ms 25h 99999999999999999999s 9999999999999999999s 2h; do
+    run timeout 20 "$LAY" wait --condition exited --interval "$interval" b
+    [ "$status" = 1 ]
+    has "$output" "--interval"
+  done
+}
+
+@test "restart --running takes what runs, and nothing beside it" {
+  sleeper --name a --cidfile a.id
+  sleeper --name b
+  "$LAY" stop b >/dev/null
+  local before words
+  before=$("$LAY" inspect -f '{{.State.Pid}}' a)
+  for words in "b" "--latest" "--cidfile a.id" "--filter name=b"; do
+    # shellcheck disable=SC2086
+    run "$LAY" restart --running $words
+    [ "$status" = 1 ]
+    has "$output" "--running goes without"
+  done
+  [ "$("$LAY" inspect -f '{{.State.Pid}}' a)" = "$before" ]
+  [ "$("$LAY" restart --running --all)" = a ]
+  [ "$("$LAY" inspect -f '{{.State.Pid}}' a)" != "$before" ]
+  [ "$(states)" = "a=running b=exited" ]
+}
+
+@test "what was chosen stays chosen when its name goes to another container meanwhile" {
+  "$LAY" run -d --name a --network none --stop-timeout 3 small sh -c 'trap "" TERM; while :; do sleep 0.1; done' >id.a
+  "$LAY" run -d --name b --network none --stop-timeout 3 small sh -c 'trap "" TERM; while :; do sleep 0.1; done' >id.b
+  # The second of them, while the first has still to stop
+  local second=a
+  [[ $(<id.a) > $(<id.b) ]] || second=b
+  "$LAY" stop --all >stopped 2>told 3>&- &
+  local pid=$!
+  sleep 1
+  "$LAY" run -d --replace --name "$second" --network none small sleep 1000 >/dev/null
+  wait "$pid" || true
+  [ "$("$LAY" inspect -f '{{.State.Status}}' "$second")" = running ]
+}
+
+@test "--ignore hides that there is no container, and no other thing that is missing" {
+  "$LAY" run -d --name a --network none small sleep 1000 >/dev/null
+  "$LAY" kill a >/dev/null
+  "$LAY" wait a >/dev/null
+  run "$LAY" rm --ignore a nobody
+  [ "$status" = 0 ]
+  [ "$output" = a ]
+  "$LAY" run -d --name b --network none small sleep 1000 >/dev/null
+  run "$LAY" stop -t 0 --ignore nobody b
+  [ "$status" = 0 ]
+  [ "$output" = b ]
+}
+
 @test "lists are sorted and lose their titles as they are told" {
   "$LAY" run -d --name b --network none small sleep 1000 >/dev/null
   "$LAY" run -d --name a --network none small sleep 1000 >/dev/null
   [ "$("$LAY" ps --sort names --format '{{.Names}}' | paste -sd' ')" = "a b" ]
   [ "$("$LAY" ps --sort created --format '{{.Names}}' | paste -sd' ')" = "b a" ]
+  "$LAY" exec b dd if=/dev/urandom of=/large bs=1000 count=1000 2>/dev/null
+  [ "$("$LAY" ps --sort size --format '{{.Names}}' | paste -sd' ')" = "a b" ]
   [ "$("$LAY" ps --noheading | wc -l)" = 2 ]
   run "$LAY" ps --sort odd
   [ "$status" = 1 ]
@@ -104,6 +185,10 @@ states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -s
   [ "$("$LAY" images --sort size --format '{{.Repository}}' | paste -sd' ')" = "small large" ]
   [ "$("$LAY" images --sort repository --format '{{.Repository}}' | paste -sd' ')" = "large small" ]
   [ "$("$LAY" images --noheading | wc -l)" = 2 ]
+  sleep 1.1
+  "$LAY" import -q ./small newest:1 >/dev/null
+  [ "$("$LAY" images --sort created --format '{{.Repository}}' | head -n 1)" = newest ]
+  "$LAY" rmi newest:1 >/dev/null
   "$LAY" network create --label kind=x --subnet 10.231.7.0/24 front >/dev/null
   [ "$("$LAY" network ls -q --filter label=kind=x)" = front ]
   [ "$("$LAY" network ls -q -f name=ridg)" = bridge ]

@@ -24,6 +24,13 @@ teardown() { close_world; }
   "$LAY" run --rm --network none --pidfile front small true
   [ -s front ]
   refused 125 "no such folder" "$LAY" run --rm --pidfile nowhere/pid small true
+  mkdir folder
+  local place
+  for place in folder folder/ .; do
+    refused 125 "is a folder" "$LAY" run --name new --network none --pidfile "$place" small true
+  done
+  run "$LAY" exists new
+  [ "$status" = 1 ]
 }
 
 @test "--timeout kills it when the time is over, in front, detached and paused; the code is podman's 255" {
@@ -44,6 +51,18 @@ teardown() { close_world; }
   "$LAY" generate quadlet c | grep -q -- --timeout=2
 }
 
+@test "--timeout leaves the code of a command that has ended by itself in time" {
+  "$LAY" run --name c --network none --timeout 2 small sh -c 'touch /ready; sleep 1; exit 7' 3>&- &
+  local pid=$!
+  wait_until 10 has_file
+  kill -STOP "$pid"  # it looks again only when both have happened
+  sleep 3
+  kill -CONT "$pid"
+  local status=0
+  wait "$pid" || status=$?
+  [ "$status" = 7 ]
+}
+
 @test "--preserve-fds: run and exec hand descriptors on, and no others" {
   "$LAY" run --rm --network none --preserve-fds 1 small sh -c 'echo hi >&3' 3>out
   [ "$(<out)" = hi ]
@@ -56,6 +75,14 @@ teardown() { close_world; }
   run "$LAY" run --rm --network none --preserve-fds 200 small true 3>out
   [ "$status" = 125 ]
   has "$output" "is not open"
+  # Nothing is made then, and nothing replaced
+  run "$LAY" run --name new --network none --preserve-fds 200 small true
+  [ "$status" = 125 ]
+  [ "$("$LAY" ps -aq | wc -l)" = 1 ]
+  run "$LAY" run -d --replace --name c --network none --preserve-fds 200 small true
+  [ "$status" = 125 ]
+  has "$output" "is not open"
+  [ "$("$LAY" inspect -f '{{.State.Running}}' c)" = true ]
 }
 
 @test "--attach shows the streams that are named, and logs have all" {
@@ -85,7 +112,7 @@ has_file() { "$LAY" exec c ls /ready; }
 
 @test "--replace takes the place of the container of that name, running or not, and of no other" {
   "$LAY" run -d --name c --network none small sleep 1000 >id1
-  refused 125 "" "$LAY" run -d --name c --network none small sleep 1000
+  refused 125 "already in use" "$LAY" run -d --name c --network none small sleep 1000
   "$LAY" run -d --name c --replace --network none small sleep 1000 >id2
   [ "$("$LAY" inspect -f '{{.Id}}' c)" = "$(<id2)" ]
   [ "$("$LAY" ps -aq | wc -l)" = 1 ]
@@ -99,6 +126,41 @@ has_file() { "$LAY" exec c ls /ready; }
   run "$LAY" run --replace small true
   [ "$status" = 125 ]
   has "$output" "goes with --name"
+}
+
+@test "several that replace one another at once all run, and the last of them stays" {
+  local pids=() pid
+  for _ in 1 2 3 4; do
+    "$LAY" run -d --name c --replace --network none small sleep 1000 >/dev/null 2>>told 3>&- &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || { cat told; return 1; }; done
+  [ "$("$LAY" ps -aq | wc -l)" = 1 ]
+  [ "$("$LAY" inspect -f '{{.State.Running}}' c)" = true ]
+}
+
+@test "--replace takes no container away whose namespaces the new one would join" {
+  "$LAY" run -d --name c --network none --ipc shareable small sleep 1000 >/dev/null
+  local joined
+  for joined in "--network container:c" "--network none --pid container:c" "--network none --ipc container:c"; do
+    # shellcheck disable=SC2086
+    refused 125 "namespaces are to be joined" "$LAY" run -d --replace --name c $joined small sleep 1000
+    [ "$("$LAY" inspect -f '{{.State.Running}}' c)" = true ]
+  done
+}
+
+@test "--rmi leaves the name alone when it means another image by then" {
+  "$LAY" run --rmi --name c --network none small sh -c 'touch /ready; sleep 1000' 2>told 3>&- &
+  local pid=$!
+  wait_until 10 has_file
+  head -c 20000 /dev/urandom >small/more
+  "$LAY" import -q ./small other:1 >/dev/null
+  "$LAY" rmi -f small >/dev/null
+  "$LAY" tag other:1 small
+  "$LAY" kill c >/dev/null
+  wait "$pid" || true
+  has "$(<told)" "is another image by now"
+  "$LAY" exists --type image small
 }
 
 @test "--rmi removes the image with the container, unless another needs it" {
