@@ -91,22 +91,25 @@ states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -s
   [ "$status" = 1 ]
 }
 
+# looks_at PID: that process waits for a container, and has opened what tells its end.
+looks_at() { find "/proc/$1/fd" -lname "*/containers/*/lock" | grep -q .; }
+
 @test "wait --condition ends with a container that is removed, and says its code where its end was wanted" {
   "$LAY" run -d --rm --name a --network none small sh -c 'trap "exit 7" TERM; sleep 1000 & wait' >/dev/null
   "$LAY" run -d --name b --network none small sleep 1000 >/dev/null
-  local pids=()
-  timeout 20 "$LAY" wait --condition exited a >a.exited 3>&- &
+  local pids=() pid status=0
+  "$LAY" wait --condition exited a >a.exited 3>&- &
   pids+=($!)
-  timeout 20 "$LAY" wait --condition created,paused a >a.other 2>a.error 3>&- &
+  "$LAY" wait --condition created,paused a >a.other 2>a.error 3>&- &
   pids+=($!)
-  timeout 20 "$LAY" wait --condition stopped b >b.exited 3>&- &
+  "$LAY" wait --condition stopped b >b.exited 3>&- &
   pids+=($!)
-  timeout 20 "$LAY" wait --ignore --condition created b >b.other 3>&- &
+  "$LAY" wait --ignore --condition created b >b.other 3>&- &
   pids+=($!)
-  sleep 1
+  for pid in "${pids[@]}"; do wait_until 10 looks_at "$pid"; done
   "$LAY" stop a >/dev/null
   "$LAY" rm -f b >/dev/null
-  local status=0
+  for pid in "${pids[@]}"; do timeout 20 tail --pid="$pid" -f /dev/null || { kill "${pids[@]}"; return 1; }; done
   wait "${pids[0]}"
   wait "${pids[1]}" || status=$?
   [ "$status" = 1 ]

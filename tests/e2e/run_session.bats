@@ -52,9 +52,9 @@ teardown() { close_world; }
 }
 
 @test "--timeout leaves the code of a command that has ended by itself in time" {
-  "$LAY" run --name c --network none --timeout 2 small sh -c 'touch /ready; sleep 1; exit 7' 3>&- &
+  "$LAY" run --name c --network none --timeout 2 --pidfile begun small sh -c 'sleep 1; exit 7' 3>&- &
   local pid=$!
-  wait_until 10 has_file
+  wait_until 10 test -s begun
   kill -STOP "$pid"  # it looks again only when both have happened
   sleep 3
   kill -CONT "$pid"
