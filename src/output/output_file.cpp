@@ -10,7 +10,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -72,17 +74,31 @@ std::optional<UniqueFd> try_open_beside(const std::string& path) {
   return UniqueFd{fd};
 }
 
+/// Room for `size` bytes, or no change at all: what lies beyond the end of the file would stay its.
+void make_room(const UniqueFd& file, off_t size, const std::string& path) {
+  const off_t before = sys::stat_of(file).st_size;
+  const auto reserve = [&] { return ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, size); };
+  if (size == 0 || sys::retry_eintr(reserve) == 0 || errno == EOPNOTSUPP) return;
+  const Error failure = Error::from_errno("make room for {} bytes in '{}'", size, path);
+  if (::ftruncate(file.get(), before) != 0) throw Error::from_errno("give back the room in '{}'", path);
+  throw Error(failure).with_hint("what was in it is still there");
+}
+
+/// pump() would stop halfway, when the user asks for it, with nothing whole in `to`.
+void copy_all(const UniqueFd& from, const UniqueFd& to) {
+  std::vector<std::byte> block(256 * 1024);
+  while (const std::size_t count = sys::read_some(from, block))
+    sys::write_all(to, std::span(block).first(count));
+}
+
 /// `to` gets the bytes of `from`, having first the room for them: then nothing is left to fail but the disk.
-void write_over(const UniqueFd& from, const UniqueFd& to, const std::string& what) {
+void write_over(const UniqueFd& from, const UniqueFd& to, const std::string& path) {
+  throw_if_cancelled();
   const off_t size = sys::stat_of(from).st_size;
-  if (size > 0 && ::fallocate(to.get(), FALLOC_FL_KEEP_SIZE, 0, size) != 0 && errno != EOPNOTSUPP)
-    throw Error::from_errno("make room for {} bytes in {}", size, what)
-        .with_hint("what was in it is still there");
-  if (::lseek(from.get(), 0, SEEK_SET) < 0) throw Error::from_errno("read what is to be in {}", what);
-  FdSource bytes(from);
-  FdSink out(to);
-  pump(bytes, out);
-  if (::ftruncate(to.get(), size) != 0) throw Error::from_errno("end {}", what);
+  make_room(to, size, path);
+  if (::lseek(from.get(), 0, SEEK_SET) < 0) throw Error::from_errno("read what is to be in '{}'", path);
+  copy_all(from, to);
+  if (::ftruncate(to.get(), size) != 0) throw Error::from_errno("end '{}' after {} bytes", path, size);
 }
 
 /// Gives a new file owner and mode of the one whose place it will take; the owner first, for a change of it
@@ -122,12 +138,13 @@ void OutputFile::open_file(const std::string& path) {
     return;
   }
   overwrite_ = sys::open_at(sys::cwd(), path, O_WRONLY | O_NOCTTY);
+  path_ = path;
   direct_ = *std::move(beside);
 }
 
 void OutputFile::commit() {
   if (file_) file_->publish();
-  if (overwrite_) write_over(direct_, *overwrite_, "a file that keeps its other names");
+  if (overwrite_) write_over(direct_, *overwrite_, path_);
 }
 
 }  // namespace lay::cli

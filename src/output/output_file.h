@@ -32,6 +32,7 @@ class OutputFile {
   std::optional<AtomicFile> file_;
   UniqueFd direct_;                    ///< stdout, what is written as it is, file_, or what is kept beside
   std::optional<UniqueFd> overwrite_;  ///< at commit(), with direct_
+  std::string path_;                   ///< of overwrite_
   std::optional<InterruptibleSink> sink_;
 };
 
