@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "images/annotations.h"
 #include "images/image_reader.h"
+#include "images/new_image.h"
 #include "layers/layer_stream.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
@@ -73,14 +74,18 @@ void take_layer(const Store& store, const UniqueFd& folder, const Descriptor& bl
 }
 
 /// A blob of whatever kind; false when it is not there.
-bool take_blob(const Store& store, const UniqueFd& folder, const Descriptor& blob) {
+bool take_blob(const Store& store, const UniqueFd& folder, const Descriptor& blob, Progress::Task& task) {
   if (store.blobs().is_whole(blob)) return true;
   const auto file = try_open_regular(folder, blob_path(blob.digest));
   if (!file) return false;
   BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
   FdSource source(*file);
-  pump(source, writer);
-  with_context(fmt::format("blob {}", blob.digest.to_string()), [&] { writer.commit(blob); });
+  ProgressSource counted(source, task);
+  ExactSource exact(counted, blob.size);  // the file may be far larger than it is said to be
+  with_context(fmt::format("blob {}", blob.digest.to_string()), [&] {
+    pump(exact, writer);
+    writer.commit(blob);
+  });
   return true;
 }
 
@@ -234,7 +239,7 @@ WholeImage read_whole_layout(const Store& store, const std::string& path, const 
     });
     std::erase_if(whole.blobs, [&](const Descriptor& blob) {
       const auto task = progress.begin("blob " + blob.digest.short_hex(), blob.size);
-      const bool is_here = take_blob(store, folder, blob);
+      const bool is_here = take_blob(store, folder, blob, *task);
       if (!is_here && !media_type::is_foreign(blob.media_type))
         throw Error::make(Errc::not_found, "blob {} is missing", blob.digest.to_string());
       task->done(is_here ? "copied" : "kept outside of registries");

@@ -408,6 +408,10 @@ alike_all() {
   printf X | dd of="layout/blobs/sha256/${blob#*:}" bs=1 seek=5 conv=notrunc status=none
   ! "$LAY" copy -q --all oci:layout:all "docker://$registry/broken/app:all" 2>said || return 1
   grep -q "$blob" said
+  # no more of it is taken than it should have
+  truncate -s 1T "layout/blobs/sha256/${blob#*:}"
+  (ulimit -f 100000; ! timeout 60 "$LAY" copy -q --all oci:layout:all oci:other:all 2>said) || return 1
+  grep -q "$blob: got more than the expected" said || { cat said; return 1; }
   rm "layout/blobs/sha256/${blob#*:}"
   ! "$LAY" copy -q --all oci:layout:all oci:other:all 2>said || return 1
   grep -q "$blob is missing" said
