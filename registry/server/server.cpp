@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "registry/reference.h"
 #include "server/api/request_headers.h"
+#include "server/content/folders.h"
 #include "server/content/janitor.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
@@ -42,9 +43,7 @@ sigset_t stop_signals() {
 }
 
 UniqueFd open_folder(const layerstore::Store& store) {
-  const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
-  if (sys::try_mkdir_at(root, kFolder, 0700)) sys::fsync(root);
-  return sys::open_dir(root, kFolder);
+  return make_folder(sys::open_dir(sys::cwd(), store.path()), kFolder);
 }
 
 FileLock lock_registry(const UniqueFd& folder) {
@@ -187,6 +186,9 @@ struct Server::Parts {
             .only_host = listener.is_loopback && !options.htpasswd ? to_lower(host_without_port(name)) : "",
             .system_control = listener.system_control} {
     take_name(folder, registry.names, name);
+    registry.names.show_tagged([&](const std::string& repository, const std::string& tag) {
+      return registry.repositories.tag(repository, tag).has_value();
+    });
     const HttpLimits limits{.connections = options.max_connections};
     http.emplace(service, std::move(listener.socket), read_tls(options), limits);
     janitor.emplace(registry, metrics, retention_of(options), options.in_use, options.report);

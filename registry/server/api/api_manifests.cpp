@@ -286,8 +286,8 @@ void Api::delete_tag(const std::string& repository, const std::string& tag) {
     throw Refusal(403, error_code::kDenied,
                   "the tag is a name that was given on the server: remove it there with 'lay rmi'");
   registry_.repositories.touch_manifest(repository, old->digest);
-  registry_.names.hide_local(repository,
-                             tag);  // before: what is deleted is gone, and nothing takes its place
+  // First: else the local name would take the place of what is deleted
+  registry_.names.hide_local(repository, tag);
   if (was_pushed) registry_.names.remove(repository, tag);
   registry_.repositories.remove_tag(repository, tag);
 }

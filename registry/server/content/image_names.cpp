@@ -77,10 +77,10 @@ void ImageNames::refresh() {
   repositories_.clear();
   seen_ = {};
   const std::vector<layerstore::NamedImage> all = store_.images().list();
-  hidden_.keep_valid([&](const std::string& name) {
+  hidden_.remove_if([&](const std::string& name, const Digest& digest) {
     const auto found =
         std::find_if(all.begin(), all.end(), [&](const auto& named) { return named.name == name; });
-    return found == all.end() ? std::nullopt : std::optional(found->manifest.digest);
+    return found == all.end() || found->manifest.digest != digest;
   });
   for (const layerstore::NamedImage& named : all) add(named);
   count_ = all.size();
@@ -221,6 +221,17 @@ void ImageNames::hide_local(const std::string& repository, const std::string& ta
   if (!local) return;
   const std::lock_guard lock(mutex_);
   hidden_.add(repository, tag, local->digest);
+  seen_ = {};
+}
+
+void ImageNames::show_tagged(
+    const std::function<bool(const std::string& repository, const std::string& tag)>& has_tag) {
+  const std::lock_guard lock(mutex_);
+  hidden_.remove_if([&](const std::string& text, const Digest&) {
+    const auto name = split_name(text);
+    return !name || has_tag(name->repository, name->tag) ||
+           store_.images().find(name_of(name->repository, name->tag));
+  });
   seen_ = {};
 }
 

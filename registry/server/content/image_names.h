@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -57,6 +58,9 @@ class ImageNames {
   /// Serves a local name of that repository and tag no more, until it leads elsewhere or show_local().
   void hide_local(const std::string& repository, const std::string& tag);
   void show_local(const std::string& repository, const std::string& tag);
+  /// Shows what was hidden for a deletion that ended before the tag was gone. Called before anything is
+  /// served; `has_tag` tells whether there is such a tag that is no name of the store.
+  void show_tagged(const std::function<bool(const std::string& repository, const std::string& tag)>& has_tag);
   /// Gives every name that was pushed under another authority this one.
   void rename_from(const std::string& authority);
 

@@ -12,6 +12,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "server/api/request_target.h"
+#include "server/content/folders.h"
 #include "server/content/record_json.h"
 
 namespace lay::registry::server {
@@ -69,11 +70,6 @@ void make_empty_file(const UniqueFd& folder, const std::string& name) {
 void touch(const UniqueFd& folder, const std::string& name) {
   if (::utimensat(folder.get(), name.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
     throw Error::from_errno("note the use of '{}'", name);
-}
-
-UniqueFd make_folder(const UniqueFd& parent, const std::string& name) {
-  if (sys::try_mkdir_at(parent, name, 0700)) sys::fsync(parent);
-  return sys::open_dir(parent, name);
 }
 
 std::optional<UniqueFd> try_open_dir(const UniqueFd& parent, const std::string& name) {

@@ -74,23 +74,66 @@ TEST_CASE("the names follow a registry that gets another one, in one change", "[
   CHECK(names.find("team/app", "2")->digest == layerstore::digest_of(manifest));
 }
 
+namespace {
+
+layerstore::Descriptor described(const std::string& manifest) {
+  return {.media_type = std::string(layerstore::media_type::kManifest),
+          .digest = layerstore::digest_of(manifest),
+          .size = manifest.size()};
+}
+
+}  // namespace
+
+TEST_CASE("a tag over a local name is deleted however long both are", "[registry][server]") {
+  const test::TempStore temp;
+  const auto store = layerstore::Store::open(temp.store.path());
+  std::optional<test::RegistryApi> api(temp.store);
+  const std::string repository = "team/" + std::string(200, 'r');
+  const std::string tag(128, 't');
+  const std::string local = api->push_parts("elsewhere", "local");
+  api->put_manifest("elsewhere", "1", local);
+  store.images().put(repository + ":" + tag, described(local));
+  REQUIRE(api->put_manifest(repository, tag, api->push_parts(repository, "pushed")).status == 201);
+  const std::string place = "/v2/" + repository + "/manifests/" + tag;
+  CHECK(api->request("DELETE", place).status == 202);
+  CHECK(api->request("GET", place).status == 404);
+  api.emplace(temp.store);
+  CHECK(api->request("GET", place).status == 404);
+}
+
+TEST_CASE("a deletion that was cut short hides nothing", "[registry][server]") {
+  const test::TempStore temp;
+  const auto store = layerstore::Store::open(temp.store.path());
+  std::optional<test::RegistryApi> api(temp.store);
+  const std::string local = api->push_parts("elsewhere", "local");
+  api->put_manifest("elsewhere", "1", local);
+  store.images().put("myapp:1", described(local));
+  api->put_manifest("myapp", "1", api->push_parts("myapp", "pushed"));
+  api->registry.names.hide_local("myapp", "1");
+  api.emplace(temp.store);
+  bool has_tag = false;
+  SECTION("of a name") {}
+  SECTION("of a tag that is none") {
+    store.images().remove("localhost:5000/myapp:1");
+    has_tag = true;
+  }
+  api->registry.names.show_tagged([&](const std::string&, const std::string&) { return has_tag; });
+  store.images().remove("localhost:5000/myapp:1");
+  CHECK(api->request("GET", "/v2/myapp/manifests/1").status == 200);
+}
+
 TEST_CASE("a tag that is deleted over a local name is gone, and the image is still here",
           "[registry][server]") {
   const test::TempStore temp;
   const auto store = layerstore::Store::open(temp.store.path());
   std::optional<test::RegistryApi> api(temp.store);
-  const auto descriptor_of = [](const std::string& manifest) {
-    return layerstore::Descriptor{.media_type = std::string(layerstore::media_type::kManifest),
-                                  .digest = layerstore::digest_of(manifest),
-                                  .size = manifest.size()};
-  };
   const auto status_of = [&](const std::string& reference) {
     return api->request("GET", "/v2/myapp/manifests/" + reference).status;
   };
   const auto tags = [&] { return api->request("GET", "/v2/myapp/tags/list").body; };
   const std::string local = api->push_parts("elsewhere", "local");
   api->put_manifest("elsewhere", "1", local);
-  store.images().put("myapp:1", descriptor_of(local));
+  store.images().put("myapp:1", described(local));
   CHECK(status_of("1") == 200);
   CHECK(api->request("DELETE", "/v2/myapp/manifests/1").status == 403);  // nobody pushed it
 
@@ -108,14 +151,14 @@ TEST_CASE("a tag that is deleted over a local name is gone, and the image is sti
   // The same by its digest, where it is that of the local image
   CHECK(api->put_manifest("myapp", "1", pushed).status == 201);
   CHECK(status_of("1") == 200);
-  store.images().put("myapp:1", descriptor_of(pushed));
+  store.images().put("myapp:1", described(pushed));
   CHECK(api->request("DELETE", "/v2/myapp/manifests/" + layerstore::digest_of(pushed).to_string()).status ==
         202);
   CHECK(status_of("1") == 404);
   CHECK(tags().find("\"1\"") == std::string::npos);
 
   // Whoever names another image so publishes it
-  store.images().put("myapp:1", descriptor_of(local));
+  store.images().put("myapp:1", described(local));
   CHECK(status_of("1") == 200);
   CHECK(tags() == R"({"name":"myapp","tags":["1"]})");
 }
