@@ -8,26 +8,13 @@
 #include "client/blob_pieces.h"
 #include "layerstore/commit.h"
 #include "layerstore/partial.h"
+#include "transfer/counting_sink.h"
 
 namespace lay::registry {
 
 namespace {
 
 using layerstore::Store;
-
-/// Tells a task about the bytes that pass through.
-class CountingSink final : public ByteSink {
- public:
-  CountingSink(ByteSink& next, Progress::Task& task) : next_(next), task_(task) {}
-  void write(std::span<const std::byte> bytes) override {
-    next_.write(bytes);
-    task_.advance(bytes.size());
-  }
-
- private:
-  ByteSink& next_;
-  Progress::Task& task_;
-};
 
 /// What another way to fetch does not help.
 bool is_of_this_machine(const Error& error) {

@@ -159,6 +159,32 @@ PushResult send_all(const Store& store, const RelaySource& source, const Documen
   return {.manifest = root.digest, .blobs_sent = relay.sent, .blobs_there = relay.there};
 }
 
+/// False for one that the source has not itself.
+bool take_blob(const RegistrySource& source, const Descriptor& blob, Progress& progress,
+               const std::stop_token& stop) {
+  const auto task = progress.begin("blob " + blob.digest.short_hex(), blob.size);
+  if (layerstore::media_type::is_foreign(blob.media_type) && !source.has_blob(blob.digest, stop)) {
+    task->done("kept outside the registries");
+    return false;
+  }
+  source.fetch(blob, *task, stop);
+  task->done("copied");
+  return true;
+}
+
+/// Brings `blobs` into the store; those that the source has not itself are left out of them.
+void take_blobs(const RegistrySource& source, std::vector<Descriptor>& blobs, Progress& progress) {
+  std::vector<char> taken(blobs.size());  // bools would share bytes between threads
+  std::vector<std::function<void(const std::stop_token&)>> jobs;
+  for (std::size_t i = 0; i < blobs.size(); ++i)
+    jobs.emplace_back([&, i](const std::stop_token& stop) {
+      taken[i] = take_blob(source, blobs[i], progress, stop) ? 1 : 0;
+    });
+  run_parallel(jobs, RelayLimits{}.parallel);
+  std::size_t at = 0;
+  std::erase_if(blobs, [&](const Descriptor&) { return taken[at++] == 0; });
+}
+
 }  // namespace
 
 PushResult relay(const Store& store, const Reference& source, const Connection& connection,
@@ -183,14 +209,7 @@ layerstore::WholeImage pull_whole(const Store& store, const Reference& source, c
     layerstore::put_verified(store, document, text);
     return text;
   });
-  std::erase_if(whole.blobs, [&](const Descriptor& blob) {
-    const auto task = progress.begin("blob " + blob.digest.short_hex(), blob.size);
-    const bool is_here =
-        !layerstore::media_type::is_foreign(blob.media_type) || there.has_blob(blob.digest, {});
-    if (is_here) there.fetch(blob, {});
-    task->done(is_here ? "copied" : "kept outside the registries");
-    return !is_here;
-  });
+  take_blobs(there, whole.blobs, progress);
   return whole;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "layerstore/commit.h"
+#include "transfer/counting_sink.h"
 
 namespace lay::registry {
 
@@ -22,9 +23,17 @@ bool RegistrySource::has_blob(const Digest& digest, const std::stop_token& stop)
 }
 
 void RegistrySource::fetch(const Descriptor& blob, const std::stop_token& stop) const {
+  const auto untold = no_progress().begin("", blob.size);
+  fetch(blob, *untold, stop);
+}
+
+void RegistrySource::fetch(const Descriptor& blob, Progress::Task& task, const std::stop_token& stop) const {
   if (store_.blobs().is_whole(blob)) return;
-  layerstore::receive_blob(
-      store_, blob, [&](std::uint64_t offset, ByteSink& out) { client_.get_blob(blob, offset, out, stop); });
+  layerstore::receive_blob(store_, blob, [&](std::uint64_t offset, ByteSink& out) {
+    task.advance(offset);
+    CountingSink counted(out, task);
+    client_.get_blob(blob, offset, counted, stop);
+  });
 }
 
 std::string RegistrySource::repository_at(const std::string& domain) const {

@@ -2,6 +2,7 @@
 
 #include <stop_token>
 
+#include "base/progress.h"
 #include "client/client.h"
 #include "layerstore/store.h"
 
@@ -30,6 +31,9 @@ class RegistrySource final : public RelaySource {
   bool has_blob(const layerstore::Digest& digest, const std::stop_token& stop) const override;
   void fetch(const layerstore::Descriptor& blob, const std::stop_token& stop) const override;
   std::string repository_at(const std::string& domain) const override;
+
+  /// As fetch(); `task` is told what has come.
+  void fetch(const layerstore::Descriptor& blob, Progress::Task& task, const std::stop_token& stop) const;
 
  private:
   const RegistryClient& client_;

@@ -1,9 +1,12 @@
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <memory>
 #include <regex>
 
 #include "base/syscalls.h"
 #include "docker_registry.h"
 #include "error_of.h"
+#include "registry/relay.h"
 #include "registry/transfer.h"
 #include "shown_layer.h"
 #include "store_support.h"
@@ -86,6 +89,40 @@ Image pull_into(const TempStore& store, const std::string& reference, const Conn
 }
 
 }  // namespace
+
+namespace {
+
+/// Adds up what its tasks are told.
+struct Told final : lay::Progress {
+  struct Part final : Task {
+    explicit Part(Told& told) : all(told) {}
+    void advance(std::uint64_t bytes) override { all.bytes += bytes; }
+    void done(const std::string&) override { ++all.done; }
+    Told& all;
+  };
+  std::unique_ptr<Task> begin(const std::string&, std::uint64_t) override {
+    return std::make_unique<Part>(*this);
+  }
+  std::atomic<std::uint64_t> bytes = 0;
+  std::atomic<unsigned> done = 0;
+};
+
+}  // namespace
+
+TEST_CASE("fetching all that a name leads to tells how far it is", "[registry][relay]") {
+  const DockerRegistry registry;
+  const Pushed pushed;
+  pushed.to(registry.host() + "/app:1");
+  const TempStore other;
+  Told told;
+  const lay::FileLock adding = other.store.begin_adding();
+  const auto whole = pull_whole(other.store, parse_reference(registry.host() + "/app:1"), {}, told);
+  REQUIRE(whole.blobs.size() == 3);
+  std::uint64_t size = 0;
+  for (const auto& blob : whole.blobs) size += blob.size;
+  CHECK(told.bytes == size);
+  CHECK(told.done == 3);
+}
 
 TEST_CASE("what was pushed is pulled elsewhere as the same image with the same layers",
           "[registry][transfer]") {
