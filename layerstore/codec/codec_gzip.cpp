@@ -15,7 +15,6 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr int kMaxLevel = 9;
 constexpr int kMaxIsalLevel = 3;
 constexpr int kDefaultIsalLevel =
     2;  // of 860 MB: 3 s of CPU for 416 MB, where level 3 takes 4.5 s for 412 MB
@@ -124,8 +123,8 @@ std::unique_ptr<ByteSink> make_gzip_compressor(DeflaterFactory make_deflater, un
 }
 
 std::unique_ptr<ByteSink> make_gzip_compressor(int level, unsigned workers, ByteSink& out) {
-  if (level < 0 || level > kMaxLevel)
-    throw Error::make(Errc::invalid, "gzip level {} is not between 1 and {}", level, kMaxLevel)
+  if (level < 0 || level > kMaxGzipLevel)
+    throw Error::make(Errc::invalid, "gzip level {} is not between 1 and {}", level, kMaxGzipLevel)
         .with_hint("without a level it is compressed as usual");
   return make_gzip_compressor([level] { return make_deflater(level); }, workers, out);
 }

@@ -9,6 +9,8 @@
 
 namespace lay::layerstore {
 
+constexpr int kMaxGzipLevel = 9;
+
 using DeflaterFactory = std::function<std::unique_ptr<Deflater>()>;
 
 /// One gzip member (RFC 1952) without name or time. The input is deflated in blocks of a fixed size, up to

@@ -12,6 +12,8 @@ struct ZSTD_DCtx_s;
 
 namespace lay::layerstore {
 
+constexpr int kMaxZstdLevel = 19;  ///< above, windows grow past what decoders accept without being asked
+
 /// zstd (RFC 8878) with `workers` threads. Every count of workers gives the same bytes: the input is cut into
 /// jobs whose size depends on the level alone. 0 compresses in the calling thread, to other bytes.
 std::unique_ptr<ByteSink> make_zstd_compressor(int level, unsigned workers, ByteSink& out);

@@ -9,6 +9,8 @@
 #include "base/syscalls.h"
 #include "chunked/chunked_toc.h"
 #include "chunked/layer_compressor.h"
+#include "codec/codec_gzip.h"
+#include "codec/codec_zstd.h"
 #include "images/new_image.h"
 #include "images/recompressed_blobs.h"
 #include "layers/layer_tar.h"
@@ -96,6 +98,10 @@ class Recompressing {
 };
 
 }  // namespace
+
+int highest_level(Compression compression) {
+  return compression == Compression::gzip ? kMaxGzipLevel : kMaxZstdLevel;
+}
 
 Image recompress(const Store& store, const Image& image, const Recompression& how, Progress& progress) {
   Image made = image;

@@ -78,6 +78,7 @@ void check_combination(const CopyOptions& options, bool preserves_digests, bool 
       throw Error(Errc::unsupported,
                   "--all copies from and to docker://, oci: and oci-archive: alone, which can hold an index")
           .with_hint("without it, one image is copied, of --platform");
+  options.compression.check();
   if (!options.compression.are_given()) return;
   if (options.all || preserves_digests)
     throw Error(Errc::invalid, "layers that are compressed anew have other digests")

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <optional>
-
 #include "base/text.h"
 #include "command.h"
 #include "flags/compression_flags.h"
@@ -32,11 +30,11 @@ void push_one(const layerstore::Store& store, const std::string& source, const s
       .chunk = upload_chunk(),
   };
   if (!options.quiet) request.tell = print_note;
+  // Before the image is found: nothing of it may be collected until it is sent
+  const FileLock using_image = options.compression.are_given() ? store.begin_adding() : store.share();
   const FoundImage found = find_image(store, source);
   const auto display = options.quiet ? nullptr : make_progress_display();
   Progress& progress = display ? *display : no_progress();
-  std::optional<FileLock> adding;
-  if (options.compression.are_given()) adding = store.begin_adding();
   const layerstore::Image image = options.compression.applied_to(store, found.image, progress);
   const registry::PushResult result = registry::push(store, image.descriptor, request, progress);
   if (!options.quiet)
@@ -72,7 +70,8 @@ int command_push(const Context& context, const Arguments& arguments) {
   std::string target;
   PushOptions options;
   bool all_tags = false;
-  bool stays_as_it_is = false;
+  bool preserves_digests = false;
+  bool removes_signatures = false;
   ConnectionFlags connection;
   Parser parser("push", "[flags] IMAGE [TARGET]",
                 "Sends an image to a registry. Without TARGET the image's own name says where.");
@@ -82,13 +81,18 @@ int command_push(const Context& context, const Arguments& arguments) {
       .type_name("FILE");
   options.compression.add_to(parser);
   parser.add_flag("-a,--all-tags", all_tags, "IMAGE is a repository: send all that the store has of it");
-  parser.add_flag("--remove-signatures,--preserve-digests", stays_as_it_is,
-                  "for scripts: no signature goes along, and no digest changes without --compression-…");
+  parser.add_flag("--preserve-digests", preserves_digests,
+                  "for scripts: no digest changes in any case without --compression-…");
+  parser.add_flag("--remove-signatures", removes_signatures, "for scripts: none goes along in any case");
   parser.add_flag("-q,--quiet", options.quiet, "no progress");
   connection.add_to(parser);
   parser.parse(arguments);
+  options.compression.check();
 
   return with_context("push " + printable(source), [&] {
+    if (preserves_digests && options.compression.are_given())
+      throw Error(Errc::invalid, "layers that are compressed anew have other digests")
+          .with_hint("leave --compression-format out, or --preserve-digests");
     if (all_tags && (!target.empty() || !options.digest_file.empty()))
       throw Error(Errc::invalid, "--all-tags goes with neither TARGET nor --digestfile")
           .with_hint("lay push --all-tags HOST/REPOSITORY");

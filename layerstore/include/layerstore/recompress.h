@@ -8,6 +8,9 @@
 
 namespace lay::layerstore {
 
+/// Levels go from 1 to this one.
+int highest_level(Compression compression);
+
 /// How the layers of an image are to be compressed.
 struct Recompression {
   CompressOptions options;
