@@ -94,6 +94,16 @@ Json descriptors_json(const std::vector<Descriptor>& descriptors) {
   return list;
 }
 
+/// Foreign layers stay foreign: OCI calls them nondistributable.
+std::string oci_layer_type(const std::string& type) {
+  constexpr std::string_view kDockerForeign = "application/vnd.docker.image.rootfs.foreign.diff.tar";
+  const std::string nondistributable = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+  if (!media_type::is_foreign(type))
+    return std::string(media_type::layer_type_of(media_type::compression_of(type)));
+  if (!type.starts_with(kDockerForeign)) return type;
+  return type == kDockerForeign ? nondistributable : nondistributable + "+gzip";
+}
+
 }  // namespace
 
 DocumentKind classify_document(std::string_view text, std::string_view content_type) {
@@ -143,8 +153,7 @@ Manifest with_oci_types(Manifest manifest) {
   if (manifest.media_type == media_type::kManifest) return manifest;
   manifest.media_type = media_type::kManifest;
   manifest.config.media_type = media_type::kConfig;
-  for (Descriptor& layer : manifest.layers)
-    layer.media_type = media_type::layer_type_of(media_type::compression_of(layer.media_type));
+  for (Descriptor& layer : manifest.layers) layer.media_type = oci_layer_type(layer.media_type);
   return manifest;
 }
 

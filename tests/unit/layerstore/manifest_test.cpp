@@ -88,6 +88,23 @@ TEST_CASE("a manifest that breaks the specification is refused", "[layerstore][m
   CHECK(manifest_failure(Json::array()) == Errc::invalid);
 }
 
+TEST_CASE("a manifest of docker's becomes one of OCI's, with its foreign layers", "[layerstore][manifest]") {
+  const std::string docker = "application/vnd.docker.image.rootfs.";
+  const std::string oci = "application/vnd.oci.image.layer.";
+  Manifest manifest{
+      .media_type = std::string(media_type::kDockerManifest),
+      .config = {
+          .media_type = std::string(media_type::kDockerConfig), .digest = digest_of("config"), .size = 6}};
+  for (const char* type : {"diff.tar.gzip", "foreign.diff.tar.gzip", "foreign.diff.tar"})
+    manifest.layers.push_back({.media_type = docker + type, .digest = digest_of(type), .size = 1});
+  const Manifest made = with_oci_types(manifest);
+  CHECK(made.media_type == media_type::kManifest);
+  CHECK(made.config.media_type == media_type::kConfig);
+  CHECK(made.layers.at(0).media_type == oci + "v1.tar+gzip");
+  CHECK(made.layers.at(1).media_type == oci + "nondistributable.v1.tar+gzip");
+  CHECK(made.layers.at(2).media_type == oci + "nondistributable.v1.tar");
+}
+
 TEST_CASE("J05: a document that could be read as manifest and as index is neither",
           "[layerstore][manifest]") {
   const Json both = changed(manifest_json(), "/manifests", index_json()["manifests"]);
