@@ -50,11 +50,12 @@ Json digests_of(const std::vector<NamedImage>& names) {
 
 SplitName split_name(const std::string& name) {
   const std::size_t digest = name.find('@');
-  if (digest != std::string::npos) return {name.substr(0, digest), "<none>"};
-  const std::size_t slash = name.rfind('/');
-  const std::size_t colon = name.rfind(':');
+  const std::string without = name.substr(0, digest);
+  const std::size_t slash = without.rfind('/');
+  const std::size_t colon = without.rfind(':');
   const bool has_tag = colon != std::string::npos && (slash == std::string::npos || colon > slash);
-  return has_tag ? SplitName{name.substr(0, colon), name.substr(colon + 1)} : SplitName{name, "latest"};
+  const std::string tag = has_tag ? without.substr(colon + 1) : "latest";
+  return {has_tag ? without.substr(0, colon) : without, digest == std::string::npos ? tag : "<none>"};
 }
 
 std::uint64_t stored_size(const layerstore::Image& image) {

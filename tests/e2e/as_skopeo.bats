@@ -377,6 +377,8 @@ alike_all() {
   alike_all oci:layout:all 3
   "$LAY" copy -q --all "$all" oci-archive:file.tar:all >/dev/null
   alike_all oci-archive:file.tar:all 3
+  LAY_ROOT=$world/root5 "$LAY" copy --all "$all" oci:told:all 2>said >/dev/null
+  [ "$(grep -c '^blob .*copied' said)" = 3 ] || { cat said; return 1; }
   [ "$("$LAY" copy -q --all oci:layout:all "docker://$registry/from-layout/app:all")" = "sha256:$wanted" ]
   alike_all "docker://$registry/from-layout/app:all" 3
   # into a store that has nothing of it
@@ -430,6 +432,7 @@ alike_all() {
     "$(jq -cn '[$ARGS.positional[]] | sort' --args "app@$digest" "docker.io/library/other@$digest" "$registry/team/app@$digest")" ]
   [ "$("$LAY" inspect -f '{{index .RepoDigests 0}}' "docker://$registry/team/app:1")" = "$registry/team/app@$digest" ]
   [ "$("$LAY" inspect -f '{{.Size}}' app:1)" = "$("$LAY" images --format '{{.Bytes}}' app:1)" ]
+  [ "$("$LAY" inspect -f '{{index .RepoDigests 0}}' "docker://$registry/team/app:1@$digest")" = "$registry/team/app@$digest" ]
   [ "$("$LAY" inspect -f '{{.VirtualSize}}' app:1)" = "$("$LAY" inspect -f '{{.Size}}' app:1)" ]
 }
 
