@@ -24,7 +24,7 @@ std::set<std::string> registries_of_all(const std::vector<std::string>& names,
   return domains;
 }
 
-/// Every tag of the repository `text`, by names that pull() takes.
+/// A name for each tag of the repository `text`. What the registry calls a tag may be anything.
 std::vector<std::string> tags_of(const std::string& text, const registry::Connection& connection) {
   require_registry_name(text);
   const registry::Reference repository = remote_reference(text, connection.conf);
@@ -37,22 +37,28 @@ std::vector<std::string> tags_of(const std::string& text, const registry::Connec
     registry::Reference tagged = repository;
     tagged.tag = tag;
     names.push_back(registry::to_string(tagged));
-    registry::parse_reference(names.back());  // a registry may list anything
   }
   return names;
 }
 
 struct TaggedNames {
   std::vector<std::string> names;
-  int code = 0;  ///< 1 when a repository could not be asked, which was reported then
+  int code = 0;  ///< 1 when a repository could not be asked, or has an odd tag, which was reported then
 };
 
 TaggedNames tags_of_all(const std::vector<std::string>& repositories,
                         const registry::Connection& connection) {
   TaggedNames tagged;
-  tagged.code = for_each_name("pull", repositories, [&](const std::string& repository) {
-    for (std::string& name : tags_of(repository, connection)) tagged.names.push_back(std::move(name));
+  const auto add = [&](const std::string& name) {
+    if (registry::parse_reference(name).digest)
+      throw Error(Errc::invalid, "the registry lists a tag that has a digest");
+    tagged.names.push_back(name);
+  };
+  int odd = 0;
+  const int unknown = for_each_name("pull", repositories, [&](const std::string& repository) {
+    odd = std::max(odd, for_each_name("pull", tags_of(repository, connection), add));
   });
+  tagged.code = std::max(unknown, odd);
   return tagged;
 }
 

@@ -84,6 +84,20 @@ tars_of() {
   "$LAY" fsck
 }
 
+@test "flags of compression that could do nothing, or contradict, are refused before anything is sent" {
+  local target=$registry/team/app:3 flags
+  refused 1 "has levels from 1 to 9" "$LAY" push --compression-format gzip --compression-level 10 app:1 "$target"
+  refused 1 "has levels from 1 to 19" "$LAY" push --compression-level 20 app:1 "$target"
+  refused 1 "has levels from 1 to 19" "$LAY" push --compression-level 0 app:1 "$target"
+  refused 1 "goes with --compression-format" "$LAY" push --force-compression app:1 "$target"
+  refused 1 "other digests" "$LAY" push --preserve-digests --compression-format gzip app:1 "$target"
+  refused 1 "has levels from 1 to 19" "$LAY" copy --dest-compress-level 0 app:1 "docker://$target"
+  refused 1 "goes with --dest-compress-format" "$LAY" copy --dest-force-compress-format app:1 "docker://$target"
+  [ ! -e "$LAY_ROOT/recompressed" ]
+  ! skopeo inspect --tls-verify=false "docker://$target" || return 1
+  "$LAY" push -q --preserve-digests app:1 "$target" >/dev/null
+}
+
 @test "copy takes the flags of skopeo, and foreign gzip layers become zstd:chunked ones" {
   skopeo copy -q --dest-tls-verify=false --dest-compress-format gzip "oci:$LAY_ROOT:app:1" "docker://$registry/gzip/app:1"
   "$LAY" copy -q --dest-compress-format zstd:chunked "docker://$registry/gzip/app:1" "docker://$registry/zstd/app:1" >/dev/null
@@ -115,4 +129,42 @@ tars_of() {
     "$registry/team/app:1 $registry/team/app:2 $registry/team/app:three" ]
   refused 1 "has a tag" "$LAY" pull -a "$registry/team/app:1"
   refused 1 "" "$LAY" pull -a "$registry/team/none"
+}
+
+@test "pull --all-tags reports a tag that can be none, and gets the others" {
+  local tag there=$world/port
+  for tag in 1 2; do "$LAY" push -q app:1 "$registry/team/app:$tag" >/dev/null; done
+  python3 - "$registry" >"$there" 3>&- <<'PY' &
+import http.server, sys, urllib.request
+class Front(http.server.BaseHTTPRequestHandler):
+    """The registry, but for its list of tags."""
+    def do_GET(self):
+        kind, status = "application/json", 200
+        if self.path.split("?")[0].endswith("/tags/list"):
+            body = b'{"name":"team/app","tags":["1","-odd","x/y","1@sha256:' + b"0" * 64 + b'","2"]}'
+        else:
+            headers = {"Accept": self.headers["Accept"]} if self.headers["Accept"] else {}
+            with urllib.request.urlopen(urllib.request.Request(f"http://{sys.argv[1]}{self.path}", headers=headers)) as got:
+                body, kind = got.read(), got.headers["Content-Type"]
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
+print(server.server_port, flush=True)
+server.serve_forever()
+PY
+  local front=$!
+  for _ in $(seq 100); do [ -s "$there" ] && break; sleep 0.1; done
+  local name code=0
+  name=localhost:$(<"$there")/team/app
+  LAY_ROOT=$world/root2 "$LAY" pull -q --all-tags "$name" 2>said >got || code=$?
+  kill "$front"
+  [ "$code" = 1 ] || { cat said; return 1; }
+  [ "$(wc -l <got)" = 2 ]
+  [ "$(grep -c '^lay: pull' said)" = 3 ] || { cat said; return 1; }
+  [ "$(LAY_ROOT=$world/root2 "$LAY" images --format '{{.Repository}}:{{.Tag}}' | sort | paste -sd' ')" = "$name:1 $name:2" ]
 }
