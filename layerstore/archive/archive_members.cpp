@@ -12,6 +12,7 @@
 #include "codec/limited_source.h"
 #include "images/new_image.h"
 #include "layers/layer_stream.h"
+#include "layerstore/whole_image.h"
 #include "tar/entry_path.h"
 #include "tar/tar_fields.h"
 
@@ -19,7 +20,7 @@ namespace lay::layerstore {
 
 namespace {
 
-constexpr std::size_t kMaxMembers = 20'000;
+constexpr std::size_t kMaxMembers = kMaxParts + 2;  // oci-layout and index.json, or manifest.json
 constexpr int kMaxLinks = 8;
 constexpr std::string_view kLayerSuffix = ".tar";
 

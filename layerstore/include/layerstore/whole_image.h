@@ -15,9 +15,9 @@
 namespace lay::layerstore {
 
 /// What documents in documents may hold in memory at once, and how many parts they may have: each is read
-/// while those that led to it are held.
+/// while those that led to it are held. An archive of as many can be read again (ArchiveMembers).
 constexpr std::size_t kMaxHeldDocuments = 8 * 1024 * 1024;
-constexpr std::size_t kMaxParts = 50'000;
+constexpr std::size_t kMaxParts = 20'000;
 
 /// Counts both for one copy. Of one thread.
 class DocumentBudget {

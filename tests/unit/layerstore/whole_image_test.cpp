@@ -72,8 +72,8 @@ TEST_CASE("an index leads to a bounded number of documents and blobs", "[layerst
     });
   });
   CHECK(error.code() == Errc::invalid);
-  CHECK(error.message().find("50000") != std::string::npos);
-  CHECK(read < 60);
+  CHECK(error.message().find("20000") != std::string::npos);
+  CHECK(read < 30);
 }
 
 TEST_CASE("parts come behind what they refer to, each once", "[layerstore][whole]") {
