@@ -1,5 +1,6 @@
 #include "images/image_view.h"
 
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -66,8 +67,12 @@ std::uint64_t stored_size(const layerstore::Image& image) {
 
 std::vector<NamedImage> names_of(const layerstore::Store& store, const layerstore::Image& image) {
   std::vector<NamedImage> names;
-  for (NamedImage& named : store.images().list())
-    if (is_same_image(store, named, image)) names.push_back(std::move(named));
+  std::map<layerstore::Digest, bool> is_same;  // each manifest is read once, however many names it has
+  for (NamedImage& named : store.images().list()) {
+    const auto [known, is_new] = is_same.try_emplace(named.manifest.digest, false);
+    if (is_new) known->second = is_same_image(store, named, image);
+    if (known->second) names.push_back(std::move(named));
+  }
   return names;
 }
 
