@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "images/gzip_layers.h"
 #include "layerstore/media_types.h"
+#include "layerstore/recompress.h"
 
 namespace lay::layerstore {
 
@@ -101,8 +101,9 @@ Manifest plan_manifest(media_type::ManifestFormat format, const Descriptor& conf
 
 std::vector<Descriptor> layers_for(const Store& store, const Image& base, media_type::ManifestFormat format,
                                    Progress& progress) {
-  return format == media_type::ManifestFormat::oci ? base.manifest.layers
-                                                   : without_zstd(store, base, progress);
+  if (format == media_type::ManifestFormat::oci) return base.manifest.layers;
+  const Recompression for_docker{.options = {.compression = Compression::gzip}, .only = Compression::zstd};
+  return recompress_layers(store, base, for_docker, progress);
 }
 
 Image publish_image(const Store& store, const std::string& name, const CommitRequest& request,

@@ -39,6 +39,8 @@ class Recompressing {
         remembered_(root_, store.blobs()) {}
 
   Descriptor layer(const Descriptor& blob, const Digest& diff_id) {
+    if (media_type::is_foreign(blob.media_type)) return blob;
+    if (how_.only && media_type::compression_of(blob.media_type) != *how_.only) return blob;
     if (!how_.always && fits(blob)) return blob;
     return with_context(fmt::format("layer {}", diff_id.to_string()), [&] {
       if (auto found = find(diff_id)) return with_annotations_of(blob, *std::move(found));
@@ -103,14 +105,19 @@ int highest_level(Compression compression) {
   return compression == Compression::gzip ? kMaxGzipLevel : kMaxZstdLevel;
 }
 
+std::vector<Descriptor> recompress_layers(const Store& store, const Image& image, const Recompression& how,
+                                          Progress& progress) {
+  Recompressing recompressing(store, how, progress);
+  std::vector<Descriptor> layers = image.manifest.layers;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    layers[i] = recompressing.layer(layers[i], image.config.diff_ids.at(i));
+  return layers;
+}
+
 Image recompress(const Store& store, const Image& image, const Recompression& how, Progress& progress) {
   Image made = image;
-  Recompressing recompressing(store, how, progress);
-  std::vector<Descriptor>& layers = made.manifest.layers;
-  for (std::size_t i = 0; i < layers.size(); ++i)
-    if (!media_type::is_foreign(layers[i].media_type))
-      layers[i] = recompressing.layer(layers[i], image.config.diff_ids.at(i));
-  if (layers == image.manifest.layers) return image;
+  made.manifest.layers = recompress_layers(store, image, how, progress);
+  if (made.manifest.layers == image.manifest.layers) return image;
   made.manifest = with_oci_types(std::move(made.manifest));
   made.descriptor = store.blobs().put(write_manifest(made.manifest), made.manifest.media_type);
   return made;

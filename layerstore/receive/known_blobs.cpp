@@ -33,15 +33,12 @@ Descriptor as_listed(const Descriptor& blob) {
 
 }  // namespace
 
-KnownBlobs::KnownBlobs(const Store& store, std::optional<Compression> only) : store_(store) {
-  const auto counts = [&](const Descriptor& blob) {
-    return (!only || media_type::compression_of(blob.media_type) == *only) && store.blobs().has(blob.digest);
-  };
+KnownBlobs::KnownBlobs(const Store& store) : store_(store) {
   for (const NamedImage& named : store.images().list()) {
     try {
       const Image image = store.load(named.manifest);
       for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i)
-        if (counts(image.manifest.layers[i]))
+        if (store.blobs().has(image.manifest.layers[i].digest))
           blobs_.emplace(image.config.diff_ids[i], image.manifest.layers[i]);
     } catch (const Error&) {
       continue;  // what cannot be read is of no use here, and fsck's to name

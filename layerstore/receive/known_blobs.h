@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 
-#include "layerstore/codec.h"
 #include "layerstore/store.h"
 
 namespace lay::layerstore {
@@ -12,8 +11,7 @@ namespace lay::layerstore {
 /// Which stored blob the images of a store have for a layer: the same layer may lie there in any compression.
 class KnownBlobs {
  public:
-  /// `only`: those compressed otherwise count for nothing.
-  explicit KnownBlobs(const Store& store, std::optional<Compression> only = {});
+  explicit KnownBlobs(const Store& store);
 
   /// As an OCI manifest lists it; empty when there is none that `fits`, or only some that are damaged or
   /// another layer. A blob is read once.

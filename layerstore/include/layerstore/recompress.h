@@ -1,6 +1,7 @@
 #pragma once
 
-#include <functional>
+#include <optional>
+#include <vector>
 
 #include "base/progress.h"
 #include "layerstore/codec.h"
@@ -18,6 +19,8 @@ struct Recompression {
   /// Also layers that are compressed so already, by another tool or at another level. Without, any blob of
   /// the store that has the layer in that compression will do.
   bool always = false;
+  /// When set, layers in any other compression stay as they are.
+  std::optional<Compression> only{};
 };
 
 /// The image with its layers so compressed: its id stays, its digest does not, and its manifest is OCI's. An
@@ -26,5 +29,8 @@ struct Recompression {
 /// remembered as long as that blob is there. The caller holds Store::share(). Throws invalid when the
 /// compression has no such level.
 Image recompress(const Store& store, const Image& image, const Recompression& how, Progress& progress);
+/// The layers of such an image alone, in its order: no manifest is stored.
+std::vector<Descriptor> recompress_layers(const Store& store, const Image& image, const Recompression& how,
+                                          Progress& progress);
 
 }  // namespace lay::layerstore
