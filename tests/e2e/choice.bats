@@ -136,9 +136,7 @@ looks_at() { find "/proc/$1/fd" -lname "*/containers/*/lock" | grep -q .; }
   before=$("$LAY" inspect -f '{{.State.Pid}}' a)
   for words in "b" "--latest" "--cidfile a.id" "--filter name=b"; do
     # shellcheck disable=SC2086
-    run "$LAY" restart --running $words
-    [ "$status" = 1 ]
-    has "$output" "--running goes without"
+    refused 125 "--running goes without" "$LAY" restart --running $words
   done
   [ "$("$LAY" inspect -f '{{.State.Pid}}' a)" = "$before" ]
   [ "$("$LAY" restart --running --all)" = a ]
@@ -188,7 +186,7 @@ looks_at() { find "/proc/$1/fd" -lname "*/containers/*/lock" | grep -q .; }
   [ "$("$LAY" images --sort size --format '{{.Repository}}' | paste -sd' ')" = "small large" ]
   [ "$("$LAY" images --sort repository --format '{{.Repository}}' | paste -sd' ')" = "large small" ]
   [ "$("$LAY" images --noheading | wc -l)" = 2 ]
-  sleep 1.1
+  touch -d '+1 hour' small/large  # an image is as old as its newest file
   "$LAY" import -q ./small newest:1 >/dev/null
   [ "$("$LAY" images --sort created --format '{{.Repository}}' | head -n 1)" = newest ]
   "$LAY" rmi newest:1 >/dev/null
