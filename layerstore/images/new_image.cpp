@@ -102,7 +102,9 @@ Manifest plan_manifest(media_type::ManifestFormat format, const Descriptor& conf
 std::vector<Descriptor> layers_for(const Store& store, const Image& base, media_type::ManifestFormat format,
                                    Progress& progress) {
   if (format == media_type::ManifestFormat::oci) return base.manifest.layers;
-  const Recompression for_docker{.options = {.compression = Compression::gzip}, .only = Compression::zstd};
+  // Always: what else the store has must not decide what the same upper becomes.
+  const Recompression for_docker{
+      .options = {.compression = Compression::gzip}, .always = true, .only = Compression::zstd};
   return recompress_layers(store, base, for_docker, progress);
 }
 

@@ -113,7 +113,8 @@ std::vector<Xattr> xattrs_of(archive_entry* entry) {
   const void* value = nullptr;
   std::size_t size = 0;
   while (::archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
-    xattrs.push_back({stored_xattr_name(name), std::string(static_cast<const char*>(value), size)});
+    if (!is_user_mark(name))
+      xattrs.push_back({stored_xattr_name(name), std::string(static_cast<const char*>(value), size)});
   add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, kAccessAcl, xattrs);
   add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, kDefaultAcl, xattrs);
   std::sort(xattrs.begin(), xattrs.end(), [](const Xattr& a, const Xattr& b) { return a.name < b.name; });

@@ -117,6 +117,7 @@ class SparseRecords {
 
 constexpr std::string_view kAclPrefix = "SCHILY.acl.";
 constexpr std::string_view kOverlayPrefix = "SCHILY.xattr.trusted.overlay.";
+constexpr std::string_view kUserOverlayPrefix = "SCHILY.xattr.user.overlay.";
 
 /// The attribute that a record with an access list as text stands for; empty when it is none of ours
 /// (SCHILY.acl.ace is NFS's).
@@ -171,7 +172,8 @@ PaxAttributes parse_pax(std::string_view records) {
 
 bool may_differ_in_layer(std::string_view bytes) {
   return bytes.find(kAclPrefix) != std::string_view::npos ||
-         bytes.find(kOverlayPrefix) != std::string_view::npos;
+         bytes.find(kOverlayPrefix) != std::string_view::npos ||
+         bytes.find(kUserOverlayPrefix) != std::string_view::npos;
 }
 
 std::optional<std::string> as_layer_records(std::string_view records) {
@@ -179,22 +181,25 @@ std::optional<std::string> as_layer_records(std::string_view records) {
   std::string changed;
   std::set<std::string, std::less<>> attributes;
   std::vector<Record> lists;
-  bool are_escaped = false;
+  bool is_changed = false;
   while (!records.empty()) {
     const std::string_view before = records;
     const Record record = take_record(records);
-    if (record.key.starts_with(kPaxXattrPrefix)) attributes.emplace(record.key);
+    const bool is_xattr = record.key.starts_with(kPaxXattrPrefix);
+    if (is_xattr) attributes.emplace(record.key);
     if (record.key.starts_with(kOverlayPrefix)) {
       const std::string name = stored_xattr_name(record.key.substr(kPaxXattrPrefix.size()));
       changed += write_pax_record(std::string(kPaxXattrPrefix) + name, record.value);
-      are_escaped = true;
+      is_changed = true;
+    } else if (is_xattr && is_user_mark(record.key.substr(kPaxXattrPrefix.size()))) {
+      is_changed = true;  // no layer has it
     } else if (acl_xattr(record.key).empty()) {
       changed += before.substr(0, before.size() - records.size());
     } else {
       lists.push_back(record);
     }
   }
-  if (lists.empty() && !are_escaped) return std::nullopt;
+  if (lists.empty() && !is_changed) return std::nullopt;
   for (const Record& list : lists) {
     const std::string key = std::string(kPaxXattrPrefix) + std::string(acl_xattr(list.key));
     if (attributes.contains(key)) continue;

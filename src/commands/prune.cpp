@@ -84,6 +84,10 @@ int command_prune(const Context& context, const Arguments& arguments) {
     return 0;
   }
   if (only_containers) return prune_containers(open_containers(context), filter, force);
+  if (only_images && !all && !filters.empty()) {
+    print_note("a filter says nothing of what has no name, which stays; with -a it chooses among images");
+    return 0;
+  }
   const layerstore::Store store = open_store(context);
   const runner::ContainerStore containers = open_containers(context);
   std::string question =
@@ -96,10 +100,6 @@ int command_prune(const Context& context, const Arguments& arguments) {
   containers.sweep_removed();
   if (all) remove_unused_names(store, in_use_by(store, containers), filter, !filters.empty());
   const std::uint64_t before = measure().reclaimable;
-  if (only_images && !all && !filters.empty()) {
-    print_note("a filter says nothing of what has no name, which stays; with -a it chooses among images");
-    return 0;
-  }
   store.drop_parts();
   collect(store, containers, Freeing::now);
   const std::uint64_t after = measure().reclaimable;

@@ -48,6 +48,8 @@ Names keep_by_digest(const layerstore::Store& store, const layerstore::Descripto
   const auto leaves = [&](const std::string& name) {
     return std::ranges::find(leaving, name) != leaving.end();
   };
+  if (names.empty())
+    throw Error(Errc::not_found, "somebody has just taken its last name").with_hint("lay images");
   if (!std::ranges::all_of(names, leaves)) return leaving;
   const std::string last = name_by_digest(leaving.front(), manifest.digest);
   if (std::erase(leaving, last) == 0) store.images().put(last, manifest);

@@ -194,6 +194,11 @@ bool is_mounted(const std::vector<runner::Mount>& mounts, const std::string& pla
   return std::ranges::any_of(mounts, [&](const runner::Mount& mount) { return place_of(mount) == place; });
 }
 
+bool lies_in_one(const std::string& place, const std::vector<runner::Mount>& mounts) {
+  return std::ranges::any_of(
+      mounts, [&](const runner::Mount& mount) { return place.starts_with(place_of(mount) + "/"); });
+}
+
 void require_one_each(const std::vector<runner::Mount>& mounts) {
   std::vector<std::string> places;
   std::ranges::transform(mounts, std::back_inserter(places), place_of);
@@ -204,10 +209,12 @@ void require_one_each(const std::vector<runner::Mount>& mounts) {
       .with_hint("leave out one of its -v, --mount or --tmpfs");
 }
 
-/// Before all that was asked for: where the image has a link, a tmpfs must not cover what that has put there.
-void add_usual_tmpfs(const std::vector<runner::Mount>& wanted, std::vector<runner::Mount>& mounts) {
+/// Before all that was asked for, but for what lies in that: where the image has a link, a tmpfs must not
+/// cover what was put there through it.
+void add_usual_tmpfs(std::vector<runner::Mount>& wanted, std::vector<runner::Mount>& first) {
   for (const char* path : kUsualTmpfs) {
     if (is_mounted(wanted, path)) continue;
+    std::vector<runner::Mount>& mounts = lies_in_one(path, wanted) ? wanted : first;
     mounts.push_back(tmpfs_mount(path));
     put_option(mounts.back(), "exec");
     mounts.back().options.emplace_back("tmpcopyup");

@@ -135,4 +135,12 @@ bits() { tr , '\n' <<<"$1" | grep -xE 'ro|rw|noexec' | sort | paste -sd,; }
   [ "$(inside --read-only -- "$try")" = /dev/shm ]
   [ "$(inside --read-only --read-only-tmpfs --tmpfs /tmp:size=1m -- 'df /tmp | tail -n 1 | awk "{print \$2}"; ls /tmp')" = 1024 ]
   [ "$(inside --read-only-tmpfs -- 'grep -c " /run " /proc/mounts; true')" = 0 ]
+  # The usual ones lie over what a volume has in their place, but not over where a link of the image leads
+  mkdir -p "$world/var/tmp" "$world/data"
+  [ "$(inside --read-only --read-only-tmpfs -v "$world/var:/var:ro" -- 'echo x >/var/tmp/probe && echo written')" = written ]
+  [ -z "$(ls "$world/var/tmp")" ]
+  rm -r small/run && ln -s data small/run && mkdir small/data
+  "$LAY" import -q small linked >/dev/null
+  "$LAY" run --rm --network none --read-only --read-only-tmpfs -v "$world/data:/data" linked sh -c 'echo x >/data/kept'
+  [ -f "$world/data/kept" ]
 }
