@@ -187,7 +187,11 @@ struct Server::Parts {
             .system_control = listener.system_control} {
     take_name(folder, registry.names, name);
     registry.names.show_tagged([&](const std::string& repository, const std::string& tag) {
-      return registry.repositories.tag(repository, tag).has_value();
+      try {
+        return registry.repositories.tag(repository, tag).has_value();
+      } catch (const Error&) {
+        return false;  // a damaged record is fsck's to name
+      }
     });
     const HttpLimits limits{.connections = options.max_connections};
     http.emplace(service, std::move(listener.socket), read_tls(options), limits);

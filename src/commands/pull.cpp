@@ -34,6 +34,7 @@ std::vector<std::string> tags_of(const std::string& text, const registry::Connec
         .with_hint(fmt::format("lay pull --all-tags {}/{}", repository.domain, repository.repository));
   std::vector<std::string> names;
   for (const std::string& tag : registry::list_tags(repository, connection)) {
+    if (tag.empty()) continue;  // would be read as "latest"
     registry::Reference tagged = repository;
     tagged.tag = tag;
     names.push_back(registry::to_string(tagged));

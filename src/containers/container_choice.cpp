@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
-#include "commands/each.h"
+#include "each.h"
 #include "lists/container_filter.h"
 #include "runner/lifecycle.h"
 
