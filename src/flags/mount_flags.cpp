@@ -218,6 +218,7 @@ void add_usual_tmpfs(std::vector<runner::Mount>& wanted, std::vector<runner::Mou
     mounts.push_back(tmpfs_mount(path));
     put_option(mounts.back(), "exec");
     mounts.back().options.emplace_back("tmpcopyup");
+    if (std::string_view(path).ends_with("/tmp")) mounts.back().options.emplace_back("mode=1777");
   }
 }
 

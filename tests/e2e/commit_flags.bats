@@ -95,9 +95,9 @@ timeless() { sed -E 's/\t[0-9]{10}\t/\t/'; }
 @test "commit --format docker makes a manifest of Docker's that is pushed, saved, read by podman and skopeo, and run" {
   changed_container # its layers are zstd, which no Docker manifest lists
   "$LAY" commit -f docker c dock:1 >/dev/null 2>said
-  grep -q 'compressed by gzip' said
+  grep -q 'compressed' said
   "$LAY" commit -f docker c same:1 >/dev/null 2>said
-  ! grep -q 'compressed by gzip' said || return 1 # what is there already is taken
+  ! grep -q 'compressed' said || return 1 # what is there already is taken
   [ "$("$LAY" inspect -f '{{.Digest}}' same:1)" = "$("$LAY" inspect -f '{{.Digest}}' dock:1)" ]
   "$LAY" commit -q -f docker -s --compression none c plain:1 >/dev/null
   "$LAY" commit -q -f oci c oci:1 >/dev/null
