@@ -10,6 +10,7 @@
 #include "images/image_lookup.h"
 #include "images/image_place.h"
 #include "images/image_view.h"
+#include "lists/container_filter.h"
 #include "lists/port_listing.h"
 #include "output/listing.h"
 #include "output/messages.h"
@@ -22,11 +23,6 @@
 namespace lay::cli {
 
 namespace {
-
-std::string note_of(const runner::ContainerConfig& config, const char* key) {
-  const auto it = config.notes.find(key);
-  return it == config.notes.end() ? "" : it->second;
-}
 
 /// As docker has it: by the network's name.
 Json networks_json(const std::vector<runner::EndpointView>& views) {

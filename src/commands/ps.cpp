@@ -48,11 +48,10 @@ Json row_of(const runner::ContainerStore& store, const runner::Container& contai
             const runner::ContainerState& state, bool whole) {
   const runner::ContainerConfig& config = container.config();
   const std::string command = join(config.spec.process.args, " ");
-  const auto image = config.notes.find(note::kImage);
   const std::string_view name = state_name(container, state);
   return Json{
       {"ID", whole ? config.id : config.id.substr(0, 12)},
-      {"Image", image == config.notes.end() ? "" : image->second},
+      {"Image", note_of(config, note::kImage)},
       {"Command",
        whole || command.size() <= kShownCommand ? command : command.substr(0, kShownCommand - 3) + "..."},
       {"CreatedAt", format_time(config.created)},

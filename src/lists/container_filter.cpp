@@ -19,11 +19,6 @@ namespace {
 constexpr std::array<std::string_view, 8> kStatuses{"created",    "running", "paused",   "exited",
                                                     "restarting", "stopped", "removing", "dead"};
 
-std::string note_of(const runner::ContainerConfig& config, const char* key) {
-  const auto note = config.notes.find(key);
-  return note == config.notes.end() ? "" : note->second;
-}
-
 std::optional<Time> creation_of(const runner::ContainerStore& containers, const std::string& name) {
   if (name.empty()) return std::nullopt;
   return containers.find(name).config().created;
@@ -86,6 +81,11 @@ bool has_volume(const runner::ContainerConfig& config, const std::string& wanted
 }
 
 }  // namespace
+
+std::string note_of(const runner::ContainerConfig& config, const char* key) {
+  const auto note = config.notes.find(key);
+  return note == config.notes.end() ? "" : note->second;
+}
 
 std::vector<std::string> mounts_of(const runner::ContainerConfig& config) {
   std::vector<std::string> sources;

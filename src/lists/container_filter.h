@@ -31,6 +31,8 @@ class ContainerFilter {
   std::optional<Time> since_;
 };
 
+/// What lay has noted of it under one of the keys in note:: (context.h); empty without that.
+std::string note_of(const runner::ContainerConfig& config, const char* key);
 /// The folders and files of the host that are mounted into it.
 std::vector<std::string> mounts_of(const runner::ContainerConfig& config);
 /// "bridge", "none", "host" or the names of networks that users made.
