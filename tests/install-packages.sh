@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages_for() {
   case $1 in
-    build) echo g++ cmake ninja-build ccache pkg-config libarchive-dev liblzma-dev libbz2-dev libssl-dev nlohmann-json3-dev \
+    build) echo g++ musl-tools cmake ninja-build ccache pkg-config libarchive-dev liblzma-dev libbz2-dev libssl-dev nlohmann-json3-dev \
       libcurl4-openssl-dev libcurl4 libzstd-dev libisal-dev libisal2 zlib1g-dev catch2 libcli11-dev libfmt-dev libseccomp-dev libseccomp2 \
       libmnl-dev libnftnl-dev libmicrohttpd-dev libcrypt-dev libtomlplusplus-dev libpsl-dev libpsl5 ca-certificates ;;
     example) echo debootstrap debian-archive-keyring docker-registry curl tar ;;

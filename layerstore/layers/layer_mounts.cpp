@@ -389,6 +389,21 @@ class Stack {
   std::vector<StackedFolders> folders_;
 };
 
+/// Under the lock of the mounts.
+void unmount_later(const std::string& run) {
+  tidy_later(folder_of(run), kLinger, [run]() -> Tidying {
+    const auto folder = std::make_shared<UniqueFd>(sys::open_dir(sys::cwd(), folder_of(run)));
+    return {.locked =
+                [folder, run](const std::function<void()>& body) {
+                  MountFolder held(run);
+                  *folder = std::move(held.fd);
+                  body();
+                },
+            .is_due = [folder] { return UnusedLayers(*folder).any(); },
+            .remove = [folder] { UnusedLayers(*folder).remove(); }};
+  });
+}
+
 }  // namespace
 
 Lowers LayerMounts::acquire(const Store& store, std::span<const Digest> diff_ids,
@@ -406,17 +421,13 @@ void LayerMounts::release(Lowers lowers) const {
   if (lowers.held.empty()) return;
   const MountFolder mounted(run_);
   lowers.held.clear();
-  tidy_later(folder_of(run_), kLinger, [run = run_]() -> Tidying {
-    const auto folder = std::make_shared<UniqueFd>(sys::open_dir(sys::cwd(), folder_of(run)));
-    return {.locked =
-                [folder, run](const std::function<void()>& body) {
-                  MountFolder held(run);
-                  *folder = std::move(held.fd);
-                  body();
-                },
-            .is_due = [folder] { return UnusedLayers(*folder).any(); },
-            .remove = [folder] { UnusedLayers(*folder).remove(); }};
-  });
+  unmount_later(run_);
+}
+
+void LayerMounts::tidy() const {
+  if (!sys::try_stat_at(sys::cwd(), folder_of(run_))) return;
+  const MountFolder mounted(run_);
+  if (UnusedLayers(mounted.fd).any()) unmount_later(run_);
 }
 
 }  // namespace lay::layerstore

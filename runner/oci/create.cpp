@@ -18,6 +18,7 @@
 #include "process/container_ids.h"
 #include "process/fd_message.h"
 #include "process/oom_score.h"
+#include "process/own_program.h"
 #include "process/pid_file.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
@@ -42,6 +43,7 @@ void check_terminal(const Spec& spec, const OciCreateRequest& request, OciTermin
 
 OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, Bundle& bundle) {
   OciFirstPlan plan{.id = request.id,
+                    .program = open_own_program(),
                     .spec = std::move(bundle.spec),
                     .preserved_fds = request.preserved_fds,
                     .new_keyring = request.new_keyring};

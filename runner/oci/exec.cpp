@@ -7,8 +7,10 @@
 #include "oci/first_process.h"
 #include "oci/joined_root.h"
 #include "oci/store.h"
+#include "process/birth.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
+#include "process/own_program.h"
 #include "process/pid_file.h"
 #include "process/pty.h"
 #include "process/relay.h"
@@ -59,6 +61,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   ExecPlan plan{.container_id = container.id(),
                 .process = spec.process,
                 .confinement = prepare_confinement(spec, store.root() + kOciSeccomp),
+                .program = open_own_program(),
                 .first_process = std::move(*first),
                 .user_namespace = is_in_user_namespace,
                 .time_namespace = has_namespace(spec, NamespaceType::time),
@@ -85,16 +88,18 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   plan.become.supervision = supervision;
   check_terminal(plan.process, request, supervision);
   Handshake handshake = make_handshake();
-  OciExecuted executed{.process = clone_exec_child(plan, container.record().pid, cgroup, handshake),
-                       .console = {}};
+  ExecChild child = clone_exec_child(plan, container.record().pid, cgroup, handshake);
+  UniqueFd console;
   if (plan.process.terminal) {
-    executed.console = handshake.parent.receive_descriptor();
+    console = handshake.parent.receive_descriptor();
     if (!request.console_socket.empty()) {
-      send_to_console_socket(request.console_socket, executed.console);
-      executed.console.reset();
+      send_to_console_socket(request.console_socket, console);
+      console.reset();
     }
   }
   plan.confinement.listener.reset();
+  OciExecuted executed{.process = wait_for_birth(std::move(child.between), child.birth, handshake.parent),
+                       .console = std::move(console)};
   handshake.parent.wait_for_exec();
   if (!request.pid_file.empty()) write_pid_file(request.pid_file, executed.process.pid());
   return executed;

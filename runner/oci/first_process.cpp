@@ -17,6 +17,7 @@
 #include "oci/store.h"
 #include "process/command.h"
 #include "process/namespaces.h"
+#include "process/own_program.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
@@ -120,6 +121,7 @@ void leave_cgroups(const OciFirstPlan& plan, const std::vector<PlannedMount>& mo
 /// All that create does.
 void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();
+  stand_on(plan.program);
   enter_time_namespace(plan.spec);
   if (cgroup.is_finished()) cgroup.enter();
   if (plan.resctrl) plan.resctrl->enter();

@@ -19,6 +19,7 @@ namespace lay::runner {
 /// What it needs, settled by create. Values and descriptors only.
 struct OciFirstPlan {
   std::string id;
+  UniqueFd program;  ///< open_own_program()
   Spec spec;
   Confinement confinement;
   RootfsPlan rootfs;

@@ -5,11 +5,13 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "cgroup/cgroup.h"
+#include "process/birth.h"
 #include "process/command.h"
 #include "process/exec_child.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/namespaces.h"
+#include "process/own_program.h"
 #include "process/process.h"
 #include "process/relay.h"
 #include "process/start_plan.h"
@@ -73,10 +75,11 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   if (const auto& ids = plan.become.ids) give_pipes_to(plan.stdio, ids->root_uid(), ids->root_gid());
 
   Handshake handshake = make_handshake();
-  ChildProcess process = clone_exec_child(plan, first, cgroup, handshake);
+  ExecChild child = clone_exec_child(plan, first, cgroup, handshake);
   plan.stdio = {};
   plan.confinement.listener.reset();
   if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input_of(request));
+  ChildProcess process = wait_for_birth(std::move(child.between), child.birth, handshake.parent);
   handshake.parent.wait_for_exec();
   return {std::move(process), std::move(stdio)};
 }
@@ -87,6 +90,7 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
                 .confinement = request.privileged ? Confinement() : prepare_confinement(config.spec),
+                .program = open_own_program(),
                 .first_process = {},
                 .user_namespace = !shares_namespace(first, NamespaceType::user),
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};

@@ -8,8 +8,10 @@
 
 #include "base/error.h"
 #include "cgroup/group.h"
+#include "process/birth.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
+#include "process/own_program.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
@@ -21,15 +23,19 @@ namespace lay::runner {
 namespace {
 
 /// All in one call: the mount namespace brings the container's root with it. Entering one that the container
-/// shares with the host changes nothing.
-constexpr int kNamespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+/// shares with the host changes nothing. The pid namespace is its children's: birth.h.
+constexpr int kNamespaces =
+    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
-void take_console(const ExecPlan& plan, const ChildEnd& parent) {
+void take_console(const ExecPlan& plan, const ChildEnd& parent, BirthTime time) {
   if (plan.keeps_stdio) return;
   if (!plan.process.terminal) return take_stdio(plan.stdio);
   const UniqueFd master = open_pty_master();
   set_window_size(master, plan.process.console_size);  // before the command can ask for it
-  take_terminal(master);
+  if (time == BirthTime::early)
+    take_terminal(master);
+  else
+    take_terminal_as_stdio(master);
   parent.send_descriptor(master);
 }
 
@@ -43,8 +49,10 @@ void enter_namespaces(const ExecPlan& plan) {
     throw Error::from_errno("enter the container's root");
 }
 
-[[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
-  leave_caller();  // first: the container's processes can see this one
+[[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent,
+                        const ChildEnd& birth) {
+  stand_on(plan.program);
+  leave_caller();
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   if (plan.resctrl) plan.resctrl->enter();
   cgroup.enter();  // from here on its limits are in force
@@ -57,8 +65,16 @@ void enter_namespaces(const ExecPlan& plan) {
     options.is_scheduled = true;
   }
   enter_namespaces(plan);
+  const BirthTime time = birth_time(plan.process, plan.confinement);
+  if (time == BirthTime::early) {
+    be_born(birth);
+    if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
+  } else {
+    options.birth = &birth;
+    options.has_terminal = plan.process.terminal;
+  }
   if (plan.has_own_keyring) join_session_keyring(plan.container_id);
-  take_console(plan, parent);  // from inside: the pty is the container's
+  take_console(plan, parent, time);  // from inside: the pty is the container's
   if (plan.become.supervision == Supervision::by_others) outlive_supervisor();
   become(plan.process, plan.confinement, parent, options);
 }
@@ -78,17 +94,18 @@ std::optional<ChildProcess> clone_in_group(const ExecPlan& plan, pid_t first, co
 
 }  // namespace
 
-ChildProcess clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
-                              Handshake& handshake) {
-  const PidNamespaceForChildren inside(plan.first_process);
+ExecChild clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
+                           Handshake& handshake) {
+  Handshake birth = make_handshake();
   const OomScoreGuard score(plan.process.oom_score_adj);
   auto process = clone_in_group(plan, first, cgroup);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
-    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child); });
+    { const ParentEnd unused = std::move(birth.parent); }
+    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child, birth.child); });
   }
   { const ChildEnd unused = std::move(handshake.child); }
-  return std::move(*process);
+  return {std::move(*process), std::move(birth.parent)};
 }
 
 }  // namespace lay::runner

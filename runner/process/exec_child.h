@@ -20,6 +20,7 @@ struct ExecPlan {
   std::string container_id;
   Process process;  ///< the container's own, with the request put in
   Confinement confinement;
+  UniqueFd program;             ///< open_own_program()
   UniqueFd first_process;       ///< pidfd of the container's first process, whose namespaces are entered
   UniqueFd root;                ///< of the container, where its mount namespace's is another; else empty
   bool user_namespace = false;  ///< the container has one of its own
@@ -32,9 +33,16 @@ struct ExecPlan {
   BecomeOptions become;
 };
 
-/// Clones the child, in the pid namespace of the first process, whose number on the host is `first`, and goes
-/// on there until execve. What fails is sent to the parent's end. The calling process must have one thread.
-ChildProcess clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
-                              Handshake& handshake);
+/// On its way into the container.
+struct ExecChild {
+  ChildProcess between;  ///< outside of the container's pid namespace
+  ParentEnd birth;       ///< for wait_for_birth()
+};
+
+/// Clones the child, which goes on until execve in the namespaces of the first process, whose number on the
+/// host is `first`: birth.h. What fails is sent to the parent's end. The calling process must have one
+/// thread.
+ExecChild clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
+                           Handshake& handshake);
 
 }  // namespace lay::runner

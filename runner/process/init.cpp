@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "process/namespaces.h"
+#include "process/own_program.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
@@ -52,7 +53,8 @@ void leave_cgroups(const Spec& spec) {
 }
 
 [[noreturn]] void start(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
-  leave_caller();                   // first: until exec this process is lay's program
+  leave_caller();  // first: until exec this process is lay's program
+  stand_on(plan.program);
   enter_time_namespace(plan.spec);  // while files of the host's root can be written
   if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) enter_user_namespace(plan.spec, cgroup, parent);

@@ -20,6 +20,7 @@ namespace lay::runner {
 /// All that a container's first process needs, settled by the parent. Values and descriptors only.
 struct InitPlan {
   std::string container_id;
+  UniqueFd program;  ///< open_own_program()
   Spec spec;
   Confinement confinement;
   RootfsPlan rootfs;

@@ -13,6 +13,7 @@
 #include "process/init.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
+#include "process/own_program.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/start_plan.h"
@@ -78,6 +79,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   if (!network.has_begun()) network = NetworkAhead(config);
   NamespacePlan namespaces = plan_namespaces(store, config);
   InitPlan plan{.container_id = config.id,
+                .program = open_own_program(),
                 .spec = final_spec(config),
                 .network = config.network.mode,
                 .preserved_fds = config.first_run.preserved_fds};

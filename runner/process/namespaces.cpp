@@ -282,15 +282,6 @@ bool is_own_namespace(const JoinedNamespace& entry) {
   return theirs.st_dev == own.st_dev && theirs.st_ino == own.st_ino;
 }
 
-PidNamespaceForChildren::PidNamespaceForChildren(const UniqueFd& fd)
-    : own_(sys::open_at(sys::cwd(), "/proc/self/ns/pid", O_RDONLY)) {
-  set_namespaces(fd, CLONE_NEWPID);
-}
-
-PidNamespaceForChildren::~PidNamespaceForChildren() {
-  ::setns(own_.get(), CLONE_NEWPID);
-}
-
 void enter_time_namespace(const Spec& spec) {
   if (!has_own_namespace(spec, NamespaceType::time)) return;
   with_context("time namespace", [&] {

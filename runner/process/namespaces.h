@@ -65,20 +65,6 @@ bool shares_namespace(pid_t pid, NamespaceType type);
 /// Whether it is the calling process's own.
 bool is_own_namespace(const JoinedNamespace& entry);
 
-/// Children of this process are born in another pid namespace; this process itself
-/// stays where it is.
-class PidNamespaceForChildren {
- public:
-  /// By the pidfd of a process in it, or its file of nsfs.
-  explicit PidNamespaceForChildren(const UniqueFd& fd);
-  PidNamespaceForChildren(const PidNamespaceForChildren&) = delete;
-  PidNamespaceForChildren& operator=(const PidNamespaceForChildren&) = delete;
-  ~PidNamespaceForChildren();
-
- private:
-  UniqueFd own_;
-};
-
 /// In the child: a time namespace with the given clocks, if the spec has one that is new. While the host's
 /// /proc can be reached. time_namespaces(7): the offsets must be written before the first process enters.
 void enter_time_namespace(const Spec& spec);

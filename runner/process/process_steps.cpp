@@ -21,7 +21,9 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "cgroup/cgroup.h"
+#include "process/birth.h"
 #include "process/command.h"
+#include "process/pty.h"
 #include "process/reaper.h"
 #include "process/scheduling.h"
 #include "security/capabilities.h"
@@ -190,6 +192,12 @@ void lock_in(const Confinement& confinement, const UniqueFd& landlock,
     load_seccomp(confinement.seccomp);
 }
 
+void go_on_inside(const ChildEnd& parent, const BecomeOptions& options) {
+  be_born(*options.birth);
+  if (options.has_terminal) make_controlling_terminal();
+  if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
+}
+
 }  // namespace
 
 void shut_others_out() {
@@ -244,6 +252,11 @@ void raise_hard_limits(pid_t pid, const std::vector<Rlimit>& limits) {
   }
 }
 
+void stay_with_supervisor(const ChildEnd& parent) {
+  die_with_supervisor();
+  parent.check_parent();
+}
+
 void outlive_supervisor() {
   set_process_option(PR_SET_PDEATHSIG, 0, "ask to outlive the supervisor");
 }
@@ -254,6 +267,8 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (options.ids) require_mapped(account, *options.ids);
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
+  std::optional<UniqueFd> init;
+  if (process.has_init) init = make_init_program();
   std::optional<SeccompHandover> handover;
   if (confinement.listener) handover.emplace(*confinement.listener);
   if (!options.is_scheduled) apply_scheduling(0, process);  // takes rights of the host's root
@@ -270,15 +285,14 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (!process.no_new_privileges) lock_in(confinement, landlock, handover);
   set_user(account);
   apply_capabilities(process.capabilities);  // after the last call that needs another one
-  if (options.supervision == Supervision::by_parent) {
-    die_with_supervisor();  // a change of user forgets it
-    parent.check_parent();
-  }
+  if (options.supervision == Supervision::by_parent)
+    stay_with_supervisor(parent);  // a change of user forgets it
   if (process.no_new_privileges) {
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
     lock_in(confinement, landlock, handover);
   }
-  if (process.has_init) leave_reaper_behind();
+  if (options.birth != nullptr) go_on_inside(parent, options);
+  if (init) leave_reaper_behind(*init, parent);
   // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.
   parent.close_others(options.preserved_fds);
   execute_command(process.args, env);

@@ -48,8 +48,16 @@ UniqueFd open_pty_master() {
 }
 
 void take_terminal(const UniqueFd& master) {
+  take_terminal_as_stdio(master);
+  make_controlling_terminal();
+}
+
+void make_controlling_terminal() {
+  if (::ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0) throw Error::from_errno("take the container's terminal");
+}
+
+void take_terminal_as_stdio(const UniqueFd& master) {
   const UniqueFd terminal = open_peer(master);
-  if (::ioctl(terminal.get(), TIOCSCTTY, 0) < 0) throw Error::from_errno("take the container's terminal");
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::dup2(terminal.get(), number) < 0) throw Error::from_errno("make descriptor {}", number);
 }

@@ -13,6 +13,10 @@ UniqueFd open_pty_master();
 /// In the child: makes the other end of `master` its controlling terminal and its descriptors 0, 1 and 2. It
 /// is found through the master (TIOCGPTPEER), never by a path. The calling process must lead its session.
 void take_terminal(const UniqueFd& master);
+/// Standard streams alone; the terminal is made the controlling one later.
+void take_terminal_as_stdio(const UniqueFd& master);
+/// Of the session that the calling process leads: TIOCSCTTY of standard input.
+void make_controlling_terminal();
 
 /// TIOCSWINSZ; nothing when either side is 0.
 void set_window_size(const UniqueFd& terminal, const ConsoleSize& size);

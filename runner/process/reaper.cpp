@@ -1,47 +1,34 @@
 #include "process/reaper.h"
 
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <array>
 #include <csignal>
+#include <string>
+#include <string_view>
 
 #include "base/error.h"
-#include "base/process_title.h"
+#include "base/syscalls.h"
+#include "process/memory_program.h"
 
 namespace lay::runner {
 
 namespace {
 
-int exit_code_of(int status) {
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+constexpr auto kInitProgram = std::to_array<unsigned char>({
+#include "lay_init.inc"
+});
 
-/// Waits for every child that has ended; ends this process when `command` is among them.
-void reap(pid_t command) {
-  for (;;) {
-    int status = 0;
-    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
-    if (pid == command) ::_exit(exit_code_of(status));
-    if (pid == 0 || (pid < 0 && errno != EINTR)) return;
-  }
-}
-
-[[noreturn]] void run_reaper(pid_t command, const ::sigset_t& all) {
-  set_process_title("lay-init");         // the words were given to lay on the host
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user may have set it anew
-  // Whoever waits for the end of a pipe or socket waits for the command
-  ::syscall(SYS_close_range, 3U, ~0U, 0U);
-  for (;;) {
-    ::siginfo_t info{};
-    const int number = ::sigwaitinfo(&all, &info);
-    if (number == SIGCHLD)
-      reap(command);
-    else if (number > 0)
-      ::kill(command, number);
-  }
+[[noreturn]] void become_init(const UniqueFd& init, pid_t command, const ChildEnd& parent) {
+  std::string name = "lay-init";
+  std::string number = std::to_string(command);
+  const std::array<char*, 3> words{name.data(), number.data(), nullptr};
+  const std::array<char*, 1> environment{nullptr};
+  ::execveat(init.get(), "", words.data(), environment.data(), AT_EMPTY_PATH);
+  parent.send_error(Error::from_errno("execute the container's init")
+                        .with_hint("a seccomp profile has to allow execveat(2); or leave out --init"));
+  ::_exit(1);
 }
 
 /// A background process that asks for the terminal is stopped (SIGTTOU), unless that is blocked.
@@ -52,14 +39,22 @@ void take_foreground() {
 
 }  // namespace
 
-void leave_reaper_behind() {
+UniqueFd make_init_program() {
+  UniqueFd init = make_memory_program("lay-init");
+  sys::write_all(init,
+                 std::string_view(reinterpret_cast<const char*>(kInitProgram.data()), kInitProgram.size()));
+  seal(init);
+  return init;
+}
+
+void leave_reaper_behind(const UniqueFd& init, const ChildEnd& parent) {
   ::sigset_t all;
   ::sigset_t before;
   ::sigfillset(&all);
   if (::sigprocmask(SIG_SETMASK, &all, &before) < 0) throw Error::from_errno("block signals");
   const pid_t command = ::fork();
   if (command < 0) throw Error::from_errno("fork beside the container's init");
-  if (command > 0) run_reaper(command, all);
+  if (command > 0) become_init(init, command, parent);
   take_foreground();
   if (::sigprocmask(SIG_SETMASK, &before, nullptr) < 0) throw Error::from_errno("unblock signals");
 }

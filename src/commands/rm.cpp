@@ -9,6 +9,7 @@
 #include "containers/removal.h"
 #include "each.h"
 #include "flags/options.h"
+#include "layerstore/layer_mounts.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -46,7 +47,9 @@ int command_rm(const Context& context, const Arguments& arguments) {
     }
     fmt::print("{}\n", chosen.name);
   };
-  return for_each_of("rm", choice.find(containers, all), &Chosen::name, remove);
+  const int status = for_each_of("rm", choice.find(containers, all), &Chosen::name, remove);
+  layerstore::LayerMounts(context.run).tidy();  // of those that had no supervisor any more
+  return status;
 }
 
 }  // namespace lay::cli

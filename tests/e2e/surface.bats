@@ -2,6 +2,7 @@
 # What of the kernel and of lay itself a container reaches, and what of it answers: a hostile one tries.
 
 load world
+load oci
 
 setup() { open_world; }
 teardown() { close_world; }
@@ -160,6 +161,114 @@ is_hunting() { "$LAY" logs c | grep -q hunting; }
   grep -q "Text file busy" said # it did reach the program, which shows that it was tried
   [ "$(grep -c written said)" = 0 ]
   [ "$before" = "$(sha256sum "$LAY")" ]
+}
+
+# escape_root FOLDER: a root whose /evil is lay's own program to whoever executes it, and whose loader takes that.
+escape_root() {
+  mkdir -p "$1/lib64" "$1/out"
+  gcc -static -O1 -o "$1/bin/escape" "$here/escape.c"
+  gcc -static -nostdlib -O1 -o "$1/lib64/ld-linux-x86-64.so.2" "$here/escape_loader.c"
+  printf '#!/proc/self/exe\n' >"$1/evil"
+  chmod 755 "$1/evil"
+}
+
+# own_program: a lay of this world alone, so that nobody else keeps its file busy.
+own_program() {
+  cp "$LAY" "$world/lay"
+  ln -s lay "$world/lay-oci"
+  LAY=$world/lay
+  OCI=$world/lay-oci
+  before=$(sha256sum "$LAY")
+}
+
+@test "E03: lay's program cannot be written when nothing of lay waits for the container: lay-oci create, start and exec" {
+  [ "$(uname -m)" = x86_64 ] || skip "the loader is x86-64's"
+  own_program
+  small_bundle
+  escape_root bundle/rootfs
+  args /evil
+  oci create --bundle bundle e >/dev/null 2>&1 </dev/null
+  oci start e
+  wait_until 40 test -s bundle/rootfs/out/said
+  has "$(cat bundle/rootfs/out/said)" "Read-only file system"
+  oci delete --force e
+  rm bundle/rootfs/out/said
+  args sleep 1000
+  oci create --bundle bundle f >/dev/null 2>&1 </dev/null
+  oci start f
+  oci exec --detach f /evil
+  wait_until 40 test -s bundle/rootfs/out/said
+  has "$(cat bundle/rootfs/out/said)" "Read-only file system"
+  oci delete --force f
+  [ "$before" = "$(sha256sum "$LAY")" ]
+}
+
+@test "E03: lay's program cannot be written when the supervisor of a container was killed" {
+  [ "$(uname -m)" = x86_64 ] || skip "the loader is x86-64's"
+  own_program
+  make_small_root
+  escape_root small
+  "$LAY" import small small >/dev/null
+  mkdir out
+  "$LAY" run -d --name c --network none -v "$world/out:/out" small /evil >/dev/null
+  wait_until 10 has_outlived_its_lay c
+  kill -9 "$(awk '/^PPid/ {print $2}' "/proc/$("$LAY" inspect -f '{{.State.Pid}}' c)/status")"
+  wait_until 40 test -s out/said
+  has "$(cat out/said)" "Read-only file system"
+  [ "$before" = "$(sha256sum "$LAY")" ]
+  "$LAY" rm -f c
+}
+
+# has_outlived_its_lay NAME: its first process is the image's program by now.
+has_outlived_its_lay() { [ "$(cat "/proc/$("$LAY" inspect -f '{{.State.Pid}}' "$1")/comm")" = escape ]; }
+
+# nothing_found SAID: the hunt went on all the time and found nothing.
+nothing_found() {
+  grep -q hunting "$1"
+  ! grep -vx hunting "$1" || return 1
+  [ "$(cat canary)" = mine ]
+}
+
+@test "E02: exec shows a container with CAP_SYS_PTRACE nothing of the host: no file, no environment" {
+  local i
+  make_small_root
+  gcc -static -O1 -o small/bin/escape "$here/escape.c"
+  "$LAY" import small small >/dev/null
+  echo mine >canary
+  export HOST_SECRET=hunter2
+  "$LAY" run -d --name c --network none --cap-add SYS_PTRACE small escape hunt "$world/canary" >/dev/null
+  wait_until 20 is_hunting
+  for i in 1 2 3 4 5 6 7 8; do "$LAY" exec c true; done
+  script -qec "'$LAY' exec -t c true" /dev/null
+  "$LAY" logs c >said
+  nothing_found said
+}
+
+@test "E02: lay-oci exec shows a container with CAP_SYS_PTRACE nothing of the host" {
+  local i
+  OCI=${LAY%/*}/lay-oci
+  small_bundle
+  gcc -static -O1 -o bundle/rootfs/bin/escape "$here/escape.c"
+  echo mine >canary
+  export HOST_SECRET=hunter2
+  args escape hunt "$world/canary"
+  edit 'for kind in ("bounding", "effective", "permitted"): c["process"]["capabilities"][kind].append("CAP_SYS_PTRACE")'
+  oci create --bundle bundle h >said 2>&1 </dev/null
+  oci start h
+  wait_until 20 grep -q hunting said
+  for i in 1 2 3 4 5 6 7 8; do oci exec h /bin/true; done
+  oci delete --force h
+  nothing_found said
+}
+
+@test "E02: what --init leaves behind has nothing of who called lay, whatever rights the container has" {
+  small_image
+  export HOST_SECRET=hunter2
+  "$LAY" run --rm --network none --init --cap-add SYS_PTRACE small sh -c \
+    'cat /proc/1/environ /proc/1/maps; cat /proc/1/cmdline; cat /proc/self/environ' >said
+  grep -qa lay-init said
+  ! grep -qaF "$LAY" said || return 1
+  ! grep -qa hunter2 said || return 1
 }
 
 @test "E03: what --init leaves behind cannot be looked into" {

@@ -43,6 +43,10 @@ class LayerMounts {
   /// one thread.
   void release(Lowers lowers) const;
 
+  /// Has unmounted in a moment what nobody uses any more: of a container whose supervisor was killed. By a
+  /// process with one thread.
+  void tidy() const;
+
  private:
   std::string run_;
 };

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "process/handshake.h"
+#include "process/process.h"
+#include "runner/spec.h"
+#include "security/confinement.h"
+
+/// How a command comes into the pid namespace of a container that runs already. Whoever is seen there can be
+/// looked into by a container with CAP_SYS_PTRACE: root folder, memory, descriptors, program. So what
+/// prepares the command stays outside, and the child in which it goes on has nothing left that is not the
+/// command's.
+namespace lay::runner {
+
+enum class BirthTime {
+  early,  ///< in the container's namespaces, with all rights
+  late,   ///< as the last step before the command is executed
+};
+
+/// Late, unless what is asked for needs a process inside sooner: a seccomp profile that lets the command not
+/// clone, or has an agent, which a thread tells; a scheduling policy that no child may have (SCHED_DEADLINE);
+/// a label, which is set through the container's /proc.
+BirthTime birth_time(const Process& process, const Confinement& confinement);
+
+/// The calling process ends, and goes on in a child of its parent (CLONE_PARENT), in the pid namespace that
+/// is set for its children. `teller` gets the child's pidfd. The child leads a session of its own.
+void be_born(const ChildEnd& teller);
+
+/// In the parent: the child that be_born() told of, when its predecessor `between` has ended; throws what
+/// either sent to `parent`.
+ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const ParentEnd& parent);
+
+}  // namespace lay::runner
