@@ -191,6 +191,7 @@ class Creation {
       note_joined_root(record_, plan.spec, handshake.parent.receive_descriptor());
       save_record(folder_.dir(), record_);
     }
+    plan.program.reset();  // beside the child's own work
     finish(plan.spec, handshake.parent, created, ids.has_value());
     cgroup.leave();
     if (plan.resctrl) plan.resctrl->leave();

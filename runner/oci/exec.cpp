@@ -100,6 +100,7 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   plan.confinement.listener.reset();
   OciExecuted executed{.process = wait_for_birth(std::move(child.between), child.birth, handshake.parent),
                        .console = std::move(console)};
+  plan.program.reset();  // beside the execution of the command
   handshake.parent.wait_for_exec();
   if (!request.pid_file.empty()) write_pid_file(request.pid_file, executed.process.pid());
   return executed;

@@ -119,9 +119,9 @@ void leave_cgroups(const OciFirstPlan& plan, const std::vector<PlannedMount>& mo
 }
 
 /// All that create does.
-void prepare(const OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
+void prepare(OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();
-  stand_on(plan.program);
+  stand_on(std::move(plan.program));
   enter_time_namespace(plan.spec);
   if (cgroup.is_finished()) cgroup.enter();
   if (plan.resctrl) plan.resctrl->enter();

@@ -80,6 +80,7 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   plan.confinement.listener.reset();
   if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input_of(request));
   ChildProcess process = wait_for_birth(std::move(child.between), child.birth, handshake.parent);
+  plan.program.reset();  // beside the execution of the command
   handshake.parent.wait_for_exec();
   return {std::move(process), std::move(stdio)};
 }

@@ -49,9 +49,9 @@ void enter_namespaces(const ExecPlan& plan) {
     throw Error::from_errno("enter the container's root");
 }
 
-[[noreturn]] void start(const ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent,
+[[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent,
                         const ChildEnd& birth) {
-  stand_on(plan.program);
+  stand_on(std::move(plan.program));
   leave_caller();
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   if (plan.resctrl) plan.resctrl->enter();
@@ -94,8 +94,7 @@ std::optional<ChildProcess> clone_in_group(const ExecPlan& plan, pid_t first, co
 
 }  // namespace
 
-ExecChild clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
-                           Handshake& handshake) {
+ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake) {
   Handshake birth = make_handshake();
   const OomScoreGuard score(plan.process.oom_score_adj);
   auto process = clone_in_group(plan, first, cgroup);

@@ -42,7 +42,6 @@ struct ExecChild {
 /// Clones the child, which goes on until execve in the namespaces of the first process, whose number on the
 /// host is `first`: birth.h. What fails is sent to the parent's end. The calling process must have one
 /// thread.
-ExecChild clone_exec_child(const ExecPlan& plan, pid_t first, const CgroupGuard& cgroup,
-                           Handshake& handshake);
+ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake);
 
 }  // namespace lay::runner

@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/error.h"
 #include "process/namespaces.h"
 #include "process/own_program.h"
@@ -52,9 +54,9 @@ void leave_cgroups(const Spec& spec) {
   mount_cgroups(spec);
 }
 
-[[noreturn]] void start(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
+[[noreturn]] void start(InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();  // first: until exec this process is lay's program
-  stand_on(plan.program);
+  stand_on(std::move(plan.program));
   enter_time_namespace(plan.spec);  // while files of the host's root can be written
   if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) enter_user_namespace(plan.spec, cgroup, parent);
@@ -80,7 +82,7 @@ void leave_cgroups(const Spec& spec) {
 
 }  // namespace
 
-void run_init(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
+void run_init(InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept {
   run_child(parent, [&] { start(plan, cgroup, parent); });
 }
 

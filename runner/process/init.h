@@ -33,6 +33,6 @@ struct InitPlan {
 };
 
 /// The child, from clone to execve. What fails is sent to the parent, and the process ends with code 1.
-[[noreturn]] void run_init(const InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept;
+[[noreturn]] void run_init(InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) noexcept;
 
 }  // namespace lay::runner

@@ -50,7 +50,7 @@ std::optional<ChildProcess> clone_first(const NamespacePlan& namespaces, const C
 }
 
 /// What this side does beside the child's own work, until that has executed its command.
-void lead_to_exec(LaunchedContainer& launched, const ContainerConfig& config,
+void lead_to_exec(LaunchedContainer& launched, InitPlan& plan, const ContainerConfig& config,
                   const std::optional<ContainerIds>& ids, const Handshake& handshake,
                   const BeforeExec& before_exec) {
   if (ids) give_ids(launched, *ids, handshake);
@@ -66,6 +66,7 @@ void lead_to_exec(LaunchedContainer& launched, const ContainerConfig& config,
   } else {
     handshake.parent.hand_over(launched.cgroup.open_entrances());
   }
+  plan.program.reset();  // beside the child's last steps
   handshake.parent.wait_for_exec();
 }
 
@@ -120,7 +121,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
                              std::move(host.networks), std::nullopt,
                              std::move(stdio.parent),  std::move(*process)};
   try {
-    lead_to_exec(launched, config, ids, handshake, before_exec);
+    lead_to_exec(launched, plan, config, ids, handshake, before_exec);
   } catch (const Error&) {
     handshake.parent.throw_reported();  // what is missed of a child that has ended says less than its error
     throw;

@@ -159,8 +159,9 @@ UniqueFd open_own_program() {
   });
 }
 
-void stand_on(const UniqueFd& program) {
+void stand_on(UniqueFd program) {
   const UniqueFd file = sys::open_at(sys::cwd(), fd_path(program), O_RDONLY);
+  program.reset();
   map_all_from(file);
   const ::prctl_mm_map map = describe_memory(file);
   if (::prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0) return;

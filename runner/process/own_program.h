@@ -15,6 +15,6 @@ UniqueFd open_own_program();
 /// In the child, which has one thread: /proc/self/exe and all that is mapped of the program are from here on
 /// `program`, prctl(2) PR_SET_MM_MAP; arguments and environment of the caller are shown no more. Throws
 /// unsupported where the kernel has it not (CONFIG_CHECKPOINT_RESTORE).
-void stand_on(const UniqueFd& program);
+void stand_on(UniqueFd program);
 
 }  // namespace lay::runner

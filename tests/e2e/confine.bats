@@ -110,6 +110,16 @@ needs_landlock() {
   has "$output" "seccomp agent at"
 }
 
+@test "exec works under a profile that lets no command clone, with a terminal and without" {
+  echo '{"defaultAction": "SCMP_ACT_ALLOW",
+    "syscalls": [{"names": ["clone", "clone3", "fork", "vfork"], "action": "SCMP_ACT_ERRNO"}]}' >alone.json
+  "$LAY" run -d --name c --network none --security-opt seccomp=alone.json small sleep 100
+  [ "$("$LAY" exec c echo here)" = here ]
+  run script -qec "'$LAY' exec -t c sh -c 'test -t 0 && echo tty; true & echo not reached'" /dev/null
+  has "$output" "tty"
+  [[ $output != *"not reached"* ]]
+}
+
 @test "info --security says what this machine has, as a table and as JSON" {
   "$LAY" info --security >table
   head -1 table | grep -q '^PROTECTION.*STATE.*DETAIL'
