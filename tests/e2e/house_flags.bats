@@ -130,6 +130,29 @@ aged_image() {
   ! "$LAY" history -H two:1 | grep -q "$(date +%Y)-" || return 1
 }
 
+@test "ps cuts long commands between characters, and columns with such characters line up" {
+  small_image
+  local word
+  for word in aaaaaaaaaaaaaaa€€€ aaaaaaaaaaaaaaa€€€€€ €€; do
+    "$LAY" run --name "${#word}" --network none small true "$word"
+  done
+  [ "$("$LAY" ps -a --format '{{.Command}}' --filter name=18)" = 'true aaaaaaaaaaaaaaa€€€' ]
+  [ "$("$LAY" ps -a --format '{{.Command}}' --filter name=20)" = 'true aaaaaaaaaaaaaaa€...' ]
+  # The last column begins at the same character of each row.
+  [ "$("$LAY" ps -a | python3 -c '
+import sys
+print(len({len(row) - len(row.split()[-1]) for row in sys.stdin.buffer.read().decode().splitlines()}))')" = 1 ]
+}
+
+@test "history cuts long commands between characters" {
+  small_image
+  skopeo copy -q "oci:$LAY_ROOT:small:latest" oci:layout:x
+  umoci config --image layout:x --history.created_by "$(printf 'a%.0s' {1..41})€€€€€"
+  skopeo copy -q oci:layout:x oci-archive:x.tar:x:1
+  "$LAY" load -q -i x.tar >/dev/null
+  [ "$("$LAY" history --format '{{.CreatedBy}}' x:1 | head -n 1)" = "$(printf 'a%.0s' {1..41})€..." ]
+}
+
 @test "save takes --uncompressed, which changes nothing, and refuses --compress in words" {
   small_image
   "$LAY" save -q --format oci-archive -o a.tar small
