@@ -12,7 +12,7 @@ teardown() {
   local status=0
   [[ -z ${hostile_pid-} ]] || kill "$hostile_pid" 2>/dev/null || true
   [[ ${keeps_state-yes} == no || $(store_state) == "$state" ]] || { diff <(echo "$state") <(store_state); status=1; }
-  close_world && return "$status"
+  leave_world && return "$status"
 }
 
 @test "an unknown command or flag" {

@@ -4,7 +4,7 @@
 load world
 
 setup() { open_world; }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 names() { "$LAY" images --format '{{.Names}}' | sort | tr '\n' ' '; }
 containers() { "$LAY" ps -a --format '{{.Names}}' | sort | tr '\n' ' '; }

@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # capabilities FLAG...: the effective ones, as the kernel says it.
 capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2}'; }

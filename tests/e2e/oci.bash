@@ -37,7 +37,7 @@ open_oci_world() {
 close_oci_world() {
   local id
   for id in $(oci list -q 2>/dev/null); do oci delete --force "$id" || true; done
-  close_world
+  leave_world
 }
 
 # Crun where cgroup v2 is not mounted beside v1: it refuses such machines.

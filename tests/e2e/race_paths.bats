@@ -27,7 +27,6 @@ C
   before=$(state_of_canary)
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 state_of_canary() { find "$canary" -printf '%p %y %U %G %m %C@\n' | sort; }
 is_swapping() { "$LAY" logs c | grep -q swapping; }

@@ -4,7 +4,7 @@
 load world
 
 setup() { open_world; }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # perl_in FLAG... -- PROGRAM: a Perl program in Debian.
 perl_in() {
