@@ -32,8 +32,8 @@ build() {
   cmake --build --preset "$preset" >"build/$preset.log" || { tail -n 100 "build/$preset.log"; return 1; }
 }
 
-# Runs the tests of one preset; the rest of the arguments go to ctest. Tests that change the machine hold a common
-# lock (tests/CMakeLists.txt), so parallel is safe.
+# Runs the tests of one preset; the rest of the arguments go to ctest. Tests that change the machine have one of their own
+# or hold a common lock (tests/CMakeLists.txt), so parallel is safe.
 run_tests() {
   local preset=$1
   shift
