@@ -28,11 +28,21 @@ SharedLibrary::SharedLibrary(const char* file, const char* purpose, const char* 
       .with_hint(hint(package));
 }
 
+std::optional<SharedLibrary> SharedLibrary::try_open(const char* file, const char* package) {
+  void* handle = ::dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) return std::nullopt;
+  return SharedLibrary(file, package, handle);
+}
+
 void* SharedLibrary::symbol(const char* name) const {
-  void* found = ::dlsym(handle_, name);
+  void* found = find_symbol(name);
   if (found == nullptr)
     throw Error::make(Errc::unsupported, "{} lacks '{}'", file_, name).with_hint(hint(package_));
   return found;
+}
+
+void* SharedLibrary::find_symbol(const char* name) const noexcept {
+  return ::dlsym(handle_, name);
 }
 
 }  // namespace lay

@@ -7,23 +7,16 @@
 #include <charconv>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
+#include <limits>
 
 namespace lay {
 
 namespace {
 
-/// Length of the valid UTF-8 sequence at the start of `text`, 0 when it is none (RFC 3629).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const std::size_t length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-  if (length == 0 || length > text.size() || first > 0xf4) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
-  const bool surrogate = first == 0xed && byte(1) >= 0xa0;
-  const bool too_large = first == 0xf4 && byte(1) >= 0x90;
-  return overlong || surrogate || too_large ? 0 : length;
+/// What `text`, which is not empty, begins with: a character, or a byte of none.
+std::string_view first_character(std::string_view text) {
+  return text.substr(0, std::max<std::size_t>(utf8_length(text), 1));
 }
 
 /// Characters that change how a terminal shows what follows: C0, DEL, C1, bidirectional controls.
@@ -38,12 +31,40 @@ bool is_unsafe(std::string_view character) {
 
 }  // namespace
 
+std::size_t utf8_length(std::string_view text) {
+  if (text.empty()) return 0;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  const std::size_t length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
+  if (length == 0 || length > text.size() || first > 0xf4) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = first == 0xed && byte(1) >= 0xa0;
+  const bool too_large = first == 0xf4 && byte(1) >= 0x90;
+  return overlong || surrogate || too_large ? 0 : length;
+}
+
+std::size_t count_characters(std::string_view text) {
+  std::size_t count = 0;
+  for (; !text.empty(); ++count) text.remove_prefix(first_character(text).size());
+  return count;
+}
+
+std::string shortened(std::string_view text, std::size_t most) {
+  constexpr std::string_view kEnd = "...";
+  if (count_characters(text) <= most) return std::string(text);
+  std::string_view rest = text;
+  for (std::size_t count = most - kEnd.size(); count > 0; --count)
+    rest.remove_prefix(first_character(rest).size());
+  return std::string(text.substr(0, text.size() - rest.size())).append(kEnd);
+}
+
 std::string printable(std::string_view text) {
   std::string result;
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
-    if (length == 0 || is_unsafe(character)) {
+    const std::string_view character = first_character(text);
+    if (utf8_length(text) == 0 || is_unsafe(character)) {
       for (const char c : character) result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
       result += character;
@@ -79,11 +100,23 @@ std::string to_lower(std::string_view text) {
   return result;
 }
 
+std::string plain_path(std::string_view path) {
+  std::string plain = std::filesystem::path(path).lexically_normal().string();
+  while (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
+  return plain;
+}
+
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+std::optional<std::uint32_t> parse_id(std::string_view text) {
+  const auto number = parse_number(text);
+  if (!number || *number >= std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
@@ -128,6 +161,13 @@ std::string format_time(Time time) {
   ::gmtime_r(&seconds, &utc);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
                      utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+std::string format_exact_time(Time time) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(time);
+  std::string text = format_time(second);
+  text.pop_back();  // the Z
+  return fmt::format("{}.{:09}Z", text, std::chrono::nanoseconds(time - second).count());
 }
 
 std::optional<Time> parse_time(std::string_view text) {

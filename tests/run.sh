@@ -20,6 +20,12 @@ check_tidy() {
     { grep -E '(error|warning):' build/tidy.log | sort -u; return 1; }
 }
 
+# What many tests need; and what one needs that holds up others: made here if it can be, else that test tries again and
+# says why not.
+make_inputs() {
+  tests/inputs/debian-base.sh && { tests/inputs/services-upper.sh || true; } && { tests/inputs/guest-kernel.sh || true; }
+}
+
 build() {
   local preset=$1
   say "build $preset"
@@ -27,8 +33,8 @@ build() {
   cmake --build --preset "$preset" >"build/$preset.log" || { tail -n 100 "build/$preset.log"; return 1; }
 }
 
-# Runs the tests of one preset; the rest of the arguments go to ctest. Tests that change the machine hold a common
-# lock (tests/CMakeLists.txt), so parallel is safe.
+# Runs the tests of one preset; the rest of the arguments go to ctest. Tests that change the machine have one of their own
+# or hold a common lock (tests/CMakeLists.txt), so parallel is safe.
 run_tests() {
   local preset=$1
   shift
@@ -72,7 +78,7 @@ main() {
   rm -f build/{release,asan}/Testing/Temporary/LastTest.log
   tests/install-packages.sh build test
   # The inputs come over the network while the compiler has the cores.
-  tests/inputs/debian-base.sh >build/inputs.log 2>&1 &
+  make_inputs >build/inputs.log 2>&1 &
   local inputs=$!
   check_format || failed+=(clang-format)
   build release

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <thread>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "codec/codec_gzip.h"
 #include "codec/codec_zstd.h"
+#include "tar/tar_fields.h"
 
 namespace lay::layerstore {
 
@@ -42,10 +44,14 @@ bool starts_with(std::span<const std::byte> start, const std::array<std::uint8_t
                                             [](std::uint8_t a, std::byte b) { return std::byte{a} == b; });
 }
 
-/// A tar may begin with a name that looks like a magic number; its own mark stands at byte 257.
-bool has_tar_magic(std::span<const std::byte> start) {
-  constexpr std::array<std::uint8_t, 5> kUstar{'u', 's', 't', 'a', 'r'};
-  return start.size() >= 262 && starts_with(start.subspan(257), kUstar);
+/// A tar may begin with a name that looks like a magic number; its own mark stands at byte 257. There it may
+/// stand in a compressed one too, of whose headers it is a part: the checksum tells them apart.
+bool is_tar(std::span<const std::byte> start) {
+  constexpr std::string_view kUstar = "ustar";
+  TarBlock block{};
+  if (start.size() < sizeof block) return false;
+  std::memcpy(&block, start.data(), sizeof block);
+  return std::string_view(block.magic.data(), kUstar.size()) == kUstar && has_good_checksum(block);
 }
 
 }  // namespace
@@ -75,7 +81,7 @@ Compression detect_compression(std::span<const std::byte> start) {
   constexpr std::array<std::uint8_t, 3> kSkippable{0x2a, 0x4d, 0x18};  // after one byte 0x50 to 0x5f
   constexpr std::array<std::uint8_t, 4> kXz{0xfd, '7', 'z', 'X'};
   constexpr std::array<std::uint8_t, 3> kBzip2{'B', 'Z', 'h'};
-  if (has_tar_magic(start)) return Compression::none;
+  if (is_tar(start)) return Compression::none;
   if (starts_with(start, kGzip)) return Compression::gzip;
   if (starts_with(start, kZstd)) return Compression::zstd;
   if (start.size() >= 4 && (start[0] & std::byte{0xf0}) == std::byte{0x50} &&

@@ -1,30 +1,24 @@
 #include "codec/isal_library.h"
 
-#include <dlfcn.h>
-
 #include <optional>
+
+#include "base/shared_library.h"
 
 namespace lay::layerstore {
 
 namespace {
 
-template <class Function>
-bool find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  return function != nullptr;
-}
-
 std::optional<IsalLibrary> open_library() {
-  void* library = ::dlopen("libisal.so.2", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return std::nullopt;
+  const std::optional<SharedLibrary> library = SharedLibrary::try_open("libisal.so.2", "libisal2");
+  if (!library) return std::nullopt;
   IsalLibrary table;
-  const bool is_complete = find(library, "isal_inflate_init", table.inflate_init) &&
-                           find(library, "isal_inflate", table.inflate) &&
-                           find(library, "isal_deflate_init", table.deflate_init) &&
-                           find(library, "isal_deflate_set_dict", table.deflate_set_dict) &&
-                           find(library, "isal_deflate", table.deflate) &&
-                           find(library, "crc32_gzip_refl", table.crc32) &&
-                           find(library, "crc64_iso_refl", table.crc64_iso);
+  const bool is_complete = library->try_load("isal_inflate_init", table.inflate_init) &&
+                           library->try_load("isal_inflate", table.inflate) &&
+                           library->try_load("isal_deflate_init", table.deflate_init) &&
+                           library->try_load("isal_deflate_set_dict", table.deflate_set_dict) &&
+                           library->try_load("isal_deflate", table.deflate) &&
+                           library->try_load("crc32_gzip_refl", table.crc32) &&
+                           library->try_load("crc64_iso_refl", table.crc64_iso);
   return is_complete ? std::optional(table) : std::nullopt;
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -51,12 +50,6 @@ std::uint32_t permissions_of(std::string_view word, std::string_view line) {
   return permissions;
 }
 
-std::optional<std::uint32_t> id_in(std::string_view word) {
-  const auto number = parse_number(word);
-  if (!number || *number >= std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-  return static_cast<std::uint32_t>(*number);
-}
-
 /// "user:name:rw-:1000", "user:1000:rw-", "mask::r--" and "mask:r--".
 AclEntry parse_entry(std::string_view line) {
   std::vector<std::string> fields = split(line, ':');
@@ -67,7 +60,7 @@ AclEntry parse_entry(std::string_view line) {
   AclEntry entry{.tag = tag_of(fields[0], is_named, line), .permissions = permissions_of(fields[2], line)};
   entry.id = static_cast<std::uint32_t>(ACL_UNDEFINED_ID);
   if (!is_named) return entry;
-  const auto id = id_in(fields.size() == 4 ? fields[3] : fields[1] == "root" ? "0" : fields[1]);
+  const auto id = parse_id(fields.size() == 4 ? fields[3] : fields[1] == "root" ? "0" : fields[1]);
   if (!id)
     throw Error::make(Errc::unsupported, "the access list names '{}', and not by number",
                       printable(std::string_view(fields[1]).substr(0, 100)))

@@ -8,11 +8,8 @@
 
 namespace lay::layerstore {
 
-/// How many first bytes is_foreign_archive wants to see.
-constexpr std::size_t kForeignMagic = 6;
-
 /// True for archives that are no layer as they stand but can be made one: xz and
-/// bzip2 around a tar, and cpio.
+/// bzip2 around a tar, and cpio. `start`: its first 6 bytes, or more of them.
 bool is_foreign_archive(std::span<const std::byte> start);
 
 /// Reads such an archive with libarchive and writes its entries, in their order, as a layer tar, which is

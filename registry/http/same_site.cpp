@@ -1,8 +1,10 @@
 #include "http/same_site.h"
 
-#include <dlfcn.h>
 #include <libpsl.h>
 
+#include <optional>
+
+#include "base/shared_library.h"
 #include "http/address.h"
 
 namespace lay::registry {
@@ -14,20 +16,20 @@ struct PslLibrary {
   decltype(&::psl_registrable_domain) registrable_domain = nullptr;
 };
 
-PslLibrary open_library() {
-  void* library = ::dlopen("libpsl.so.5", RTLD_NOW | RTLD_LOCAL);  // libcurl has it open as well
-  if (library == nullptr) return {};
-  return {.builtin = reinterpret_cast<decltype(&::psl_builtin)>(::dlsym(library, "psl_builtin")),
-          .registrable_domain = reinterpret_cast<decltype(&::psl_registrable_domain)>(
-              ::dlsym(library, "psl_registrable_domain"))};
+std::optional<PslLibrary> open_library() {
+  const auto library = SharedLibrary::try_open("libpsl.so.5", "libpsl5");  // libcurl has it open as well
+  PslLibrary table;
+  const bool is_complete = library && library->try_load("psl_builtin", table.builtin) &&
+                           library->try_load("psl_registrable_domain", table.registrable_domain);
+  return is_complete ? std::optional(table) : std::nullopt;
 }
 
 /// Empty when the host has none.
 std::string registrable_domain(const std::string& host) {
-  static const PslLibrary library = open_library();
-  if (library.builtin == nullptr || library.registrable_domain == nullptr) return {};
-  const psl_ctx_t* list = library.builtin();
-  const char* domain = list != nullptr ? library.registrable_domain(list, host.c_str()) : nullptr;
+  static const std::optional<PslLibrary> library = open_library();
+  if (!library) return {};
+  const psl_ctx_t* list = library->builtin();
+  const char* domain = list != nullptr ? library->registrable_domain(list, host.c_str()) : nullptr;
   return domain != nullptr ? domain : std::string();
 }
 

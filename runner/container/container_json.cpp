@@ -152,15 +152,7 @@ LogConfig parse_log_config(const Json* json) {
           .max_bytes = parse_unsigned<std::uint64_t>(*json, "maxBytes")};
 }
 
-/// With its nanoseconds: of two containers made in one second, one is the latest.
-std::string exact_time(Time time) {
-  const auto since_epoch = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch());
-  std::string text = format_time(time);
-  text.pop_back();  // the "Z"
-  return fmt::format("{}.{:09}Z", text, since_epoch.count() % 1'000'000'000);
-}
-
-/// As exact_time() wrote it, or an older lay without nanoseconds.
+/// As format_exact_time() wrote it, or an older lay without nanoseconds.
 Time parse_exact_time(const Json& json, const char* key) {
   const std::string text = json_string(json, key);
   const Time time = parse_required_time(json, key);
@@ -199,7 +191,7 @@ std::string_view to_string(Status status) {
 Json to_json(const ContainerConfig& config) {
   Json json{{"id", config.id},
             {"name", config.name},
-            {"created", exact_time(config.created)},
+            {"created", format_exact_time(config.created)},  // of two made in one second, one is the latest
             {"lowers", config.lowers},
             {"network", to_json(config.network)},
             {"joined", to_json(config.joined)},

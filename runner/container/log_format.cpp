@@ -1,7 +1,5 @@
 #include "container/log_format.h"
 
-#include <fmt/format.h>
-
 namespace lay::runner {
 
 namespace {
@@ -17,16 +15,8 @@ std::optional<std::string_view> take_word(std::string_view& rest) {
 
 }  // namespace
 
-std::string format_log_time(Time time) {
-  const auto nanoseconds =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count() % 1'000'000'000;
-  std::string text = format_time(time);
-  text.pop_back();  // the Z
-  return fmt::format("{}.{:09}Z", text, nanoseconds);
-}
-
 std::string format_log(LogStream stream, std::string_view text, Time time) {
-  const std::string prefix = format_log_time(time) + (stream == LogStream::out ? " stdout " : " stderr ");
+  const std::string prefix = format_exact_time(time) + (stream == LogStream::out ? " stdout " : " stderr ");
   std::string lines;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');

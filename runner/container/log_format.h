@@ -21,8 +21,6 @@ struct LogEntry {
   std::string_view text;  ///< without the newline
 };
 
-/// RFC 3339 in UTC with nanoseconds.
-std::string format_log_time(Time time);
 /// One line of the log for each line in `text`; what follows the last newline is written as a piece.
 std::string format_log(LogStream stream, std::string_view text, Time time);
 /// One line of the log, without its newline; empty when it is none. The views point into `line`.

@@ -92,8 +92,8 @@ class Printer {
  public:
   Printer(const LogRequest& request, std::uint64_t skip, const Print& print)
       : timestamps_(request.timestamps),
-        since_(request.since ? format_log_time(*request.since) : ""),
-        until_(request.until ? format_log_time(*request.until) : ""),
+        since_(request.since ? format_exact_time(*request.since) : ""),
+        until_(request.until ? format_exact_time(*request.until) : ""),
         skip_(skip),
         print_(print) {}
 

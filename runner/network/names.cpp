@@ -3,23 +3,12 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "runner/network.h"
 
 namespace lay::runner {
-
-namespace {
-
-std::string plain_path(const std::string& run) {
-  std::string path = std::filesystem::path(run).lexically_normal().string();
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-}  // namespace
 
 NetworkNames network_names(const std::string& run) {
   const std::string path = plain_path(run);

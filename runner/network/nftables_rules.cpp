@@ -110,8 +110,7 @@ std::vector<RulePlan> nat_rules(Reach reach) {
       // route_localnet on the bridge would let containers talk to what listens on the host's loopback
       {"guard", {from_bridge, target_loopback}, Action::drop},
       // A port published on 127.0.0.1 is the host's alone: what arrives for it from outside is not rewritten,
-      // and
-      // then refused by the kernel as an impossible target
+      // and then refused by the kernel as an impossible target
       {"incoming", {target_loopback}, Action::leave_chain},
       {"incoming", {}, Action::redirect_exact},
       {"incoming", {target_local}, Action::redirect_any},

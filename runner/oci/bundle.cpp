@@ -148,9 +148,7 @@ void settle_source(Mount& mount, const std::string& bundle) {
 }
 
 std::string absolute_path(const std::string& path) {
-  std::string text = std::filesystem::absolute(path).lexically_normal().string();
-  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  return text;
+  return plain_path(std::filesystem::absolute(path).string());
 }
 
 }  // namespace

@@ -1,32 +1,25 @@
 #include "security/seccomp_library.h"
 
-#include <dlfcn.h>
-
 #include <optional>
 
 #include "base/error.h"
+#include "base/shared_library.h"
 
 namespace lay::runner {
 
 namespace {
 
-template <class Function>
-bool find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  return function != nullptr;
-}
-
 std::optional<SeccompLibrary> open_library() {
-  void* library = ::dlopen("libseccomp.so.2", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return std::nullopt;
+  const std::optional<SharedLibrary> library = SharedLibrary::try_open("libseccomp.so.2", "libseccomp2");
+  if (!library) return std::nullopt;
   SeccompLibrary table;
-  const bool is_complete = find(library, "seccomp_init", table.init) &&
-                           find(library, "seccomp_release", table.release) &&
-                           find(library, "seccomp_arch_add", table.arch_add) &&
-                           find(library, "seccomp_attr_set", table.attr_set) &&
-                           find(library, "seccomp_syscall_resolve_name", table.resolve_name) &&
-                           find(library, "seccomp_rule_add_array", table.rule_add) &&
-                           find(library, "seccomp_export_bpf", table.export_bpf);
+  const bool is_complete = library->try_load("seccomp_init", table.init) &&
+                           library->try_load("seccomp_release", table.release) &&
+                           library->try_load("seccomp_arch_add", table.arch_add) &&
+                           library->try_load("seccomp_attr_set", table.attr_set) &&
+                           library->try_load("seccomp_syscall_resolve_name", table.resolve_name) &&
+                           library->try_load("seccomp_rule_add_array", table.rule_add) &&
+                           library->try_load("seccomp_export_bpf", table.export_bpf);
   return is_complete ? std::optional(table) : std::nullopt;
 }
 

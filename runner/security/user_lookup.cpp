@@ -5,7 +5,6 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 
 #include "base/error.h"
@@ -30,13 +29,6 @@ struct GroupEntry {
   std::uint32_t gid = 0;
   std::vector<std::string> members;
 };
-
-/// -1 as 32 bits means "no change" to setuid(2) and chown(2), so it is no id.
-std::optional<std::uint32_t> parse_id(std::string_view text) {
-  const auto number = parse_number(text);
-  if (!number || *number >= std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-  return static_cast<std::uint32_t>(*number);
-}
 
 /// passwd(5): name:password:uid:gid:gecos:home:shell.
 std::optional<PasswdEntry> parse_passwd_line(std::string_view line) {

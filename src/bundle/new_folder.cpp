@@ -21,8 +21,7 @@ namespace {
 constexpr std::size_t kRandomBytes = 8;
 
 std::filesystem::path absolute_path(const std::string& text) {
-  const std::filesystem::path path = std::filesystem::absolute(text).lexically_normal();
-  return path.has_filename() ? path : path.parent_path();  // "dir/"
+  return plain_path(std::filesystem::absolute(text).string());
 }
 
 Error is_taken(const std::string& name, const char* why) {

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "base/text.h"
 #include "command.h"
 #include "flags/options.h"
@@ -11,10 +9,6 @@ namespace lay::cli {
 namespace {
 
 constexpr std::size_t kShownCommand = 45;
-
-std::string shortened(const std::string& text, bool whole) {
-  return whole || text.size() <= kShownCommand ? text : text.substr(0, kShownCommand - 3) + "...";
-}
 
 /// Rows newest first, as docker prints them. Layers without a history entry get a row of their own.
 std::vector<Json> history_rows(const layerstore::Image& image, bool whole, bool is_human) {
@@ -34,7 +28,7 @@ std::vector<Json> history_rows(const layerstore::Image& image, bool whole, bool 
         {"CreatedAt", entry.created},
         {"Created", is_human || !created ? age : entry.created},
         {"CreatedSince", age},
-        {"CreatedBy", shortened(entry.created_by, whole)},
+        {"CreatedBy", whole ? entry.created_by : shortened(entry.created_by, kShownCommand)},
         {"Size", is_human ? format_size(size) : std::to_string(size)},
         {"Comment", entry.comment},
         {"Author", entry.author},

@@ -14,7 +14,6 @@
 #include "lists/port_listing.h"
 #include "output/listing.h"
 #include "runner/ended.h"
-#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
@@ -23,12 +22,6 @@ namespace {
 constexpr std::size_t kShownCommand = 24;
 /// A listing waits no longer for what killed commands have left to be removed.
 constexpr std::chrono::milliseconds kSweepPatience{500};
-
-/// docker's word for what state.json has as running.
-std::string_view state_name(const runner::Container& container, const runner::ContainerState& state) {
-  const bool is_running = state.status == runner::Status::running;
-  return is_running && runner::is_paused(container) ? "paused" : runner::to_string(state.status);
-}
 
 std::string describe_status(const runner::ContainerState& state) {
   const auto now = std::chrono::system_clock::now();
@@ -48,12 +41,11 @@ Json row_of(const runner::ContainerStore& store, const runner::Container& contai
             const runner::ContainerState& state, bool whole) {
   const runner::ContainerConfig& config = container.config();
   const std::string command = join(config.spec.process.args, " ");
-  const std::string_view name = state_name(container, state);
+  const std::string_view name = shown_status(container, state);
   return Json{
       {"ID", whole ? config.id : config.id.substr(0, 12)},
       {"Image", note_of(config, note::kImage)},
-      {"Command",
-       whole || command.size() <= kShownCommand ? command : command.substr(0, kShownCommand - 3) + "..."},
+      {"Command", whole ? command : shortened(command, kShownCommand)},
       {"CreatedAt", format_time(config.created)},
       {"RunningFor", format_age(config.created, std::chrono::system_clock::now())},
       {"State", name},
@@ -106,7 +98,7 @@ std::vector<Json> rows_of(const runner::ContainerStore& store, const ContainerFi
     if (shown.most == 0) break;
     const runner::ContainerState state = container.state();
     if (!shown.stopped && state.status != runner::Status::running) continue;
-    if (!filter.fits(container, state, state_name(container, state))) continue;
+    if (!filter.fits(container, state, shown_status(container, state))) continue;
     rows.push_back(row_of(store, container, state, shown.whole));
     if (shown.sizes) add_size(rows.back(), container);
     --shown.most;

@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "each.h"
 #include "lists/container_filter.h"
-#include "runner/lifecycle.h"
 
 namespace lay::cli {
 
@@ -31,11 +30,6 @@ std::string read_id_file(const std::string& path, bool may_be_missing) {
     throw Error::make(Errc::invalid, "--cidfile '{}' holds no id", printable(path))
         .with_hint("lay run --cidfile FILE makes one");
   return id;
-}
-
-std::string_view status_of(const runner::Container& container, const runner::ContainerState& state) {
-  const bool is_running = state.status == runner::Status::running;
-  return is_running && runner::is_paused(container) ? "paused" : runner::to_string(state.status);
 }
 
 }  // namespace
@@ -86,7 +80,7 @@ std::vector<Chosen> ContainerChoice::find(const runner::ContainerStore& containe
   for (const runner::Container& container : containers.list()) {
     if (!is_wanted(container)) continue;
     const runner::ContainerState state = container.state();
-    if (filter.is_empty() || filter.fits(container, state, status_of(container, state)))
+    if (filter.is_empty() || filter.fits(container, state, shown_status(container, state)))
       chosen.push_back({container.config().name, container.config().id});
   }
   return chosen;

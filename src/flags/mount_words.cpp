@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <filesystem>
 #include <span>
 
 #include "base/error.h"
@@ -69,9 +68,7 @@ void refuse_shared(const std::string& text, const char* flag, const std::string&
 }
 
 std::string place_of(const runner::Mount& mount) {
-  std::string path = std::filesystem::path(mount.destination).lexically_normal();
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
+  return plain_path(mount.destination);
 }
 
 std::vector<std::string> split_fields(const std::string& text) {

@@ -10,6 +10,7 @@
 #include "context.h"
 #include "flags/parser.h"
 #include "registry/reference.h"
+#include "runner/lifecycle.h"
 #include "runner/network.h"
 
 namespace lay::cli {
@@ -81,6 +82,11 @@ bool has_volume(const runner::ContainerConfig& config, const std::string& wanted
 }
 
 }  // namespace
+
+std::string_view shown_status(const runner::Container& container, const runner::ContainerState& state) {
+  const bool is_running = state.status == runner::Status::running;
+  return is_running && runner::is_paused(container) ? "paused" : runner::to_string(state.status);
+}
 
 std::string note_of(const runner::ContainerConfig& config, const char* key) {
   const auto note = config.notes.find(key);

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lists/filters.h"
@@ -19,7 +20,7 @@ class ContainerFilter {
   bool is_empty() const { return filters_.is_empty(); }
   /// Whether it asks for containers that do not run, which a list then has too.
   bool wants_stopped() const { return filters_.has("status") || filters_.has("exited"); }
-  /// `status` is docker's word for it: "created", "running", "paused", "exited".
+  /// `status`: shown_status() of the container.
   bool fits(const runner::Container& container, const runner::ContainerState& state,
             std::string_view status) const;
 
@@ -31,6 +32,9 @@ class ContainerFilter {
   std::optional<Time> since_;
 };
 
+/// docker's word for what state.json has, where a container that stands still is running too: "created",
+/// "running", "paused", "exited".
+std::string_view shown_status(const runner::Container& container, const runner::ContainerState& state);
 /// What lay has noted of it under one of the keys in note:: (context.h); empty without that.
 std::string note_of(const runner::ContainerConfig& config, const char* key);
 /// The folders and files of the host that are mounted into it.

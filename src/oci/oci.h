@@ -28,8 +28,6 @@ struct OciCommand {
   int (*run)(const OciContext& context, const Arguments& arguments);
 };
 
-std::span<const OciCommand> all_oci_commands();
-
 // By topic, in files of the same folder.
 int oci_command_create(const OciContext& context, const Arguments& arguments);
 int oci_command_run(const OciContext& context, const Arguments& arguments);

@@ -15,6 +15,7 @@ namespace lay::cli {
 namespace {
 
 constexpr std::string_view kTablePrefix = "table ";
+constexpr std::size_t kGap = 3;  // between columns
 
 /// The heading of a "table …" template: the names in it, in capitals.
 std::vector<std::string> heading_of(const std::string& text) {
@@ -88,7 +89,8 @@ std::vector<std::string> ListingPrinter::cells_of(const Json& row) const {
 void ListingPrinter::add_line(const std::vector<std::string>& cells) {
   memory_.count_use();
   widths_.resize(std::max(widths_.size(), cells.size()));
-  for (std::size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max(widths_[i], cells[i].size());
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    widths_[i] = std::max(widths_[i], count_characters(cells[i]));
   lines_.push_back(memory_.keep(join(cells, "\t")));
 }
 
@@ -97,8 +99,10 @@ void ListingPrinter::print_table() {
     memory_.count_use();
     const std::vector<std::string> cells = split(std::string(lines_[i]), '\t');
     std::string text;
-    for (std::size_t cell = 0; cell < cells.size(); ++cell)
-      text += cell + 1 == cells.size() ? cells[cell] : fmt::format("{:<{}}", cells[cell], widths_[cell] + 3);
+    for (std::size_t cell = 0; cell < cells.size(); ++cell) {
+      text += cells[cell];
+      if (cell + 1 < cells.size()) text.append(widths_[cell] + kGap - count_characters(cells[cell]), ' ');
+    }
     fmt::print("{}\n", text);
   }
 }

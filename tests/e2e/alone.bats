@@ -11,7 +11,6 @@ setup() {
   export -f others settings
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 # others: every table but lay's, as nft prints it.
 others() { nft --stateless list ruleset | awk '/^table/ {keep = $3 !~ /^lay(-|$)/} keep'; }

@@ -12,10 +12,10 @@ teardown() {
   local status=0
   [[ -z ${hostile_pid-} ]] || kill "$hostile_pid" 2>/dev/null || true
   [[ ${keeps_state-yes} == no || $(store_state) == "$state" ]] || { diff <(echo "$state") <(store_state); status=1; }
-  close_world && return "$status"
+  leave_world && return "$status"
 }
 
-@test "an unknown command or flag" {
+@test "an unknown command or flag is named" {
   refused 125 "unknown command 'frobnicate'" "$LAY" frobnicate
   refused 125 "unknown command 'image frobnicate'" "$LAY" image frobnicate
   refused 1 "--nope" "$LAY" images --nope
@@ -37,17 +37,17 @@ teardown() {
   refused 125 "unknown command 'frobnicate'" "$LAY" help frobnicate
 }
 
-@test "a compression that is none" {
+@test "a compression that is none is refused" {
   refused 1 "compression 'foo'" "$LAY" commit ./small x:1 --base small --compression foo --author 'somebody with a name that is not short'
   refused 1 "compression 'foo'" "$LAY" import ./small x:1 --compression foo --author 'somebody with a name that is not short'
 }
 
-@test "a stop signal or a volume that an image cannot have" {
+@test "a stop signal or a volume that an image cannot have is refused" {
   refused 1 "'NOPE' is not a signal" "$LAY" commit ./small x:1 --base small --stop-signal NOPE
   refused 1 "'rel' is not an absolute path" "$LAY" import ./small x:1 --volume rel
 }
 
-@test "an unknown image" {
+@test "an unknown image is named by whatever needs it" {
   run "$LAY" inspect nosuch
   [ "$status" -eq 1 ]
   has "$output" nosuch
@@ -59,19 +59,19 @@ teardown() {
   grep -q '^hint: ' refused.err
 }
 
-@test "a folder where an archive is expected" {
+@test "a folder where an archive is expected is told from one, with what to write instead" {
   refused 1 "load ./small: is a folder, expected an archive" "$LAY" load -i ./small
   grep -q '^hint: .*lay copy oci:./small NAME' refused.err
 }
 
-@test "a malformed name" {
+@test "a malformed name is refused by import and pull" {
   for name in 'UPPER:1' 'a//b' 'x:' 'x:tag with space' '-x/y' 'a/../b' 'http://host/x' "$(printf 'a%0.s' {1..300})" $'new\nline'; do
     refused 1 "" "$LAY" import ./small "$name"
     refused 1 "" "$LAY" pull "$name"
   done
 }
 
-@test "an unknown container" {
+@test "an unknown container is named by whatever needs it" {
   for verb in logs stop kill start wait rm; do
     code=1
     refused "$code" "nobody" "$LAY" "$verb" nobody
@@ -113,7 +113,7 @@ teardown() {
   refused 125 "${layer#sha256:}" "$LAY" run --rm --network none other:1 /bin/true
 }
 
-@test "a registry that is down" {
+@test "a registry that is down cannot be reached, says lay" {
   refused 1 "cannot reach" "$LAY" pull localhost:1/x:1
   refused 1 "cannot reach" "$LAY" push small localhost:1/x:1
 }
@@ -158,12 +158,12 @@ PY
   wait_until 10 curl -sS "http://127.0.0.1:$port/"
 }
 
-@test "a registry that refuses without a word of how to log in" {
+@test "a registry that refuses without a word of how to log in is told of" {
   answering 401
   refused 1 "does not say how to log in" "$LAY" pull -q --retry 0 "localhost:$port/x:1"
 }
 
-@test "a blob that is too large for what is in front of the registry" {
+@test "a blob that is too large for what is in front of the registry: the hint says how to send less at once" {
   keeps_state=no
   answering 413 "Location: /v2/x/blobs/uploads/1"
   refused 1 "too large" "$LAY" push -q --retry 0 small "localhost:$port/x:1"
@@ -175,7 +175,7 @@ PY
   ! grep -q 'x:1' refused.err || return 1
 }
 
-@test "a registry that answers nonsense" {
+@test "a registry that answers nonsense is named" {
   port=$(free_port)
   mkdir nonsense
   python3 -m http.server -d nonsense --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
@@ -203,12 +203,12 @@ PY
   ! grep -q $'\u202e' shown || return 1
 }
 
-@test "an image that the registry does not have" {
+@test "an image that the registry does not have is named" {
   start_registry "$world/registry"
   refused 1 "nosuch" "$LAY" pull "$registry/nosuch:1"
 }
 
-@test "a port in use, by a stranger and by a container" {
+@test "a port that a stranger uses is named, and no container is left" {
   port=$(free_port)
   python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
   server=$!
@@ -227,12 +227,12 @@ PY
   [ "$("$LAY" ps -aq)" = "" ]
 }
 
-@test "a volume that is not there" {
+@test "a folder that is not there is no volume" {
   keeps_state=no
   refused 125 "/no/such/folder" "$LAY" run --rm --network none -v /no/such/folder:/x small true
 }
 
-@test "not root" {
+@test "run and commit tell others than root that they need it" {
   cp "$LAY" "$world/lay"
   chmod 755 "$world" "$world/lay"
   refused 125 "root" setpriv --reuid 65534 --regid 65534 --clear-groups "$world/lay" run small true
@@ -260,7 +260,7 @@ PY
   [ "$status" -eq 0 ]
 }
 
-@test "a tar that is none, is cut off, or leads outside" {
+@test "a tar that is none, is cut off, or leads outside is not imported" {
   echo "this is no tar" >text
   refused 1 "it is no tar" "$LAY" import ./text x:1
   head -c 2000 /dev/urandom >noise
@@ -280,7 +280,7 @@ PY
   refused 1 "cut.tar.xz" "$LAY" import cut.tar.xz x:1
 }
 
-@test "an upper that cannot be a layer" {
+@test "an upper that cannot be a layer is not committed" {
   refused 1 "--base goes with an upper folder" "$LAY" commit upper x:1 --base small
   mkdir upper
   touch upper/.wh.file
@@ -355,7 +355,7 @@ make_no_store() {
   [ ! -e "$world/fresh" ]
 }
 
-@test "a path that is not there" {
+@test "a path that is not there is named by import and commit" {
   refused 1 "./nosuch" "$LAY" import ./nosuch x:1
   refused 1 "./nosuch" "$LAY" commit ./nosuch x:1 --base small
 }
@@ -364,7 +364,7 @@ make_no_store() {
   refused 1 "own root" "$LAY" commit / x:1
 }
 
-@test "a number that is none, and a flag without its value" {
+@test "a number that is none, and a flag without its value, are told as such" {
   refused 125 "--cpus 'abc' is no number" "$LAY" run --cpus abc small true
   refused 125 "--memory needs a value" "$LAY" run --memory
   refused 1 "unknown flag or argument: --nope" "$LAY" images --nope
@@ -375,7 +375,7 @@ make_no_store() {
   grep -qF "'bad:Name'" refused.err
 }
 
-@test "an index.json that is cut off" {
+@test "an index.json that is cut off is named, with what to do" {
   keeps_state=no
   truncate -s 30 "$LAY_ROOT/index.json"
   refused 1 "index.json" "$LAY" images
@@ -428,7 +428,7 @@ PY
   [ "$status" -eq 0 ]
 }
 
-@test "a decompression bomb" {
+@test "a decompression bomb ends at the limit of what is unpacked, which can be set" {
   truncate -s 1200M zeros
   tar -cf - zeros | zstd -q -o bomb.tar.zst
   tar -cf - zeros | gzip -1 >bomb.tar.gz
@@ -454,7 +454,7 @@ PY
   "$LAY" --root "$world/root3" --max-unpacked=2g load -q -i bomb.oci
 }
 
-@test "more attributes than memory should hold" {
+@test "a layer with more attributes than memory should hold is refused" {
   python3 - <<'END' | zstd -q -o attributes.tar.zst
 import sys, tarfile
 with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT) as tar:

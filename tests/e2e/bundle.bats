@@ -8,7 +8,7 @@ setup() {
   mkdir -p small/{dev,proc,sys}  # or they were mount points, which are left out
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # without_v2 COMMAND...: where no hierarchy of v2 is mounted beside those of v1, for crun refuses machines that have both.
 without_v2() {

@@ -11,8 +11,7 @@ setup() {
   open_engine_world
   mkdir -p tree/{bin,proc,dev,sys,etc,tmp,run,root}
   cp /bin/busybox tree/bin/
-  local name
-  for name in sh ls cat echo id env grep touch readlink ulimit test true ln rm mv chmod; do ln -sf busybox "tree/bin/$name"; done
+  add_applets tree/bin sh ls cat echo id env grep touch readlink ulimit test true ln rm mv chmod
   printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:100::/:/bin/sh\n' >tree/etc/passwd
   echo small >tree/etc/hostname
   touch tree/etc/hosts

@@ -12,7 +12,6 @@ setup() {
   "$LAY" import -q ./small small >/dev/null
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 # calls FLAG... -- CALL...: what they give in a container.
 calls() {

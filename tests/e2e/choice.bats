@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 sleeper() { "$LAY" run -d --network none "$@" small sh -c 'trap "exit 0" TERM; sleep 1000 & wait' >/dev/null; }
 states() { "$LAY" ps -a --sort names --format '{{.Names}}={{.State}}' | paste -sd' '; }

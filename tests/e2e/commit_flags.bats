@@ -4,7 +4,7 @@
 load world
 
 setup() { open_world; }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 podman_() {
   podman --root "$world/podman" --runroot "$world/podman-run" --storage-driver vfs --runtime runc \

@@ -9,7 +9,6 @@ setup() {
   make_small_root
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 # crash SCENARIO SAMPLE
 crash() {

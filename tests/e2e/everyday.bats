@@ -8,7 +8,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 @test "tag gives a second name, rmi takes one away, history tells how the layers came about" {
   "$LAY" tag small second:1 third

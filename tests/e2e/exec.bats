@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 bats_require_minimum_version 1.5.0
 container() { "$LAY" run -d --name c --network none "$@" small sleep 1000 >/dev/null; }

@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # names FILTER...: the names ps -a shows with these filters, in one line.
 names() {

@@ -11,8 +11,7 @@ load engines
 setup() {
   open_engine_world
   make_small_root
-  local applet
-  for applet in grep sed mv cut tr; do ln -sf busybox "small/bin/$applet"; done
+  add_applets small/bin grep sed mv cut tr
   mkdir -p small/{proc,sys,dev}
   cp "$(write_report)" small/bin/report
   "$LAY" import small small --cmd '["report"]' --env OF=image --label kept=yes --workdir /etc >/dev/null

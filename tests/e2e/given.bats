@@ -11,7 +11,7 @@ setup() {
 }
 teardown() {
   [ -z "$changer" ] || { kill "$changer" && wait "$changer"; } 2>/dev/null || true
-  close_world
+  leave_world
 }
 
 # nothing_runs: no container, and no mount of one.

@@ -4,7 +4,7 @@
 load world
 
 setup() { open_world; }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # flip FILE: turns over one bit in the middle of it.
 flip() {

@@ -4,7 +4,7 @@
 load world
 
 setup() { open_world; }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 names() { "$LAY" images --format '{{.Names}}' | sort | tr '\n' ' '; }
 containers() { "$LAY" ps -a --format '{{.Names}}' | sort | tr '\n' ' '; }
@@ -128,6 +128,29 @@ aged_image() {
   [ "$("$LAY" history --human=false --format '{{.Size}}' two:1)" = "$(skopeo inspect --raw "oci:$LAY_ROOT:two:1" | jq -r '.layers | reverse | .[].size')" ]
   [ "$("$LAY" history -H=false two:1)" = "$("$LAY" history --human=false two:1)" ]
   ! "$LAY" history -H two:1 | grep -q "$(date +%Y)-" || return 1
+}
+
+@test "ps cuts long commands between characters, and columns with such characters line up" {
+  small_image
+  local word
+  for word in aaaaaaaaaaaaaaa€€€ aaaaaaaaaaaaaaa€€€€€ €€; do
+    "$LAY" run --name "${#word}" --network none small true "$word"
+  done
+  [ "$("$LAY" ps -a --format '{{.Command}}' --filter name=18)" = 'true aaaaaaaaaaaaaaa€€€' ]
+  [ "$("$LAY" ps -a --format '{{.Command}}' --filter name=20)" = 'true aaaaaaaaaaaaaaa€...' ]
+  # The last column begins at the same character of each row.
+  [ "$("$LAY" ps -a | python3 -c '
+import sys
+print(len({len(row) - len(row.split()[-1]) for row in sys.stdin.buffer.read().decode().splitlines()}))')" = 1 ]
+}
+
+@test "history cuts long commands between characters" {
+  small_image
+  skopeo copy -q "oci:$LAY_ROOT:small:latest" oci:layout:x
+  umoci config --image layout:x --history.created_by "$(printf 'a%.0s' {1..41})€€€€€"
+  skopeo copy -q oci:layout:x oci-archive:x.tar:x:1
+  "$LAY" load -q -i x.tar >/dev/null
+  [ "$("$LAY" history --format '{{.CreatedBy}}' x:1 | head -n 1)" = "$(printf 'a%.0s' {1..41})€..." ]
 }
 
 @test "save takes --uncompressed, which changes nothing, and refuses --compress in words" {

@@ -8,7 +8,6 @@ setup() {
   small_image
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 as_explained() { "$here/in_force.py" "$@"; }
 

@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # capabilities FLAG...: the effective ones, as the kernel says it.
 capabilities() { inside "$@" -- 'grep CapEff /proc/self/status' | awk '{print $2}'; }
@@ -140,7 +140,7 @@ JSON
   refused 125 "not an absolute path" "$LAY" run --rm --tmpfs mnt small true
 }
 
-@test "--shm-size" {
+@test "--shm-size is the size of /dev/shm, 64 MiB without it, and no bound when 0" {
   [ "$(inside -- 'df -k /dev/shm' | awk 'END {print $2}')" = 65536 ]
   [ "$(inside --shm-size 10m -- 'df -k /dev/shm' | awk 'END {print $2}')" = 10240 ]
   inside --shm-size 0 -- 'dd if=/dev/zero of=/dev/shm/more bs=1M count=65 2>/dev/null'

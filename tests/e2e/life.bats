@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 @test "run gives the output and the exit code of the command" {
   run "$LAY" run --rm --network none small sh -c 'echo out; echo err >&2; exit 7'

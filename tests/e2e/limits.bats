@@ -9,7 +9,7 @@ setup() {
 }
 teardown() {
   close_disk
-  close_world
+  leave_world
 }
 
 # group_of NAME CONTROLLER: the folder of its cgroup in a hierarchy of v1.

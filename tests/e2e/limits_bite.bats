@@ -10,7 +10,6 @@ setup() {
   small_image
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 # group_of NAME CONTROLLER: the folder of its cgroup.
 group_of() { echo "/sys/fs/cgroup/$2/lay/$("$LAY" inspect -f '{{.Id}}' "$1")"; }

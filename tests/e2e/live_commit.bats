@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # writes: in a container, one line after the other into two files, the same ones, and a file that is made anew each time.
 writes='i=0; while :; do i=$((i+1)); echo $i >>/first; echo $i >>/second; echo $i >/new; mv /new /last; done'

@@ -9,7 +9,6 @@ setup() {
   small_image
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 first_id() { "$LAY" exec "$1" cat /proc/self/uid_map | awk '{print $2}'; }
 

@@ -16,7 +16,7 @@ teardown() {
   local pid
   for pid in "${holders[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
   close_disk
-  close_world
+  leave_world
 }
 
 # hold FLOCK-FLAG PATH: another process holds its lock until let_go.

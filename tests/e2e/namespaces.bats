@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 pid_of() { "$LAY" inspect "$1" | grep -m1 '"Pid":' | tr -dc 0-9; }
 no_such_process() { ! pgrep -f "$1" >/dev/null; }

@@ -10,7 +10,7 @@ setup() {
   ((major > 6 || (major == 6 && minor >= 7))) || skip "overlays escape attributes from kernel 6.7 on, this is $(uname -r)"
   open_world
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # marks_of FOLDER: every attribute of an overlay that it shows.
 marks_of() { (cd "$1" && find . -print0 | sort -z | xargs -0 getfattr -h -d -m '^(trusted\.overlay|user\.overlay\.overlay)\.' -e hex) 2>/dev/null || true; }

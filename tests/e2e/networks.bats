@@ -10,7 +10,7 @@ setup() {
   small_image
   export -f tells_client address knows forgot fails
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # tells_client PORT: a server of the other machine that tells each client its address.
 tells_client() {

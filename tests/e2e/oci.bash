@@ -3,10 +3,8 @@
 small_bundle() {
   mkdir -p bundle/rootfs/{bin,proc,dev,sys,etc,tmp,run,root}
   cp /bin/busybox bundle/rootfs/bin/
-  local name
-  for name in sh ls cat echo id sleep mount tty stat env pwd true false ps kill test touch hostname head grep readlink ulimit nproc; do
-    ln -sf busybox "bundle/rootfs/bin/$name"
-  done
+  add_applets bundle/rootfs/bin sh ls cat echo id sleep mount tty stat env pwd true false ps kill test touch hostname head grep \
+    readlink ulimit nproc
   echo root:x:0:0:root:/root:/bin/sh >bundle/rootfs/etc/passwd
   "$OCI" spec --bundle bundle
   edit 'c["process"]["terminal"] = False; c["root"]["readonly"] = False; c["process"]["noNewPrivileges"] = False'
@@ -39,7 +37,7 @@ open_oci_world() {
 close_oci_world() {
   local id
   for id in $(oci list -q 2>/dev/null); do oci delete --force "$id" || true; done
-  close_world
+  leave_world
 }
 
 # Crun where cgroup v2 is not mounted beside v1: it refuses such machines.
@@ -52,8 +50,7 @@ by_crun() {
 take_probe() {
   cp "$BATS_TEST_DIRNAME/probe.sh" "$1/bin/probe"
   chmod +x "$1/bin/probe"
-  local name
-  for name in sed tr sort wc stat mkdir hostname; do ln -sf busybox "$1/bin/$name"; done
+  add_applets "$1/bin" sed tr sort wc stat mkdir hostname
 }
 
 # seen_by NAME: without what is each runtime's own way: how hierarchies are put together, what covers masked paths.

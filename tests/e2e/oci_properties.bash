@@ -23,8 +23,7 @@ close_oci_containers() {
 
 # tools NAMES...: more of busybox for the bundle.
 tools() {
-  local name
-  for name; do ln -sf busybox "bundle/rootfs/bin/$name"; done
+  add_applets bundle/rootfs/bin "$@"
 }
 
 # As `oci`, but what should have been refused and runs instead does not run for long.

@@ -71,8 +71,7 @@ SH
 
 @test "fields that are newer than Debian's runtimes are in force" {
   small_bundle
-  local name
-  for name in ionice chrt uname grep cut stty; do ln -sf busybox "bundle/rootfs/bin/$name"; done
+  add_applets bundle/rootfs/bin ionice chrt uname grep cut stty
   edit "
 p, l = c['process'], c['linux']
 p['scheduler'] = {'policy': 'SCHED_BATCH', 'nice': 5}

@@ -10,7 +10,7 @@ setup() {
   small_image
   export -f says
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # says PORT TEXT [ADDRESS]: whether what listens there answers TEXT.
 says() { [[ $(timeout 3 bash -c "exec 9<>/dev/tcp/${3-127.0.0.1}/$1 || exit; cat <&9" 2>/dev/null) == "$2" ]]; }

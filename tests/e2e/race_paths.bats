@@ -27,7 +27,6 @@ C
   before=$(state_of_canary)
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 state_of_canary() { find "$canary" -printf '%p %y %U %G %m %C@\n' | sort; }
 is_swapping() { "$LAY" logs c | grep -q swapping; }
@@ -53,7 +52,7 @@ exec_in_race() {
 }
 
 @test "P01: exec through a working folder and a passwd file that are swapped for links stays inside" { exec_in_race; }
-@test "P01: the same without openat2" { exec_in_race "$here/without_call.py" openat2; }
+@test "P01: exec through a working folder and a passwd file that are swapped stays inside without openat2" { exec_in_race "$here/without_call.py" openat2; }
 
 # starts_in_race FILTER...: one container swaps in a volume what others have as their mount points and working folder.
 starts_in_race() {
@@ -81,4 +80,4 @@ starts_in_race() {
 }
 
 @test "P02: mount points in a shared volume that a neighbour swaps for links are never the host's" { starts_in_race; }
-@test "P02: the same without openat2" { starts_in_race "$here/without_call.py" openat2; }
+@test "P02: mount points that a neighbour swaps for links are never the host's without openat2" { starts_in_race "$here/without_call.py" openat2; }

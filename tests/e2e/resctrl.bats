@@ -11,7 +11,7 @@ setup() {
   mkdir resctrl
   { cat /proc/self/mountinfo; echo "9999 1 0:99 / $world/resctrl rw - resctrl resctrl rw"; } >mountinfo
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # lay_there COMMAND...: lay as on a machine where resctrl is mounted.
 lay_there() {

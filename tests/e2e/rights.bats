@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 bounding=00000000800405fb
 

@@ -8,7 +8,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 @test "--pidfile has the first process's number at each start, and stays when it ends, as podman's" {
   "$LAY" run -d --name c --network none --pidfile pid small sleep 1000 >/dev/null

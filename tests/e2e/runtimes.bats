@@ -8,7 +8,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # needs RUNTIME: skips when it is not installed. with RUNTIME COMMAND...: `lay run` with it, on no network.
 needs() { command -v "$1" >/dev/null || skip "$1 is not installed"; }

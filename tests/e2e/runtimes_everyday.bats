@@ -8,11 +8,10 @@ load world
 setup() {
   open_world
   make_small_root
-  local applet
-  for applet in grep nproc cut df; do ln -sf busybox "small/bin/$applet"; done
+  add_applets small/bin grep nproc cut df
   "$LAY" import small small --cmd '["/bin/sh"]' >/dev/null
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 needs() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 with() { "$LAY" run --runtime "$1" --network none "${@:2}"; }

@@ -12,7 +12,6 @@ setup() {
   [ -z "${LAY_TESTS_LONG-}" ] || many=1000
 }
 teardown() { leave_world; }
-teardown_file() { close_worlds; }
 
 # calls_of COMMAND...: how many system calls lay and the container's first process make, the least of three; who tidies up in the
 # background is not waited for.

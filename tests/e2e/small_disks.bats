@@ -29,14 +29,14 @@ sizes() {
   done
 }
 
-@test "a small ext4 that becomes full" { sizes ext4 32m 24m 48m 64m 96m 128m 192m 256m; }
-@test "a small tmpfs that becomes full" {
+@test "what meets a full ext4 says so, leaves the store good, and works with more room" { sizes ext4 32m 24m 48m 64m 96m 128m 192m 256m; }
+@test "what meets a full tmpfs says so, leaves the store good, and works with more room" {
   [[ -z ${LAY_TESTS_LONG-} ]] || set -- commit import load load-oci pull save save-oci export copy-layout bundle
   scarce tmpfs:32m import-tree load-oci-tree pull-tree repair serve "$@"
 }
-@test "an ext4 of few inodes" { scarce "inodes-ext4:48m:-N 1200" import-tree pull-tree pull; }
-@test "a tmpfs of few inodes" { scarce inodes-tmpfs:48m:nr_inodes=1200 import-tree pull-tree commit load; }
-@test "a limit of the size of files" { scarce fsize commit import import-tree load pull save export; }
+@test "what meets an ext4 without inodes says so, leaves the store good, and works with more" { scarce "inodes-ext4:48m:-N 1200" import-tree pull-tree pull; }
+@test "what meets a tmpfs without inodes says so, leaves the store good, and works with more" { scarce inodes-tmpfs:48m:nr_inodes=1200 import-tree pull-tree commit load; }
+@test "what meets the limit of the size of files says so, and leaves the store good" { scarce fsize commit import import-tree load pull save export; }
 
 # fsck_on_full_disk: on $world/disk there is no room for one small file more; a good layer is good there, too.
 fsck_on_full_disk() {

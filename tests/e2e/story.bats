@@ -15,4 +15,4 @@ takes_away() {
 }
 
 @test "configured by hand, committed, pushed, pulled and served on another root" { takes_away; }
-@test "the same through docker-registry" { takes_away --docker-registry; }
+@test "configured by hand, committed, pushed to docker-registry, pulled and served on another root" { takes_away --docker-registry; }

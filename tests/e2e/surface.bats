@@ -5,7 +5,7 @@ load world
 load oci
 
 setup() { open_world; }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # perl_in FLAG... -- PROGRAM: a Perl program in Debian.
 perl_in() {

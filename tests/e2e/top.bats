@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 @test "top lists a container's processes with its own numbers, those of exec too" {
   "$LAY" run -d --name kept --network none small sh -c 'sleep 1000 & wait' >/dev/null

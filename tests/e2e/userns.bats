@@ -7,7 +7,7 @@ setup() {
   open_world
   small_image
 }
-teardown() { close_world; }
+teardown() { leave_world; }
 
 # first_id CONTAINER: the id on the host that is root inside.
 first_id() { "$LAY" exec "$1" cat /proc/self/uid_map | awk '{print $2}'; }

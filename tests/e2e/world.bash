@@ -33,22 +33,40 @@ close_world() {
   remove_world 10
 }
 
-# leave_world: for teardown(), where no test looks at what another left: what lay keeps mounted for the next container is
-# waited for once, in teardown_file() by close_worlds.
+# leave_world: for teardown(), where no test looks at what another left. Ends the world, and demands that the machine is as
+# it was but for the layers that lay keeps mounted for the next container: those are waited for once, by close_worlds.
 leave_world() {
   [[ -n ${world-} ]] || return 0
   end_world
-  echo "$world" >>"$BATS_FILE_TMPDIR/worlds"
+  remove_free_worlds
+  echo "$world $BATS_TEST_NUMBER: $BATS_TEST_DESCRIPTION" >>"$BATS_FILE_TMPDIR/worlds"
+  wait_until 10 only_layers_left || { diff <(printf '%s\n' "$traces_before") <(host_traces) || true; return 1; }
 }
+
+# close_worlds: demands of each world that was left that its layers have gone, and that the machine is as it was before all.
 close_worlds() {
   [[ -e $BATS_FILE_TMPDIR/worlds ]] || return 0
-  local status=0
-  traces_before=$(<"$BATS_FILE_TMPDIR/traces")
-  while read -r world; do
-    remove_world 20 || status=1
+  local status=0 end=$((SECONDS + 20)) world test
+  while read -r world test; do
+    wait_until $((end - SECONDS)) is_free || { echo "left by test $test"; mounts_below; status=1; }
+    rm -rf --one-file-system "$world"
   done <"$BATS_FILE_TMPDIR/worlds"
+  world=none
+  traces_before=$(<"$BATS_FILE_TMPDIR/traces")
+  wait_until 10 same_traces || { echo "left by this file"; new_traces; status=1; }
   return "$status"
 }
+teardown_file() { close_worlds; }
+
+# remove_free_worlds: of those that were left, as soon as their layers have gone.
+remove_free_worlds() {
+  local world test
+  while read -r world test; do
+    if is_free; then rm -rf --one-file-system "$world"; else echo "$world $test"; fi
+  done < <(cat "$BATS_FILE_TMPDIR/worlds" 2>/dev/null) >"$BATS_FILE_TMPDIR/worlds.new"
+  mv "$BATS_FILE_TMPDIR/worlds.new" "$BATS_FILE_TMPDIR/worlds"
+}
+is_free() { [[ -z $(mounts_below) ]]; }
 
 # remove_world SECONDS: how long the machine may take until it is as it was before.
 remove_world() {
@@ -58,9 +76,11 @@ remove_world() {
   return "$status"
 }
 
+mounts_below() { awk -v below="${world:-/var/tmp/lay-e2e.}" 'index($5, below) == 1 {print "mount", $5}' /proc/self/mountinfo; }
+
 # What lay could leave on the machine: mounts below a world, control groups, links, tables.
 host_traces() {
-  awk -v below="${world:-/var/tmp/lay-e2e.}" 'index($5, below) == 1 {print "mount", $5}' /proc/self/mountinfo
+  mounts_below
   find /sys/fs/cgroup -type d -path '*/lay*/*' -printf 'cgroup %p\n' 2>/dev/null | sort
   ip -o link show type veth | awk '{print "link", $2}'
   nft list tables 2>/dev/null | grep -w lay || true
@@ -68,9 +88,9 @@ host_traces() {
 
 # Bridge and table of lay may stay for the next container; nothing else that was not there before may. What others had
 # may have gone meanwhile.
-same_traces() {
-  [[ -z $(comm -13 <(sort <<<"$traces_before") <(host_traces | sort) | grep -v '^table') ]]
-}
+same_traces() { [[ -z $(new_traces) ]]; }
+only_layers_left() { [[ -z $(new_traces | grep -vE "^mount $world/[^/]*run[^/]*/layers/") ]]; }
+new_traces() { comm -13 <(sort <<<"$traces_before") <(host_traces | sort) | grep -v '^table'; }
 
 # Whether no layer is mounted any more.
 nothing_mounted() { [ "$(grep -c "$LAY_RUN/layers/" /proc/self/mountinfo)" = 0 ]; }
@@ -126,14 +146,15 @@ store_state() {
     find . -maxdepth 1 -type f -print0 | sort -z | xargs -0 -r sha256sum) || echo "no store"
 }
 
+# add_applets FOLDER APPLET...: links there to the busybox beside them, by one process for them all.
+add_applets() { perl -e '$in = shift; symlink "busybox", "$in/$_" or $!{EEXIST} or die "$_: $!\n" for @ARGV' "$@"; }
+
 # make_small_root: $world/small, a root file system of little more than a static busybox.
 make_small_root() {
   mkdir -p "$world/small"/{bin,etc,tmp,root}
   cp /bin/busybox "$world/small/bin/busybox"
-  local applet
-  for applet in sh cat echo ls id env sleep true false touch rm mkdir ln kill hostname mount wget nc dd head ps stat ip ping trap test chmod readlink tail; do
-    ln -sf busybox "$world/small/bin/$applet"
-  done
+  add_applets "$world/small/bin" sh cat echo ls id env sleep true false touch rm mkdir ln kill hostname mount wget nc dd head \
+    ps stat ip ping trap test chmod readlink tail
   printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:100:User:/home/user:/bin/sh\n' >"$world/small/etc/passwd"
   printf 'root:x:0:\nusers:x:100:\nextra:x:200:user\n' >"$world/small/etc/group"
 }

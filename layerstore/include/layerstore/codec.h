@@ -14,7 +14,8 @@ enum class Compression { none, gzip, zstd };
 Compression parse_compression(std::string_view name);
 std::string_view to_string(Compression compression);
 
-/// What the first bytes of a file say (four are enough). Throws unsupported, by name, for xz and bzip2.
+/// What the first bytes of a file say (four are enough; 512 to tell a tar whose first name begins as one).
+/// Throws unsupported, by name, for xz and bzip2.
 Compression detect_compression(std::span<const std::byte> start);
 
 struct CompressOptions {

@@ -34,6 +34,8 @@ enum class Layering {
   in_place_of  ///< them: it is the whole root, and the base gives the config alone
 };
 
+/// What becomes of an upper, or of a folder or tar: the same for commit_upper() and the imports, which have
+/// no base.
 struct CommitRequest {
   std::optional<Image> base;  ///< the image the upper was made on; none: the upper is the whole root
   Layering layering = Layering::on_top;

@@ -38,6 +38,9 @@ enum class DocumentKind { manifest, index };
 /// (CVE-2021-41190), and for schema 1.
 DocumentKind classify_document(std::string_view text, std::string_view content_type);
 
+/// Read a document that others wrote, with every descriptor's digest and size checked for their form alone.
+/// Throw invalid: no JSON as of parse_json(), the other of the two kinds, a member that is missing or of the
+/// wrong type, more layers or entries than the bounds above, one digest with two media types or sizes.
 Manifest parse_manifest(std::string_view text);
 Index parse_index(std::string_view text);
 /// One of docker's as OCI's that lists the same blobs.

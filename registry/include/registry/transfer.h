@@ -52,6 +52,7 @@ enum class Blobs {
   all,
 };
 
+/// What pull() brings, and how.
 struct PullRequest {
   Reference reference;
   layerstore::Platform platform = layerstore::host_platform();
@@ -70,6 +71,7 @@ struct PullRequest {
 layerstore::Image pull(const layerstore::Store& store, const PullRequest& request, const std::string& name,
                        Progress& progress);
 
+/// Where push() brings an image, and how.
 struct PushRequest {
   Reference reference;
   Connection connection;
@@ -81,6 +83,7 @@ struct PushRequest {
   std::function<void(const std::string& message)> tell = {};
 };
 
+/// What a push or a copy between registries did; each blob of the image counts once.
 struct PushResult {
   layerstore::Digest manifest;
   unsigned blobs_sent = 0;

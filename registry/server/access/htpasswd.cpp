@@ -1,13 +1,13 @@
 #include "server/access/htpasswd.h"
 
 #include <crypt.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 
 #include <memory>
 #include <vector>
 
 #include "base/error.h"
+#include "base/shared_library.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 
@@ -24,11 +24,8 @@ using Crypt = decltype(&::crypt_r);
 /// libcrypt knows bcrypt on Debian; opened here, since `run` shall not load it.
 Crypt crypt_function() {
   static const Crypt function = [] {
-    void* library = ::dlopen("libcrypt.so.1", RTLD_NOW | RTLD_LOCAL);
-    auto* found = library == nullptr ? nullptr : reinterpret_cast<Crypt>(::dlsym(library, "crypt_r"));
-    if (found == nullptr)
-      throw Error(Errc::unsupported, "checking passwords needs libcrypt.so.1")
-          .with_hint("install it: apt-get install libcrypt1");
+    Crypt found = nullptr;
+    SharedLibrary("libcrypt.so.1", "checking passwords", "libcrypt1").load("crypt_r", found);
     return found;
   }();
   return function;

@@ -55,7 +55,6 @@ class Api {
   /// Judges a request by its headers. Throws Refusal; 401 where credentials could help.
   Action begin(const Request& request);
   /// Bytes of manifests that are being received.
-  std::uint64_t manifest_memory() const { return manifest_memory_; }
 
  private:
   bool may(const Request& request, const std::string& repository, Right right) const;

@@ -41,6 +41,7 @@ void run_detached(
 /// the command checks it too; asked before, nothing has been done yet.
 void check_preserved(unsigned count);
 
+/// A command for a container that runs, beside its first process.
 struct ExecRequest {
   std::vector<std::string> args;
   std::vector<std::string> env;  ///< added to the container's own

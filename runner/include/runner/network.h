@@ -58,6 +58,8 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
+/// What a container wants of the network: the mode, and what is of it alone. The members from `name` on that
+/// Endpoint has too are those of its first network.
 struct NetworkConfig {
   NetworkMode mode = NetworkMode::bridge;
   std::string container;  ///< id of the container whose namespace is joined; mode container only

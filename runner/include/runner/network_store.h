@@ -58,6 +58,8 @@ std::string check_network_subnet(std::string_view text);
 /// free bits than IPv4, a driver without what it needs. Subnets are set.
 void check_network(const NetworkDefinition& network);
 
+/// The networks that users made, ROOT/networks: a file for each, and a lock, so that any process may use it
+/// at any time.
 class NetworkStore {
  public:
   /// Nothing is made before create().

@@ -320,7 +320,7 @@ struct Spec {
 };
 
 /// lay's defaults, before image and flags are put in: namespaces, mounts, devices, capabilities, masked and
-/// read-only paths (docs/architecture.md, "Defaults of a container").
+/// read-only paths (docs/runner.md, "Defaults of a container").
 Spec default_spec();
 /// True when the namespace is in the list (and so is not the host's).
 bool has_namespace(const Spec& spec, NamespaceType type);

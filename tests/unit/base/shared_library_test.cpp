@@ -24,3 +24,15 @@ TEST_CASE("a function that a shared library lacks is named", "[base][shared_libr
   const Error error = error_of([&] { library.load("no_such_function", absolute); });
   CHECK(error.message() == "libc.so.6 lacks 'no_such_function'");
 }
+
+TEST_CASE("a shared library that lay can do without is absent, and so is a function of it",
+          "[base][shared_library]") {
+  CHECK(!SharedLibrary::try_open("libmissing.so.9", "libmissing9"));
+  const std::optional<SharedLibrary> library = SharedLibrary::try_open("libc.so.6", "libc6");
+  REQUIRE(library);
+  int (*absolute)(int) = nullptr;
+  CHECK_FALSE(library->try_load("no_such_function", absolute));
+  CHECK(absolute == nullptr);
+  REQUIRE(library->try_load("abs", absolute));
+  CHECK(absolute(-3) == 3);
+}

@@ -63,3 +63,39 @@ TEST_CASE("sizes are shown with three digits", "[base][text]") {
   CHECK(format_size(1500) == "1.50 kB");
   CHECK(format_size(902'000'000) == "902 MB");
 }
+
+TEST_CASE("what is shortened is cut between characters", "[base][text]") {
+  CHECK(shortened("", 3) == "");
+  CHECK(shortened("abcdef", 6) == "abcdef");
+  CHECK(shortened("abcdefg", 6) == "abc...");
+  CHECK(shortened("ab€€€€", 6) == "ab€€€€");
+  CHECK(shortened("ab€€€€€", 6) == "ab€...");
+  CHECK(shortened("\xff\xff\xff\xff€€€", 6) == "\xff\xff\xff...");
+  CHECK(shortened("abcd", 3) == "...");
+}
+
+TEST_CASE("characters are counted, and bytes that are of none", "[base][text]") {
+  CHECK(count_characters("") == 0);
+  CHECK(count_characters("aä€𝄞") == 4);
+  CHECK(count_characters("a\xe2\x82") == 3);
+  CHECK(count_characters("\xed\xa0\x80") == 3);  // a surrogate
+}
+
+TEST_CASE("exact times have nine digits behind the second, also before the epoch", "[base][text]") {
+  using namespace std::chrono_literals;
+  CHECK(format_exact_time(*parse_time("2026-11-22T21:33:17Z") + 5ms) == "2026-11-22T21:33:17.005000000Z");
+  CHECK(format_exact_time(Time{} - 1ms) == "1969-12-31T23:59:59.999000000Z");
+}
+
+TEST_CASE("an id is a number below the one that means no change", "[base][text]") {
+  CHECK(parse_id("0") == 0u);
+  CHECK(parse_id("4294967294") == 4294967294u);
+  for (const char* bad : {"", "-1", "4294967295", "4294967296", "root"}) CHECK_FALSE(parse_id(bad));
+}
+
+TEST_CASE("a plain path has no detours and no slash at its end", "[base][text]") {
+  CHECK(plain_path("/a//b/./c/../d/") == "/a/b/d");
+  CHECK(plain_path("//") == "/");
+  CHECK(plain_path("/") == "/");
+  CHECK(plain_path("a/") == "a");
+}

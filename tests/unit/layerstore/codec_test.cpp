@@ -1,6 +1,9 @@
 #include "layerstore/codec.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
+#include <numeric>
 #include <random>
 #include <string>
 
@@ -183,7 +186,19 @@ TEST_CASE("a compression is recognised by its first four bytes", "[layerstore][c
 TEST_CASE("a tar whose first name looks like a magic number is a tar", "[layerstore][codec]") {
   std::string header = "BZh9.txt" + std::string(504, '\0');
   header.replace(257, 5, "ustar");
+  header.replace(148, 8, 8, ' ');
+  const unsigned sum = std::accumulate(header.begin(), header.end(), 0U);
+  header.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
   CHECK(detect_compression(bytes_of(header)) == Compression::none);
+}
+
+TEST_CASE("a compressed tar in which a tar's mark stands where a tar has it is a compressed one",
+          "[layerstore][codec]") {
+  std::string start = "\x28\xb5\x2f\xfd" + std::string(508, 'x');
+  start.replace(257, 5, "ustar");
+  CHECK(detect_compression(bytes_of(start)) == Compression::zstd);
+  start.replace(0, 2, "\x1f\x8b");
+  CHECK(detect_compression(bytes_of(start)) == Compression::gzip);
 }
 
 TEST_CASE("compressions are named as users write them", "[layerstore][codec]") {

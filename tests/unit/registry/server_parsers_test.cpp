@@ -144,7 +144,7 @@ TEST_CASE("G06: headers about which two readers could disagree are refused", "[r
   }
 }
 
-TEST_CASE("an address to listen on", "[registry][server]") {
+TEST_CASE("an address to listen on is a port, with a host before it or the loopback", "[registry][server]") {
   CHECK(parse_listen_address("5000") == ListenAddress{"127.0.0.1", 5000});
   CHECK(parse_listen_address(":5000") == ListenAddress{"0.0.0.0", 5000});
   CHECK(parse_listen_address("[::1]:0") == ListenAddress{"::1", 0});
