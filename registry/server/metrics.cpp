@@ -27,7 +27,6 @@ std::string plain(std::string_view name, std::string_view type, std::string_view
 
 void Metrics::request_ended(const std::string& method, int status, std::chrono::microseconds duration,
                             std::uint64_t received, std::uint64_t sent) {
-  --in_flight_;
   const int kind = std::clamp(status / 100, 1, static_cast<int>(kClasses)) - 1;
   ++requests_[method_index(method)][static_cast<std::size_t>(kind)];
   const double seconds = std::chrono::duration<double>(duration).count();

@@ -14,6 +14,8 @@ class Metrics {
   void connection_opened() { ++connections_; }
   void connection_closed() { --connections_; }
   void request_begun() { ++in_flight_; }
+  /// Nothing of it is left, on no thread.
+  void request_gone() { --in_flight_; }
   void request_ended(const std::string& method, int status, std::chrono::microseconds duration,
                      std::uint64_t received, std::uint64_t sent);
   void collected(std::uint64_t bytes) {

@@ -171,20 +171,23 @@ struct Server::Parts {
         workers(kWorkers),
         checkers(kCheckers),
         logins(kLogins),
-        service{
-            .registry = registry,
-            .api = api,
-            .authenticator = authenticator,
-            .metrics = metrics,
-            .clients = clients,
-            .log = log,
-            .workers = workers,
-            .fetchers = fetchers,
-            .checkers = checkers,
-            .logins = logins,
-            .report = options.report,
-            .only_host = listener.is_loopback && !options.htpasswd ? to_lower(host_without_port(name)) : "",
-            .system_control = listener.system_control} {
+        service{.registry = registry,
+                .api = api,
+                .authenticator = authenticator,
+                .metrics = metrics,
+                .clients = clients,
+                .log = log,
+                .workers = workers,
+                .fetchers = fetchers,
+                .checkers = checkers,
+                .logins = logins,
+                .report = options.report,
+                .only_host = listener.is_loopback ? to_lower(host_without_port(name)) : "",
+                .login_ways = {.lets_anonymous_in = rules_of(options).lets_anonymous_in(),
+                               .has_tls = options.tls_certificate.has_value(),
+                               .host = to_lower(host_without_port(name))},
+                .lets_all_be_read = rules_of(options).lets_all_be_read(),
+                .system_control = listener.system_control} {
     take_name(folder, registry.names, name);
     registry.names.show_tagged([&](const std::string& repository, const std::string& tag) {
       try {

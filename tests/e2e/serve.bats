@@ -149,6 +149,24 @@ LACKING
   [ "$(status_of -H 'Host: localhost' "$url/v2/")" = 200 ]
 }
 
+@test "G07: passwords for some do not open to a web page what everybody on this machine may do" {
+  small_image
+  users
+  serve --htpasswd "$world/users" --anonymous-pull --allow 'anonymous:w/*:write'
+  local header
+  for header in 'Host: evil.example' 'Origin: http://evil.example'; do
+    [ "$(status_of -H "$header" "$url/v2/small/tags/list")" = 401 ]
+    [ "$(status_of -H "$header" -H 'Authorization: Bearer anonymous' "$url/v2/small/tags/list")" = 401 ]
+    [ "$(status_of -H "$header" -X POST "$url/v2/w/x/blobs/uploads/")" = 401 ]
+  done
+  [ "$(status_of -H 'Host: evil.example' -u ann:s3cret:pw "$url/v2/small/tags/list")" = 200 ]
+  [ "$(status_of "$url/v2/small/tags/list")" = 200 ]
+  [ "$(status_of -X POST "$url/v2/w/x/blobs/uploads/")" = 202 ]
+  stop_served
+  serve --htpasswd "$world/users" --anonymous-pull --name registry.example
+  [ "$(status_of -H 'Host: registry.example' "$url/v2/small/tags/list")" = 200 ]
+}
+
 @test "G06: a request that two readers see differently is refused, and its connection closed" {
   serve --access-log none
   "$here/malformed.py" "${url##*:}"

@@ -34,10 +34,13 @@ MHD_Result step(void* service, MHD_Connection* connection, const char*, const ch
 }
 
 void end_exchange(void* service, MHD_Connection* connection, void** state, MHD_RequestTerminationCode how) {
-  static_cast<Service*>(service)->clients.request_ended(connection);
-  const std::unique_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
+  const Service& shared = *static_cast<Service*>(service);
+  const std::uint64_t taken = shared.clients.request_ended(connection);
+  std::shared_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
   *state = nullptr;
-  if (exchange) exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+  if (!exchange) return;
+  exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK, taken);
+  if (exchange->holds_upload()) shared.workers.add([last = std::move(exchange)]() mutable { last.reset(); });
 }
 
 void choose_congestion_control(MHD_Connection* connection, const std::string& systems) {
@@ -125,6 +128,7 @@ HttpServer::~HttpServer() {
 bool HttpServer::drain(std::chrono::seconds limit) {
   microhttpd().quiesce_daemon(daemon_);
   socket_.reset();
+  service_.is_draining = true;
   const auto end = std::chrono::steady_clock::now() + limit;
   while (service_.metrics.in_flight() > 0) {
     if (std::chrono::steady_clock::now() >= end) return false;

@@ -31,8 +31,8 @@ class HttpServer {
   /// Cuts what is still under way.
   ~HttpServer();
 
-  /// Takes no more connections, and waits for the requests that are under way, at most for `limit`. False
-  /// when some were not done.
+  /// Takes no more connections, refuses requests that begin on those it has, and waits for the requests that
+  /// are under way, at most for `limit`. False when some were not done.
   bool drain(std::chrono::seconds limit);
 
  private:
