@@ -65,6 +65,9 @@ std::string Metrics::text(std::uint64_t open_uploads) const {
   out += plain("lay_requests_in_flight", "gauge", "Requests under way.", in_flight_);
   out += plain("lay_uploads", "gauge", "Upload sessions that have not ended.", open_uploads);
   out += plain("lay_collections_total", "counter", "Runs of the garbage collection.", collections_);
+  out += plain("lay_collections_missed_total", "counter",
+               "Tries at one that gave way: somebody was adding to the store, or a container is damaged.",
+               missed_collections_);
   out += plain("lay_collected_bytes_total", "counter", "Bytes of blobs that it removed.", collected_bytes_);
   return out;
 }

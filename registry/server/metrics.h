@@ -22,6 +22,7 @@ class Metrics {
     ++collections_;
     collected_bytes_ += bytes;
   }
+  void collection_missed() { ++missed_collections_; }
   std::uint64_t in_flight() const { return in_flight_; }
 
   /// Prometheus text format, version 0.0.4.
@@ -40,6 +41,7 @@ class Metrics {
   std::atomic<std::uint64_t> received_ = 0;
   std::atomic<std::uint64_t> sent_ = 0;
   std::atomic<std::uint64_t> collections_ = 0;
+  std::atomic<std::uint64_t> missed_collections_ = 0;
   std::atomic<std::uint64_t> collected_bytes_ = 0;
 };
 

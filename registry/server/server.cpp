@@ -115,6 +115,7 @@ AccessRules rules_of(const ServeOptions& options) {
 
 Retention retention_of(const ServeOptions& options) {
   Retention retention{.interval = options.collect_interval, .uploads = options.keep_uploads};
+  retention.keeps_all = options.read_only;
   retention.keeps_untagged = !options.keep_untagged.has_value();
   if (options.keep_untagged) retention.untagged = *options.keep_untagged;
   return retention;

@@ -265,6 +265,39 @@ LACKING
   [ "$(status_of "$url/v2/team/app/manifests/1")" = 200 ]
 }
 
+@test "a new name that would take another image's is refused, and nothing is changed" {
+  small_image
+  serve --access-log none
+  "$LAY" push -q small "$served/a/b:1"
+  "$LAY" tag small reg.example/a/b:1
+  stop_served
+  "$LAY" commit -q --upper "$(mkdir -p upper && echo upper)" --base small reg.example/a/b:1 2>/dev/null ||
+    "$LAY" import -q "$world/small" reg.example/a/b:1 --cmd /bin/ls
+  refused 1 "which is another image already" timeout -s KILL 20 "$LAY" serve --listen 127.0.0.1:0 --name reg.example
+  "$LAY" exists "$served/a/b:1"
+  "$LAY" untag reg.example/a/b:1
+  serve --access-log none --name reg.example
+  "$LAY" exists reg.example/a/b:1
+}
+
+@test "read-only, nothing that was pushed goes, however long it has no tag" {
+  layout
+  serve --access-log none
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  local digest
+  digest=$(curl -sI "$url/v2/team/app/manifests/1" | sed -n 's/\r$//; s/^Docker-Content-Digest: //p')
+  curl -sf -X DELETE "$url/v2/team/app/manifests/1"
+  "$LAY" rmi small
+  stop_served
+  find "$LAY_ROOT/registry" -exec touch -d '30 days ago' {} +
+  serve --access-log none --read-only --collect-every 1s
+  wait_until 10 eval 'curl -s "$url/metrics" | grep -q "^lay_collections_total [2-9]"'
+  [ "$(status_of "$url/v2/team/app/manifests/$digest")" = 200 ]
+  stop_served
+  serve --access-log none --collect-every 1s
+  wait_until 10 eval '[ "$(status_of "$url/v2/team/app/manifests/$digest")" = 404 ]'
+}
+
 @test "SIGTERM lets a request end" {
   serve
   head -c 2000000 /dev/urandom >"$world/blob"
