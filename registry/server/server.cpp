@@ -34,11 +34,12 @@ constexpr unsigned kCheckers = 2;
 constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
 
-sigset_t stop_signals() {
+sigset_t awaited_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -130,7 +131,7 @@ void take_name(const UniqueFd& folder, ImageNames& names, const std::string& aut
 }
 
 Listener open_listener(const ServeOptions& options) {
-  const sigset_t set = stop_signals();
+  const sigset_t set = awaited_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before the first thread, so that all have it
   Listener listener = listen_on(parse_listen_address(options.listen));
   require_users(options);
@@ -151,7 +152,7 @@ void check_options(const ServeOptions& options) {
 /// In the order they need each other: the last is destroyed first.
 struct Server::Parts {
   Parts(const layerstore::Store& store, const ServeOptions& options)
-      : stop_timeout(options.stop_timeout),
+      : settings(options),
         listener(open_listener(options)),
         name(authority_for(options, listener)),
         url(fmt::format("{}://{}", options.tls_certificate ? "https" : "http", listener.authority())),
@@ -202,7 +203,22 @@ struct Server::Parts {
     janitor.emplace(registry, metrics, retention_of(options), options.in_use, options.report);
   }
 
-  const std::chrono::seconds stop_timeout;
+  /// What has changed beside the server. Each failure is reported.
+  void reload() {
+    const auto reporting = [&](auto work) {
+      try {
+        work();
+      } catch (Error& error) {
+        settings.report(error.add_context("SIGHUP"));
+      }
+    };
+    reporting([&] { log.reopen(); });
+    reporting([&] {
+      if (const auto tls = read_tls(settings)) http->renew(*tls);
+    });
+  }
+
+  const ServeOptions settings;
   Listener listener;
   const std::string name;
   const std::string url;
@@ -219,6 +235,7 @@ struct Server::Parts {
   FlightPool checkers;
   WorkerPool logins;
   Service service;
+  const bool is_on_terminal = ::isatty(STDIN_FILENO) == 1 || ::isatty(STDERR_FILENO) == 1;
   std::optional<HttpServer> http;
   std::optional<Janitor> janitor;
 };
@@ -237,10 +254,15 @@ const std::string& Server::name() const {
 }
 
 bool Server::run_until_stopped() {
-  const sigset_t set = stop_signals();
-  while (::sigwaitinfo(&set, nullptr) < 0 && errno == EINTR) {
+  const sigset_t set = awaited_signals();
+  for (;;) {
+    const int signal = ::sigwaitinfo(&set, nullptr);
+    if (signal == SIGHUP && !parts_->is_on_terminal)
+      parts_->reload();
+    else if (signal > 0)
+      break;
   }
-  return parts_->http->drain(parts_->stop_timeout);
+  return parts_->http->drain(parts_->settings.stop_timeout);
 }
 
 std::set<layerstore::Digest> blobs_needed_by_registry(const layerstore::Store& store) {

@@ -299,6 +299,61 @@ shut() { ! curl -sf "$url/healthz"; }
   [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
 }
 
+# shown_certificate: of a new connection.
+shown_certificate() {
+  openssl s_client -connect "127.0.0.1:${url##*:}" -servername localhost </dev/null 2>/dev/null | openssl x509 -noout -fingerprint
+}
+@test "SIGHUP has it take a renewed certificate and open its log again, and cuts nobody" {
+  certificate
+  serve --access-log "$world/access" --tls-cert "$world/cert" --tls-key "$world/key" </dev/null
+  local digest=sha256:$(head -c 3000000 /dev/zero | sha256sum | cut -d' ' -f1) first before client
+  before=$(shown_certificate)
+  [ "$before" = "$(openssl x509 -noout -fingerprint -in cert)" ]
+  cp cert trusted
+  head -c 3000000 /dev/zero | curl -sf --cacert trusted --limit-rate 1M -X POST --data-binary @- \
+    "https://localhost:${url##*:}/v2/a/blobs/uploads/?digest=$digest" 3>&- &
+  client=$!
+  wait_until 10 eval 'curl -sk "$url/metrics" | grep -q "in_flight 2"'
+  mv access access.1
+  certificate
+  kill -HUP "$serve_pid"
+  wait_until 10 eval '[ "$(shown_certificate)" != "$before" ]'
+  [ "$(shown_certificate)" = "$(openssl x509 -noout -fingerprint -in cert)" ]
+  curl -sf --cacert cert "https://localhost:${url##*:}/v2/" >/dev/null
+  wait "$client"
+  wait_until 10 grep -q '"target":"/v2/"' access
+  ! grep -q '"target":"/v2/"' access.1 || return 1
+  # What cannot be used is told, and the old one serves on
+  cp cert renewed
+  openssl genpkey -algorithm ed25519 -out key
+  kill -HUP "$serve_pid"
+  wait_until 10 grep -q 'SIGHUP: the certificate or its key cannot be used' "$world/serve.log"
+  curl -sf --cacert renewed "https://localhost:${url##*:}/v2/" >/dev/null
+  rm -f cert
+  kill -HUP "$serve_pid"
+  wait_until 10 grep -q "SIGHUP: '.*/cert'" "$world/serve.log"
+  curl -sf --cacert renewed "https://localhost:${url##*:}/v2/" >/dev/null
+  kill "$serve_pid"
+  wait "$serve_pid"
+  serve_pid=
+}
+
+@test "SIGHUP of the terminal that it was started on ends it as SIGTERM does" {
+  local status=0
+  timeout -s KILL 30 python3 - "$LAY" <<'PYTHON' || status=$?
+import os, pty, signal, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "serve", "--listen", "127.0.0.1:0", "--access-log", "none"])
+told = b""
+while b"REPOSITORY:TAG" not in told:
+    told += os.read(terminal, 1000)
+os.close(terminal)  # the kernel sends SIGHUP
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PYTHON
+  [ "$status" = 0 ]
+}
+
 @test "SIGTERM ends it well however many requests its clients go on with" {
   local status
   for _ in {1..6}; do
