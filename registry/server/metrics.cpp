@@ -27,7 +27,6 @@ std::string plain(std::string_view name, std::string_view type, std::string_view
 
 void Metrics::request_ended(const std::string& method, int status, std::chrono::microseconds duration,
                             std::uint64_t received, std::uint64_t sent) {
-  --in_flight_;
   const int kind = std::clamp(status / 100, 1, static_cast<int>(kClasses)) - 1;
   ++requests_[method_index(method)][static_cast<std::size_t>(kind)];
   const double seconds = std::chrono::duration<double>(duration).count();
@@ -66,6 +65,9 @@ std::string Metrics::text(std::uint64_t open_uploads) const {
   out += plain("lay_requests_in_flight", "gauge", "Requests under way.", in_flight_);
   out += plain("lay_uploads", "gauge", "Upload sessions that have not ended.", open_uploads);
   out += plain("lay_collections_total", "counter", "Runs of the garbage collection.", collections_);
+  out += plain("lay_collections_missed_total", "counter",
+               "Tries at one that gave way: somebody was adding to the store, or a container is damaged.",
+               missed_collections_);
   out += plain("lay_collected_bytes_total", "counter", "Bytes of blobs that it removed.", collected_bytes_);
   return out;
 }

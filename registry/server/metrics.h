@@ -14,12 +14,15 @@ class Metrics {
   void connection_opened() { ++connections_; }
   void connection_closed() { --connections_; }
   void request_begun() { ++in_flight_; }
+  /// Nothing of it is left, on no thread.
+  void request_gone() { --in_flight_; }
   void request_ended(const std::string& method, int status, std::chrono::microseconds duration,
                      std::uint64_t received, std::uint64_t sent);
   void collected(std::uint64_t bytes) {
     ++collections_;
     collected_bytes_ += bytes;
   }
+  void collection_missed() { ++missed_collections_; }
   std::uint64_t in_flight() const { return in_flight_; }
 
   /// Prometheus text format, version 0.0.4.
@@ -38,6 +41,7 @@ class Metrics {
   std::atomic<std::uint64_t> received_ = 0;
   std::atomic<std::uint64_t> sent_ = 0;
   std::atomic<std::uint64_t> collections_ = 0;
+  std::atomic<std::uint64_t> missed_collections_ = 0;
   std::atomic<std::uint64_t> collected_bytes_ = 0;
 };
 

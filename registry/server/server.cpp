@@ -34,11 +34,12 @@ constexpr unsigned kCheckers = 2;
 constexpr unsigned kLogins = 2;  // bcrypt keeps a processor busy
 constexpr std::chrono::milliseconds kHeader{5000};
 
-sigset_t stop_signals() {
+sigset_t awaited_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -115,6 +116,7 @@ AccessRules rules_of(const ServeOptions& options) {
 
 Retention retention_of(const ServeOptions& options) {
   Retention retention{.interval = options.collect_interval, .uploads = options.keep_uploads};
+  retention.keeps_all = options.read_only;
   retention.keeps_untagged = !options.keep_untagged.has_value();
   if (options.keep_untagged) retention.untagged = *options.keep_untagged;
   return retention;
@@ -129,7 +131,7 @@ void take_name(const UniqueFd& folder, ImageNames& names, const std::string& aut
 }
 
 Listener open_listener(const ServeOptions& options) {
-  const sigset_t set = stop_signals();
+  const sigset_t set = awaited_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before the first thread, so that all have it
   Listener listener = listen_on(parse_listen_address(options.listen));
   require_users(options);
@@ -150,7 +152,7 @@ void check_options(const ServeOptions& options) {
 /// In the order they need each other: the last is destroyed first.
 struct Server::Parts {
   Parts(const layerstore::Store& store, const ServeOptions& options)
-      : stop_timeout(options.stop_timeout),
+      : settings(options),
         listener(open_listener(options)),
         name(authority_for(options, listener)),
         url(fmt::format("{}://{}", options.tls_certificate ? "https" : "http", listener.authority())),
@@ -171,20 +173,23 @@ struct Server::Parts {
         workers(kWorkers),
         checkers(kCheckers),
         logins(kLogins),
-        service{
-            .registry = registry,
-            .api = api,
-            .authenticator = authenticator,
-            .metrics = metrics,
-            .clients = clients,
-            .log = log,
-            .workers = workers,
-            .fetchers = fetchers,
-            .checkers = checkers,
-            .logins = logins,
-            .report = options.report,
-            .only_host = listener.is_loopback && !options.htpasswd ? to_lower(host_without_port(name)) : "",
-            .system_control = listener.system_control} {
+        service{.registry = registry,
+                .api = api,
+                .authenticator = authenticator,
+                .metrics = metrics,
+                .clients = clients,
+                .log = log,
+                .workers = workers,
+                .fetchers = fetchers,
+                .checkers = checkers,
+                .logins = logins,
+                .report = options.report,
+                .only_host = listener.is_loopback ? to_lower(host_without_port(name)) : "",
+                .login_ways = {.lets_anonymous_in = rules_of(options).lets_anonymous_in(),
+                               .has_tls = options.tls_certificate.has_value(),
+                               .host = to_lower(host_without_port(name))},
+                .lets_all_be_read = rules_of(options).lets_all_be_read(),
+                .system_control = listener.system_control} {
     take_name(folder, registry.names, name);
     registry.names.show_tagged([&](const std::string& repository, const std::string& tag) {
       try {
@@ -198,7 +203,22 @@ struct Server::Parts {
     janitor.emplace(registry, metrics, retention_of(options), options.in_use, options.report);
   }
 
-  const std::chrono::seconds stop_timeout;
+  /// What has changed beside the server. Each failure is reported.
+  void reload() {
+    const auto reporting = [&](auto work) {
+      try {
+        work();
+      } catch (Error& error) {
+        settings.report(error.add_context("SIGHUP"));
+      }
+    };
+    reporting([&] { log.reopen(); });
+    reporting([&] {
+      if (const auto tls = read_tls(settings)) http->renew(*tls);
+    });
+  }
+
+  const ServeOptions settings;
   Listener listener;
   const std::string name;
   const std::string url;
@@ -215,6 +235,7 @@ struct Server::Parts {
   FlightPool checkers;
   WorkerPool logins;
   Service service;
+  const bool is_on_terminal = ::isatty(STDIN_FILENO) == 1 || ::isatty(STDERR_FILENO) == 1;
   std::optional<HttpServer> http;
   std::optional<Janitor> janitor;
 };
@@ -233,10 +254,15 @@ const std::string& Server::name() const {
 }
 
 bool Server::run_until_stopped() {
-  const sigset_t set = stop_signals();
-  while (::sigwaitinfo(&set, nullptr) < 0 && errno == EINTR) {
+  const sigset_t set = awaited_signals();
+  for (;;) {
+    const int signal = ::sigwaitinfo(&set, nullptr);
+    if (signal == SIGHUP && !parts_->is_on_terminal)
+      parts_->reload();
+    else if (signal > 0)
+      break;
   }
-  return parts_->http->drain(parts_->stop_timeout);
+  return parts_->http->drain(parts_->settings.stop_timeout);
 }
 
 std::set<layerstore::Digest> blobs_needed_by_registry(const layerstore::Store& store) {

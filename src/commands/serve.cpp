@@ -56,7 +56,7 @@ struct ServeFlags {
     parser.add_list("--allow", options.allow, "only what such rules say: read, write or delete",
                     "USER:REPOSITORY:RIGHT");
     parser.add_flag("--anonymous-pull", options.anonymous_pull, "reading needs no login");
-    parser.add_flag("--read-only", options.read_only, "nothing can be pushed or deleted");
+    parser.add_flag("--read-only", options.read_only, "nothing can be pushed or deleted, and nothing expires");
     parser.add_flag("--only-pushed", options.only_pushed, "images with local names are not served");
     parser.add_flag("--insecure-listen", options.insecure_listen,
                     "let other machines in without TLS or without login");
@@ -108,7 +108,7 @@ int command_serve(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   require_root("serve");
 
-  return with_context("serve", [&] {
+  return with_context("serve", [&]() -> int {
     registry::ServeOptions options = flags.read();
     registry::check_options(options);
     const layerstore::Store store = open_store(context);  // a wrong argument makes none
@@ -119,9 +119,8 @@ int command_serve(const Context& context, const Arguments& arguments) {
     fmt::print("{}\n", server.url());
     std::fflush(stdout);
     print_note("what is pushed here is named " + server.name() + "/REPOSITORY:TAG");
-    if (server.run_until_stopped()) return 0;
-    print_note("some requests were cut off: uploads can be resumed");
-    // Their threads wait for a disk or a lock and cannot be ended; being killed is safe at any moment.
+    if (!server.run_until_stopped()) print_note("some requests were cut off: uploads can be resumed");
+    // Threads may wait for a disk, a lock or a collection; being killed is safe at any moment.
     std::fflush(nullptr);
     std::_Exit(0);
   });

@@ -149,6 +149,24 @@ LACKING
   [ "$(status_of -H 'Host: localhost' "$url/v2/")" = 200 ]
 }
 
+@test "G07: passwords for some do not open to a web page what everybody on this machine may do" {
+  small_image
+  users
+  serve --htpasswd "$world/users" --anonymous-pull --allow 'anonymous:w/*:write'
+  local header
+  for header in 'Host: evil.example' 'Origin: http://evil.example'; do
+    [ "$(status_of -H "$header" "$url/v2/small/tags/list")" = 401 ]
+    [ "$(status_of -H "$header" -H 'Authorization: Bearer anonymous' "$url/v2/small/tags/list")" = 401 ]
+    [ "$(status_of -H "$header" -X POST "$url/v2/w/x/blobs/uploads/")" = 401 ]
+  done
+  [ "$(status_of -H 'Host: evil.example' -u ann:s3cret:pw "$url/v2/small/tags/list")" = 200 ]
+  [ "$(status_of "$url/v2/small/tags/list")" = 200 ]
+  [ "$(status_of -X POST "$url/v2/w/x/blobs/uploads/")" = 202 ]
+  stop_served
+  serve --htpasswd "$world/users" --anonymous-pull --name registry.example
+  [ "$(status_of -H 'Host: registry.example' "$url/v2/small/tags/list")" = 200 ]
+}
+
 @test "G06: a request that two readers see differently is refused, and its connection closed" {
   serve --access-log none
   "$here/malformed.py" "${url##*:}"
@@ -245,6 +263,39 @@ LACKING
   serve --name two.example
   has "$("$LAY" images)" two.example/team/app
   [ "$(status_of "$url/v2/team/app/manifests/1")" = 200 ]
+}
+
+@test "a new name that would take another image's is refused, and nothing is changed" {
+  small_image
+  serve --access-log none
+  "$LAY" push -q small "$served/a/b:1"
+  "$LAY" tag small reg.example/a/b:1
+  stop_served
+  "$LAY" commit -q --upper "$(mkdir -p upper && echo upper)" --base small reg.example/a/b:1 2>/dev/null ||
+    "$LAY" import -q "$world/small" reg.example/a/b:1 --cmd /bin/ls
+  refused 1 "which is another image already" timeout -s KILL 20 "$LAY" serve --listen 127.0.0.1:0 --name reg.example
+  "$LAY" exists "$served/a/b:1"
+  "$LAY" untag reg.example/a/b:1
+  serve --access-log none --name reg.example
+  "$LAY" exists reg.example/a/b:1
+}
+
+@test "read-only, nothing that was pushed goes, however long it has no tag" {
+  layout
+  serve --access-log none
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  local digest
+  digest=$(curl -sI "$url/v2/team/app/manifests/1" | sed -n 's/\r$//; s/^Docker-Content-Digest: //p')
+  curl -sf -X DELETE "$url/v2/team/app/manifests/1"
+  "$LAY" rmi small
+  stop_served
+  find "$LAY_ROOT/registry" -exec touch -d '30 days ago' {} +
+  serve --access-log none --read-only --collect-every 1s
+  wait_until 10 eval 'curl -s "$url/metrics" | grep -q "^lay_collections_total [2-9]"'
+  [ "$(status_of "$url/v2/team/app/manifests/$digest")" = 200 ]
+  stop_served
+  serve --access-log none --collect-every 1s
+  wait_until 10 eval '[ "$(status_of "$url/v2/team/app/manifests/$digest")" = 404 ]'
 }
 
 @test "SIGTERM lets a request end" {

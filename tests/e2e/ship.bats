@@ -17,6 +17,7 @@ teardown() {
   stop_docker
   stop_served
   [[ -z ${network_pid-} ]] || kill "$network_pid" 2>/dev/null || true
+  [[ -z ${containerd_pid-} ]] || { kill "$containerd_pid" 2>/dev/null; wait "$containerd_pid"; } || true
   close_world
 }
 
@@ -194,6 +195,98 @@ docker_ships() {
   docker_ships plain
   docker_ships tls
   docker_ships htpasswd
+}
+
+# open_to_all SETUP...: lay serve with passwords, where everybody may read.
+open_to_all() {
+  choose "$1"
+  users
+  serve --access-log none "${serve_flags[@]}" --anonymous-pull
+}
+
+# shuts_out COMMAND...: it fails for want of a login.
+shuts_out() {
+  run "$@"
+  [ "$status" -ne 0 ]
+  grep -qiE 'unauthorized|authentication required|denied|log in|credentials were refused|invalid username/password' <<<"$output"
+}
+
+@test "where everybody may read, skopeo, podman, buildah and lay pull without a login and push with one" {
+  local setup tool to=(--root "$world/empty" --runroot "$world/empty-run" --storage-driver vfs)
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  for setup in htpasswd tls+htpasswd; do
+    echo "{}" >"$REGISTRY_AUTH_FILE"
+    clients_ship "$setup"
+    stop_served
+    open_to_all "$setup"
+    local new=${scheme}
+    holds "$served" by/skopeo "$(get "$served" by/skopeo manifests/1 | sha256sum | sed 's/^/sha256:/; s/ .*//')"
+    local plain=() from=() into=() lay=()
+    [[ $setup == tls* ]] || plain=(--tls-verify=false) from=(--src-tls-verify=false) into=(--dest-tls-verify=false)
+    [[ $setup != tls* ]] || plain=(--cert-dir "$world/trusted") from=(--src-cert-dir "$world/trusted") \
+      into=(--dest-cert-dir "$world/trusted") lay=(--cert-dir "$world/trusted")
+    for tool in podman buildah; do
+      "$tool" "${to[@]}" pull -q "${plain[@]}" "$served/by/$tool:1"
+      shuts_out "$tool" "${to[@]}" push -q "${plain[@]}" "$served/by/$tool:1" "docker://$served/$new/$tool:1"
+      "$tool" "${to[@]}" push -q "${tool_flags[@]}" "$served/by/$tool:1" "docker://$served/$new/$tool:1"
+      "$tool" "${to[@]}" login -u ann --password-stdin "${plain[@]}" "$served" <<<s3cret:pw
+      "$tool" "${to[@]}" push -q "${plain[@]}" "$served/by/$tool:1" "docker://$served/$new/later/$tool:1"
+      shuts_out "$tool" "${to[@]}" login -u ann --password-stdin "${plain[@]}" "$served" <<<wrong
+      "$tool" "${to[@]}" logout "$served"
+      "$tool" "${to[@]}" rmi -af >/dev/null
+    done
+    skopeo copy -q "${from[@]}" "docker://$served/by/skopeo:1" "oci:$world/pulled:x"
+    shuts_out skopeo copy -q "${into[@]}" "oci:$world/layout:x" "docker://$served/$new/skopeo:1"
+    skopeo copy -q "${target_flags[@]}" "oci:$world/layout:x" "docker://$served/$new/skopeo:1"
+    "$LAY" --root "$world/root-$setup" pull -q "${lay[@]}" "$served/by/skopeo:1"
+    shuts_out "$LAY" push -q "${lay[@]}" small "$served/$new/lay:1"
+    "$LAY" push -q "${lay_flags[@]}" small "$served/$new/lay:1"
+    "$LAY" login -u ann --password-stdin "${lay[@]}" "$served" <<<s3cret:pw
+    "$LAY" push -q "${lay[@]}" small "$served/$new/later/lay:1"
+    shuts_out "$LAY" login -u ann --password-stdin "${lay[@]}" "$served" <<<wrong
+    stop_served
+  done
+}
+
+@test "where everybody may read, docker pulls without a login and pushes with one" {
+  "$LAY" save -o "$world/small.tar" small:latest
+  start_docker
+  open_to_all htpasswd
+  "$LAY" push -q "${lay_flags[@]}" small "$served/by/lay:1"
+  "${docker[@]}" pull -q "$served/by/lay:1"
+  "${docker[@]}" tag "$served/by/lay:1" "$served/by/docker:1"
+  shuts_out "${docker[@]}" push -q "$served/by/docker:1"
+  shuts_out "${docker[@]}" login -u ann --password-stdin "$served" <<<wrong
+  stop_served
+  port=${served##*:} serve --access-log none --htpasswd "$world/users" --allow 'ann:*:delete' --allow 'anonymous:by/*:read'
+  "${docker[@]}" login -u ann --password-stdin "$served" <<<s3cret:pw
+  "${docker[@]}" push -q "$served/by/docker:1"
+  "${docker[@]}" tag "$served/by/lay:1" "$served/private/docker:1"
+  "${docker[@]}" push -q "$served/private/docker:1"
+  "${docker[@]}" logout "$served"
+  "${docker[@]}" rmi -f "$served/by/docker:1" "$served/by/lay:1" "$served/private/docker:1"
+  "${docker[@]}" pull -q "$served/by/docker:1"
+  shuts_out "${docker[@]}" pull -q "$served/private/docker:1"
+  stop_served
+}
+
+@test "where everybody may read, containerd fetches without a login and pushes with one" {
+  printf '%s\n' 'version = 2' "root = '$world/containerd'" "state = '$world/containerd-run'" \
+    'disabled_plugins = ["io.containerd.grpc.v1.cri"]' '[grpc]' "address = '$world/containerd.sock'" >containerd.toml
+  containerd -c containerd.toml >containerd.log 2>&1 3>&- &
+  containerd_pid=$!
+  ctr_() { command ctr -a "$world/containerd.sock" "$@"; }
+  wait_until 20 ctr_ version
+  open_to_all htpasswd
+  "$LAY" push -q "${lay_flags[@]}" small "$served/by/lay:1"
+  ctr_ content fetch --plain-http "$served/by/lay:1" >/dev/null
+  shuts_out ctr_ images push --plain-http "$served/by/containerd:1" "$served/by/lay:1"
+  ctr_ images push --plain-http --user ann:s3cret:pw "$served/by/containerd:1" "$served/by/lay:1" >/dev/null
+  holds "$served" by/containerd "$(get "$served" by/lay manifests/1 | sha256sum | sed 's/^/sha256:/; s/ .*//')"
+  kill "$containerd_pid"
+  wait "$containerd_pid" || true
+  containerd_pid=
+  stop_served
 }
 
 @test "lay pushes to docker-registry and pulls from it" { lay_ships plain; }

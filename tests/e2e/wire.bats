@@ -56,6 +56,24 @@ wire() { timeout -s KILL 60 "$here/wire.py" "$url" "$@"; }
   wire rights
 }
 
+@test "tokens stand for a login or for nobody, and end when the passwords change" {
+  users
+  serve --access-log none --htpasswd "$world/users" --allow 'ci:team/*:write' --allow 'anonymous:public/*:read'
+  wire tokens
+  local token
+  token=$(curl -s -u ann:s3cret:pw "$url/token" | jq -r .token)
+  [ "$(status_of -H "Authorization: Bearer $token" "$url/v2/")" = 200 ]
+  htpasswd -Bb -C 5 "$world/users" bob other
+  wire revoked "$token"
+  stop_served
+  serve --access-log none --htpasswd "$world/users"
+  has "$(curl -si "$url/v2/")" 'WWW-Authenticate: Basic '
+  [ "$(status_of "$url/token")" = 401 ]
+  stop_served
+  serve --access-log none
+  [ "$(status_of "$url/token")" = 404 ]
+}
+
 @test "2,000 idle and 500 active connections take less than 100 MB, and no request of them fails" {
   ulimit -n 8192
   serve --access-log none
@@ -239,13 +257,14 @@ unserved() {
 @test "the unit of the examples starts it with flags that it knows" {
   users
   certificate
-  local line
+  local line kind
   line=$(sed -n '/^ExecStart=/,/[^\\]$/p' "$here/../../examples/lay-serve.service" | tr -d '\\\n' | sed 's/^ExecStart=//')
   has "$line" 'lay serve '
   line=${line#* }
   line=${line//\/etc\/lay\/cert.pem/cert}
   line=${line//\/etc\/lay\/key.pem/key}
   line=${line//\/etc\/lay\/users/users}
+  for kind in State Runtime; do grep -qx "${kind}DirectoryMode=0700" "$here/../../examples/lay-serve.service"; done
   "$LAY" ${line/0.0.0.0:5000/0.0.0.0:0} >"$world/url" 2>>serve.log 3>&- &
   serve_pid=$!
   wait_until 10 test -s "$world/url" || { cat serve.log; return 1; }
@@ -278,6 +297,95 @@ shut() { ! curl -sf "$url/healthz"; }
   tail -c +$((had + 2)) blob | curl -sf -X PUT -H "Content-Range: $((had + 1))-2999999" --data-binary @- "$url$place?digest=$digest"
   curl -s "$url/v2/a/blobs/$digest" | cmp - blob
   [ -z "$(ls "$LAY_ROOT/registry/uploads")" ]
+}
+
+# shown_certificate: of a new connection.
+shown_certificate() {
+  openssl s_client -connect "127.0.0.1:${url##*:}" -servername localhost </dev/null 2>/dev/null | openssl x509 -noout -fingerprint
+}
+@test "SIGHUP has it take a renewed certificate and open its log again, and cuts nobody" {
+  certificate
+  serve --access-log "$world/access" --tls-cert "$world/cert" --tls-key "$world/key" </dev/null
+  local digest=sha256:$(head -c 3000000 /dev/zero | sha256sum | cut -d' ' -f1) first before client
+  before=$(shown_certificate)
+  [ "$before" = "$(openssl x509 -noout -fingerprint -in cert)" ]
+  cp cert trusted
+  head -c 3000000 /dev/zero | curl -sf --cacert trusted --limit-rate 1M -X POST --data-binary @- \
+    "https://localhost:${url##*:}/v2/a/blobs/uploads/?digest=$digest" 3>&- &
+  client=$!
+  wait_until 10 eval 'curl -sk "$url/metrics" | grep -q "in_flight 2"'
+  mv access access.1
+  certificate
+  kill -HUP "$serve_pid"
+  wait_until 10 eval '[ "$(shown_certificate)" != "$before" ]'
+  [ "$(shown_certificate)" = "$(openssl x509 -noout -fingerprint -in cert)" ]
+  curl -sf --cacert cert "https://localhost:${url##*:}/v2/" >/dev/null
+  wait "$client"
+  wait_until 10 grep -q '"target":"/v2/"' access
+  ! grep -q '"target":"/v2/"' access.1 || return 1
+  # What cannot be used is told, and the old one serves on
+  cp cert renewed
+  openssl genpkey -algorithm ed25519 -out key
+  kill -HUP "$serve_pid"
+  wait_until 10 grep -q 'SIGHUP: the certificate or its key cannot be used' "$world/serve.log"
+  curl -sf --cacert renewed "https://localhost:${url##*:}/v2/" >/dev/null
+  rm -f cert
+  kill -HUP "$serve_pid"
+  wait_until 10 grep -q "SIGHUP: '.*/cert'" "$world/serve.log"
+  curl -sf --cacert renewed "https://localhost:${url##*:}/v2/" >/dev/null
+  kill "$serve_pid"
+  wait "$serve_pid"
+  serve_pid=
+}
+
+@test "SIGHUP of the terminal that it was started on ends it as SIGTERM does" {
+  local status=0
+  timeout -s KILL 30 python3 - "$LAY" <<'PYTHON' || status=$?
+import os, pty, signal, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "serve", "--listen", "127.0.0.1:0", "--access-log", "none"])
+told = b""
+while b"REPOSITORY:TAG" not in told:
+    told += os.read(terminal, 1000)
+os.close(terminal)  # the kernel sends SIGHUP
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PYTHON
+  [ "$status" = 0 ]
+}
+
+@test "SIGTERM ends it well however many requests its clients go on with" {
+  local status
+  for _ in {1..6}; do
+    serve --access-log none
+    wire restless "$serve_pid"
+    status=0
+    wait "$serve_pid" || status=$?
+    [ "$status" = 0 ] || { echo "ended with $status"; return 1; }
+  done
+  serve_pid=
+}
+
+@test "whoever sends a body with a wrong password can read that it is wrong" {
+  users
+  serve --access-log none --htpasswd "$world/users"
+  wire refused_in_time
+}
+
+@test "what a client took of an answer that was cut is counted" {
+  serve --access-log "$world/access"
+  wire cut_short
+  jq -es 'map(select(.cut and .sent > 20000000)) | length == 1' access
+}
+
+@test "one slow sync at the end of a chunk keeps no other connection waiting" {
+  serve --access-log none
+  strace -f -qq -o trace -e trace=fdatasync -e inject=fdatasync:delay_enter=3s -p "$serve_pid" 3>&- &
+  local tracer=$!
+  wait_until 10 grep -q 'TracerPid:.[1-9]' "/proc/$serve_pid/status"
+  wire slow_sync trace
+  stop_served
+  wait "$tracer" || true
 }
 
 @test "SIGINT ends it as SIGTERM does, and a second start finds its port and store free" {

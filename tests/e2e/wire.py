@@ -8,7 +8,9 @@ import email.parser
 import http.client
 import json
 import os
+import random
 import re
+import signal
 import socket
 import ssl
 import sys
@@ -395,6 +397,129 @@ def steady_readers(r, seconds, *rates):
         expect(f"bytes at {rate}", len(part.partition(b"\r\n\r\n")[2]), len(data))
 
 
+def restless(r, pid):
+    """Eight clients that push over connections which stay open, and go on while the server is told to stop. Those whose
+    request had begun are answered; what was confirmed is on disk, so the caller looks at how the server ends."""
+    document = image(r, "restless/x")
+    data, seen = json.dumps(document).encode(), []
+
+    def client(number):
+        connection = http.client.HTTPConnection(r.host, timeout=20)
+        try:
+            while True:
+                connection.request("PUT", f"/v2/restless/x/manifests/t{number}", body=data, headers={"Content-Type": kManifest})
+                answer = connection.getresponse()
+                answer.read()
+                seen.append(answer.status)
+                if answer.will_close:
+                    return
+                time.sleep(random.uniform(0, 0.04))
+        except (OSError, http.client.HTTPException):
+            return  # between two requests
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(seen) < 20:
+        time.sleep(0.005)
+    os.kill(int(pid), signal.SIGTERM)
+    told = time.monotonic()
+    for thread in threads:
+        thread.join()
+    expect("answers", set(seen) <= {201, 503}, True)
+    expect("ends in time", time.monotonic() - told < 5, True)
+
+
+def tokens(r):
+    """A token is as good as the login that it was given for, and no better; that for nobody as none."""
+    ci = Registry("http://" + r.host, "ci:s3cret:pw")
+
+    def bearer(token):
+        registry = Registry("http://" + r.host, None)
+        registry.headers = {"Authorization": "Bearer " + token}
+        return registry
+
+    given = ci("GET", f"/token?service={r.host}&scope=repository:team/app:pull,push", status=200).json()
+    expect("the same twice", given["token"], given["access_token"])
+    expect("for a while", given["expires_in"] >= 60, True)
+    logged_in, nobody = bearer(given["token"]), bearer(r("GET", "/token", status=200).json()["token"])
+    begin(logged_in, "team/app")
+    refused(logged_in, 403, "DENIED", "POST", "/v2/other/blobs/uploads/", b"")
+    logged_in("GET", "/v2/_catalog", status=200)
+    nobody("GET", "/v2/", status=200)
+    nobody("GET", "/v2/public/x/tags/list", status=404)
+    for method, path, body in (("GET", "/metrics", None), ("GET", "/v2/_catalog", None), ("GET", "/v2/team/app/tags/list", None),
+                               ("POST", "/v2/public/x/blobs/uploads/", b"")):
+        refused(nobody, 401, "UNAUTHORIZED", method, path, body)
+    challenge = nobody("POST", "/v2/team/app/blobs/uploads/", b"", status=401).headers["www-authenticate"]
+    expect("scope", challenge.endswith(',scope="repository:team/app:pull,push"'), True)
+    refused(bearer("0" * 64), 401, "UNAUTHORIZED", "GET", "/v2/")
+    refused(bearer(""), 401, "UNAUTHORIZED", "GET", "/v2/")
+    wrong = Registry("http://" + r.host, "ci:wrong")("GET", "/token", status=401)
+    expect("at the endpoint", wrong.headers["www-authenticate"].startswith("Basic "), True)
+    refused(r, 405, "UNSUPPORTED", "POST", "/token", b"grant_type=password&username=ci&password=s3cret:pw")
+    refused(logged_in, 401, "UNAUTHORIZED", "GET", "/token")  # no token from a token
+    # Where the address of the endpoint is not certain, nobody is sent to it
+    for host, proto, kind in (("evil.example", "", "Basic"), ('a",x="', "", "Basic"), ("registry.example", "https", "Bearer")):
+        answer = r("GET", "/v2/", status=401, Host=host, **({"X_Forwarded_Proto": proto} if proto else {}))
+        expect(f"for {host}", answer.headers["www-authenticate"].split()[0], kind)
+
+
+def revoked(r, token):
+    refused(r, 401, "UNAUTHORIZED", "GET", "/v2/", Authorization="Bearer " + token)
+
+
+def refused_in_time(r):
+    """Whoever sends a body with a wrong password can send all of it, and is told then."""
+    wrong = Registry("http://" + r.host, "ann:wrong")
+    for size in (4 * 1024 * 1024, 1):
+        answer = wrong("PUT", f"/v2/x/blobs/uploads/{'0' * 32}?digest={digest_of(b'')}", os.urandom(size), status=401)
+        expect("code", answer.code(), "UNAUTHORIZED")
+
+
+def slow_sync(r, trace):
+    """While a sync of the disk takes seconds at the end of a chunk (the caller's strace sees to that), none of the
+    connections that were open before waits for it."""
+    connections = [http.client.HTTPConnection(r.host, timeout=20) for _ in range(24)]
+
+    def ask(connection):
+        begun = time.monotonic()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        return time.monotonic() - begun
+
+    for connection in connections:
+        ask(connection)
+    place, answers = begin(r, "slow/x"), []
+    patch = threading.Thread(target=lambda: answers.append(r("PATCH", place, os.urandom(20 * 1024 * 1024)).status))
+    patch.start()
+    end = time.monotonic() + 10
+    while "fdatasync" not in open(trace).read() and time.monotonic() < end:
+        time.sleep(0.02)
+    times = []
+    while not answers and len(times) < 24 * 10:
+        times += [ask(connection) for connection in connections]
+        time.sleep(0.1)
+    expect(f"{max(times):.2f} s at most", max(times) < 1, True)
+    patch.join()
+    expect("the chunk", answers, [202])
+
+
+def cut_short(r):
+    """What a client took before it went away is counted as sent, and no more than that."""
+    blob = r.push_blob("cut/x", os.urandom(48 * 1024 * 1024))
+    before = metric(r, "lay_sent_bytes_total")
+    with connect(r) as connection:
+        connection.sendall(f"GET /v2/cut/x/blobs/{blob['digest']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        had = 0
+        while had < 24 * 1024 * 1024:
+            had += len(connection.recv(1024 * 1024))
+    end = time.monotonic() + 10
+    while (sent := metric(r, "lay_sent_bytes_total") - before) < had and time.monotonic() < end:
+        time.sleep(0.05)
+    expect(f"{sent} sent, {had} taken", had <= sent < blob["size"], True)
+
+
 def read_only(r):
     """Nothing changes what is there; all of it can be read."""
     name, none = "small", digest_of(b"none")
@@ -443,7 +568,9 @@ def rights(r):
         got = tuple(users[user](method, path, body, **({"Content_Type": kManifest} if method == "PUT" else {})).status
                     for user in users)
         expect(f"{method} {path}", got, statuses)
-    expect("challenge", users[""]("GET", "/v2/").headers["www-authenticate"].startswith("Basic "), True)
+    challenge = users[""]("GET", "/v2/").headers["www-authenticate"]
+    expect("challenge", challenge, f'Bearer realm="http://{r.host}/token",service="{r.host}"')
+    refused(users[""], 401, "UNAUTHORIZED", "GET", "/v2/_catalog")
     for user, seen in (("ci", ["team/app"]), ("bob", [])):
         expect(f"catalog of {user}", users[user]("GET", "/v2/_catalog", status=200).json()["repositories"], seen)
     # Nobody gets at a blob by mounting it from where he may not read

@@ -49,7 +49,7 @@ void check_options(const ServeOptions& options);
 class Server {
  public:
   /// Listens and serves when it returns. Throws busy when the store is served already, invalid or denied for
-  /// options that cannot be had together. Blocks SIGINT and SIGTERM in this and all its threads.
+  /// options that cannot be had together. Blocks SIGINT, SIGTERM and SIGHUP in this and all its threads.
   Server(const layerstore::Store& store, const ServeOptions& options);
   ~Server();
   Server(const Server&) = delete;
@@ -59,8 +59,10 @@ class Server {
   const std::string& url() const;
   /// The host in the names of what is pushed.
   const std::string& name() const;
-  /// Waits for SIGINT or SIGTERM, then for the requests under way, at most for the stop timeout. Uploads that
+  /// Waits for SIGINT or SIGTERM, or SIGHUP when it was started on a terminal, then for the requests under way, at most for the stop timeout. Uploads that
   /// are cut off can be resumed. False when some were cut off.
+  /// Any other SIGHUP has it open the access log and read the certificate again; what fails of that is
+  /// reported, and the old ones serve on.
   bool run_until_stopped();
 
  private:

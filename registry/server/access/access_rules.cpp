@@ -45,4 +45,16 @@ bool AccessRules::allows(const std::optional<std::string>& user, const std::stri
   });
 }
 
+bool AccessRules::lets_anonymous_in() const {
+  return anonymous_ > Right::none || std::any_of(rules_.begin(), rules_.end(), [](const AccessRule& rule) {
+           return rule.user == kAnonymous && rule.right > Right::none;
+         });
+}
+
+bool AccessRules::lets_all_be_read() const {
+  return anonymous_ >= Right::read || std::any_of(rules_.begin(), rules_.end(), [](const AccessRule& rule) {
+           return rule.user == kAnonymous && rule.repository == "*" && rule.right >= Right::read;
+         });
+}
+
 }  // namespace lay::registry::server

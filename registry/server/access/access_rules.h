@@ -31,6 +31,10 @@ class AccessRules {
 
   /// `user` is empty for a request without credentials.
   bool allows(const std::optional<std::string>& user, const std::string& repository, Right right) const;
+  /// Whether those without a name may do anything anywhere.
+  bool lets_anonymous_in() const;
+  /// Whether everybody may read everything.
+  bool lets_all_be_read() const;
 
  private:
   std::vector<AccessRule> rules_;

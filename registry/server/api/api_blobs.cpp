@@ -75,10 +75,13 @@ std::vector<BlobPair> Api::unseen_pairs(const std::string& repository, const Dig
 Action Api::read_blob(const Request& request) {
   const Digest digest = Digest::parse(request.target.reference);
   const std::string& repository = request.target.repository;
+  const bool is_left = left_.is_left(digest);
+  // A client that is about to push asks first: to find out that nobody has the blob, nothing is read
+  if (!is_left && !registry_.store.blobs().has(digest)) throw no_such_blob(request);
   const Askers askers = askers_of(request.via);
   using Errand = Action::Errand;
   Errand errand = unseen_pairs(repository, digest).empty() ? Errand::none : Errand::check;
-  if (left_.is_left(digest) && is_visible(repository, digest)) {
+  if (is_left && is_visible(repository, digest)) {
     if (!left_.may_bring_for(askers)) throw no_such_blob(request);
     errand = Errand::fetch;
   }

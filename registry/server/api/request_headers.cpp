@@ -34,6 +34,10 @@ void RequestHeaders::add(std::string_view name, std::string_view value) {
     via += (via.empty() ? "" : ", ") + std::string(value);
     return;
   }
+  if (key == "x-forwarded-proto") {
+    if (forwarded_proto.empty()) forwarded_proto = value.substr(0, value.find(','));
+    return;
+  }
   const std::array<std::pair<std::string_view, std::string*>, 11> known{{
       {"host", &host},
       {"origin", &origin},

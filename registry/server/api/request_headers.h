@@ -26,7 +26,8 @@ class RequestHeaders {
   std::string if_range;
   std::string if_none_match;
   std::string user_agent;
-  std::string via;  ///< of all such lines, the first in front
+  std::string forwarded_proto;  ///< of the first X-Forwarded-Proto: the client's own
+  std::string via;              ///< of all such lines, the first in front
   std::optional<std::uint64_t> length;
   bool is_chunked = false;
 

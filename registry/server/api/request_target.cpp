@@ -155,6 +155,7 @@ RequestTarget parse_repository_path(const std::vector<std::string>& parts) {
 
 RequestTarget parse_path(std::string_view path) {
   if (path == "/healthz") return {.endpoint = Endpoint::health};
+  if (path == "/token") return {.endpoint = Endpoint::token};
   if (path == "/metrics") return {.endpoint = Endpoint::metrics};
   if (path == "/v2" || path == "/v2/") return {.endpoint = Endpoint::base};
   if (!path.starts_with("/v2/")) throw no_endpoint();

@@ -6,7 +6,7 @@
 
 namespace lay::registry::server {
 
-/// What of distribution-spec "Endpoints" a path leads to, and two of our own.
+/// What of distribution-spec "Endpoints" a path leads to, and three of our own.
 enum class Endpoint {
   base,          ///< /v2/
   catalog,       ///< /v2/_catalog
@@ -16,6 +16,7 @@ enum class Endpoint {
   upload_start,  ///< /v2/<name>/blobs/uploads/
   upload,        ///< /v2/<name>/blobs/uploads/<id>
   referrers,     ///< /v2/<name>/referrers/<digest>
+  token,         ///< /token
   health,        ///< /healthz
   metrics,       ///< /metrics
 };

@@ -88,6 +88,15 @@ system_clock::time_point expire_blobs(const Registry& registry, const std::strin
   return due;
 }
 
+/// The names can be moved by other processes, which touch no record: so what had a name at the last look was
+/// in use then, whatever became of the name.
+void touch_named(const Registry& registry, const std::string& repository,
+                 const std::map<std::string, Digest>& names) {
+  std::set<Digest> named;
+  for (const auto& [tag, digest] : names) named.insert(digest);
+  for (const Digest& digest : named) registry.repositories.touch_manifest(repository, digest);
+}
+
 }  // namespace
 
 system_clock::time_point expire_links(Registry& registry, const std::string& repository,
@@ -122,6 +131,7 @@ Expiry::Expiry(Registry& registry, const Retention& retention) : registry_(regis
 bool Expiry::look_at(const std::string& repository, system_clock::time_point now) {
   State state{.changed = registry_.repositories.change_times(repository),
               .names = names_of(registry_.names, repository)};
+  if (!retention_.keeps_untagged) touch_named(registry_, repository, state.names);
   const auto found = seen_.find(repository);
   if (found != seen_.end() && found->second.state == state && now < found->second.due) return false;
   seen_.erase(repository);

@@ -17,6 +17,9 @@ struct Retention {
   std::chrono::seconds unused_blobs{24 * 3600};  ///< links that no manifest of the repository needs
   std::chrono::seconds untagged{7 * 24 * 3600};  ///< since they were pushed or lost their last tag
   bool keeps_untagged = false;                   ///< for ever
+  bool keeps_all = false;  ///< uploads, links and manifests: only what none of them needs is collected
+  /// Until the next try of a collection that somebody who was adding to the store kept from taking place.
+  std::chrono::milliseconds retry{5000};
 };
 
 /// Takes back what the repository's tags no longer lead to. What a tag leads to stays, through indexes and

@@ -74,7 +74,7 @@ void ImageNames::add(const layerstore::NamedImage& named) {
 void ImageNames::refresh() {
   const struct ::stat now = sys::stat_at(sys::cwd(), store_.path() + "/index.json");
   if (is_same_file(now, seen_)) return;
-  repositories_.clear();
+  const std::map<std::string, Repository> before = std::exchange(repositories_, {});
   seen_ = {};
   const std::vector<layerstore::NamedImage> all = store_.images().list();
   hidden_.remove_if([&](const std::string& name, const Digest& digest) {
@@ -83,6 +83,12 @@ void ImageNames::refresh() {
     return found == all.end() || found->manifest.digest != digest;
   });
   for (const layerstore::NamedImage& named : all) add(named);
+  for (auto& [name, repository] : repositories_) {
+    const auto old = before.find(name);
+    if (old != before.end() && old->second.reach && old->second.reach->is_whole &&
+        old->second.tags == repository.tags)
+      repository.reach = old->second.reach;
+  }
   count_ = all.size();
   seen_ = now;  // when it changed since, the next call sees that
 }
@@ -124,7 +130,11 @@ std::vector<std::string> ImageNames::repositories() {
 
 /// What is absent leads nowhere: of an index usually one platform was pulled.
 void ImageNames::walk(const Descriptor& descriptor, int depth, Reach& reach) const {
-  if (depth > layerstore::kMaxIndexDepth || !store_.blobs().has(descriptor.digest)) return;
+  if (depth > layerstore::kMaxIndexDepth) return;
+  if (!store_.blobs().has(descriptor.digest)) {
+    reach.is_whole = false;
+    return;
+  }
   if (!reach.manifests.emplace(descriptor.digest, descriptor).second) return;
   const std::string text = store_.blobs().read(descriptor.digest);
   if (layerstore::media_type::is_index(descriptor.media_type)) {
@@ -149,7 +159,7 @@ void ImageNames::add_layers(const layerstore::Manifest& manifest, Reach& reach) 
       if (std::find(pairs.begin(), pairs.end(), pair) == pairs.end()) pairs.push_back(std::move(pair));
     }
   } catch (const Error&) {
-    return;
+    reach.is_whole = false;
   }
 }
 
@@ -160,7 +170,7 @@ const ImageNames::Reach& ImageNames::reach_of(Repository& repository) const {
     try {
       walk(tag.descriptor, 0, reach);
     } catch (const Error&) {
-      continue;  // a damaged image is fsck's to name; the others can be served
+      reach.is_whole = false;  // a damaged image is fsck's to name; the others can be served
     }
   }
   repository.reach = std::move(reach);
@@ -168,6 +178,8 @@ const ImageNames::Reach& ImageNames::reach_of(Repository& repository) const {
 }
 
 std::optional<Descriptor> ImageNames::manifest(const std::string& name, const Digest& digest) {
+  if (!store_.blobs().has(digest))
+    return std::nullopt;  // a client asks before it pushes: nothing is read for that
   const std::lock_guard lock(mutex_);
   Repository* found = repository(name);
   if (found == nullptr) return std::nullopt;
@@ -239,13 +251,28 @@ bool ImageNames::remove(const std::string& repository, const std::string& tag) {
   return store_.images().remove(name_of(repository, tag));
 }
 
+/// The name as it would be if it was pushed under that authority; empty when it was not.
+std::optional<std::string> ImageNames::renamed(const std::string& name, const std::string& authority) const {
+  if (!name.starts_with(authority + "/")) return std::nullopt;
+  const auto parts = split_name(std::string_view(name).substr(authority.size() + 1));
+  return parts ? std::optional(name_of(parts->repository, parts->tag)) : std::nullopt;
+}
+
 void ImageNames::rename_from(const std::string& authority) {
   if (authority == authority_) return;
-  layerstore::rename_images(store_, [&](const std::string& old) -> std::optional<std::string> {
-    if (!old.starts_with(authority + "/")) return std::nullopt;
-    const auto name = split_name(std::string_view(old).substr(authority.size() + 1));
-    return name ? std::optional(name_of(name->repository, name->tag)) : std::nullopt;
-  });
+  const std::vector<layerstore::NamedImage> all = store_.images().list();
+  std::map<std::string, Digest> others;
+  for (const layerstore::NamedImage& named : all) others.emplace(named.name, named.manifest.digest);
+  for (const layerstore::NamedImage& named : all) {
+    const auto name = renamed(named.name, authority);
+    const auto other = name ? others.find(*name) : others.end();
+    if (other != others.end() && other->second != named.manifest.digest)
+      throw Error::make(Errc::exists,
+                        "--name: '{}', pushed here, would be '{}', which is another image already",
+                        named.name, *name)
+          .with_hint("'lay untag' or 'lay rmi' one of them first, which 'lay tag' can give another name");
+  }
+  layerstore::rename_images(store_, [&](const std::string& old) { return renamed(old, authority); });
 }
 
 }  // namespace lay::registry::server

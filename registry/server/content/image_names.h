@@ -61,24 +61,30 @@ class ImageNames {
   /// Shows what was hidden for a deletion that ended before the tag was gone. Called before anything is
   /// served; `has_tag` tells whether there is such a tag that is no name of the store.
   void show_tagged(const std::function<bool(const std::string& repository, const std::string& tag)>& has_tag);
-  /// Gives every name that was pushed under another authority this one.
+  /// Gives every name that was pushed under another authority this one. Throws exists, having changed
+  /// nothing, when another image has such a name: of a pull, say, from the registry that this one is to
+  /// replace.
   void rename_from(const std::string& authority);
 
  private:
   struct Tag {
     layerstore::Descriptor descriptor;
     bool is_pushed = false;
+
+    bool operator==(const Tag&) const = default;
   };
   struct Reach {
     std::map<layerstore::Digest, layerstore::Descriptor> manifests;
     std::set<layerstore::Digest> blobs;
     std::map<layerstore::Digest, std::vector<BlobPair>> layers;
+    bool is_whole = true;  ///< nothing was absent or damaged: it stays as it is as long as the tags do
   };
   struct Repository {
     std::map<std::string, Tag> tags;
     std::optional<Reach> reach;  ///< found out when it is asked for
   };
 
+  std::optional<std::string> renamed(const std::string& name, const std::string& authority) const;
   std::string name_of(const std::string& repository, const std::string& tag) const;
   void refresh();
   void add(const layerstore::NamedImage& named);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -23,8 +24,14 @@ class Janitor {
   Janitor& operator=(const Janitor&) = delete;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void work();
-  void clean();
+  void expire();
+  bool collect();
+  void tell_once(const Error& error);
+  template <class Work>
+  void reporting(Work work);
 
   Registry& registry_;
   Metrics& metrics_;
@@ -32,6 +39,8 @@ class Janitor {
   Expiry expiry_;
   const std::function<layerstore::InUse()> in_use_;
   const std::function<void(const Error&)> report_;
+  Clock::time_point collected_ = Clock::now();  ///< for the last time; or begun
+  bool is_told_ = false;                        ///< that nothing is collected, since then
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_ending_ = false;

@@ -42,7 +42,13 @@ std::string format_entry(const AccessEntry& entry) {
   return dump_json(json);
 }
 
-AccessLog::AccessLog(const std::string& path) : fd_(open_log(path)) {}
+AccessLog::AccessLog(const std::string& path) : path_(path), fd_(open_log(path)) {}
+
+void AccessLog::reopen() {
+  if (!fd_ || path_ == "-") return;
+  const UniqueFd fresh = open_log(path_);
+  if (::dup3(fresh.get(), fd_.get(), O_CLOEXEC) < 0) throw Error::from_errno("access log '{}'", path_);
+}
 
 void AccessLog::write(const AccessEntry& entry) const {
   if (!fd_) return;

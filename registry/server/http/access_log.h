@@ -33,8 +33,12 @@ class AccessLog {
   explicit AccessLog(const std::string& path);
   /// Never fails: a full disk must not end what is served.
   void write(const AccessEntry& entry) const;
+  /// Opens the file by its name again, after somebody has moved it away; others may write meanwhile. When
+  /// that fails it goes on in the old one.
+  void reopen();
 
  private:
+  const std::string path_;
   UniqueFd fd_;
 };
 

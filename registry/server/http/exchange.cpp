@@ -1,5 +1,7 @@
 #include "server/http/exchange.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "http/address.h"
 #include "server/http/listener.h"
@@ -26,17 +28,26 @@ Refusal own_failure(const Error& error) {
   return Refusal(500, error_code::kUnknown, "the registry failed; its operator's log says why");
 }
 
+Refusal stopping() {
+  return Refusal(503, error_code::kUnknown, "the registry is being stopped", {{"Retry-After", "1"}});
+}
+
 Refusal login_wanted(const std::string& reason) {
   return Refusal(401, error_code::kUnauthorized, reason);
 }
 
 }  // namespace
 
-Exchange::Exchange(Service& service, std::string target) : service_(service), raw_target_(std::move(target)) {
-  service_.metrics.request_begun();
-}
+/// Counted before it asks: whoever stops the server first says so and then looks at the count.
+Exchange::Exchange(Service& service, std::string target)
+    : service_(service),
+      is_late_((service.metrics.request_begun(), service.is_draining)),
+      raw_target_(std::move(target)) {}
 
-Exchange::~Exchange() = default;
+Exchange::~Exchange() {
+  action_ = {};  // which may still write to an upload
+  service_.metrics.request_gone();
+}
 
 /// Does `work` on another thread, to which `add` gives a job; this leaves the exchange in another stage; then
 /// step() is called again.
@@ -77,7 +88,8 @@ void Exchange::set_response(Response response) {
   response_.headers.emplace_back("Docker-Distribution-Api-Version", "registry/2.0");
   response_.headers.emplace_back("X-Content-Type-Options", "nosniff");
   if (response_.status == 401)
-    response_.headers.emplace_back("WWW-Authenticate", "Basic realm=\"lay\", charset=\"UTF-8\"");
+    response_.headers.emplace_back("WWW-Authenticate",
+                                   challenge_for(service_.login_ways, headers_, request_));
   stage_ = Stage::ready;
 }
 
@@ -90,15 +102,20 @@ MHD_Result Exchange::step(MHD_Connection* connection, const char* method, std::s
       } catch (const Refusal& refusal) {
         return refuse_for_good(connection, refusal);
       }
+      if (is_late_) return refuse_for_good(connection, stopping());
       try {
         request_.target = parse_request_target(raw_target_);
-        check_host();
+        if (!service_.authenticator.is_needed() && !is_for_here())
+          throw Refusal(403, error_code::kDenied,
+                        "this registry is for programs on this machine, not for web pages");
       } catch (const Refusal& refusal) {
         return refuse(connection, refusal);
       }
       return authenticate(connection);
     case Stage::verified:
       return begin(connection);
+    case Stage::unverified:
+      return answer_refused(connection);
     case Stage::receiving:
     case Stage::discarding:
       if (body.empty()) return finish(connection);
@@ -127,23 +144,49 @@ void Exchange::read_headers(MHD_Connection* connection, const char* method) {
   request_.via = headers_.via;
 }
 
-void Exchange::check_host() const {
-  if (service_.only_host.empty()) return;
+bool Exchange::is_for_here() const {
+  if (service_.only_host.empty()) return true;
   const std::string host = to_lower(host_without_port(headers_.host));
   const bool is_here = headers_.host.empty() || host == service_.only_host || is_loopback_host(host);
-  if (is_here && headers_.origin.empty()) return;
-  throw Refusal(403, error_code::kDenied, "this registry is for programs on this machine, not for web pages");
+  return is_here && headers_.origin.empty();
+}
+
+/// Where those who have not said who they are learn that they can: clients use their credentials only then.
+bool Exchange::needs_login() const {
+  switch (request_.target.endpoint) {
+    case Endpoint::base:
+    case Endpoint::metrics:
+      return true;
+    case Endpoint::catalog:
+      return !service_.lets_all_be_read;
+    case Endpoint::token:
+      return !service_.login_ways.lets_anonymous_in;
+    default:
+      return false;
+  }
+}
+
+MHD_Result Exchange::begin_without_login(MHD_Connection* connection) {
+  if (needs_login()) return refuse(connection, login_wanted("log in first"));
+  if (!is_for_here())
+    return refuse(connection,
+                  login_wanted("log in first: this name is not the registry's own (--name), or a web "
+                               "page asks"));
+  return begin(connection);
 }
 
 MHD_Result Exchange::authenticate(MHD_Connection* connection) {
   stage_ = Stage::verified;
   const Endpoint endpoint = request_.target.endpoint;
   if (!service_.authenticator.is_needed() || endpoint == Endpoint::health) return begin(connection);
-  if (headers_.authorization.empty() || headers_.authorization == kNobody) {
-    // Clients learn here that they can log in, and use their credentials only then.
-    if (endpoint == Endpoint::base || endpoint == Endpoint::metrics)
-      return refuse(connection, login_wanted("log in first"));
-    return begin(connection);
+  if (headers_.authorization.empty() || headers_.authorization == kNobody)
+    return begin_without_login(connection);
+  if (const auto token = parse_bearer(headers_.authorization); token && endpoint != Endpoint::token) {
+    // Who has got the token for nobody has no credentials to use
+    if (Authenticator::is_nobody(*token))
+      return endpoint == Endpoint::base ? begin(connection) : begin_without_login(connection);
+    request_.user = service_.authenticator.user_of(*token);
+    return request_.user ? begin(connection) : refuse(connection, login_wanted("the token has ended"));
   }
   const auto credentials = parse_basic(headers_.authorization);
   if (!credentials) return refuse(connection, login_wanted("the credentials are not of the form Basic"));
@@ -158,14 +201,24 @@ MHD_Result Exchange::authenticate(MHD_Connection* connection) {
       request_.user = credentials.username;
       stage_ = Stage::verified;
     });
+    if (stage_ == Stage::ready) stage_ = Stage::unverified;
   });
 }
 
-/// /healthz and /metrics.
+/// /healthz, /metrics and /token.
 Action Exchange::own_endpoint() const {
-  const bool is_health = request_.target.endpoint == Endpoint::health;
-  return {.take = {}, .finish = [this, is_health] {
-            if (is_health) return json_response(200, R"({"status":"ok"})", "application/json");
+  const Endpoint endpoint = request_.target.endpoint;
+  const bool reads = request_.method == "GET" || request_.method == "HEAD";
+  if (endpoint == Endpoint::token && !service_.authenticator.is_needed())
+    throw Refusal(404, error_code::kUnsupported, "nobody has to log in here");
+  if (endpoint == Endpoint::token && !reads)
+    throw Refusal(405, error_code::kUnsupported, "this path takes GET, HEAD", {{"Allow", "GET, HEAD"}});
+  return {.take = {}, .finish = [this, endpoint] {
+            if (endpoint == Endpoint::health)
+              return json_response(200, R"({"status":"ok"})", "application/json");
+            if (endpoint == Endpoint::token)
+              return token_response(service_.authenticator.token_for(request_.user),
+                                    service_.authenticator.token_lifetime());
             return json_response(200, service_.metrics.text(service_.registry.uploads.count()),
                                  "text/plain; version=0.0.4");
           }};
@@ -174,7 +227,8 @@ Action Exchange::own_endpoint() const {
 MHD_Result Exchange::begin(MHD_Connection* connection) {
   const Endpoint endpoint = request_.target.endpoint;
   answering([&] {
-    const bool is_own = endpoint == Endpoint::health || endpoint == Endpoint::metrics;
+    const bool is_own =
+        endpoint == Endpoint::health || endpoint == Endpoint::metrics || endpoint == Endpoint::token;
     action_ = is_own ? own_endpoint() : service_.api.begin(request_);
     stage_ = Stage::receiving;
   });
@@ -238,6 +292,7 @@ MHD_Result Exchange::send(MHD_Connection* connection) {
   stage_ = Stage::sent;
   service_.clients.answer_begun(connection);
   const auto status = static_cast<unsigned>(response_.status);
+  if (service_.is_draining && !is_late_) response_.headers.emplace_back("Connection", "close");
   // The length is that of the body all the same (RFC 9110 section 8.6)
   const bool has_body = request_.method != "HEAD" && response_.status != 304;
   Response response{.status = response_.status,
@@ -255,12 +310,13 @@ MHD_Result Exchange::send(MHD_Connection* connection) {
   return result;
 }
 
-void Exchange::completed(bool is_whole) {
+void Exchange::completed(bool is_whole, std::uint64_t taken) {
   const auto duration =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - clock_);
   const bool is_answered = stage_ == Stage::sent;
   const int status = is_answered ? response_.status : 499;
-  service_.metrics.request_ended(request_.method, status, duration, received_, is_whole ? to_send_ : 0);
+  const std::uint64_t sent = is_whole ? to_send_ : std::min(to_send_, taken);
+  service_.metrics.request_ended(request_.method, status, duration, received_, sent);
   service_.log.write({.begun = begun_,
                       .remote = remote_,
                       .user = request_.user.value_or(""),
@@ -269,7 +325,7 @@ void Exchange::completed(bool is_whole) {
                       .agent = headers_.user_agent,
                       .status = status,
                       .received = received_,
-                      .sent = is_whole ? to_send_ : 0,
+                      .sent = sent,
                       .duration = duration,
                       .is_whole = is_whole && is_answered});
 }

@@ -29,12 +29,16 @@ class Exchange {
   /// Whether step() was not called yet.
   bool is_fresh() const { return stage_ == Stage::fresh; }
   /// MHD_RequestCompletedCallback.
-  void completed(bool is_whole);
+  /// `taken` is what the client took of the answer if that was cut: about as many bytes.
+  void completed(bool is_whole, std::uint64_t taken);
+  /// Whether its end may wait for a disk: it holds an upload.
+  bool holds_upload() const { return action_.take != nullptr; }
 
  private:
   enum class Stage {
     fresh,       ///< nothing is known yet
     verified,    ///< the password was checked
+    unverified,  ///< and is wrong: there is a response, the body was not read yet
     receiving,   ///< the body arrives
     discarding,  ///< it is refused already, and read so that the client sees the answer
     working,     ///< on another thread
@@ -43,8 +47,10 @@ class Exchange {
   };
 
   void read_headers(MHD_Connection* connection, const char* method);
-  void check_host() const;
+  bool is_for_here() const;
+  bool needs_login() const;
   MHD_Result authenticate(MHD_Connection* connection);
+  MHD_Result begin_without_login(MHD_Connection* connection);
   MHD_Result begin(MHD_Connection* connection);
   MHD_Result take(std::span<const std::byte> body);
   MHD_Result finish(MHD_Connection* connection);
@@ -60,6 +66,7 @@ class Exchange {
   Action own_endpoint() const;
 
   Service& service_;
+  const bool is_late_;  ///< begun when the server was stopping already
   const std::string raw_target_;
   Stage stage_ = Stage::fresh;
   RequestHeaders headers_;

@@ -34,10 +34,13 @@ MHD_Result step(void* service, MHD_Connection* connection, const char*, const ch
 }
 
 void end_exchange(void* service, MHD_Connection* connection, void** state, MHD_RequestTerminationCode how) {
-  static_cast<Service*>(service)->clients.request_ended(connection);
-  const std::unique_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
+  const Service& shared = *static_cast<Service*>(service);
+  const std::uint64_t taken = shared.clients.request_ended(connection);
+  std::shared_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
   *state = nullptr;
-  if (exchange) exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+  if (!exchange) return;
+  exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK, taken);
+  if (exchange->holds_upload()) shared.workers.add([last = std::move(exchange)]() mutable { last.reset(); });
 }
 
 void choose_congestion_control(MHD_Connection* connection, const std::string& systems) {
@@ -78,10 +81,8 @@ void map_connections() {
   ::mallopt(M_MMAP_THRESHOLD, 16 * 1024);
 }
 
-std::vector<MHD_OptionItem> tls_options(const TlsFiles& tls) {
-  const auto text = [](const std::string& value) { return const_cast<char*>(value.c_str()); };
-  return {{MHD_OPTION_HTTPS_MEM_CERT, 0, text(tls.certificate)},
-          {MHD_OPTION_HTTPS_MEM_KEY, 0, text(tls.key)},
+std::vector<MHD_OptionItem> tls_options() {
+  return {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, reinterpret_cast<void*>(&choose_certificate)},
           {MHD_OPTION_HTTPS_PRIORITIES, 0, const_cast<char*>(kTlsPriorities)}};
 }
 
@@ -97,7 +98,8 @@ HttpServer::HttpServer(Service& service, UniqueFd socket, const std::optional<Tl
   std::vector<MHD_OptionItem> more;
   if (tls) {
     flags |= MHD_USE_TLS;
-    more = tls_options(*tls);
+    use_certificate(*tls);
+    more = tls_options();
   }
   more.push_back({MHD_OPTION_END, 0, nullptr});
   daemon_ = microhttpd().start_daemon(flags, 0, nullptr, nullptr, &step, &service_,                  //
@@ -111,10 +113,8 @@ HttpServer::HttpServer(Service& service, UniqueFd socket, const std::optional<Tl
                                       MHD_OPTION_STRICT_FOR_CLIENT, 1,                               //
                                       MHD_OPTION_ARRAY, more.data(), MHD_OPTION_END);
   if (daemon_ == nullptr)
-    throw Error::make(Errc::invalid, "the HTTP server cannot start{}",
-                      tls ? ": the certificate or its key cannot be used" : "")
-        .with_hint(tls ? "both files are PEM, and the key is the certificate's"
-                       : "is the limit of open files (ulimit -n) very low?");
+    throw Error(Errc::invalid, "the HTTP server cannot start")
+        .with_hint("is the limit of open files (ulimit -n) very low?");
   socket_ = std::move(socket);
 }
 
@@ -125,6 +125,7 @@ HttpServer::~HttpServer() {
 bool HttpServer::drain(std::chrono::seconds limit) {
   microhttpd().quiesce_daemon(daemon_);
   socket_.reset();
+  service_.is_draining = true;
   const auto end = std::chrono::steady_clock::now() + limit;
   while (service_.metrics.in_flight() > 0) {
     if (std::chrono::steady_clock::now() >= end) return false;

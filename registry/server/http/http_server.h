@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/api/service.h"
+#include "server/http/certificate.h"
 #include "server/http/microhttpd_library.h"
 
 namespace lay::registry::server {
@@ -13,12 +14,6 @@ struct HttpLimits {
   unsigned connections = 4096;
   /// For the headers of a request, and what is read at once. With malloc's own words seven pages.
   std::size_t connection_memory = 28 * 1024 - 64;
-};
-
-/// Certificate and key, PEM.
-struct TlsFiles {
-  std::string certificate;
-  std::string key;
 };
 
 /// libmicrohttpd with one epoll loop for each of a few threads, calling Exchange.
@@ -31,8 +26,11 @@ class HttpServer {
   /// Cuts what is still under way.
   ~HttpServer();
 
-  /// Takes no more connections, and waits for the requests that are under way, at most for `limit`. False
-  /// when some were not done.
+  /// Another certificate for the connections that come; throws invalid, and goes on with that of before.
+  void renew(const TlsFiles& tls) { use_certificate(tls); }
+
+  /// Takes no more connections, refuses requests that begin on those it has, and waits for the requests that
+  /// are under way, at most for `limit`. False when some were not done.
   bool drain(std::chrono::seconds limit);
 
  private:

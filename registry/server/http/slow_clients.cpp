@@ -73,8 +73,11 @@ void SlowClients::request_begun(MHD_Connection* connection) {
   const auto found = clients_.find(connection);
   if (found == clients_.end()) return;
   const Moved moved = moved_on(found->second.socket);
-  found->second =
-      Client{.socket = found->second.socket, .in_request = true, .in = moved.in, .out = moved.out};
+  found->second = Client{.socket = found->second.socket,
+                         .in_request = true,
+                         .in = moved.in,
+                         .out = moved.out,
+                         .out_before = moved.out};
 }
 
 void SlowClients::answer_begun(MHD_Connection* connection) {
@@ -83,12 +86,14 @@ void SlowClients::answer_begun(MHD_Connection* connection) {
   if (found != clients_.end()) found->second.is_answering = true;
 }
 
-void SlowClients::request_ended(MHD_Connection* connection) {
+std::uint64_t SlowClients::request_ended(MHD_Connection* connection) {
   const std::lock_guard lock(mutex_);
   const auto found = clients_.find(connection);
-  if (found == clients_.end()) return;
+  if (found == clients_.end()) return 0;
   const Moved moved = moved_on(found->second.socket);
+  const std::uint64_t taken = moved.out - std::min(moved.out, found->second.out_before);
   found->second = Client{.socket = found->second.socket, .in = moved.in, .out = moved.out};
+  return taken;
 }
 
 void SlowClients::set_working(MHD_Connection* connection, bool is_working) {

@@ -36,7 +36,8 @@ class SlowClients {
   void closed(MHD_Connection* connection);
   void request_begun(MHD_Connection* connection);  ///< its header is whole
   void answer_begun(MHD_Connection* connection);   ///< nothing more of the request is waited for
-  void request_ended(MHD_Connection* connection);
+  /// Returns how many bytes the client took since it began, those of the header included.
+  std::uint64_t request_ended(MHD_Connection* connection);
   // The client is waiting for the server. From any thread.
   void work_begun(MHD_Connection* connection);
   void work_ended(MHD_Connection* connection);
@@ -48,11 +49,12 @@ class SlowClients {
     bool in_request = false;
     bool is_working = false;
     bool is_answering = false;
-    bool has_left = false;     ///< at the last look: its side was ended, and all that came was read
-    unsigned slow_halves = 0;  ///< of windows, in a row, in which a request moved too little
-    bool has_begun = false;    ///< a part of a header was there at the last look
-    std::uint64_t in = 0;      ///< at the last look; without a request: what had arrived when that began
-    std::uint64_t out = 0;     ///< at the last look for slowness
+    bool has_left = false;         ///< at the last look: its side was ended, and all that came was read
+    unsigned slow_halves = 0;      ///< of windows, in a row, in which a request moved too little
+    bool has_begun = false;        ///< a part of a header was there at the last look
+    std::uint64_t in = 0;          ///< at the last look; without a request: what had arrived when that began
+    std::uint64_t out = 0;         ///< at the last look for slowness
+    std::uint64_t out_before = 0;  ///< when the request began
     Time looked = std::chrono::steady_clock::now();
     Time looked_for_header = looked;
   };

@@ -1,8 +1,13 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <atomic>
 #include <thread>
 
+#include "poll_until.h"
 #include "registry_api.h"
 #include "server/content/expiry.h"
+#include "server/content/janitor.h"
 #include "store_support.h"
 
 namespace lay::registry {
@@ -30,7 +35,102 @@ std::string with_subject(const std::string& manifest, const std::string& subject
   return dump_json(json);
 }
 
+/// Makes the record of a manifest in repository "a" as old as one that was pushed then.
+void age_record(const layerstore::Store& store, const std::string& manifest, std::chrono::seconds age) {
+  const std::string path =
+      store.path() + "/registry/repositories/a/manifests/" + layerstore::digest_of(manifest).to_string();
+  const timespec time{.tv_sec = system_clock::to_time_t(system_clock::now() - age), .tv_nsec = 0};
+  const std::array<timespec, 2> times{time, time};
+  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times.data(), 0) == 0);
+}
+
+/// A blob that nobody needs.
+layerstore::Digest add_garbage(const layerstore::Store& store) {
+  const std::string text = "garbage";
+  layerstore::BlobWriter writer = store.blobs().begin();
+  writer.write(std::as_bytes(std::span(text)));
+  return writer.commit();
+}
+
 }  // namespace
+
+TEST_CASE("what loses its last name to another command stays for the days of those that lose it to a push",
+          "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const std::string old = api.push_parts("a", "old");
+  const std::string other = api.push_parts("a", "other");
+  REQUIRE(api.put_manifest("a", "1", old).status == 201);
+  REQUIRE(api.put_manifest("a", "2", other).status == 201);
+  const std::string signature = with_subject(old, old, 1);
+  const std::string by_digest = layerstore::digest_of(signature).to_string();
+  REQUIRE(api.put_manifest("a", by_digest, signature).status == 201);
+  const std::chrono::seconds week{7 * 24 * 3600};
+  for (const std::string& manifest : {old, other, signature}) age_record(temp.store, manifest, week + 24h);
+
+  Expiry expiry(api.registry, {.untagged = week});
+  expiry.look_at("a", system_clock::now());
+  const auto images = temp.store.images().find("localhost:5000/a:2");
+  REQUIRE(images);
+  temp.store.images().put("localhost:5000/a:1", *images);  // as `lay tag` does
+  expiry.look_at("a", system_clock::now());
+  CHECK(api.request("GET", "/v2/a/manifests/" + layerstore::digest_of(old).to_string()).status == 200);
+  CHECK(api.request("GET", "/v2/a/manifests/" + by_digest).status == 200);
+  expiry.look_at("a", system_clock::now() + week + 1h);
+  CHECK(api.request("GET", "/v2/a/manifests/" + layerstore::digest_of(old).to_string()).status == 404);
+  CHECK(api.request("GET", "/v2/a/manifests/" + by_digest).status == 404);
+  CHECK(api.request("GET", "/v2/a/manifests/1").body == other);
+}
+
+TEST_CASE("a collection that gave way is tried again soon, and counts only when it took place",
+          "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const layerstore::Digest garbage = add_garbage(temp.store);
+  server::Metrics metrics;
+  std::atomic<int> reports = 0;
+  auto adding = std::make_optional(temp.store.share());
+  server::Janitor janitor(
+      api.registry, metrics, {.interval = 3s, .retry = 20ms}, [] { return layerstore::InUse{}; },
+      [&](const Error&) { ++reports; });
+  const auto counted = [&](const std::string& line) {
+    return metrics.text(0).find("\n" + line) != std::string::npos;
+  };
+  REQUIRE(test::poll_until([&] { return !counted("lay_collections_missed_total 0\n"); }));
+  CHECK(counted("lay_collections_total 0\n"));
+  CHECK(temp.store.blobs().has(garbage));
+  const auto released = std::chrono::steady_clock::now();
+  adding.reset();
+  REQUIRE(test::poll_until([&] { return !temp.store.blobs().has(garbage); }));
+  CHECK(std::chrono::steady_clock::now() - released < 2s);  // not at the next round
+  CHECK(test::poll_until([&] { return counted("lay_collections_total 1\n"); }));
+  CHECK(reports == 0);
+}
+
+TEST_CASE("a container that may need anything is told once while nothing is collected",
+          "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const layerstore::Digest garbage = add_garbage(temp.store);
+  server::Metrics metrics;
+  std::atomic<bool> is_damaged = true;
+  std::atomic<int> reports = 0;
+  server::Janitor janitor(
+      api.registry, metrics, {.interval = 1s},
+      [&] {
+        layerstore::InUse in_use;
+        in_use.everything = is_damaged;
+        return in_use;
+      },
+      [&](const Error&) { ++reports; });
+  REQUIRE(test::poll_until(
+      [&] { return metrics.text(0).find("\nlay_collections_missed_total 2\n") != std::string::npos; }));
+  CHECK(reports == 1);
+  CHECK(temp.store.blobs().has(garbage));
+  is_damaged = false;
+  CHECK(test::poll_until([&] { return !temp.store.blobs().has(garbage); }));
+  CHECK(reports == 1);
+}
 
 TEST_CASE("a repository whose last record goes is gone, and comes back with the next push",
           "[registry][server]") {

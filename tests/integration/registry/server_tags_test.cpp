@@ -1,3 +1,6 @@
+#include <sys/inotify.h>
+
+#include <array>
 #include <fstream>
 
 #include "registry_api.h"
@@ -21,7 +24,104 @@ void fill_names(const layerstore::Store& store, const layerstore::Descriptor& ma
       << dump_json(Json{{"schemaVersion", 2}, {"manifests", std::move(list)}});
 }
 
+/// Counts how often blobs of a store are opened.
+class OpenedBlobs {
+ public:
+  explicit OpenedBlobs(const layerstore::Store& store) : fd_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    REQUIRE(::inotify_add_watch(fd_.get(), (store.path() + "/blobs/sha256").c_str(), IN_OPEN) >= 0);
+  }
+
+  /// Since the last call.
+  std::size_t count() {
+    alignas(inotify_event) std::array<char, 65536> buffer;
+    std::size_t found = 0;
+    for (;;) {
+      const ssize_t got = ::read(fd_.get(), buffer.data(), buffer.size());
+      if (got <= 0) return found;
+      for (ssize_t at = 0; at < got;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+        if ((event->mask & IN_ISDIR) == 0) ++found;
+        at += static_cast<ssize_t>(sizeof *event + event->len);
+      }
+    }
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
 }  // namespace
+
+TEST_CASE(
+    "after a push nobody reads the manifests of a repository for what is not there, nor other repositories",
+    "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(api.put_manifest("many", std::to_string(i), api.push_parts("many", std::to_string(i))).status ==
+            201);
+  REQUIRE(api.put_manifest("other", "1", api.push_parts("other", "x")).status == 201);
+  const std::string mine = api.push_blob("many", "of many alone", "text/plain").digest.to_string();
+  const std::string absent = layerstore::digest_of("absent").to_string();
+  CHECK(api.request("HEAD", "/v2/other/blobs/" + mine).status == 404);  // it has read what its tag leads to
+
+  REQUIRE(api.put_manifest("many", "new", api.push_parts("many", "new")).status == 201);
+  OpenedBlobs opened(temp.store);
+  CHECK(api.request("HEAD", "/v2/many/blobs/" + absent).status == 404);
+  CHECK(api.request("HEAD", "/v2/many/manifests/" + absent).status == 404);
+  CHECK(api.request("HEAD", "/v2/other/blobs/" + mine).status == 404);
+  CHECK(opened.count() == 0);
+
+  REQUIRE(temp.store.images().remove("localhost:5000/other:1"));
+  const std::string config =
+      layerstore::parse_manifest(api.push_parts("many", "unlinked")).config.digest.to_string();
+  CHECK(api.request("HEAD", "/v2/other/blobs/" + config).status == 404);
+}
+
+TEST_CASE("what an index leads to is found when it comes after the index", "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const std::string manifest = api.push_parts("elsewhere", "late");
+  const std::string index =
+      layerstore::write_index({.media_type = std::string(layerstore::media_type::kIndex),
+                               .manifests = {{.media_type = std::string(layerstore::media_type::kManifest),
+                                              .digest = layerstore::digest_of(manifest),
+                                              .size = manifest.size()}}});
+  layerstore::BlobWriter writer = temp.store.blobs().begin();
+  writer.write(std::as_bytes(std::span(index)));
+  temp.store.images().put("local:1", {.media_type = std::string(layerstore::media_type::kIndex),
+                                      .digest = writer.commit(),
+                                      .size = index.size()});
+  const std::string path = "/v2/local/manifests/" + layerstore::digest_of(manifest).to_string();
+  const std::string config =
+      "/v2/local/blobs/" + layerstore::parse_manifest(manifest).config.digest.to_string();
+  CHECK(api.request("HEAD", config).status == 404);
+  REQUIRE(api.put_manifest("elsewhere", "1", manifest).status == 201);
+  CHECK(api.request("HEAD", path).status == 200);
+  CHECK(api.request("HEAD", config).status == 200);
+}
+
+TEST_CASE("a new name of the registry takes no other image's name", "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const std::string pushed = api.push_parts("a/b", "pushed");
+  REQUIRE(api.put_manifest("a/b", "1", pushed).status == 201);
+  REQUIRE(api.put_manifest("a/b", "2", api.push_parts("a/b", "pulled")).status == 201);
+  const auto pulled = temp.store.images().find("localhost:5000/a/b:2");
+  REQUIRE(pulled);
+  temp.store.images().put("reg.example/a/b:1", *pulled);
+  server::ImageNames names(temp.store, "reg.example", server::LocalNames::served);
+  CHECK_THROWS_WITH(names.rename_from("localhost:5000"),
+                    Catch::Contains("'localhost:5000/a/b:1'") && Catch::Contains("'reg.example/a/b:1'"));
+  CHECK(temp.store.images().find("localhost:5000/a/b:1"));
+  CHECK(temp.store.images().find("reg.example/a/b:1")->digest == pulled->digest);
+
+  temp.store.images().put("reg.example/a/b:1", *temp.store.images().find("localhost:5000/a/b:1"));
+  names.rename_from("localhost:5000");
+  CHECK(!temp.store.images().find("localhost:5000/a/b:1"));
+  CHECK(temp.store.images().find("reg.example/a/b:1")->digest == layerstore::digest_of(pushed));
+  CHECK(temp.store.images().find("reg.example/a/b:2")->digest == pulled->digest);
+}
 
 TEST_CASE("a repository takes more tags than the store has room for names", "[registry][server]") {
   const test::SmallDisk disk("1g");  // syncing a disk 100,000 times would take an hour

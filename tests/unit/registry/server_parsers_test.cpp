@@ -3,8 +3,10 @@
 #include "error_of.h"
 #include "server/access/access_rules.h"
 #include "server/access/authenticator.h"
+#include "server/access/challenge.h"
 #include "server/access/credential_cache.h"
 #include "server/access/htpasswd.h"
+#include "server/access/tokens.h"
 #include "server/api/byte_range.h"
 #include "server/api/refusal.h"
 #include "server/api/request_headers.h"
@@ -27,6 +29,15 @@ int status_of(const std::string& target) {
 }
 
 using Ranges = std::vector<ByteRange>;
+
+/// The challenge of a server at http://registry.example:5000 or, with TLS, https:.
+std::string challenge(const LoginWays& ways, const std::string& host, const std::string& forwarded = "") {
+  RequestHeaders headers;
+  headers.add("Host", host);
+  if (!forwarded.empty()) headers.add("X-Forwarded-Proto", forwarded);
+  Request request{.method = "GET", .target = parse_request_target("/v2/a/b/tags/list")};
+  return challenge_for(ways, headers, request);
+}
 
 const std::string kDigest = "sha256:" + std::string(64, 'a');
 const std::string kId(32, 'b');
@@ -175,6 +186,48 @@ TEST_CASE("a name in a Via header that is only like a server's counts for nothin
   CHECK(
       askers_of("1.1 lay-0123456789abcdef0, 1.1 lay-0123456789abcdeg, 1.1 lay-0123456789abcdef:80").empty());
   CHECK(askers_of("1.1 " + std::string(2000, 'x') + ", 1.1 lay-0123456789abcdef").size() == 1);
+}
+
+TEST_CASE("a token stands for its user until it ends, the passwords change or too many come after it",
+          "[registry][server]") {
+  using namespace std::chrono_literals;
+  Tokens tokens(2, 60s);
+  const auto now = Tokens::Clock::now();
+  const std::string first = tokens.issue("ann", 1, now);
+  CHECK(first.size() == 64);
+  CHECK(tokens.user_of(first, 1, now + 59s) == "ann");
+  CHECK(!tokens.user_of(first, 1, now + 60s));
+  CHECK(!tokens.user_of(first, 2, now));
+  CHECK(!tokens.user_of("", 1, now));
+  const std::string second = tokens.issue("ann", 1, now + 1s);
+  CHECK(first != second);
+  const std::string third = tokens.issue("bob", 1, now + 2s);
+  CHECK(!tokens.user_of(first, 1, now + 3s));
+  CHECK(tokens.user_of(second, 1, now + 3s) == "ann");
+  CHECK(tokens.user_of(third, 1, now + 3s) == "bob");
+}
+
+TEST_CASE("clients are sent for a token only where the address of the endpoint is certain",
+          "[registry][server]") {
+  const LoginWays plain{.lets_anonymous_in = true, .host = "localhost"};
+  const std::string basic = R"(Basic realm="lay", charset="UTF-8")";
+  const auto bearer = [](const std::string& url, const std::string& host) {
+    return "Bearer realm=\"" + url + "/token\",service=\"" + host + R"(",scope="repository:a/b:pull")";
+  };
+  CHECK(challenge({.host = "localhost"}, "localhost:5000") == basic);
+  CHECK(challenge(plain, "localhost:5000") == bearer("http://localhost:5000", "localhost:5000"));
+  CHECK(challenge(plain, "[::1]:5000") == bearer("http://[::1]:5000", "[::1]:5000"));
+  CHECK(challenge(plain, "registry.example") == basic);
+  CHECK(challenge(plain, "registry.example", "https, http") ==
+        bearer("https://registry.example", "registry.example"));
+  CHECK(challenge(plain, "registry.example", "gopher") == basic);
+  CHECK(challenge(plain, "a\"b", "https") == basic);
+  CHECK(challenge(plain, "a@b", "https") == basic);
+  CHECK(challenge(plain, "") == basic);
+  const LoginWays behind_proxy{.lets_anonymous_in = true, .host = "registry.example"};
+  CHECK(challenge(behind_proxy, "127.0.0.1:5000") == basic);
+  const LoginWays tls{.lets_anonymous_in = true, .has_tls = true, .host = "registry.example"};
+  CHECK(challenge(tls, "other.example:5000") == bearer("https://other.example:5000", "other.example:5000"));
 }
 
 }  // namespace lay::registry::server
