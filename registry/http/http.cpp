@@ -85,6 +85,8 @@ struct HttpClient::Handle {
   void limit_addresses(const HttpRequest& request, Exchange& exchange);
   /// The list must live until the exchange is over.
   HeaderList set_request(const HttpOptions& options, const HttpRequest& request);
+  /// Why the exchange ended with `code` and no answer.
+  TransportFailure failure(CURLcode code, const HttpRequest& request, const Exchange& exchange) const;
 
   CURL* easy;
   std::array<char, CURL_ERROR_SIZE> detail{};
@@ -105,7 +107,7 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_seconds));
   set(CURLOPT_LOW_SPEED_LIMIT, 10L);
   set(CURLOPT_LOW_SPEED_TIME,
-      static_cast<long>(request.body ? options.send_stall_seconds : options.stall_seconds));
+      static_cast<long>(request.body ? options.answer_seconds : options.stall_seconds));
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(0));
   const bool verified = options.unverified_host.empty() || request.url.host() != options.unverified_host;
   set(CURLOPT_SSL_VERIFYPEER, verified ? 1L : 0L);
@@ -178,6 +180,22 @@ HeaderList HttpClient::Handle::set_request(const HttpOptions& options, const Htt
   return headers;
 }
 
+TransportFailure HttpClient::Handle::failure(CURLcode code, const HttpRequest& request,
+                                             const Exchange& exchange) const {
+  long os_error = 0;
+  curl().easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+  Transferred transferred{.received = exchange.received()};
+  if (request.body) {
+    curl_off_t sent = 0;
+    curl().easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    transferred.sent = static_cast<std::uint64_t>(sent);
+  }
+  TransportFailure failure = describe_failure(code, detail.data(), os_error, transferred);
+  failure.place = request.url.authority();
+  failure.proxy = shown_proxy(request.url);
+  return failure;
+}
+
 /// Takes an idle handle, or a new one, and gives it back.
 class HttpClient::Lease {
  public:
@@ -215,7 +233,7 @@ HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() = default;
 
 Answer HttpClient::try_send(const HttpRequest& request) const {
-  Exchange exchange(request);
+  Exchange exchange(request, options_.stall_seconds);
   Lease handle(*this);
   handle->set_common(options_, request);
   handle->set_callbacks(exchange);
@@ -225,18 +243,12 @@ Answer HttpClient::try_send(const HttpRequest& request) const {
   if (code != CURLE_OK) handle.discard();
 
   exchange.rethrow_failure();
-  if (code == CURLE_ABORTED_BY_CALLBACK) throw Error(Errc::cancelled, "interrupted");
+  if (code == CURLE_ABORTED_BY_CALLBACK && !exchange.is_stalled())
+    throw Error(Errc::cancelled, "interrupted");
   if (exchange.refused_address())
     throw Error::make(Errc::invalid, "'{}' leads to an address nearer than the registry itself; refused",
                       request.url.authority());
-  if (code != CURLE_OK && !exchange.has_enough()) {
-    long os_error = 0;
-    curl().easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error);
-    TransportFailure failure = describe_failure(code, handle->detail.data(), os_error, exchange.received());
-    failure.place = request.url.authority();
-    failure.proxy = shown_proxy(request.url);
-    return failure;
-  }
+  if (code != CURLE_OK && !exchange.has_enough()) return handle->failure(code, request, exchange);
   const char* peer = nullptr;
   curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
   HttpResponse response = exchange.take_response();

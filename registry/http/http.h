@@ -97,9 +97,9 @@ struct HttpOptions {
   TlsFiles tls;
   std::string tls_origin;
   unsigned connect_seconds = 30;
-  unsigned stall_seconds = 60;        ///< without a byte received
-  unsigned send_stall_seconds = 300;  ///< for requests with a body: a registry may take long to store it
-  std::string via = {};               ///< the Via header; empty: none
+  unsigned stall_seconds = 60;    ///< without a byte received, or sent while a body is not sent whole
+  unsigned answer_seconds = 300;  ///< for the answer to a body: a registry may take long to store it
+  std::string via = {};           ///< the Via header; empty: none
 };
 
 /// HTTP exchanges over libcurl. Connections are kept and used again. May be used from any thread.
