@@ -40,6 +40,7 @@ struct Push {
   Progress& progress;
   const PushRequest& request;
   const LayersOfBlobs& layers;
+  ChunkSize chunk{request.chunk};
   Slots checks{2};  // each may take the window of zstd
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
@@ -61,7 +62,7 @@ struct Push {
     bring(blob, stop);
     require_layers(blob);
     BlobReader reader(store.blobs(), blob, *task);
-    BlobUpload(client, notes, blob, request.chunk, stop).send(reader, std::move(mounted.begun));
+    BlobUpload(client, notes, blob, chunk, stop).send(reader, std::move(mounted.begun));
     ++sent;
     task->done("pushed");
   }

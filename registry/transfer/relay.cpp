@@ -34,6 +34,7 @@ struct Relay {
   const TransferNotes& notes;
   const RelayLimits limits;
   Progress& progress;
+  ChunkSize chunk{limits.chunk};
   std::set<Digest> seen{};  ///< documents and blobs; of the first thread
   layerstore::DocumentBudget budget{};
   std::atomic<unsigned> sent = 0;
@@ -119,7 +120,7 @@ void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
   }
   source.fetch(blob, stop);
   BlobReader reader(store.blobs(), blob, *task);
-  BlobUpload(target, notes, blob, limits.chunk, stop).send(reader, std::move(mounted.begun));
+  BlobUpload(target, notes, blob, chunk, stop).send(reader, std::move(mounted.begun));
   ++sent;
   task->done("copied");
 }

@@ -25,7 +25,8 @@ struct UploadSession {
 /// be used from any thread and by several processes.
 class TransferNotes {
  public:
-  /// `root` is the store's folder; `domain` the registry's name.
+  /// `root` is the store's folder; `domain` the registry's name. Uploads of any registry that nobody went on
+  /// with for a week are forgotten: registries forget them sooner.
   TransferNotes(const std::string& root, std::string domain);
 
   std::optional<UploadSession> upload(const std::string& repository, const layerstore::Digest& blob) const;

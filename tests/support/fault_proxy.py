@@ -20,6 +20,7 @@ said; "after": so many fitting requests pass first). What a rule does:
   {"do": "flip"}                      one bit of the body is another
   {"do": "redirect", "to": "http://…", "status": 307}   {path}, {other} are filled in
   {"do": "location", "to": "{other}"}  the answer's Location leads to another origin
+  {"do": "range", "value": "0-99"}    the answer's Range says that
 Any rule may have "pause": seconds that its request waits before anything is done. Rules whose "path" has "token" are
 for the token server. {"tls": {"cert": FILE, "key": FILE, "version": "TLSv1"}} makes PORT speak TLS, of that version at
 most. It is a plain http proxy too: requests for "http://HOST/…" go to the registry.
@@ -225,6 +226,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 value = str(int(value) + rule["add"])
             if name.lower() == "content-range" and rule["do"] == "wrong-range":
                 value = "bytes 0-9/10"
+            if name.lower() == "range" and rule["do"] == "range":
+                value = rule["value"]
             if name.lower() == "location" and rule["do"] == "location":
                 place = urllib.parse.urlsplit(value)
                 value = rule["to"].format(other=f"http://127.0.0.1:{OTHER}") + f"{place.path}?{place.query}"
