@@ -21,6 +21,7 @@ class Exchange {
   /// `stall_seconds` as HttpOptions has them.
   Exchange(const HttpRequest& request, unsigned stall_seconds);
 
+  const HttpRequest& request() const { return request_; }
   HttpResponse take_response() { return std::move(response_); }
   std::uint64_t received() const { return received_; }
   /// The transfer was broken off because nothing of the request's body went out any more.
