@@ -8,6 +8,7 @@
 #include "command.h"
 #include "flags/compression_flags.h"
 #include "flags/options.h"
+#include "flags/platform_flags.h"
 #include "images/id_file.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
@@ -119,7 +120,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   parser.parse(arguments);
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
-  if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
+  options.platform = platform_or_default(platform);
   check_combination(options, preserves_digests, !platform.empty());
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
