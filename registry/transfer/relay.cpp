@@ -11,6 +11,7 @@
 #include "client/upload.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
+#include "names/policy.h"
 #include "registry/registries_conf.h"
 #include "transfer/origin.h"
 #include "transfer/parallel.h"
@@ -190,12 +191,14 @@ void take_blobs(const RegistrySource& source, std::vector<Descriptor>& blobs, Pr
 
 PushResult relay(const Store& store, const Reference& source, const Connection& connection,
                  const RelayTarget& target, Progress& progress) {
+  require_accepted(source);
   const Origin origin = find_document(source, connection);
   return send_all(store, RegistrySource(*origin.client, store), origin.document, target, progress);
 }
 
 layerstore::WholeImage pull_whole(const Store& store, const Reference& source, const Connection& connection,
                                   Progress& progress) {
+  require_accepted(source);
   const Origin origin = find_document(source, connection);
   const RegistrySource there(*origin.client, store);
   const auto kind = layerstore::classify_document(origin.document.bytes, origin.document.content_type);
