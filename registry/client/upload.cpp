@@ -10,15 +10,25 @@
 
 namespace lay::registry {
 
-Mounted try_mount(const RegistryClient& client, const layerstore::Digest& blob, const std::string& from,
-                  const std::stop_token& stop) {
+Mounted try_mount(const RegistryClient& client, const TransferNotes& notes, const layerstore::Digest& blob,
+                  const std::string& from, const std::stop_token& stop) {
   try {
     auto begun = client.mount_blob(blob, from, stop);
+    if (begun) notes.forget_place(from, blob);
     return {.is_done = !begun, .begun = std::move(begun)};
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled) throw;
     return {};
   }
+}
+
+bool is_there_already(const RegistryClient& client, const layerstore::Descriptor& blob,
+                      const std::optional<UploadStart>& begun, const std::stop_token& stop) {
+  constexpr std::uint64_t kSentAsSoonAsAsked = 128 * 1024;
+  if (begun && blob.size <= kSentAsSoonAsAsked) return false;
+  if (!client.has_blob(blob.digest, stop)) return false;
+  if (begun) client.cancel_upload(*begun, stop);
+  return true;
 }
 
 std::optional<std::uint64_t> parse_upload_range(const std::string& value) {

@@ -72,9 +72,15 @@ struct Mounted {
   bool is_done = false;
   std::optional<UploadStart> begun{};  ///< instead
 };
-/// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob.
-Mounted try_mount(const RegistryClient& client, const layerstore::Digest& blob, const std::string& from,
-                  const std::stop_token& stop);
+/// A mount is a wish: a registry that knows nothing of it, or forbids it, is sent the blob. Where the
+/// registry says that `from` does not have it, `notes` forget that.
+Mounted try_mount(const RegistryClient& client, const TransferNotes& notes, const layerstore::Digest& blob,
+                  const std::string& from, const std::stop_token& stop);
+
+/// Whether the registry has `blob`, which could not be mounted. An upload that was `begun` instead is ended
+/// then; of a small blob it is used without asking.
+bool is_there_already(const RegistryClient& client, const layerstore::Descriptor& blob,
+                      const std::optional<UploadStart>& begun, const std::stop_token& stop);
 
 /// "0-99" is 100 bytes (distribution-spec "Pushing a blob in chunks"; the unit "bytes=" is let pass). "0-0"
 /// is what registries say of an empty upload, and so counts as none. Empty when it is not of that form.

@@ -54,8 +54,8 @@ struct Push {
     const bool is_under_way = notes.upload(client.repository(), blob.digest).has_value();
     Mounted mounted;
     if (!is_expected && !is_under_way && !places.empty())
-      mounted = try_mount(client, blob.digest, places.back(), stop);
-    if (mounted.is_done || (!mounted.begun && client.has_blob(blob.digest, stop))) {
+      mounted = try_mount(client, notes, blob.digest, places.back(), stop);
+    if (mounted.is_done || is_there_already(client, blob, mounted.begun, stop)) {
       ++there;
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
     }

@@ -114,8 +114,8 @@ void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
   const std::string near = source.repository_at(target.domain());
   const bool is_near = !near.empty() && near != target.repository();
   const bool is_under_way = notes.upload(target.repository(), blob.digest).has_value();
-  if (is_near && !is_under_way) mounted = try_mount(target, blob.digest, near, stop);
-  if (mounted.is_done || (!mounted.begun && target.has_blob(blob.digest, stop))) {
+  if (is_near && !is_under_way) mounted = try_mount(target, notes, blob.digest, near, stop);
+  if (mounted.is_done || is_there_already(target, blob, mounted.begun, stop)) {
     ++there;
     return task->done(mounted.is_done ? "mounted from " + near : "already there");
   }

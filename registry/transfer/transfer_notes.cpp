@@ -123,6 +123,13 @@ std::vector<std::string> TransferNotes::repositories_of(const layerstore::Digest
   return found;
 }
 
+void TransferNotes::forget_place(const std::string& repository, const layerstore::Digest& blob) const {
+  std::vector<std::string> lines = place_lines();
+  if (std::erase(lines, blob.to_string() + " " + repository) == 0) return;
+  lines.emplace_back();  // the last line's end
+  write_text(*folder_, places_name(), join(lines, "\n"));
+}
+
 void TransferNotes::remember(const std::string& repository, const std::set<layerstore::Digest>& blobs) const {
   if (!folder_ || blobs.empty()) return;
   std::vector<std::string> lines = place_lines();

@@ -37,6 +37,7 @@ class TransferNotes {
   /// The repositories where `blob` was last seen, the newest last.
   std::vector<std::string> repositories_of(const layerstore::Digest& blob) const;
   void remember(const std::string& repository, const std::set<layerstore::Digest>& blobs) const;
+  void forget_place(const std::string& repository, const layerstore::Digest& blob) const;
 
  private:
   std::string upload_name(const std::string& repository, const layerstore::Digest& blob) const;

@@ -250,6 +250,18 @@ TEST_CASE("what another repository of the registry has is mounted, not sent", "[
   check_whole(shipped, "second/app:1");
 }
 
+TEST_CASE("what a refused mount's target has already is not sent, and the place is asked for no more",
+          "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), "[]");
+  const TransferNotes notes(shipped.store.path(), proxy.host());
+  notes.remember("nowhere/app", {shipped.big().digest});
+  CHECK(push_through(proxy, shipped, "team/app:2").blobs_sent == 0);
+  CHECK(proxy.requests("POST", "from=nowhere").size() == 1);
+  CHECK(proxy.requests("DELETE", "uploads").size() == 1);
+  CHECK(notes.repositories_of(shipped.big().digest) == std::vector<std::string>{"team/app"});
+}
+
 TEST_CASE("a mount that is refused or forgotten becomes an upload", "[registry][faults]") {
   const ShippedImage shipped;
   const FaultProxy proxy(
