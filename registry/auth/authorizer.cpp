@@ -78,9 +78,13 @@ Url check_realm(const Challenge& challenge, const Url& registry, AddressClass pe
   return realm;
 }
 
+bool is_realm_ours(const Url& realm, const Url& registry, const std::vector<std::string>& trusted) {
+  return is_same_site(realm.host(), registry.host()) ||
+         std::find(trusted.begin(), trusted.end(), realm.host()) != trusted.end();
+}
+
 void check_realm_is_ours(const Url& realm, const Url& registry, const std::vector<std::string>& trusted) {
-  if (is_same_site(realm.host(), registry.host())) return;
-  if (std::find(trusted.begin(), trusted.end(), realm.host()) != trusted.end()) return;
+  if (is_realm_ours(realm, registry, trusted)) return;
   throw Error::make(
       Errc::denied,
       "token server '{}' is not of the registry's own domain: the credentials are not sent there",
@@ -137,6 +141,7 @@ std::string Authorizer::fetch_token(const Challenge& challenge, const std::strin
                                      : plan_token_get(realm, service, scope, basic_header());
   request.limit = kMaxTokenAnswer;
   request.stop = stop;
+  if (is_realm_ours(realm, endpoint_.base, trusted_)) request.trust = Trust::registry;
   if (realm.host() != endpoint_.base.host()) request.nearest = endpoint_.greeting.peer;
   // A refresh token is in the body, which a redirect would carry elsewhere.
   const auto ask = [&] { return has_identity ? http_.try_send(request) : http_.try_follow(request); };

@@ -56,8 +56,12 @@ class Authorizer {
 /// https registry, or a literal address nearer than the registry's (`peer`).
 Url check_realm(const Challenge& challenge, const Url& registry, AddressClass peer);
 
-/// Throws denied when credentials for `registry` may not be sent to the token server at `realm`: it is
-/// neither of the same site (same_site.h) nor one of the hosts `trusted`.
+/// Whether the token server at `realm` is the registry's own: of the same site (same_site.h), or one of the
+/// hosts `trusted`.
+bool is_realm_ours(const Url& realm, const Url& registry, const std::vector<std::string>& trusted);
+
+/// Throws denied when credentials for `registry` may not be sent to the token server at `realm`: it is not
+/// the registry's own.
 void check_realm_is_ours(const Url& realm, const Url& registry, const std::vector<std::string>& trusted);
 
 /// The token of a token server's answer; throws unavailable when it is none, or

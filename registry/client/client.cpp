@@ -396,6 +396,15 @@ std::optional<UploadStatus> RegistryClient::upload_status(const std::string& loc
   });
 }
 
+void RegistryClient::cancel_upload(const UploadStart& upload, const std::stop_token& stop) const {
+  if (!upload.url.same_origin(endpoint_.base)) return;
+  try {
+    try_exchange({.method = "DELETE", .url = upload.url, .stop = stop});
+  } catch (const Error& error) {  // the registry ends it when nobody comes
+    if (error.code() == Errc::cancelled) throw;
+  }
+}
+
 void RegistryClient::put_manifest(const std::string& selector, const Descriptor& manifest,
                                   const std::string& bytes) const {
   in_context([&] {

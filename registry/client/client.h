@@ -95,6 +95,8 @@ class RegistryClient {
                     const std::stop_token& stop) const;
   /// How far an upload is ("GET of the session"); empty when the registry does not know it any more.
   std::optional<UploadStatus> upload_status(const std::string& location, const std::stop_token& stop) const;
+  /// Ends an upload that nothing is sent to; the registry may take no notice ("Canceling").
+  void cancel_upload(const UploadStart& upload, const std::stop_token& stop) const;
   /// Where an answer says that the upload goes on. Throws unavailable, or invalid for places to which nothing
   /// may be sent.
   Url upload_location(const HttpResponse& response) const;

@@ -47,7 +47,8 @@ std::string reason_of(CURLcode code, const char* detail, long os_error) {
 
 }  // namespace
 
-Exchange::Exchange(const HttpRequest& request) : request_(request), response_{.url = request.url} {
+Exchange::Exchange(const HttpRequest& request, unsigned stall_seconds)
+    : request_(request), response_{.url = request.url}, stall_(stall_seconds) {
   if (request.body) source_ = request.body->open();
 }
 
@@ -93,9 +94,21 @@ int Exchange::on_seek(void* self, curl_off_t offset, int origin) {
   return exchange.guarded(reopen) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-int Exchange::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  const auto& exchange = *static_cast<Exchange*>(self);
-  return cancel_requested() || exchange.request_.stop.stop_requested() ? 1 : 0;
+int Exchange::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+  auto& exchange = *static_cast<Exchange*>(self);
+  if (cancel_requested() || exchange.request_.stop.stop_requested()) return 1;
+  return exchange.sends_on(static_cast<std::uint64_t>(sent)) ? 0 : 1;
+}
+
+/// libcurl calls this once a second at least. Its own limit covers the wait for the answer as well, which may
+/// be a long one.
+bool Exchange::sends_on(std::uint64_t sent) {
+  if (!request_.body || sent == request_.body->size) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (sent != sent_) last_sent_ = now;
+  sent_ = sent;
+  is_stalled_ = now - last_sent_ > stall_;
+  return !is_stalled_;
 }
 
 curl_socket_t Exchange::on_socket(void* self, curlsocktype, curl_sockaddr* address) {
@@ -162,8 +175,11 @@ void Exchange::check_encoding() const {
                       request_.url.authority(), printable(encoding));
 }
 
-TransportFailure describe_failure(CURLcode code, const char* detail, long os_error, std::uint64_t received) {
+TransportFailure describe_failure(CURLcode code, const char* detail, long os_error,
+                                  const Transferred& transferred) {
   using Kind = TransportFailure::Kind;
+  const std::string how_far = transferred.sent ? fmt::format("{} bytes sent", *transferred.sent)
+                                               : fmt::format("{} bytes", transferred.received);
   const std::string reason = reason_of(code, detail, os_error);
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -179,14 +195,15 @@ TransportFailure describe_failure(CURLcode code, const char* detail, long os_err
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9: anything that is no HTTP
       return {Kind::not_http, reason};
+    case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_OPERATION_TIMEDOUT:
-      return {Kind::interrupted, fmt::format("stalled after {} bytes", received)};
+      return {Kind::interrupted, "stalled after " + how_far};
     case CURLE_GOT_NOTHING:
       return {Kind::interrupted, reason};
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
-      return {Kind::interrupted, fmt::format("broken after {} bytes ({})", received, reason)};
+      return {Kind::interrupted, fmt::format("broken after {} ({})", how_far, reason)};
     default:
       return {Kind::interrupted, reason};
   }

@@ -2,9 +2,11 @@
 
 #include <curl/curl.h>
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,10 +18,14 @@ namespace lay::registry {
 /// thrown once libcurl has returned: no exception may pass through its frames.
 class Exchange {
  public:
-  explicit Exchange(const HttpRequest& request);
+  /// `stall_seconds` as HttpOptions has them.
+  Exchange(const HttpRequest& request, unsigned stall_seconds);
 
+  const HttpRequest& request() const { return request_; }
   HttpResponse take_response() { return std::move(response_); }
   std::uint64_t received() const { return received_; }
+  /// The transfer was broken off because nothing of the request's body went out any more.
+  bool is_stalled() const { return is_stalled_; }
   /// The connection was not made because of HttpRequest::nearest.
   bool refused_address() const { return refused_address_; }
   /// The transfer was broken off because the rest of an error's text is not wanted.
@@ -43,19 +49,31 @@ class Exchange {
   /// False when nothing more is wanted.
   bool take_body(std::span<const std::byte> bytes);
   void check_encoding() const;
+  bool sends_on(std::uint64_t sent);
 
   const HttpRequest& request_;
   HttpResponse response_;
   std::unique_ptr<ByteSource> source_;
   std::exception_ptr failure_;
+  const std::chrono::seconds stall_;
+  std::chrono::steady_clock::time_point last_sent_ = std::chrono::steady_clock::now();
+  std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;
   std::size_t header_bytes_ = 0;
   std::size_t header_lines_ = 0;
   bool refused_address_ = false;
   bool has_enough_ = false;
+  bool is_stalled_ = false;
+};
+
+/// How far a transfer came, in bytes.
+struct Transferred {
+  std::uint64_t received = 0;
+  std::optional<std::uint64_t> sent = std::nullopt;  ///< of the request's body; empty: it has none
 };
 
 /// What a libcurl result means to us. `detail` is its error buffer, `os_error` CURLINFO_OS_ERRNO.
-TransportFailure describe_failure(CURLcode code, const char* detail, long os_error, std::uint64_t received);
+TransportFailure describe_failure(CURLcode code, const char* detail, long os_error,
+                                  const Transferred& transferred);
 
 }  // namespace lay::registry

@@ -29,6 +29,11 @@ void append(HeaderList& list, const std::string& line) {
   list.reset(longer);
 }
 
+/// `origin` as HttpOptions::tls_origin.
+bool is_at(const Url& url, const std::string& origin) {
+  return fmt::format("{}:{}", url.host(), url.port()) == origin;
+}
+
 /// A source that owns its text.
 class OwnedTextSource final : public ByteSource {
  public:
@@ -80,11 +85,13 @@ struct HttpClient::Handle {
           .with_hint("libcurl 7.85 or newer is needed");
   }
   void set_common(const HttpOptions& options, const HttpRequest& request);
-  void set_tls_files(const HttpOptions& options, const Url& url);
+  void set_tls_files(const HttpOptions& options, const HttpRequest& request);
   void set_callbacks(Exchange& exchange);
   void limit_addresses(const HttpRequest& request, Exchange& exchange);
   /// The list must live until the exchange is over.
   HeaderList set_request(const HttpOptions& options, const HttpRequest& request);
+  /// Why the exchange ended with `code` and no answer.
+  TransportFailure failure(CURLcode code, const HttpOptions& options, const Exchange& exchange) const;
 
   CURL* easy;
   std::array<char, CURL_ERROR_SIZE> detail{};
@@ -105,32 +112,36 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_seconds));
   set(CURLOPT_LOW_SPEED_LIMIT, 10L);
   set(CURLOPT_LOW_SPEED_TIME,
-      static_cast<long>(request.body ? options.send_stall_seconds : options.stall_seconds));
+      static_cast<long>(request.body ? options.answer_seconds : options.stall_seconds));
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(0));
-  const bool verified = options.unverified_host.empty() || request.url.host() != options.unverified_host;
+  const bool is_unverified_host =
+      request.trust == Trust::registry || request.url.host() == options.unverified_host;
+  const bool verified = options.unverified_host.empty() || !is_unverified_host;
   set(CURLOPT_SSL_VERIFYPEER, verified ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L);
   // As the curl program and OpenSSL itself: authorities instead of the system's.
   if (const char* authorities = std::getenv("SSL_CERT_FILE")) set(CURLOPT_CAINFO, authorities);
   if (const char* folder = std::getenv("SSL_CERT_DIR")) set(CURLOPT_CAPATH, folder);
-  set_tls_files(options, request.url);
+  set_tls_files(options, request);
   set(CURLOPT_PROXY, find_proxy(request.url).c_str());  // empty: none, whatever the environment says
   set(CURLOPT_NOPROXY, "");
 }
 
 /// What a person trusts for the registry says nothing about the hosts it sends us to, and the certificate
 /// that tells who we are is shown to nobody else.
-void HttpClient::Handle::set_tls_files(const HttpOptions& options, const Url& url) {
-  if (!url.is_https() || fmt::format("{}:{}", url.host(), url.port()) != options.tls_origin) return;
-  const TlsFiles& files = options.tls;
-  if (!files.authorities.empty()) {
-    std::string all = files.authorities;
-    curl_blob blob{.data = all.data(), .len = all.size(), .flags = CURL_BLOB_COPY};
+void HttpClient::Handle::set_tls_files(const HttpOptions& options, const HttpRequest& request) {
+  if (!request.url.is_https()) return;
+  const bool is_registry = is_at(request.url, options.tls_origin);
+  std::string authorities;
+  if (!is_registry) authorities = read_tls_files(cert_folders(request.url.authority())).authorities;
+  if (is_registry || request.trust == Trust::registry) authorities += options.tls.authorities;
+  if (!authorities.empty()) {
+    curl_blob blob{.data = authorities.data(), .len = authorities.size(), .flags = CURL_BLOB_COPY};
     set(CURLOPT_CAINFO_BLOB, &blob);  // in place of the system's file; its folder stays
   }
-  if (files.certificate.empty()) return;
-  set(CURLOPT_SSLCERT, files.certificate.c_str());
-  set(CURLOPT_SSLKEY, files.key.c_str());
+  if (!is_registry || options.tls.certificate.empty()) return;
+  set(CURLOPT_SSLCERT, options.tls.certificate.c_str());
+  set(CURLOPT_SSLKEY, options.tls.key.c_str());
 }
 
 /// Addresses are checked when a socket is made, so a limited request may not take a
@@ -178,6 +189,24 @@ HeaderList HttpClient::Handle::set_request(const HttpOptions& options, const Htt
   return headers;
 }
 
+TransportFailure HttpClient::Handle::failure(CURLcode code, const HttpOptions& options,
+                                             const Exchange& exchange) const {
+  const HttpRequest& request = exchange.request();
+  long os_error = 0;
+  curl().easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+  Transferred transferred{.received = exchange.received()};
+  if (request.body) {
+    curl_off_t sent = 0;
+    curl().easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    transferred.sent = static_cast<std::uint64_t>(sent);
+  }
+  TransportFailure failure = describe_failure(code, detail.data(), os_error, transferred);
+  failure.place = request.url.authority();
+  failure.proxy = shown_proxy(request.url);
+  failure.is_of_registry = is_at(request.url, options.tls_origin);
+  return failure;
+}
+
 /// Takes an idle handle, or a new one, and gives it back.
 class HttpClient::Lease {
  public:
@@ -215,7 +244,7 @@ HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() = default;
 
 Answer HttpClient::try_send(const HttpRequest& request) const {
-  Exchange exchange(request);
+  Exchange exchange(request, options_.stall_seconds);
   Lease handle(*this);
   handle->set_common(options_, request);
   handle->set_callbacks(exchange);
@@ -225,18 +254,12 @@ Answer HttpClient::try_send(const HttpRequest& request) const {
   if (code != CURLE_OK) handle.discard();
 
   exchange.rethrow_failure();
-  if (code == CURLE_ABORTED_BY_CALLBACK) throw Error(Errc::cancelled, "interrupted");
+  if (code == CURLE_ABORTED_BY_CALLBACK && !exchange.is_stalled())
+    throw Error(Errc::cancelled, "interrupted");
   if (exchange.refused_address())
     throw Error::make(Errc::invalid, "'{}' leads to an address nearer than the registry itself; refused",
                       request.url.authority());
-  if (code != CURLE_OK && !exchange.has_enough()) {
-    long os_error = 0;
-    curl().easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error);
-    TransportFailure failure = describe_failure(code, handle->detail.data(), os_error, exchange.received());
-    failure.place = request.url.authority();
-    failure.proxy = shown_proxy(request.url);
-    return failure;
-  }
+  if (code != CURLE_OK && !exchange.has_enough()) return handle->failure(code, options_, exchange);
   const char* peer = nullptr;
   curl().easy_getinfo(handle->easy, CURLINFO_PRIMARY_IP, &peer);
   HttpResponse response = exchange.take_response();
@@ -277,8 +300,11 @@ Error transport_error(const std::string& where, const TransportFailure& failure)
   Error error = Error::make(Errc::unavailable, "cannot reach {}: {}", way, failure.reason);
   if (failure.kind == Kind::interrupted)
     error = Error::make(Errc::unavailable, "connection to {}: {}", way, failure.reason);
-  if (failure.kind == Kind::certificate)
+  if (failure.kind == Kind::certificate && failure.is_of_registry)
     error.with_hint("give the registry a certificate this machine trusts, or use --tls-verify=false");
+  else if (failure.kind == Kind::certificate)
+    error.with_hint(fmt::format("if its authority is yours, put it into /etc/containers/certs.d/{}/ca.crt",
+                                failure.place));
   if (failure.kind == Kind::unreachable && !failure.proxy.empty())
     error.with_hint(
         "http_proxy, https_proxy and all_proxy name the proxy, no_proxy what is reached without one");

@@ -49,6 +49,13 @@ RequestBody text_body(std::string text, std::string media_type);
 
 struct HttpResponse;
 
+/// Whose certificates count for a request beside the system's.
+enum class Trust {
+  host,      ///< the authorities that certs.d has for the host that is asked
+  registry,  ///< and those of the registry, with HttpOptions::unverified_host: one of its own servers is
+             ///< asked
+};
+
 struct HttpRequest {
   std::string method = "GET";
   Url url;
@@ -59,7 +66,8 @@ struct HttpRequest {
   std::function<void(const HttpResponse&)> on_body = {};  ///< sees status and headers before its first byte
   std::uint64_t limit = kMaxJsonBytes;                    ///< of a 2xx body, in bytes; one more is corrupt
   AddressClass nearest = AddressClass::link_local;        ///< connections to anything nearer are refused
-  std::stop_token stop = {};                              ///< somebody else failed: give up soon
+  Trust trust = Trust::host;
+  std::stop_token stop = {};  ///< somebody else failed: give up soon
 };
 
 struct HttpResponse {
@@ -82,9 +90,10 @@ struct TransportFailure {
     interrupted,  ///< the connection broke or stalled in the middle
   };
   Kind kind;
-  std::string reason;   ///< for the end of a message
-  std::string place{};  ///< "host:port" that was asked
-  std::string proxy{};  ///< through which; empty: none
+  std::string reason;           ///< for the end of a message
+  std::string place{};          ///< "host:port" that was asked
+  std::string proxy{};          ///< through which; empty: none
+  bool is_of_registry = false;  ///< `place` is the registry itself
 };
 
 /// An answer, or why there is none.
@@ -93,13 +102,14 @@ using Answer = std::variant<HttpResponse, TransportFailure>;
 struct HttpOptions {
   /// Certificates of this host are not checked (--tls-verify=false); empty: of none.
   std::string unverified_host;
-  /// What certs.d has for the registry, used at that origin alone; `tls_origin` is "host:port".
+  /// What certs.d has for the registry; `tls_origin` is "host:port". The certificate is shown there alone,
+  /// the authorities count for requests of Trust::registry too.
   TlsFiles tls;
   std::string tls_origin;
   unsigned connect_seconds = 30;
-  unsigned stall_seconds = 60;        ///< without a byte received
-  unsigned send_stall_seconds = 300;  ///< for requests with a body: a registry may take long to store it
-  std::string via = {};               ///< the Via header; empty: none
+  unsigned stall_seconds = 60;    ///< without a byte received, or sent while a body is not sent whole
+  unsigned answer_seconds = 300;  ///< for the answer to a body: a registry may take long to store it
+  std::string via = {};           ///< the Via header; empty: none
 };
 
 /// HTTP exchanges over libcurl. Connections are kept and used again. May be used from any thread.

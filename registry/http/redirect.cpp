@@ -40,6 +40,7 @@ HttpRequest plan_redirect(const HttpRequest& request, const HttpResponse& respon
   check_not_downgraded(request.url, next.url);
   if (!next.url.same_origin(request.url)) {
     next.authorization.clear();
+    next.trust = Trust::host;
     next.nearest = std::min(next.nearest, std::max(response.peer, AddressClass::internal));
   }
   return next;

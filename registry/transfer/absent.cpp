@@ -35,16 +35,27 @@ void fetch_from(const Store& store, const AbsentBlob& absent, const ImageSource&
   fetch_layer(store, client, {.blob = absent.blob, .diff_id = absent.diff_id}, slots, *task, stop);
 }
 
-/// Every place to ask for it: that of the last pull first, each behind its mirrors.
-std::vector<std::pair<std::string, ImageSource>> places_of(const AbsentBlob& absent) {
+/// Every place to ask for it, and why others are not asked.
+struct Places {
+  std::vector<std::pair<std::string, ImageSource>> places;  ///< and whose they are
+  std::optional<Error> blocked;
+};
+
+/// That of the last pull first, each behind its mirrors.
+Places places_of(const AbsentBlob& absent) {
   const RegistriesConf conf = read_registries_conf();
-  std::vector<std::pair<std::string, ImageSource>> places;
+  Places found;
   for (auto origin = absent.origins.rbegin(); origin != absent.origins.rend(); ++origin) {
     const Reference reference = parse_reference(*origin);
-    for (ImageSource& source : plan_sources(conf, reference))
-      places.emplace_back(reference.domain, std::move(source));
+    try {
+      for (ImageSource& source : plan_sources(conf, reference))
+        found.places.emplace_back(reference.domain, std::move(source));
+    } catch (const Error& error) {
+      if (error.code() != Errc::denied) throw;
+      found.blocked = error;
+    }
   }
-  return places;
+  return found;
 }
 
 }  // namespace
@@ -55,9 +66,9 @@ void fetch_absent(const Store& store, const AbsentBlob& absent, const AbsentRequ
   const std::string what = "blob " + absent.blob.digest.to_string();
   if (request.tell) request.tell("fetching " + what + ", which was left in " + where);
   map_large_buffers();
-  std::optional<Error> failure;
   try {
-    for (const auto& [domain, source] : places_of(absent)) {
+    auto [places, failure] = places_of(absent);
+    for (const auto& [domain, source] : places) {
       try {
         const Connection given = request.connection ? request.connection(domain) : Connection{};
         return fetch_from(store, absent, source, connection_to(source, domain, given), progress,

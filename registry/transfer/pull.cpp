@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "layerstore/commit.h"
 #include "layerstore/media_types.h"
+#include "names/policy.h"
 #include "registry/transfer.h"
 #include "transfer/layer_fetch.h"
 #include "transfer/origin.h"
@@ -184,6 +185,7 @@ void warn_of_moved_tag(const RegistryClient& client, const PullRequest& request)
 }  // namespace
 
 Image pull(const Store& store, const PullRequest& request, const std::string& name, Progress& progress) {
+  require_accepted(request.reference);
   const Origin origin = find_origin(request.reference, request.platform, request.connection);
   const RegistryClient& client = *origin.client;
   const Document& document = origin.document;

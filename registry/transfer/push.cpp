@@ -40,6 +40,7 @@ struct Push {
   Progress& progress;
   const PushRequest& request;
   const LayersOfBlobs& layers;
+  ChunkSize chunk{request.chunk};
   Slots checks{2};  // each may take the window of zstd
   std::atomic<unsigned> sent = 0;
   std::atomic<unsigned> there = 0;
@@ -53,15 +54,15 @@ struct Push {
     const bool is_under_way = notes.upload(client.repository(), blob.digest).has_value();
     Mounted mounted;
     if (!is_expected && !is_under_way && !places.empty())
-      mounted = try_mount(client, blob.digest, places.back(), stop);
-    if (mounted.is_done || (!mounted.begun && client.has_blob(blob.digest, stop))) {
+      mounted = try_mount(client, notes, blob.digest, places.back(), stop);
+    if (mounted.is_done || is_there_already(client, blob, mounted.begun, stop)) {
       ++there;
       return task->done(mounted.is_done ? "mounted from " + places.back() : "already there");
     }
     bring(blob, stop);
     require_layers(blob);
     BlobReader reader(store.blobs(), blob, *task);
-    BlobUpload(client, notes, blob, request.chunk, stop).send(reader, std::move(mounted.begun));
+    BlobUpload(client, notes, blob, chunk, stop).send(reader, std::move(mounted.begun));
     ++sent;
     task->done("pushed");
   }

@@ -11,6 +11,7 @@
 #include "client/upload.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
+#include "names/policy.h"
 #include "registry/registries_conf.h"
 #include "transfer/origin.h"
 #include "transfer/parallel.h"
@@ -34,6 +35,7 @@ struct Relay {
   const TransferNotes& notes;
   const RelayLimits limits;
   Progress& progress;
+  ChunkSize chunk{limits.chunk};
   std::set<Digest> seen{};  ///< documents and blobs; of the first thread
   layerstore::DocumentBudget budget{};
   std::atomic<unsigned> sent = 0;
@@ -112,14 +114,14 @@ void Relay::send_blob(const Descriptor& blob, const std::stop_token& stop) {
   const std::string near = source.repository_at(target.domain());
   const bool is_near = !near.empty() && near != target.repository();
   const bool is_under_way = notes.upload(target.repository(), blob.digest).has_value();
-  if (is_near && !is_under_way) mounted = try_mount(target, blob.digest, near, stop);
-  if (mounted.is_done || (!mounted.begun && target.has_blob(blob.digest, stop))) {
+  if (is_near && !is_under_way) mounted = try_mount(target, notes, blob.digest, near, stop);
+  if (mounted.is_done || is_there_already(target, blob, mounted.begun, stop)) {
     ++there;
     return task->done(mounted.is_done ? "mounted from " + near : "already there");
   }
   source.fetch(blob, stop);
   BlobReader reader(store.blobs(), blob, *task);
-  BlobUpload(target, notes, blob, limits.chunk, stop).send(reader, std::move(mounted.begun));
+  BlobUpload(target, notes, blob, chunk, stop).send(reader, std::move(mounted.begun));
   ++sent;
   task->done("copied");
 }
@@ -189,12 +191,14 @@ void take_blobs(const RegistrySource& source, std::vector<Descriptor>& blobs, Pr
 
 PushResult relay(const Store& store, const Reference& source, const Connection& connection,
                  const RelayTarget& target, Progress& progress) {
+  require_accepted(source);
   const Origin origin = find_document(source, connection);
   return send_all(store, RegistrySource(*origin.client, store), origin.document, target, progress);
 }
 
 layerstore::WholeImage pull_whole(const Store& store, const Reference& source, const Connection& connection,
                                   Progress& progress) {
+  require_accepted(source);
   const Origin origin = find_document(source, connection);
   const RegistrySource there(*origin.client, store);
   const auto kind = layerstore::classify_document(origin.document.bytes, origin.document.content_type);

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_names.h"
 #include "base/json.h"
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -15,7 +17,9 @@ namespace lay::registry {
 namespace {
 
 constexpr const char* kFolder = "transfers";
-constexpr std::size_t kMaxPlaces = 4096;  // lines for one registry
+constexpr const char* kUpload = "upload.";
+constexpr std::time_t kKeptSeconds = 7 * 24 * 3600;  // as the parts of pulls
+constexpr std::size_t kMaxPlaces = 4096;             // lines for one registry
 constexpr std::size_t kMaxText = 1024 * 1024;
 
 std::optional<UniqueFd> open_folder(const std::string& root) {
@@ -48,14 +52,27 @@ void write_text(const UniqueFd& folder, const std::string& name, std::string_vie
   }
 }
 
+void forget_old_uploads(const UniqueFd& folder) {
+  try {
+    for (const std::string& name : list_names(folder)) {
+      if (!name.starts_with(kUpload)) continue;
+      const auto info = sys::try_stat_at(folder, name);
+      if (info && info->st_mtime < std::time(nullptr) - kKeptSeconds) sys::try_unlink_at(folder, name);
+    }
+  } catch (const Error&) {  // tried again the next time
+  }
+}
+
 }  // namespace
 
 TransferNotes::TransferNotes(const std::string& root, std::string domain)
-    : folder_(open_folder(root)), domain_(std::move(domain)) {}
+    : folder_(open_folder(root)), domain_(std::move(domain)) {
+  if (folder_) forget_old_uploads(*folder_);
+}
 
 std::string TransferNotes::upload_name(const std::string& repository, const layerstore::Digest& blob) const {
   const std::string key = domain_ + "/" + repository + "@" + blob.to_string();
-  return "upload." + layerstore::digest_of(key).hex();
+  return kUpload + layerstore::digest_of(key).hex();
 }
 
 std::optional<UploadSession> TransferNotes::upload(const std::string& repository,
@@ -104,6 +121,13 @@ std::vector<std::string> TransferNotes::repositories_of(const layerstore::Digest
   for (const std::string& line : place_lines())
     if (line.starts_with(start)) found.push_back(line.substr(start.size()));
   return found;
+}
+
+void TransferNotes::forget_place(const std::string& repository, const layerstore::Digest& blob) const {
+  std::vector<std::string> lines = place_lines();
+  if (std::erase(lines, blob.to_string() + " " + repository) == 0) return;
+  lines.emplace_back();  // the last line's end
+  write_text(*folder_, places_name(), join(lines, "\n"));
 }
 
 void TransferNotes::remember(const std::string& repository, const std::set<layerstore::Digest>& blobs) const {

@@ -25,7 +25,8 @@ struct UploadSession {
 /// be used from any thread and by several processes.
 class TransferNotes {
  public:
-  /// `root` is the store's folder; `domain` the registry's name.
+  /// `root` is the store's folder; `domain` the registry's name. Uploads of any registry that nobody went on
+  /// with for a week are forgotten: registries forget them sooner.
   TransferNotes(const std::string& root, std::string domain);
 
   std::optional<UploadSession> upload(const std::string& repository, const layerstore::Digest& blob) const;
@@ -36,6 +37,7 @@ class TransferNotes {
   /// The repositories where `blob` was last seen, the newest last.
   std::vector<std::string> repositories_of(const layerstore::Digest& blob) const;
   void remember(const std::string& repository, const std::set<layerstore::Digest>& blobs) const;
+  void forget_place(const std::string& repository, const layerstore::Digest& blob) const;
 
  private:
   std::string upload_name(const std::string& repository, const layerstore::Digest& blob) const;

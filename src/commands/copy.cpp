@@ -8,6 +8,7 @@
 #include "command.h"
 #include "flags/compression_flags.h"
 #include "flags/options.h"
+#include "flags/platform_flags.h"
 #include "images/id_file.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
@@ -119,7 +120,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   parser.parse(arguments);
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
-  if (!platform.empty()) options.platform = layerstore::parse_platform(platform);
+  options.platform = platform_or_default(platform);
   check_combination(options, preserves_digests, !platform.empty());
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
@@ -307,6 +308,23 @@ std::string copy_one(const Store& store, const CopyOptions& options, Progress& p
   return image.descriptor.digest.to_string();
 }
 
+std::string copy(const Store& store, const CopyOptions& options) {
+  const FileLock adding = store.begin_adding();
+  const auto display = options.quiet ? nullptr : make_progress_display();
+  Progress& progress = display ? *display : no_progress();
+  return options.all ? copy_all(store, options, progress) : copy_one(store, options, progress);
+}
+
+/// What has only passed through goes, as with rmi. The copy does not fail because of it.
+void collect_passed(const Context& context, const Store& store) {
+  try {
+    collect(store, open_containers(context), Freeing::later);
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+    print_note("copy: what passed through the store stays until 'lay prune': " + error.message());
+  }
+}
+
 }  // namespace
 
 int command_copy(const Context& context, const Arguments& arguments) {
@@ -316,11 +334,9 @@ int command_copy(const Context& context, const Arguments& arguments) {
     check_places(options);
     const bool is_here = options.source.kind == Kind::store;
     const Store store = is_here ? open_store_with(context, options.source.name) : open_store(context);
-    const FileLock adding = store.begin_adding();
-    const auto display = options.quiet ? nullptr : make_progress_display();
-    Progress& progress = display ? *display : no_progress();
-    const std::string digest =
-        options.all ? copy_all(store, options, progress) : copy_one(store, options, progress);
+    const std::string digest = copy(store, options);
+    const bool has_added = !is_here || options.compression.are_given();
+    if (has_added && options.target.kind != Kind::store) collect_passed(context, store);
     if (!options.digest_file.empty()) write_id_file(options.digest_file, digest);
     fmt::print("{}\n", digest);
     return 0;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "command.h"
 #include "flags/options.h"
+#include "flags/platform_flags.h"
 #include "flags/surroundings_flags.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
@@ -163,7 +164,7 @@ InspectOptions parse_options(const Arguments& arguments) {
   options.connection.add_to(parser);
   parser.parse(arguments);
   options.is_platform_chosen = !platform.empty();
-  if (options.is_platform_chosen) options.platform = layerstore::parse_platform(platform);
+  options.platform = platform_or_default(platform);
   if ((options.raw || options.config) && (options.names.size() != 1 || options.type == "container"))
     throw UsageError{"--raw and --config show one image"};
   if (options.raw && !options.format.empty() && options.format != "json")

@@ -1,8 +1,28 @@
 #include "flags/platform_flags.h"
 
+#include <cstdlib>
+
+#include "base/error.h"
 #include "layerstore/platform_rank.h"
 
 namespace lay::cli {
+
+namespace {
+
+std::string default_platform() {
+  constexpr const char* kVariable = "DOCKER_DEFAULT_PLATFORM";
+  const char* value = std::getenv(kVariable);
+  const std::string text = value == nullptr ? "" : value;
+  if (!text.empty()) with_context(kVariable, [&] { layerstore::parse_platform(text); });
+  return text;
+}
+
+}  // namespace
+
+layerstore::Platform platform_or_default(const std::string& flag) {
+  const std::string wanted = flag.empty() ? default_platform() : flag;
+  return wanted.empty() ? layerstore::host_platform() : layerstore::parse_platform(wanted);
+}
 
 void PlatformFlags::add_to(Parser& parser) {
   parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
@@ -12,7 +32,7 @@ void PlatformFlags::add_to(Parser& parser) {
 }
 
 std::string PlatformFlags::text() const {
-  if (os.empty() && arch.empty() && variant.empty()) return platform;
+  if (os.empty() && arch.empty() && variant.empty()) return platform.empty() ? default_platform() : platform;
   if (!platform.empty()) throw UsageError{"--platform goes without --os, --arch and --variant"};
   const layerstore::Platform here = layerstore::host_platform();
   std::string text = (os.empty() ? here.os : os) + "/" + (arch.empty() ? here.architecture : arch);
@@ -20,8 +40,7 @@ std::string PlatformFlags::text() const {
 }
 
 layerstore::Platform PlatformFlags::value() const {
-  const std::string wanted = text();
-  return wanted.empty() ? layerstore::host_platform() : layerstore::parse_platform(wanted);
+  return platform_or_default(text());
 }
 
 }  // namespace lay::cli

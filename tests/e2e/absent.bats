@@ -370,6 +370,15 @@ ask_all() {
   ((SECONDS - before <= 8)) || { echo "$((SECONDS - before)) s"; return 1; }
 }
 
+@test "a place that is blocked by now does not hide the others" {
+  both
+  skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$zstd" "docker://$served/other/app:zstd"
+  mine pull -q "$served/other/app:zstd" >/dev/null
+  printf '[[registry]]\nprefix = "%s/other"\nblocked = true\n' "$served" >conf
+  CONTAINERS_REGISTRIES_CONF=$PWD/conf mine copy -q "$zstd" oci:out:x >/dev/null
+  present "$zstd"
+}
+
 @test "requests that name servers which are none ask where the blob was no more often than others" {
   local own digest number
   both

@@ -645,3 +645,42 @@ SH
   [ -z "$(asked . "${podman[@]}" pull -q --tls-verify=false --authfile "$world/absent" reg.invalid/team/app:1)" ]
   [ -z "$(asked . "$LAY" pull -q --tls-verify=false --authfile "$world/absent" reg.invalid/team/app:1)" ]
 }
+
+# policy DEFAULT SCOPES: writes the user's policy.json; SCOPES are those of docker.
+policy() { printf '{"default": [%s], "transports": {"docker": {%s}}}' "$1" "$2" >"$HOME/.config/containers/policy.json"; }
+
+# ends STATUS NAME: skopeo copies, and lay pulls and copies NAME with that status. What they say is in `said`.
+ends() {
+  local status command
+  for command in "skopeo copy -q --src-tls-verify=false docker://$2 dir:theirs" "$LAY pull -q $2" \
+    "$LAY copy -q docker://$2 oci:ours:x" "$LAY copy -q --all docker://$2 oci:all:x" \
+    "$LAY copy -q --all docker://$2 docker://$registry/copied/app:1"; do
+    status=0
+    $command >/dev/null 2>said || status=$?
+    [ "$status" = "$1" ] || { echo "$command: status $status"; cat said; return 1; }
+  done
+}
+
+@test "policy.json decides which images of registries are taken" {
+  local accept='{"type": "insecureAcceptAnything"}' reject='{"type": "reject"}' name=$registry/team/app:1
+  mkdir -p "$HOME/.config/containers"
+  policy "$accept" ''
+  ends 0 "$name"
+  policy "$reject" ''
+  ends 1 "$name"
+  has "$(<said)" "images of any registry are rejected"
+  "$LAY" inspect "docker://$name" >/dev/null
+  policy "$reject" "\"$registry/team\": [$accept], \"localhost:1\": [$accept]"
+  ends 0 "$name"
+  ends 1 "$registry/first/app:1"
+  policy "$accept" "\"$name\": [$reject], \"\": [$reject], \"$registry/first\": [$accept]"
+  ends 1 "$name"
+  has "$(<said)" "images of $name are rejected"
+  ends 0 "$registry/first/app:1"
+  ends 1 "$registry/second/app:1"
+  policy '{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/dev/null"}' ''
+  ends 1 "$name"
+  has "$(<said)" "signed"
+  echo '{"default": []}' >"$HOME/.config/containers/policy.json"
+  ends 1 "$name"
+}

@@ -89,8 +89,19 @@ places=(docker oci oci-archive docker-archive store)
     done
   done
   [ -z "$("$LAY" images -q)" ]
-  "$LAY" prune -f >/dev/null
-  [ -z "$(find root2/blobs root2/layers root2/ingest -mindepth 2 2>/dev/null)" ]
+  wait_until 10 eval '[ -z "$(find root2/blobs root2/layers root2/ingest -mindepth 2 2>/dev/null)" ]'
+}
+
+@test "what passes through takes nothing along that a name needs" {
+  local from=docker://$registry/team/app:1
+  "$LAY" copy -q app:1 "$from" >/dev/null
+  export LAY_ROOT=$world/root2
+  "$LAY" pull -q "${from#docker://}" >/dev/null
+  "$LAY" copy -q "$from" "docker://$registry/other/app:1" >/dev/null
+  "$LAY" copy -q "$from" oci:out:1 >/dev/null
+  "$LAY" fsck -q
+  [ "$("$LAY" inspect -f '{{.Digest}}' "${from#docker://}")" = "$digest" ]
+  "$LAY" export "${from#docker://}" | tar -tf - | grep -q etc/big
 }
 
 # two_images: app:1 and other:2 in one archive of either kind and in a layout; sets other to the second's digest.

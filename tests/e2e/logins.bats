@@ -348,6 +348,19 @@ fill_folder() {
   fails_with certificate skopeo list-tags "docker://$served/none"
 }
 
+@test "a login to a repository asks its registry, with the authority that is trusted for that" {
+  certificate
+  secured --tls-cert cert --tls-key key
+  fill_folder "$HOME/.config/containers/certs.d"
+  export REGISTRY_AUTH_FILE=$world/auth.json
+  log_in "$served"
+  log_in "$served/team"
+  [ "$(login_of auth.json "$served/team")" = ann:s3cret:pw ]
+  fails_with "refused" "$LAY" login -u ann --password-stdin "$served/team" <<<wrong
+  # docker.io is a name for another host, for its repositories too
+  https_proxy=http://127.0.0.1:1 fails_with "proxy" "$LAY" login -u ann --password-stdin docker.io/me <<<wrong
+}
+
 @test "certificates of another port's folder or of a name like it are not taken" {
   certificate
   serve --access-log none --tls-cert cert --tls-key key

@@ -74,6 +74,25 @@ proxied() { jq -r .proxied requests | sort -u; }
   refused 1 "is blocked" "$LAY" pull -q shop.invalid/app:1
 }
 
+# other_default: DOCKER_DEFAULT_PLATFORM stands in for --platform, which goes before it.
+other_default() {
+  local arch other=(arm64 amd64) at=docker://$registry/team/multi:all
+  for arch in amd64 arm64; do
+    export DOCKER_DEFAULT_PLATFORM=linux/$arch
+    "$LAY" copy -q "$at" "oci:default-$arch:x" >/dev/null
+    [ "$(skopeo inspect --raw "oci:default-$arch:x" | jq -r .config.digest)" = "$(jq -r .config.digest "dir-$arch/manifest.json")" ]
+    "$LAY" --root "$world/root-default" pull -q "$registry/team/multi:all" >/dev/null
+    [ "$("$LAY" --root "$world/root-default" inspect -f '{{.Architecture}}' "$registry/team/multi:all")" = "$arch" ]
+    [ "$("$LAY" inspect -f '{{.Architecture}}' "$at")" = "$arch" ]
+    [ "$("$LAY" inspect --platform "linux/${other[0]}" -f '{{.Architecture}}' "$at")" = "${other[0]}" ]
+    other=(amd64)
+  done
+  # The bytes that the name leads to are the index all the same.
+  [ "$("$LAY" inspect --raw "$at" | jq '.manifests | length')" = 2 ]
+  DOCKER_DEFAULT_PLATFORM=nonsense/../x refused 1 DOCKER_DEFAULT_PLATFORM "$LAY" inspect "$at"
+  unset DOCKER_DEFAULT_PLATFORM
+}
+
 @test "copy, pull and run take the platform that is asked for" {
   start_registry "$world/registry"
   local arch
@@ -111,6 +130,7 @@ proxied() { jq -r .proxied requests | sort -u; }
     [ "$("$LAY" --root "$world/root-$arch" inspect -f '{{.Architecture}}' "$registry/team/multi:all")" = "$arch" ]
   done
   fails "$LAY" pull -q --platform linux/s390x "$registry/team/multi:all"
+  other_default
   # There is no such program in it: the image was found, and its layers were mounted.
   local status=0
   "$LAY" run --platform linux/arm64 --network none --rm "$registry/team/multi:all" true 2>/dev/null || status=$?

@@ -382,6 +382,15 @@ pushed_twice() {
   [ -z "$(ls "$world/served/registry/uploads")" ]
 }
 
+# docker-registry drops an upload whose connection broke.
+@test "a push to lay serve goes on where its connection broke, more often than it is tried again" {
+  LAY_ROOT=$world/served serve --access-log none
+  start_proxy '[{"method": "PUT", "path": "'${layer#*:}'", "do": "cut-request", "bytes": 1500000, "times": 7}]' "${url##*:}"
+  "$LAY" push -q --retry 3 --retry-delay 0.01 app:1 "$proxy/line/app:1" >/dev/null
+  [ "$(count '.method == "PUT" and .fault == "cut-request"')" = 7 ]
+  is_whole "localhost:${url##*:}" line/app
+}
+
 @test "two pulls of one image at once both end, and fetch little more than one" {
   "$LAY" push -q app:1 "$registry/team/app:1" >/dev/null
   start_proxy '[{"method": "GET", "path": "'$layer'", "do": "slow", "bytes": 500000, "times": 9}]'

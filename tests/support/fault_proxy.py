@@ -18,13 +18,14 @@ said; "after": so many fitting requests pass first). What a rule does:
   {"do": "wrong-range"}               a 206 whose Content-Range begins elsewhere
   {"do": "length", "add": N}          Content-Length off by N
   {"do": "flip"}                      one bit of the body is another
-  {"do": "redirect", "to": "http://…", "status": 307}   {path}, {other} are filled in
+  {"do": "redirect", "to": "http://…", "status": 307}   {path}, {other}, {other_port} are filled in
   {"do": "location", "to": "{other}"}  the answer's Location leads to another origin
+  {"do": "range", "value": "0-99"}    the answer's Range says that
 Any rule may have "pause": seconds that its request waits before anything is done. Rules whose "path" has "token" are
 for the token server. {"tls": {"cert": FILE, "key": FILE, "version": "TLSv1"}} makes PORT speak TLS, of that version at
-most. It is a plain http proxy too: requests for "http://HOST/…" go to the registry.
-A rule {"tokens": {"uses": N, "user": "ann:s3cret:pw"}} makes it ask for Bearer tokens, given at /token and good for N
-requests each; a refresh token given to POST /token is "refresh-of-ann". Upstream sees an Authorization without it alone.
+most; with "both" OTHER_PORT as well. It is a plain http proxy too: requests for "http://HOST/…" go to the registry.
+A rule {"tokens": {"uses": N, "user": "ann:s3cret:pw"}} makes it ask for Bearer tokens, given at /token (of "realm", in which
+{port} and {other_port} are filled in) and good for N requests each; a refresh token given to POST /token is "refresh-of-ann". Upstream sees an Authorization without it alone.
 """
 import base64
 import http.client
@@ -41,6 +42,7 @@ import urllib.parse
 PORT, OTHER, UPSTREAM, LOG = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 RULES = json.loads(sys.argv[5])
 TOKENS = next((rule["tokens"] for rule in RULES if "tokens" in rule), None)
+REALM = (TOKENS or {}).get("realm", "http://127.0.0.1:{port}/token").format(port=PORT, other_port=OTHER)
 TLS = next((rule["tls"] for rule in RULES if "tls" in rule), None)
 RULES = [{"seen": 0, **rule} for rule in RULES if "do" in rule]
 BLOCK = 65536
@@ -131,7 +133,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         action = "pull" if self.command in ("GET", "HEAD") else "pull,push"
         scope = f',scope="repository:{match[1]}:{action}"' if match else ""
         self.answer(401, b'{"errors":[{"code":"UNAUTHORIZED","message":"token needed"}]}', {
-            "WWW-Authenticate": f'Bearer realm="http://127.0.0.1:{PORT}/token",service="proxy"{scope}'})
+            "WWW-Authenticate": f'Bearer realm="{REALM}",service="proxy"{scope}'})
         return False
 
     # -- requests ---------------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def route(self):
         if self.server.server_port == OTHER:
             self.note()
-            return self.forward({"do": "pass"})
+            return self.token() if self.path.startswith("/token") else self.forward({"do": "pass"})
         is_token = self.path.startswith("/token")
         has_rule = not is_token or any("token" in rule.get("path", "") for rule in RULES)
         rule = pick(self.command, self.path, "Range" in self.headers) if has_rule else {"do": "pass"}
@@ -174,7 +176,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = rule.get("body", "").encode() + b" " * rule.get("fill", 0)
             return self.answer(rule["status"], body, rule.get("headers", {}))
         if rule["do"] == "redirect":
-            target = rule["to"].format(path=self.path, other=f"http://127.0.0.1:{OTHER}")
+            target = rule["to"].format(path=self.path, other=f"http://127.0.0.1:{OTHER}", other_port=OTHER)
             return self.answer(rule.get("status", 307), b"", {"Location": target})
         return self.forward(rule)
 
@@ -225,6 +227,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 value = str(int(value) + rule["add"])
             if name.lower() == "content-range" and rule["do"] == "wrong-range":
                 value = "bytes 0-9/10"
+            if name.lower() == "range" and rule["do"] == "range":
+                value = rule["value"]
             if name.lower() == "location" and rule["do"] == "location":
                 place = urllib.parse.urlsplit(value)
                 value = rule["to"].format(other=f"http://127.0.0.1:{OTHER}") + f"{place.path}?{place.query}"
@@ -270,7 +274,7 @@ def tls_context():
 
 
 servers = [Server(("127.0.0.1", port), Handler) for port in (OTHER, PORT)]
-if TLS:
-    servers[1].socket = tls_context().wrap_socket(servers[1].socket, server_side=True, do_handshake_on_connect=False)
+for server in (servers if TLS and TLS.get("both") else servers[1:] if TLS else []):
+    server.socket = tls_context().wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 threading.Thread(target=servers[0].serve_forever, daemon=True).start()
 servers[1].serve_forever()

@@ -97,6 +97,7 @@ PushResult push(const layerstore::Store& store, const layerstore::Descriptor& ma
                 const PushRequest& request, Progress& progress);
 
 /// Checks credentials against a registry (GET /v2/ and its challenge); throws unauthorized when refused.
-void check_login(const std::string& domain, const Credentials& credentials, const Connection& connection);
+/// `place` is its host, or one of its repositories, which the registry is not asked about.
+void check_login(const std::string& place, const Credentials& credentials, const Connection& connection);
 
 }  // namespace lay::registry

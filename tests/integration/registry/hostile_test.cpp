@@ -1,3 +1,6 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -243,6 +246,29 @@ TEST_CASE("R09: a server that stalls is given up", "[registry][hostile]") {
   const lay::Error error = error_of([&] { http.send({.url = Url::parse(blob)}); });
   CHECK(error.code() == Errc::unavailable);
   CHECK(error.message().find("stalled after 10 bytes") != std::string::npos);
+}
+
+TEST_CASE("R09: a server that takes nothing more of a body is given up as early", "[registry][hostile]") {
+  // The kernel makes the connection; nobody takes it.
+  const lay::UniqueFd listener{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+
+  const HttpClient http({.stall_seconds = 1, .answer_seconds = 20});
+  const HttpRequest request{
+      .method = "PUT",
+      .url = Url::parse("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/x"),
+      .body = text_body(std::string(64UL * 1024 * 1024, 'x'), "application/octet-stream")};
+  const auto begin = std::chrono::steady_clock::now();
+  const lay::Error error = error_of([&] { http.send(request); });
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(15));
+  CHECK(error.code() == Errc::unavailable);
+  CHECK(error.message().find("stalled after ") != std::string::npos);
+  CHECK(error.message().find(" bytes sent") != std::string::npos);
 }
 
 TEST_CASE("one layer's failure ends the others that still wait", "[registry][hostile]") {

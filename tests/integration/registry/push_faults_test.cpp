@@ -138,6 +138,97 @@ TEST_CASE("a registry that loses every upload is given up", "[registry][faults]"
   }
 }
 
+TEST_CASE("a registry whose answers stand still is asked how far it is", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(
+      shipped.registry.port(),
+      R"([{"method": "PATCH", "path": "uploads", "times": 40, "do": "range", "value": "0-1048575"},
+          {"method": "PATCH", "path": "uploads", "times": 99, "do": "status", "status": 403}])");
+  push_through(proxy, shipped, "still/app:1", kSmallChunk);
+  check_whole(shipped, "still/app:1");
+  CHECK(proxy.requests("PATCH", "uploads").size() == 2);
+  CHECK(proxy.requests("GET", "uploads").size() == 1);
+}
+
+TEST_CASE("a registry that does not get on with chunks is sent the whole", "[registry][faults]") {
+  const ShippedImage shipped;
+  unsigned number = 0;
+  for (const char* held : {"0-1048575", "0-0", "0-9"}) {
+    CAPTURE(held);
+    const std::string value(held);
+    const FaultProxy proxy(
+        shipped.registry.port(),
+        R"([{"method": "PATCH", "path": "uploads", "times": 40, "do": "range", "value": ")" + value +
+            R"("}, {"method": "PATCH", "path": "uploads", "times": 99, "do": "status", "status": 403},
+            {"method": "GET", "path": "uploads", "times": 99, "do": "status", "status": 204,
+             "headers": {"Range": ")" +
+            value + R"("}}])");
+    const std::string repository = "stuck/app" + std::to_string(++number) + ":1";
+    push_through(proxy, shipped, repository, kSmallChunk);
+    check_whole(shipped, repository);
+    CHECK(proxy.requests("PATCH", "uploads").size() <= 2);
+    CHECK(proxy.requests("PUT", shipped.big().digest.hex()).back()["length"] ==
+          std::to_string(shipped.big().size));
+  }
+}
+
+TEST_CASE("a registry that takes no chunks is sent the whole, and asked once", "[registry][faults]") {
+  const ShippedImage shipped;
+  unsigned number = 0;
+  for (const int status : {400, 404, 405, 416, 501}) {
+    CAPTURE(status);
+    const FaultProxy proxy(
+        shipped.registry.port(),
+        R"([{"method": "PATCH", "path": "uploads", "times": 99, "do": "status", "status": )" +
+            std::to_string(status) + "}]");
+    const std::string repository = "whole/app" + std::to_string(++number) + ":1";
+    push_through(proxy, shipped, repository, kSmallChunk);
+    check_whole(shipped, repository);
+    CHECK(proxy.requests("PATCH", "uploads").size() == 1);
+  }
+  // The two layers go at once, the config behind them.
+  const FaultProxy proxy(shipped.registry.port(),
+                         R"([{"method": "PATCH", "path": "uploads", "times": 99, "do": "status",
+                              "status": 400}])");
+  push_through(proxy, shipped, "small/app:1", 50);
+  CHECK(proxy.requests("PATCH", "uploads").size() <= 2);
+}
+
+TEST_CASE("a push that a line has broken says what was sent, and that it need not be again",
+          "[registry][faults]") {
+  const ShippedImage shipped;
+  const std::string big = shipped.big().digest.hex();
+  const FaultProxy proxy(
+      shipped.registry.port(),
+      R"([{"method": "PUT", "path": ")" + big + R"(", "do": "cut-request", "bytes": 100000, "times": 99}])");
+  const lay::Error error = error_of([&] {
+    push(shipped.store.store, shipped.image.descriptor,
+         {.reference = parse_reference(proxy.host() + "/broken/app:1"),
+          .connection = {.patience = {.retries = 0}}},
+         lay::no_progress());
+  });
+  CAPTURE(error.message(), error.hint());
+  CHECK(error.message().find("upload of blob sha256:" + big) != std::string::npos);
+  CHECK(error.message().find("bytes sent") != std::string::npos);
+  CHECK(error.message().find(" 0 bytes") == std::string::npos);
+  CHECK(error.hint().find("not sent again") != std::string::npos);
+}
+
+TEST_CASE("an upload of an earlier process that the registry cannot tell of is begun anew",
+          "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(
+      shipped.registry.port(),
+      R"([{"method": "GET", "path": "uploads/gone", "times": 99, "do": "status", "status": 500}])");
+  const TransferNotes notes(shipped.store.path(), proxy.host());
+  const UploadSession gone{.location = "http://" + proxy.host() + "/v2/lost/app/blobs/uploads/gone",
+                           .offset = 7};
+  notes.keep_upload("lost/app", shipped.big().digest, gone);
+  push_through(proxy, shipped, "lost/app:1");
+  check_whole(shipped, "lost/app:1");
+  CHECK_FALSE(notes.upload("lost/app", shipped.big().digest).has_value());
+}
+
 TEST_CASE("a push with nothing new takes two requests", "[registry][faults]") {
   const ShippedImage shipped;
   const FaultProxy proxy(shipped.registry.port(), "[]");
@@ -157,6 +248,18 @@ TEST_CASE("what another repository of the registry has is mounted, not sent", "[
   CHECK(proxy.requests("PUT", "uploads").size() == sent);
   CHECK(proxy.requests("POST", "mount=sha256").size() == 3);
   check_whole(shipped, "second/app:1");
+}
+
+TEST_CASE("what a refused mount's target has already is not sent, and the place is asked for no more",
+          "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), "[]");
+  const TransferNotes notes(shipped.store.path(), proxy.host());
+  notes.remember("nowhere/app", {shipped.big().digest});
+  CHECK(push_through(proxy, shipped, "team/app:2").blobs_sent == 0);
+  CHECK(proxy.requests("POST", "from=nowhere").size() == 1);
+  CHECK(proxy.requests("DELETE", "uploads").size() == 1);
+  CHECK(notes.repositories_of(shipped.big().digest) == std::vector<std::string>{"team/app"});
 }
 
 TEST_CASE("a mount that is refused or forgotten becomes an upload", "[registry][faults]") {
@@ -232,5 +335,14 @@ TEST_CASE("what is remembered of a registry is bounded, and survives nonsense", 
           0);
   CHECK_FALSE(notes.upload("a", digest).has_value());
   notes.forget_upload("a", digest);
+  notes.keep_upload("a", digest, session);
+  const auto is_kept_after = [&](const std::string& age) {
+    REQUIRE(lay::test::shell("touch -d '" + age + " ago' " + store.path() + "/transfers/upload.*").status ==
+            0);
+    return TransferNotes(store.path(), "other.io").upload("a", digest) ||
+           TransferNotes(store.path(), "h.io").upload("a", digest);
+  };
+  CHECK(is_kept_after("6 days"));
+  CHECK_FALSE(is_kept_after("8 days"));
   CHECK(TransferNotes("/nonexistent", "h.io").repositories_of(digest).empty());
 }

@@ -4,6 +4,7 @@
 #include "fault_proxy.h"
 #include "shell.h"
 #include "shipped_image.h"
+#include "variable.h"
 
 using namespace lay::registry;
 using lay::Errc;
@@ -69,6 +70,60 @@ TEST_CASE("a registry whose certificate is right is pulled from", "[registry][tl
   CHECK(proxy.requests("GET", "/token").empty());
   const FaultProxy open(shipped.registry.port(), "[" + good.rule() + "]");
   CHECK_NOTHROW(pull_through(open, store, good));
+}
+
+namespace {
+
+/// Both ports of the proxy speak TLS, the token server is at `realm`.
+std::string tls_rules(const Certificate& certificate, const std::string& realm,
+                      const std::string& more = "") {
+  return R"([{"tokens": {"uses": 50, "user": "ann:s3cret:pw", "realm": ")" + realm + R"("}},)" +
+         certificate.rule(R"(, "both": true)") + more + "]";
+}
+
+constexpr const char* kTokensElsewhere = "https://localhost:{other_port}/token";
+
+}  // namespace
+
+TEST_CASE("what is trusted for a registry is trusted for its own token server", "[registry][tls]") {
+  const ShippedImage shipped;
+  const Certificate good;
+  const FaultProxy proxy(shipped.registry.port(), tls_rules(good, kTokensElsewhere));
+  const TempStore store;
+  CHECK_NOTHROW(pull_through(proxy, store, good));
+  CHECK(proxy.requests("GET", "/token").size() == 1);
+
+  // The certificate is not 127.0.0.1's: nothing but --tls-verify=false lets that pass.
+  const FaultProxy other(shipped.registry.port(), tls_rules(good, "https://127.0.0.1:{other_port}/token"));
+  const TempStore there;
+  CHECK(error_of([&] { pull_through(other, there, good); }).code() == Errc::unavailable);
+  const std::string name = other.host() + "/team/app:1";
+  CHECK_NOTHROW(pull(there.store,
+                     {.reference = parse_reference(name),
+                      .connection = {.tls_verify = TlsVerify::off, .credentials = kAnn, .patience = kQuick}},
+                     name, lay::no_progress()));
+}
+
+TEST_CASE("what is trusted for a registry is not for where it redirects to, certs.d for that host is",
+          "[registry][tls]") {
+  const ShippedImage shipped;
+  const Certificate good;
+  const FaultProxy proxy(shipped.registry.port(),
+                         tls_rules(good, kTokensElsewhere,
+                                   R"(, {"method": "GET", "path": "/blobs/", "times": 99, "do": "redirect",
+                                         "to": "https://localhost:{other_port}{path}"})"));
+  const TempStore store;
+  const lay::Error error = error_of([&] { pull_through(proxy, store, good); });
+  const std::string place = "certs.d/localhost:" + std::to_string(proxy.other_port());
+  CAPTURE(error.message());
+  CHECK(error.code() == Errc::unavailable);
+  CHECK(error.hint().find(place) != std::string::npos);
+
+  const lay::test::Variable config("XDG_CONFIG_HOME", good.folder.path() + "/config");
+  REQUIRE(lay::test::shell("cd " + good.folder.path() + " && mkdir -p config/containers/" + place +
+                           " && cp cert config/containers/" + place + "/ca.crt")
+              .status == 0);
+  CHECK_NOTHROW(pull_through(proxy, store, good));
 }
 
 TEST_CASE(
