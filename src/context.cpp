@@ -109,17 +109,14 @@ layerstore::InUse in_use_by(const layerstore::Store& store, const runner::Contai
   return in_use;
 }
 
-void collect(const layerstore::Store& store, const runner::ContainerStore& containers, Freeing freeing) {
-  bool is_unknown = false;
-  layerstore::CollectResult collected = store.collect([&] {
-    layerstore::InUse in_use = in_use_by(store, containers);
-    is_unknown = in_use.everything;
-    return in_use;
-  });
-  if (is_unknown)
+layerstore::Collecting collect(const layerstore::Store& store, const runner::ContainerStore& containers,
+                               Freeing freeing) {
+  layerstore::CollectResult collected = store.collect([&] { return in_use_by(store, containers); });
+  if (collected.collecting == layerstore::Collecting::unknown)
     print_error("a container is damaged and what it needs is not known, so nothing is collected",
                 "'lay ps -a' shows it, 'lay rm -f' removes it");
   if (freeing == Freeing::later && collected.trash) free_later(std::move(*collected.trash));
+  return collected.collecting;
 }
 
 }  // namespace lay::cli

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "layerstore/store.h"
@@ -46,8 +47,14 @@ enum class Freeing {
   later  ///< of large things, a moment after it
 };
 
-/// Removes what neither a name nor a container needs; tells when a damaged container forbids it.
-void collect(const layerstore::Store& store, const runner::ContainerStore& containers, Freeing freeing);
+/// What to tell after Collecting::gave_way.
+constexpr std::string_view kGaveWay =
+    "somebody adds to the store or reads it just now: what nobody needs goes with the next prune";
+
+/// Removes what neither a name nor a container needs; tells when a damaged container forbids it. Whether it
+/// did.
+layerstore::Collecting collect(const layerstore::Store& store, const runner::ContainerStore& containers,
+                               Freeing freeing);
 
 /// Keys of ContainerConfig::notes: what src/ wants to remember of a container and the runner does not read.
 namespace note {

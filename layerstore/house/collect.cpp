@@ -22,7 +22,7 @@ Reachable find_reachable(const Store& store, const InUse& in_use, const std::str
   Reachable found{.layers = in_use.layers};
   for (const Digest& manifest : in_use.manifests) mark_reachable_manifest(store.blobs(), manifest, found);
   for (const Descriptor& root : store.images().roots())
-    if (without.empty() || !is_named(root, without)) mark_reachable(store.blobs(), root, found);
+    if (without.empty() || !is_named(root, without)) mark_reachable_entry(store.blobs(), root, found);
   // Last: what is noted already is not followed
   found.blobs.insert(in_use.blobs.begin(), in_use.blobs.end());
   return found;
@@ -33,9 +33,9 @@ Reachable find_reachable(const Store& store, const InUse& in_use, const std::str
 CollectResult Store::collect(const std::function<InUse()>& in_use) const {
   Ingest::sweep(*root_);
   const auto alone = FileLock::try_acquire(*root_, kStoreLock, LockMode::exclusive);
-  if (!alone) return {};
+  if (!alone) return {.collecting = Collecting::gave_way};
   const InUse needed = in_use();
-  if (needed.everything) return {};
+  if (needed.everything) return {.collecting = Collecting::unknown};
   const Reachable keep = with_context("nothing was collected", [&] { return find_reachable(*this, needed); });
 
   CollectResult result{.trash = Trash(*root_)};

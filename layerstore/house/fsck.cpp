@@ -15,6 +15,7 @@
 #include "chunked/layer_compressor.h"
 #include "house/layer_check.h"
 #include "house/reachable.h"
+#include "images/recompressed_blobs.h"
 #include "layers/layer_stream.h"
 #include "layerstore/damage.h"
 #include "layerstore/media_types.h"
@@ -164,13 +165,17 @@ class Check {
   FsckReport report_;
 };
 
-/// Compresses the layer's tar again: with the same settings that gives the same bytes.
+/// Compresses the layer's tar again: with the same level that gives the same bytes.
 void rebuild_blob(const Store& store, const Descriptor& blob, const Digest& diff_id) {
   const OpenLayer layer = store.layers().open(diff_id);
   if (layer.form != LayerForm::erofs) return;
   BlobWriter writer = store.blobs().begin(blob.digest.algorithm());
   FdSource tar(layer.tar);
-  compress_layer(tar, {.compression = media_type::compression_of(blob.media_type)}, writer, spill_in(store));
+  const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
+  const RecompressedBlobs remembered(root, store.blobs());
+  const CompressOptions options{.compression = media_type::compression_of(blob.media_type),
+                                .level = remembered.find_level(diff_id, blob).value_or(0)};
+  compress_layer(tar, options, writer, spill_in(store));
   writer.commit(blob);
 }
 

@@ -55,7 +55,8 @@ class ComparingSink final : public ByteSink {
   bool is_same_ = true;
 };
 
-std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id, const Spill& spill) {
+std::uint64_t verify_mounted(const OpenLayer& layer, const UniqueFd& dir, const Digest& diff_id,
+                             const Spill& spill) {
   FdSource source(layer.tar);
   HashingSource hashed(source, diff_id.algorithm());
   const auto broken = [&](const std::string& what) {
@@ -70,6 +71,7 @@ std::uint64_t verify_mounted(const OpenLayer& layer, const Digest& diff_id, cons
   }
   if (const Digest got = hashed.digest(); got != diff_id) throw broken("got " + got.to_string());
   if (layer.folders != indexed->stats.folders) throw broken("its lists of folders are not those of its tar");
+  if (!has_owners(dir, indexed->stats.owners)) throw broken("its record of owners is not that of its tar");
   ComparingSink written(layer.image);
   write_layer_image(indexed->tree, hashed.size(), indexed->stats.folders, written);
   if (!written.is_same()) throw broken("its image is not that of its tar");
@@ -122,7 +124,8 @@ std::uint64_t verify_unpacked(const Store& store, const UniqueFd& dir, const Dig
     });
     return digest_in(scratch.dir());
   });
-  if (digest_in(dir) != expected || read_folders(dir) != read_folders(scratch.dir()))
+  if (digest_in(dir) != expected || read_folders(dir) != read_folders(scratch.dir()) ||
+      try_read_owners(dir) != try_read_owners(scratch.dir()))
     throw Error::make(Errc::corrupt, "its files are not those of its blob, diff_id {}", diff_id.to_string());
   return size;
 }
@@ -148,9 +151,9 @@ UniqueFd open_layer_folder(const Store& store, const Digest& diff_id) {
 
 std::uint64_t verify_layer(const Store& store, const Digest& diff_id, const std::optional<Descriptor>& blob) {
   const OpenLayer layer = store.layers().open(diff_id);
-  if (layer.form == LayerForm::erofs) return verify_mounted(layer, diff_id, spill_in(store));
-  if (!blob) return 0;
   const UniqueFd dir = open_layer_folder(store, diff_id);
+  if (layer.form == LayerForm::erofs) return verify_mounted(layer, dir, diff_id, spill_in(store));
+  if (!blob) return 0;
   return verify_unpacked(store, dir, diff_id, *blob) + verify_landed_trees(store, dir, diff_id, *blob);
 }
 

@@ -1,6 +1,9 @@
 #include "house/reachable.h"
 
 #include "base/error.h"
+#include "base/text.h"
+#include "images/annotations.h"
+#include "layerstore/damage.h"
 #include "layerstore/image_config.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
@@ -44,6 +47,19 @@ void mark(const BlobStore& blobs, const Descriptor& descriptor, int depth, Reach
 
 void mark_reachable(const BlobStore& blobs, const Descriptor& root, Reachable& found) {
   mark(blobs, root, 0, found);
+}
+
+void mark_reachable_entry(const BlobStore& blobs, const Descriptor& entry, Reachable& found) {
+  try {
+    mark_reachable(blobs, entry, found);
+  } catch (Error& error) {
+    const auto named = entry.annotations.find(kRefName);
+    const bool has_name = named != entry.annotations.end();
+    const std::string name = printable(has_name ? named->second : entry.digest.to_string());
+    error.add_context(fmt::format("image '{}'", name));
+    if (is_damage(error)) error.with_hint(fmt::format("lay fsck --repair, or lay rmi {}", name));
+    throw;
+  }
 }
 
 void mark_reachable_manifest(const BlobStore& blobs, const Digest& manifest, Reachable& found) {

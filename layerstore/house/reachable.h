@@ -20,7 +20,9 @@ struct Reachable {
 /// usually only the manifest for one platform was pulled. One that is there but cannot be read might lead
 /// anywhere: that throws corrupt or invalid.
 void mark_reachable(const BlobStore& blobs, const Descriptor& root, Reachable& found);
-/// As above for a manifest that is known by its digest alone.
+/// As mark_reachable(), of an entry of index.json. Errors tell which name leads there, and what to do.
+void mark_reachable_entry(const BlobStore& blobs, const Descriptor& entry, Reachable& found);
+/// As mark_reachable() for a manifest that is known by its digest alone.
 void mark_reachable_manifest(const BlobStore& blobs, const Digest& manifest, Reachable& found);
 
 }  // namespace lay::layerstore

@@ -13,6 +13,8 @@
 #include "base/syscalls.h"
 #include "diff/inode.h"
 #include "house/reachable.h"
+#include "layerstore/damage.h"
+#include "layerstore/ingest.h"
 #include "store/store_file.h"
 
 namespace lay::layerstore {
@@ -114,9 +116,7 @@ class Measure {
   std::uint64_t leftovers() const {
     Files files;
     const UniqueFd ingest = sys::open_dir(root_, "ingest");
-    for (const std::string& name : list_names(ingest)) {
-      const auto status = sys::try_stat_at(ingest, name);
-      if (!status || !S_ISDIR(status->st_mode)) continue;  // the gate, or it went meanwhile
+    for (const std::string& name : Ingest::list_abandoned(root_)) {
       if (const auto folder = sys::try_open_at(ingest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
         add_tree(*folder, files);
     }
@@ -136,39 +136,76 @@ std::uint64_t unique_size(const Files& own, const std::map<FileKey, std::set<Dig
   return sum;
 }
 
+/// What the entries of index.json and containers lead to.
+struct Roots {
+  std::map<Digest, Files> by_manifest;
+  std::map<FileKey, std::set<Digest>> users;
+  Reachable needed;
+  std::vector<Error> damages;
+};
+
+template <class Mark>
+void mark_or_note(std::vector<Error>& damages, Mark&& mark) {
+  try {
+    mark();
+  } catch (const Error& error) {
+    if (!is_damage(error)) throw;
+    damages.push_back(error);
+  }
+}
+
+Roots find_roots(const Store& store, const InUse& in_use, const Measure& measure) {
+  Roots roots{.needed = {.layers = in_use.layers}};
+  for (const Digest& manifest : in_use.manifests)
+    mark_or_note(roots.damages, [&] {
+      with_context("image of a container",
+                   [&] { mark_reachable_manifest(store.blobs(), manifest, roots.needed); });
+    });
+  for (const Descriptor& root : store.images().roots())
+    mark_or_note(roots.damages, [&] {
+      Reachable own;
+      mark_reachable_entry(store.blobs(), root, own);
+      roots.needed.blobs.insert(own.blobs.begin(), own.blobs.end());
+      roots.needed.layers.insert(own.layers.begin(), own.layers.end());
+      const Files& files = roots.by_manifest[root.digest] = measure.files_of(own);
+      for (const auto& [key, size] : files) roots.users[key].insert(root.digest);
+    });
+  return roots;
+}
+
+std::vector<ImageUsage> list_images(const Store& store, const Roots& roots) {
+  std::vector<ImageUsage> images;
+  for (const NamedImage& named : store.images().list()) {
+    const auto found = roots.by_manifest.find(named.manifest.digest);
+    if (found == roots.by_manifest.end()) continue;  // damaged, or it came after the look at the roots
+    const Files& files = found->second;
+    const std::uint64_t unique = unique_size(files, roots.users);
+    images.push_back({.name = named.name,
+                      .manifest = named.manifest.digest,
+                      .shared = total(files) - unique,
+                      .unique = unique});
+  }
+  return images;
+}
+
+/// Takes the files out of `rest` that are among `taken`, and returns their size.
+std::uint64_t take_out(Files& rest, const Files& taken) {
+  std::uint64_t sum = 0;
+  for (const auto& [key, size] : taken)
+    if (const auto found = rest.find(key); found != rest.end()) sum += rest.extract(found).mapped();
+  return sum;
+}
+
 }  // namespace
 
 StoreUsage measure_usage(const Store& store, const InUse& in_use) {
   const Measure measure(store);
-  std::map<Digest, Files> by_manifest;
-  std::map<FileKey, std::set<Digest>> users;
-  Reachable needed{.layers = in_use.layers};
-  for (const Digest& manifest : in_use.manifests) mark_reachable_manifest(store.blobs(), manifest, needed);
-  needed.blobs.insert(in_use.blobs.begin(), in_use.blobs.end());
-  for (const Descriptor& root : store.images().roots()) {
-    Reachable own;
-    mark_reachable(store.blobs(), root, own);
-    needed.blobs.insert(own.blobs.begin(), own.blobs.end());
-    needed.layers.insert(own.layers.begin(), own.layers.end());
-    const Files& files = by_manifest[root.digest] = measure.files_of(own);
-    for (const auto& [key, size] : files) users[key].insert(root.digest);
-  }
-
-  StoreUsage usage;
-  for (const NamedImage& named : store.images().list()) {
-    const auto found = by_manifest.find(named.manifest.digest);
-    if (found == by_manifest.end()) continue;  // it came after the look at the roots
-    const Files& files = found->second;
-    const std::uint64_t unique = unique_size(files, users);
-    usage.images.push_back({.name = named.name,
-                            .manifest = named.manifest.digest,
-                            .shared = total(files) - unique,
-                            .unique = unique});
-  }
+  Roots roots = find_roots(store, in_use, measure);
+  StoreUsage usage{.images = list_images(store, roots), .damages = std::move(roots.damages)};
+  const bool is_all_needed = in_use.everything || !usage.damages.empty();
   Files rest = measure.all_files();
-  const Files kept = in_use.everything ? rest : measure.files_of(needed);
-  for (const auto& [key, size] : kept) rest.erase(key);
-  usage.used = total(kept);
+  usage.used = take_out(rest, is_all_needed ? rest : measure.files_of(roots.needed));
+  usage.held = take_out(rest, measure.files_of({.blobs = in_use.blobs, .layers = {}}));
   usage.reclaimable = total(rest) + measure.leftovers();
   return usage;
 }

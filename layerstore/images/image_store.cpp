@@ -1,8 +1,12 @@
 #include "layerstore/image_store.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -170,6 +174,34 @@ void put_entries(Json& json, std::vector<Entry> entries) {
   json["manifests"] = std::move(list);
 }
 
+/// Removes the entries that `goes` says, and returns their names.
+template <class Goes>
+std::vector<std::string> remove_entries(const UniqueFd& root, Goes&& goes) {
+  const FileLock lock = FileLock::acquire(root, kLockFile, LockMode::exclusive);
+  Json json = read_index(root);
+  std::vector<Entry> kept;
+  std::vector<std::string> removed;
+  for (Entry& entry : take_entries(json))
+    if (goes(std::as_const(entry)))
+      removed.push_back(std::move(entry.name));
+    else
+      kept.push_back(std::move(entry));
+  if (removed.empty()) return removed;
+  put_entries(json, std::move(kept));
+  write_smaller_index(root, json);
+  return removed;
+}
+
+std::string blob_path(const Digest& digest) {
+  return fmt::format("blobs/{}/{}", digest.algorithm_name(), digest.hex());
+}
+
+/// For ImageStore::named_at().
+void note_naming(const UniqueFd& root, const Digest& manifest) {
+  const std::string path = blob_path(manifest);
+  if (sys::try_stat_at(root, path)) sys::set_mtime_at(root, path, {.tv_sec = 0, .tv_nsec = UTIME_NOW});
+}
+
 }  // namespace
 
 ImageStore::ImageStore(const UniqueFd& root) : root_(root) {}
@@ -219,18 +251,28 @@ void ImageStore::put(const std::string& name, const Descriptor& manifest,
   std::erase_if(entries, [&](const Entry& entry) { return entry.name == name; });
   entries.push_back({.name = name, .json = to_json(named)});
   put_entries(json, std::move(entries));
+  note_naming(root_, manifest.digest);
   write_index(root_, json);
 }
 
 bool ImageStore::remove(const std::string& name) const {
-  const FileLock lock = FileLock::acquire(root_, kLockFile, LockMode::exclusive);
-  Json json = read_index(root_);
-  std::vector<Entry> entries = take_entries(json);
-  const std::size_t removed = std::erase_if(entries, [&](const Entry& entry) { return entry.name == name; });
-  if (name.empty() || removed == 0) return false;
-  put_entries(json, std::move(entries));
-  write_smaller_index(root_, json);
-  return true;
+  return !name.empty() &&
+         !remove_entries(root_, [&](const Entry& entry) { return entry.name == name; }).empty();
+}
+
+std::vector<std::string> ImageStore::remove_unmoved(std::span<const NamedImage> images) const {
+  std::map<std::string, Digest> expected;
+  for (const NamedImage& image : images) expected.emplace(image.name, image.manifest.digest);
+  return remove_entries(root_, [&](const Entry& entry) {
+    const auto found = expected.find(entry.name);
+    return found != expected.end() && parse_entry(entry.json, entry.name).manifest.digest == found->second;
+  });
+}
+
+std::optional<Time> ImageStore::named_at(const Digest& manifest) const {
+  const auto status = sys::try_stat_at(root_, blob_path(manifest));
+  return status ? std::optional(std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec))
+                : std::nullopt;
 }
 
 void rename_images(const Store& store,

@@ -10,7 +10,7 @@
 namespace lay::layerstore {
 
 /// recompressed/<algorithm>.<diff_id>.<compression>.<level>: which blob a layer became when it was compressed
-/// so. Memory, not truth: the blobs are needed by nothing, and go with the next collection.
+/// so: for a push, or by a commit at a level of its own, which nothing else tells. Memory, not truth.
 class RecompressedBlobs {
  public:
   /// `root` is the store's folder; both must outlive it.
@@ -18,6 +18,8 @@ class RecompressedBlobs {
 
   /// Empty when there is none, or its blob is not there any more.
   std::optional<Descriptor> find(const Digest& diff_id, const CompressOptions& options) const;
+  /// The level at which the layer became `blob`, whether that is there or not; empty where nobody noted it.
+  std::optional<int> find_level(const Digest& diff_id, const Descriptor& blob) const;
   void note(const Digest& diff_id, const CompressOptions& options, const Descriptor& blob) const;
   /// Forgets those whose blobs are gone.
   void drop_lost() const;

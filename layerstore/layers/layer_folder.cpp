@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/folder_names.h"
 #include "base/remove_tree.h"
@@ -64,10 +66,16 @@ void add_items(std::vector<std::string>& items, char kind, const IdRanges& ids) 
     if (range.last > 0) items.push_back(fmt::format("{}{}-{}", kind, range.first, range.last));
 }
 
+/// Nothing else tells whether the record is what was written: it is no part of the image, and not synced.
+std::string owner_seal(const std::vector<std::string>& items) {
+  return "=" + digest_of(join_list(items)).hex();
+}
+
 std::vector<std::string> owner_items(const OwnerIds& owners) {
   std::vector<std::string> items;
   add_items(items, kUserMark, owners.uids);
   add_items(items, kGroupMark, owners.gids);
+  if (!items.empty()) items.push_back(owner_seal(items));
   return items;
 }
 
@@ -162,12 +170,21 @@ void write_landed_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form,
 
 std::optional<OwnerIds> try_read_owners(const UniqueFd& dir) {
   OwnerIds owners;
-  for (const std::string& item : read_list(dir, kOwners)) {
+  std::vector<std::string> items = read_list(dir, kOwners);
+  if (items.empty() && !sys::try_stat_at(dir, kOwners)) return owners;
+  const std::string seal = items.empty() ? std::string() : std::exchange(items.back(), {});
+  if (!items.empty()) items.pop_back();
+  if (items.empty() || seal != owner_seal(items)) return std::nullopt;
+  for (const std::string& item : items) {
     const auto range = item.empty() ? std::nullopt : parse_range(std::string_view(item).substr(1));
     if (!range || (item[0] != kUserMark && item[0] != kGroupMark)) return std::nullopt;
     (item[0] == kUserMark ? owners.uids : owners.gids).add(*range);
   }
   return owners;
+}
+
+bool has_owners(const UniqueFd& dir, const OwnerIds& owners) {
+  return read_list(dir, kOwners) == owner_items(owners);
 }
 
 std::vector<LowerLink> read_links(const UniqueFd& dir) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -171,18 +172,17 @@ std::optional<std::string> find_damage(const OpenLayer& layer) {
   }
 }
 
-/// Makes a layer that was made where layers are mounted again, of its tar.
-OpenLayer make_in_best_form(const LayerStore& layers, const Digest& diff_id) {
+/// Makes a layer that was made where layers are mounted again, of its tar, unless another has just done that.
+void make_in_best_form(const LayerStore& layers, const Digest& diff_id) {
   const OpenLayer mounted = layers.open(diff_id);
+  if (mounted.form == LayerForm::tree) return;
   FdSource tar(mounted.tar);
   LayerWriter writer = layers.begin(diff_id.algorithm());
   writer.apply(tar);
   writer.commit(diff_id);
-  OpenLayer unpacked = layers.open(diff_id);
-  if (unpacked.form != LayerForm::tree)
+  if (layers.open(diff_id).form != LayerForm::tree)
     throw Error(Errc::busy, "a blob of it was left in its registry just now, and its tar is kept for that")
         .with_hint(kGetBlobs);
-  return unpacked;
 }
 
 /// The key of what depends on the whole stack.
@@ -214,7 +214,13 @@ void try_write_plan(const UniqueFd& folder, const std::string& name, const Stack
 constexpr std::uint64_t kPathCost = 32;
 constexpr std::uint64_t kMostFolderBytes = 16U << 20U;  // of their paths, in all layers of an image
 
-/// The layers of one image on their way to be an overlay's lowers.
+/// A layer is to be made again before it can be used, which takes as long as its bytes: that is done without
+/// the lock, which every start and end of a container needs.
+struct Unready {
+  std::function<void()> make;
+};
+
+/// The layers of one image on their way to be an overlay's lowers. Throws Unready: then all begins anew.
 class Stack {
  public:
   Stack(UniqueFd& folder, const std::string& run, const Store& store, std::span<const Descriptor> blobs)
@@ -270,32 +276,34 @@ class Stack {
   }
 
   /// What is damaged is made again of the tar.
-  void require_good_seal(const Digest& diff_id, OpenLayer& layer) const {
+  void require_good_seal(const Digest& diff_id, const OpenLayer& layer) const {
     const std::optional<std::string> damage = find_damage(layer);
     if (!damage) return;
-    if (!store_.layers().recover(diff_id))
-      throw Error::make(Errc::corrupt, "layer {} is damaged: {}", diff_id.to_string(), *damage)
-          .with_hint("'lay fsck --repair' makes it again");
-    layer = store_.layers().open(diff_id);
+    throw Unready{[diff_id, damage = *damage, &layers = store_.layers()] {
+      if (!layers.is_sound(diff_id) && !layers.recover(diff_id))  // another may have just done that
+        throw Error::make(Errc::corrupt, "layer {} is damaged: {}", diff_id.to_string(), damage)
+            .with_hint("'lay fsck --repair' makes it again");
+    }};
   }
 
   /// A layer may have been made where layers are mounted, and be used where they are not: the store was
   /// moved, or the machine started with another kernel.
-  std::string find_path(std::size_t index, const Digest& diff_id, OpenLayer& layer) {
+  std::string find_path(std::size_t index, const Digest& diff_id, const OpenLayer& layer) {
     try {
       return make_path(diff_id, layer);
     } catch (const Error&) {
       if (layer.form == LayerForm::tree || store_.layers().form_of_new().form == LayerForm::erofs) throw;
-      remove_unused(folder_);  // what was made ready for the mount
-      folder_ = sys::open_dir(sys::cwd(), folder_of(run_));
     }
-    with_context(fmt::format("unpack layer {}, which cannot be mounted here", diff_id.to_string()), [&] {
+    const std::string what =
+        fmt::format("unpack layer {}, which cannot be mounted here", diff_id.to_string());
+    with_context(what, [&] {
       if (index < blobs_.size()) require_blob(blobs_[index].digest);
       for (const AbsentBlob& absent : store_.absent().list())
         if (absent.diff_id == diff_id) require_blob(absent.blob.digest);
-      layer = make_in_best_form(store_.layers(), diff_id);
     });
-    return layer.tree_path;
+    throw Unready{[what, diff_id, &layers = store_.layers()] {
+      with_context(what, [&] { make_in_best_form(layers, diff_id); });
+    }};
   }
 
   /// An unpacked layer has no tar, which then can be had of the blob alone.
@@ -408,13 +416,26 @@ void unmount_later(const std::string& run) {
 
 Lowers LayerMounts::acquire(const Store& store, std::span<const Digest> diff_ids,
                             std::span<const Descriptor> blobs) const {
-  MountFolder mounted(run_);
-  try {
-    return Stack(mounted.fd, run_, store, blobs).mount(diff_ids);
-  } catch (const std::exception&) {
-    remove_unused(mounted.fd);
-    throw;
+  const auto mount = [&](std::function<void()>& make) -> std::optional<Lowers> {
+    MountFolder mounted(run_);
+    try {
+      return Stack(mounted.fd, run_, store, blobs).mount(diff_ids);
+    } catch (Unready& unready) {
+      make = std::move(unready.make);
+      remove_unused(mounted.fd);
+      return std::nullopt;
+    } catch (const std::exception&) {
+      remove_unused(mounted.fd);
+      throw;
+    }
+  };
+  // Each layer may have to be made once for its damage, and once for its form
+  for (std::size_t tries = 0; tries <= 2 * diff_ids.size(); ++tries) {
+    std::function<void()> make;
+    if (auto lowers = mount(make)) return std::move(*lowers);
+    make();
   }
+  throw Error(Errc::busy, "its layers are replaced again and again").with_hint("'lay fsck' looks at them");
 }
 
 void LayerMounts::release(Lowers lowers) const {

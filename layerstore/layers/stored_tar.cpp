@@ -12,6 +12,7 @@
 #include "base/syscalls.h"
 #include "chunked/layer_compressor.h"
 #include "images/new_image.h"
+#include "images/recompressed_blobs.h"
 #include "layers/layer_stream.h"
 #include "layerstore/media_types.h"
 #include "layerstore/store_spill.h"
@@ -47,6 +48,12 @@ StoredTar store_plain(const Store& store, LayerWriter layer, Progress::Task& tas
   layer.note_blob(blob);
   const Digest diff_id = layer.commit();
   return {.blob = std::move(blob), .diff_id = diff_id, .stats = std::move(stats)};
+}
+
+/// So that fsck can make the blob again.
+void note_level(const Store& store, const CompressOptions& options, const StoredTar& stored) {
+  const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
+  RecompressedBlobs(root, store.blobs()).note(stored.diff_id, options, stored.blob);
 }
 
 bool makes_layer(const Store& store, TreeForm tree_form) {
@@ -109,6 +116,7 @@ StoredTar store_tar(const Store& store, const CompressOptions& options, TreeForm
     staged.commit();
     return staged.tar();
   }();
+  if (options.level != 0) note_level(store, options, stored);
   task->done("done");
   return stored;
 }

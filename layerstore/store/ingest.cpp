@@ -23,6 +23,8 @@ constexpr const char* kGate = ".gate";
 /// Begins the names of folders that are kept for a resume.
 constexpr const char* kKept = "part.";
 constexpr std::chrono::hours kWrongClock{1};
+/// A killed load leaves thousands of folders, and each lock is an open file: few processes may have 1024.
+constexpr std::size_t kSweptTogether = 64;
 
 /// A time in the future says that a clock was wrong, and not how old it is.
 bool is_older_than(std::chrono::seconds age, std::time_t changed) {
@@ -93,15 +95,26 @@ Ingest::~Ingest() {
 
 void Ingest::sweep(const UniqueFd& root, std::chrono::seconds kept_for) {
   const UniqueFd ingest = sys::open_dir(root, kFolder);
-  std::vector<std::pair<std::string, FileLock>> abandoned;
-  {
-    const FileLock gate = FileLock::acquire(ingest, kGate, LockMode::exclusive);
-    for (const std::string& name : list_names(ingest))
-      if (!is_kept(ingest, name, kept_for))
-        if (auto lock = try_take(ingest, name)) abandoned.emplace_back(name, std::move(*lock));
+  const std::vector<std::string> names = list_names(ingest);
+  for (auto next = names.begin(); next != names.end();) {
+    std::vector<std::pair<std::string, FileLock>> abandoned;
+    {
+      const FileLock gate = FileLock::acquire(ingest, kGate, LockMode::exclusive);
+      for (; next != names.end() && abandoned.size() < kSweptTogether; ++next)
+        if (!is_kept(ingest, *next, kept_for))
+          if (auto lock = try_take(ingest, *next)) abandoned.emplace_back(*next, std::move(*lock));
+    }
+    // Removing takes time; the locks taken above keep a second sweep away meanwhile.
+    for (const auto& [name, lock] : abandoned) remove_tree(ingest, name);
   }
-  // Removing takes time; the locks taken above keep a second sweep away meanwhile.
-  for (const auto& [name, lock] : abandoned) remove_tree(ingest, name);
+}
+
+std::vector<std::string> Ingest::list_abandoned(const UniqueFd& root) {
+  const UniqueFd ingest = sys::open_dir(root, kFolder);
+  std::vector<std::string> names = list_names(ingest);
+  const FileLock gate = FileLock::acquire(ingest, kGate, LockMode::exclusive);
+  std::erase_if(names, [&](const std::string& name) { return !try_take(ingest, name); });
+  return names;
 }
 
 }  // namespace lay::layerstore

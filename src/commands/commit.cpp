@@ -193,7 +193,7 @@ Source open_container(const layerstore::Store& store, const CommitOptions& optio
   source.upper = container.open_upper();
   source.base = image_of(container, store);
   if (options.pausing != Pausing::never) source.standstill = std::make_unique<runner::Standstill>(container);
-  source.reading = store.share();
+  source.reading = store.begin_adding();
   if (!options.squash)
     source.base_layers = layerstore::layers_for(store, *source.base, options.format, progress);
   if (source.standstill) let_stand_still(*source.standstill, options.pausing);

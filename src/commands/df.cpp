@@ -7,6 +7,7 @@
 #include "flags/options.h"
 #include "layerstore/usage.h"
 #include "output/listing.h"
+#include "output/messages.h"
 
 namespace lay::cli {
 
@@ -49,7 +50,8 @@ int command_df(const Context& context, const Arguments& arguments) {
   std::string format;
   Parser parser("df", "[flags]",
                 "Shows what images and containers take on disk. SHARED is needed by other images "
-                "too, UNIQUE goes with the image; 'reclaimable' is what 'lay prune' frees.");
+                "too, UNIQUE goes with the image; 'registry' is what no name leads to and 'lay serve' "
+                "keeps for a while, 'reclaimable' what 'lay prune' frees.");
   parser.add_option("--format", format, "json, jsonl, or a template").type_name("FORMAT");
   parser.parse(arguments);
   const auto store = open_existing_store(context);
@@ -66,8 +68,10 @@ int command_df(const Context& context, const Arguments& arguments) {
     rows.push_back(container_row(container));
     container_bytes += rows.back().at("Bytes").get<std::uint64_t>();
   }
+  for (const Error& damage : usage.damages) print_trouble(damage);
   rows.push_back(total_row("images", usage.used));
   rows.push_back(total_row("containers", container_bytes));
+  if (usage.held > 0) rows.push_back(total_row("registry", usage.held));
   rows.push_back(total_row("reclaimable", usage.reclaimable));
   print_listing(
       rows,

@@ -158,19 +158,88 @@ void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& r
   }
 }
 
-layerstore::FsckReport repair(const layerstore::Store& store, layerstore::FsckReport report,
-                              const registry::Connection& connection, Progress& progress) {
-  layerstore::repair_locally(store, report);
-  report = layerstore::check_store(store, progress);
-  if (report.damages.empty()) return report;
-  if (connection.credentials)
-    with_context("fsck", [&] { require_one_registry(registries_to_ask(store, report)); });
-  fetch_left_blobs(store, report, connection, progress);
-  report = layerstore::check_store(store, progress);
-  if (report.damages.empty()) return report;
-  fetch_again(store, report, connection, progress);
-  layerstore::repair_locally(store, layerstore::check_store(store, progress));
-  return layerstore::check_store(store, progress);
+/// The containers that run on each layer, by diff_id.
+std::map<std::string, std::vector<std::string>> find_running(const runner::ContainerStore& containers) {
+  std::map<std::string, std::vector<std::string>> running;
+  for (const runner::Container& container : containers.list()) {
+    const auto& notes = container.config().notes;
+    const auto diff_ids = notes.find(note::kDiffIds);
+    if (diff_ids == notes.end() || container.state().status != runner::Status::running) continue;
+    for (const std::string& diff_id : split(diff_ids->second, ','))
+      running[diff_id].push_back(container.config().name);
+  }
+  return running;
+}
+
+bool is_unpacked(const layerstore::Store& store, const std::string& diff_id) {
+  const layerstore::Digest digest = layerstore::Digest::parse(diff_id);
+  return store.layers().has(digest) && store.layers().open(digest).form == layerstore::LayerForm::tree;
+}
+
+/// Mends what is damaged, in steps: each begins with a look at what the one before has left.
+class Repair {
+ public:
+  Repair(const layerstore::Store& store, const runner::ContainerStore& containers,
+         const registry::Connection& connection, Progress& progress)
+      : store_(store), containers_(containers), connection_(connection), progress_(progress) {}
+
+  layerstore::FsckReport run(layerstore::FsckReport report) {
+    layerstore::repair_locally(store_, without_used(std::move(report)));
+    report = layerstore::check_store(store_, progress_);
+    if (report.damages.empty()) return report;
+    if (connection_.credentials)
+      with_context("fsck", [&] { require_one_registry(registries_to_ask(store_, report)); });
+    fetch_left_blobs(store_, without_used(std::move(report)), connection_, progress_);
+    report = layerstore::check_store(store_, progress_);
+    if (report.damages.empty()) return report;
+    fetch_again(store_, without_used(std::move(report)), connection_, progress_);
+    layerstore::repair_locally(store_, without_used(layerstore::check_store(store_, progress_)));
+    return layerstore::check_store(store_, progress_);
+  }
+
+  /// Of damaged layers that were left as they are, who runs on them, by diff_id.
+  const std::map<std::string, std::string>& used() const { return used_; }
+
+ private:
+  /// An unpacked layer is what its containers see: another in its place would take all files from them. One
+  /// that is mounted keeps the files that it began with.
+  layerstore::FsckReport without_used(layerstore::FsckReport report) {
+    const auto running = find_running(containers_);
+    std::erase_if(report.damages, [&](const layerstore::Damage& damage) {
+      if (damage.part != layerstore::DamagedPart::layer) return false;
+      const auto users = running.find(damage.name);
+      if (users == running.end() || !is_unpacked(store_, damage.name)) return false;
+      used_[damage.name] = join(users->second, ", ");
+      return true;
+    });
+    return report;
+  }
+
+  const layerstore::Store& store_;
+  const runner::ContainerStore& containers_;
+  const registry::Connection& connection_;
+  Progress& progress_;
+  std::map<std::string, std::string> used_;
+};
+
+/// What to do about what could not be mended.
+void tell_left(const layerstore::FsckReport& report, const std::map<std::string, std::string>& used) {
+  const auto is_used = [&](const layerstore::Damage& damage) { return used.contains(damage.name); };
+  const auto is_needed = [&](const layerstore::Damage& damage) { return !damage.images.empty(); };
+  for (const layerstore::Damage& damage : report.damages)
+    if (is_used(damage))
+      print_error(fmt::format("fsck: layer {} is left as it is, since containers run on its files: {}",
+                              damage.name, used.at(damage.name)),
+                  "stop them, then lay fsck --repair");
+  const auto is_left = [&](const layerstore::Damage& damage) { return !is_used(damage); };
+  if (std::ranges::none_of(report.damages, is_left)) return;
+  const bool is_any_needed = std::ranges::any_of(
+      report.damages, [&](const auto& damage) { return is_left(damage) && is_needed(damage); });
+  print_error("fsck: what is named last could not be mended",
+              is_any_needed ? "make it again from its source (commit, import, push from another machine), or "
+                              "remove it with 'lay rmi'"
+                            : "no image needs it: 'lay prune' removes it, unless a container or a registry "
+                              "does");
 }
 
 }  // namespace
@@ -205,12 +274,13 @@ int command_fsck(const Context& context, const Arguments& arguments) {
     print_error("fsck: " + std::to_string(report.damages.size()) + " damaged", "lay fsck --repair");
     return 1;
   }
-  report = repair(store, std::move(report), connection.connection(), progress);
+  const registry::Connection there = connection.connection();
+  const runner::ContainerStore containers = open_containers(context);
+  Repair repair(store, containers, there, progress);
+  report = repair.run(std::move(report));
   print_report(report);
   if (report.damages.empty()) return check_records_of_registry(store);
-  print_error("fsck: what is named last could not be mended",
-              "make it again from its source (commit, import, push from another machine), or remove it with "
-              "'lay rmi'");
+  tell_left(report, repair.used());
   return 1;
 }
 

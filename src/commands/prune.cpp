@@ -1,7 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
-#include <set>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -11,6 +12,7 @@
 #include "lists/prune_filter.h"
 #include "output/messages.h"
 #include "prompt.h"
+#include "registry/server.h"
 
 namespace lay::cli {
 
@@ -38,22 +40,58 @@ int prune_containers(const runner::ContainerStore& containers, const PruneFilter
   return 0;
 }
 
-void remove_unused_names(const layerstore::Store& store, const layerstore::InUse& in_use,
-                         const PruneFilter& filter, bool is_filtered) {
-  for (const layerstore::NamedImage& named : store.images().list()) {
-    if (in_use.everything || in_use.manifests.contains(named.manifest.digest)) continue;
+/// The moment that `until` is compared with. An image says when it was made, of which one that was committed
+/// or imported is as old as the newest file in it; but it is here only since it was named.
+std::optional<Time> age_of(const layerstore::Store& store, const layerstore::NamedImage& named,
+                           const layerstore::ImageConfig& config) {
+  const std::optional<Time> created = parse_time(config.created);
+  const std::optional<Time> here = store.images().named_at(named.manifest.digest);
+  return created && here ? std::max(created, here) : std::nullopt;
+}
+
+std::vector<layerstore::NamedImage> fitting_images(const layerstore::Store& store,
+                                                   const PruneFilter& filter) {
+  std::vector<layerstore::NamedImage> images = store.images().list();
+  std::erase_if(images, [&](const layerstore::NamedImage& named) {
     try {
-      if (is_filtered) {  // only then it has to be read: a damaged one goes too
-        const layerstore::ImageConfig config = store.load(named.manifest).config;
-        if (!filter.fits(parse_time(config.created), config.run.labels)) continue;
-      }
+      const layerstore::ImageConfig config = store.load(named.manifest).config;
+      return !filter.fits(age_of(store, named, config), config.run.labels);
     } catch (const Error& error) {
       print_error(fmt::format("prune: {}: {}", printable(named.name), error.message()), error.hint());
-      continue;
+      return true;
     }
-    store.images().remove(named.name);
-    fmt::print("Untagged: {}\n", printable(named.name));
-  }
+  });
+  return images;
+}
+
+void remove_unused_names(const layerstore::Store& store, const runner::ContainerStore& containers,
+                         const std::optional<PruneFilter>& filter) {
+  // Only for a filter they have to be read: a damaged one goes too
+  std::vector<layerstore::NamedImage> images =
+      filter ? fitting_images(store, *filter) : store.images().list();
+  const layerstore::InUse in_use = in_use_by(store, containers);  // last: reading many takes its time
+  if (in_use.everything) return;
+  std::erase_if(images, [&](const layerstore::NamedImage& named) {
+    return in_use.manifests.contains(named.manifest.digest);
+  });
+  for (const std::string& name : store.images().remove_unmoved(images))
+    fmt::print("Untagged: {}\n", printable(name));
+}
+
+/// What became of what only the registry keeps.
+enum class Records { left, expired, served };
+
+Records expire_records(const layerstore::Store& store) {
+  return registry::expire_now(store, print_trouble) ? Records::expired : Records::served;
+}
+
+void tell_held(std::uint64_t size, Records records) {
+  if (records == Records::expired) return;
+  print_note(fmt::format("the registry keeps {} that no name leads to: {}", format_size(size),
+                         records == Records::served
+                             ? "'lay serve', which runs just now, frees it when --keep-untagged is over"
+                             : "'lay serve' frees it when --keep-untagged is over, or 'lay prune -a' while "
+                               "none serves"));
 }
 
 }  // namespace
@@ -67,13 +105,16 @@ int command_prune(const Context& context, const Arguments& arguments) {
   Parser parser("prune", "[flags]",
                 "Removes containers that have ended, what no name or container needs, and what "
                 "killed processes left behind.");
-  parser.add_flag("-a,--all", all, "also images that no container was made from");
+  parser.add_flag("-a,--all", all,
+                  "also images that no container was made from, and without a filter what a registry that is "
+                  "not served keeps untagged");
   parser.add_flag("--images", only_images, "leave containers alone");
   parser.add_flag("--containers", only_containers, "leave images alone");
-  parser.add_list("--filter", filters,
-                  "only containers, and with -a images, that fit: until=MOMENT, label=KEY[=VALUE], "
-                  "label!=KEY[=VALUE]; what has no name goes unless it is --images without -a",
-                  "KEY=VALUE");
+  parser.add_list(
+      "--filter", filters,
+      "only containers, and with -a images, that fit: until=MOMENT (made and named before it), "
+      "label=KEY[=VALUE], label!=KEY[=VALUE]; what has no name goes unless it is --images without -a",
+      "KEY=VALUE");
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
   const PruneFilter filter(filters);
@@ -98,13 +139,16 @@ int command_prune(const Context& context, const Arguments& arguments) {
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers, filter);
   containers.sweep_removed();
-  if (all) remove_unused_names(store, in_use_by(store, containers), filter, !filters.empty());
+  if (all) remove_unused_names(store, containers, filters.empty() ? std::nullopt : std::optional(filter));
+  // A filter says nothing of what has no name
+  const Records records = all && filters.empty() ? expire_records(store) : Records::left;
   const std::uint64_t before = measure().reclaimable;
   store.drop_parts();
-  collect(store, containers, Freeing::now);
-  const std::uint64_t after = measure().reclaimable;
-  if (before > 0 && after >= before)
-    print_note("somebody adds to the store just now: what nobody needs goes with the next prune");
+  const layerstore::Collecting collecting = collect(store, containers, Freeing::now);
+  const layerstore::StoreUsage usage = measure();
+  const std::uint64_t after = usage.reclaimable;
+  if (usage.held > 0) tell_held(usage.held, records);
+  if (before > 0 && collecting == layerstore::Collecting::gave_way) print_note(std::string(kGaveWay));
   fmt::print("Reclaimed {}\n", format_size(before > after ? before - after : 0));
   return 0;
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -9,8 +10,10 @@
 #include "images/image_lookup.h"
 #include "images/image_place.h"
 #include "images/image_removal.h"
+#include "layerstore/damage.h"
 #include "output/messages.h"
 #include "registry/remote.h"
+#include "registry/server.h"
 
 namespace lay::cli {
 
@@ -34,22 +37,50 @@ int remove_remote(const std::vector<std::string>& images, const ConnectionFlags&
   return code;
 }
 
+/// Who pulls by digest finds for a while what was pushed here, though its last tag is gone.
+void tell_kept_by_registry(const layerstore::Store& store, const std::set<layerstore::Digest>& removed) {
+  if (removed.empty()) return;
+  std::set<layerstore::Digest> needed = registry::blobs_needed_by_registry(store);
+  for (const layerstore::NamedImage& named : store.images().list()) needed.erase(named.manifest.digest);
+  if (std::ranges::any_of(removed, [&](const auto& manifest) { return needed.contains(manifest); }))
+    print_note(
+        "the registry keeps what was pushed for as long as 'lay serve --keep-untagged' says, though no tag "
+        "leads to it; while none serves, 'lay prune -a' frees it");
+}
+
+/// The names are gone, whatever becomes of this: what stands in its way concerns other images.
+void try_collect(const layerstore::Store& store, const runner::ContainerStore& containers,
+                 const std::set<layerstore::Digest>& removed) {
+  try {
+    tell_kept_by_registry(store, removed);
+    if (collect(store, containers, Freeing::later) == layerstore::Collecting::gave_way)
+      print_note(std::string(kGaveWay));
+  } catch (const Error& error) {
+    if (!layerstore::is_damage(error)) throw;
+    print_trouble(error);
+  }
+}
+
 int remove_local(const Context& context, const std::vector<std::string>& images, bool force) {
   const auto store = open_existing_store(context);
   const runner::ContainerStore containers = open_containers(context);
   int code = 0;
+  std::set<layerstore::Digest> removed;
   for (const std::string& text : images) {
     try {
       if (!store) throw no_image(text, context.root);
-      for (const std::string& name : remove_image(*store, containers, text, force ? Force::yes : Force::no))
-        fmt::print("Untagged: {}\n", printable(name));
+      for (const layerstore::NamedImage& image :
+           remove_image(*store, containers, text, force ? Force::yes : Force::no)) {
+        fmt::print("Untagged: {}\n", printable(image.name));
+        removed.insert(image.manifest.digest);
+      }
     } catch (const Error& error) {
       if (error.code() == Errc::not_found && force) continue;
       print_error("rmi: " + error.message(), error.hint());
       code = 1;
     }
   }
-  if (store) collect(*store, containers, Freeing::later);
+  if (store) try_collect(*store, containers, removed);
   return code;
 }
 

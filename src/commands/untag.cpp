@@ -61,7 +61,9 @@ Names keep_by_digest(const layerstore::Store& store, const layerstore::Descripto
 
 void remove_names(const layerstore::Store& store, const layerstore::Descriptor& manifest,
                   const Names& leaving) {
-  for (const std::string& name : leaving) store.images().remove(name);
+  std::vector<layerstore::NamedImage> images;
+  for (const std::string& name : leaving) images.push_back({.name = name, .manifest = manifest});
+  store.images().remove_unmoved(images);  // a name that leads to another image by now is not this one's
   // Others may have taken the names that were to stay. Whoever comes last sees that none is left.
   if (names_of(store, manifest.digest).empty())
     store.images().put(name_by_digest(leaving.front(), manifest.digest), manifest);

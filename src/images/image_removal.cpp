@@ -1,12 +1,16 @@
 #include "images/image_removal.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "context.h"
 #include "images/image_lookup.h"
 #include "layerstore/make_room.h"
+#include "output/messages.h"
 
 namespace lay::cli {
 
@@ -69,35 +73,38 @@ void refuse_used(const layerstore::Store& store, const runner::ContainerStore& c
   }
 }
 
-/// A name is removed by writing the index anew, for which a full disk may have no room.
-void remove_name(const layerstore::Store& store, const runner::ContainerStore& containers,
-                 const std::string& name) {
+/// A name is removed by writing the index anew, for which a full disk may have no room. False when the name
+/// leads to another image by now, which nobody has asked to remove.
+bool remove_name(const layerstore::Store& store, const runner::ContainerStore& containers,
+                 const layerstore::NamedImage& image) {
+  const auto remove = [&] { return !store.images().remove_unmoved(std::span(&image, 1)).empty(); };
   try {
-    store.images().remove(name);
+    return remove();
   } catch (const Error& error) {
     const auto in_use = [&] { return in_use_by(store, containers); };
-    if (error.code() != Errc::no_space || !drop_layers_of(store, name, in_use)) throw;
-    store.images().remove(name);
+    if (error.code() != Errc::no_space || !drop_layers_of(store, image.name, in_use)) throw;
+    return remove();
   }
 }
 
 }  // namespace
 
-std::vector<std::string> remove_image(const layerstore::Store& store,
-                                      const runner::ContainerStore& containers, const std::string& text,
-                                      Force force, const std::optional<layerstore::Digest>& only) {
+std::vector<layerstore::NamedImage> remove_image(const layerstore::Store& store,
+                                                 const runner::ContainerStore& containers,
+                                                 const std::string& text, Force force,
+                                                 const std::optional<layerstore::Digest>& only) {
   std::vector<layerstore::NamedImage> images = find_names(store, text);
   if (only)
     std::erase_if(images,
                   [&](const layerstore::NamedImage& image) { return image.manifest.digest != *only; });
   if (images.size() > 1 && force == Force::no) refuse_several(text, images);
   if (force == Force::no) refuse_used(store, containers, text, images);
-  std::vector<std::string> names;
-  for (const layerstore::NamedImage& image : images) {
-    remove_name(store, containers, image.name);
-    names.push_back(image.name);
-  }
-  return names;
+  std::erase_if(images, [&](const layerstore::NamedImage& image) {
+    if (remove_name(store, containers, image)) return false;
+    print_note(fmt::format("'{}' was removed or given to another image meanwhile", printable(image.name)));
+    return true;
+  });
+  return images;
 }
 
 }  // namespace lay::cli

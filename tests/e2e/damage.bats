@@ -17,6 +17,7 @@ pulled_image() {
   "$LAY" import "$world/small" base:1 --cmd '["/bin/sh"]' >/dev/null
   mkdir -p upper/deep/er
   echo x >upper/deep/er/x
+  chown 1000:1000 upper/deep/er/x # of whom a small user namespace knows nothing
   "$LAY" commit -q upper/ top:1 --base base:1 --compression gzip >/dev/null
   start_registry "$world/registry"
   image=$registry/top:1

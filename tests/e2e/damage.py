@@ -63,7 +63,8 @@ class World:
         pushed = call("push", "-q", "--retry", "0", self.image, f"{self.registry}/copy{random.getrandbits(60):x}:1")
         saved = call("save", "-q", "-o", "saved.tar", self.image)
         digest = hashlib.sha256(open("saved.tar", "rb").read()).hexdigest() if saved.code == 0 else ""
-        return {"run": (ran.code, ran.out), "push": (pushed.code, pushed.out), "save": (saved.code, digest)}
+        mapped = call("run", "--rm", "--network", "none", "--userns", "auto:size=512", self.image, "/bin/cat", "/said")
+        return {"run": (ran.code, ran.out), "mapped": (mapped.code, mapped.out), "push": (pushed.code, pushed.out), "save": (saved.code, digest)}
 
     def starts(self):
         """What the container is good for."""

@@ -401,3 +401,37 @@ killed_while_fetching() {
   done
   [ -z "$failed" ]
 }
+
+# --- what is in use, and what nobody needs ---
+
+@test "fsck --repair leaves an unpacked layer to the containers that run on it, and says that" {
+  export LAY_LAYER_FORM=tree
+  local tree status=0
+  small_image
+  "$LAY" run -d --name c --network none small sleep 100 >/dev/null
+  tree=$(layer_folder small)/tree
+  echo more >>"$tree/etc/passwd"
+  "$LAY" fsck -q --repair >out 2>said || status=$?
+  [ "$status" = 1 ]
+  has "$(<said)" "containers run on its files: c"
+  has "$(<said)" "stop them"
+  [ "$("$LAY" exec c /bin/echo here)" = here ]
+  "$LAY" stop -t 0 c >/dev/null
+  "$LAY" fsck -q --repair
+  "$LAY" start c >/dev/null
+  "$LAY" exec c /bin/true
+}
+
+@test "of a damaged blob that no image needs fsck --repair says what removes it" {
+  small_image
+  local other status=0
+  "$LAY" import -q small other:1 --label a=b >/dev/null
+  other=$LAY_ROOT/blobs/$("$LAY" inspect -f '{{.Id}}' other:1 | sed 's|^sha256:|sha256/|; /\//!s|^|sha256/|')
+  flock -s "$LAY_ROOT/lock" "$LAY" rmi other:1 >/dev/null
+  spoil "$other" 3
+  "$LAY" fsck -q --repair >out 2>said || status=$?
+  [ "$status" = 1 ]
+  has "$(<said)" "'lay prune' removes it"
+  "$LAY" prune -f >/dev/null
+  "$LAY" fsck -q
+}

@@ -519,3 +519,60 @@ layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS
   [ "$("$LAY" container prune -f)" = "Removed container: c" ]
   [ "$("$LAY" run --rm --network none unused:1 cat /said)" = changed ]
 }
+
+@test "an image whose manifest is damaged is named, and hides neither the others nor what they take" {
+  small_image
+  "$LAY" import -q "$world/small" dm:1 --label a=b >/dev/null
+  "$LAY" import -q "$world/small" zz:1 --label c=d >/dev/null
+  local manifest
+  manifest=$(blob_path "$("$LAY" inspect -f '{{.Digest}}' dm:1)")
+  chmod u+w "$manifest"
+  flip "$manifest"
+  "$LAY" df --format jsonl >rows 2>told
+  has "$(<told)" "image 'dm:1'"
+  has "$(<told)" "lay rmi dm:1"
+  [ "$(jq -r 'select(.Type == "image").Name' rows | xargs)" = "small:latest zz:1" ]
+  [ "$(jq 'select(.Name == "reclaimable").Bytes' rows)" = 0 ]
+  [ "$(jq 'select(.Name == "images").Bytes' rows)" = "$(du_of "$LAY_ROOT"/blobs/sha256/* "$LAY_ROOT"/layers/*)" ]
+  refused 1 "nothing was collected: image 'dm:1'" "$LAY" prune -f
+  "$LAY" rmi zz:1 2>told
+  has "$(<told)" "image 'dm:1'"
+  "$LAY" rmi dm:1
+  "$LAY" prune -f >/dev/null
+  "$LAY" fsck -q
+  [ "$(of_df reclaimable Bytes)" = 0 ]
+}
+
+@test "df and prune leave out what somebody works on" {
+  small_image
+  local folder=$LAY_ROOT/ingest/0123456789abcdef0123456789abcdef holder
+  mkdir "$folder"
+  head -c 2000000 /dev/urandom >"$folder/blob"
+  ((  $(of_df reclaimable Bytes) >= 2000000 ))
+  flock -x "$folder" sleep 100 3>&- & holder=$!
+  wait_until 5 eval '! flock -n -x "$folder" true'
+  [ "$(of_df reclaimable Bytes)" = 0 ]
+  [ "$("$LAY" prune -f --images 2>&1)" = "Reclaimed 0 B" ]
+  pkill -KILL -P "$holder"
+  wait "$holder" || true
+  [[ $("$LAY" prune -f --images) != "Reclaimed 0 B" ]]
+}
+
+@test "a damaged blob of a level of its own is made again from its layer" {
+  small_image
+  mkdir upper
+  yes text | head -c 300000 >upper/file
+  local flags blob
+  for flags in "gzip 6" "zstd 9"; do
+    echo "$flags" >upper/which
+    "$LAY" commit -q ./upper "of:1" --base small --compression ${flags% *} --compression-level ${flags#* } >/dev/null
+    blob=$(blob_path "$("$LAY" inspect of:1 | jq -r '.[0].Layers[-1].digest')")
+    chmod u+w "$blob"
+    flip "$blob"
+    "$LAY" fsck -q --repair
+    "$LAY" fsck -q
+    rm "$blob"
+    "$LAY" fsck -q --repair
+    "$LAY" fsck -q
+  done
+}

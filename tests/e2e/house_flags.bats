@@ -9,8 +9,12 @@ teardown() { leave_world; }
 names() { "$LAY" images --format '{{.Names}}' | sort | tr '\n' ' '; }
 containers() { "$LAY" ps -a --format '{{.Names}}' | sort | tr '\n' ' '; }
 
-# aged_image NAME DATE FLAGS...: an image is as old as the newest thing in it.
+# aged_image NAME DATE FLAGS...: an image as old as the newest thing in it, which was given its name then.
 aged_image() {
+  new_image_of_old_files "$@"
+  touch -d "$2" "$LAY_ROOT/blobs/$("$LAY" inspect -f '{{.Digest}}' "$1:1" | tr : /)"
+}
+new_image_of_old_files() {
   mkdir -p "$1.d" && touch -d "$2" "$1.d/file" "$1.d"
   "$LAY" import -q "$1.d" "$1:1" "${@:3}" >/dev/null
 }
@@ -32,6 +36,17 @@ aged_image() {
   "$LAY" image prune -f --filter label=kind >/dev/null # without -a no name goes
   [ "$(names)" = "newer:1 " ]
   "$LAY" image prune -af --filter until=1h >/dev/null
+  [ "$(names)" = "" ]
+}
+
+@test "for prune an image is as old as the name that it was given last, however old its files are" {
+  new_image_of_old_files fresh 2001-01-01
+  aged_image old 2001-01-01 --label kind=old
+  aged_image again 2001-01-01 --label kind=again
+  "$LAY" tag again:1 tagged:1
+  "$LAY" image prune -af --filter until=1h >/dev/null
+  [ "$(names)" = "again:1 fresh:1 tagged:1 " ]
+  "$LAY" image prune -af --filter until=0s >/dev/null
   [ "$(names)" = "" ]
 }
 

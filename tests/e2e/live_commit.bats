@@ -251,3 +251,15 @@ PY
   [ "$("$LAY" run --rm --network none now:1 sh -c 'ls /var/dpkg; ls /etc/motd; cat /pointer')" = $'kept\nmine\n/etc/motd\ndata' ]
   [ "$("$LAY" run --rm --network none now:1 stat -c %s /etc/motd)" = 0 ]
 }
+
+@test "what killed ones left is swept before a service that is committed stands still" {
+  local left=$LAY_ROOT/ingest/0123456789abcdef0123456789abcdef
+  service 1
+  mkdir "$left"
+  touch "$left"/left-{1..50}
+  strace -f -y -qq -o calls -e trace=unlinkat,write "$LAY" commit -q c now:1 >/dev/null
+  [ ! -e "$left" ]
+  [ "$(grep -c 'unlinkat(.*"left-' calls)" = 50 ]
+  grep -qE 'write\(.*(freezer.state|cgroup.freeze)>' calls
+  ! awk '/(freezer.state|cgroup.freeze)>/ {stands = 1} stands' calls | grep 'unlinkat(.*"left-' || return 1
+}

@@ -72,7 +72,8 @@ failed_cleanly() {
 @test "C2.7: the lock of the store holds off a collector as long as its holder lives, and no longer" {
   "$LAY" commit -q ./upper new:1 --base small >/dev/null
   hold -s "$LAY_ROOT/lock"
-  "$LAY" rmi new:1 >/dev/null
+  "$LAY" rmi new:1 2>told >/dev/null
+  has "$(<told)" "goes with the next prune"
   run "$LAY" prune -f --images
   [ "$status" = 0 ]
   has "$output" "somebody adds to the store"
@@ -303,4 +304,13 @@ removed_at() {
     timeout 20 "$LAY" rm -f c >/dev/null
   done
   "$LAY" run --rm --network none small true
+}
+
+@test "C2.7: debris of more folders than a process may open files is swept all the same" {
+  mkdir $(printf "$LAY_ROOT/ingest/%032d " {1..1100}) # as a killed load of many members leaves them
+  (ulimit -n 1024 && "$LAY" commit -q ./upper new:1 --base small) >/dev/null
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
+  mkdir $(printf "$LAY_ROOT/ingest/%032d " {1..1100})
+  (ulimit -n 1024 && "$LAY" prune -f) >/dev/null
+  [ -z "$(ls "$LAY_ROOT/ingest")" ]
 }

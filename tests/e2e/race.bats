@@ -173,3 +173,57 @@ ends_by_interrupt() {
   "$LAY" fsck -q
   [ -z "$failed" ]
 }
+
+# moved_before COMMAND...: the name c:1 of an old image is given to a new one when COMMAND, which is to take it from the
+# old one, has looked up what leads where.
+moved_before() {
+  local id
+  "$LAY" import -q small a:1 --label kind=old >/dev/null
+  "$LAY" tag a:1 c:1
+  id=$("$LAY" inspect -f '{{.Id}}' a:1)
+  rm -f trace
+  strace -f -qq -o trace -P "$LAY_ROOT/index.lock" -P index.lock -e trace=openat -e inject=openat:signal=STOP:when=1 \
+    "${@/ID/$id}" >held 2>&1 3>&- &
+  tracer=$!
+  wait_until 10 grep -q 'stopped by SIGSTOP' trace
+  stopped=$(pgrep -P "$tracer")
+  "$LAY" commit -q ./upper c:1 --base small --label kind=new >/dev/null
+  kill -CONT "$stopped"
+  stopped=
+  wait "$tracer"
+  ! grep -q 'Untagged: c:1' held || { cat held; return 1; }
+  [ "$("$LAY" inspect -f '{{.Config.Labels.kind}}' c:1)" = new ] || { cat held; return 1; }
+  "$LAY" prune -f --images >/dev/null
+  [ "$("$LAY" run --rm --network none c:1 cat /more)" = more ]
+}
+
+@test "a name that leads to another image by now is neither pruned, nor removed, nor untagged" {
+  local failed=
+  mkdir upper
+  echo more >upper/more
+  moved_before "$LAY" prune -af --images --filter label=kind=old || failed=1
+  moved_before "$LAY" rmi -f ID || failed=1
+  moved_before "$LAY" untag a:1 c:1 || failed=1
+  "$LAY" fsck -q
+  [ -z "$failed" ]
+}
+
+has_read() { (($(wc -l <reads) >= $1)); }
+
+@test "a start that makes a damaged layer again keeps nobody else from starting" {
+  local layer starting
+  mkdir upper
+  head -c 16000000 /dev/urandom >upper/file
+  "$LAY" commit -q ./upper large:1 --base small >/dev/null
+  layer=$LAY_ROOT/layers/$("$LAY" inspect large:1 | jq -r '.[0].RootFS.Layers[-1][7:]')
+  [[ -e $layer/layer.erofs ]] || skip "layers are not mounted here"
+  printf x | dd of="$layer/layer.erofs" bs=1 seek=5000 conv=notrunc status=none
+  strace -D -f -qq -o reads -P "$layer/layer.tar" -e trace=read,pread64 -e inject=read,pread64:delay_enter=100000 \
+    "$LAY" run --rm --network none large:1 true >said 2>&1 3>&- & starting=$!
+  wait_until 20 has_read 5
+  at_once "$LAY" run --rm --network none small true
+  kill -0 "$starting"
+  ! has_read 60 || return 1 # it still reads
+  wait "$starting"
+  "$LAY" fsck -q
+}

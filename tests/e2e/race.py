@@ -65,7 +65,11 @@ class Worker(threading.Thread):
         self.lay("rmi", "-f", self.random.choice([kPulled] + [f"made{i}:1" for i in range(kWorkers)]))
 
     def prune(self):
-        self.lay("prune", "-f", *self.random.choice([[], ["--images"]]))
+        # The filter fits none of them: with -a nothing but the look at all names comes on top
+        self.lay("prune", "-f", *self.random.choice([[], ["--images"], ["-a", "--images", "--filter", "label=none"]]))
+
+    def untag(self):
+        self.lay("untag", f"made{self.number}:1")
 
     def save(self):
         form = self.random.choice(["docker-archive", "oci-archive"])
@@ -77,7 +81,7 @@ class Worker(threading.Thread):
         self.lay("tag", self.some_name(), f"made{self.number}:1")
 
     def run(self):
-        jobs = [self.commit, self.pull, self.run_one, self.run_detached, self.remove, self.remove, self.prune,
+        jobs = [self.commit, self.pull, self.run_one, self.run_detached, self.remove, self.remove, self.prune, self.untag,
                 self.save, self.tag]
         while time.monotonic() < self.end:
             self.random.choice(jobs)()

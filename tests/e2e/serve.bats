@@ -448,3 +448,27 @@ PY
   has "$output" "2 records of the registry damaged"
   has "$output" "blob sha256:$(printf '%064d' 1) is not in the store"
 }
+
+@test "what only the registry keeps is told, and freed by prune -a when no server runs" {
+  layout
+  "$LAY" rmi small >/dev/null
+  serve
+  skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
+  "$LAY" rmi "$served/team/app:1" 2>told
+  has "$(<told)" "lay prune -a"
+  held() { "$LAY" df --format jsonl | jq -r "select(.Name == \"$1\").Bytes"; }
+  (($(held registry) > 300000))
+  [ "$(held images)" = 0 ]
+  "$LAY" prune -af >out 2>told
+  has "$(<told)" "runs just now"
+  (($(held registry) > 300000))
+  stop_served
+  "$LAY" prune -f >out 2>told
+  has "$(<told)" "while none serves"
+  "$LAY" prune -af >out 2>told
+  [ ! -s told ]
+  [ -z "$(held registry)" ]
+  [ -z "$(ls "$LAY_ROOT"/blobs/sha256)" ]
+  serve
+  [ "$(curl -s "$url/v2/_catalog")" = '{"repositories":[]}' ]
+}

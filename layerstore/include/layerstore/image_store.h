@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "layerstore/descriptor.h"
 
 namespace lay::layerstore {
@@ -33,8 +34,13 @@ class ImageStore {
   /// it: such a name would stand for another image than it says.
   void put(const std::string& name, const Descriptor& manifest,
            const std::optional<Digest>& index = {}) const;
-  /// False when there was no such name.
+  /// Whatever it leads to. False when there was no such name.
   bool remove(const std::string& name) const;
+  /// Removes those of `images` whose names lead to the same manifests still: others may have moved them since
+  /// they were looked up. All in one replacement; returns the names that are gone by that.
+  std::vector<std::string> remove_unmoved(std::span<const NamedImage> images) const;
+  /// When a name was last given to the manifest here; empty when its blob is not in the store.
+  std::optional<Time> named_at(const Digest& manifest) const;
 
  private:
   const UniqueFd& root_;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/file_lock.h"
 #include "base/unique_fd.h"
@@ -34,6 +35,8 @@ class Ingest {
   /// Removes what dead processes left behind, recognised by its lock being free; what is kept for a resume()
   /// only when it was not touched for `kept_for`.
   static void sweep(const UniqueFd& root, std::chrono::seconds kept_for = kKeptFor);
+  /// The folders in ingest/ that nobody works in, those that are kept for a resume() included.
+  static std::vector<std::string> list_abandoned(const UniqueFd& root);
   static constexpr std::chrono::seconds kKeptFor = std::chrono::hours{24 * 7};
 
  private:

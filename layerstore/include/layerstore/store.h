@@ -29,7 +29,15 @@ struct Image {
   const Digest& id() const { return manifest.config.digest; }
 };
 
+/// Whether a collection took place.
+enum class Collecting {
+  done,
+  gave_way,  ///< somebody holds Store::share()
+  unknown    ///< InUse::everything
+};
+
 struct CollectResult {
+  Collecting collecting = Collecting::done;
   std::uint64_t blobs = 0;
   std::uint64_t layers = 0;
   std::uint64_t bytes = 0;       ///< of removed blobs
@@ -80,8 +88,9 @@ class Store {
   /// Removes every blob and layer that neither a name nor what `in_use` tells reaches, and the records of
   /// absent blobs that are not needed any more. It is asked when
   /// nobody else adds anything any more: whoever makes a container holds share() until it can be seen. When a
-  /// writer is at work nothing is collected and the result is empty; the next call does it. Throws corrupt,
-  /// having removed nothing, when a manifest cannot be read, since it might reach anything.
+  /// writer is at work nothing is collected, and the result says so; the next call does it. Throws corrupt,
+  /// having removed nothing, when a manifest cannot be read, since it might reach anything; of one that has a
+  /// name the error tells that.
   CollectResult collect(const std::function<InUse()>& in_use) const;
 
  private:

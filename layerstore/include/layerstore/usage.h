@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "layerstore/store.h"
 
 namespace lay::layerstore {
@@ -19,11 +20,15 @@ struct ImageUsage {
 struct StoreUsage {
   std::vector<ImageUsage> images;  ///< one for each name, sorted
   std::uint64_t used = 0;          ///< bytes that names or containers need, each counted once
+  std::uint64_t held = 0;          ///< bytes that neither needs, but InUse::blobs names
   std::uint64_t reclaimable = 0;  ///< bytes that a collection removes, leftovers of killed processes included
+  /// Of images that cannot be read: they are not in the list, and since they might need anything, all that is
+  /// there counts as used.
+  std::vector<Error> damages;
 };
 
-/// Bytes as the file system counts them (st_blocks): holes are free, a file with two names is one. Throws
-/// corrupt when a manifest cannot be read.
+/// Bytes as the file system counts them (st_blocks): holes are free, a file with two names is one. What
+/// others work on in ingest/ just now is neither used nor reclaimable.
 StoreUsage measure_usage(const Store& store, const InUse& in_use);
 
 /// Bytes on disk of everything beneath `path`.

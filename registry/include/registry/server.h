@@ -74,6 +74,11 @@ class Server {
 /// Throws corrupt when a record of it cannot be read.
 std::set<layerstore::Digest> blobs_needed_by_registry(const layerstore::Store& store);
 
+/// Takes back all that the registry keeps though no tag leads to it, however young; a collection removes it
+/// then. A running server does that itself, in its own time: then false, and nothing happens. What fails for
+/// one repository is reported, and the others go on.
+bool expire_now(const layerstore::Store& store, const std::function<void(const Error&)>& report);
+
 /// What is wrong with the records of the store's registry, a sentence each: one cannot be read, or leads to a
 /// blob or manifest that is gone. What the blobs hold is not looked at. The caller holds Store::share().
 std::vector<std::string> check_records(const layerstore::Store& store);

@@ -234,6 +234,30 @@ TEST_CASE("what an older lay noted of a layer's owners is noted anew", "[layerst
   CHECK(shell("tr '\\0' ' ' <" + file).output == record);
 }
 
+TEST_CASE("a record of owners that is not its layer's is damage, and nobody goes by one that was changed",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = GENERATE(LayerForm::erofs, LayerForm::tree)};
+  TempFolder folder;
+  make_tree(folder, "tree", "echo x >file; chown 7:70000 file");
+  const Image image = import(temp.store, tar_of(folder.path() + "/tree"), "a:1");
+  const auto owners = [&] {
+    return temp.store.layers().owners(image.config.diff_ids.at(0), image.manifest.layers.at(0),
+                                      temp.store.blobs());
+  };
+  const layerstore::OwnerIds noted = owners();
+  const std::string file = layer_path(temp, image) + "/owners";
+  for (const std::string& change : {"sed -i s/70000/10000/ ", "truncate -s 0 ", "truncate -s 8 ", "rm "}) {
+    CAPTURE(change);
+    REQUIRE(shell(change + file).status == 0);
+    CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
+    CHECK(repaired(temp).empty());
+    CHECK(owners() == noted);
+    REQUIRE(shell(change + file).status == 0);
+    if (change != "rm ") CHECK(owners() == noted);
+    CHECK(repaired(temp).empty());
+  }
+}
+
 TEST_CASE("what is damaged in the blob and in the layer is not mended, and stays named",
           "[layerstore][fsck]") {
   const TempStore temp{.form = LayerForm::erofs};

@@ -54,6 +54,19 @@ TEST_CASE("the same names give the same index, in whatever order they came", "[l
   CHECK(names == std::vector<std::string>{"a:1", "a:2", "b:1"});
 }
 
+TEST_CASE("names are removed of the image that they are said to lead to, and of no other",
+          "[layerstore][image]") {
+  const TempStore temp;
+  for (const char* name : {"a:1", "b:1", "c:1"}) temp.store.images().put(name, some_manifest("old"));
+  std::vector<NamedImage> images = temp.store.images().list();
+  images.push_back({.name = "d:1", .manifest = some_manifest("old")});
+  temp.store.images().put("b:1", some_manifest("new"));
+  CHECK(temp.store.images().remove_unmoved(images) == std::vector<std::string>{"a:1", "c:1"});
+  CHECK(temp.store.images().find("b:1") == some_manifest("new"));
+  CHECK(temp.store.images().list().size() == 1);
+  CHECK(temp.store.images().remove_unmoved(images).empty());
+}
+
 TEST_CASE("what other tools put into the index stays", "[layerstore][image]") {
   const TempStore temp;
   const std::string foreign = R"({"mediaType":"application/x","digest":")" + digest_of("x").to_string() +
