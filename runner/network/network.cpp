@@ -19,6 +19,7 @@
 #include "network/host_sysctl.h"
 #include "network/inner_link.h"
 #include "network/leases.h"
+#include "network/legacy_chains.h"
 #include "network/macvlan.h"
 #include "network/names.h"
 #include "network/netlink_route.h"
@@ -122,6 +123,7 @@ void BridgeAttachment::State::look_at_foreign_chains() {
   const Families families = member && !member->network.subnet6.empty() ? Families::both : Families::ipv4;
   for (std::string& note : notes_on_foreign_chains(netfilter, names, families))
     bridge.notes.push_back(std::move(note));
+  for (std::string& note : notes_on_legacy_chains(names.bridge)) bridge.notes.push_back(std::move(note));
 }
 
 /// Published ports leave a dead lease, which a process of its own clears up, or the next container takes
