@@ -10,6 +10,8 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/syscalls.h"
+#include "cgroup/group.h"
+#include "cgroup/group_name.h"
 #include "container/container_json.h"
 #include "container/names.h"
 #include "container/run_lock.h"
@@ -44,6 +46,43 @@ ContainerState ended_unseen(ContainerState state) {
   state.pid = 0;
   state.exit_code = kKilled;
   state.error = "its supervisor was killed, or the machine restarted";
+  return state;
+}
+
+bool is_process_alive(const ContainerState& state) {
+  const auto process = open_process(state.pid);
+  return process && start_time(state.pid) == state.pid_start_time &&
+         !wait_for_end(*process, std::chrono::milliseconds(0));
+}
+
+/// Then its processes die with the first.
+bool has_own_pids(const ContainerConfig& config) {
+  return std::ranges::any_of(config.spec.linux_.namespaces, [&](const Namespace& entry) {
+    return entry.type == NamespaceType::pid && entry.path.empty() && !config.joined.contains(entry.type);
+  });
+}
+
+/// A command outlives a killed supervisor when it has taken back that it dies with it (PR_SET_PDEATHSIG,
+/// which execve(2) of a set-user-ID program does, too).
+ContainerState abandoned(ContainerState state, const ContainerConfig& config) {
+  const bool has_first = is_process_alive(state);
+  state.is_abandoned = true;
+  if (!has_first &&
+      (has_own_pids(config) || list_group_processes(find_groups(cgroup_name_of(config))).empty()))
+    return ended_unseen(std::move(state));
+  if (!has_first) state.pid = 0;
+  state.error = "its supervisor was killed: 'lay stop' ends what still runs, 'lay start' starts it anew";
+  return state;
+}
+
+/// The end is in the lock, where it always finds room, and not in state.json.
+ContainerState ended_on_full_disk(ContainerState state, const RunEnd& end) {
+  state.status = Status::exited;
+  state.pid = 0;
+  state.exit_code = end.exit_code;
+  state.oom_killed = end.oom_killed;
+  state.finished = end.finished;
+  state.error = fmt::format("its end could not be written to '{}': the disk may be full", kStateFile);
   return state;
 }
 
@@ -94,14 +133,18 @@ ContainerState Container::state() const {
   if (is_run_locked(dir_)) return *state;
   // The supervisor may have written the end between our two looks.
   state = read_state(dir_);
-  return state && state->status == Status::running ? ended_unseen(*state) : state.value_or(ContainerState{});
+  if (!state || state->status != Status::running) return state.value_or(ContainerState{});
+  const std::optional<RunEnd> end = read_end(dir_);
+  return end ? ended_on_full_disk(std::move(*state), *end) : abandoned(std::move(*state), config_);
 }
 
 ContainerState Container::state_at_rest(const FileLock&) const {
   try {
     const std::optional<ContainerState> state = read_state(dir_);
     if (!state) return {};
-    return state->status == Status::running ? ended_unseen(*state) : *state;
+    if (state->status != Status::running) return *state;
+    const std::optional<RunEnd> end = state->boot_id == sys::boot_id() ? read_end(dir_) : std::nullopt;
+    return end ? ended_on_full_disk(*state, *end) : ended_unseen(*state);
   } catch (const Error& error) {
     return unreadable(error);
   }

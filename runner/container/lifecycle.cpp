@@ -57,6 +57,12 @@ void forget_life(ContainerState& state) {
   state.ports.clear();
 }
 
+RunEnd end_of(const ContainerState& state) {
+  return {.exit_code = state.exit_code,
+          .oom_killed = state.oom_killed,
+          .finished = state.finished.value_or(Time{})};
+}
+
 /// One run of a container, from lock to last state, in the process that supervises it.
 class Run {
  public:
@@ -73,7 +79,7 @@ class Run {
   void start(NetworkAhead network, const std::function<void(const Container& container)>& make_durable) {
     const ContainerState before = is_first_ ? ContainerState{} : container_.state_at_rest(lock_);
     if (!is_first_) clear_leftovers(store_.run(), container_);
-    forget_exit_code(lock_);
+    forget_end(lock_);
     try {
       open_log();
       std::unique_ptr<AtomicFile> running;
@@ -172,17 +178,18 @@ class Run {
     state_ = before;
     forget_life(state_);
     state_.error = printable(error.message());
-    if (state_.status == Status::exited) write_exit_code(lock_, state_.exit_code);
+    if (state_.status == Status::exited) write_end(lock_, end_of(state_));
     container_.save_state(state_);
   }
 
-  /// The exit code is written first: who waits for the lock reads it there, even when the folder is gone.
+  /// Into the lock first: who waits for it reads the exit code there, even when the folder is gone or the
+  /// disk full.
   void save_end() {
     state_.status = Status::exited;
     state_.pid = 0;
     state_.finished = std::chrono::system_clock::now();
     forget_life(state_);
-    keep([&] { write_exit_code(lock_, state_.exit_code); });
+    keep([&] { write_end(lock_, end_of(state_)); });
     keep([&] {
       if (container_.config().auto_remove)
         removed_ = store_.take_out(container_, lock_);

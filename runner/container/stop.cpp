@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <thread>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "cgroup/freezer.h"
 #include "cgroup/group.h"
+#include "container/leftovers.h"
 #include "container/names.h"
 #include "container/run_lock.h"
 #include "delegate/delegated.h"
@@ -34,15 +36,15 @@ void let_go_on(const Container& container) {
 
 /// Another runtime knows what its first process is: that of the host may be a sandbox or a machine. False
 /// when it has ended.
-bool send_to(const Container& container, const FirstProcess& process, int signal) {
+bool send_to(const Container& container, const UniqueFd& first_process, int signal) {
   const ContainerState state = container.state();
-  if (state.delegated.empty()) return send_signal(process.pidfd, signal);
+  if (state.delegated.empty()) return send_signal(first_process, signal);
   let_go_on(container);  // a sandbox that stands still passes nothing on
   try {
     runtime_of(container.config(), state)
         .run({"kill", delegated_id(container.config()), std::to_string(signal)});
   } catch (const Error&) {
-    if (!wait_for_end(process.pidfd, std::chrono::milliseconds(0))) throw;
+    if (!wait_for_end(first_process, std::chrono::milliseconds(0))) throw;
     return false;
   }
   return true;
@@ -59,8 +61,8 @@ std::optional<FileLock> lock_upper(const Container& container) {
 }
 
 /// All of it, before anything goes on: it may be captured just now. False when it has ended.
-bool kill_at_once(const Container& container, const FirstProcess& process) {
-  const bool was_there = send_signal(process.pidfd, SIGKILL);
+bool kill_at_once(const Container& container, const UniqueFd& first_process) {
+  const bool was_there = send_signal(first_process, SIGKILL);
   try {
     kill_groups(find_groups(cgroup_name_of(container.config())));
   } catch (const Error& error) {
@@ -70,18 +72,22 @@ bool kill_at_once(const Container& container, const FirstProcess& process) {
   return was_there;
 }
 
-/// Asks it to end, and waits for that as long. Nobody captures it meanwhile: it would stand still for what it
-/// has of that time.
-bool ends_when_asked(const Container& container, const FirstProcess& process, std::optional<int> signal,
-                     std::chrono::seconds patience) {
-  const std::optional<FileLock> upper = lock_upper(container);
-  try {
-    send_to(container, process, signal ? *signal : stop_signal_of(container));
-  } catch (const Error&) {
-    // Another runtime that is gone, or does not answer: SIGKILL needs none
+/// The lock of one whose supervisor was killed: nobody starts or removes it meanwhile, and it reads as
+/// running again as long as there is something of it.
+std::optional<FileLock> lock_abandoned(const Container& container) {
+  while (container.state().is_abandoned) {
+    if (auto lock = container.try_lock()) return lock;
+    ::usleep(kPause);
   }
-  let_go_on(container);
-  return wait_for_end(process.pidfd, patience);
+  return std::nullopt;
+}
+
+/// Of one without supervisor the others may live on where the first process is gone.
+bool kill_abandoned(const Container& container) {
+  const ContainerState state = container.state();
+  if (!state.is_abandoned || state.status != Status::running) return false;
+  kill_groups(find_groups(cgroup_name_of(container.config())));
+  return true;
 }
 
 /// Until the supervisor of that process has cleared up. Somebody may start the container anew at once, and
@@ -97,37 +103,81 @@ void wait_for_clearing(const Container& container, pid_t pid) {
 }  // namespace
 
 void signal_container(const Container& container, int signal) {
+  if (signal == SIGKILL && !try_open_first_process(container) && kill_abandoned(container)) return;
   const FirstProcess process = open_first_process(container);
   const auto deliver = [&] {
-    if (signal == SIGKILL) return kill_at_once(container, process);
+    if (signal == SIGKILL) return kill_at_once(container, process.pidfd);
     const std::optional<FileLock> upper = lock_upper(container);
-    const bool is_sent = send_to(container, process, signal);
+    const bool is_sent = send_to(container, process.pidfd, signal);
     let_go_on(container);
     return is_sent;
   };
   if (!deliver()) throw Error::make(Errc::invalid, "container '{}' has just ended", container.config().name);
 }
 
-void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout,
-                    std::optional<int> signal) {
-  auto process = try_open_first_process(container);
-  while (!process &&
-         is_run_locked(container.dir())) {  // it is just starting, or its supervisor is clearing up
+Stopping::Stopping(const ContainerStore& store, const Container& container,
+                   std::optional<std::chrono::seconds> timeout, std::optional<int> signal)
+    : run_(store.run()), container_(container), abandoned_(lock_abandoned(container_)) {
+  auto process = try_open_first_process(container_);
+  while (!process && !abandoned_ &&
+         is_run_locked(container_.dir())) {  // it is just starting, or its supervisor is clearing up
     ::usleep(kPause);
-    process = try_open_first_process(container);
+    process = try_open_first_process(container_);
   }
-  if (!process) return;
-  const auto patience = timeout.value_or(std::chrono::seconds(container.config().stop_timeout));
-  if (patience.count() == 0 || !ends_when_asked(container, *process, signal, patience)) {
-    kill_at_once(container, *process);
-    wait_for_end(process->pidfd, std::nullopt);
+  if (process) {
+    pid_ = process->pid;
+    pidfd_ = std::move(process->pidfd);
+    ask(timeout.value_or(std::chrono::seconds(container_.config().stop_timeout)), signal);
+  } else {
+    clear_abandoned();
   }
-  wait_for_clearing(container, process->pid);
+}
+
+/// Nobody captures it meanwhile: it would stand still for what it has of that time.
+void Stopping::ask(std::chrono::seconds timeout, std::optional<int> signal) {
+  deadline_ = std::chrono::steady_clock::now() + timeout;
+  if (timeout.count() == 0) return;
+  upper_ = lock_upper(container_);
+  try {
+    send_to(container_, pidfd_, signal ? *signal : stop_signal_of(container_));
+  } catch (const Error&) {
+    // Another runtime that is gone, or does not answer: SIGKILL needs none
+  }
+  let_go_on(container_);
+  deadline_ = std::chrono::steady_clock::now() + timeout;
+}
+
+void Stopping::finish() {
+  if (pidfd_) {
+    const auto rest =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+    const bool has_ended = upper_ && wait_for_end(pidfd_, std::max(rest, std::chrono::milliseconds(0)));
+    upper_.reset();
+    if (!has_ended) {
+      kill_at_once(container_, pidfd_);
+      wait_for_end(pidfd_, std::nullopt);
+    }
+  }
+  if (!abandoned_ && pidfd_) wait_for_clearing(container_, pid_);
+  clear_abandoned();
+}
+
+/// Gives the lock back.
+void Stopping::clear_abandoned() {
+  if (abandoned_) clear_leftovers(run_, container_);
+  abandoned_.reset();
+}
+
+void stop_container(const ContainerStore& store, const Container& container,
+                    std::optional<std::chrono::seconds> timeout, std::optional<int> signal) {
+  Stopping(store, container, timeout, signal).finish();
 }
 
 int wait_container(const Container& container) {
   const auto exit_code = wait_for_run_lock(open_run_lock(container.dir()));
   if (exit_code) return *exit_code;
+  if (container.state().is_abandoned)
+    if (const auto process = try_open_first_process(container)) wait_for_end(process->pidfd, std::nullopt);
   const ContainerState state = container.state();
   if (state.status == Status::created) container.check_is_there();
   if (state.status == Status::created)

@@ -40,6 +40,7 @@ struct BridgeAttachment::State {
   void take_probed_lease(const std::string& container_id);
   void record_lease(const std::string& container_id);
   void set_up_tables();
+  void publish_anew(NetlinkSocket& netfilter, std::span<const NetlinkMessage> admission);
   void settle_address6(const AddressPool& pool, const std::string& container_id);
   InnerLink inner_link(const UniqueFd& netns, std::optional<unsigned> number) const;
   void look_at_foreign_chains();

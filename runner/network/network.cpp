@@ -19,6 +19,7 @@
 #include "network/host_sysctl.h"
 #include "network/inner_link.h"
 #include "network/leases.h"
+#include "network/legacy_chains.h"
 #include "network/macvlan.h"
 #include "network/names.h"
 #include "network/netlink_route.h"
@@ -122,6 +123,7 @@ void BridgeAttachment::State::look_at_foreign_chains() {
   const Families families = member && !member->network.subnet6.empty() ? Families::both : Families::ipv4;
   for (std::string& note : notes_on_foreign_chains(netfilter, names, families))
     bridge.notes.push_back(std::move(note));
+  for (std::string& note : notes_on_legacy_chains(names.bridge)) bridge.notes.push_back(std::move(note));
 }
 
 /// Published ports leave a dead lease, which a process of its own clears up, or the next container takes
@@ -232,9 +234,25 @@ void BridgeAttachment::connect(const UniqueFd& netns, std::optional<unsigned> li
 void BridgeAttachment::State::set_up_tables() {
   NetlinkSocket netfilter = NetlinkSocket::open(NETLINK_NETFILTER);
   is_published = !held_ports.empty();
-  publish_ports(netfilter, names.table, published_ports(),
-                admit_sender(names.table, {veth, mac(), lease->address, parse_ipv6(attachment.address6)}));
+  const std::vector<NetlinkMessage> admission =
+      admit_sender(names.table, {veth, mac(), lease->address, parse_ipv6(attachment.address6)});
+  if (publish_ports(netfilter, names.table, published_ports(), admission) == Published::tables_missing)
+    publish_anew(netfilter, admission);
   forget_unpublished_flows(netfilter, attachment.ports);
+}
+
+/// Somebody has flushed the rules since the bridge was looked at, or the kernel has no such table, which is
+/// told by who makes the bridge.
+void BridgeAttachment::State::publish_anew(NetlinkSocket& netfilter,
+                                           std::span<const NetlinkMessage> admission) {
+  const NetworkLock lock = leases.lock();
+  const Families families = member && !member->network.subnet6.empty() ? Families::both : Families::ipv4;
+  const bool has_table = make_sender_table(netfilter, names.table, senders_of(leases), families);
+  if (publish_ports(netfilter, names.table, published_ports(),
+                    has_table ? admission : std::span<const NetlinkMessage>()) == Published::yes)
+    return;
+  throw Error::make(Errc::busy, "nftables table 'bridge {}' is removed again and again", names.table)
+      .with_hint("find out who does: nft monitor");
 }
 
 UniqueFd BridgeAttachment::watch() const {

@@ -26,18 +26,17 @@ void delete_nat_table(NetlinkSocket& socket, const std::string& name) {
   socket.run(transaction(remove_table(name, NFPROTO_IPV4)));
 }
 
-void publish_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports,
-                   std::span<const NetlinkMessage> more) {
+Published publish_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports,
+                        std::span<const NetlinkMessage> more) {
   std::vector<NetlinkMessage> requests = element_messages(table, ports, ElementChange::add);
   requests.insert(requests.end(), more.begin(), more.end());
-  if (requests.empty()) return;
+  if (requests.empty()) return Published::yes;
   const std::vector<NetlinkMessage> batch = transaction(std::move(requests));
   const std::optional<NetlinkFailure> failure = socket.try_run(batch);
-  if (!failure) return;
+  if (!failure) return Published::yes;
   const bool is_of_more = failure->index > ports.size();  // behind the begin mark
-  if (more.empty() || !is_of_more || failure->error_number == EEXIST)
-    throw failure->error(batch[failure->index].what());
-  publish_ports(socket, table, ports, {});
+  if (is_of_more && failure->error_number == ENOENT) return Published::tables_missing;
+  throw failure->error(batch[failure->index].what());
 }
 
 void withdraw_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports) {

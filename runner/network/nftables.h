@@ -20,11 +20,13 @@ void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<cons
 /// Absent is success.
 void delete_nat_table(NetlinkSocket& socket, const std::string& name);
 
+enum class Published { yes, tables_missing };
+
 /// Publishes `ports` in one transaction with `more`, requests to tables of other families: a second one would
-/// wait 3 ms for the first. When those tables are not there, the ports are published alone. Throws busy when
-/// an element of that key leads elsewhere already.
-void publish_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports,
-                   std::span<const NetlinkMessage> more);
+/// wait 3 ms for the first. Changes nothing when those tables are not there. Throws busy when an element of
+/// that key leads elsewhere already.
+Published publish_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports,
+                        std::span<const NetlinkMessage> more);
 /// Elements that are not there are passed over. One transaction, because each one that deletes waits for a
 /// grace period (about 16 ms).
 void withdraw_ports(NetlinkSocket& socket, const std::string& table, std::span<const PublishedPort> ports);

@@ -9,7 +9,7 @@ namespace lay::runner {
 
 std::optional<FirstProcess> try_open_first_process(const Container& container) {
   const ContainerState state = container.state();
-  if (state.status != Status::running) return std::nullopt;
+  if (state.status != Status::running || state.pid == 0) return std::nullopt;
   auto pidfd = open_process(state.pid);
   if (!pidfd || start_time(state.pid) != state.pid_start_time) return std::nullopt;
   return FirstProcess{.pid = state.pid, .pidfd = std::move(*pidfd)};

@@ -20,7 +20,10 @@ namespace lay::runner {
 
 namespace {
 
-constexpr std::array kPassedOn{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+/// Besides SIGKILL and SIGSTOP, which nobody can: those that tell lay of its children, pipes and sockets, of
+/// a terminal that it reads in the background, of its own limits, and of its own faults.
+constexpr std::array kNotPassedOn{SIGCHLD, SIGPIPE, SIGURG, SIGTTIN, SIGTTOU, SIGXCPU, SIGXFSZ,
+                                  SIGILL,  SIGTRAP, SIGBUS, SIGFPE,  SIGSEGV, SIGSYS};
 constexpr std::size_t kBlockSize = 64 * 1024;
 /// What a pipe takes without blocking once poll(2) calls it writable: pipe(7), PIPE_BUF. lay's own output is
 /// shared with others, so it cannot be made non-blocking.
@@ -220,9 +223,8 @@ class Relay {
 
 SignalQueue::SignalQueue() {
   ::sigset_t set;
-  ::sigemptyset(&set);
-  for (const int signal : kPassedOn) ::sigaddset(&set, signal);
-  ::sigaddset(&set, SIGWINCH);
+  ::sigfillset(&set);
+  for (const int signal : kNotPassedOn) ::sigdelset(&set, signal);
   struct ::sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   fd_ = UniqueFd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};

@@ -14,8 +14,8 @@
 /// signals on, until it has ended.
 namespace lay::runner {
 
-/// Blocks the signals that are passed on (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2) and SIGWINCH,
-/// and collects them in a descriptor; ignores SIGPIPE, since a reader that goes away is an event, not an end.
+/// Blocks the signals that are passed on (all that are not about lay itself) and SIGWINCH, and collects them
+/// in a descriptor; ignores SIGPIPE, since a reader that goes away is an event, not an end.
 /// Undone on destruction. To be made before the container's process, so that no signal falls into the gap.
 class SignalQueue {
  public:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,22 @@ std::vector<HostEntry> known_hosts(const NetworkConfig& network, const Attachmen
   return hosts;
 }
 
+/// Whose network it is that `joined` has, perhaps joined itself: `behind` keeps that one. Null when that is
+/// gone, and its files with it.
+const Container* owner_of_network(const ContainerStore& store, const Container* joined,
+                                  std::optional<Container>& behind) {
+  while (joined != nullptr && joined->config().network.mode == NetworkMode::container) {
+    try {
+      behind = store.find(joined->config().network.container);
+      joined = &*behind;
+    } catch (const Error& error) {
+      if (error.code() != Errc::not_found) throw;
+      joined = nullptr;
+    }
+  }
+  return joined;
+}
+
 void check_no_network_sysctl(const Spec& spec) {
   for (const auto& [key, value] : spec.linux_.sysctl)
     if (key.starts_with("net."))
@@ -68,32 +85,34 @@ void write_etc_files(const Container& container, const Attachment* attachment, c
   const ContainerConfig& config = container.config();
   const UniqueFd& dir = container.dir();
   write_file(dir, "hostname", config.spec.hostname + "\n");
-  if (joined != nullptr) {
-    for (const char* name : {"hosts", "resolv.conf"}) write_file(dir, name, read_file(joined->dir(), name));
-    return;
-  }
+  if (joined != nullptr) return;
   const ResolverConfig& resolver = config.network.resolver;
   const HostLoopback loopback =
       config.network.mode == NetworkMode::host ? HostLoopback::in_reach : HostLoopback::out_of_reach;
   if (resolver.hosts_file == EtcFile::made)
-    write_file(dir, "hosts",
-               hosts_text(config.spec.hostname, attachment == nullptr ? "" : attachment->address,
-                          known_hosts(config.network, attachment)));
+    write_file(
+        dir, "hosts",
+        hosts_text(config.spec.hostname, attachment == nullptr ? "" : attachment->address,
+                   known_hosts(config.network, attachment),
+                   config.network.mode == NetworkMode::host ? read_file(sys::cwd(), "/etc/hosts") : ""));
   if (resolver.resolver_file == EtcFile::made)
     write_file(dir, "resolv.conf", resolv_conf_text(host_resolver(loopback), resolver, loopback));
 }
 
-RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolver) {
+RootfsPlan plan_rootfs(const Container& container, const Container* joined) {
   const ContainerConfig& config = container.config();
   RootfsPlan plan{.overlay = OverlayPlan{.lowers = config.lowers,
                                          .dir = container.path(),
                                          .is_volatile = container.is_ephemeral()}};
-  const auto bind = [&](const std::string& name) {
-    plan.files.push_back({.source = container.path() + "/" + name, .destination = "/etc/" + name});
+  // The files of the container whose network is joined, and no copies: others that come and go are told there
+  const Container& of_network = joined != nullptr ? *joined : container;
+  const ResolverConfig& resolver = of_network.config().network.resolver;
+  const auto bind = [&](const Container& from, const std::string& name) {
+    plan.files.push_back({.source = from.path() + "/" + name, .destination = "/etc/" + name});
   };
-  if (resolver.hosts_file == EtcFile::made) bind("hosts");
-  bind("hostname");
-  if (resolver.resolver_file == EtcFile::made) bind("resolv.conf");
+  if (resolver.hosts_file == EtcFile::made) bind(of_network, "hosts");
+  bind(container, "hostname");
+  if (resolver.resolver_file == EtcFile::made) bind(of_network, "resolv.conf");
   return plan;
 }
 
@@ -118,8 +137,9 @@ Spec final_spec(const ContainerConfig& config) {
 HostParts make_host_parts(const ContainerStore& store, const Container& container, const Container* joined,
                           const Spec& spec) {
   ContainerNetworks networks = ContainerNetworks::reserve(store, container);
-  const Container& names = joined != nullptr ? *joined : container;  // whose hosts and resolv.conf it has
-  RootfsPlan rootfs = plan_rootfs(container, names.config().network.resolver);
+  std::optional<Container> behind;
+  joined = owner_of_network(store, joined, behind);
+  RootfsPlan rootfs = plan_rootfs(container, joined);
   MountPoints points = take_mount_points(store.run(), store.root() + "/containers", spec, rootfs);
   rootfs.overlay.points = points.path;
   write_etc_files(container, networks.first(), joined);

@@ -20,12 +20,11 @@ bool is_joined(NetworkMode mode);
 /// The spec as it is executed: what only this start knows is filled in. Throws what is wrong with it.
 Spec final_spec(const ContainerConfig& config);
 
-/// `resolver` is that of whoever writes hosts and resolv.conf: the container whose network is joined, or
-/// itself.
-RootfsPlan plan_rootfs(const Container& container, const ResolverConfig& resolver);
+/// `joined` is the container whose network is joined, with hosts and resolv.conf, or null.
+RootfsPlan plan_rootfs(const Container& container, const Container* joined);
 
-/// hosts, hostname and resolv.conf in the container's folder. `attachment` is null without a bridge network,
-/// `joined` without a container whose network is joined.
+/// hosts, hostname and resolv.conf in the container's folder; only hostname where there is a container whose
+/// network is `joined`. `attachment` is null without a bridge network.
 void write_etc_files(const Container& container, const Attachment* attachment, const Container* joined);
 
 /// What a start makes on the host before there is a process.

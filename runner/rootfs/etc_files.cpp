@@ -10,6 +10,14 @@ namespace lay::runner {
 
 namespace {
 
+constexpr const char* kLoopbackNames =
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::\tip6-localnet\n"
+    "ff00::\tip6-mcastprefix\n"
+    "ff02::1\tip6-allnodes\n"
+    "ff02::2\tip6-allrouters\n";
+
 /// What follows `keyword`, or nothing when the line is another one. resolv.conf(5).
 std::string_view value_of(std::string_view line, std::string_view keyword) {
   if (!line.starts_with(keyword)) return {};
@@ -47,15 +55,11 @@ std::string replacement_text(const ResolverConfig& resolver) {
 }  // namespace
 
 std::string hosts_text(const std::string& hostname, const std::string& address,
-                       const std::vector<HostEntry>& more) {
-  std::string text =
-      "127.0.0.1\tlocalhost\n"
-      "::1\tlocalhost ip6-localhost ip6-loopback\n"
-      "fe00::\tip6-localnet\n"
-      "ff00::\tip6-mcastprefix\n"
-      "ff02::1\tip6-allnodes\n"
-      "ff02::2\tip6-allrouters\n";
+                       const std::vector<HostEntry>& more, std::string_view host) {
+  std::string text = host.empty() ? kLoopbackNames : "";
   for (const HostEntry& entry : more) text += fmt::format("{}\t{}\n", entry.address, entry.name);
+  text += host;
+  if (!text.ends_with('\n')) text += '\n';
   if (!hostname.empty()) text += fmt::format("{}\t{}\n", address.empty() ? kOwnLoopback : address, hostname);
   return text;
 }

@@ -12,9 +12,10 @@ namespace lay::runner {
 /// What a container's own name leads to where it has no other address.
 inline constexpr const char* kOwnLoopback = "127.0.1.1";
 
-/// /etc/hosts: the loopback names, `more`, and, where there is an address, the container's own.
+/// /etc/hosts: the loopback names, `more`, and the container's own. With the `host`'s file, which is that of
+/// the network, its lines take the place of the loopback names; `more` goes before them.
 std::string hosts_text(const std::string& hostname, const std::string& address,
-                       const std::vector<HostEntry>& more = {});
+                       const std::vector<HostEntry>& more = {}, std::string_view host = {});
 
 enum class HostLoopback { in_reach, out_of_reach };
 

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include "base/folder_names.h"
+#include "base/syscalls.h"
+#include "base/text.h"
 #include "security/capabilities.h"
+#include "spec/throttle_paths.h"
 
 namespace lay::runner {
 
@@ -48,10 +52,14 @@ std::vector<DeviceRule> default_device_rules() {
 
 /// What tells about the host or lets root inside act on it, although no namespace covers it.
 std::vector<std::string> default_masked_paths() {
-  return {"/proc/acpi",       "/proc/asound",        "/proc/interrupts",    "/proc/kcore",
-          "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",   "/proc/scsi",
-          "/proc/timer_list", "/proc/timer_stats",   "/sys/firmware",       "/sys/devices/virtual/powercap",
-          "/sys/fs/selinux",  "/sys/kernel/debug",   "/sys/kernel/tracing", "/sys/kernel/security"};
+  static const std::vector<std::string> of_processors = throttle_paths("/sys/devices/system/cpu");
+  std::vector<std::string> paths{
+      "/proc/acpi",       "/proc/asound",        "/proc/interrupts",    "/proc/kcore",
+      "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",   "/proc/scsi",
+      "/proc/timer_list", "/proc/timer_stats",   "/sys/firmware",       "/sys/devices/virtual/powercap",
+      "/sys/fs/selinux",  "/sys/kernel/debug",   "/sys/kernel/tracing", "/sys/kernel/security"};
+  paths.insert(paths.end(), of_processors.begin(), of_processors.end());
+  return paths;
 }
 
 std::vector<std::string> default_readonly_paths() {
@@ -65,6 +73,16 @@ std::map<std::string, std::string> default_sysctls() {
 }
 
 }  // namespace
+
+std::vector<std::string> throttle_paths(const std::string& folder) {
+  const std::string name = "/thermal_throttle";
+  std::vector<std::string> paths;
+  if (!sys::try_stat_at(sys::cwd(), folder + "/cpu0" + name)) return paths;  // as in most virtual machines
+  for (const std::string& processor : list_names(sys::open_dir(sys::cwd(), folder)))
+    if (processor.starts_with("cpu") && parse_number(std::string_view(processor).substr(3)))
+      paths.push_back(folder + "/" + processor + name);
+  return paths;
+}
 
 Spec default_spec() {
   Spec spec;

@@ -27,7 +27,8 @@ std::string describe_status(const runner::ContainerState& state) {
   const auto now = std::chrono::system_clock::now();
   switch (state.status) {
     case runner::Status::running:
-      return state.started ? "Up since " + format_age(*state.started, now) : "Up";
+      return (state.started ? "Up since " + format_age(*state.started, now) : "Up") +
+             (state.is_abandoned ? " (without supervisor)" : "");
     case runner::Status::exited:
       return fmt::format("Exited ({}{}) {}", state.exit_code, state.oom_killed ? ", out of memory" : "",
                          state.finished ? format_age(*state.finished, now) : "");

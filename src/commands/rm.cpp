@@ -37,7 +37,7 @@ int command_rm(const Context& context, const Arguments& arguments) {
     std::optional<runner::Container> container;
     try {
       container.emplace(force ? containers.find_even_damaged(chosen.key) : containers.find(chosen.key));
-      if (seconds) runner::stop_container(*container, std::chrono::seconds(*seconds));
+      if (seconds) runner::stop_container(containers, *container, std::chrono::seconds(*seconds));
       remove_container(containers, *container, chosen.name, force ? Force::yes : Force::no);
     } catch (const Error& error) {
       // Something of it may not be found, too

@@ -44,6 +44,16 @@ void start_detached(const Context& context, const runner::ContainerStore& contai
   layers->leave_to_other();
 }
 
+/// One that runs is content, as with docker and podman.
+void start_stopped(const Context& context, const runner::ContainerStore& containers,
+                   runner::Container& container) {
+  try {
+    start_detached(context, containers, container);
+  } catch (const Error& error) {
+    if (error.code() != Errc::busy || !is_running(container)) throw;
+  }
+}
+
 /// Whatever its state is now: one that just starts runs in a moment.
 void refuse_auto_remove(const runner::Container& container) {
   if (!container.config().auto_remove) return;
@@ -70,7 +80,7 @@ int command_start(const Context& context, const Arguments& arguments) {
   if (!attach)
     return choice.for_each("start", containers, is_wanted,
                            [&](runner::Container& container, const std::string& name) {
-                             start_detached(context, containers, container);
+                             start_stopped(context, containers, container);
                              fmt::print("{}\n", name);
                            });
   const std::vector<Chosen> chosen = choice.find(containers, is_wanted);
@@ -100,7 +110,7 @@ int command_restart(const Context& context, const Arguments& arguments) {
   return choice.for_each("restart", containers, is_wanted,
                          [&](runner::Container& container, const std::string& name) {
                            refuse_auto_remove(container);
-                           runner::stop_container(container, timeout);
+                           runner::stop_container(containers, container, timeout);
                            start_detached(context, containers, container);
                            fmt::print("{}\n", name);
                          });

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -27,6 +29,19 @@ void withdraw_ports(const runner::ContainerStore& containers, const runner::Cont
   }
 }
 
+/// One that has been asked to end, as all are before any is waited for.
+struct Asked {
+  Asked(const runner::ContainerStore& containers, runner::Container asked, std::string shown,
+        std::optional<std::chrono::seconds> timeout, std::optional<int> signal)
+      : name(std::move(shown)),
+        container(std::move(asked)),
+        stopping(containers, container, timeout, signal) {}
+
+  std::string name;
+  runner::Container container;
+  runner::Stopping stopping;
+};
+
 }  // namespace
 
 int command_stop(const Context& context, const Arguments& arguments) {
@@ -45,17 +60,22 @@ int command_stop(const Context& context, const Arguments& arguments) {
   require_root("stop");
   const auto number = signal ? std::optional(runner::parse_signal(*signal)) : std::nullopt;
   const runner::ContainerStore containers = open_containers(context);
-  std::vector<runner::Container> with_ports;
-  const auto stop = [&](runner::Container& container, const std::string& name) {
-    const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
-    runner::stop_container(container, timeout, number);
-    if (!container.config().network.ports.empty()) with_ports.push_back(std::move(container));
-    fmt::print("{}\n", name);
+  const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+  std::vector<std::unique_ptr<Asked>> asked;  // which stay where they are
+  const auto ask = [&](runner::Container& container, const std::string& name) {
+    asked.push_back(std::make_unique<Asked>(containers, std::move(container), name, timeout, number));
   };
-  const int code = choice.for_each("stop", containers, is_running, stop);
+  const int asking = choice.for_each("stop", containers, is_running, ask);
+  const auto name_of = [](const std::unique_ptr<Asked>& one) { return one->name; };
+  std::vector<const runner::Container*> with_ports;
+  const int ending = for_each_of("stop", asked, name_of, [&](const std::unique_ptr<Asked>& one) {
+    one->stopping.finish();
+    if (!one->container.config().network.ports.empty()) with_ports.push_back(&one->container);
+    fmt::print("{}\n", one->name);
+  });
   // At once, and for all of them together: each change of the tables waits for the kernel
-  for (const runner::Container& container : with_ports) withdraw_ports(containers, container);
-  return code;
+  for (const runner::Container* container : with_ports) withdraw_ports(containers, *container);
+  return std::max(asking, ending);
 }
 
 int command_kill(const Context& context, const Arguments& arguments) {

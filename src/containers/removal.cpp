@@ -52,7 +52,7 @@ void remove_container(const runner::ContainerStore& containers, const runner::Co
                       const std::string& name, Force force) {
   for (int attempt = 0;; ++attempt) {
     if (force == Force::yes)
-      runner::stop_container(container, std::chrono::seconds(0));
+      runner::stop_container(containers, container, std::chrono::seconds(0));
     else if (container.state().status == runner::Status::running)
       throw Error::make(Errc::busy, "it is running").with_hint("lay stop " + name + ", or lay rm -f " + name);
     try {

@@ -170,6 +170,20 @@ removes_names_when_full() {
   prunes_when_full btrfs 300m
 }
 
+@test "a container that fills the disk leaves its own exit code, and when and why it ended" {
+  make_small_root
+  open_disk ext4 32m
+  export LAY_ROOT=$world/disk/root
+  "$LAY" import small small >/dev/null
+  local fill='cat /dev/zero >/fill 2>/dev/null; i=0; while echo >/small$i; do i=$((i + 1)); done 2>/dev/null; exit 3'
+  "$LAY" run -d --name full --network none small sh -c "$fill" >/dev/null
+  [ "$("$LAY" wait full)" = 3 ]
+  has "$("$LAY" ps -a)" "Exited (3)"
+  has "$("$LAY" inspect -f '{{.State.Error}}' full)" "the disk may be full"
+  [ -n "$("$LAY" inspect -f '{{.State.FinishedAt}}' full)" ]
+  "$LAY" rm full
+}
+
 @test "a layer of others does not take the last of the disk" {
   make_sources
   (

@@ -227,6 +227,108 @@ teardown() { leave_world; }
   "$LAY" rm -f orphan
 }
 
+supervisor_of() { ps -o ppid= -p "$("$LAY" inspect -f '{{.State.Pid}}' "$1")" | tr -d ' '; }
+
+# lose_supervisor NAME: and nobody else of it.
+lose_supervisor() {
+  local supervisor
+  supervisor=$(supervisor_of "$1")
+  kill -9 "$supervisor"
+  wait_until 5 eval "! test -d /proc/$supervisor"
+}
+
+# orphans_image: `small` with a command that takes back that it dies with its supervisor, and writes when it is asked
+# to end.
+orphans_image() {
+  command -v gcc >/dev/null || skip "gcc is not installed"
+  make_small_root
+  gcc -static -O1 -o small/bin/orphan -x c - <<'C'
+#include <signal.h>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+static void end(int signal) { creat("/asked", 0600); _exit(signal); }
+int main(void) {
+  signal(SIGTERM, end);
+  prctl(PR_SET_PDEATHSIG, 0);
+  creat("/ready", 0600);
+  for (;;) pause();
+}
+C
+  "$LAY" import small orphans >/dev/null
+}
+
+# orphan NAME FLAG...: a container that has lost its supervisor and lives on.
+orphan() {
+  "$LAY" run -d --network none --name "$1" "${@:2}" orphans orphan >/dev/null
+  wait_until 5 test -e "$("$LAY" inspect -f '{{.Upper}}' "$1")/ready"
+  first=$("$LAY" inspect -f '{{.State.Pid}}' "$1")
+  lose_supervisor "$1"
+}
+
+@test "a command that outlives its killed supervisor is listed, entered, stopped and killed as one that runs" {
+  orphans_image
+  orphan kept
+  has "$("$LAY" ps)" "(without supervisor)"
+  has "$("$LAY" inspect -f '{{.State.Error}}' kept)" "supervisor was killed"
+  [ "$("$LAY" exec kept echo inside)" = inside ]
+  refused 1 "it is running" "$LAY" rm kept
+  "$LAY" wait kept >code 3>&- &
+  waiter=$!
+  "$LAY" stop kept
+  wait_until 5 eval "! test -d /proc/$first"
+  [ -e "$("$LAY" inspect -f '{{.Upper}}' kept)/asked" ]
+  wait "$waiter"
+  [ "$(cat code)" = 137 ]
+  has "$("$LAY" ps -a)" "Exited (137)"
+  [ "$(host_traces | grep -c "$("$LAY" inspect -f '{{.Id}}' kept)")" = 0 ]
+  orphan killed
+  "$LAY" kill killed
+  wait_until 5 eval "! test -d /proc/$first"
+  refused 1 "is not running" "$LAY" kill killed
+  orphan anew
+  "$LAY" start anew
+  wait_until 5 eval "! test -d /proc/$first"
+  lose_supervisor anew
+  [ "$("$LAY" stop -a -t 0)" = anew ]
+  [ -z "$("$LAY" ps -q)" ]
+  "$LAY" run --rm --network none orphans true  # what killed supervisors held goes with the next one
+}
+
+@test "stop and kill end what shares the host's process numbers and has outlived supervisor and first process" {
+  local how other
+  for how in "stop -t 0" kill; do
+    "$LAY" run -d --pid host --name c --network none small sh -c 'sleep 1000 & wait' >/dev/null
+    wait_until 5 eval 'other=$(ps -o pid= --ppid "$("$LAY" inspect -f "{{.State.Pid}}" c)")'
+    lose_supervisor c
+    wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Pid}}" c)" = 0 ]'
+    [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = running ]
+    "$LAY" $how c
+    wait_until 5 eval "! test -d /proc/$((other))"
+    [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = exited ]
+    "$LAY" rm c
+  done
+  "$LAY" run --rm --network none small true
+}
+
+@test "stop asks all before it waits for any" {
+  local name begin
+  for name in one two three; do "$LAY" run -d --name $name --network none small sleep 1000 >/dev/null; done
+  begin=$(date +%s%N)
+  [ "$("$LAY" stop -t 3 one two three one | xargs)" = "one two three one" ]
+  (($(date +%s%N) - begin < 6000000000)) # three times 3 s, one after the other
+  [ "$("$LAY" wait one two three | xargs)" = "137 137 137" ]
+}
+
+@test "start of one that runs says its name and leaves it alone" {
+  "$LAY" run -d --name c --network none small sleep 1000 >/dev/null
+  local first
+  first=$("$LAY" inspect -f '{{.State.Pid}}' c)
+  [ "$("$LAY" start c)" = c ]
+  [ "$("$LAY" inspect -f '{{.State.Pid}}' c)" = "$first" ]
+  refused 125 "is running already" "$LAY" start --attach c
+}
+
 @test "a start that fails leaves what was known of the run before" {
   mkdir bound
   "$LAY" run --name again -v "$PWD/bound:/x" small sh -c 'exit 9' || [ "$?" = 9 ]

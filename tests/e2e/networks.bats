@@ -76,6 +76,32 @@ fails() { ! "$@" >/dev/null 2>&1; }
     knows web sql'
 }
 
+@test "who joins the network of another has its hosts file: later ones come and go in both" {
+  on_host '
+    "$LAY" network create back >/dev/null
+    "$LAY" run -d --name web --network back small sleep 1000 >/dev/null
+    "$LAY" run -d --name side --network container:web --userns auto small sleep 1000 >/dev/null
+    "$LAY" run -d --name third --network container:side small sleep 1000 >/dev/null
+    "$LAY" run -d --name late --network back small sleep 1000 >/dev/null
+    for one in web side third; do knows $one late; done
+    cmp <("$LAY" exec web cat /etc/resolv.conf) <("$LAY" exec third cat /etc/resolv.conf)
+    "$LAY" rm -f late >/dev/null
+    for one in web side third; do wait_until 5 forgot $one late; done
+    "$LAY" rm -f web >/dev/null
+    refused 1 "no container" "$LAY" restart -t 0 side
+    "$LAY" exec third cat /etc/hosts >/dev/null'
+}
+
+@test "on the host's network the names of its hosts file are known, behind those of --add-host" {
+  echo "192.0.2.7 of-the-host" >hosts
+  unshare --mount --propagation private bash -ec '
+    mount --bind hosts /etc/hosts
+    "$LAY" run --rm --network host --add-host mine:192.0.2.8 -h box small cat /etc/hosts >said
+    "$LAY" run --rm --network none small cat /etc/hosts >alone'
+  printf "192.0.2.8\tmine\n192.0.2.7 of-the-host\n127.0.1.1\tbox\n" | cmp - said
+  [ "$(grep -c of-the-host alone)" = 0 ]
+}
+
 @test "containers on different networks do not reach each other" {
   on_host '
     "$LAY" network create one >/dev/null

@@ -167,6 +167,20 @@ else: raise SystemExit(1)"
     [ "$(nft list tables | grep -vc lay)" = 1 ]'
 }
 
+@test "N09: a policy of iptables-legacy that drops forwarded packets is named, until its rules let the bridge through" {
+  command -v iptables-legacy >/dev/null || skip "iptables-legacy is not installed"
+  on_host '
+    iptables-legacy -P FORWARD DROP || exit 0 # this kernel has no such tables
+    run=$("$LAY" run --rm small true 2>&1)
+    [ "$(wc -l <<<"$run")" = 1 ]
+    has "$run" "chain '"'FORWARD'"' of iptables-legacy drops"
+    eval "${run#*allow it: }"
+    [ -z "$("$LAY" run --rm -p 127.0.0.1:8000:80 small true 2>&1)" ]
+    iptables-legacy -P FORWARD ACCEPT
+    iptables-legacy -F FORWARD
+    [ -z "$("$LAY" run --rm -p 127.0.0.1:8000:80 small true 2>&1)" ]'
+}
+
 @test "N01: no process of lay has an abstract socket, which a container on the host's network could reach" {
   on_host '
     "$LAY" run -d --name web -p 8080:80 small sleep 60 >/dev/null

@@ -97,6 +97,33 @@ teardown() { leave_world; }
 
 has_file() { "$LAY" exec c ls /ready; }
 
+@test "all signals are handed on but those that are about lay itself" {
+  command -v gcc >/dev/null || skip "gcc is not installed"
+  gcc -static -O1 -o small/bin/await-signal -x c - <<'C'
+#include <signal.h>
+#include <unistd.h>
+int main(void) {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, 0);
+  write(1, "ready\n", 6);
+  return sigwaitinfo(&all, 0);
+}
+C
+  "$LAY" import small waits >/dev/null
+  local signal pid status
+  for signal in ABRT ALRM CONT HUP INT IO PROF PWR QUIT RTMIN+3 RTMAX TERM TSTP USR1 USR2 VTALRM; do
+    "$LAY" run --rm --name c --network none waits await-signal >ready 3>&- &
+    pid=$!
+    wait_until 10 test -s ready
+    kill -s "$signal" "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" = "$(kill -l "$signal")" ] || { echo "$signal: $status"; return 1; }
+    rm ready
+  done
+}
+
 @test "--sig-proxy=false keeps signals from the command" {
   "$LAY" run --name c --network none --sig-proxy=false small sh -c 'trap "exit 9" TERM; touch /ready; while :; do sleep 0.1; done' 3>&- &
   local pid=$!

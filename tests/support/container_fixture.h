@@ -58,7 +58,7 @@ class ContainerFixture {
 
   ~ContainerFixture() {
     for (const runner::Container& container : store_.list())
-      runner::stop_container(container, std::chrono::seconds(0));
+      runner::stop_container(store_, container, std::chrono::seconds(0));
   }
 
   const runner::ContainerStore& store() const { return store_; }

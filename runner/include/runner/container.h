@@ -93,7 +93,10 @@ struct ContainerState {
   std::string mac_address;
   std::vector<PortMapping> ports;  ///< published while it runs, with the host ports really taken
   std::string error;               ///< why it could not be started
-  std::string delegated;           ///< the folder of what another runtime keeps of it; empty with lay's own
+  /// Its supervisor was killed, in this boot. "running": processes of it live on, without one; `pid` is 0
+  /// when its first is none of them. Never written.
+  bool is_abandoned = false;
+  std::string delegated;  ///< the folder of what another runtime keeps of it; empty with lay's own
 };
 
 /// A container's folder: containers/<id>/ with config.json container.json state.json lock log, upper/ work/
@@ -131,8 +134,8 @@ class Container {
   /// Why its files cannot be read, for one that ContainerStore gave as damaged; empty when all is well.
   const std::string& damage() const { return damage_; }
 
-  /// The state as of now: "running" is checked against the process itself, so that a killed supervisor or a
-  /// reboot reads as exited.
+  /// The state as of now: "running" is checked against lock and processes, so that a killed supervisor or a
+  /// reboot reads as exited, unless processes of the container live on.
   ContainerState state() const;
   /// The same for the one who holds its lock: nobody else can be running it.
   ContainerState state_at_rest(const FileLock& held) const;

@@ -14,8 +14,8 @@
 namespace lay::runner {
 
 /// Starts a created or exited container and supervises it in this process, its stdio joined to ours (through
-/// a pty of its own when the spec asks for a terminal), until it ends; returns its exit code. SIGINT,
-/// SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on; window size changes follow the terminal.
+/// a pty of its own when the spec asks for a terminal), until it ends; returns its exit code. Signals
+/// that are not about this process itself are passed on; window size changes follow the terminal.
 /// Throws no_command (127) and not_invocable (126) when the command cannot be executed; after any failure
 /// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove; a
 /// process of its own deletes the files, for nobody should wait for that.
@@ -80,10 +80,34 @@ void update_container(const ContainerStore& store, const std::string& name,
 /// Sends a signal to the first process, and lets a paused container go on to receive it. Throws invalid when
 /// it is not running.
 void signal_container(const Container& container, int signal);
-/// `signal` (the container's stop signal when empty), then SIGKILL after `timeout` (the container's own when
-/// empty); waits until it has ended. Not running is success.
-void stop_container(const Container& container, std::optional<std::chrono::seconds> timeout,
-                    std::optional<int> signal = std::nullopt);
+
+/// A container that has been asked to end. So several end together, whatever each takes of its time.
+class Stopping {
+ public:
+  /// Sends `signal` (the container's stop signal when empty), unless `timeout` (the container's own when
+  /// empty) is 0. Not running is success. `container` must outlive it.
+  Stopping(const ContainerStore& store, const Container& container,
+           std::optional<std::chrono::seconds> timeout, std::optional<int> signal = std::nullopt);
+
+  /// Waits until it has ended, and kills it when the timeout is over. What a killed supervisor has left of it
+  /// is cleared away, too.
+  void finish();
+
+ private:
+  void ask(std::chrono::seconds timeout, std::optional<int> signal);
+  void clear_abandoned();
+  std::string run_;
+  const Container& container_;
+  std::optional<FileLock> abandoned_;  ///< the container's, which nobody supervises
+  std::optional<FileLock> upper_;      ///< nobody captures it as long as it is waited for
+  pid_t pid_ = 0;
+  UniqueFd pidfd_;  ///< empty when it does not run
+  std::chrono::steady_clock::time_point deadline_;
+};
+
+/// Stops one container, as Stopping says.
+void stop_container(const ContainerStore& store, const Container& container,
+                    std::optional<std::chrono::seconds> timeout, std::optional<int> signal = std::nullopt);
 /// Waits until it has ended; returns the exit code.
 int wait_container(const Container& container);
 /// Looks at its state every `pause` until `is_wanted` takes one, and returns that. One that is removed

@@ -45,7 +45,7 @@ TEST_CASE("a detached container outlives the call, and its state says so", "[run
   CHECK(state.started);
   CHECK(runner::start_time(state.pid) == state.pid_start_time);
   CHECK(is_ready(container));
-  runner::stop_container(container, std::nullopt);
+  runner::stop_container(fixture.store(), container, std::nullopt);
   CHECK(container.state().status == Status::exited);
   CHECK(container.state().exit_code == 7);
   CHECK(container.state().finished);
@@ -68,9 +68,9 @@ TEST_CASE("a command that ignores the stop signal is killed after the timeout", 
   const ContainerFixture fixture;
   const auto container = fixture.run_detached(fixture.script(kStubborn));
   REQUIRE(is_ready(container));
-  runner::stop_container(container, std::chrono::seconds(0));
+  runner::stop_container(fixture.store(), container, std::chrono::seconds(0));
   CHECK(container.state().exit_code == 137);
-  runner::stop_container(container, std::nullopt);  // not running is success
+  runner::stop_container(fixture.store(), container, std::nullopt);  // not running is success
 }
 
 TEST_CASE("a container's own stop signal is used", "[runner][life]") {
@@ -79,7 +79,7 @@ TEST_CASE("a container's own stop signal is used", "[runner][life]") {
   config.stop_signal = "SIGUSR1";
   const auto container = fixture.run_detached(config);
   REQUIRE(is_ready(container));
-  runner::stop_container(container, std::nullopt);
+  runner::stop_container(fixture.store(), container, std::nullopt);
   CHECK(runner::wait_container(container) == 9);
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("a running container is neither started twice nor removed", "[runner][
   const Error error = error_of([&] { fixture.store().remove(container); });
   CHECK(error.code() == Errc::busy);
   CHECK(error.hint().find("lay stop") != std::string::npos);
-  runner::stop_container(container, std::chrono::seconds(0));
+  runner::stop_container(fixture.store(), container, std::chrono::seconds(0));
   fixture.store().remove(container);
   CHECK(fixture.store().list().empty());
 }
@@ -164,7 +164,7 @@ TEST_CASE("a container whose supervisor was killed can be started again", "[runn
   REQUIRE(poll_until([&] { return container.state().status == Status::exited; }));
   runner::run_detached(fixture.store(), container);
   CHECK(container.state().status == Status::running);
-  runner::stop_container(container, std::chrono::seconds(0));
+  runner::stop_container(fixture.store(), container, std::chrono::seconds(0));
   CHECK(fixture.leftovers().empty());
 }
 

@@ -39,7 +39,7 @@ TEST_CASE("on the bridge a container has an address, and gives it back", "[runne
   CHECK(test::poll_until([&] {
     return test::shell("/bin/busybox nc -w 2 " + state.address + " 8000 </dev/null").output == "served\n";
   }));
-  runner::stop_container(container, std::chrono::seconds(0));
+  runner::stop_container(fixture.store(), container, std::chrono::seconds(0));
   CHECK(container.state().address.empty());
   runner::sweep_networks(fixture.store().run());
   CHECK(fixture.leftovers().empty());
@@ -73,7 +73,7 @@ TEST_CASE("a container on another's network sees its links, name and address", "
   joining.spec.process.args = {"grep", first.state().address, "/etc/hosts"};
   CHECK(fixture.run(joining).status == 0);
   CHECK(fixture.exec(first, {.args = {"ip", "link", "show", "eth0"}}).status == 0);
-  runner::stop_container(first, std::chrono::seconds(0));
+  runner::stop_container(fixture.store(), first, std::chrono::seconds(0));
   const auto orphan = fixture.run(joining);
   CHECK(orphan.status == 125);
   CHECK(orphan.errors.find("is not running") != std::string::npos);

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
+#include "network/names.h"
+#include "network/senders.h"
 #include "network_fixture.h"
 
 using namespace lay;
@@ -203,6 +205,20 @@ TEST_CASE("N02: --mac-address is the address under which a container may send",
   { const NetworkContainer next(world.run, "next"); }
   CHECK(can_connect(other.netns(), attachment.attachment().address, 80));
   process.end();
+}
+
+TEST_CASE("a table of senders that is removed while a container starts is made again before it sends",
+          "[runner][network][senders]") {
+  const TwoMachines world;
+  const NetworkContainer other(world.run, "other");
+  const NetworkProcess process;
+  auto attachment = runner::BridgeAttachment::reserve(world.run, "one", {});
+  world.in_host("nft delete table bridge " + runner::network_names(world.run).table);
+  attachment.connect(process.pid());
+  runner::NetlinkSocket netfilter = runner::NetlinkSocket::open(NETLINK_NETFILTER);
+  CHECK(runner::has_sender_table(netfilter, runner::network_names(world.run).table, runner::Families::ipv4));
+  const UniqueFd server = serve(process.netns(), SOCK_STREAM, "0.0.0.0", 80);
+  CHECK(can_connect(other.netns(), attachment.attachment().address, 80));
 }
 
 TEST_CASE("what ended containers might send under goes, though others live on",

@@ -91,6 +91,12 @@ TEST_CASE("the hosts file has the container's name and address", "[runner][conta
   CHECK(hosts_text("box", "").ends_with("127.0.1.1\tbox\n"));
 }
 
+TEST_CASE("the host's hosts file takes the place of the loopback names, behind what is asked for",
+          "[runner][container]") {
+  CHECK(hosts_text("box", "", {{"db", "192.0.2.7"}}, "192.0.2.9 db of-the-host") ==
+        "192.0.2.7\tdb\n192.0.2.9 db of-the-host\n127.0.1.1\tbox\n");
+}
+
 TEST_CASE("name servers on the host's loopback are dropped, with others in their place",
           "[runner][container]") {
   CHECK(resolv_conf_text("search a\nnameserver 127.0.0.53\nnameserver 9.9.9.9\noptions edns0\n") ==
