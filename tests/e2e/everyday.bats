@@ -253,6 +253,38 @@ interrupted() { ended_by INT "$@"; }
   early "no container" --network container:nowhere
 }
 
+@test "an empty value behind '=' is an empty value, as docker and podman have it" {
+  "$LAY" import -q ./small entered:1 --entrypoint '["echo", "entered"]' >/dev/null
+  [ "$("$LAY" run --rm --network none entered:1 x)" = "entered x" ]
+  [ "$("$LAY" run --rm --network none --entrypoint= entered:1 echo x)" = x ]
+  [ "$("$LAY" run --rm --network none --name= --user= --hostname= small echo x)" = x ]
+  "$LAY" run --name made --network none small touch /new
+  "$LAY" commit -q --message= --author= made made:1 --cmd= >/dev/null
+  [ "$("$LAY" inspect -f '{{len .Config.Cmd}}' made:1)" = 0 ]
+}
+
+@test "a short flag takes its value behind '=', and a truth too, as with docker and podman" {
+  "$LAY" run --name made --network none -e=A=b -u=1000 -m=64m -w=/tmp -t=false small sh -c 'env; id -u; pwd' >out
+  [ "$(grep -cxE 'A=b|1000|/tmp' out)" = 3 ]
+  [ "$("$LAY" inspect -f='{{.Name}} {{.Config.Tty}}' made)" = "made false" ]
+  [ "$("$LAY" run --rm --network none -it=false small sh -c 'test -t 1 || echo no terminal' </dev/null)" = "no terminal" ]
+  [ "$("$LAY" ps -a -f=name=made --format '{{.Names}}')" = made ]
+  [ "$("$LAY" logs -n=1 made)" = /tmp ]
+  "$LAY" commit -q -m='a message' -a=me made made:1 >/dev/null
+  [ "$("$LAY" inspect -f '{{.Author}}' made:1)" = me ]
+  [ "$("$LAY" history --format '{{.Comment}}' made:1 | head -n 1)" = "a message" ]
+  "$LAY" save -q -o=saved.tar small
+  [ -s saved.tar ] && [ ! -e =saved.tar ]
+}
+
+@test "flags of the command that is run are its own, however they are spelled" {
+  [ "$("$LAY" run --rm --network none small echo --name= -t=false -e= --)" = "--name= -t=false -e= --" ]
+  [ "$("$LAY" run --rm --network none -- small echo --name= -t=false)" = "--name= -t=false" ]
+  "$LAY" run -d --name awake --network none small sleep 60 >/dev/null
+  [ "$("$LAY" exec -e=A=b -u= awake sh -c 'echo $A "$@"' sh -t=false --user=)" = "b -t=false --user=" ]
+  "$LAY" rm -f awake >/dev/null
+}
+
 @test "a layer that cannot be mounted leaves neither a folder nor a mount" {
   local layer
   layer=$(echo "$LAY_ROOT"/layers/*/layer.erofs)
