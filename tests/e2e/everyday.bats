@@ -43,6 +43,23 @@ open(sys.argv[2], "wb").write(tar([("manifest.json", manifest), ("c.json", confi
 PY
 }
 
+@test "an image that podman names localhost/NAME is found by its short name, before docker.io's" {
+  "$LAY" tag small localhost/bb:1
+  "$LAY" tag small localhost/team/app:latest
+  "$LAY" import -q ./small docker.io/library/bb:1 --label of=docker >/dev/null
+  digest=$("$LAY" inspect -f '{{.Digest}}' small)
+  for name in bb:1 localhost/bb:1 team/app "bb@$digest" "bb:1@$digest"; do
+    [ "$("$LAY" inspect --type image -f '{{.Digest}}' "$name")" = "$digest" ]
+    "$LAY" run --rm --network none --pull never "$name" true
+  done
+  [ "$("$LAY" inspect -f '{{.Config.Labels.of}}' docker.io/bb:1)" = docker ]
+  [ "$("$LAY" inspect -f '{{.Config.Labels.of}}' index.docker.io/library/bb:1)" = docker ]
+  "$LAY" rmi bb:1 >/dev/null
+  [ "$("$LAY" inspect -f '{{.Config.Labels.of}}' bb:1)" = docker ]
+  refused 1 "no image 'localhost/bb:1'" "$LAY" rmi localhost/bb:1
+  refused 1 "no image 'example.org/team/app'" "$LAY" rmi example.org/team/app
+}
+
 @test "no name stands in for the id of another image" {
   local id evil words
   id=$("$LAY" inspect -f '{{.Id}}' small)
