@@ -63,7 +63,7 @@ std::string take_value(std::string& word, Arguments& words) {
     value = words.front();
     words.erase(words.begin());
   }
-  if (!value || (word != "--root" && word != "--max-unpacked" && word != "--max-entries"))
+  if (value.value_or("").empty() || (word != "--root" && word != "--max-unpacked" && word != "--max-entries"))
     throw UsageError{fmt::format("unknown or incomplete global flag '{}'", printable(whole))};
   return *value;
 }

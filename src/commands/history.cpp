@@ -54,10 +54,7 @@ int command_history(const Context& context, const Arguments& arguments) {
   parser.add_flag("--no-trunc", whole, "whole commands and ids");
   parser.add_flag("-q,--quiet", quiet, "ids of the layers only");
   parser.add_flag("-H,--human,!--no-human", is_human, "ages, and sizes in units (default), or not");
-  Arguments given = arguments;
-  for (std::string& word : given)  // as podman takes it; short flags have no values else
-    if (word.starts_with("-H=")) word.replace(0, 2, "--human");
-  parser.parse(given);
+  parser.parse(arguments);
   const FoundImage found = find_image(open_store_with(context, name), name);
   if (quiet) format = "{{.ID}}";
   print_listing(history_rows(found.image, whole, is_human),

@@ -31,10 +31,11 @@ Json row_of(const std::string& name, const layerstore::Image& image, bool whole_
   };
 }
 
-/// As it is stored, or as docker shortens it: "docker.io/library/debian:12" is "debian:12" too.
+/// Whether the pattern fits the name or its repository, as it is stored or in a form that find_image() takes
+/// for it: "docker.io/library/debian:12" is "debian:12" too.
 bool fits_reference(const std::string& name, const std::string& pattern) {
   const std::string_view stored = name;
-  for (const std::string_view left_out : {"", "docker.io/", "docker.io/library/"}) {
+  for (const std::string_view left_out : {"", "docker.io/", "docker.io/library/", "localhost/"}) {
     if (!stored.starts_with(left_out)) continue;
     const std::string shown(stored.substr(left_out.size()));
     if (::fnmatch(pattern.c_str(), shown.c_str(), FNM_PATHNAME) == 0 ||
@@ -91,7 +92,7 @@ int command_images(const Context& context, const Arguments& arguments) {
   std::vector<std::string> filters;
   std::string format;
   std::string wanted;
-  Parser parser("images", "[flags] [REPOSITORY]",
+  Parser parser("images", "[flags] [NAME]",
                 "Lists images. SIZE is what the compressed layers take in the store.");
   parser.add_flag("-q,--quiet", quiet, "image ids only");
   parser.add_flag("--no-trunc", whole_ids, "whole ids");
@@ -107,7 +108,7 @@ int command_images(const Context& context, const Arguments& arguments) {
                   {"size", "Bytes"},
                   {"tag", "Tag"}});
   list.add_to(parser, "-n,--noheading");
-  parser.add_option("repository", wanted, "only images of this repository");
+  parser.add_option("name", wanted, "only images with this name or repository, or that fit it: 'team/*'");
   parser.parse(arguments);
 
   const auto store = open_existing_store(context);
@@ -115,8 +116,7 @@ int command_images(const Context& context, const Arguments& arguments) {
   std::vector<Json> rows;
   for (const layerstore::NamedImage& named :
        store ? store->images().list() : std::vector<layerstore::NamedImage>{}) {
-    const SplitName parts = split_name(named.name);
-    if (!wanted.empty() && wanted != parts.repository && wanted != named.name) continue;
+    if (!wanted.empty() && !fits_reference(named.name, wanted)) continue;
     try {
       const layerstore::Image image = store->load(named.manifest);
       if (filter.fits(named.name, image)) rows.push_back(row_of(named.name, image, whole_ids));

@@ -32,9 +32,25 @@ void remove_ended_containers(const runner::ContainerStore& containers, const Pru
   }
 }
 
+/// As a shell reads it.
+std::string quoted(const std::string& word) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_=.,:/@+").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::ranges::all_of(word, is_plain)) return word;
+  return "'" + join(split(word, '\''), "'\\''") + "'";
+}
+
+/// The same command, which removes no more than this one, without a question.
+std::string unasked(const Arguments& arguments) {
+  std::string command = "lay prune";
+  for (const std::string& word : arguments) command += " " + quoted(printable(word));
+  return command + " -f";
+}
+
 /// Tells no size: what they took is in no layer.
-int prune_containers(const runner::ContainerStore& containers, const PruneFilter& filter, bool force) {
-  if (!force && !is_confirmed("Remove ended containers?", "lay prune --containers -f")) return 1;
+int prune_containers(const runner::ContainerStore& containers, const PruneFilter& filter) {
   remove_ended_containers(containers, filter);
   containers.sweep_removed();
   return 0;
@@ -124,7 +140,11 @@ int command_prune(const Context& context, const Arguments& arguments) {
     fmt::print("Reclaimed {}\n", format_size(0));
     return 0;
   }
-  if (only_containers) return prune_containers(open_containers(context), filter, force);
+  const auto is_refused = [&](const std::string& question) {
+    return !force && !is_confirmed(question + "?", unasked(arguments));
+  };
+  if (only_containers)
+    return is_refused("Remove ended containers") ? 1 : prune_containers(open_containers(context), filter);
   if (only_images && !all && !filters.empty()) {
     print_note("a filter says nothing of what has no name, which stays; with -a it chooses among images");
     return 0;
@@ -134,7 +154,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
   std::string question =
       only_images ? "Remove what no image needs" : "Remove ended containers and what no image needs";
   if (all) question += ", and every image without a container";
-  if (!force && !is_confirmed(question + "?", "lay prune -f")) return 1;
+  if (is_refused(question)) return 1;
 
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers, filter);

@@ -7,9 +7,11 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "flags/flag_words.h"
 
 namespace lay::cli {
 
@@ -50,31 +52,33 @@ bool is_argument(std::string_view name) {
   return !name.starts_with('-') && !name.starts_with('!');
 }
 
-/// Whether `word` of a command line may be meant for the flag `name`; -t may stand among others ("-it") or
-/// before its value ("-t5").
-bool may_be_for(const std::string& word, std::string_view name) {
-  if (name.starts_with('!')) name.remove_prefix(1);
-  if (name.starts_with("--"))
-    return word.starts_with(name) && (word.size() == name.size() || word[name.size()] == '=');
-  return word.starts_with('-') && !word.starts_with("--") && word.find(name[1]) != std::string::npos;
+/// Why `text` cannot be the value of a flag that is true or false; empty when it can. CLI11 throws another
+/// exception for some of these, and calls the others no number.
+std::string why_no_truth(const std::string& text) {
+  bool truth = false;
+  return CLI::detail::lexical_cast(text, truth)
+             ? ""
+             : fmt::format("'{}' is neither true nor false", printable(text));
 }
+
+/// CLI11 takes no digits at all for 0, or for no value.
+std::string why_no_number(const std::string& text) {
+  return text.empty() ? "'' is no number" : "";
+}
+
+template <class T>
+constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, std::optional<std::string>> ||
+                         std::is_same_v<T, std::vector<std::string>>;
 
 }  // namespace
 
 struct Definition {
   std::string names;  ///< "-t,--time"
+  FlagKind kind;      ///< of a flag
   std::function<CLI::Option*(CLI::App&)> add;
   std::vector<std::function<void(CLI::Option&)>> changes;  ///< made to what add() returns
   bool is_required = false;
   CLI::Option* option = nullptr;  ///< CLI11's, where it knows of it; belongs to the App
-
-  bool may_be_in(const Arguments& arguments) const {
-    const auto names_one = [&](const std::string& name) {
-      const auto is_for_it = [&](const std::string& word) { return may_be_for(word, name); };
-      return is_argument(name) || std::ranges::any_of(arguments, is_for_it);
-    };
-    return is_required || std::ranges::any_of(split(names, ','), names_one);
-  }
 
   CLI::Option* add_to(CLI::App& app) const {
     CLI::Option* added = add(app);
@@ -92,8 +96,8 @@ struct Parser::State {
   std::unique_ptr<CLI::App> app;         ///< what parse() has told CLI11
   std::deque<Definition> definitions{};  ///< in their order on the help page
 
-  Definition& define(const std::string& names, std::function<CLI::Option*(CLI::App&)> add) {
-    return definitions.emplace_back(Definition{names, std::move(add)});
+  Definition& define(const std::string& names, FlagKind kind, std::function<CLI::Option*(CLI::App&)> add) {
+    return definitions.emplace_back(Definition{names, kind, std::move(add)});
   }
 
   std::unique_ptr<CLI::App> make_app() const {
@@ -105,11 +109,21 @@ struct Parser::State {
     return made;
   }
 
-  /// Tells CLI11 of what `arguments` may name.
-  void tell(const Arguments& arguments) {
+  FlagWords read_words(const Arguments& arguments) const {
+    std::vector<KnownFlag> known;
+    known.reserve(definitions.size());
+    for (const Definition& definition : definitions) known.push_back({definition.names, definition.kind});
+    return read_flag_words(arguments, known, is_prefix ? FlagsEnd::at_first_word : FlagsEnd::at_dashes);
+  }
+
+  /// Tells CLI11 of arguments and of the flags that are named.
+  void tell(const std::vector<bool>& is_named) {
     app = make_app();
-    for (Definition& definition : definitions)
-      definition.option = definition.may_be_in(arguments) ? definition.add_to(*app) : nullptr;
+    for (std::size_t i = 0; i < definitions.size(); ++i) {
+      Definition& definition = definitions[i];
+      const bool is_needed = is_named[i] || definition.is_required || is_argument(definition.names);
+      definition.option = is_needed ? definition.add_to(*app) : nullptr;
+    }
   }
 };
 
@@ -151,8 +165,11 @@ Parser::~Parser() = default;
 
 template <class T>
 Option Parser::add_option(const std::string& names, T& into, const std::string& about) {
-  return Option(state_->define(
-      names, [names, &into, about](CLI::App& app) { return app.add_option(names, into, about); }));
+  return Option(state_->define(names, FlagKind::valued, [names, &into, about](CLI::App& app) {
+    CLI::Option* option = app.add_option(names, into, about);
+    if constexpr (!kIsText<T>) option->check(why_no_number, "", "");
+    return option;
+  }));
 }
 
 template Option Parser::add_option(const std::string&, std::string&, const std::string&);
@@ -169,7 +186,7 @@ template Option Parser::add_option(const std::string&, std::optional<std::uint64
 
 Option Parser::add_list(const std::string& names, std::vector<std::string>& into, const std::string& about,
                         const std::string& type) {
-  return Option(state_->define(names, [names, &into, about, type](CLI::App& app) {
+  return Option(state_->define(names, FlagKind::valued, [names, &into, about, type](CLI::App& app) {
     return app.add_option(names, into, about)
         ->type_name(type)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -178,21 +195,18 @@ Option Parser::add_list(const std::string& names, std::vector<std::string>& into
 }
 
 Option Parser::add_flag(const std::string& names, bool& into, const std::string& about) {
-  return Option(state_->define(
-      names, [names, &into, about](CLI::App& app) { return app.add_flag(names, into, about); }));
+  return Option(state_->define(names, FlagKind::truth, [names, &into, about](CLI::App& app) {
+    return app.add_flag(names, into, about)->check(why_no_truth, "", "");
+  }));
 }
 
 Option Parser::add_flag(const std::string& names, std::optional<bool>& into, const std::string& about) {
-  // CLI11 would count a std::optional<bool>, and throws another exception for a value that is none
-  const auto is_truth = [](const std::string& text) {
-    bool truth = false;
-    return CLI::detail::lexical_cast(text, truth) ? "" : fmt::format("'{}' is neither true nor false", text);
-  };
+  // CLI11 would count a std::optional<bool>
   const auto put = [&into](std::int64_t truth) { into = truth > 0; };
-  return Option(state_->define(names, [names, put, is_truth, about](CLI::App& app) {
+  return Option(state_->define(names, FlagKind::truth, [names, put, about](CLI::App& app) {
     return app.add_flag_function(names, put, about)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->check(is_truth, "", "");
+        ->check(why_no_truth, "", "");
   }));
 }
 
@@ -201,10 +215,11 @@ void Parser::leave_h_alone() {
 }
 
 void Parser::parse(const Arguments& arguments) {
-  state_->tell(arguments);
+  FlagWords read = state_->read_words(arguments);
+  state_->tell(read.is_named);
   try {
-    // CLI11 takes the words from the back.
-    state_->app->parse(Arguments(arguments.rbegin(), arguments.rend()));
+    std::ranges::reverse(read.words);  // CLI11 takes them from the back
+    state_->app->parse(std::move(read.words));
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{help()};
   } catch (const CLI::ExtrasError&) {

@@ -49,7 +49,7 @@ class Option {
 
 /// Puts what a command line says into variables of the caller's, which must outlive the call of parse().
 /// CLI11 compares each flag with all before it, which takes `lay run` longer than most of its work: so it is
-/// told of those alone that the command line may name, and of all for the help page.
+/// told of those alone that the command line names, and of all for the help page.
 class Parser {
  public:
   /// A parser for "lay NAME"; `usage` is what the help page shows behind the name.

@@ -52,10 +52,15 @@ std::optional<layerstore::Image> try_load(const Store& store, const NamedImage& 
   }
 }
 
+/// What podman puts before the name of an image that came from no registry; nothing when `text` names a host.
+std::string podman_name(const std::string& text) {
+  const bool has_host = registry::parse_reference(text).domain != "docker.io" ||
+                        text.starts_with("docker.io/") || text.starts_with("index.docker.io/");
+  return has_host ? "" : "localhost/" + text;
+}
+
 /// "REPOSITORY@DIGEST", with a tag or without, of an image that has any name of that repository.
-std::optional<FoundImage> find_by_digest(const Store& store, const std::string& text) {
-  const registry::Reference wanted = registry::parse_reference(text);
-  if (!wanted.digest) return std::nullopt;
+std::optional<FoundImage> find_in_repository(const Store& store, const registry::Reference& wanted) {
   for (const NamedImage& named : store.images().list()) {
     if (named.manifest.digest != *wanted.digest) continue;
     const registry::Reference reference = registry::parse_reference(named.name);
@@ -65,10 +70,22 @@ std::optional<FoundImage> find_by_digest(const Store& store, const std::string& 
   return std::nullopt;
 }
 
+std::optional<FoundImage> find_by_digest(const Store& store, const std::string& text) {
+  const registry::Reference wanted = registry::parse_reference(text);
+  if (!wanted.digest) return std::nullopt;
+  if (const std::string local = podman_name(text); !local.empty())
+    if (auto found = find_in_repository(store, registry::parse_reference(local))) return found;
+  return find_in_repository(store, wanted);
+}
+
 /// The further names that `text` may be stored under, the most literal first. Throws invalid for what cannot
 /// be a name.
 std::vector<std::string> further_names(const std::string& text) {
-  return {registry::local_name(text), registry::to_string(registry::parse_reference(text))};
+  std::vector<std::string> names{registry::local_name(text)};
+  if (const std::string local = podman_name(text); !local.empty())
+    names.push_back(registry::local_name(local));
+  names.push_back(registry::to_string(registry::parse_reference(text)));
+  return names;
 }
 
 /// All of them, `text` first. Whether it can be a name matters only when it is none.

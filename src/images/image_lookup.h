@@ -25,11 +25,11 @@ struct FoundImage {
 
 /// What find_image() throws.
 Error no_image(const std::string& text, const std::string& root);
-/// Finds what the user means by `text`: a local name as written ("myapp:1"), the same as docker would
-/// complete it
-/// ("debian:12" for docker.io/library/debian:12), an image id or manifest digest, or an unambiguous prefix of
-/// one (at least four digits). "sha256:" before such digits begins no name. Empty when there is none;
-/// throws invalid when a prefix fits several, and why an image cannot be read when none of the others fits.
+/// Finds what the user means by `text`: a local name as written ("myapp:1"), the same as podman names what it
+/// built (localhost/myapp:1) or as docker would complete it ("debian:12" for docker.io/library/debian:12), an
+/// image id or manifest digest, or an unambiguous prefix of one (at least four digits). "sha256:" before such
+/// digits begins no name. Empty when there is none; throws invalid when a prefix fits several, and why an
+/// image cannot be read when none of the others fits.
 std::optional<FoundImage> try_find_image(const layerstore::Store& store, const std::string& text);
 /// As above; throws not_found with a hint.
 FoundImage find_image(const layerstore::Store& store, const std::string& text);

@@ -370,6 +370,16 @@ make_no_store() {
   refused 1 "unknown flag or argument: --nope" "$LAY" images --nope
 }
 
+@test "an empty value behind '=' is told, and no other word is taken for it" {
+  refused 125 "--cpus: '' is no number" "$LAY" run --cpus= small true
+  refused 125 "--stop-timeout: '' is no number" "$LAY" run --stop-timeout '' small true
+  refused 1 "--time: '' is no number" "$LAY" stop --time= small
+  refused 125 "--tty: '' is neither true nor false" "$LAY" run --tty= small true
+  refused 125 "-t: '' is neither true nor false" "$LAY" run -it= small true
+  refused 125 "--tty: 'maybe' is neither true nor false" "$LAY" run -t=maybe small true
+  refused 125 "global flag '--root='" "$LAY" --root= ps
+}
+
 @test "a name with capitals: the hint keeps the tag" {
   refused 1 "lower case" "$LAY" tag small BAD:Name
   grep -qF "'bad:Name'" refused.err

@@ -43,6 +43,23 @@ open(sys.argv[2], "wb").write(tar([("manifest.json", manifest), ("c.json", confi
 PY
 }
 
+@test "an image that podman names localhost/NAME is found by its short name, before docker.io's" {
+  "$LAY" tag small localhost/bb:1
+  "$LAY" tag small localhost/team/app:latest
+  "$LAY" import -q ./small docker.io/library/bb:1 --label of=docker >/dev/null
+  digest=$("$LAY" inspect -f '{{.Digest}}' small)
+  for name in bb:1 localhost/bb:1 team/app "bb@$digest" "bb:1@$digest"; do
+    [ "$("$LAY" inspect --type image -f '{{.Digest}}' "$name")" = "$digest" ]
+    "$LAY" run --rm --network none --pull never "$name" true
+  done
+  [ "$("$LAY" inspect -f '{{.Config.Labels.of}}' docker.io/bb:1)" = docker ]
+  [ "$("$LAY" inspect -f '{{.Config.Labels.of}}' index.docker.io/library/bb:1)" = docker ]
+  "$LAY" rmi bb:1 >/dev/null
+  [ "$("$LAY" inspect -f '{{.Config.Labels.of}}' bb:1)" = docker ]
+  refused 1 "no image 'localhost/bb:1'" "$LAY" rmi localhost/bb:1
+  refused 1 "no image 'example.org/team/app'" "$LAY" rmi example.org/team/app
+}
+
 @test "no name stands in for the id of another image" {
   local id evil words
   id=$("$LAY" inspect -f '{{.Id}}' small)
@@ -251,6 +268,38 @@ interrupted() { ended_by INT "$@"; }
   early "no IPv6 address" --network one -p '[::1]:80:80'
   early "network 'nowhere' is not known" --network nowhere
   early "no container" --network container:nowhere
+}
+
+@test "an empty value behind '=' is an empty value, as docker and podman have it" {
+  "$LAY" import -q ./small entered:1 --entrypoint '["echo", "entered"]' >/dev/null
+  [ "$("$LAY" run --rm --network none entered:1 x)" = "entered x" ]
+  [ "$("$LAY" run --rm --network none --entrypoint= entered:1 echo x)" = x ]
+  [ "$("$LAY" run --rm --network none --name= --user= --hostname= small echo x)" = x ]
+  "$LAY" run --name made --network none small touch /new
+  "$LAY" commit -q --message= --author= made made:1 --cmd= >/dev/null
+  [ "$("$LAY" inspect -f '{{len .Config.Cmd}}' made:1)" = 0 ]
+}
+
+@test "a short flag takes its value behind '=', and a truth too, as with docker and podman" {
+  "$LAY" run --name made --network none -e=A=b -u=1000 -m=64m -w=/tmp -t=false small sh -c 'env; id -u; pwd' >out
+  [ "$(grep -cxE 'A=b|1000|/tmp' out)" = 3 ]
+  [ "$("$LAY" inspect -f='{{.Name}} {{.Config.Tty}}' made)" = "made false" ]
+  [ "$("$LAY" run --rm --network none -it=false small sh -c 'test -t 1 || echo no terminal' </dev/null)" = "no terminal" ]
+  [ "$("$LAY" ps -a -f=name=made --format '{{.Names}}')" = made ]
+  [ "$("$LAY" logs -n=1 made)" = /tmp ]
+  "$LAY" commit -q -m='a message' -a=me made made:1 >/dev/null
+  [ "$("$LAY" inspect -f '{{.Author}}' made:1)" = me ]
+  [ "$("$LAY" history --format '{{.Comment}}' made:1 | head -n 1)" = "a message" ]
+  "$LAY" save -q -o=saved.tar small
+  [ -s saved.tar ] && [ ! -e =saved.tar ]
+}
+
+@test "flags of the command that is run are its own, however they are spelled" {
+  [ "$("$LAY" run --rm --network none small echo --name= -t=false -e= --)" = "--name= -t=false -e= --" ]
+  [ "$("$LAY" run --rm --network none -- small echo --name= -t=false)" = "--name= -t=false" ]
+  "$LAY" run -d --name awake --network none small sleep 60 >/dev/null
+  [ "$("$LAY" exec -e=A=b -u= awake sh -c 'echo $A "$@"' sh -t=false --user=)" = "b -t=false --user=" ]
+  "$LAY" rm -f awake >/dev/null
 }
 
 @test "a layer that cannot be mounted leaves neither a folder nor a mount" {

@@ -60,6 +60,22 @@ names() {
   done
 }
 
+@test "images NAME takes the names that other commands take, and patterns" {
+  make_small_root
+  for name in app:1 team/app:1 docker.io/library/debian:12 docker.io/team/app:2 localhost/built:1; do
+    "$LAY" import -q small "$name" >/dev/null
+  done
+  named() { "$LAY" images --sort tag --format '{{.Repository}}:{{.Tag}}' "$@" | tr '\n' ' '; }
+  for name in debian debian:12 library/debian docker.io/library/debian:12 'deb*' '*/library/debian'; do
+    [ "$(named "$name")" = "docker.io/library/debian:12 " ]
+  done
+  [ "$(named team/app)" = "team/app:1 docker.io/team/app:2 " ]
+  [ "$(named 'app*')" = "app:1 " ]
+  [ "$(named built)" = "localhost/built:1 " ]
+  [ -n "$("$LAY" images -q debian:12)" ]
+  [ -z "$("$LAY" images -q debian:13)" ]
+}
+
 @test "images --filter: reference, label, before and since; --digests" {
   sleep 1 # the time of their making is kept in seconds
   mkdir upper

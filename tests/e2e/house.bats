@@ -507,6 +507,23 @@ layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS
   "$LAY" rm -f holder >/dev/null
 }
 
+@test "prune, asked where nobody can answer, tells the command that removes no more than this one" {
+  small_image
+  "$LAY" run --name keepme --network none small true
+  told() {
+    refused 1 "no terminal" "$LAY" "${@:2}" </dev/null
+    [ "$(sed -n 's/^hint: //p' refused.err)" = "$1" ]
+  }
+  told "lay prune -f" prune
+  told "lay prune -a -f" system prune -a
+  told "lay prune --images -f" image prune
+  told "lay prune --images -a --filter until=24h -f" image prune -a --filter until=24h
+  told "lay prune --containers --filter 'label=a b'\\''c' -f" container prune --filter "label=a b'c"
+  told "lay prune --images -f" image prune
+  (cd "$(dirname "$LAY")" && eval "./$(sed -n 's/^hint: //p' "$world/refused.err")") >/dev/null
+  [ "$("$LAY" ps -a --format '{{.Names}}')" = keepme ]
+}
+
 @test "image prune leaves containers alone, container prune images" {
   small_image
   "$LAY" run --name c --network none small sh -c 'echo changed >/said'

@@ -83,6 +83,71 @@ TEST_CASE("what is wrong with a command line is said", "[cli][parser]") {
   CHECK_FALSE(refusal({"--time", "61", "debian:12"}).empty());
 }
 
+TEST_CASE("an empty value behind '=' is the value, and not the next word", "[cli][parser]") {
+  Flags flags;
+  flags.parser.parse({"--name=", "--env=", "-e=", "debian:12", "-T"});
+  CHECK(flags.name == "");
+  CHECK(flags.env == std::vector<std::string>{"", ""});
+  CHECK(flags.image == "debian:12");
+  CHECK(flags.tty);
+  CHECK(refusal({"--time=", "5"}) == "--time: '' is no number");
+  CHECK(refusal({"--time", "", "debian:12"}) == "--time: '' is no number");
+  CHECK(refusal({"--tty=", "debian:12"}) == "--tty: '' is neither true nor false");
+  CHECK(refusal({"-T=", "debian:12"}) == "-T: '' is neither true nor false");
+}
+
+TEST_CASE("'=' behind a short flag is no part of its value", "[cli][parser]") {
+  Flags flags;
+  flags.parser.parse({"-t=5", "-Tie=A=1", "-e==x", "-e=-T", "-i=false", "debian:12"});
+  CHECK(flags.time == 5);
+  CHECK(flags.env == std::vector<std::string>{"A=1", "=x", "-T"});
+  CHECK(flags.tty);
+  CHECK_FALSE(flags.input);
+  CHECK(flags.image == "debian:12");
+
+  Flags group;
+  group.parser.parse({"-iT=false", "debian:12"});
+  CHECK(group.input);
+  CHECK_FALSE(group.tty);
+  CHECK(refusal({"-iT=maybe", "debian:12"}) == "--tty: 'maybe' is neither true nor false");
+  CHECK(refusal({"--tty=maybe", "debian:12"}) == "--tty: 'maybe' is neither true nor false");
+  CHECK(refusal({"-y=false", "debian:12"}) == "unknown flag or argument: -y=false");
+}
+
+TEST_CASE("the value of a flag is taken as it is, though it looks like a flag", "[cli][parser]") {
+  Flags flags;
+  flags.parser.parse({"--name", "--tty=", "-e", "-i=false", "-Te", "--", "debian:12"});
+  CHECK(flags.name == "--tty=");
+  CHECK(flags.env == std::vector<std::string>{"-i=false", "--"});
+  CHECK(flags.tty);
+  CHECK(flags.image == "debian:12");
+}
+
+TEST_CASE("behind -- stands no flag", "[cli][parser]") {
+  Flags flags;
+  flags.parser.parse({"-T", "--", "-e="});
+  CHECK(flags.image == "-e=");
+  CHECK(flags.env.empty());
+}
+
+TEST_CASE("what stands behind the first word, or behind --, is left as it is", "[cli][parser]") {
+  const std::vector<std::string> command{"debian:12", "env", "--name=", "-t=5", "-T=", "--", "-i=false"};
+  std::vector<std::string> arguments = command;
+  if (GENERATE(false, true)) arguments.insert(arguments.begin(), "--");
+  arguments.insert(arguments.begin(), {"--name=", "-t=3", "-T=false"});
+  Parser parser("run", "IMAGE COMMAND", "Runs.");
+  std::string name = "none";
+  int time = 0;
+  bool tty = true;
+  parser.add_option("--name", name, "its name");
+  parser.add_option("-t,--time", time, "seconds");
+  parser.add_flag("-T,--tty", tty, "a terminal");
+  CHECK(parser.parse_prefix(arguments) == command);
+  CHECK(name.empty());
+  CHECK(time == 3);
+  CHECK_FALSE(tty);
+}
+
 TEST_CASE("flags behind the first word belong to the command that is run", "[cli][parser]") {
   Flags flags;
   Parser parser("run", "IMAGE COMMAND", "Runs.");
