@@ -56,7 +56,8 @@ struct ServeFlags {
     parser.add_list("--allow", options.allow, "only what such rules say: read, write or delete",
                     "USER:REPOSITORY:RIGHT");
     parser.add_flag("--anonymous-pull", options.anonymous_pull, "reading needs no login");
-    parser.add_flag("--read-only", options.read_only, "nothing can be pushed or deleted, and nothing expires");
+    parser.add_flag("--read-only", options.read_only,
+                    "nothing can be pushed or deleted, and nothing expires");
     parser.add_flag("--only-pushed", options.only_pushed, "images with local names are not served");
     parser.add_flag("--insecure-listen", options.insecure_listen,
                     "let other machines in without TLS or without login");

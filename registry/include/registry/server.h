@@ -59,9 +59,9 @@ class Server {
   const std::string& url() const;
   /// The host in the names of what is pushed.
   const std::string& name() const;
-  /// Waits for SIGINT or SIGTERM, or SIGHUP when it was started on a terminal, then for the requests under way, at most for the stop timeout. Uploads that
-  /// are cut off can be resumed. False when some were cut off.
-  /// Any other SIGHUP has it open the access log and read the certificate again; what fails of that is
+  /// Waits for SIGINT or SIGTERM, or SIGHUP when it was started on a terminal, then for the requests under
+  /// way, at most for the stop timeout. Uploads that are cut off can be resumed. False when some were cut
+  /// off. Any other SIGHUP has it open the access log and read the certificate again; what fails of that is
   /// reported, and the old ones serve on.
   bool run_until_stopped();
 

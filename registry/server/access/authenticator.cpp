@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kCachedLogins = 1024;
 constexpr std::chrono::seconds kCachedFor{300};
 constexpr std::size_t kTokens = 10'000;
-constexpr std::chrono::seconds kTokenLifetime{300};
+constexpr std::chrono::seconds kTokenLifetime{3600};  // containerd asks for none again during a push
 constexpr std::string_view kNobodysToken = "anonymous";
 
 /// What stands behind the scheme of an Authorization header, when it is that one.

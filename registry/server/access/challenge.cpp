@@ -27,11 +27,13 @@ bool is_authority(const std::string& host) {
 /// By which the client reached this server, or the proxy in front of it; empty when that is not certain.
 std::optional<std::string> scheme_for(const LoginWays& ways, const RequestHeaders& headers,
                                       const std::string& host) {
-  if (ways.has_tls) return "https";
+  const bool is_local = is_loopback_host(host);
   const std::string forwarded = to_lower(headers.forwarded_proto);
+  // A loopback address may be what a proxy has put in: the client's own machine would get the credentials
+  if (!forwarded.empty() && is_local) return std::nullopt;
   if (forwarded == "https" || forwarded == "http") return forwarded;
-  // A loopback address that another name leads to is what a proxy may have put in
-  if (is_loopback_host(host) && (ways.host.empty() || is_loopback_host(ways.host))) return "http";
+  if (ways.has_tls) return "https";
+  if (is_local && is_loopback_host(ways.host)) return "http";
   return std::nullopt;
 }
 

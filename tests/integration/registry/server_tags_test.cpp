@@ -162,9 +162,7 @@ TEST_CASE("the names follow a registry that gets another one, in one change", "[
   const auto descriptor = *temp.store.images().find("localhost:5000/team/app:1");
   for (const char* name : {"localhost:5000/team/app:1:x", "localhost:50001/team/app:1", "mine:1"})
     temp.store.images().put(name, descriptor);
-  temp.store.images().put(
-      "new.example/team/app:2",
-      {.media_type = descriptor.media_type, .digest = layerstore::digest_of("old"), .size = 3});
+  temp.store.images().put("new.example/team/app:2", descriptor);
   server::ImageNames names(temp.store, "new.example", server::LocalNames::served);
   names.rename_from("localhost:5000");
   std::vector<std::string> found;

@@ -221,6 +221,7 @@ TEST_CASE("clients are sent for a token only where the address of the endpoint i
   CHECK(challenge(plain, "registry.example", "https, http") ==
         bearer("https://registry.example", "registry.example"));
   CHECK(challenge(plain, "registry.example", "gopher") == basic);
+  CHECK(challenge(plain, "localhost:5000", "https") == basic);
   CHECK(challenge(plain, "a\"b", "https") == basic);
   CHECK(challenge(plain, "a@b", "https") == basic);
   CHECK(challenge(plain, "") == basic);
