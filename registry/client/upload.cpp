@@ -69,9 +69,10 @@ void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
       begin_anew();
     } else {
       // A registry that has lost the upload, or is elsewhere in it, says so once it is asked.
+      const bool has_taken = is_begun_ || furthest_ > 0;
       const auto* response = std::get_if<HttpResponse>(&answer);
       const bool is_lost =
-          is_begun_ && response != nullptr && (response->status == 404 || response->status == 416);
+          has_taken && response != nullptr && (response->status == 404 || response->status == 416);
       if (is_lost ? losses++ == client_.patience().retries : !retries.again(answer))
         throw failure_of(std::move(answer));
       is_sent = recover(is_lost);

@@ -111,6 +111,8 @@ TEST_CASE("a registry that loses an upload in the middle is asked where it is, o
   unsigned number = 0;
   for (const std::string& rules :
        {second + R"("do": "status", "status": 404}])", second + R"("do": "status", "status": 416}])",
+        second + R"("do": "status", "status": 416, "times": 2},
+            {"method": "GET", "path": "uploads", "do": "status", "status": 404}])",
         second + R"("do": "status", "status": 500, "times": 2}])", second + R"("do": "close"}])",
         second + R"("do": "cut-request", "bytes": 300000}])",
         second + R"("do": "cut-request", "bytes": 300000},
