@@ -46,7 +46,7 @@ adding() { ! flock -n -x "$LAY_ROOT/lock" true; }
 }
 
 @test "eight lays that add, use and remove at once get along, and leave nothing behind" {
-  local seconds=8 name
+  local seconds=8 name id
   [[ -z ${LAY_TESTS_LONG-} ]] || seconds=300
   "$LAY" tag small keep:1
   start_registry "$world/registry"
@@ -60,9 +60,10 @@ adding() { ! flock -n -x "$LAY_ROOT/lock" true; }
   "$LAY" fsck -q
   [ "$("$LAY" ps -aq)" = "" ]
   "$LAY" inspect keep:1 >/dev/null
-  while read -r name; do
+  while read -r name id; do
+    [[ $name != *'<none>' ]] || name=$id # what untag has left without one
     [ "$("$LAY" run --rm --network none "$name" echo hello)" = hello ]
-  done < <("$LAY" images --format '{{.Repository}}:{{.Tag}}')
+  done < <("$LAY" images --format '{{.Repository}}:{{.Tag}} {{.ID}}')
   "$LAY" prune -f >/dev/null
   [ "$("$LAY" df --format json | jq -c '[.[] | select(.Name == "reclaimable").Bytes]')" = '[0]' ]
   [ -z "$(ls "$LAY_ROOT/ingest")" ]

@@ -18,7 +18,8 @@ kLay = os.environ["LAY"]
 kPulled = os.environ["REGISTRY"] + "/pulled:1"
 kWorkers = 8
 # What docs and hints call "not there (any more)" and "in use".
-kAllowed = re.compile("no image '|is not in the store|is used by|no container has the name|is running|somebody adds to the store")
+kAllowed = re.compile("no image '|is not in the store|is used by|no container has the name|is running|somebody adds to the store"
+                      "|is no name of the image|taken its last name|is the last name")
 
 
 class Worker(threading.Thread):
@@ -69,7 +70,9 @@ class Worker(threading.Thread):
         self.lay("prune", "-f", *self.random.choice([[], ["--images"], ["-a", "--images", "--filter", "label=none"]]))
 
     def untag(self):
-        self.lay("untag", f"made{self.number}:1")
+        name = f"second{self.number}:1"
+        self.lay("tag", self.some_name(), name)
+        self.lay("untag", name, name)
 
     def save(self):
         form = self.random.choice(["docker-archive", "oci-archive"])

@@ -246,7 +246,7 @@ TEST_CASE("a record of owners that is not its layer's is damage, and nobody goes
   };
   const layerstore::OwnerIds noted = owners();
   const std::string file = layer_path(temp, image) + "/owners";
-  for (const std::string& change : {"sed -i s/70000/10000/ ", "truncate -s 0 ", "truncate -s 8 ", "rm "}) {
+  for (const std::string change : {"sed -i s/70000/10000/ ", "truncate -s 0 ", "truncate -s 8 ", "rm "}) {
     CAPTURE(change);
     REQUIRE(shell(change + file).status == 0);
     CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
