@@ -50,6 +50,7 @@ ContainerState ended_unseen(ContainerState state) {
 }
 
 bool is_process_alive(const ContainerState& state) {
+  if (state.pid == 0) return false;
   const auto process = open_process(state.pid);
   return process && start_time(state.pid) == state.pid_start_time &&
          !wait_for_end(*process, std::chrono::milliseconds(0));

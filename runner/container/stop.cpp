@@ -151,7 +151,7 @@ void Stopping::finish() {
   if (pidfd_) {
     const auto rest =
         std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
-    const bool has_ended = upper_ && wait_for_end(pidfd_, std::max(rest, std::chrono::milliseconds(0)));
+    const bool has_ended = wait_for_end(pidfd_, std::max(rest, std::chrono::milliseconds(0)));
     upper_.reset();
     if (!has_ended) {
       kill_at_once(container_, pidfd_);

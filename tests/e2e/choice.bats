@@ -145,22 +145,27 @@ looks_at() { find "/proc/$1/fd" -lname "*/containers/*/lock" | grep -q .; }
 }
 
 @test "what was chosen stays chosen when its name goes to another container meanwhile" {
-  local name first=a second=b
+  local verb name first second pid
   mkdir signs
-  for name in a b; do
-    "$LAY" run -d --name $name --network none --stop-timeout 3 -v "$world/signs:/signs" small \
-      sh -c "trap 'touch /signs/$name' TERM; touch /signs/$name.ready; while :; do sleep 0.1; done" >id.$name
-    wait_until 5 test -e signs/$name.ready
+  for verb in stop restart; do
+    first=a second=b
+    for name in a b; do
+      "$LAY" run -d --name $name --network none --stop-timeout 3 -v "$world/signs:/signs" small \
+        sh -c "trap 'touch /signs/$name' TERM; touch /signs/$name.ready; while :; do sleep 0.1; done" >id.$name
+      wait_until 5 test -e signs/$name.ready
+    done
+    [[ $(<id.a) < $(<id.b) ]] || { first=b second=a; }
+    # The second of them, while the first has still to stop
+    "$LAY" $verb --all >done 2>told 3>&- &
+    pid=$!
+    wait_until 5 test -e signs/$first
+    "$LAY" run -d --replace --name "$second" --network none small sleep 1000 >/dev/null
+    wait "$pid" || true
+    [ $verb = stop ] || has "$(<told)" "no container" # stop has asked it to end by then
+    [ "$("$LAY" inspect -f '{{.State.Status}}' "$second")" = running ]
+    "$LAY" rm -fa >/dev/null
+    rm signs/*
   done
-  [[ $(<id.a) < $(<id.b) ]] || { first=b second=a; }
-  # The second of them, while the first has still to stop
-  "$LAY" stop --all >stopped 2>told 3>&- &
-  local pid=$!
-  wait_until 5 test -e signs/$first
-  "$LAY" run -d --replace --name "$second" --network none small sleep 1000 >/dev/null
-  wait "$pid" || true
-  has "$(<told)" "no container"
-  [ "$("$LAY" inspect -f '{{.State.Status}}' "$second")" = running ]
 }
 
 @test "--ignore hides that there is no container" {
