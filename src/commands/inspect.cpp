@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "command.h"
 #include "flags/options.h"
-#include "flags/surroundings_flags.h"
 #include "images/image_lookup.h"
 #include "images/image_place.h"
 #include "images/image_view.h"
@@ -71,26 +70,15 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
        {{"Status", is_paused ? "paused" : runner::to_string(state.status)},
         {"Running", is_running},
         {"Paused", is_paused},
+        {"Restarting", false},
+        {"Dead", false},
         {"Pid", state.pid},
         {"ExitCode", state.exit_code},
         {"OOMKilled", state.oom_killed},
         {"Error", state.error},
         {"StartedAt", state.started ? format_time(*state.started) : ""},
         {"FinishedAt", state.finished ? format_time(*state.finished) : ""}}},
-      {"Config",
-       {{"Image", note_of(config, note::kImage)},
-        {"Hostname", config.spec.hostname},
-        {"Env", process.env},
-        {"Cmd", process.args},
-        {"WorkingDir", process.cwd},
-        {"User", process.user.username},
-        {"Tty", process.terminal},
-        {"OpenStdin", config.open_stdin},
-        {"Labels", config.labels},
-        {"Timeout", config.timeout.count()},
-        {"Umask", fmt::format("{:04o}", process.user.umask.value_or(022))},
-        {"Timezone", time_zone_of(config.spec)},
-        {"StopSignal", config.stop_signal}}},
+      {"Config", config_json(config)},
       {"NetworkSettings",
        {{"IPAddress", first.address},
         {"Gateway", first.gateway},
