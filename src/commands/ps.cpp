@@ -30,11 +30,18 @@ std::string_view state_name(const runner::Container& container, const runner::Co
   return is_running && runner::is_paused(container) ? "paused" : runner::to_string(state.status);
 }
 
+/// "5 minutes", as docker has it.
+std::string time_since(Time then, Time now) {
+  constexpr std::string_view kAgo = " ago";
+  const std::string age = format_age(then, now);
+  return age.ends_with(kAgo) ? age.substr(0, age.size() - kAgo.size()) : "Less than a second";
+}
+
 std::string describe_status(const runner::ContainerState& state) {
   const auto now = std::chrono::system_clock::now();
   switch (state.status) {
     case runner::Status::running:
-      return state.started ? "Up since " + format_age(*state.started, now) : "Up";
+      return state.started ? "Up " + time_since(*state.started, now) : "Up";
     case runner::Status::exited:
       return fmt::format("Exited ({}{}) {}", state.exit_code, state.oom_killed ? ", out of memory" : "",
                          state.finished ? format_age(*state.finished, now) : "");
