@@ -24,8 +24,11 @@ constexpr std::array kElsewhere{
     Elsewhere{"cp",
               "lay exec CONTAINER tar -c PATH | tar -x, and lay exec -i CONTAINER tar -x the other way"},
     Elsewhere{"create", "lay run -d"},
+    Elsewhere{"events", "lay ps -a shows what there is, lay wait CONTAINER awaits an end"},
     Elsewhere{"manifest", "lay copy --all keeps what an index lists; lay inspect docker://REF shows it"},
     Elsewhere{"pod", "lay run --network container:NAME --ipc container:NAME --pid container:NAME"},
+    Elsewhere{"rename", "lay commit CONTAINER IMAGE, then lay run --name NEW IMAGE"},
+    Elsewhere{"search", "lay tags REPOSITORY lists what a registry has of one"},
     Elsewhere{"volume", "folders of the host are volumes: lay run -v /FOLDER:/PLACE"},
 };
 

@@ -62,6 +62,9 @@ constexpr const char* kImage = "image";        ///< the name as the user wrote i
 constexpr const char* kManifest = "manifest";  ///< digest
 constexpr const char* kImageId = "image-id";   ///< digest of the image's config
 constexpr const char* kDiffIds = "diff-ids";   ///< comma-separated, lowest first
+constexpr const char* kEntrypointWords =
+    "entrypoint-words";                                 ///< how many of the command's words it has; none: 0
+constexpr const char* kExposedPorts = "exposed-ports";  ///< comma-separated, "80/tcp"; none: no note
 }  // namespace note
 
 }  // namespace lay::cli

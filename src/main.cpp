@@ -133,7 +133,8 @@ int dispatch(const CommandLine& line) {
   try {
     return line.command->run(line.context, line.arguments);
   } catch (const UsageError& error) {
-    print_error(error.message, fmt::format("lay {} --help", line.command->name));
+    print_error(error.message,
+                error.hint.empty() ? fmt::format("lay {} --help", line.command->name) : error.hint);
     return line.command->error_code;
   } catch (const Error& error) {
     print_error(error.message(), error.hint());

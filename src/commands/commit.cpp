@@ -96,9 +96,12 @@ ManifestFormat parse_format(const std::string& text) {
 
 CommitOptions parse_options(const Arguments& arguments) {
   CommitOptions options;
-  Parser parser("commit", "[flags] CONTAINER|./UPPER|--bundle DIR NAME[:TAG]",
-                "Captures what a container changed, or an overlay upper folder, as a new image. "
-                "The same upper gives the same digest everywhere.");
+  Parser parser(
+      "commit", "[flags] CONTAINER|./UPPER|--bundle DIR NAME[:TAG]",
+      "Captures what a container changed, or an overlay upper folder, as a new image. "
+      "The same upper gives the same digest everywhere. The image keeps the settings of the one below it; "
+      "what 'lay run' was told of them is taken over by --cmd, --entrypoint, --env, --workdir, --user, "
+      "--label, --expose, --volume and --stop-signal.");
   parser.add_option("source", options.source, "container, or a folder written with a '/'").required();
   parser.add_option("name", options.name, "name of the new image").required();
   parser.add_option("--base", options.base, "image the upper folder was made on").type_name("IMAGE");

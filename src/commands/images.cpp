@@ -18,14 +18,17 @@ namespace {
 Json row_of(const std::string& name, const layerstore::Image& image, bool whole_ids) {
   const SplitName parts = split_name(name);
   const auto created = parse_time(image.config.created);
+  const std::string age = created ? format_age(*created, std::chrono::system_clock::now()) : "unknown";
   return Json{
       {"Repository", parts.repository},
       {"Tag", parts.tag},
       {"Names", name},
+      {"Id", image.id().to_string()},
       {"ID", whole_ids ? image.id().to_string() : image.id().short_hex()},
       {"Digest", image.descriptor.digest.to_string()},
       {"CreatedAt", image.config.created},
-      {"Created", created ? format_age(*created, std::chrono::system_clock::now()) : "unknown"},
+      {"Created", age},
+      {"CreatedSince", age},
       {"Size", format_size(stored_size(image))},
       {"Bytes", stored_size(image)},
   };

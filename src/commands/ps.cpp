@@ -23,11 +23,18 @@ constexpr std::size_t kShownCommand = 24;
 /// A listing waits no longer for what killed commands have left to be removed.
 constexpr std::chrono::milliseconds kSweepPatience{500};
 
+/// "5 minutes", as docker has it.
+std::string time_since(Time then, Time now) {
+  constexpr std::string_view kAgo = " ago";
+  const std::string age = format_age(then, now);
+  return age.ends_with(kAgo) ? age.substr(0, age.size() - kAgo.size()) : "Less than a second";
+}
+
 std::string describe_status(const runner::ContainerState& state) {
   const auto now = std::chrono::system_clock::now();
   switch (state.status) {
     case runner::Status::running:
-      return (state.started ? "Up since " + format_age(*state.started, now) : "Up") +
+      return (state.started ? "Up " + time_since(*state.started, now) : "Up") +
              (state.is_abandoned ? " (without supervisor)" : "");
     case runner::Status::exited:
       return fmt::format("Exited ({}{}) {}", state.exit_code, state.oom_killed ? ", out of memory" : "",

@@ -317,12 +317,12 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   auto layers = std::make_unique<ContainerLayers>(context, store, found.image);
   require_mapped_owners(store, found.image, config.spec);
   config.lowers = layers->paths();
-  config.notes = {
+  config.notes.insert({
       {note::kImage, found.name.empty() ? invocation.image : found.name},
       {note::kManifest, found.image.descriptor.digest.to_string()},
       {note::kImageId, found.image.id().to_string()},
       {note::kDiffIds, diff_id_note(found.image)},
-  };
+  });
   if (invocation.replaces) {  // whose end may take its time, and other processes: no thread beside that
     runner::Container container = create_in_place(containers, config);
     runner::NetworkAhead network(container.config());

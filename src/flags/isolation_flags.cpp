@@ -184,6 +184,14 @@ void apply_security_option(runner::Spec& spec, const std::string& text) {
   }
 }
 
+/// "A,B" is two, as podman has it.
+std::vector<std::string> each_name(const std::vector<std::string>& values) {
+  std::vector<std::string> names;
+  for (const std::string& value : values)
+    for (std::string& name : split(value, ',')) names.push_back(std::move(name));
+  return names;
+}
+
 }  // namespace
 
 void IsolationFlags::add_to(Parser& parser) {
@@ -210,12 +218,12 @@ void IsolationFlags::apply(runner::Spec& spec) const {
   spec.process.has_init = has_init;
   if (privileged) runner::make_privileged(spec);
   if (!privileged || !cap_add.empty() || !cap_drop.empty()) {
-    std::vector<std::string> add = cap_add;
-    const bool drops_all = std::any_of(cap_drop.begin(), cap_drop.end(), [](const std::string& name) {
-      return name == "ALL" || name == "all";
-    });
+    std::vector<std::string> add = each_name(cap_add);
+    const std::vector<std::string> drop = each_name(cap_drop);
+    const bool drops_all = std::any_of(
+        drop.begin(), drop.end(), [](const std::string& name) { return name == "ALL" || name == "all"; });
     if (privileged && !drops_all) add.emplace_back("ALL");
-    runner::grant_capabilities(spec, add, cap_drop);
+    runner::grant_capabilities(spec, add, drop);
   }
   for (const std::string& option : security_options) apply_security_option(spec, option);
   if (!shm_size.empty()) set_shm_size(spec, shm_size);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "flags/flag_words.h"
+#include "flags/foreign_flags.h"
 
 namespace lay::cli {
 
@@ -45,6 +46,14 @@ std::string not_understood(const Arguments& words) {
   Arguments flags = words;
   std::erase_if(flags, [](const std::string& word) { return !word.starts_with('-'); });
   return "unknown flag or argument: " + printable(join(flags.empty() ? words : flags, " "));
+}
+
+/// What to do instead, for the first of the words that is a flag of docker's or podman's; empty for none.
+std::string way_without(const Arguments& words) {
+  for (const std::string& word : words)
+    if (const std::string_view way = way_without_flag(word.substr(0, word.find('='))); !way.empty())
+      return std::string(way);
+  return {};
 }
 
 /// "image", where flags are "-t", "--time" and "!--no-sync".
@@ -223,7 +232,8 @@ void Parser::parse(const Arguments& arguments) {
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{help()};
   } catch (const CLI::ExtrasError&) {
-    throw UsageError{not_understood(state_->app->remaining())};
+    const Arguments words = state_->app->remaining();
+    throw UsageError{not_understood(words), way_without(words)};
   } catch (const CLI::ParseError& error) {
     throw UsageError{in_own_words(error)};
   }
@@ -235,7 +245,7 @@ std::vector<std::string> Parser::parse_prefix(const Arguments& arguments) {
   std::vector<std::string> rest = state_->app->remaining();
   if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
   if (!rest.empty() && rest.front().size() > 1 && rest.front().front() == '-')
-    throw UsageError{fmt::format("unknown flag: {}", rest.front())};
+    throw UsageError{fmt::format("unknown flag: {}", printable(rest.front())), way_without({rest.front()})};
   return rest;
 }
 

@@ -16,9 +16,10 @@ struct HelpRequested {
   std::string text;
 };
 
-/// A flag or argument that is not understood; main() shows the command's usage hint.
+/// A flag or argument that is not understood.
 struct UsageError {
   std::string message;
+  std::string hint{};  ///< empty: main() shows that of the command's help
 };
 
 /// What a Parser knows of one flag or argument.

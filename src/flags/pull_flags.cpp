@@ -17,7 +17,9 @@ PullPolicy RunPullFlags::policy() const {
   if (when == "missing") return PullPolicy::missing;
   if (when == "always") return PullPolicy::always;
   if (when == "never") return PullPolicy::never;
-  throw UsageError{fmt::format("--pull '{}' is none of missing, always, never", printable(when))};
+  throw UsageError{
+      fmt::format("--pull '{}' is none of missing, always, never", printable(when)),
+      when == "newer" ? "--pull always asks the registry, and fetches only what is not here" : ""};
 }
 
 }  // namespace lay::cli

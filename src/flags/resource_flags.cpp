@@ -162,7 +162,8 @@ void ResourceFlags::add_to(Parser& parser) {
   parser.add_option("--cpu-quota", cpu_quota, "the same in microseconds of each period; -1: no limit")
       .type_name("N");
   parser.add_option("--cpu-period", cpu_period, "microseconds of a period (100000)").type_name("N");
-  parser.add_option("--cpu-shares", cpu_shares, "its weight when processors are short (1024)").type_name("N");
+  parser.add_option("-c,--cpu-shares", cpu_shares, "its weight when processors are short (1024)")
+      .type_name("N");
   parser.add_option("--cpuset-cpus", cpuset_cpus, "processors it may use: 0-1,3").type_name("LIST");
   parser.add_option("--cpuset-mems", cpuset_mems, "memory nodes it may use").type_name("LIST");
   parser.add_option("--pids-limit", pids_limit, "most processes (2048); -1: no limit").type_name("N");

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "flags/foreign_flags.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -43,9 +44,21 @@ void SessionFlags::add_to(Parser& parser) {
       .type_name("SECONDS");
   parser.add_option("--pidfile", pid_file, "each start writes the number of its first process to this file")
       .type_name("FILE");
+  parser.add_option("--restart", restart, "no, which is all that lay does").type_name("WHEN");
+  parser.add_flag("--no-healthcheck", makes_no_checks, "as without it: lay makes no checks");
+}
+
+void SessionFlags::require_known_ways() const {
+  if (!restart.empty() && restart != "no")
+    throw Error::make(Errc::unsupported, "--restart '{}': lay knows 'no' alone", printable(restart))
+        .with_hint(std::string(way_without_flag("--restart")));
+  if (!makes_no_checks)
+    throw Error(Errc::unsupported, "--no-healthcheck=false: lay makes no checks")
+        .with_hint(std::string(way_without_flag("--health-cmd")));
 }
 
 void SessionFlags::apply(runner::ContainerConfig& config) const {
+  require_known_ways();
   if (attaches()) attach(parse_streams(attached), config);
   config.first_run.passes_signals = passes_signals;
   runner::check_preserved(preserved_fds);

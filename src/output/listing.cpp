@@ -17,17 +17,43 @@ namespace {
 constexpr std::string_view kTablePrefix = "table ";
 constexpr std::size_t kGap = 3;  // between columns
 
-/// The heading of a "table …" template: the names in it, in capitals.
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// "StatePid" of an action such as " .State.Pid | json ": its first member. All of it when it has none.
+std::string name_in(std::string_view action) {
+  const auto begins_member = [&](std::size_t at) {
+    return action[at] == '.' && at + 1 < action.size() && is_letter(action[at + 1]);
+  };
+  std::size_t at = 0;
+  while (at < action.size() && !begins_member(at)) ++at;
+  if (at == action.size()) return std::string(action);
+  std::string name;
+  for (; at < action.size() && (is_letter(action[at]) || action[at] == '.'); ++at)
+    if (action[at] != '.') name += action[at];
+  return name;
+}
+
+/// The title of "{{.Name}}", with what stands beside it, in capitals.
+std::string title_of(const std::string& cell) {
+  std::string title;
+  for (std::size_t at = 0; at < cell.size();) {
+    const std::size_t open = std::min(cell.find("{{", at), cell.size());
+    const std::size_t close = std::min(cell.find("}}", open), cell.size());
+    title += cell.substr(at, open - at);
+    if (open < close) title += name_in(std::string_view(cell).substr(open + 2, close - open - 2));
+    at = open < close ? close + 2 : cell.size();
+  }
+  for (char& c : title)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return title;
+}
+
+/// The heading of a "table …" template.
 std::vector<std::string> heading_of(const std::string& text) {
   std::vector<std::string> titles;
-  for (const std::string& cell : split(unescape(text), '\t')) {
-    std::string title;
-    for (const char c : cell) {
-      if (c == '{' || c == '}' || c == '.') continue;
-      title += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    }
-    titles.push_back(title);
-  }
+  for (const std::string& cell : split(unescape(text), '\t')) titles.push_back(title_of(cell));
   return titles;
 }
 

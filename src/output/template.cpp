@@ -3,24 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+#include <array>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "output/template_functions.h"
 
 namespace lay::cli {
 
 namespace {
-
-Error not_understood(std::string_view text) {
-  return Error::make(Errc::invalid, "template: '{}' is not understood", printable(std::string(text)))
-      .with_hint(
-          "{{.Member.Member}}, {{json .Member}}, {{index .Member \"key\"}}, {{len .Member}}, {{if .Member}}…"
-          "{{else}}…{{end}} and {{range .Member}}…{{end}} are");
-}
 
 std::string trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\n");
@@ -66,57 +62,96 @@ std::vector<Piece> cut_pieces(const std::string& text) {
   }
 }
 
-/// The words of an action: "texts" and (groups) are one each.
-std::vector<std::string> cut_words(std::string_view text) {
-  std::vector<std::string> words;
-  std::string word;
-  int depth = 0;
-  bool is_quoted = false;
-  for (const char c : text) {
-    if (c == '"') is_quoted = !is_quoted;
-    if (!is_quoted) depth += c == '(' ? 1 : c == ')' ? -1 : 0;
-    if (depth < 0) throw not_understood(text);
-    if (c == ' ' && depth == 0 && !is_quoted) {
-      if (!word.empty()) words.push_back(std::exchange(word, {}));
-    } else {
-      word += c;
-    }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n';
+}
+
+/// The words of an action: "texts", `texts` and (groups) are one each, and so is '|'.
+class WordCutter {
+ public:
+  explicit WordCutter(std::string_view text) : text_(text) {}
+
+  std::vector<std::string> cut() {
+    for (at_ = 0; at_ < text_.size(); ++at_) take(text_[at_]);
+    if (depth_ != 0 || quote_ != '\0') throw template_not_understood(text_);
+    end_word();
+    return std::move(words_);
   }
-  if (depth != 0 || is_quoted) throw not_understood(text);
-  if (!word.empty()) words.push_back(std::move(word));
-  return words;
+
+ private:
+  void take(char c) {
+    if (quote_ != '\0') return take_quoted(c);
+    if (c == '"' || c == '`') quote_ = c;
+    depth_ += c == '(' ? 1 : c == ')' ? -1 : 0;
+    if (depth_ < 0) throw template_not_understood(text_);
+    if (depth_ > 0 || (!is_blank(c) && c != '|')) {
+      word_ += c;
+      return;
+    }
+    end_word();
+    if (c == '|') words_.emplace_back("|");
+  }
+
+  void take_quoted(char c) {
+    word_ += c;
+    const bool is_escape = c == '\\' && quote_ == '"' && at_ + 1 < text_.size();
+    if (is_escape) word_ += text_[++at_];
+    if (c == quote_) quote_ = '\0';
+  }
+
+  void end_word() {
+    if (!word_.empty()) words_.push_back(std::exchange(word_, {}));
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  int depth_ = 0;
+  char quote_ = '\0';  ///< that closes the text, within one
+  std::string word_;
+  std::vector<std::string> words_;
+};
+
+/// What a text stands for, without its quotes.
+std::string literal_of(std::string_view word) {
+  const std::string_view inner = word.substr(1, word.size() - 2);
+  if (word.front() == '`') return std::string(inner);
+  std::string result;
+  for (std::size_t i = 0; i < inner.size(); ++i) {
+    if (inner[i] != '\\' || i + 1 == inner.size()) {
+      result += inner[i];
+      continue;
+    }
+    const char next = inner[++i];
+    if (next == 't' || next == 'n')
+      result += next == 't' ? '\t' : '\n';
+    else if (next == '"' || next == '\\')
+      result += next;
+    else
+      throw template_not_understood(word);
+  }
+  return result;
 }
 
-bool is_true(const Json& value) {
-  if (value.is_boolean()) return value.get<bool>();
-  if (value.is_number()) return value != 0;
-  if (value.is_string()) return !value.get_ref<const std::string&>().empty();
-  return !value.empty();
+bool is_literal(std::string_view word) {
+  return word.starts_with('"') || word.starts_with('`');
 }
 
-std::string as_json(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+/// A number, or a word that stands for a value.
+std::optional<Json> constant_of(const std::string& word) {
+  if (const auto number = parse_number(word)) return *number;
+  const auto below_zero =
+      word.starts_with('-') ? parse_number(std::string_view(word).substr(1)) : std::nullopt;
+  if (below_zero && *below_zero <= INT64_MAX) return -static_cast<std::int64_t>(*below_zero);
+  if (word == "true" || word == "false") return word == "true";
+  if (word == "nil") return Json();
+  return std::nullopt;
 }
 
-Json length_of(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().size();
-  return value.size();
-}
-
-/// A key that is not there is null, as in Go; a number beyond the end is a mistake.
-Json element_of(const Json& value, const Json& key) {
-  if (value.is_array() && key.is_number_unsigned() && key.get<std::size_t>() < value.size())
-    return value[key.get<std::size_t>()];
-  if (value.is_object() && key.is_string()) return value.value(key.get<std::string>(), Json());
-  if (value.is_null()) return {};
-  throw Error::make(Errc::invalid, "template: index: there is no element {}", printable(as_json(key)));
-}
-
-std::string joined(const Json& list, const Json& separator) {
-  if (!separator.is_string()) throw not_understood("join");
-  std::vector<std::string> parts;
-  for (const Json& item : list) parts.push_back(shown(item));
-  return join(parts, separator.get_ref<const std::string&>());
+/// Whose members users have named: one that is not there is no mistake of the template.
+bool is_map_of_users(std::string_view name) {
+  static constexpr std::array<std::string_view, 8> kMaps{"Labels",       "Annotations",  "Networks", "Ports",
+                                                         "PortBindings", "ExposedPorts", "Volumes",  "Tmpfs"};
+  return std::ranges::find(kMaps, name) != kMaps.end();
 }
 
 class Filler {
@@ -125,25 +160,28 @@ class Filler {
 
   std::string fill() {
     std::string result = block(variables_["$"], true);
-    if (at_ < pieces_.size()) throw not_understood(pieces_[at_].text);  // else or end without a begin
+    if (at_ < pieces_.size())
+      throw template_not_understood(pieces_[at_].text);  // else or end without a begin
     return result;
   }
 
  private:
+  static bool is_else(const Piece& piece) { return piece.text == "else" || piece.text.starts_with("else "); }
+
   /// Up to the `else` or `end` that closes it, or the end of all. `is_live`: else it is only passed over.
   std::string block(const Json& dot, bool is_live) {
     std::string result;
     for (; at_ < pieces_.size(); ++at_) {
       const Piece& piece = pieces_[at_];
-      if (piece.is_action && (piece.text == "end" || piece.text == "else")) return result;
+      if (piece.is_action && (piece.text == "end" || is_else(piece))) return result;
       if (!piece.is_action) {
         if (is_live) result += piece.text;
-      } else if (piece.text.starts_with("if ")) {
-        result += condition(dot, is_live);
+      } else if (piece.text.starts_with("if ") || piece.text.starts_with("with ")) {
+        result += condition(piece.text, dot, is_live);
       } else if (piece.text.starts_with("range ")) {
         result += loop(dot, is_live);
       } else if (is_live) {
-        result += text_of(piece.text, dot);
+        result += text_of(evaluate(piece.text, dot));
       }
     }
     return result;
@@ -151,21 +189,52 @@ class Filler {
 
   /// Passes `else`; true when there is one. Throws when neither that nor `end` comes.
   bool take_else() {
-    if (at_ >= pieces_.size()) throw Error(Errc::invalid, "template: 'if' or 'range' without {{end}}");
+    if (at_ >= pieces_.size()) throw without_end();
     if (pieces_[at_].text != "else") return false;
     ++at_;
     return true;
   }
 
   void require_end() const {
-    if (at_ >= pieces_.size() || pieces_[at_].text != "end")
-      throw Error(Errc::invalid, "template: 'if' or 'range' without {{end}}");
+    if (at_ >= pieces_.size() || pieces_[at_].text != "end") throw without_end();
   }
 
-  std::string condition(const Json& dot, bool is_live) {
-    const std::string text = pieces_[at_++].text.substr(3);
-    const bool holds = is_live && is_true(evaluate(text, dot, Missing::is_null));
-    std::string result = block(dot, is_live && holds);
+  static Error without_end() {
+    return Error(Errc::invalid, "template: 'if', 'with' or 'range' without {{end}}");
+  }
+
+  struct Assignment {
+    std::vector<std::string> names;  ///< none without ":="
+    std::string text;
+  };
+
+  /// "$key, $value := .List" taken apart.
+  static Assignment cut_assignment(const std::string& text) {
+    const std::size_t assign = text.find(":=");
+    if (!text.starts_with('$') || assign == std::string::npos) return {.names = {}, .text = text};
+    std::vector<std::string> names;
+    for (const std::string& name : split(text.substr(0, assign), ',')) names.push_back(trimmed(name));
+    if (!std::ranges::all_of(names, [](const auto& name) { return name.starts_with('$'); }))
+      throw template_not_understood(text);
+    return {.names = std::move(names), .text = text.substr(assign + 2)};
+  }
+
+  /// "if .Member", "with .Member", "with $value := .Member", up to its `end`.
+  std::string condition(const std::string& action, const Json& dot, bool is_live) {
+    ++at_;
+    const bool is_with = action.starts_with("with ");
+    const auto [names, text] = cut_assignment(trimmed(action.substr(is_with ? 5 : 3)));
+    if (names.size() > 1) throw template_not_understood(action);
+    const Json value = is_live ? evaluate(text, dot, Missing::is_null).json : Json();
+    const bool holds = is_live && is_true(value);
+    if (!names.empty()) variables_[names.front()] = value;
+    std::string result = block(is_with ? value : dot, holds);
+    if (at_ < pieces_.size() && pieces_[at_].text.starts_with("else ")) {  // has the same end
+      const std::string further = trimmed(pieces_[at_].text.substr(5));
+      if (!further.starts_with("if ") && !further.starts_with("with "))
+        throw template_not_understood(further);
+      return result + condition(further, dot, is_live && !holds);
+    }
     if (take_else()) result += block(dot, is_live && !holds);
     require_end();
     return result;
@@ -173,16 +242,9 @@ class Filler {
 
   /// "range .List", "range $value := .List", "range $key, $value := .List".
   std::string loop(const Json& dot, bool is_live) {
-    std::string text = pieces_[at_++].text.substr(6);
-    std::vector<std::string> names;
-    if (const std::size_t assign = text.find(":="); assign != std::string::npos) {
-      for (const std::string& name : split(text.substr(0, assign), ',')) names.push_back(trimmed(name));
-      text = text.substr(assign + 2);
-    }
-    if (names.size() > 2 ||
-        std::ranges::any_of(names, [](const auto& name) { return !name.starts_with('$'); }))
-      throw not_understood(text);
-    const Json list = is_live ? evaluate(text, dot) : Json();
+    const auto [names, text] = cut_assignment(trimmed(pieces_[at_++].text.substr(6)));
+    if (names.size() > 2) throw template_not_understood(text);
+    const Json list = is_live ? evaluate(text, dot).json : Json();
     const std::size_t begin = at_;
     std::string result;
     for (const auto& [key, value] : list.items()) {
@@ -199,65 +261,64 @@ class Filler {
 
   enum class Missing { is_error, is_null };
 
-  Json evaluate(const std::string& text, const Json& dot, Missing missing = Missing::is_error) const {
-    const std::vector<std::string> words = cut_words(text);
-    if (words.empty()) throw not_understood(text);
-    std::vector<Json> values;
-    for (std::size_t i = 1; i < words.size(); ++i) values.push_back(operand(words[i], dot, missing));
-    if (values.empty()) return operand(words.front(), dot, missing);
-    return call(words.front(), values);
-  }
-
-  /// What the action puts in. The template's own characters are put in as they are, those of values are made
-  /// printable.
-  std::string text_of(const std::string& text, const Json& dot) const {
-    const std::vector<std::string> words = cut_words(text);
-    const auto value = [&](std::size_t i) { return operand(words[i], dot, Missing::is_error); };
-    if (words.size() == 1 && words[0].starts_with('"')) return value(0).get<std::string>();
-    if (words.size() == 2 && words[0] == "json") return as_json(value(1));
-    if (words.size() == 2 && words[0] == "println") return shown(value(1)) + "\n";
-    if (words.size() == 3 && words[0] == "join") return joined(value(1), value(2));
-    return shown(evaluate(text, dot));
-  }
-
-  static Json call(const std::string& name, const std::vector<Json>& values) {
-    if (name == "index") {
-      Json found = values.front();
-      for (std::size_t i = 1; i < values.size(); ++i) found = element_of(found, values[i]);
-      return found;
+  /// Commands with '|' between them: each gets what the one before it gives as its last argument.
+  TemplateValue evaluate(const std::string& text, const Json& dot,
+                         Missing missing = Missing::is_error) const {
+    const std::vector<std::string> words = WordCutter(text).cut();
+    std::optional<TemplateValue> value;
+    for (auto begin = words.begin();; ++begin) {
+      const auto end = std::find(begin, words.end(), "|");
+      if (begin == end) throw template_not_understood(text);
+      value = run_command({begin, end}, std::move(value), dot, missing);
+      if (end == words.end()) return std::move(*value);
+      begin = end;
     }
-    if (name == "join" && values.size() == 2) return joined(values[0], values[1]);
-    if (values.size() != 1) throw not_understood(name);
-    const Json& value = values.front();
-    if (name == "json") return as_json(value);
-    if (name == "len") return length_of(value);
-    if (name == "not") return !is_true(value);
-    if (name == "lower") return to_lower(shown(value));
-    throw not_understood(name);
   }
 
-  Json operand(const std::string& word, const Json& dot, Missing missing) const {
+  /// A function or ".Label" with its arguments, or a value.
+  TemplateValue run_command(const std::vector<std::string>& words, std::optional<TemplateValue> last,
+                            const Json& dot, Missing missing) const {
+    if (words.size() == 1 && !last && !is_function(words.front()))
+      return operand(words.front(), dot, missing);
+    std::vector<TemplateValue> arguments;
+    for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(operand(words[i], dot, missing));
+    if (last) arguments.push_back(std::move(*last));
+    if (words.front() == ".Label" && arguments.size() == 1)  // docker's, of lists
+      return {.json = element_of(member(dot, ".Labels", missing), arguments.front().json)};
+    return call_function(words.front(), arguments);
+  }
+
+  static bool is_function(const std::string& word) {
+    return !is_literal(word) && !constant_of(word) && word.find_first_of("(.$") != 0;
+  }
+
+  TemplateValue operand(const std::string& word, const Json& dot, Missing missing) const {
     if (word.starts_with('(')) {  // a group, and perhaps a member of what it gives
       const std::size_t close = word.rfind(')');
-      return member(evaluate(word.substr(1, close - 1), dot, missing), word.substr(close + 1), missing);
+      TemplateValue value = evaluate(word.substr(1, close - 1), dot, missing);
+      if (close + 1 == word.size()) return value;
+      return {.json = member(value.json, word.substr(close + 1), missing)};
     }
-    if (word.starts_with('"')) return unescape(word.substr(1, word.size() - 2));
-    if (const auto number = parse_number(word)) return *number;
-    if (word.starts_with('.')) return member(dot, word, missing);
+    if (is_literal(word)) return {.json = literal_of(word), .is_shown = true};
+    if (const auto constant = constant_of(word)) return {.json = *constant};
+    if (word.starts_with('.')) return {.json = member(dot, word, missing)};
     const auto variable = variables_.find(word.substr(0, word.find('.')));
-    if (!word.starts_with('$') || variable == variables_.end()) throw not_understood(word);
-    return member(variable->second, word.substr(variable->first.size()), missing);
+    if (!word.starts_with('$') || variable == variables_.end()) throw template_not_understood(word);
+    return {.json = member(variable->second, word.substr(variable->first.size()), missing)};
   }
 
   static Json member(const Json& value, const std::string& path, Missing missing) {
     const Json* at = &value;
-    for (const std::string& name : split(path, '.')) {
+    std::string_view above;
+    const std::vector<std::string> names = split(path, '.');
+    for (const std::string& name : names) {
       if (name.empty()) continue;
       if (!at->is_object() || !at->contains(name)) {
-        if (missing == Missing::is_null) return {};
+        if (missing == Missing::is_null || is_map_of_users(above)) return {};
         throw Error::make(Errc::invalid, "template: there is no '.{}'", printable(name));
       }
       at = &(*at)[name];
+      above = name;
     }
     return *at;
   }
@@ -285,7 +346,8 @@ std::string unescape(const std::string& text) {
 
 std::string shown(const Json& value) {
   if (value.is_string()) return printable(value.get<std::string>());
-  if (!value.is_array()) return as_json(value);
+  if (value.is_null()) return {};
+  if (!value.is_array()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::vector<std::string> parts;
   for (const Json& item : value) parts.push_back(shown(item));
   return fmt::format("[{}]", join(parts, " "));

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "context.h"
 #include "flags/options.h"
 #include "runner/lifecycle.h"
 
@@ -19,19 +20,35 @@ constexpr std::size_t kIdBytes = 32;
 
 const std::string kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-std::vector<std::string> plan_arguments(const layerstore::RunDefaults& image, const RunOptions& options) {
-  std::vector<std::string> arguments = !options.entrypoint           ? image.entrypoint
-                                       : options.entrypoint->empty() ? std::vector<std::string>{}
-                                       : options.entrypoint->front() == '['
-                                           ? parse_command_line(*options.entrypoint)
-                                           : std::vector<std::string>{*options.entrypoint};
+std::vector<std::string> plan_entrypoint(const layerstore::RunDefaults& image, const RunOptions& options) {
+  if (!options.entrypoint) return image.entrypoint;
+  if (options.entrypoint->empty()) return {};
+  if (options.entrypoint->front() == '[') return parse_command_line(*options.entrypoint);
+  return {*options.entrypoint};
+}
+
+/// The entrypoint and what it gets; how many words the first has is noted.
+void plan_arguments(const layerstore::RunDefaults& image, const RunOptions& options,
+                    runner::ContainerConfig& config) {
+  std::vector<std::string> arguments = plan_entrypoint(image, options);
+  if (!arguments.empty()) config.notes[note::kEntrypointWords] = std::to_string(arguments.size());
   const bool takes_image_cmd = options.command.empty() && !options.entrypoint;
   const std::vector<std::string>& command = takes_image_cmd ? image.cmd : options.command;
   arguments.insert(arguments.end(), command.begin(), command.end());
   if (arguments.empty())
     throw Error(Errc::invalid, "no command: the image has none and none was given")
         .with_hint("lay run IMAGE COMMAND, or commit the image with --cmd");
-  return arguments;
+  config.spec.process.args = std::move(arguments);
+}
+
+/// What inspect shows beside the published ones: those of the image and of --expose.
+void note_exposed_ports(const layerstore::RunDefaults& image, const RunOptions& options,
+                        runner::ContainerConfig& config) {
+  std::vector<std::string> ports(image.exposed_ports.begin(), image.exposed_ports.end());
+  for (const std::string& text : options.network_flags.expose)
+    for (const runner::PortMapping& port : runner::parse_exposed_ports(text))
+      ports.push_back(runner::port_name(port.container_port, port.protocol));
+  if (!ports.empty()) config.notes[note::kExposedPorts] = join(ports, ",");
 }
 
 std::vector<std::string> plan_environment(const layerstore::RunDefaults& image, const RunOptions& options,
@@ -115,9 +132,10 @@ runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, con
   config.log = options.log.parse();
   plan_network(image.run, options, config);
   options.namespaces.apply(config);
+  note_exposed_ports(image.run, options, config);
   plan_hostname(options, config);
 
-  spec.process.args = plan_arguments(image.run, options);
+  plan_arguments(image.run, options, config);
   spec.process.env = plan_environment(image.run, options, spec.hostname);
   spec.process.terminal = options.terminal;
   spec.process.user.username = options.user.value_or(image.run.user);

@@ -53,7 +53,7 @@ struct RunOptions {
 
 /// Image defaults and flags put together into what the runner creates. Pure but for `-e NAME`, which reads
 /// the environment, and relative volume paths, which start at the current folder. Throws invalid, with hints.
-/// Lowers and notes are left to the caller.
+/// Lowers, and notes of the image, are left to the caller.
 runner::ContainerConfig plan_container(const layerstore::ImageConfig& image, const RunOptions& options);
 
 }  // namespace lay::cli

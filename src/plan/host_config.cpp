@@ -5,8 +5,11 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "context.h"
 #include "flags/mount_words.h"
+#include "flags/surroundings_flags.h"
 #include "generate/recipe.h"
+#include "lists/container_filter.h"
 
 namespace lay::cli {
 
@@ -40,6 +43,28 @@ Json tmpfs_json(const Recipe& recipe) {
     json[path] = options;
   }
   return json;
+}
+
+/// As docker has an empty one: null.
+Json list_json(const std::vector<std::string>& list) {
+  return list.empty() ? Json() : Json(list);
+}
+
+/// As docker has it: the members of an object.
+Json set_json(const std::vector<std::string>& members) {
+  Json json;
+  for (const std::string& member : members) json[member] = Json::object();
+  return json;
+}
+
+/// Those that are known, and those that are published.
+std::vector<std::string> exposed_ports(const runner::ContainerConfig& config) {
+  std::vector<std::string> ports;
+  if (const std::string noted = note_of(config, note::kExposedPorts); !noted.empty())
+    ports = split(noted, ',');
+  for (const runner::PortMapping& port : config.network.ports)
+    ports.push_back(runner::port_name(port.container_port, port.protocol));
+  return ports;
 }
 
 std::string network_mode(const runner::ContainerConfig& config, const Recipe& recipe) {
@@ -101,6 +126,30 @@ Json ports_json(const std::vector<runner::PortMapping>& ports) {
     result[runner::port_name(port.container_port, port.protocol)].push_back(
         {{"HostIp", port.host_ip}, {"HostPort", port.host_port == 0 ? "" : std::to_string(port.host_port)}});
   return result;
+}
+
+Json config_json(const runner::ContainerConfig& config) {
+  const runner::Process& process = config.spec.process;
+  const std::size_t noted = parse_number(note_of(config, note::kEntrypointWords)).value_or(0);
+  const auto cmd = process.args.begin() + static_cast<std::ptrdiff_t>(std::min(noted, process.args.size()));
+  return Json{
+      {"Image", note_of(config, note::kImage)},
+      {"Hostname", config.spec.hostname},
+      {"Env", process.env},
+      {"Entrypoint", list_json({process.args.begin(), cmd})},
+      {"Cmd", list_json({cmd, process.args.end()})},
+      {"WorkingDir", process.cwd},
+      {"User", process.user.username},
+      {"Tty", process.terminal},
+      {"OpenStdin", config.open_stdin},
+      {"Labels", config.labels},
+      {"ExposedPorts", set_json(exposed_ports(config))},
+      {"Volumes", set_json(volume_paths(config.spec))},
+      {"Timeout", config.timeout.count()},
+      {"Umask", fmt::format("{:04o}", process.user.umask.value_or(022))},
+      {"Timezone", time_zone_of(config.spec)},
+      {"StopSignal", config.stop_signal},
+  };
 }
 
 Json host_config_json(const runner::ContainerConfig& config) {

@@ -9,6 +9,10 @@ namespace lay::cli {
 /// at. What has no limit is 0. Pure.
 Json host_config_json(const runner::ContainerConfig& config);
 
+/// `Config` of inspect: what runs in the container and how, in the members of docker's and podman's.
+/// Entrypoint and Cmd together are what is executed. Pure.
+Json config_json(const runner::ContainerConfig& config);
+
 /// `Mounts` of inspect: what users have put into the container, as docker and podman have it, and not what
 /// every container has. Pure.
 Json mounts_json(const runner::Spec& spec);

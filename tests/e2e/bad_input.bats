@@ -26,6 +26,27 @@ teardown() {
   refused 125 "lay rmi?" "$LAY" image rmii
   refused 125 "lay commit" "$LAY" build .
   refused 125 "lay logs -f" "$LAY" container attach c
+  refused 125 "lay run --name NEW" "$LAY" rename old new
+  refused 125 "lay wait" "$LAY" events
+  refused 125 "lay tags" "$LAY" search debian
+}
+
+@test "a flag of docker's or podman's that lay lacks is told what to do instead" {
+  refused 125 "unknown flag: --gpus" "$LAY" run --gpus all small true
+  has "$(<refused.err)" "hint: lay run --device"
+  refused 125 "unknown flag: --rootfs" "$LAY" run --rootfs ./small true
+  has "$(<refused.err)" "hint: lay import"
+  refused 125 "unknown flag: --health-cmd=true" "$LAY" run --health-cmd=true small true
+  has "$(<refused.err)" "lay exec CONTAINER"
+  refused 1 "argument: --restart=always" "$LAY" update --restart=always c
+  has "$(<refused.err)" "unit of systemd"
+  refused 125 "--restart 'always'" "$LAY" run --restart always small true
+  has "$(<refused.err)" "unit of systemd"
+  refused 125 "--no-healthcheck=false" "$LAY" run --no-healthcheck=false small true
+  refused 125 "--pull 'newer'" "$LAY" run --pull newer small true
+  has "$(<refused.err)" "hint: --pull always"
+  refused 125 "unknown flag: --nope" "$LAY" run --nope small true
+  has "$(<refused.err)" "hint: lay run --help"
 }
 
 @test "help COMMAND is the command's own help, in each of its forms" {

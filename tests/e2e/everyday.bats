@@ -294,6 +294,14 @@ interrupted() { ended_by INT "$@"; }
   [ -s saved.tar ] && [ ! -e =saved.tar ]
 }
 
+@test "flags that ask for what lay does anyhow, and further spellings of others, are taken" {
+  [ "$("$LAY" run --rm --network none --restart=no --no-healthcheck small echo x)" = x ]
+  [ "$("$LAY" run --rm --network none --restart= -c 512 small echo x)" = x ]
+  "$LAY" run --name capable --network none --cap-add SYS_TIME,NET_RAW --cap-drop chown,KILL small true
+  [ "$("$LAY" inspect -f '{{.HostConfig.CapAdd}}' capable | tr ' ' '\n' | tr -d '[]' | sort | xargs)" = "NET_RAW SYS_TIME" ]
+  [ "$("$LAY" inspect -f '{{.HostConfig.CapDrop}}' capable | tr ' ' '\n' | tr -d '[]' | sort | xargs)" = "CHOWN KILL" ]
+}
+
 @test "flags of the command that is run are its own, however they are spelled" {
   [ "$("$LAY" run --rm --network none small echo --name= -t=false -e= --)" = "--name= -t=false -e= --" ]
   [ "$("$LAY" run --rm --network none -- small echo --name= -t=false)" = "--name= -t=false" ]

@@ -76,6 +76,20 @@ names() {
   [ -z "$("$LAY" images -q debian:13)" ]
 }
 
+@test "a table of one's own has the names as titles, however they are spaced; images has podman's members" {
+  titles=$("$LAY" images --format 'table {{ .Repository }}\t{{.ID | printf "%.3s"}}\tas {{ .Size }}' | head -n 1)
+  [[ $titles =~ ^REPOSITORY\ +ID\ +AS\ SIZE$ ]]
+  [ "$("$LAY" images --format '{{.Id}}' small)" = "$("$LAY" inspect -f '{{.Id}}' small)" ]
+  [ "$("$LAY" images --format '{{.CreatedSince}}' small)" = "$("$LAY" images --format '{{.Created}}' small)" ]
+}
+
+@test "ps tells how long a container is up as docker does" {
+  "$LAY" run -d --name c --network none small sleep 1000 >/dev/null
+  status=$("$LAY" ps --format '{{.Status}}')
+  [[ $status == "Up Less than a second" || $status =~ ^Up\ [0-9]+\ seconds?$ ]]
+  wait_until 10 eval '[[ $("$LAY" ps --format "{{.Status}}") =~ ^Up\ [0-9]+\ seconds?$ ]]'
+}
+
 @test "images --filter: reference, label, before and since; --digests" {
   sleep 1 # the time of their making is kept in seconds
   mkdir upper

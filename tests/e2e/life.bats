@@ -419,7 +419,11 @@ orphan() {
 @test "inspect has the command as Path and what it gets as Args" {
   "$LAY" run --name words --network none small echo one two
   [ "$("$LAY" inspect words | jq -c '.[0] | [.Path, .Args, .Config.Cmd]')" = '["echo",["one","two"],["echo","one","two"]]' ]
-  "$LAY" rm words
+  "$LAY" import -q small with:1 --entrypoint '["echo"]' --expose 80 >/dev/null
+  "$LAY" run --name entered --network none with:1 one
+  [ "$("$LAY" inspect entered | jq -c '.[0] | [.Path, .Args, .Config.Entrypoint, .Config.Cmd]')" = '["echo",["one"],["echo"],["one"]]' ]
+  [ "$("$LAY" inspect -f '{{json .Config.ExposedPorts}} {{.State.Restarting}}' entered)" = '{"80/tcp":{}} false' ]
+  "$LAY" rm words entered
 }
 
 @test "a container with damaged settings is listed, keeps its image, and can be removed by force" {

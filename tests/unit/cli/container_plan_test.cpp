@@ -88,6 +88,39 @@ TEST_CASE("inspect tells how a container is held", "[cli][inspect]") {
   CHECK(host_config_json(plan_container(image(), {}))["Memory"] == 0);
 }
 
+TEST_CASE("inspect tells the entrypoint apart from what it gets", "[cli][inspect]") {
+  const auto split_of = [](const RunOptions& options) {
+    const Json json = config_json(plan_container(image(), options));
+    return Json{json.at("Entrypoint"), json.at("Cmd")};
+  };
+  CHECK(split_of({}) == parse_json(R"([["/entry"], ["serve", "--all"]])", "test"));
+  CHECK(split_of({.command = {"x"}}) == parse_json(R"([["/entry"], ["x"]])", "test"));
+  CHECK(split_of({.command = {"x"}, .entrypoint = ""}) == parse_json(R"([null, ["x"]])", "test"));
+  CHECK(split_of({.entrypoint = R"(["/a", "b"])"}) == parse_json(R"([["/a", "b"], null])", "test"));
+
+  runner::ContainerConfig of_before = plan_container(image(), {});
+  of_before.notes.clear();
+  CHECK(config_json(of_before)["Cmd"] == Json{"/entry", "serve", "--all"});
+  CHECK(config_json(of_before)["Entrypoint"] == nullptr);
+}
+
+TEST_CASE("inspect names the ports that are exposed or published, and the volumes", "[cli][inspect]") {
+  const auto config_of = [](const RunOptions& options) {
+    layerstore::ImageConfig with_port = image();
+    with_port.run.exposed_ports = {"80/tcp"};
+    return config_json(plan_container(with_port, options));
+  };
+  RunOptions options;
+  options.ports = {"8080:443"};
+  options.network_flags.expose = {"53-54/udp"};
+  options.mounts.volumes = {"/srv:/data"};
+  const Json json = config_of(options);
+  CHECK(json["ExposedPorts"] == parse_json(R"({"80/tcp":{},"443/tcp":{},"53/udp":{},"54/udp":{}})", "test"));
+  CHECK(json["Volumes"] == parse_json(R"({"/data":{}})", "test"));
+  CHECK(config_json(plan_container(image(), {}))["ExposedPorts"] == nullptr);
+  CHECK(config_json(plan_container(image(), {}))["Volumes"] == nullptr);
+}
+
 TEST_CASE("user, folder, labels and stop signal come from the image unless a flag says otherwise",
           "[cli][plan]") {
   const auto plain = plan_container(image(), {});

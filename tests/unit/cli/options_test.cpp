@@ -10,7 +10,6 @@
 #include "error_of.h"
 #include "images/image_changes.h"
 #include "output/listing.h"
-#include "output/template.h"
 
 using namespace lay;
 using namespace lay::cli;
@@ -203,53 +202,4 @@ TEST_CASE("instructions take variables of the image, commands leave them to the 
   CHECK(run.cmd.back() == "echo $DIR");
   for (const char* wrong : {"ENV X=${PATH:-x}", "ENV X=${PATH", "ENV X=${}"})
     CHECK(test::error_of([&] { with_changes(base, {wrong}); }).code() == Errc::unsupported);
-}
-
-TEST_CASE("templates show members, nested ones and JSON", "[cli][listing]") {
-  const Json value{{"Name", "web"}, {"State", {{"Pid", 7}, {"Running", true}}}, {"Env", {"A=1", "B=2"}}};
-  CHECK(fill_template("{{.Name}} {{ .State.Pid }}", value) == "web 7");
-  CHECK(fill_template("{{json .Env}}", value) == R"(["A=1","B=2"])");
-  CHECK(fill_template("{{.Env}}", value) == "[A=1 B=2]");
-  CHECK(fill_template("a\\tb {{.State.Running}}", value) == "a\tb true");
-  CHECK_THROWS_WITH(fill_template("{{.Nope}}", value), "template: there is no '.Nope'");
-  CHECK_THROWS_AS(fill_template("{{.Name", value), Error);
-  CHECK_THROWS_AS(fill_template("{{range .Env}}", value), Error);
-}
-
-TEST_CASE("templates choose, repeat, count and look up, as Go's do", "[cli][listing]") {
-  const Json value{{"Name", "web"},
-                   {"Env", {"A=1", "B=2"}},
-                   {"None", Json::array()},
-                   {"Null", nullptr},
-                   {"Ports", {{"80/tcp", {{{"HostPort", "8080"}}}}}},
-                   {"Nets", {{"a", {{"IP", "10.0.0.2"}}}, {"b", {{"IP", "10.0.0.3"}}}}}};
-  const auto filled = [&](const char* text) { return fill_template(text, value); };
-  CHECK(filled("{{range .Env}}<{{.}}>{{end}}") == "<A=1><B=2>");
-  CHECK(filled("{{range .Env}}{{println .}}{{end}}") == "A=1\nB=2\n");
-  CHECK(filled("{{range .Env}}{{.}}{{\"\\n\"}}{{end}}") == "A=1\nB=2\n");
-  CHECK(filled("{{range $k, $v := .Nets}}{{$k}}={{$v.IP}} {{$.Name}};{{end}}") ==
-        "a=10.0.0.2 web;b=10.0.0.3 web;");
-  CHECK(filled("{{range $i, $e := .Env}}{{$i}}{{end}}") == "01");
-  CHECK(filled("{{range .None}}x{{else}}nothing{{end}}") == "nothing");
-  CHECK(filled("{{if .Env}}yes{{else}}no{{end}} {{if .None}}yes{{else}}no{{end}}") == "yes no");
-  CHECK(filled("{{if .Health}}{{.Health.Status}}{{end}}ok") == "ok");
-  CHECK(filled("{{if not .Null}}{{if .Name}}both{{end}}{{end}}") == "both");
-  CHECK(filled("{{(index (index .Ports \"80/tcp\") 0).HostPort}}") == "8080");
-  CHECK(filled("{{index .Env 1}} {{len .Env}} {{len .Name}} {{len .Null}}") == "B=2 2 3 0");
-  CHECK(filled("{{index .Ports \"81/tcp\"}} {{json .Null}}") == "null null");
-  CHECK(filled("{{join .Env \"\\n\"}}") == "A=1\nB=2");
-  CHECK(filled("a {{- .Name -}} b") == "awebb");
-  for (const char* bad :
-       {"{{index .Env 2}}", "{{end}}", "{{if .Env}}", "{{else}}", "{{.Name.First}}", "{{nope .Env}}",
-        "{{$x}}", "{{(.Name}}", "{{\"open}}", "{{range x := .Env}}{{end}}", "{{}}"}) {
-    INFO(bad);
-    CHECK_THROWS_AS(filled(bad), Error);
-  }
-}
-
-TEST_CASE("a template shows what a container wrote without what a terminal would obey", "[cli][listing]") {
-  const Json value{{"List", {"a\x1b[2Jb"}}};
-  for (const char* text : {"{{.List}}", "{{range .List}}{{.}}{{end}}", "{{join .List \" \"}}",
-                           "{{range .List}}{{println .}}{{end}}", "{{index .List 0}}"})
-    CHECK(fill_template(text, value).find('\x1b') == std::string::npos);
 }
