@@ -205,8 +205,7 @@ Action Api::append(const Request& request) {
       registry_.uploads, registry_.uploads.claim(request.target.reference, request.target.repository),
       request);
   return {.take = [chunk](std::span<const std::byte> bytes) { chunk->write(bytes); },
-          .finish = [chunk] { return accepted(*chunk->finish()); },
-          .blocks = true};  // the end of the claim waits for a sync that has begun
+          .finish = [chunk] { return accepted(*chunk->finish()); }};
 }
 
 Action Api::complete_upload(const Request& request) {

@@ -69,7 +69,7 @@ bool is_older(const UniqueFd& folder, const std::string& id, std::chrono::system
 }  // namespace
 
 Upload::Upload(std::string id, std::string repository, UniqueFd file, std::optional<Hasher> hasher,
-               DigestAlgorithm algorithm, std::atomic<unsigned>& buffers)
+               DigestAlgorithm algorithm, std::atomic<unsigned>& buffers, WorkerPool& syncs)
     : id_(std::move(id)),
       repository_(std::move(repository)),
       file_(std::move(file)),
@@ -77,6 +77,7 @@ Upload::Upload(std::string id, std::string repository, UniqueFd file, std::optio
       hasher_(std::move(hasher)),
       algorithm_(algorithm),
       buffers_(buffers),
+      syncs_(syncs),
       is_sealed_(sys::stat_of(file_).st_nlink > 1) {}  // its server ended before the session did
 
 void Upload::write(std::span<const std::byte> bytes) {
@@ -117,6 +118,10 @@ void Upload::append(std::span<const std::byte> bytes) {
   writeback_->grown_to(size_);
 }
 
+void Upload::end_writeback() {
+  if (writeback_) syncs_.add([last = std::shared_ptr(std::move(writeback_))]() mutable { last.reset(); });
+}
+
 Digest Upload::digest(DigestAlgorithm algorithm) {
   flush();
   writeback_.reset();
@@ -134,7 +139,7 @@ UploadClaim::~UploadClaim() {
     // It asks how far it got, and sends them again
   }
   upload_->buffer_.reset();
-  upload_->writeback_.reset();
+  upload_->end_writeback();
   const std::lock_guard lock(*mutex_);
   upload_->is_claimed_ = false;
   upload_->used_ = std::chrono::steady_clock::now();
@@ -157,7 +162,7 @@ UploadClaim Uploads::begin(const std::string& repository, DigestAlgorithm algori
   sys::mkdir_at(folder_, id, 0700);
   try {
     auto upload = std::shared_ptr<Upload>(new Upload(id, repository, make_session(folder_, id, repository),
-                                                     Hasher(algorithm), algorithm, buffers_));
+                                                     Hasher(algorithm), algorithm, buffers_, syncs_));
     upload->is_claimed_ = true;
     known_[id] = upload;
     ++count_;
@@ -207,7 +212,7 @@ std::shared_ptr<Upload> Uploads::load(const std::string& id) {
   const bool is_empty = sys::stat_of(*file).st_size == 0;
   return std::shared_ptr<Upload>(new Upload(id, std::move(repository), std::move(*file),
                                             is_empty ? std::optional<Hasher>(Hasher()) : std::nullopt,
-                                            DigestAlgorithm::sha256, buffers_));
+                                            DigestAlgorithm::sha256, buffers_, syncs_));
 }
 
 /// With the mutex held.
@@ -246,7 +251,7 @@ void Uploads::remove(const std::string& id) {
 }
 
 void Uploads::end(UploadClaim& claim) {
-  claim->writeback_.reset();
+  claim->end_writeback();
   const std::lock_guard lock(mutex_);
   if (claim->is_over_) return;
   claim->is_over_ = true;

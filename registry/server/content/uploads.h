@@ -13,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "layerstore/digest.h"
 #include "server/content/write_buffer.h"
+#include "server/http/worker_pool.h"
 
 namespace lay::registry::server {
 
@@ -40,8 +41,10 @@ class Upload final : public ByteSink {
   friend class Uploads;
   friend class UploadClaim;
   Upload(std::string id, std::string repository, UniqueFd file, std::optional<layerstore::Hasher> hasher,
-         layerstore::DigestAlgorithm algorithm, std::atomic<unsigned>& buffers);
+         layerstore::DigestAlgorithm algorithm, std::atomic<unsigned>& buffers, WorkerPool& syncs);
   void append(std::span<const std::byte> bytes);
+  /// Waits for none of what it has begun: a disk may take seconds, and others are served on this thread.
+  void end_writeback();
 
   const std::string id_;
   const std::string repository_;
@@ -51,6 +54,7 @@ class Upload final : public ByteSink {
   layerstore::DigestAlgorithm algorithm_;
   std::unique_ptr<EarlyWriteback> writeback_;
   std::atomic<unsigned>& buffers_;  ///< of Uploads
+  WorkerPool& syncs_;               ///< as well
   std::unique_ptr<WriteBuffer> buffer_;
   bool is_sealed_ = false;
   bool is_claimed_ = false;  ///< these three under the mutex of Uploads
@@ -106,6 +110,7 @@ class Uploads {
   const std::size_t limit_;
   const std::chrono::seconds idle_;
   std::atomic<unsigned> buffers_ = WriteBuffer::kCount;  ///< that no upload has
+  WorkerPool syncs_{1};  ///< waits for syncs of uploads that nobody writes to any more
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Upload>> known_;  ///< by id; those on disk are read when asked for
   std::size_t count_ = 0;                                 ///< on disk

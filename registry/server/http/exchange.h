@@ -31,8 +31,6 @@ class Exchange {
   /// MHD_RequestCompletedCallback.
   /// `taken` is what the client took of the answer if that was cut: about as many bytes.
   void completed(bool is_whole, std::uint64_t taken);
-  /// Whether its end may wait for a disk: it holds an upload.
-  bool holds_upload() const { return action_.take != nullptr; }
 
  private:
   enum class Stage {

@@ -36,11 +36,9 @@ MHD_Result step(void* service, MHD_Connection* connection, const char*, const ch
 void end_exchange(void* service, MHD_Connection* connection, void** state, MHD_RequestTerminationCode how) {
   const Service& shared = *static_cast<Service*>(service);
   const std::uint64_t taken = shared.clients.request_ended(connection);
-  std::shared_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
+  const std::unique_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
   *state = nullptr;
-  if (!exchange) return;
-  exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK, taken);
-  if (exchange->holds_upload()) shared.workers.add([last = std::move(exchange)]() mutable { last.reset(); });
+  if (exchange) exchange->completed(how == MHD_REQUEST_TERMINATED_COMPLETED_OK, taken);
 }
 
 void choose_congestion_control(MHD_Connection* connection, const std::string& systems) {
