@@ -494,5 +494,5 @@ with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMA
         info.pax_headers = {"SCHILY.xattr.user.large": "x" * 64000}
         tar.addfile(info)
 END
-  refused 1 "exceed 512 MiB" "$LAY" import attributes.tar.zst x:1
+  refused 1 "exceed 512 MiB" "$LAY" import -q attributes.tar.zst x:1
 }

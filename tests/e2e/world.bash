@@ -89,7 +89,7 @@ host_traces() {
 # Bridge and table of lay may stay for the next container; nothing else that was not there before may. What others had
 # may have gone meanwhile.
 same_traces() { [[ -z $(new_traces) ]]; }
-only_layers_left() { [[ -z $(new_traces | grep -vE "^mount $world/[^/]*run[^/]*/layers/") ]]; }
+only_layers_left() { [[ -z $(new_traces | grep -vE "^mount $world/run[^/]*/layers(/|$)") ]]; }
 new_traces() { comm -13 <(sort <<<"$traces_before") <(host_traces | sort) | grep -v '^table'; }
 
 # Whether no layer is mounted any more.
