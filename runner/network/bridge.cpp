@@ -204,12 +204,12 @@ std::vector<std::string> enable_forwarding6() {
 
 void ensure_ipv6(NetlinkSocket& route, NetlinkSocket& netfilter, const NetworkNames& names,
                  const LeaseBook& leases, const BridgeWish& wish, Bridge& bridge) {
-  const Ipv6Table table{names.table, names.bridge, *wish.subnet6, wish.reach, host_loopback6()};
+  const Ipv6Table table{names.table, names.bridge, *wish.subnet6, wish.policy, host_loopback6()};
   if (bridge.is_new || !has_ipv6_table(netfilter, table)) {
-    if (wish.reach == Reach::everywhere) let_loopback_in(route, bridge.link);
+    if (wish.policy.reach == Reach::everywhere) let_loopback_in(route, bridge.link);
     make_ipv6_table(netfilter, table, ports_of_holders(leases));
   }
-  if (wish.reach != Reach::everywhere) return;
+  if (wish.policy.reach != Reach::everywhere) return;
   for (std::string& note : enable_forwarding6()) bridge.notes.push_back(std::move(note));
 }
 
@@ -235,8 +235,8 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
     bridge = {.link = *link, .subnet = *last};
   }
   bridge.gateway = wish.gateway.value_or(bridge.subnet.gateway());
-  if (is_new || !has_nat_table(netfilter, names.table, wish.reach))
-    make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet, wish.reach},
+  if (is_new || !has_nat_table(netfilter, names.table, wish.policy))
+    make_nat_table(netfilter, {names.table, names.bridge, bridge.subnet, wish.policy},
                    ports_of_holders(leases));
   const Families families = wish.subnet6 ? Families::both : Families::ipv4;
   if ((is_new || !has_sender_table(netfilter, names.table, families)) &&
@@ -246,7 +246,7 @@ Bridge ensure_bridge(const NetworkNames& names, const LeaseBook& leases, const B
         "of "
         "others");
   if (wish.subnet6) ensure_ipv6(route, netfilter, names, leases, wish, bridge);
-  if (wish.reach == Reach::everywhere)
+  if (wish.policy.reach == Reach::everywhere)
     for (std::string& note : enable_forwarding()) bridge.notes.push_back(std::move(note));
   return bridge;
 }

@@ -7,6 +7,7 @@
 #include "network/leases.h"
 #include "network/names.h"
 #include "network/netlink_route.h"
+#include "network/network_policy.h"
 #include "runner/network_store.h"
 
 /// What all containers of one RUN share: the bridge and the nftables table. Called under LeaseBook::lock().
@@ -27,7 +28,7 @@ struct BridgeWish {
   std::optional<Ipv4> gateway = {};   ///< empty: the subnet's first address
   std::optional<Subnet6> subnet6 = {};
   std::optional<Ipv6> gateway6 = {};  ///< empty: the subnet's first address
-  Reach reach = Reach::everywhere;
+  NetworkPolicy policy = {};
   unsigned mtu = 0;  ///< 0: the uplink's
   /// Whose subnets are not chosen, used or not; may be null. Read only when a subnet is chosen.
   const NetworkStore* others = nullptr;

@@ -267,13 +267,15 @@ NetlinkMessage make_veth(const VethPlan& plan) {
   return message;
 }
 
-NetlinkMessage set_hairpin(const std::string& port) {
-  NetlinkMessage message(fmt::format("set hairpin mode of '{}'", port), RTM_NEWLINK, 0);
+NetlinkMessage set_port_mode(const std::string& port, PortMode mode) {
+  NetlinkMessage message(fmt::format("set the bridge's mode of '{}'", port), RTM_NEWLINK, 0);
   message.fixed<ifinfomsg>();
   message.put_text(IFLA_IFNAME, port);
   message.nest(IFLA_LINKINFO, [&] {
     message.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
-    message.nest(IFLA_INFO_SLAVE_DATA, [&] { message.put_u8(IFLA_BRPORT_MODE, 1); });
+    message.nest(IFLA_INFO_SLAVE_DATA, [&] {
+      message.put_u8(mode == PortMode::hairpin ? IFLA_BRPORT_MODE : IFLA_BRPORT_ISOLATED, 1);
+    });
   });
   return message;
 }

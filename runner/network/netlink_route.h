@@ -79,8 +79,10 @@ struct VethPlan {
 };
 NetlinkMessage make_veth(const VethPlan& plan);
 
-/// Lets a port of a bridge send a frame back out of where it came in.
-NetlinkMessage set_hairpin(const std::string& port);
+/// Of a port of a bridge. hairpin: it sends a frame back out of where it came in; isolated: it gets none from
+/// others that are so, and they none from it.
+enum class PortMode { hairpin, isolated };
+NetlinkMessage set_port_mode(const std::string& port, PortMode mode);
 
 NetlinkMessage delete_link(const std::string& name);
 NetlinkMessage set_link_up(int index);

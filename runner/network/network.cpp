@@ -42,10 +42,20 @@ std::string free_veth_name(const std::string& container_id, const std::optional<
     if (const std::string name = veth_name(key, attempt); !find_link(socket, name)) return name;
 }
 
+/// How a container's port of the bridge is to be.
+std::vector<PortMode> port_modes(const std::optional<NetworkMember>& member) {
+  std::vector<PortMode> modes;
+  // With br_netfilter a container that uses its own published port is answered within the bridge, back
+  // through the port it came from; without, it is routed
+  if (read_setting("bridge/bridge-nf-call-iptables") == "1") modes.push_back(PortMode::hairpin);
+  if (member && member->network.neighbours == Neighbours::apart) modes.push_back(PortMode::isolated);
+  return modes;
+}
+
 /// The requests that make the veth pair, in the host's namespace.
-std::vector<NetlinkMessage> plan_links(const VethPlan& veth, bool has_hairpin) {
+std::vector<NetlinkMessage> plan_links(const VethPlan& veth, std::span<const PortMode> modes) {
   std::vector<NetlinkMessage> requests{make_veth(veth)};
-  if (has_hairpin) requests.push_back(set_hairpin(veth.host_name));
+  for (const PortMode mode : modes) requests.push_back(set_port_mode(veth.host_name, mode));
   return requests;
 }
 
@@ -55,7 +65,7 @@ BridgeWish wish_of(const std::optional<NetworkMember>& member, const NetworkStor
           .gateway = parse_ipv4(member->network.gateway()),
           .subnet6 = parse_subnet6(member->network.subnet6),
           .gateway6 = parse_ipv6(member->network.gateway6()),
-          .reach = member->network.reach,
+          .policy = NetworkPolicy(member->network),
           .mtu = member->network.mtu};
 }
 
@@ -104,16 +114,14 @@ InnerLink BridgeAttachment::State::inner_link(const UniqueFd& netns, std::option
     };
     return link;
   }
-  // With br_netfilter a container that uses its own published port is answered within the bridge, back
-  // through the port it came from; without, it is routed
-  const bool has_hairpin = read_setting("bridge/bridge-nf-call-iptables") == "1";
-  link.make = [has_hairpin, plan = VethPlan{.host_name = veth,
-                                            .peer_name = {},
-                                            .peer_mac = mac(),
-                                            .bridge = bridge.link,
-                                            .netns = netns.get()}](const std::string& name) mutable {
+  link.make = [modes = port_modes(member),
+               plan = VethPlan{.host_name = veth,
+                               .peer_name = {},
+                               .peer_mac = mac(),
+                               .bridge = bridge.link,
+                               .netns = netns.get()}](const std::string& name) mutable {
     plan.peer_name = name;
-    return plan_links(plan, has_hairpin);
+    return plan_links(plan, modes);
   };
   return link;
 }
@@ -162,7 +170,7 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
     throw Error::make(Errc::invalid, "container '{}' has no place on the bridge by its network mode",
                       container_id);
   const BridgeWish wish = wish_of(member, networks);
-  if (wish.reach == Reach::inside && !config.ports.empty())
+  if (wish.policy.reach == Reach::inside && !config.ports.empty())
     throw Error::make(Errc::invalid, "network '{}' is internal: no port can be published on it", config.name)
         .with_hint("leave -p out, or use a network that is not --internal");
   if (is_macvlan(member) && !config.ports.empty())
@@ -191,7 +199,7 @@ BridgeAttachment BridgeAttachment::reserve(const std::string& run, const std::st
   state.attachment.ports = mappings_of(state.held_ports);
   const std::optional<Ipv4> left = state.take_from_ended();
   state.bridge = ensure_bridge(state.names, state.leases, wish);
-  if (wish.reach == Reach::everywhere && (state.bridge.is_new || !config.ports.empty()))
+  if (wish.policy.reach == Reach::everywhere && (state.bridge.is_new || !config.ports.empty()))
     state.look_at_foreign_chains();
   state.take_lease(container_id, left);
   state.veth = free_veth_name(container_id, member);

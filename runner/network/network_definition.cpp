@@ -43,6 +43,8 @@ std::string network_text(const NetworkDefinition& network) {
   add("ipRange", network.ip_range);
   add("parent", network.parent);
   if (network.driver != NetworkDriver::bridge) json["driver"] = to_string(network.driver);
+  if (network.neighbours == Neighbours::apart) json["icc"] = false;
+  if (network.metadata == Metadata::blocked) json["metadata"] = false;
   return dump_json(json);
 }
 
@@ -64,7 +66,9 @@ NetworkDefinition parse_network_definition(std::string_view text) {
       .ip_range = json_string_or(json, "ipRange", {}),
       .driver =
           json_string_or(json, "driver", {}) == "macvlan" ? NetworkDriver::macvlan : NetworkDriver::bridge,
-      .parent = json_string_or(json, "parent", {})};
+      .parent = json_string_or(json, "parent", {}),
+      .neighbours = json_bool_or(json, "icc", true) ? Neighbours::in_reach : Neighbours::apart,
+      .metadata = json_bool_or(json, "metadata", true) ? Metadata::in_reach : Metadata::blocked};
   if (!is_id_prefix(network.id) || !is_network_name(network.name))
     throw Error(Errc::invalid, "network: id or name is malformed");
   if (const Json* labels = json_find(json, "labels"))
@@ -155,6 +159,10 @@ void check_driver(const NetworkDefinition& network) {
   if (network.reach == Reach::inside)
     throw Error(Errc::unsupported, "a macvlan network cannot be --internal: it is on the wire of its parent")
         .with_hint("leave out --internal, or use --driver bridge");
+  if (network.neighbours == Neighbours::apart || network.metadata == Metadata::blocked)
+    throw Error(Errc::unsupported,
+                "a macvlan network knows no icc=false and metadata=false: its packets pass no rules of lay's")
+        .with_hint("leave out -o icc and metadata, or use --driver bridge");
 }
 
 }  // namespace

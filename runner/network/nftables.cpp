@@ -8,16 +8,16 @@
 
 namespace lay::runner {
 
-bool has_nat_table(NetlinkSocket& socket, const std::string& name, Reach reach) {
-  return count_rules(socket, name, NFPROTO_IPV4) == nat_rules(reach).size();
+bool has_nat_table(NetlinkSocket& socket, const std::string& name, const NetworkPolicy& policy) {
+  return count_rules(socket, name, NFPROTO_IPV4) == nat_rules(policy).size();
 }
 
 void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<const PublishedPort> ports) {
   std::vector<NetlinkMessage> requests = renew_table(table.name, NFPROTO_IPV4);
   append(requests, map_messages(table.name, NFPROTO_IPV4));
-  for (const ChainPlan& chain : nat_chains(table.reach))
+  for (const ChainPlan& chain : nat_chains(table.policy.reach))
     requests.push_back(chain_message(table.name, chain, NFPROTO_IPV4));
-  for (const RulePlan& rule : nat_rules(table.reach)) requests.push_back(make_rule(table, rule));
+  for (const RulePlan& rule : nat_rules(table.policy)) requests.push_back(make_rule(table, rule));
   append(requests, element_messages(table.name, ports_of(ports, NFPROTO_IPV4), ElementChange::add));
   socket.run(transaction(std::move(requests)));
 }

@@ -14,7 +14,7 @@
 namespace lay::runner {
 
 /// Whether the table stands with all its rules, and nobody has flushed it.
-bool has_nat_table(NetlinkSocket& socket, const std::string& name, Reach reach = Reach::everywhere);
+bool has_nat_table(NetlinkSocket& socket, const std::string& name, const NetworkPolicy& policy = {});
 /// Replaces the table, or makes it, holding those of `ports` that are of IPv4.
 void make_nat_table(NetlinkSocket& socket, const NatTable& table, std::span<const PublishedPort> ports);
 /// Absent is success.

@@ -23,6 +23,8 @@ constexpr std::uint32_t kTargetPortOffset = 2;  // in the TCP and UDP header
 constexpr std::uint32_t kBehindAddress = NFT_REG32_04;
 constexpr std::uint32_t kBehindKeyAddress = NFT_REG32_05;
 
+/// Where Amazon's machines have by IPv6 what others have at 169.254.169.254 alone.
+const Subnet6 kMetadata{{{0xfd, 0, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}, 128};
 const Subnet6 kLoopback{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}, 128};
 
 enum class Match6 {
@@ -33,6 +35,7 @@ enum class Match6 {
   source_subnet,
   source_loopback,
   target_loopback,
+  target_metadata,
   target_local,
   known_flow,
   published_flow,
@@ -47,20 +50,25 @@ struct Rule6 {
   Action6 action;
 };
 
-std::vector<ChainPlan> chains(Reach reach) {
-  const ChainPlan forward{"forward", "filter", NF_INET_FORWARD, NF_IP6_PRI_FILTER};
-  if (reach == Reach::inside) return {{"host", "filter", NF_INET_LOCAL_IN, NF_IP6_PRI_FILTER}, forward};
-  return {{"incoming", "nat", NF_INET_PRE_ROUTING, NF_IP6_PRI_NAT_DST},
-          {"local", "nat", NF_INET_LOCAL_OUT, NF_IP6_PRI_NAT_DST},
-          {"outgoing", "nat", NF_INET_POST_ROUTING, NF_IP6_PRI_NAT_SRC},
-          forward};
+std::vector<ChainPlan> chains(const NetworkPolicy& policy) {
+  std::vector<ChainPlan> chains{{"forward", "filter", NF_INET_FORWARD, NF_IP6_PRI_FILTER}};
+  if (policy.metadata == Metadata::blocked)
+    chains.push_back({"guard", "filter", NF_INET_PRE_ROUTING, NF_IP6_PRI_RAW});
+  const std::vector<ChainPlan> of_reach =
+      policy.reach == Reach::inside
+          ? std::vector<ChainPlan>{{"host", "filter", NF_INET_LOCAL_IN, NF_IP6_PRI_FILTER}}
+          : std::vector<ChainPlan>{{"incoming", "nat", NF_INET_PRE_ROUTING, NF_IP6_PRI_NAT_DST},
+                                   {"local", "nat", NF_INET_LOCAL_OUT, NF_IP6_PRI_NAT_DST},
+                                   {"outgoing", "nat", NF_INET_POST_ROUTING, NF_IP6_PRI_NAT_SRC}};
+  chains.insert(chains.end(), of_reach.begin(), of_reach.end());
+  return chains;
 }
 
 /// As those of IPv4, nftables_rules.cpp, where the reasons stand. No packet for ::1 comes by a link, so there
 /// is nothing to guard.
-std::vector<Rule6> rules(const Ipv6Table& table) {
+std::vector<Rule6> rules_of_reach(const Ipv6Table& table) {
   using enum Match6;
-  if (table.reach == Reach::inside)
+  if (table.policy.reach == Reach::inside)
     return {
         // The host may ask its containers; they may not ask it
         {"host", {from_bridge, solicitation}, Action6::accept},
@@ -86,6 +94,18 @@ std::vector<Rule6> rules(const Ipv6Table& table) {
       {"forward", {to_bridge, not_from_bridge}, Action6::drop},
   };
   rules.insert(rules.end(), others.begin(), others.end());
+  return rules;
+}
+
+std::vector<Rule6> rules(const Ipv6Table& table) {
+  using enum Match6;
+  std::vector<Rule6> rules = rules_of_reach(table);
+  if (table.policy.metadata == Metadata::blocked)
+    rules.push_back({"guard", {from_bridge, target_metadata}, Action6::drop});
+  if (table.policy.neighbours == Neighbours::apart) {
+    rules.push_back({"forward", {from_bridge, to_bridge, published_flow}, Action6::accept});
+    rules.push_back({"forward", {from_bridge, to_bridge}, Action6::drop});
+  }
   return rules;
 }
 
@@ -122,6 +142,8 @@ void add_match(RuleBuilder& rule, const Ipv6Table& table, Match6 match) {
       return match_subnet(rule, kSourceOffset, kLoopback);
     case Match6::target_loopback:
       return match_subnet(rule, kTargetOffset, kLoopback);
+    case Match6::target_metadata:
+      return match_subnet(rule, kTargetOffset, kMetadata);
     case Match6::target_local:
       return rule.match_local_target();
     case Match6::known_flow:
@@ -177,8 +199,8 @@ bool has_ipv6_table(NetlinkSocket& socket, const Ipv6Table& table) {
 
 void make_ipv6_table(NetlinkSocket& socket, const Ipv6Table& table, std::span<const PublishedPort> ports) {
   std::vector<NetlinkMessage> requests = renew_table(table.name, NFPROTO_IPV6);
-  if (table.reach == Reach::everywhere) append(requests, map_messages(table.name, NFPROTO_IPV6));
-  for (const ChainPlan& chain : chains(table.reach))
+  if (table.policy.reach == Reach::everywhere) append(requests, map_messages(table.name, NFPROTO_IPV6));
+  for (const ChainPlan& chain : chains(table.policy))
     requests.push_back(chain_message(table.name, chain, NFPROTO_IPV6));
   for (const Rule6& rule : rules(table)) requests.push_back(make_rule(table, rule));
   append(requests, element_messages(table.name, ports_of(ports, NFPROTO_IPV6), ElementChange::add));

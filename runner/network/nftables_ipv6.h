@@ -5,8 +5,8 @@
 
 #include "network/address6.h"
 #include "network/netlink.h"
+#include "network/network_policy.h"
 #include "network/nftables_ports.h"
-#include "runner/network_store.h"
 
 /// lay's table of family ip6, on networks that have IPv6: containers go out under the host's address, and
 /// nothing comes in but by published ports. It bears the name of the network's other tables.
@@ -21,7 +21,7 @@ struct Ipv6Table {
   std::string name;
   std::string bridge;
   Subnet6 subnet;
-  Reach reach = Reach::everywhere;
+  NetworkPolicy policy = {};
   HostLoopback6 loopback = HostLoopback6::served;
 };
 

@@ -14,6 +14,7 @@ constexpr std::uint32_t kTargetOffset = 16;
 constexpr std::uint32_t kTargetPortOffset = 2;  // in the TCP and UDP header
 
 const Subnet kLoopback{Ipv4{127U << 24}, 8};
+const Subnet kMetadata{Ipv4{0xa9fea9fe}, 32};  // 169.254.169.254
 
 class NatRuleBuilder : public RuleBuilder {
  public:
@@ -45,6 +46,8 @@ void add_match(NatRuleBuilder& rule, const NatTable& table, Match match) {
       return rule.match_subnet(kSourceOffset, kLoopback);
     case Match::target_loopback:
       return rule.match_subnet(kTargetOffset, kLoopback);
+    case Match::target_metadata:
+      return rule.match_subnet(kTargetOffset, kMetadata);
     case Match::target_local:
       return rule.match_local_target();
     case Match::known_flow:
@@ -89,21 +92,7 @@ std::vector<RulePlan> internal_rules() {
   };
 }
 
-}  // namespace
-
-std::vector<ChainPlan> nat_chains(Reach reach) {
-  if (reach == Reach::inside)
-    return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
-            {"host", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
-            {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
-  return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
-          {"incoming", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
-          {"local", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
-          {"outgoing", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
-          {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
-}
-
-std::vector<RulePlan> nat_rules(Reach reach) {
+std::vector<RulePlan> rules_of(Reach reach) {
   using enum Match;
   if (reach == Reach::inside) return internal_rules();
   return {
@@ -127,6 +116,33 @@ std::vector<RulePlan> nat_rules(Reach reach) {
       {"forward", {to_bridge, not_from_bridge, published_flow}, Action::accept},
       {"forward", {to_bridge, not_from_bridge}, Action::drop},
   };
+}
+
+}  // namespace
+
+std::vector<ChainPlan> nat_chains(Reach reach) {
+  if (reach == Reach::inside)
+    return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
+            {"host", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
+            {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
+  return {{"guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW},
+          {"incoming", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
+          {"local", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
+          {"outgoing", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
+          {"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER}};
+}
+
+std::vector<RulePlan> nat_rules(const NetworkPolicy& policy) {
+  using enum Match;
+  std::vector<RulePlan> rules = rules_of(policy.reach);
+  if (policy.metadata == Metadata::blocked)
+    rules.push_back({"guard", {from_bridge, target_metadata}, Action::drop});
+  // What is isolated on the bridge may still ask the host to route it back to there
+  if (policy.neighbours == Neighbours::apart) {
+    rules.push_back({"forward", {from_bridge, to_bridge, published_flow}, Action::accept});
+    rules.push_back({"forward", {from_bridge, to_bridge}, Action::drop});
+  }
+  return rules;
 }
 
 NetlinkMessage make_rule(const NatTable& table, const RulePlan& plan) {

@@ -6,7 +6,7 @@
 
 #include "network/address.h"
 #include "network/netlink.h"
-#include "runner/network_store.h"
+#include "network/network_policy.h"
 
 /// The rules of lay's table as plain values, and how they become nftables' own expressions.
 namespace lay::runner {
@@ -32,6 +32,7 @@ enum class Match {
   source_subnet,
   source_loopback,
   target_loopback,
+  target_metadata,
   target_local,   ///< an address of this host (fib)
   known_flow,     ///< conntrack: established or related
   published_flow  ///< conntrack: its target was rewritten by a published port
@@ -46,14 +47,14 @@ struct RulePlan {
 
 std::vector<ChainPlan> nat_chains(Reach reach = Reach::everywhere);
 /// In order; the reasons stand at each.
-std::vector<RulePlan> nat_rules(Reach reach = Reach::everywhere);
+std::vector<RulePlan> nat_rules(const NetworkPolicy& policy = {});
 
 /// What the rules refer to.
 struct NatTable {
   std::string name;
   std::string bridge;
   Subnet subnet;
-  Reach reach = Reach::everywhere;
+  NetworkPolicy policy = {};
 };
 
 /// The request that appends one rule to its chain.

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -32,15 +34,42 @@ unsigned parse_mtu(const std::string& text) {
   throw Error::make(Errc::invalid, "mtu '{}' is no number from {} to {}", printable(text), kLeast, kMost);
 }
 
+/// The value of "KEY=true" and "KEY=false", as docker and podman take them; empty when it is another key.
+std::optional<bool> switch_of(const std::string& option, std::string_view key) {
+  if (!option.starts_with(key) || option.substr(key.size(), 1) != "=") return std::nullopt;
+  const std::string value = option.substr(key.size() + 1);
+  if (value == "true" || value == "1") return true;
+  if (value == "false" || value == "0") return false;
+  throw Error::make(Errc::invalid, "network option '{}' is neither true nor false", printable(option))
+      .with_hint(fmt::format("-o {0}=true or -o {0}=false", key));
+}
+
+/// What keeps containers from others. Networks are apart in any case, as podman's isolate=true asks.
+bool take_barrier(runner::NetworkDefinition& network, const std::string& option) {
+  for (const char* key : {"icc", "com.docker.network.bridge.enable_icc"})
+    if (const auto icc = switch_of(option, key)) {
+      network.neighbours = *icc ? runner::Neighbours::in_reach : runner::Neighbours::apart;
+      return true;
+    }
+  if (const auto metadata = switch_of(option, "metadata")) {
+    network.metadata = *metadata ? runner::Metadata::in_reach : runner::Metadata::blocked;
+    return true;
+  }
+  return option == "isolate=strict" || switch_of(option, "isolate").value_or(false);
+}
+
 void take_options(runner::NetworkDefinition& network, const std::vector<std::string>& options) {
   for (const std::string& option : options) {
+    if (take_barrier(network, option)) continue;
     if (option.starts_with("mtu="))
       network.mtu = parse_mtu(option.substr(4));
     else if (option.starts_with("parent="))
       network.parent = option.substr(7);
     else if (option != "mode=bridge" && option != "macvlan_mode=bridge")
       throw Error::make(Errc::unsupported, "network option '{}' is not known", printable(option))
-          .with_hint("-o mtu=1400; with --driver macvlan -o parent=eth0, and mode=bridge");
+          .with_hint(
+              "-o mtu=1400, icc=false, metadata=false; with --driver macvlan -o parent=eth0, and "
+              "mode=bridge");
   }
 }
 
@@ -82,7 +111,10 @@ int create(const Context& context, const Arguments& arguments) {
   parser.add_option("--ip-range", wish.ip_range, "where free addresses are taken from")
       .type_name("ADDRESS/BITS");
   parser.add_flag("--internal", is_internal, "no way out: not to the host, not to other networks");
-  parser.add_list("-o,--opt", options, "mtu=BYTES; parent=LINK of macvlan", "KEY=VALUE");
+  parser.add_list("-o,--opt", options,
+                  "mtu=BYTES; icc=false: containers do not reach each other; metadata=false: nor "
+                  "169.254.169.254; parent=LINK of macvlan",
+                  "KEY=VALUE");
   parser.add_list("--label", labels, "label of the network", "KEY=VALUE");
   parser.parse(arguments);
   return with_context("network create " + printable(wish.name), [&] {
@@ -174,6 +206,8 @@ Json describe(const runner::ContainerStore& containers, const runner::NetworkDef
   Json options = Json::object();
   if (network.mtu != 0) options["mtu"] = std::to_string(network.mtu);
   if (!network.parent.empty()) options["parent"] = network.parent;
+  if (network.neighbours == runner::Neighbours::apart) options["icc"] = "false";
+  if (network.metadata == runner::Metadata::blocked) options["metadata"] = "false";
   return {{"Name", network.name},
           {"Id", network.id},
           {"Created", format_time(network.created)},

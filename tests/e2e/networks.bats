@@ -8,7 +8,7 @@ load uplink
 setup() {
   open_world
   small_image
-  export -f tells_client address knows forgot fails
+  export -f tells_client address knows forgot fails gets
 }
 teardown() { leave_world; }
 
@@ -111,6 +111,55 @@ fails() { ! "$@" >/dev/null 2>&1; }
     for network in two bridge; do
       [ "$("$LAY" run --rm --network $network small sh -c "nc -w 1 $(address db) 80; echo end" 2>/dev/null)" = end ]
     done'
+}
+
+# gets CONTAINER ADDRESS: whether port 80 there answers.
+gets() { [[ $(timeout 3 "$LAY" exec "$1" nc -w 1 "$2" 80 2>/dev/null) == page ]]; }
+
+@test "N02: with icc=false containers reach the host and what is outside, not each other, by whatever way they try" {
+  on_host '
+    "$LAY" network create --ipv6 -o com.docker.network.bridge.enable_icc=false apart >/dev/null
+    "$LAY" network create --ipv6 -o icc=true -o isolate=true near >/dev/null
+    [ "$("$LAY" network inspect apart | jq -r ".[0].Options.icc")" = false ]
+    refused 1 "neither true nor false" "$LAY" network create -o icc=maybe other
+    for network in near apart; do
+      "$LAY" run -d --name web-$network --network $network -p 127.0.0.1::80 small nc -ll -p 80 -e echo page >/dev/null
+      "$LAY" run -d --name asks-$network --cap-add NET_ADMIN --network $network small sleep 1000 >/dev/null
+    done
+    ip=$(address web-apart) ip6=$("$LAY" inspect -f "{{.NetworkSettings.GlobalIPv6Address}}" web-apart)
+    near6=$("$LAY" inspect -f "{{.NetworkSettings.GlobalIPv6Address}}" web-near)
+    wait_until 5 gets asks-near "$(address web-near)"
+    wait_until 5 gets asks-near "$near6"
+    answers() { [[ $(timeout 3 busybox nc -w 1 "$1" 80 </dev/null) == page ]]; }
+    wait_until 5 answers "$ip"
+    fails gets asks-apart "$ip"
+    fails gets asks-apart "$ip6"
+    # The host routes between them no more than the bridge does
+    "$LAY" exec asks-apart ip route add "$ip/32" via "$("$LAY" inspect -f "{{.NetworkSettings.Gateway}}" asks-apart)"
+    "$LAY" exec asks-apart ip -6 route add "$ip6/128" via "$("$LAY" inspect -f "{{.NetworkSettings.IPv6Gateway}}" asks-apart)"
+    fails gets asks-apart "$ip"
+    fails gets asks-apart "$ip6"
+    nft flush ruleset
+    "$LAY" run --rm --network apart small true
+    fails gets asks-apart "$ip"
+    fails gets asks-apart "$ip6"'
+}
+
+@test "N06: with metadata=false nobody on the network reaches 169.254.169.254, which others do" {
+  on_host '
+    ip addr add 169.254.169.254/32 dev lo
+    ip -6 addr add fd00:ec2::254/128 dev lo nodad
+    busybox nc -ll -p 80 -e echo page 3>&- & server=$!
+    "$LAY" network create --ipv6 -o metadata=false careful >/dev/null
+    "$LAY" network create --ipv6 near >/dev/null
+    for network in near careful; do
+      "$LAY" run -d --name $network --network $network small sleep 1000 >/dev/null
+    done
+    wait_until 5 gets near 169.254.169.254
+    fails gets careful 169.254.169.254
+    fails gets careful fd00:ec2::254
+    gets careful "$("$LAY" inspect -f "{{.NetworkSettings.Gateway}}" careful)"
+    kill $server'
 }
 
 @test "N06: an internal network leads neither to the host nor out, even with a route that was added" {

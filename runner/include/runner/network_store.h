@@ -19,6 +19,12 @@ class ContainerStore;
 /// Whether a network leads out of this machine.
 enum class Reach { everywhere, inside };
 
+/// Whether the containers on a network reach each other.
+enum class Neighbours { in_reach, apart };
+
+/// Whether they reach 169.254.169.254, where clouds hand out what a machine may do there.
+enum class Metadata { in_reach, blocked };
+
 /// How a network is made: a bridge of lay's own, or each container's link beside a link of the host, seen by
 /// all that is on its wire.
 enum class NetworkDriver { bridge, macvlan };
@@ -41,6 +47,8 @@ struct NetworkDefinition {
   std::string ip_range = {};         ///< where free addresses are taken from; empty: the subnet
   NetworkDriver driver = NetworkDriver::bridge;
   std::string parent = {};  ///< link of the host; macvlan only
+  Neighbours neighbours = Neighbours::in_reach;
+  Metadata metadata = Metadata::in_reach;
 
   std::string gateway() const;
   std::string gateway6() const;

@@ -67,6 +67,20 @@ TEST_CASE("a definition of a network is read back as it was written", "[runner][
   CHECK_THROWS_AS(parse_network_definition("{}"), Error);
 }
 
+TEST_CASE("a network keeps what it bars its containers from", "[runner][network]") {
+  NetworkDefinition network{
+      .id = std::string(64, 'a'), .name = "back", .created = {}, .subnet = "10.5.0.0/24"};
+  CHECK(parse_network_definition(network_text(network)).neighbours == Neighbours::in_reach);
+  network.neighbours = Neighbours::apart;
+  network.metadata = Metadata::blocked;
+  const NetworkDefinition read = parse_network_definition(network_text(network));
+  CHECK(read.neighbours == Neighbours::apart);
+  CHECK(read.metadata == Metadata::blocked);
+  network.driver = NetworkDriver::macvlan;
+  network.parent = "eth0";
+  CHECK_THROWS_AS(check_network(network), Error);
+}
+
 TEST_CASE("a subnet where no machine can have an address is refused", "[runner][network]") {
   const auto check = [](const char* subnet, const char* subnet6) {
     NetworkDefinition network;
