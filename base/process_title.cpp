@@ -1,5 +1,7 @@
 #include "base/process_title.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -21,6 +23,12 @@ void remember_command_line(int count, char** words) noexcept {
   char* end = words[0];
   for (int i = 0; i < count && words[i] == end; ++i) end += std::strlen(end) + 1;
   command_line() = {words[0], end};
+}
+
+void forget_caller() noexcept {
+  std::ranges::fill(command_line(), '\0');
+  for (char** entry = environ; *entry != nullptr; ++entry) std::memset(*entry, 0, std::strlen(*entry));
+  *environ = nullptr;
 }
 
 void set_process_title(std::string_view title) noexcept {

@@ -7,7 +7,6 @@
 #include "oci/first_process.h"
 #include "oci/joined_root.h"
 #include "oci/store.h"
-#include "process/birth.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
 #include "process/own_program.h"
@@ -89,17 +88,16 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   check_terminal(plan.process, request, supervision);
   Handshake handshake = make_handshake();
   ExecChild child = clone_exec_child(plan, container.record().pid, cgroup, handshake);
-  UniqueFd console;
+  plan.confinement.listener.reset();
+  OciExecuted executed{.process = wait_for_exec_child(std::move(child), plan, handshake.parent),
+                       .console = {}};
   if (plan.process.terminal) {
-    console = handshake.parent.receive_descriptor();
+    executed.console = handshake.parent.receive_descriptor();
     if (!request.console_socket.empty()) {
-      send_to_console_socket(request.console_socket, console);
-      console.reset();
+      send_to_console_socket(request.console_socket, executed.console);
+      executed.console.reset();
     }
   }
-  plan.confinement.listener.reset();
-  OciExecuted executed{.process = wait_for_birth(std::move(child.between), child.birth, handshake.parent),
-                       .console = std::move(console)};
   plan.program.reset();  // beside the execution of the command
   handshake.parent.wait_for_exec();
   if (!request.pid_file.empty()) write_pid_file(request.pid_file, executed.process.pid());

@@ -122,6 +122,7 @@ void leave_cgroups(const OciFirstPlan& plan, const std::vector<PlannedMount>& mo
 void prepare(OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();
   stand_on(std::move(plan.program));
+  open_exec_label(plan.confinement.label);
   enter_time_namespace(plan.spec);
   if (cgroup.is_finished()) cgroup.enter();
   if (plan.resctrl) plan.resctrl->enter();

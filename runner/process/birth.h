@@ -16,14 +16,14 @@ enum class BirthTime {
   late,   ///< as the last step before the command is executed
 };
 
-/// Late, unless what is asked for needs a process inside sooner: a seccomp profile that lets the command not
-/// clone, or has an agent, which a thread tells; a scheduling policy that no child may have (SCHED_DEADLINE);
-/// a label, which is set through the container's /proc.
+/// Late, unless what is asked for needs a process inside sooner: a seccomp profile that does not let the
+/// command clone, or that has an agent, which a thread tells; a scheduling that no child has
+/// (may_have_children()).
 BirthTime birth_time(const Process& process, const Confinement& confinement);
 
 /// The calling process ends, and goes on in a child of its parent (CLONE_PARENT), in the pid namespace that
 /// is set for its children. `teller` gets the child's pidfd. The child leads a session of its own.
-void be_born(const ChildEnd& teller);
+void be_born(ChildEnd teller);
 
 /// In the parent: the child that be_born() told of, when its predecessor `between` has ended; throws what
 /// either sent to `parent`.

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/syscalls.h"
 #include "cgroup/cgroup.h"
-#include "process/birth.h"
 #include "process/command.h"
 #include "process/exec_child.h"
 #include "process/first_process.h"
@@ -78,8 +77,8 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   ExecChild child = clone_exec_child(plan, first, cgroup, handshake);
   plan.stdio = {};
   plan.confinement.listener.reset();
+  ChildProcess process = wait_for_exec_child(std::move(child), plan, handshake.parent);
   if (request.terminal) stdio.parent = parent_side(handshake.parent.receive_descriptor(), input_of(request));
-  ChildProcess process = wait_for_birth(std::move(child.between), child.birth, handshake.parent);
   plan.program.reset();  // beside the execution of the command
   handshake.parent.wait_for_exec();
   return {std::move(process), std::move(stdio)};
@@ -110,8 +109,9 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
 
 /// Of a container that ends meanwhile, each step fails in its own way; what the user has to know is that.
 Error explain(const Error& error, const UniqueFd& first_process, const std::string& name) {
-  // Its namespaces go (ESRCH) a moment before its end can be seen
-  const std::chrono::milliseconds patience(error.error_number() == ESRCH ? 1000 : 0);
+  // Its namespaces go (ESRCH), and take no process any more (ENOMEM), a moment before its end can be seen
+  const bool may_be_ending = error.error_number() == ESRCH || error.error_number() == ENOMEM;
+  const std::chrono::milliseconds patience(may_be_ending ? 1000 : 0);
   if (!wait_for_end(first_process, patience)) return error;
   return Error::make(Errc::invalid, "container '{}' has just ended", name)
       .with_hint(fmt::format("start it with 'lay start {}'", name));

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "cgroup/group.h"
@@ -27,12 +28,12 @@ namespace {
 constexpr int kNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
-void take_console(const ExecPlan& plan, const ChildEnd& parent, BirthTime time) {
-  if (plan.keeps_stdio) return;
-  if (!plan.process.terminal) return take_stdio(plan.stdio);
+/// From inside, the pty is the container's.
+void take_console(const ExecPlan& plan, const ChildEnd& parent) {
+  if (!plan.process.terminal) return;
   const UniqueFd master = open_pty_master();
   set_window_size(master, plan.process.console_size);  // before the command can ask for it
-  if (time == BirthTime::early)
+  if (plan.birth == BirthTime::early)
     take_terminal(master);
   else
     take_terminal_as_stdio(master);
@@ -49,10 +50,22 @@ void enter_namespaces(const ExecPlan& plan) {
     throw Error::from_errno("enter the container's root");
 }
 
-[[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent,
-                        const ChildEnd& birth) {
-  stand_on(std::move(plan.program));
+/// With all rights, but without a descriptor that is not needed any more.
+void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd birth) {
+  std::vector<int> kept{birth.get()};
+  if (const auto& listener = plan.confinement.listener)
+    kept.insert(kept.end(), {listener->socket.get(), listener->proc.get()});
+  kept.push_back(plan.confinement.label.opened.get());
+  parent.close_others(plan.become.preserved_fds, kept);
+  be_born(std::move(birth));
+  if (plan.user_namespace) parent.wait_for_parent();  // which schedules it
+  if (plan.become.supervision == Supervision::by_parent) stay_with_supervisor(parent);
+}
+
+[[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent, ChildEnd birth) {
   leave_caller();
+  stand_on(std::move(plan.program));
+  open_exec_label(plan.confinement.label);
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   if (plan.resctrl) plan.resctrl->enter();
   cgroup.enter();  // from here on its limits are in force
@@ -61,20 +74,19 @@ void enter_namespaces(const ExecPlan& plan) {
   options.missing_folder = MissingFolder::refused;
   if (plan.user_namespace) {  // these two take rights over the host
     raise_hard_limits(0, plan.process.rlimits);
-    apply_scheduling(0, plan.process);
+    if (plan.birth == BirthTime::late) apply_scheduling(0, plan.process);
     options.is_scheduled = true;
   }
   enter_namespaces(plan);
-  const BirthTime time = birth_time(plan.process, plan.confinement);
-  if (time == BirthTime::early) {
-    be_born(birth);
-    if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
+  if (!plan.process.terminal && !plan.keeps_stdio) take_stdio(plan.stdio);
+  if (plan.birth == BirthTime::early) {
+    be_born_early(plan, parent, std::move(birth));
   } else {
     options.birth = &birth;
     options.has_terminal = plan.process.terminal;
   }
   if (plan.has_own_keyring) join_session_keyring(plan.container_id);
-  take_console(plan, parent, time);  // from inside: the pty is the container's
+  take_console(plan, parent);
   if (plan.become.supervision == Supervision::by_others) outlive_supervisor();
   become(plan.process, plan.confinement, parent, options);
 }
@@ -95,16 +107,26 @@ std::optional<ChildProcess> clone_in_group(const ExecPlan& plan, pid_t first, co
 }  // namespace
 
 ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake) {
+  plan.birth = birth_time(plan.process, plan.confinement);
   Handshake birth = make_handshake();
   const OomScoreGuard score(plan.process.oom_score_adj);
   auto process = clone_in_group(plan, first, cgroup);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
     { const ParentEnd unused = std::move(birth.parent); }
-    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child, birth.child); });
+    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child, std::move(birth.child)); });
   }
   { const ChildEnd unused = std::move(handshake.child); }
   return {std::move(*process), std::move(birth.parent)};
+}
+
+ChildProcess wait_for_exec_child(ExecChild child, const ExecPlan& plan, const ParentEnd& parent) {
+  ChildProcess born = wait_for_birth(std::move(child.between), child.birth, parent);
+  if (plan.birth == BirthTime::early && plan.user_namespace) {
+    apply_scheduling(born.pid(), plan.process);
+    parent.let_go();
+  }
+  return born;
 }
 
 }  // namespace lay::runner

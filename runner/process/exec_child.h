@@ -6,6 +6,7 @@
 #include "base/unique_fd.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/resctrl.h"
+#include "process/birth.h"
 #include "process/handshake.h"
 #include "process/process.h"
 #include "process/process_steps.h"
@@ -31,17 +32,21 @@ struct ExecPlan {
   ChildStdio stdio;             ///< empty with a terminal
   bool keeps_stdio = false;     ///< standard streams stay the caller's; without a terminal
   BecomeOptions become;
+  BirthTime birth = BirthTime::late;  ///< settled by clone_exec_child()
 };
 
 /// On its way into the container.
 struct ExecChild {
   ChildProcess between;  ///< outside of the container's pid namespace
-  ParentEnd birth;       ///< for wait_for_birth()
+  ParentEnd birth;       ///< tells of the command's process
 };
 
 /// Clones the child, which goes on until execve in the namespaces of the first process, whose number on the
 /// host is `first`: birth.h. What fails is sent to the parent's end. The calling process must have one
 /// thread.
 ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake);
+
+/// The command's process, when it is in the container's pid namespace; throws what was sent to `parent`.
+ChildProcess wait_for_exec_child(ExecChild child, const ExecPlan& plan, const ParentEnd& parent);
 
 }  // namespace lay::runner

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -85,12 +86,20 @@ void ChildEnd::check_parent() const {
   if (::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) ::_exit(1);
 }
 
-void ChildEnd::close_others(unsigned preserved) const {
-  const auto own = static_cast<unsigned>(socket_.get());
-  const unsigned first = 3 + preserved;
-  if ((own > first && ::syscall(SYS_close_range, first, own - 1, 0) < 0) ||
-      ::syscall(SYS_close_range, own + 1, ~0U, 0) < 0)
-    throw Error::from_errno("close all other descriptors");
+void ChildEnd::close_others(unsigned preserved, std::vector<int> kept) const {
+  kept.push_back(socket_.get());
+  std::ranges::sort(kept);
+  const auto close_range = [](unsigned first, unsigned last) {
+    if (first <= last && ::syscall(SYS_close_range, first, last, 0) < 0)
+      throw Error::from_errno("close all other descriptors");
+  };
+  unsigned first = 3 + preserved;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(first)) continue;
+    close_range(first, static_cast<unsigned>(fd) - 1);
+    first = static_cast<unsigned>(fd) + 1;
+  }
+  close_range(first, ~0U);
 }
 
 void ChildEnd::send_error(const Error& error) const noexcept {

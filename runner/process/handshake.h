@@ -34,8 +34,10 @@ class ChildEnd {
   /// Ends the process when the parent is gone: PR_SET_PDEATHSIG is not sent for a parent
   /// that died before it was set.
   void check_parent() const;
-  /// Closes every other descriptor from 3 on but the first `preserved` of them, and this one at execve(2).
-  void close_others(unsigned preserved = 0) const;
+  /// Closes every other descriptor from 3 on but the first `preserved` of them and those of `kept` (-1:
+  /// none), and this one at execve(2).
+  void close_others(unsigned preserved = 0, std::vector<int> kept = {}) const;
+  int get() const { return socket_.get(); }
   /// Everything of `error` but its place in the code. Never throws: there is nobody left to catch.
   void send_error(const Error& error) const noexcept;
   /// A remark for the user that does not keep the container from starting; after it comes exec or an error.

@@ -57,6 +57,7 @@ void leave_cgroups(const Spec& spec) {
 [[noreturn]] void start(InitPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent) {
   leave_caller();  // first: until exec this process is lay's program
   stand_on(std::move(plan.program));
+  open_exec_label(plan.confinement.label);
   enter_time_namespace(plan.spec);  // while files of the host's root can be written
   if (plan.resctrl) plan.resctrl->enter();
   if (plan.prepared) enter_user_namespace(plan.spec, cgroup, parent);

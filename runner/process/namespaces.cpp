@@ -128,10 +128,7 @@ std::optional<ChildProcess> clone_from_between(const NamespacePlan& plan, const 
     }
     ::_exit(0);
   }
-  UniqueFd child = handshake.parent.receive_descriptor();
-  const pid_t pid = number_in_proc(child);
-  between->wait();
-  return ChildProcess(pid, std::move(child));
+  return ChildProcess::adopt(handshake.parent.receive_descriptor(), std::move(*between));
 }
 
 std::optional<ChildProcess> born_from(const NamespacePlan& plan, const UniqueFd* birthplace) {

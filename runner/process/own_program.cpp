@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/mount.h"
+#include "base/process_title.h"
 #include "base/syscalls.h"
 #include "process/memory_program.h"
 
@@ -163,6 +164,7 @@ void stand_on(UniqueFd program) {
   const UniqueFd file = sys::open_at(sys::cwd(), fd_path(program), O_RDONLY);
   program.reset();
   map_all_from(file);
+  forget_caller();
   const ::prctl_mm_map map = describe_memory(file);
   if (::prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0) return;
   Error error = Error::from_errno("keep lay's own program out of the container's reach");

@@ -117,6 +117,12 @@ std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags, const Uniqu
   return ChildProcess(static_cast<pid_t>(pid), UniqueFd{pidfd});
 }
 
+ChildProcess ChildProcess::adopt(UniqueFd pidfd, ChildProcess between) {
+  const pid_t pid = number_in_proc(pidfd);
+  between.wait();
+  return ChildProcess(pid, std::move(pidfd));
+}
+
 int ChildProcess::wait() {
   siginfo_t info{};
   if (wait_id(pidfd_, info) < 0) throw Error::from_errno("wait for process {}", pid_);

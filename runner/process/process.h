@@ -44,6 +44,9 @@ class ChildProcess {
   const UniqueFd& pidfd() const { return pidfd_; }
   /// Waits for the end; returns the exit code, 128 + N after signal N.
   int wait();
+  /// A process that `between`, a child of this one, has cloned as a sibling of itself (CLONE_PARENT): by the
+  /// pidfd that it has sent. `between` ends.
+  static ChildProcess adopt(UniqueFd pidfd, ChildProcess between);
   /// Lives on without this process: whoever adopts orphans waits for it.
   void leave() { pidfd_.reset(); }
 

@@ -193,7 +193,7 @@ void lock_in(const Confinement& confinement, const UniqueFd& landlock,
 }
 
 void go_on_inside(const ChildEnd& parent, const BecomeOptions& options) {
-  be_born(*options.birth);
+  be_born(std::move(*options.birth));
   if (options.has_terminal) make_controlling_terminal();
   if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
 }
@@ -267,7 +267,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (options.ids) require_mapped(account, *options.ids);
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
-  std::optional<UniqueFd> init;
+  std::optional<InitProgram> init;
   if (process.has_init) init = make_init_program();
   std::optional<SeccompHandover> handover;
   if (confinement.listener) handover.emplace(*confinement.listener);
@@ -291,10 +291,13 @@ void become(const Process& process, const Confinement& confinement, const ChildE
     set_process_option(PR_SET_NO_NEW_PRIVS, 1, "give up new privileges");
     lock_in(confinement, landlock, handover);
   }
+  // Now, and not by execve(2): whoever looks into this process, and "/proc/self/fd/9" as command, would still
+  // find what lay was given.
+  std::vector<int> kept = init ? init->descriptors() : std::vector<int>();
+  if (options.birth != nullptr) kept.push_back(options.birth->get());
+  parent.close_others(options.preserved_fds, kept);
   if (options.birth != nullptr) go_on_inside(parent, options);
-  if (init) leave_reaper_behind(*init, parent);
-  // Now, and not by execve(2): "/proc/self/fd/9" as command would still lead to what lay was given.
-  parent.close_others(options.preserved_fds);
+  if (init) leave_reaper_behind(std::move(*init), parent);
   execute_command(process.args, env);
 }
 

@@ -64,9 +64,9 @@ struct BecomeOptions {
   bool is_scheduled = false;       ///< apply_scheduling() is done: in a user namespace it would be refused
   unsigned preserved_fds = 0;      ///< descriptors from 3 on that the command keeps
   MissingFolder missing_folder = MissingFolder::made;
-  std::optional<IdMaps> ids = {};   ///< of the user namespace it is in; empty: lay's own
-  const ChildEnd* birth = nullptr;  ///< last it is born into a pid namespace, and tells this end: birth.h
-  bool has_terminal = false;        ///< standard input is a terminal, to be taken by who is born
+  std::optional<IdMaps> ids = {};  ///< of the user namespace it is in; empty: lay's own
+  ChildEnd* birth = nullptr;       ///< last it is born into a pid namespace, and tells this end: birth.h
+  bool has_terminal = false;       ///< standard input is a terminal, to be taken by who is born
 };
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,

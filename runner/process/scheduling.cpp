@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
@@ -109,6 +110,13 @@ void check_scheduler(const Scheduler& scheduler) {
     throw Error::make(Errc::invalid,
                       "'priority' is {}, expected 1 to 99 with SCHED_FIFO and SCHED_RR, else 0",
                       scheduler.priority);
+}
+
+bool may_have_children(const Process& process) {
+  if (!process.scheduler) return true;
+  const std::vector<std::string>& flags = process.scheduler->flags;
+  return process.scheduler->policy != "SCHED_DEADLINE" &&
+         std::ranges::find(flags, "SCHED_FLAG_RESET_ON_FORK") == flags.end();
 }
 
 cpu_set_t parse_cpu_list(const std::string& text) {

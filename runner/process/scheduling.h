@@ -13,6 +13,10 @@ namespace lay::runner {
 /// Throws invalid for a policy or flag that there is not, or numbers that no policy takes.
 void check_scheduler(const Scheduler& scheduler);
 
+/// Whether a process that is scheduled so has children that are, too: not by SCHED_DEADLINE, nor with
+/// SCHED_FLAG_RESET_ON_FORK. sched(7).
+bool may_have_children(const Process& process);
+
 /// "0-3,7" as a set; empty text is an empty set. Throws invalid.
 cpu_set_t parse_cpu_list(const std::string& text);
 

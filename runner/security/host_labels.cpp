@@ -37,7 +37,8 @@ ExecLabel plan_apparmor(const std::string& profile) {
   }
   const bool is_stackable = ::access("/proc/thread-self/attr/apparmor/exec", F_OK) == 0;
   return {.file = is_stackable ? "/proc/thread-self/attr/apparmor/exec" : "/proc/thread-self/attr/exec",
-          .text = "exec " + profile};
+          .text = "exec " + profile,
+          .opened = {}};
 }
 
 }  // namespace
@@ -48,16 +49,22 @@ ExecLabel plan_exec_label(const Process& process) {
       throw Error::make(Errc::unsupported, "SELinux label '{}': this kernel has no SELinux",
                         printable(process.selinux_label))
           .with_hint("leave out process.selinuxLabel, or boot a kernel with it");
-    return {.file = "/proc/thread-self/attr/exec", .text = process.selinux_label};
+    return {.file = "/proc/thread-self/attr/exec", .text = process.selinux_label, .opened = {}};
   }
   if (process.apparmor_profile.empty()) return {};
   return plan_apparmor(process.apparmor_profile);
 }
 
-void set_exec_label(const ExecLabel& label) {
+void open_exec_label(ExecLabel& label) {
   if (label.file.empty()) return;
   with_context(fmt::format("label '{}'", printable(label.text)),
-               [&] { sys::write_all(sys::open_at(sys::cwd(), label.file, O_WRONLY), label.text); });
+               [&] { label.opened = sys::open_at(sys::cwd(), label.file, O_WRONLY); });
+}
+
+void set_exec_label(const ExecLabel& label) {
+  if (!label.opened) return;
+  with_context(fmt::format("label '{}'", printable(label.text)),
+               [&] { sys::write_all(label.opened, label.text); });
 }
 
 void set_file_label(const UniqueFd& file, const std::string& label) {

@@ -12,13 +12,18 @@ namespace lay::runner {
 struct ExecLabel {
   std::string file;
   std::string text;
+  UniqueFd opened;  ///< in the child
 };
 
 /// What process.apparmorProfile and process.selinuxLabel come to on this machine; "unconfined" asks for
 /// nothing where there is no AppArmor. Throws unsupported where the kernel has no such module.
 ExecLabel plan_exec_label(const Process& process);
 
-/// In the child, after no_new_privs and before the seccomp filter.
+/// In the child, while the host's /proc is there: an image can have whatever it likes in that place. The file
+/// is the calling process's alone.
+void open_exec_label(ExecLabel& label);
+
+/// In the child, after no_new_privs and before the seccomp filter. Children inherit it.
 void set_exec_label(const ExecLabel& label);
 
 /// The mount option that takes linux.mountLabel for all files of a file system.
