@@ -295,6 +295,39 @@ orphan() {
   "$LAY" run --rm --network none orphans true  # what killed supervisors held goes with the next one
 }
 
+# stop_while_two_is_held A B C D: stops A, two, B and C, two, D at once, which wait for the upper of `two` until the
+# others have ended.
+stop_while_two_is_held() {
+  local name ended=() pid upper stops=()
+  for name in one two three; do
+    orphan $name
+    [ $name = two ] || ended+=("$first")
+  done
+  exec {upper}<"$("$LAY" inspect -f '{{.Upper}}' two)"
+  flock -x "$upper"
+  timeout 10 "$LAY" stop "$1" two "$2" 3>&- {upper}>&- & stops+=($!)
+  timeout 10 "$LAY" stop "$3" two "$4" 3>&- {upper}>&- & stops+=($!)
+  for pid in "${ended[@]}"; do wait_until 5 eval "! test -d /proc/$pid"; done
+  exec {upper}<&-
+  for pid in "${stops[@]}"; do wait "$pid" || return 1; done
+  "$LAY" rm one two three
+}
+
+@test "stop of what has lost its supervisor may name it twice, and be asked by two in any order" {
+  orphans_image
+  stop_while_two_is_held one one three three
+  stop_while_two_is_held one three three one
+  "$LAY" run --rm --network none orphans true
+}
+
+@test "stop gives a damaged container that has no upper folder its time, too" {
+  "$LAY" run -d --name c --network none small sh -c 'trap "exit 9" TERM; touch /dev/shm/ready; while :; do sleep 0.1; done' >/dev/null
+  wait_until 5 "$LAY" exec c test -e /dev/shm/ready
+  mv "$("$LAY" inspect -f '{{.Upper}}' c)" away
+  "$LAY" stop c
+  [ "$("$LAY" wait c)" = 9 ]
+}
+
 @test "stop and kill end what shares the host's process numbers and has outlived supervisor and first process" {
   local how other
   for how in "stop -t 0" kill; do
@@ -303,8 +336,14 @@ orphan() {
     lose_supervisor c
     wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Pid}}" c)" = 0 ]'
     [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = running ]
+    "$LAY" wait c >code 3>&- &
+    local waiter=$! status=0
+    timeout 0.5 "$LAY" wait c || status=$?
+    [ "$status" = 124 ] # nothing of it has ended
     "$LAY" $how c
     wait_until 5 eval "! test -d /proc/$((other))"
+    wait "$waiter"
+    [ "$(cat code)" = 137 ]
     [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = exited ]
     "$LAY" rm c
   done
