@@ -320,6 +320,17 @@ stop_while_two_is_held() {
   "$LAY" run --rm --network none orphans true
 }
 
+@test "update and network connect reach what has lost its supervisor" {
+  orphans_image
+  orphan kept --memory 64m
+  "$LAY" update --memory 32m kept
+  has "$("$LAY" stats --no-stream kept)" "34 MB"
+  "$LAY" network connect bridge kept
+  "$LAY" exec kept ip -o -4 addr | grep -v ' lo '
+  "$LAY" rm -f kept
+  "$LAY" run --rm --network none small true
+}
+
 @test "stop gives a damaged container that has no upper folder its time, too" {
   "$LAY" run -d --name c --network none small sh -c 'trap "exit 9" TERM; touch /dev/shm/ready; while :; do sleep 0.1; done' >/dev/null
   wait_until 5 "$LAY" exec c test -e /dev/shm/ready
@@ -336,6 +347,7 @@ stop_while_two_is_held() {
     lose_supervisor c
     wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Pid}}" c)" = 0 ]'
     [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = running ]
+    refused 1 "lost its supervisor and its first process" "$LAY" update --memory 64m c
     "$LAY" wait c >code 3>&- &
     local waiter=$! status=0
     timeout 0.5 "$LAY" wait c || status=$?
