@@ -320,6 +320,19 @@ stop_while_two_is_held() {
   "$LAY" run --rm --network none orphans true
 }
 
+@test "a command with --rm that outlives its killed supervisor runs on until it is stopped" {
+  orphans_image
+  orphan kept --rm
+  has "$("$LAY" ps)" "(without supervisor)"
+  refused 125 "kept" "$LAY" run --rm --name kept --network none small true
+  "$LAY" run --rm --network none small true
+  test -d "/proc/$first"
+  "$LAY" stop kept
+  wait_until 5 eval "! test -d /proc/$first"
+  wait_until 5 eval '[ -z "$("$LAY" ps -aq)" ]'
+  "$LAY" run --rm --network none small true
+}
+
 @test "update and network connect reach what has lost its supervisor" {
   orphans_image
   orphan kept --memory 64m
