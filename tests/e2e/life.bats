@@ -390,6 +390,9 @@ stop_while_two_is_held() {
   first=$("$LAY" inspect -f '{{.State.Pid}}' c)
   [ "$("$LAY" start c)" = c ]
   [ "$("$LAY" inspect -f '{{.State.Pid}}' c)" = "$first" ]
+  mv "$LAY_ROOT/blobs" away # what a start would have to read
+  [ "$("$LAY" start c)" = c ]
+  mv away "$LAY_ROOT/blobs"
   refused 125 "is running already" "$LAY" start --attach c
 }
 
