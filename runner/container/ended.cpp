@@ -16,10 +16,15 @@
 #include "base/syscalls.h"
 #include "container/names.h"
 #include "container/run_lock.h"
+#include "process/first_process.h"
+#include "process/process.h"
 
 namespace lay::runner {
 
 namespace {
+
+/// The kernel kills a container's first process after the lock of its killed supervisor is free.
+constexpr std::chrono::milliseconds kDying{200};
 
 std::optional<UniqueFd> open_containers(const ContainerStore& store) {
   return sys::try_open_at(sys::cwd(), store.root() + "/containers", O_RDONLY | O_DIRECTORY);
@@ -55,13 +60,20 @@ bool is_any_left_behind(const ContainerStore& store) {
   ::_exit(0);
 }
 
+/// What has outlived its killed supervisor runs until somebody ends it. What is dying of that is waited for.
+bool lives_on(const Container& container) {
+  if (const auto process = try_open_first_process(container)) wait_for_end(process->pidfd, kDying);
+  return container.state().status == Status::running;
+}
+
 /// What cannot be removed stays: another was quicker, or it is damaged, which is for `rm -f`.
 void remove_left_behind(const ContainerStore& store, const UniqueFd& containers, const std::string& id) {
   if (!is_left_behind(containers, id)) return;
   try {
     const Container container = store.find(id);
     // Another may have that id as its name, and be found when this one is gone meanwhile
-    if (container.config().id == id && container.config().auto_remove) store.remove(container);
+    if (container.config().id != id || !container.config().auto_remove || lives_on(container)) return;
+    store.remove(container);
   } catch (const Error&) {
   }
 }

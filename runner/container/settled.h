@@ -15,7 +15,8 @@ struct Settled {
   std::optional<FirstProcess> first;  ///< it runs, with the settings of before
 };
 
-/// Waits while somebody starts or ends it. Throws not_found when it is removed, busy after half a minute.
+/// Waits while somebody starts or ends it. Throws not_found when it is removed, busy after half a minute, or
+/// when it has outlived its supervisor and its first process.
 Settled settle(const Container& container);
 
 }  // namespace lay::runner

@@ -23,6 +23,7 @@ namespace {
 /// What a shell would say of a process killed by SIGKILL.
 constexpr int kKilled = 137;
 constexpr useconds_t kPause = 2000;  // microseconds, between two looks
+constexpr useconds_t kLongPause = 50000;
 
 int stop_signal_of(const Container& container) {
   const std::string& name = container.config().stop_signal;
@@ -72,14 +73,11 @@ bool kill_at_once(const Container& container, const UniqueFd& first_process) {
   return was_there;
 }
 
-/// The lock of one whose supervisor was killed: nobody starts or removes it meanwhile, and it reads as
-/// running again as long as there is something of it.
-std::optional<FileLock> lock_abandoned(const Container& container) {
-  while (container.state().is_abandoned) {
-    if (auto lock = container.try_lock()) return lock;
-    ::usleep(kPause);
-  }
-  return std::nullopt;
+/// What a supervisor that was killed has left. With the container's lock: nobody starts or removes it
+/// meanwhile, and it reads as running as long as there is something of it.
+void clear_abandoned(const std::string& run, const Container& container) {
+  for (; container.state().is_abandoned; ::usleep(kPause))
+    if (const auto lock = container.try_lock()) return clear_leftovers(run, container);
 }
 
 /// Of one without supervisor the others may live on where the first process is gone.
@@ -88,6 +86,18 @@ bool kill_abandoned(const Container& container) {
   if (!state.is_abandoned || state.status != Status::running) return false;
   kill_groups(find_groups(cgroup_name_of(container.config())));
   return true;
+}
+
+/// Others may live on where the first process is gone, or was never their parent.
+void wait_for_abandoned(const Container& container) {
+  for (;;) {
+    const ContainerState state = container.state();
+    if (!state.is_abandoned || state.status != Status::running) return;
+    if (const auto process = try_open_first_process(container))
+      wait_for_end(process->pidfd, std::nullopt);
+    else
+      ::usleep(kLongPause);
+  }
 }
 
 /// Until the supervisor of that process has cleared up. Somebody may start the container anew at once, and
@@ -117,55 +127,52 @@ void signal_container(const Container& container, int signal) {
 
 Stopping::Stopping(const ContainerStore& store, const Container& container,
                    std::optional<std::chrono::seconds> timeout, std::optional<int> signal)
-    : run_(store.run()), container_(container), abandoned_(lock_abandoned(container_)) {
-  auto process = try_open_first_process(container_);
-  while (!process && !abandoned_ &&
-         is_run_locked(container_.dir())) {  // it is just starting, or its supervisor is clearing up
-    ::usleep(kPause);
-    process = try_open_first_process(container_);
-  }
-  if (process) {
-    pid_ = process->pid;
-    pidfd_ = std::move(process->pidfd);
-    ask(timeout.value_or(std::chrono::seconds(container_.config().stop_timeout)), signal);
-  } else {
-    clear_abandoned();
-  }
+    : run_(store.run()),
+      container_(container),
+      timeout_(timeout.value_or(std::chrono::seconds(container.config().stop_timeout))),
+      signal_(signal) {
+  try_ask();
 }
 
-/// Nobody captures it meanwhile: it would stand still for what it has of that time.
-void Stopping::ask(std::chrono::seconds timeout, std::optional<int> signal) {
-  deadline_ = std::chrono::steady_clock::now() + timeout;
-  if (timeout.count() == 0) return;
+/// False when it has no first process. Nobody captures it meanwhile: it would stand still for what it has of
+/// that time.
+bool Stopping::try_ask() {
+  auto process = try_open_first_process(container_);
+  if (!process) return false;
+  pid_ = process->pid;
+  pidfd_ = std::move(process->pidfd);
+  deadline_ = std::chrono::steady_clock::now() + timeout_;
+  if (timeout_.count() == 0) return true;
   upper_ = lock_upper(container_);
   try {
-    send_to(container_, pidfd_, signal ? *signal : stop_signal_of(container_));
+    send_to(container_, pidfd_, signal_ ? *signal_ : stop_signal_of(container_));
   } catch (const Error&) {
     // Another runtime that is gone, or does not answer: SIGKILL needs none
   }
   let_go_on(container_);
-  deadline_ = std::chrono::steady_clock::now() + timeout;
+  deadline_ = std::chrono::steady_clock::now() + timeout_;
+  return true;
 }
 
-void Stopping::finish() {
-  if (pidfd_) {
-    const auto rest =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
-    const bool has_ended = wait_for_end(pidfd_, std::max(rest, std::chrono::milliseconds(0)));
-    upper_.reset();
-    if (!has_ended) {
-      kill_at_once(container_, pidfd_);
-      wait_for_end(pidfd_, std::nullopt);
-    }
+void Stopping::await_end() {
+  const auto rest =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+  const bool has_ended = wait_for_end(pidfd_, std::max(rest, std::chrono::milliseconds(0)));
+  upper_.reset();
+  if (!has_ended) {
+    kill_at_once(container_, pidfd_);
+    wait_for_end(pidfd_, std::nullopt);
   }
-  if (!abandoned_ && pidfd_) wait_for_clearing(container_, pid_);
-  clear_abandoned();
+  wait_for_clearing(container_, pid_);
 }
 
-/// Gives the lock back.
-void Stopping::clear_abandoned() {
-  if (abandoned_) clear_leftovers(run_, container_);
-  abandoned_.reset();
+/// Its run lock is held here alone, not while others are asked and waited for: they may be the same one, or
+/// be stopped by somebody else in another order.
+void Stopping::finish() {
+  while (!pidfd_ && !try_ask() && is_run_locked(container_.dir()))  // it is starting or being cleared up
+    ::usleep(kPause);
+  if (pidfd_) await_end();
+  clear_abandoned(run_, container_);
 }
 
 void stop_container(const ContainerStore& store, const Container& container,
@@ -176,8 +183,7 @@ void stop_container(const ContainerStore& store, const Container& container,
 int wait_container(const Container& container) {
   const auto exit_code = wait_for_run_lock(open_run_lock(container.dir()));
   if (exit_code) return *exit_code;
-  if (container.state().is_abandoned)
-    if (const auto process = try_open_first_process(container)) wait_for_end(process->pidfd, std::nullopt);
+  wait_for_abandoned(container);
   const ContainerState state = container.state();
   if (state.status == Status::created) container.check_is_there();
   if (state.status == Status::created)

@@ -7,9 +7,9 @@
 /// and changes none.
 namespace lay::runner {
 
-/// A line for the user when the FORWARD chain drops by its policy what it does not know, and no rule of the
-/// table accepts both what comes from `bridge` and what goes to it. One look at a file where the kernel has
-/// no such tables.
+/// A line for the user when the FORWARD chain drops by its policy what it does not know, and no rules that it
+/// leads to accept both what comes from `bridge` and what goes to it. None when that cannot be read. One look
+/// at a file where the kernel has no such tables.
 std::vector<std::string> notes_on_legacy_chains(const std::string& bridge);
 
 }  // namespace lay::runner

@@ -197,11 +197,17 @@ class Relay {
 
   void pass_signals_on() {
     while (const auto signal = signals_.take()) {
-      if (*signal == SIGWINCH)
+      if (is_about_own_window(*signal))
         follow_window_size();
       else if (is_joined() && options_.passes_signals)
-        send_signal(pidfd_, *signal);
+        send_signal(pidfd_, signal->number);
     }
+  }
+
+  /// A command without terminal has no window; what somebody sends to lay is meant for it: to httpd it says
+  /// to end.
+  bool is_about_own_window(const TakenSignal& signal) const {
+    return signal.number == SIGWINCH && (options_.terminal || signal.sent_by == SentBy::kernel);
   }
 
   void follow_window_size() {
@@ -238,10 +244,11 @@ SignalQueue::~SignalQueue() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-std::optional<int> SignalQueue::take() const {
+std::optional<TakenSignal> SignalQueue::take() const {
   ::signalfd_siginfo info{};
   if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
-  return static_cast<int>(info.ssi_signo);
+  return TakenSignal{.number = static_cast<int>(info.ssi_signo),
+                     .sent_by = info.ssi_code == SI_KERNEL ? SentBy::kernel : SentBy::process};
 }
 
 void relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,

@@ -14,6 +14,12 @@
 /// signals on, until it has ended.
 namespace lay::runner {
 
+enum class SentBy { process, kernel };
+struct TakenSignal {
+  int number = 0;
+  SentBy sent_by = SentBy::process;  ///< the kernel: of its own accord, as a terminal driver does
+};
+
 /// Blocks the signals that are passed on (all that are not about lay itself) and SIGWINCH, and collects them
 /// in a descriptor; ignores SIGPIPE, since a reader that goes away is an event, not an end.
 /// Undone on destruction. To be made before the container's process, so that no signal falls into the gap.
@@ -26,7 +32,7 @@ class SignalQueue {
 
   const UniqueFd& fd() const { return fd_; }
   /// The next one waiting; empty when none is.
-  std::optional<int> take() const;
+  std::optional<TakenSignal> take() const;
 
  private:
   ::sigset_t before_{};

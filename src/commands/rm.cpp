@@ -14,6 +14,18 @@
 
 namespace lay::cli {
 
+namespace {
+
+/// Of those that had no supervisor any more. They are removed, whatever becomes of that: the next one tries.
+void tidy_mounts(const Context& context) {
+  try {
+    layerstore::LayerMounts(context.run).tidy();
+  } catch (const Error&) {
+  }
+}
+
+}  // namespace
+
 int command_rm(const Context& context, const Arguments& arguments) {
   ContainerChoice choice;
   std::optional<unsigned> seconds;
@@ -48,7 +60,7 @@ int command_rm(const Context& context, const Arguments& arguments) {
     fmt::print("{}\n", chosen.name);
   };
   const int status = for_each_of("rm", choice.find(containers, all), &Chosen::name, remove);
-  layerstore::LayerMounts(context.run).tidy();  // of those that had no supervisor any more
+  tidy_mounts(context);
   return status;
 }
 

@@ -44,9 +44,10 @@ void start_detached(const Context& context, const runner::ContainerStore& contai
   layers->leave_to_other();
 }
 
-/// One that runs is content, as with docker and podman.
+/// One that runs is content, as with docker and podman; one that nobody supervises is started anew.
 void start_stopped(const Context& context, const runner::ContainerStore& containers,
                    runner::Container& container) {
+  if (is_running(container) && !container.state().is_abandoned) return;
   try {
     start_detached(context, containers, container);
   } catch (const Error& error) {

@@ -295,6 +295,63 @@ orphan() {
   "$LAY" run --rm --network none orphans true  # what killed supervisors held goes with the next one
 }
 
+# stop_while_two_is_held A B C D: stops A, two, B and C, two, D at once, which wait for the upper of `two` until the
+# others have ended.
+stop_while_two_is_held() {
+  local name ended=() pid upper stops=()
+  for name in one two three; do
+    orphan $name
+    [ $name = two ] || ended+=("$first")
+  done
+  exec {upper}<"$("$LAY" inspect -f '{{.Upper}}' two)"
+  flock -x "$upper"
+  timeout 10 "$LAY" stop "$1" two "$2" 3>&- {upper}>&- & stops+=($!)
+  timeout 10 "$LAY" stop "$3" two "$4" 3>&- {upper}>&- & stops+=($!)
+  for pid in "${ended[@]}"; do wait_until 5 eval "! test -d /proc/$pid"; done
+  exec {upper}<&-
+  for pid in "${stops[@]}"; do wait "$pid" || return 1; done
+  "$LAY" rm one two three
+}
+
+@test "stop of what has lost its supervisor may name it twice, and be asked by two in any order" {
+  orphans_image
+  stop_while_two_is_held one one three three
+  stop_while_two_is_held one three three one
+  "$LAY" run --rm --network none orphans true
+}
+
+@test "a command with --rm that outlives its killed supervisor runs on until it is stopped" {
+  orphans_image
+  orphan kept --rm
+  has "$("$LAY" ps)" "(without supervisor)"
+  refused 125 "kept" "$LAY" run --rm --name kept --network none small true
+  "$LAY" run --rm --network none small true
+  test -d "/proc/$first"
+  "$LAY" stop kept
+  wait_until 5 eval "! test -d /proc/$first"
+  wait_until 5 eval '[ -z "$("$LAY" ps -aq)" ]'
+  "$LAY" run --rm --network none small true
+}
+
+@test "update and network connect reach what has lost its supervisor" {
+  orphans_image
+  orphan kept --memory 64m
+  "$LAY" update --memory 32m kept
+  has "$("$LAY" stats --no-stream kept)" "34 MB"
+  "$LAY" network connect bridge kept
+  "$LAY" exec kept ip -o -4 addr | grep -v ' lo '
+  "$LAY" rm -f kept
+  "$LAY" run --rm --network none small true
+}
+
+@test "stop gives a damaged container that has no upper folder its time, too" {
+  "$LAY" run -d --name c --network none small sh -c 'trap "exit 9" TERM; touch /dev/shm/ready; while :; do sleep 0.1; done' >/dev/null
+  wait_until 5 "$LAY" exec c test -e /dev/shm/ready
+  mv "$("$LAY" inspect -f '{{.Upper}}' c)" away
+  "$LAY" stop c
+  [ "$("$LAY" wait c)" = 9 ]
+}
+
 @test "stop and kill end what shares the host's process numbers and has outlived supervisor and first process" {
   local how other
   for how in "stop -t 0" kill; do
@@ -303,8 +360,15 @@ orphan() {
     lose_supervisor c
     wait_until 5 eval '[ "$("$LAY" inspect -f "{{.State.Pid}}" c)" = 0 ]'
     [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = running ]
+    refused 1 "lost its supervisor and its first process" "$LAY" update --memory 64m c
+    "$LAY" wait c >code 3>&- &
+    local waiter=$! status=0
+    timeout 0.5 "$LAY" wait c || status=$?
+    [ "$status" = 124 ] # nothing of it has ended
     "$LAY" $how c
     wait_until 5 eval "! test -d /proc/$((other))"
+    wait "$waiter"
+    [ "$(cat code)" = 137 ]
     [ "$("$LAY" inspect -f '{{.State.Status}}' c)" = exited ]
     "$LAY" rm c
   done
@@ -326,6 +390,9 @@ orphan() {
   first=$("$LAY" inspect -f '{{.State.Pid}}' c)
   [ "$("$LAY" start c)" = c ]
   [ "$("$LAY" inspect -f '{{.State.Pid}}' c)" = "$first" ]
+  mv "$LAY_ROOT/blobs" away # what a start would have to read
+  [ "$("$LAY" start c)" = c ]
+  mv away "$LAY_ROOT/blobs"
   refused 125 "is running already" "$LAY" start --attach c
 }
 

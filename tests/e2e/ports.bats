@@ -171,9 +171,20 @@ else: raise SystemExit(1)"
   command -v iptables-legacy >/dev/null || skip "iptables-legacy is not installed"
   on_host '
     iptables-legacy -P FORWARD DROP || exit 0 # this kernel has no such tables
-    run=$("$LAY" run --rm small true 2>&1)
+    run=$("$LAY" run --rm -p 127.0.0.1:8000:80 small true 2>&1)
     [ "$(wc -l <<<"$run")" = 1 ]
     has "$run" "chain '"'FORWARD'"' of iptables-legacy drops"
+    # Rules that no forwarded packet meets, and one for all links but ours
+    bridge=$(sed -E "s/.*-I FORWARD -i ([^ ]+).*/\1/" <<<"$run")
+    iptables-legacy -N mine
+    for chain in INPUT mine; do iptables-legacy -A $chain -i "$bridge" -j ACCEPT; done
+    for chain in OUTPUT mine; do iptables-legacy -A $chain -o "$bridge" -j ACCEPT; done
+    iptables-legacy -A FORWARD ! -i "$bridge" -j ACCEPT
+    iptables-legacy -A FORWARD ! -o "$bridge" -j ACCEPT
+    [ "$("$LAY" run --rm -p 127.0.0.1:8000:80 small true 2>&1)" = "$run" ]
+    iptables-legacy -I FORWARD -j mine
+    [ -z "$("$LAY" run --rm -p 127.0.0.1:8000:80 small true 2>&1)" ]
+    for chain in INPUT OUTPUT FORWARD; do iptables-legacy -F $chain; done
     eval "${run#*allow it: }"
     [ -z "$("$LAY" run --rm -p 127.0.0.1:8000:80 small true 2>&1)" ]
     iptables-legacy -P FORWARD ACCEPT

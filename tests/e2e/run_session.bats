@@ -124,6 +124,15 @@ C
   done
 }
 
+@test "SIGWINCH that somebody sends reaches a command without a terminal" {
+  "$LAY" run --name c --network none small sh -c 'trap "exit 9" WINCH; touch /ready; while :; do sleep 0.1; done' 3>&- &
+  local pid=$! status=0
+  wait_until 10 has_file
+  kill -WINCH "$pid"
+  wait "$pid" || status=$?
+  [ "$status" = 9 ]
+}
+
 @test "--sig-proxy=false keeps signals from the command" {
   "$LAY" run --name c --network none --sig-proxy=false small sh -c 'trap "exit 9" TERM; touch /ready; while :; do sleep 0.1; done' 3>&- &
   local pid=$!

@@ -14,7 +14,7 @@ namespace lay::runner {
 inline constexpr mode_t kAutoRemoveMark = S_ISVTX;
 
 /// Removes containers with auto_remove that nobody runs any more: whoever ran them was killed, or the machine
-/// restarted. What cannot be removed stays.
+/// restarted. What cannot be removed stays; what has outlived its supervisor runs on.
 void sweep_ended(const ContainerStore& store);
 /// As sweep_ended(), by a process of its own where there is something to remove: the caller waits for it no
 /// longer than `patience`, whatever keeps it.

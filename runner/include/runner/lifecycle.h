@@ -85,7 +85,8 @@ void signal_container(const Container& container, int signal);
 class Stopping {
  public:
   /// Sends `signal` (the container's stop signal when empty), unless `timeout` (the container's own when
-  /// empty) is 0. Not running is success. `container` must outlive it.
+  /// empty) is 0. Never waits: one that is just starting is asked by finish(). Not running is success.
+  /// `container` must outlive it.
   Stopping(const ContainerStore& store, const Container& container,
            std::optional<std::chrono::seconds> timeout, std::optional<int> signal = std::nullopt);
 
@@ -94,12 +95,13 @@ class Stopping {
   void finish();
 
  private:
-  void ask(std::chrono::seconds timeout, std::optional<int> signal);
-  void clear_abandoned();
+  bool try_ask();
+  void await_end();
   std::string run_;
   const Container& container_;
-  std::optional<FileLock> abandoned_;  ///< the container's, which nobody supervises
-  std::optional<FileLock> upper_;      ///< nobody captures it as long as it is waited for
+  std::chrono::seconds timeout_;
+  std::optional<int> signal_;
+  std::optional<FileLock> upper_;  ///< nobody captures it as long as it is waited for
   pid_t pid_ = 0;
   UniqueFd pidfd_;  ///< empty when it does not run
   std::chrono::steady_clock::time_point deadline_;
