@@ -52,23 +52,23 @@ CollectResult Store::collect(const std::function<InUse()>& in_use) const {
     ++result.blobs;
   }
   absent_->keep_only([&](const Digest& blob) { return keep.blobs.contains(blob) && !blobs_->has(blob); });
-  RecompressedBlobs(*root_, *blobs_).drop_lost();
+  RecompressedBlobs(*root_, *blobs_).keep_only([&](const Digest& blob) { return keep.blobs.contains(blob); });
   return result;
 }
 
-bool drop_layers_of(const Store& store, const std::string& name, const std::function<InUse()>& in_use) {
+bool drop_layers_of(const Store& store, const NamedImage& image, const std::function<InUse()>& in_use) {
   const UniqueFd root = sys::open_dir(sys::cwd(), store.path());
   const auto alone = FileLock::try_acquire(root, kStoreLock, LockMode::exclusive);
-  const auto manifest = alone ? store.images().find(name) : std::nullopt;
-  if (!manifest) return false;
+  const auto manifest = alone ? store.images().find(image.name) : std::nullopt;
+  if (!manifest || manifest->digest != image.manifest.digest) return false;
   const InUse needed = in_use();
   if (needed.everything) return false;
-  const Reachable keep = find_reachable(store, needed, name);
-  const Image image = store.load(*manifest);
+  const Reachable keep = find_reachable(store, needed, image.name);
+  const Image loaded = store.load(*manifest);
   bool are_some = false;
-  for (std::size_t i = 0; i < image.config.diff_ids.size(); ++i) {
-    const Descriptor& blob = image.manifest.layers[i];
-    const Digest& diff_id = image.config.diff_ids[i];
+  for (std::size_t i = 0; i < loaded.config.diff_ids.size(); ++i) {
+    const Descriptor& blob = loaded.manifest.layers[i];
+    const Digest& diff_id = loaded.config.diff_ids[i];
     if (keep.layers.contains(diff_id) || !store.layers().has(diff_id) ||
         store.blobs().size(blob.digest) != blob.size)
       continue;

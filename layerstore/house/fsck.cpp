@@ -16,6 +16,7 @@
 #include "house/layer_check.h"
 #include "house/reachable.h"
 #include "images/recompressed_blobs.h"
+#include "layers/layer_folder.h"
 #include "layers/layer_stream.h"
 #include "layerstore/damage.h"
 #include "layerstore/media_types.h"
@@ -184,9 +185,21 @@ struct BlobOfLayer {
   const Digest& diff_id;
 };
 
+/// The exchange comes last and takes a moment only: what is slow was done before.
+void replace_unpacked(const Store& store, const BlobOfLayer& pair, const Replacing& replacing) {
+  LayerWriter layer = store.layers().begin(pair.diff_id.algorithm());
+  with_stored_tar(store.blobs(), pair.blob, pair.diff_id, [&](ByteSource& tar) { layer.apply(tar); });
+  layer.note_blob(pair.blob);
+  sys::syncfs(sys::open_dir(sys::cwd(), store.path()));
+  replacing(pair.diff_id, [&] {
+    store.layers().distrust(pair.diff_id);
+    layer.commit(pair.diff_id);
+  });
+}
+
 /// Makes each from the other. Nothing goes before what it is made from is known to be good.
-void repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::string>& bad_layers,
-                  std::set<std::string>& bad_blobs) {
+void repair_layer(const Store& store, const BlobOfLayer& pair, const Replacing& replacing,
+                  std::set<std::string>& bad_layers, std::set<std::string>& bad_blobs) {
   if (is_left(store, pair.blob, pair.diff_id)) return;
   const std::string blob = pair.blob.digest.to_string();
   const std::string layer = pair.diff_id.to_string();
@@ -196,17 +209,21 @@ void repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::str
     bad_blobs.erase(blob);
   }
   if (is_blob_bad || !bad_layers.contains(layer)) return;
-  store.layers().distrust(pair.diff_id);
-  store.layers().ensure(pair.diff_id, pair.blob, store.blobs());
+  if (is_unpacked(store, pair.diff_id)) {
+    replace_unpacked(store, pair, replacing);
+  } else {
+    store.layers().distrust(pair.diff_id);
+    store.layers().ensure(pair.diff_id, pair.blob, store.blobs());
+  }
   bad_layers.erase(layer);
 }
 
 /// Of a failure the next check tells what is still damaged, and why. What a layer is made from was good just
 /// now.
-void try_repair_layer(const Store& store, const BlobOfLayer& pair, std::set<std::string>& bad_layers,
-                      std::set<std::string>& bad_blobs) {
+void try_repair_layer(const Store& store, const BlobOfLayer& pair, const Replacing& replacing,
+                      std::set<std::string>& bad_layers, std::set<std::string>& bad_blobs) {
   try {
-    repair_layer(store, pair, bad_layers, bad_blobs);
+    repair_layer(store, pair, replacing, bad_layers, bad_blobs);
   } catch (const Error& error) {
     if (!is_damage(error) || error.code() == Errc::io) throw;
   }
@@ -228,7 +245,12 @@ FsckReport check_store(const Store& store, Progress& progress) {
   return Check(store, progress).run();
 }
 
-void repair_locally(const Store& store, const FsckReport& report) {
+bool is_unpacked(const Store& store, const Digest& diff_id) {
+  const UniqueFd layers = sys::open_dir(sys::cwd(), store.path() + "/layers");
+  return find_layer_form(layers, diff_id.hex()) == LayerForm::tree;
+}
+
+void repair_locally(const Store& store, const FsckReport& report, const Replacing& replacing) {
   std::set<std::string> bad_layers;
   std::set<std::string> bad_blobs;
   for (const Damage& damage : report.damages) {
@@ -241,7 +263,8 @@ void repair_locally(const Store& store, const FsckReport& report) {
   for (const NamedImage& named : store.images().list()) {
     const std::optional<Image> image = try_load(store, named);
     for (std::size_t i = 0; image && i < image->config.diff_ids.size(); ++i)
-      try_repair_layer(store, {image->manifest.layers[i], image->config.diff_ids[i]}, bad_layers, bad_blobs);
+      try_repair_layer(store, {image->manifest.layers[i], image->config.diff_ids[i]}, replacing, bad_layers,
+                       bad_blobs);
   }
   // What took the place of something damaged is not to be taken for it after a power cut.
   sys::syncfs(sys::open_dir(sys::cwd(), store.path()));

@@ -71,11 +71,13 @@ void RecompressedBlobs::note(const Digest& diff_id, const CompressOptions& optio
   publish_file(root_, sys::open_dir(root_, kFolder), name_of(diff_id, options), dump_json(to_json(blob)));
 }
 
-void RecompressedBlobs::drop_lost() const {
+void RecompressedBlobs::keep_only(const std::function<bool(const Digest& blob)>& is_needed) const {
   const auto folder = open_folder(root_);
   if (!folder) return;
-  for (const std::string& name : list_names(*folder))
-    if (!read_present(*folder, name, blobs_)) sys::try_unlink_at(*folder, name);
+  for (const std::string& name : list_names(*folder)) {
+    const auto blob = read_record(*folder, name);
+    if (!blob || !is_needed(blob->digest)) sys::try_unlink_at(*folder, name);
+  }
 }
 
 }  // namespace lay::layerstore

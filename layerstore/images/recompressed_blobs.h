@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -21,8 +22,8 @@ class RecompressedBlobs {
   /// The level at which the layer became `blob`, whether that is there or not; empty where nobody noted it.
   std::optional<int> find_level(const Digest& diff_id, const Descriptor& blob) const;
   void note(const Digest& diff_id, const CompressOptions& options, const Descriptor& blob) const;
-  /// Forgets those whose blobs are gone.
-  void drop_lost() const;
+  /// Forgets those whose blobs nobody needs. One that is needed but lost can be made again by its note.
+  void keep_only(const std::function<bool(const Digest& blob)>& is_needed) const;
 
  private:
   const UniqueFd& root_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -74,12 +75,18 @@ bool needs(const layerstore::Damage& damage, const std::string& name) {
   return std::ranges::find(damage.images, name) != damage.images.end();
 }
 
+/// Whether another layer may take the place of what is there.
+using MayReplace = std::function<bool(const layerstore::Digest& diff_id)>;
+
 /// A pull takes what looks whole for good, and replaces what is missing.
 void fetch_image(const layerstore::Store& store, const layerstore::FsckReport& report,
-                 const std::string& name, const registry::PullRequest& request, Progress& progress) {
-  for (const layerstore::Damage& damage : report.damages)
-    if (damage.part == layerstore::DamagedPart::layer && needs(damage, name))
-      store.layers().distrust(layerstore::Digest::parse(damage.name));
+                 const std::string& name, const registry::PullRequest& request, const MayReplace& may_replace,
+                 Progress& progress) {
+  for (const layerstore::Damage& damage : report.damages) {
+    if (damage.part != layerstore::DamagedPart::layer || !needs(damage, name)) continue;
+    const auto diff_id = layerstore::Digest::parse(damage.name);
+    if (may_replace(diff_id)) store.layers().distrust(diff_id);
+  }
   registry::pull(store, request, name, progress);
 }
 
@@ -105,10 +112,12 @@ std::vector<layerstore::AbsentBlob> left_blobs(const layerstore::Store& store,
 }
 
 void fetch_left_blobs(const layerstore::Store& store, const layerstore::FsckReport& report,
-                      const registry::Connection& connection, Progress& progress) {
+                      const registry::Connection& connection, const MayReplace& may_replace,
+                      Progress& progress) {
   const registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; },
                                         .tell = print_note};
   for (const layerstore::AbsentBlob& absent : left_blobs(store, report)) {
+    if (!may_replace(absent.diff_id)) continue;
     store.layers().distrust(absent.diff_id);
     try {
       registry::fetch_absent(store, absent, request, progress);
@@ -146,11 +155,12 @@ std::set<std::string> registries_to_ask(const layerstore::Store& store,
 
 /// Fetches every damaged image again from where it came.
 void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& report,
-                 const registry::Connection& connection, Progress& progress) {
+                 const registry::Connection& connection, const MayReplace& may_replace, Progress& progress) {
   for (const auto& [name, reference] : damaged_images(store, report)) {
     try {
       print_note("pulling " + registry::to_string(reference));
-      fetch_image(store, report, name, {.reference = reference, .connection = connection}, progress);
+      fetch_image(store, report, name, {.reference = reference, .connection = connection}, may_replace,
+                  progress);
     } catch (const Error& error) {
       if (!is_of_image(error)) throw;
       print_error("fsck: " + printable(name) + ": " + error.message(), error.hint());
@@ -158,22 +168,37 @@ void fetch_again(const layerstore::Store& store, const layerstore::FsckReport& r
   }
 }
 
-/// The containers that run on each layer, by diff_id.
-std::map<std::string, std::vector<std::string>> find_running(const runner::ContainerStore& containers) {
-  std::map<std::string, std::vector<std::string>> running;
-  for (const runner::Container& container : containers.list()) {
-    const auto& notes = container.config().notes;
-    const auto diff_ids = notes.find(note::kDiffIds);
-    if (diff_ids == notes.end() || container.state().status != runner::Status::running) continue;
-    for (const std::string& diff_id : split(diff_ids->second, ','))
-      running[diff_id].push_back(container.config().name);
-  }
-  return running;
+bool stands_on(const runner::Container& container, const layerstore::Digest& diff_id) {
+  const auto& notes = container.config().notes;
+  const auto noted = notes.find(note::kDiffIds);
+  if (noted == notes.end()) return false;
+  const std::vector<std::string> diff_ids = split(noted->second, ',');
+  return std::ranges::find(diff_ids, diff_id.to_string()) != diff_ids.end();
 }
 
-bool is_unpacked(const layerstore::Store& store, const std::string& diff_id) {
-  const layerstore::Digest digest = layerstore::Digest::parse(diff_id);
-  return store.layers().has(digest) && store.layers().open(digest).form == layerstore::LayerForm::tree;
+/// The containers that stand on a layer.
+struct Standing {
+  std::vector<std::string> running;    ///< or about to
+  std::vector<FileLock> kept_at_rest;  ///< the others: a start waits some seconds for its lock
+};
+
+Standing keep_at_rest(const runner::ContainerStore& containers, const layerstore::Digest& diff_id) {
+  Standing found;
+  for (const runner::Container& container : containers.list()) {
+    if (!stands_on(container, diff_id)) continue;
+    try {
+      // First, since what is locked here would read as running; that may run without a lock, too
+      const bool is_running = container.state().status == runner::Status::running;
+      auto lock = is_running ? std::nullopt : container.try_lock();
+      if (lock)
+        found.kept_at_rest.push_back(std::move(*lock));
+      else
+        found.running.push_back(container.config().name);
+    } catch (const Error& error) {
+      if (error.code() != Errc::not_found) throw;  // it was removed just now
+    }
+  }
+  return found;
 }
 
 /// Mends what is damaged, in steps: each begins with a look at what the one before has left.
@@ -184,16 +209,17 @@ class Repair {
       : store_(store), containers_(containers), connection_(connection), progress_(progress) {}
 
   layerstore::FsckReport run(layerstore::FsckReport report) {
-    layerstore::repair_locally(store_, without_used(std::move(report)));
+    repair_locally(std::move(report));
     report = layerstore::check_store(store_, progress_);
     if (report.damages.empty()) return report;
     if (connection_.credentials)
       with_context("fsck", [&] { require_one_registry(registries_to_ask(store_, report)); });
-    fetch_left_blobs(store_, without_used(std::move(report)), connection_, progress_);
+    const auto may_replace = [this](const layerstore::Digest& diff_id) { return !is_used(diff_id); };
+    fetch_left_blobs(store_, without_used(std::move(report)), connection_, may_replace, progress_);
     report = layerstore::check_store(store_, progress_);
     if (report.damages.empty()) return report;
-    fetch_again(store_, without_used(std::move(report)), connection_, progress_);
-    layerstore::repair_locally(store_, without_used(layerstore::check_store(store_, progress_)));
+    fetch_again(store_, without_used(std::move(report)), connection_, may_replace, progress_);
+    repair_locally(layerstore::check_store(store_, progress_));
     return layerstore::check_store(store_, progress_);
   }
 
@@ -201,16 +227,32 @@ class Repair {
   const std::map<std::string, std::string>& used() const { return used_; }
 
  private:
+  void repair_locally(layerstore::FsckReport report) {
+    const auto replacing = [this](const layerstore::Digest& diff_id, const std::function<void()>& replace) {
+      const Standing standing = keep_at_rest(containers_, diff_id);
+      if (!note_users(standing, diff_id)) replace();
+    };
+    layerstore::repair_locally(store_, without_used(std::move(report)), replacing);
+  }
+
   /// An unpacked layer is what its containers see: another in its place would take all files from them. One
   /// that is mounted keeps the files that it began with.
+  bool is_used(const layerstore::Digest& diff_id) {
+    return layerstore::is_unpacked(store_, diff_id) &&
+           note_users(keep_at_rest(containers_, diff_id), diff_id);
+  }
+
+  /// Whether there are any.
+  bool note_users(const Standing& standing, const layerstore::Digest& diff_id) {
+    if (standing.running.empty()) return false;
+    used_[diff_id.to_string()] = join(standing.running, ", ");
+    return true;
+  }
+
+  /// What is used now is neither made nor fetched in vain.
   layerstore::FsckReport without_used(layerstore::FsckReport report) {
-    const auto running = find_running(containers_);
     std::erase_if(report.damages, [&](const layerstore::Damage& damage) {
-      if (damage.part != layerstore::DamagedPart::layer) return false;
-      const auto users = running.find(damage.name);
-      if (users == running.end() || !is_unpacked(store_, damage.name)) return false;
-      used_[damage.name] = join(users->second, ", ");
-      return true;
+      return damage.part == layerstore::DamagedPart::layer && is_used(layerstore::Digest::parse(damage.name));
     });
     return report;
   }

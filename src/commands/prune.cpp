@@ -43,8 +43,10 @@ std::string quoted(const std::string& word) {
 }
 
 /// The same command, which removes no more than this one, without a question.
-std::string unasked(const Arguments& arguments) {
-  std::string command = "lay prune";
+std::string unasked(const Context& context, const Arguments& arguments) {
+  std::string command = "lay";
+  if (context.root != default_context().root) command += " --root " + quoted(printable(context.root));
+  command += " prune";
   for (const std::string& word : arguments) command += " " + quoted(printable(word));
   return command + " -f";
 }
@@ -141,7 +143,7 @@ int command_prune(const Context& context, const Arguments& arguments) {
     return 0;
   }
   const auto is_refused = [&](const std::string& question) {
-    return !force && !is_confirmed(question + "?", unasked(arguments));
+    return !force && !is_confirmed(question + "?", unasked(context, arguments));
   };
   if (only_containers)
     return is_refused("Remove ended containers") ? 1 : prune_containers(open_containers(context), filter);

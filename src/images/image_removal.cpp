@@ -82,7 +82,7 @@ bool remove_name(const layerstore::Store& store, const runner::ContainerStore& c
     return remove();
   } catch (const Error& error) {
     const auto in_use = [&] { return in_use_by(store, containers); };
-    if (error.code() != Errc::no_space || !drop_layers_of(store, image.name, in_use)) throw;
+    if (error.code() != Errc::no_space || !drop_layers_of(store, image, in_use)) throw;
     return remove();
   }
 }

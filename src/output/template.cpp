@@ -226,9 +226,23 @@ class Filler {
     const auto [names, text] = cut_assignment(trimmed(action.substr(is_with ? 5 : 3)));
     if (names.size() > 1) throw template_not_understood(action);
     const Json value = is_live ? evaluate(text, dot, Missing::is_null).json : Json();
-    const bool holds = is_live && is_true(value);
-    if (!names.empty()) variables_[names.front()] = value;
-    std::string result = block(is_with ? value : dot, holds);
+    const Json& inner = is_with ? value : dot;
+    if (names.empty() || !is_live) return branches(inner, dot, is_live && is_true(value), is_live);
+    // Until its end; what has the same name outside comes back then
+    const auto outer = variables_.find(names.front());
+    const auto before = outer == variables_.end() ? std::nullopt : std::optional(outer->second);
+    variables_[names.front()] = value;
+    std::string result = branches(inner, dot, is_true(value), is_live);
+    if (before)
+      variables_[names.front()] = *before;
+    else
+      variables_.erase(names.front());
+    return result;
+  }
+
+  /// What is behind a condition, up to its `end`. `inner` is the dot where it holds.
+  std::string branches(const Json& inner, const Json& dot, bool holds, bool is_live) {
+    std::string result = block(inner, holds);
     if (at_ < pieces_.size() && pieces_[at_].text.starts_with("else ")) {  // has the same end
       const std::string further = trimmed(pieces_[at_].text.substr(5));
       if (!further.starts_with("if ") && !further.starts_with("with "))
@@ -280,12 +294,26 @@ class Filler {
                             const Json& dot, Missing missing) const {
     if (words.size() == 1 && !last && !is_function(words.front()))
       return operand(words.front(), dot, missing);
+    if (words.front() == "and" || words.front() == "or") return decide(words, std::move(last), dot, missing);
     std::vector<TemplateValue> arguments;
     for (std::size_t i = 1; i < words.size(); ++i) arguments.push_back(operand(words[i], dot, missing));
     if (last) arguments.push_back(std::move(*last));
     if (words.front() == ".Label" && arguments.size() == 1)  // docker's, of lists
       return {.json = element_of(member(dot, ".Labels", missing), arguments.front().json)};
     return call_function(words.front(), arguments);
+  }
+
+  /// "and", "or": the first argument that decides it, or the last. Those behind it are not evaluated.
+  TemplateValue decide(const std::vector<std::string>& words, std::optional<TemplateValue> last,
+                       const Json& dot, Missing missing) const {
+    const bool wanted = words.front() == "or";
+    TemplateValue value;
+    for (std::size_t i = 1; i < words.size(); ++i) {
+      value = operand(words[i], dot, missing);
+      if (is_true(value.json) == wanted) return value;
+    }
+    if (words.size() == 1 && !last) throw template_not_understood(words.front());
+    return last ? std::move(*last) : value;
   }
 
   static bool is_function(const std::string& word) {

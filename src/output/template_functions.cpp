@@ -73,13 +73,6 @@ bool is_less(const Json& a, const Json& b) {
   return a < b;
 }
 
-/// `and` gives the first that is false, `or` the first that is true, and both else the last.
-TemplateValue first_that(const Values& values, bool wanted) {
-  const auto found = std::find_if(values.begin(), values.end(),
-                                  [&](const TemplateValue& value) { return is_true(value.json) == wanted; });
-  return found == values.end() ? values.back() : *found;
-}
-
 bool is_inside_character(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;  // of UTF-8, behind its first byte
 }
@@ -192,8 +185,6 @@ struct Function {
 constexpr std::size_t kAny = 100;
 
 constexpr std::array kFunctions{
-    Function{"and", 1, kAny, [](const Values& v) { return first_that(v, false); }},
-    Function{"or", 1, kAny, [](const Values& v) { return first_that(v, true); }},
     Function{"not", 1, 1, [](const Values& v) { return TemplateValue{!is_true(v[0].json)}; }},
     Function{"eq", 2, kAny, [](const Values& v) { return TemplateValue{is_any(v)}; }},
     Function{"ne", 2, 2, [](const Values& v) { return TemplateValue{!is_any(v)}; }},

@@ -422,6 +422,17 @@ killed_while_fetching() {
   "$LAY" exec c /bin/true
 }
 
+@test "fsck --repair makes a lost tar again beneath a container that runs on the mounted layer" {
+  export LAY_LAYER_FORM=erofs
+  small_image
+  "$LAY" run -d --name c --network none small sleep 100 >/dev/null
+  rm "$(layer_folder small)/layer.tar"
+  "$LAY" fsck -q --repair >out 2>said
+  "$LAY" fsck -q
+  "$LAY" exec c /bin/true
+  "$LAY" run --rm --network none small /bin/true
+}
+
 @test "of a damaged blob that no image needs fsck --repair says what removes it" {
   small_image
   local other status=0

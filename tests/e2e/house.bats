@@ -519,6 +519,8 @@ layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS
   told "lay prune --images -f" image prune
   told "lay prune --images -a --filter until=24h -f" image prune -a --filter until=24h
   told "lay prune --containers --filter 'label=a b'\\''c' -f" container prune --filter "label=a b'c"
+  local root=$LAY_ROOT
+  LAY_ROOT=/nowhere told "lay --root $root prune -a -f" --root "$root" prune -a
   told "lay prune --images -f" image prune
   (cd "$(dirname "$LAY")" && eval "./$(sed -n 's/^hint: //p' "$world/refused.err")") >/dev/null
   [ "$("$LAY" ps -a --format '{{.Names}}')" = keepme ]
@@ -589,6 +591,8 @@ layer_file() { echo "$LAY_ROOT/layers/$("$LAY" inspect "$1" | jq -r '.[0].RootFS
     "$LAY" fsck -q --repair
     "$LAY" fsck -q
     rm "$blob"
+    "$LAY" import -q small gone:1 >/dev/null
+    "$LAY" rmi gone:1 >/dev/null  # which collects
     "$LAY" fsck -q --repair
     "$LAY" fsck -q
   done

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -39,9 +40,16 @@ struct FsckReport {
 /// Changes nothing. The caller holds Store::share().
 FsckReport check_store(const Store& store, Progress& progress);
 
+/// Calls `replace`, which puts a good layer in the place of an unpacked one, while nobody uses its files and
+/// nobody can begin to; or does not, and it stays as it is.
+using Replacing = std::function<void(const Digest& diff_id, const std::function<void()>& replace)>;
+
 /// Mends what can be mended from what is here: a layer from its blob, a blob from its layer when compressing
 /// it again gives the same bytes. The rest has to be fetched, and stays until then. The caller holds
-/// Store::share().
-void repair_locally(const Store& store, const FsckReport& report);
+/// Store::share(). An unpacked layer is exchanged by `replacing`.
+void repair_locally(const Store& store, const FsckReport& report, const Replacing& replacing);
+
+/// Whether what is there of the layer is unpacked: containers see those very files. Opens nothing of it.
+bool is_unpacked(const Store& store, const Digest& diff_id);
 
 }  // namespace lay::layerstore

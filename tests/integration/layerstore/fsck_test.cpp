@@ -54,7 +54,8 @@ bool names(const std::vector<Damage>& found, DamagedPart part, const std::string
 }
 
 std::vector<Damage> repaired(const TempStore& temp) {
-  layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()));
+  layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()),
+                             [](const Digest&, const auto& replace) { replace(); });
   return damages(temp);
 }
 

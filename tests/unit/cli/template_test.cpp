@@ -99,6 +99,25 @@ TEST_CASE("templates compare, format and hand on, as Go's do", "[cli][listing]")
   }
 }
 
+TEST_CASE("and, or evaluate no argument behind the one that decides", "[cli][listing]") {
+  const Json value{{"None", Json::array()}, {"Some", {"a"}}};
+  const std::string first = "(eq (index .None 0) \"a\")";
+  CHECK(fill_template("{{if and .None " + first + "}}yes{{else}}no{{end}}", value) == "no");
+  CHECK(fill_template("{{if or .Some " + first + "}}yes{{end}}", value) == "yes");
+  CHECK_THROWS_AS(fill_template("{{if and .Some " + first + "}}yes{{end}}", value), Error);
+  CHECK_THROWS_AS(fill_template("{{and}}", value), Error);
+}
+
+TEST_CASE("a variable of with is there up to its end, where the outer one comes back", "[cli][listing]") {
+  const Json value{{"List", {"a", "b"}}, {"Name", "n"}};
+  CHECK(
+      fill_template("{{range $i, $x := .List}}{{if eq $i 9}}{{with $x := .Name}}{{end}}{{end}}{{$x}}{{end}}",
+                    value) == "ab");
+  CHECK(fill_template("{{range $x := .List}}{{with $x := $.Name}}{{$x}}{{end}}{{$x}}{{end}}", value) ==
+        "nanb");
+  CHECK_THROWS_AS(fill_template("{{with $x := .Name}}{{end}}{{$x}}", value), Error);
+}
+
 TEST_CASE("a template shows what a container wrote without what a terminal would obey", "[cli][listing]") {
   const Json value{{"List", {"a\x1b[2Jb"}}};
   for (const char* text : {"{{.List}}", "{{range .List}}{{.}}{{end}}", "{{join .List \" \"}}",
