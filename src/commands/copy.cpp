@@ -33,7 +33,7 @@ using layerstore::Store;
 struct CopyOptions {
   ImagePlace source;
   ImagePlace target;
-  layerstore::Platform platform = layerstore::host_platform();
+  std::string platform;  ///< --platform
   registry::Connection source_connection;
   registry::Connection target_connection;
   CompressionFlags compression;
@@ -66,12 +66,12 @@ struct SideFlags {
 };
 
 /// Throws where one flag contradicts another, or the places.
-void check_combination(const CopyOptions& options, bool preserves_digests, bool chooses_platform) {
+void check_combination(const CopyOptions& options, bool preserves_digests) {
   if (preserves_digests && options.target.kind != Kind::registry && options.target.kind != Kind::store)
     throw Error(Errc::unsupported,
                 "an archive or layout may need another manifest, and with it another digest")
         .with_hint("--preserve-digests goes with docker:// and the store");
-  if (options.all && chooses_platform)
+  if (options.all && !options.platform.empty())
     throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
         .with_hint("leave one of them out");
   for (const ImagePlace* place : {&options.source, &options.target})
@@ -92,7 +92,6 @@ void check_combination(const CopyOptions& options, bool preserves_digests, bool 
 CopyOptions parse_options(const Arguments& arguments) {
   std::string source;
   std::string target;
-  std::string platform;
   CopyOptions options;
   bool preserves_digests = false;
   bool removes_signatures = false;
@@ -105,7 +104,8 @@ CopyOptions parse_options(const Arguments& arguments) {
       "docker-archive:FILE[:NAME|:@N], or the NAME of an image in the store.");
   parser.add_option("source", source).required();
   parser.add_option("target", target).required();
-  parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
+  parser.add_option("--platform", options.platform, "instead of this machine's")
+      .type_name("OS/ARCH[/VARIANT]");
   parser.add_flag("-a,--all", options.all,
                   "all that the name leads to, of every platform; not with the store and docker-archive:");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
@@ -120,8 +120,8 @@ CopyOptions parse_options(const Arguments& arguments) {
   parser.parse(arguments);
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
-  options.platform = platform_or_default(platform);
-  check_combination(options, preserves_digests, !platform.empty());
+  if (!options.platform.empty()) layerstore::parse_platform(options.platform);  // throws for what is none
+  check_combination(options, preserves_digests);
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
   options.target_connection.conf = options.source_connection.conf;
@@ -209,13 +209,14 @@ Image take_in(const Store& store, const CopyOptions& options, Progress& progress
     return registry::pull(
         store,
         {.reference = registry::parse_reference(source.name),
-         .platform = options.platform,
+         .platform = platform_or_default(options.platform),
          .connection = options.source_connection,
          .blobs = takes_blobs(options.target) ? registry::Blobs::all : registry::Blobs::needed,
          .warn = print_note},
         "", progress);
   if (source.kind == Kind::layout)
-    return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
+    return layerstore::read_layout(store, source.path, source.name, platform_or_default(options.platform),
+                                   progress);
   const UniqueFd file = open_archive(source);
   InterruptibleSource archive(file);
   std::optional<Image> chosen;
