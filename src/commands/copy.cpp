@@ -319,7 +319,8 @@ std::string copy(const Store& store, const CopyOptions& options) {
 /// What has only passed through goes, as with rmi. The copy does not fail because of it.
 void collect_passed(const Context& context, const Store& store) {
   try {
-    collect(store, open_containers(context), Freeing::later);
+    if (collect(store, open_containers(context), Freeing::later) == layerstore::Collecting::gave_way)
+      print_note(std::string(kGaveWay));
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled) throw;
     print_note("copy: what passed through the store stays until 'lay prune': " + error.message());
@@ -336,10 +337,11 @@ int command_copy(const Context& context, const Arguments& arguments) {
     const bool is_here = options.source.kind == Kind::store;
     const Store store = is_here ? open_store_with(context, options.source.name) : open_store(context);
     const std::string digest = copy(store, options);
-    const bool has_added = !is_here || options.compression.are_given();
-    if (has_added && options.target.kind != Kind::store) collect_passed(context, store);
     if (!options.digest_file.empty()) write_id_file(options.digest_file, digest);
     fmt::print("{}\n", digest);
+    std::fflush(stdout);  // the copy is made, whatever becomes of the collection
+    const bool has_added = !is_here || options.compression.are_given();
+    if (has_added && options.target.kind != Kind::store) collect_passed(context, store);
     return 0;
   });
 }
