@@ -304,6 +304,12 @@ std::string copy_all(const Store& store, const CopyOptions& options, Progress& p
 }
 
 std::string copy_one(const Store& store, const CopyOptions& options, Progress& progress) {
+  const bool is_relay = options.source.kind == Kind::registry && options.target.kind == Kind::registry;
+  if (is_relay && !options.compression.are_given())  // no layer is made, and what the target has not fetched
+    return registry::relay_image(store, registry::parse_reference(options.source.name),
+                                 platform_or_default(options.platform), options.source_connection,
+                                 target_of(options), progress)
+        .manifest.to_string();
   const Image image = options.compression.applied_to(store, take_in(store, options, progress), progress);
   put_out(store, image, options, progress);
   return image.descriptor.digest.to_string();

@@ -5,6 +5,7 @@
 #include "client/upload.h"
 #include "error_of.h"
 #include "fault_proxy.h"
+#include "registry/relay.h"
 #include "shipped_image.h"
 #include "transfer/transfer_notes.h"
 
@@ -270,6 +271,26 @@ TEST_CASE("a push with nothing new takes two requests", "[registry][faults]") {
   CHECK(result.blobs_sent == 0);
   CHECK(result.blobs_there == 3);
   CHECK(proxy.requests().size() == 2);
+}
+
+TEST_CASE("an image goes from registry to registry without what the target has", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy source(shipped.registry.port(), "[]");
+  const TempStore store;
+  const auto relay_for = [&](const lay::layerstore::Platform& platform) {
+    return relay_image(store.store, parse_reference(source.host() + "/team/app:1"), platform,
+                       {.patience = kQuick},
+                       {.reference = parse_reference(shipped.registry.host() + "/relayed/app:1"),
+                        .connection = {.patience = kQuick}},
+                       lay::no_progress());
+  };
+  CHECK(error_of([&] { relay_for({.os = "linux", .architecture = "other", .variant = ""}); }).code() ==
+        Errc::unsupported);
+  for (int turn = 0; turn < 2; ++turn) {
+    CHECK(relay_for(lay::layerstore::host_platform()).manifest == shipped.image.descriptor.digest);
+    CHECK(source.requests("GET", shipped.big().digest.hex()).size() == 1);
+  }
+  check_whole(shipped, "relayed/app:1");
 }
 
 TEST_CASE("what another repository of the registry has is mounted, not sent", "[registry][faults]") {
