@@ -10,6 +10,21 @@
 
 namespace lay::registry {
 
+namespace {
+
+bool is_ok(const Answer& answer) {
+  const auto* response = std::get_if<HttpResponse>(&answer);
+  return response != nullptr && response->ok();
+}
+
+/// As a registry answers that has lost the upload, or is elsewhere in it. Some mean that they take no chunks.
+bool says_lost(const Answer& answer) {
+  const auto* response = std::get_if<HttpResponse>(&answer);
+  return response != nullptr && (response->status == 404 || response->status == 416);
+}
+
+}  // namespace
+
 Mounted try_mount(const RegistryClient& client, const TransferNotes& notes, const layerstore::Digest& blob,
                   const std::string& from, const std::stop_token& stop) {
   try {
@@ -39,11 +54,6 @@ std::optional<std::uint64_t> parse_upload_range(const std::string& value) {
   return *last == 0 ? 0 : *last + 1;
 }
 
-static bool is_ok(const Answer& answer) {
-  const auto* response = std::get_if<HttpResponse>(&answer);
-  return response != nullptr && response->ok();
-}
-
 BlobUpload::BlobUpload(const RegistryClient& client, const TransferNotes& notes,
                        const layerstore::Descriptor& blob, ChunkSize& chunk, std::stop_token stop)
     : client_(client),
@@ -56,7 +66,6 @@ BlobUpload::BlobUpload(const RegistryClient& client, const TransferNotes& notes,
 void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
   begin(std::move(begun));
   Retries retries(client_.patience(), stop_);
-  unsigned losses = 0;
   for (bool is_sent = false; !is_sent;) {
     const std::uint64_t before = offset_;
     const std::uint64_t size = next_size();
@@ -69,11 +78,9 @@ void BlobUpload::send(BlobReader& reader, std::optional<UploadStart> begun) {
       begin_anew();
     } else {
       // A registry that has lost the upload, or is elsewhere in it, says so once it is asked.
-      const bool has_taken = is_begun_ || furthest_ > 0;
-      const auto* response = std::get_if<HttpResponse>(&answer);
-      const bool is_lost =
-          has_taken && response != nullptr && (response->status == 404 || response->status == 416);
-      if (is_lost ? losses++ == client_.patience().retries : !retries.again(answer))
+      const bool is_upload = is_begun_ || furthest_ > 0 || size < blob_.size;
+      const bool is_lost = is_upload && says_lost(answer);
+      if (is_lost ? losses_++ >= client_.patience().retries : !retries.again(answer))
         throw failure_of(std::move(answer));
       is_sent = recover(is_lost);
     }
@@ -147,7 +154,7 @@ bool BlobUpload::is_further() {
 void BlobUpload::leave_standstill() {
   const auto found = ask_status(session_.url.text());
   if (found && found->offset > furthest_ && found->offset <= blob_.size) return go_on(*found);
-  chunk_.make_whole();
+  if (found || losses_++ > 0) chunk_.make_whole();
   begin_anew();
 }
 
@@ -177,19 +184,21 @@ void BlobUpload::begin_anew() {
   note();
 }
 
-/// Whether the first chunk was refused as something that the registry does not do at all.
+/// Whether the first chunk was refused as something that the registry does not do at all. That it has lost
+/// the upload is believed once.
 bool BlobUpload::refuses_chunks(const Answer& answer, std::uint64_t sent) const {
   const auto* response = std::get_if<HttpResponse>(&answer);
   const bool is_first_of_several = furthest_ == 0 && sent < blob_.size;
   if (response == nullptr || !is_first_of_several) return false;
-  constexpr std::array kRefusals{400, 404, 405, 415, 416, 501};
+  if (says_lost(answer)) return losses_ > 0 || client_.patience().retries == 0;
+  constexpr std::array kRefusals{400, 405, 415, 501};
   return std::find(kRefusals.begin(), kRefusals.end(), response->status) != kRefusals.end();
 }
 
 Error BlobUpload::failure_of(Answer answer) const {
   if (const auto* response = std::get_if<HttpResponse>(&answer)) {
     Error error = api_error(*response, what_);
-    if (response->status == 413)
+    if (response->status == 413 && !chunk_.is_whole())
       error.with_hint(
           "a proxy in front of the registry may limit requests: LAY_UPLOAD_CHUNK=16m sends smaller ones");
     return error;

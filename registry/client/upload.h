@@ -20,9 +20,11 @@ class ChunkSize {
   explicit ChunkSize(std::uint64_t bytes) : bytes_(bytes) {}
   std::uint64_t bytes() const { return bytes_; }
   /// The registry has turned out to take blobs as a whole alone.
-  void make_whole() { bytes_ = std::numeric_limits<std::uint64_t>::max(); }
+  void make_whole() { bytes_ = kWhole; }
+  bool is_whole() const { return bytes_ == kWhole; }
 
  private:
+  static constexpr std::uint64_t kWhole = std::numeric_limits<std::uint64_t>::max();
   std::atomic<std::uint64_t> bytes_;
 };
 
@@ -64,6 +66,7 @@ class BlobUpload {
   UploadStart session_;
   std::uint64_t offset_ = 0;    ///< what the registry has
   std::uint64_t furthest_ = 0;  ///< the most it has had
+  unsigned losses_ = 0;         ///< how often it has lost the upload
   bool is_begun_ = false;       ///< it has taken something in this upload, now or for an earlier process
 };
 

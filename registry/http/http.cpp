@@ -86,6 +86,8 @@ struct HttpClient::Handle {
   }
   void set_common(const HttpOptions& options, const HttpRequest& request);
   void set_tls_files(const HttpOptions& options, const HttpRequest& request);
+  /// The file of authorities for all hosts; null where there is none.
+  const char* usual_file() const;
   void set_callbacks(Exchange& exchange);
   void limit_addresses(const HttpRequest& request, Exchange& exchange);
   /// The list must live until the exchange is over.
@@ -127,17 +129,24 @@ void HttpClient::Handle::set_common(const HttpOptions& options, const HttpReques
   set(CURLOPT_NOPROXY, "");
 }
 
+const char* HttpClient::Handle::usual_file() const {
+  if (const char* named = std::getenv("SSL_CERT_FILE")) return named;
+  char* file = nullptr;
+  return curl().easy_getinfo(easy, CURLINFO_CAINFO, &file) == CURLE_OK ? file : nullptr;
+}
+
 /// What a person trusts for the registry says nothing about the hosts it sends us to, and the certificate
 /// that tells who we are is shown to nobody else.
 void HttpClient::Handle::set_tls_files(const HttpOptions& options, const HttpRequest& request) {
   if (!request.url.is_https()) return;
   const bool is_registry = is_at(request.url, options.tls_origin);
   std::string authorities;
-  if (!is_registry) authorities = read_tls_files(cert_folders(request.url.authority())).authorities;
+  if (!is_registry) authorities = read_authorities(cert_folders(request.url.authority()));
   if (is_registry || request.trust == Trust::registry) authorities += options.tls.authorities;
   if (!authorities.empty()) {
+    authorities += read_usual_authorities(usual_file());  // which the blob takes the place of
     curl_blob blob{.data = authorities.data(), .len = authorities.size(), .flags = CURL_BLOB_COPY};
-    set(CURLOPT_CAINFO_BLOB, &blob);  // in place of the system's file; its folder stays
+    set(CURLOPT_CAINFO_BLOB, &blob);
   }
   if (!is_registry || options.tls.certificate.empty()) return;
   set(CURLOPT_SSLCERT, options.tls.certificate.c_str());

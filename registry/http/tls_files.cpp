@@ -23,15 +23,20 @@ std::vector<std::string> files_ending(const std::string& folder, const std::stri
   return names;
 }
 
-std::string read_text(const std::string& path) {
+std::string read_text(const std::string& path, std::size_t limit = kMaxFile) {
   return with_context("certificate", [&] {
-    return sys::read_all(sys::open_at(sys::cwd(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY), kMaxFile);
+    return sys::read_all(sys::open_at(sys::cwd(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY), limit);
   });
 }
 
+std::string authorities_in(const std::string& folder) {
+  std::string authorities;
+  for (const std::string& path : files_ending(folder, ".crt")) authorities += read_text(path) + "\n";
+  return authorities;
+}
+
 TlsFiles read_folder(const std::string& folder) {
-  TlsFiles files;
-  for (const std::string& path : files_ending(folder, ".crt")) files.authorities += read_text(path) + "\n";
+  TlsFiles files{.authorities = authorities_in(folder)};
   const std::vector<std::string> keys = files_ending(folder, ".key");
   for (const std::string& path : files_ending(folder, ".cert")) {
     const std::string key = path.substr(0, path.size() - 5) + ".key";
@@ -62,21 +67,51 @@ std::vector<std::string> cert_folders(const std::string& domain) {
   return folders;
 }
 
-TlsFiles read_tls_folder(const std::string& folder) {
+namespace {
+
+/// read(folder), and what it says of a folder that is not there or cannot be listed.
+template <class Read>
+auto reading(const std::string& folder, Read read) {
   try {
-    return read_folder(folder);
+    return read(folder);
   } catch (const std::filesystem::filesystem_error& failure) {
     throw Error::make(failure.code() == std::errc::no_such_file_or_directory ? Errc::not_found : Errc::denied,
                       "certificates '{}': {}", folder, failure.code().message());
   }
 }
 
-TlsFiles read_tls_files(const std::vector<std::string>& folders) {
+std::optional<std::string> first_of(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     std::error_code error;
-    if (std::filesystem::is_directory(folder, error)) return read_tls_folder(folder);
+    if (std::filesystem::is_directory(folder, error)) return folder;
   }
-  return {};
+  return std::nullopt;
+}
+
+}  // namespace
+
+TlsFiles read_tls_folder(const std::string& folder) {
+  return reading(folder, read_folder);
+}
+
+TlsFiles read_tls_files(const std::vector<std::string>& folders) {
+  const auto folder = first_of(folders);
+  return folder ? read_tls_folder(*folder) : TlsFiles{};
+}
+
+std::string read_authorities(const std::vector<std::string>& folders) {
+  const auto folder = first_of(folders);
+  return folder ? reading(*folder, authorities_in) : "";
+}
+
+std::string read_usual_authorities(const char* file) {
+  constexpr std::size_t kMaxBundle = 16 * kMaxFile;
+  try {
+    return file == nullptr ? "" : read_text(file, kMaxBundle) + "\n";
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    return "";
+  }
 }
 
 }  // namespace lay::registry

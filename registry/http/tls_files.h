@@ -21,6 +21,13 @@ std::vector<std::string> cert_folders(const std::string& domain);
 /// missing or a file cannot be read: a registry must not be reached less protected than was asked for.
 TlsFiles read_tls_files(const std::vector<std::string>& folders);
 
+/// Of the same folder TlsFiles::authorities alone: nothing is wrong with half a client certificate where none
+/// is shown.
+std::string read_authorities(const std::vector<std::string>& folders);
+
+/// What is trusted for all hosts: the PEM in `file`; empty where it is not there, or null.
+std::string read_usual_authorities(const char* file);
+
 /// Reads the folder that a person named; throws not_found where it is none, and as read_tls_files().
 TlsFiles read_tls_folder(const std::string& folder);
 

@@ -14,6 +14,7 @@
 #include "layerstore/media_types.h"
 #include "names/policy.h"
 #include "registry/transfer.h"
+#include "transfer/image_check.h"
 #include "transfer/layer_fetch.h"
 #include "transfer/origin.h"
 #include "transfer/parallel.h"
@@ -30,21 +31,6 @@ using layerstore::ImageConfig;
 using layerstore::Manifest;
 using layerstore::Platform;
 using layerstore::Store;
-
-/// Refuses what could not be run, before any layer is fetched.
-void check_manifest(const Manifest& manifest) {
-  if (!layerstore::media_type::is_config(manifest.config.media_type))
-    throw Error::make(Errc::unsupported, "not a container image: its config is '{}'",
-                      printable(manifest.config.media_type));
-  for (const Descriptor& layer : manifest.layers) layerstore::media_type::compression_of(layer.media_type);
-}
-
-void check_config(const ImageConfig& config, const Manifest& manifest, const Platform& wanted) {
-  if (config.diff_ids.size() != manifest.layers.size())
-    throw Error::make(Errc::invalid, "the config lists {} layers, the manifest {}", config.diff_ids.size(),
-                      manifest.layers.size());
-  layerstore::require_platform(config, wanted);
-}
 
 /// To look through it takes as much as to make it.
 bool is_there(const Store& store, const Descriptor& blob, const Digest& diff_id, LayerSlots& slots,

@@ -13,6 +13,7 @@
 #include "layerstore/media_types.h"
 #include "names/policy.h"
 #include "registry/registries_conf.h"
+#include "transfer/image_check.h"
 #include "transfer/origin.h"
 #include "transfer/parallel.h"
 #include "transfer/relay_source.h"
@@ -193,6 +194,16 @@ PushResult relay(const Store& store, const Reference& source, const Connection& 
                  const RelayTarget& target, Progress& progress) {
   require_accepted(source);
   const Origin origin = find_document(source, connection);
+  return send_all(store, RegistrySource(*origin.client, store), origin.document, target, progress);
+}
+
+PushResult relay_image(const Store& store, const Reference& source, const layerstore::Platform& platform,
+                       const Connection& connection, const RelayTarget& target, Progress& progress) {
+  require_accepted(source);
+  const Origin origin = find_origin(source, platform, connection);
+  const layerstore::Manifest manifest = layerstore::parse_manifest(origin.document.bytes);
+  check_manifest(manifest);
+  check_config(layerstore::parse_image_config(origin.client->read_blob(manifest.config)), manifest, platform);
   return send_all(store, RegistrySource(*origin.client, store), origin.document, target, progress);
 }
 

@@ -33,7 +33,7 @@ using layerstore::Store;
 struct CopyOptions {
   ImagePlace source;
   ImagePlace target;
-  layerstore::Platform platform = layerstore::host_platform();
+  std::string platform;  ///< --platform
   registry::Connection source_connection;
   registry::Connection target_connection;
   CompressionFlags compression;
@@ -66,12 +66,12 @@ struct SideFlags {
 };
 
 /// Throws where one flag contradicts another, or the places.
-void check_combination(const CopyOptions& options, bool preserves_digests, bool chooses_platform) {
+void check_combination(const CopyOptions& options, bool preserves_digests) {
   if (preserves_digests && options.target.kind != Kind::registry && options.target.kind != Kind::store)
     throw Error(Errc::unsupported,
                 "an archive or layout may need another manifest, and with it another digest")
         .with_hint("--preserve-digests goes with docker:// and the store");
-  if (options.all && chooses_platform)
+  if (options.all && !options.platform.empty())
     throw Error(Errc::invalid, "--all copies every platform, --platform one of them")
         .with_hint("leave one of them out");
   for (const ImagePlace* place : {&options.source, &options.target})
@@ -92,7 +92,6 @@ void check_combination(const CopyOptions& options, bool preserves_digests, bool 
 CopyOptions parse_options(const Arguments& arguments) {
   std::string source;
   std::string target;
-  std::string platform;
   CopyOptions options;
   bool preserves_digests = false;
   bool removes_signatures = false;
@@ -105,7 +104,8 @@ CopyOptions parse_options(const Arguments& arguments) {
       "docker-archive:FILE[:NAME|:@N], or the NAME of an image in the store.");
   parser.add_option("source", source).required();
   parser.add_option("target", target).required();
-  parser.add_option("--platform", platform, "instead of this machine's").type_name("OS/ARCH[/VARIANT]");
+  parser.add_option("--platform", options.platform, "instead of this machine's")
+      .type_name("OS/ARCH[/VARIANT]");
   parser.add_flag("-a,--all", options.all,
                   "all that the name leads to, of every platform; not with the store and docker-archive:");
   parser.add_option("--digestfile", options.digest_file, "write the manifest's digest to this file")
@@ -120,8 +120,8 @@ CopyOptions parse_options(const Arguments& arguments) {
   parser.parse(arguments);
   options.source = parse_image_place(source);
   options.target = parse_image_place(target);
-  options.platform = platform_or_default(platform);
-  check_combination(options, preserves_digests, !platform.empty());
+  if (!options.platform.empty()) layerstore::parse_platform(options.platform);  // throws for what is none
+  check_combination(options, preserves_digests);
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
   options.target_connection.conf = options.source_connection.conf;
@@ -209,13 +209,14 @@ Image take_in(const Store& store, const CopyOptions& options, Progress& progress
     return registry::pull(
         store,
         {.reference = registry::parse_reference(source.name),
-         .platform = options.platform,
+         .platform = platform_or_default(options.platform),
          .connection = options.source_connection,
          .blobs = takes_blobs(options.target) ? registry::Blobs::all : registry::Blobs::needed,
          .warn = print_note},
         "", progress);
   if (source.kind == Kind::layout)
-    return layerstore::read_layout(store, source.path, source.name, options.platform, progress);
+    return layerstore::read_layout(store, source.path, source.name, platform_or_default(options.platform),
+                                   progress);
   const UniqueFd file = open_archive(source);
   InterruptibleSource archive(file);
   std::optional<Image> chosen;
@@ -303,6 +304,12 @@ std::string copy_all(const Store& store, const CopyOptions& options, Progress& p
 }
 
 std::string copy_one(const Store& store, const CopyOptions& options, Progress& progress) {
+  const bool is_relay = options.source.kind == Kind::registry && options.target.kind == Kind::registry;
+  if (is_relay && !options.compression.are_given())  // no layer is made, and what the target has not fetched
+    return registry::relay_image(store, registry::parse_reference(options.source.name),
+                                 platform_or_default(options.platform), options.source_connection,
+                                 target_of(options), progress)
+        .manifest.to_string();
   const Image image = options.compression.applied_to(store, take_in(store, options, progress), progress);
   put_out(store, image, options, progress);
   return image.descriptor.digest.to_string();
@@ -318,7 +325,8 @@ std::string copy(const Store& store, const CopyOptions& options) {
 /// What has only passed through goes, as with rmi. The copy does not fail because of it.
 void collect_passed(const Context& context, const Store& store) {
   try {
-    collect(store, open_containers(context), Freeing::later);
+    if (collect(store, open_containers(context), Freeing::later) == layerstore::Collecting::gave_way)
+      print_note(std::string(kGaveWay));
   } catch (const Error& error) {
     if (error.code() == Errc::cancelled) throw;
     print_note("copy: what passed through the store stays until 'lay prune': " + error.message());
@@ -335,10 +343,11 @@ int command_copy(const Context& context, const Arguments& arguments) {
     const bool is_here = options.source.kind == Kind::store;
     const Store store = is_here ? open_store_with(context, options.source.name) : open_store(context);
     const std::string digest = copy(store, options);
-    const bool has_added = !is_here || options.compression.are_given();
-    if (has_added && options.target.kind != Kind::store) collect_passed(context, store);
     if (!options.digest_file.empty()) write_id_file(options.digest_file, digest);
     fmt::print("{}\n", digest);
+    std::fflush(stdout);  // the copy is made, whatever becomes of the collection
+    const bool has_added = !is_here || options.compression.are_given();
+    if (has_added && options.target.kind != Kind::store) collect_passed(context, store);
     return 0;
   });
 }

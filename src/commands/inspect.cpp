@@ -127,8 +127,7 @@ struct InspectOptions {
   std::vector<std::string> names;
   std::string format;
   std::string type = "all";
-  layerstore::Platform platform = layerstore::host_platform();
-  bool is_platform_chosen = false;
+  std::string platform;
   bool raw = false;
   bool config = false;
   ConnectionFlags connection;
@@ -136,13 +135,12 @@ struct InspectOptions {
 
 InspectOptions parse_options(const Arguments& arguments) {
   InspectOptions options;
-  std::string platform;
   Parser parser("inspect", "[flags] CONTAINER|IMAGE …",
                 "Shows everything about containers or images as JSON. docker://IMAGE is one "
                 "in its registry, which is not pulled.");
   parser.add_option("name", options.names, "containers or images").required();
   parser.add_option("-f,--format", options.format, "a template: '{{.State.Pid}}'").type_name("TEMPLATE");
-  parser.add_option("--platform", platform, "of docker://IMAGE, instead of this machine's")
+  parser.add_option("--platform", options.platform, "of docker://IMAGE, instead of this machine's")
       .type_name("OS/ARCH[/VARIANT]");
   parser.add_flag("--raw", options.raw,
                   "the manifest of an image, or the index that the name leads to, byte for byte");
@@ -152,8 +150,7 @@ InspectOptions parse_options(const Arguments& arguments) {
       .type_name("TYPE");
   options.connection.add_to(parser);
   parser.parse(arguments);
-  options.is_platform_chosen = !platform.empty();
-  options.platform = platform_or_default(platform);
+  if (!options.platform.empty()) layerstore::parse_platform(options.platform);  // throws for what is none
   if ((options.raw || options.config) && (options.names.size() != 1 || options.type == "container"))
     throw UsageError{"--raw and --config show one image"};
   if (options.raw && !options.format.empty() && options.format != "json")
@@ -165,8 +162,9 @@ Json describe_remote(const std::string& name, const InspectOptions& options,
                      const registry::Connection& connection) {
   const registry::Reference reference = remote_reference(name, connection.conf);
   return with_context("inspect " + printable(name), [&] {
-    const FoundImage found{.name = registry::to_string(reference),
-                           .image = registry::inspect(reference, options.platform, connection)};
+    const FoundImage found{
+        .name = registry::to_string(reference),
+        .image = registry::inspect(reference, platform_or_default(options.platform), connection)};
     return describe_image(found, {{.name = found.name, .manifest = found.image.descriptor}});
   });
 }
@@ -181,9 +179,11 @@ std::string document_of(const Context& context, const InspectOptions& options) {
   }
   const registry::Connection connection = options.connection.connection();
   const registry::Reference reference = remote_reference(name, connection.conf);
-  if (options.config) return registry::read_config(reference, options.platform, connection);
-  if (options.is_platform_chosen) return registry::read_manifest(reference, options.platform, connection);
-  return registry::read_document(reference, connection);
+  const bool shows_root = !options.config && options.platform.empty();
+  if (shows_root) return registry::read_document(reference, connection);
+  const layerstore::Platform platform = platform_or_default(options.platform);
+  return options.config ? registry::read_config(reference, platform, connection)
+                        : registry::read_manifest(reference, platform, connection);
 }
 
 void print_json(const Json& value, const std::string& format) {

@@ -3,16 +3,25 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "layerstore/platform_rank.h"
 
 namespace lay::cli {
 
 namespace {
 
+/// One word is an architecture, or this machine's operating system.
+std::string complete(const std::string& text) {
+  if (text.find('/') != std::string::npos) return text;
+  const layerstore::Platform here = layerstore::host_platform();
+  return here.os + "/" + (to_lower(text) == here.os ? here.architecture : text);
+}
+
+/// source   containerd's platforms.Parse(), by which docker reads it
 std::string default_platform() {
   constexpr const char* kVariable = "DOCKER_DEFAULT_PLATFORM";
   const char* value = std::getenv(kVariable);
-  const std::string text = value == nullptr ? "" : value;
+  const std::string text = value == nullptr || *value == '\0' ? "" : complete(value);
   if (!text.empty()) with_context(kVariable, [&] { layerstore::parse_platform(text); });
   return text;
 }

@@ -7,7 +7,8 @@
 
 namespace lay::cli {
 
-/// The platform that a flag names, else DOCKER_DEFAULT_PLATFORM, else this machine's. Throws invalid.
+/// The platform that a flag names, else DOCKER_DEFAULT_PLATFORM, else this machine's. Throws invalid: so it
+/// is asked for only where a platform is chosen.
 layerstore::Platform platform_or_default(const std::string& flag);
 
 /// --platform, or --os, --arch and --variant, for which machine an image shall be.

@@ -90,7 +90,18 @@ other_default() {
   # The bytes that the name leads to are the index all the same.
   [ "$("$LAY" inspect --raw "$at" | jq '.manifests | length')" = 2 ]
   DOCKER_DEFAULT_PLATFORM=nonsense/../x refused 1 DOCKER_DEFAULT_PLATFORM "$LAY" inspect "$at"
+  other_default_elsewhere
   unset DOCKER_DEFAULT_PLATFORM
+}
+
+# other_default_elsewhere: docker's short form is taken; what chooses no platform does not ask for the variable.
+other_default_elsewhere() {
+  [ "$(DOCKER_DEFAULT_PLATFORM=arm64 "$LAY" inspect -f '{{.Architecture}}' "$at")" = arm64 ]
+  export DOCKER_DEFAULT_PLATFORM=nonsense/../x
+  "$LAY" inspect --raw "$at" >/dev/null
+  "$LAY" --root "$world/root-default" inspect "$registry/team/multi:all" >/dev/null
+  "$LAY" copy -q --all "$at" oci:default-all:x >/dev/null
+  refused 1 "inspect NAME: no container" "$LAY" inspect --type container NAME
 }
 
 @test "copy, pull and run take the platform that is asked for" {

@@ -269,15 +269,20 @@ LACKING
   small_image
   serve --access-log none
   "$LAY" push -q small "$served/a/b:1"
-  "$LAY" tag small reg.example/a/b:1
   stop_served
-  "$LAY" commit -q --upper "$(mkdir -p upper && echo upper)" --base small reg.example/a/b:1 2>/dev/null ||
-    "$LAY" import -q "$world/small" reg.example/a/b:1 --cmd /bin/ls
+  mkdir -p upper
+  echo other >upper/other
+  "$LAY" commit -q --base small ./upper reg.example/a/b:1
+  local pushed other
+  pushed=$("$LAY" inspect -f '{{.Digest}}' "$served/a/b:1")
+  other=$("$LAY" inspect -f '{{.Digest}}' reg.example/a/b:1)
+  [ "$pushed" != "$other" ]
   refused 1 "which is another image already" timeout -s KILL 20 "$LAY" serve --listen 127.0.0.1:0 --name reg.example
-  "$LAY" exists "$served/a/b:1"
+  [ "$("$LAY" inspect -f '{{.Digest}}' "$served/a/b:1")" = "$pushed" ]
+  [ "$("$LAY" inspect -f '{{.Digest}}' reg.example/a/b:1)" = "$other" ]
   "$LAY" untag reg.example/a/b:1
   serve --access-log none --name reg.example
-  "$LAY" exists reg.example/a/b:1
+  [ "$("$LAY" inspect -f '{{.Digest}}' reg.example/a/b:1)" = "$pushed" ]
 }
 
 @test "read-only, nothing that was pushed goes, however long it has no tag" {

@@ -55,6 +55,21 @@ entry() {
     '{mediaType: $type, digest: $digest, size: $size, platform: {os: "linux", architecture: $machine}}'
 }
 
+@test "a copy from registry to registry fetches no layer that the target has" {
+  local layer
+  layer=$(skopeo inspect --raw --tls-verify=false "docker://$registry/team/app:1" | jq -r '.layers[0].digest')
+  start_proxy '[]'
+  local before after
+  [ "$("$LAY" --root "$world/root2" copy -q "docker://$proxy/team/app:1" "docker://$registry/mirrored:1")" = "$digest" ]
+  before=$(grep -c "/blobs/$layer" requests)
+  [ "$("$LAY" --root "$world/root2" copy -q "docker://$proxy/team/app:1" "docker://$registry/mirrored:1")" = "$digest" ]
+  after=$(grep -c "/blobs/$layer" requests)
+  [ "$before" -ge 1 ]
+  [ "$after" = "$before" ]
+  skopeo copy -q --src-tls-verify=false "docker://$registry/mirrored:1" dir:judged
+  refused 1 "expected linux/riscv64" "$LAY" copy -q --platform linux/riscv64 "docker://$proxy/team/app:1" "docker://$registry/mirrored:2"
+}
+
 @test "copy --all takes all that a name leads to, whatever it is and for whatever platform" {
   local empty=sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a served location
   "$LAY" --root "$world/served" serve --listen 127.0.0.1:0 --access-log none >url 2>serve.log 3>&- &

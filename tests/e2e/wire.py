@@ -460,7 +460,8 @@ def tokens(r):
     refused(r, 405, "UNSUPPORTED", "POST", "/token", b"grant_type=password&username=ci&password=s3cret:pw")
     refused(logged_in, 401, "UNAUTHORIZED", "GET", "/token")  # no token from a token
     # Where the address of the endpoint is not certain, nobody is sent to it
-    for host, proto, kind in (("evil.example", "", "Basic"), ('a",x="', "", "Basic"), ("registry.example", "https", "Bearer")):
+    for host, proto, kind in (("evil.example", "", "Basic"), ('a",x="', "", "Basic"), ("registry.example", "https", "Basic"),
+                              ("127.0.0.1:5000", "https", "Basic")):
         answer = r("GET", "/v2/", status=401, Host=host, **({"X_Forwarded_Proto": proto} if proto else {}))
         expect(f"for {host}", answer.headers["www-authenticate"].split()[0], kind)
 

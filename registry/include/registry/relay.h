@@ -30,6 +30,11 @@ struct RelayTarget {
 PushResult relay(const layerstore::Store& store, const Reference& source, const Connection& connection,
                  const RelayTarget& target, Progress& progress);
 
+/// As relay(), the one image for `platform`. Throws as pull() for what is no image, or for another platform.
+PushResult relay_image(const layerstore::Store& store, const Reference& source,
+                       const layerstore::Platform& platform, const Connection& connection,
+                       const RelayTarget& target, Progress& progress);
+
 /// From a registry into the store.
 layerstore::WholeImage pull_whole(const layerstore::Store& store, const Reference& source,
                                   const Connection& connection, Progress& progress);

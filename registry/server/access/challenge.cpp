@@ -29,9 +29,12 @@ std::optional<std::string> scheme_for(const LoginWays& ways, const RequestHeader
                                       const std::string& host) {
   const bool is_local = is_loopback_host(host);
   const std::string forwarded = to_lower(headers.forwarded_proto);
-  // A loopback address may be what a proxy has put in: the client's own machine would get the credentials
-  if (!forwarded.empty() && is_local) return std::nullopt;
-  if (forwarded == "https" || forwarded == "http") return forwarded;
+  if (!forwarded.empty()) {
+    // Another host may be what the proxy has put in: clients cannot reach it, or it is their own machine
+    const bool is_passed_on = host == ways.host && !is_local;
+    return is_passed_on && (forwarded == "https" || forwarded == "http") ? std::optional(forwarded)
+                                                                         : std::nullopt;
+  }
   if (ways.has_tls) return "https";
   if (is_local && is_loopback_host(ways.host)) return "http";
   return std::nullopt;

@@ -19,8 +19,9 @@ struct LoginWays {
 
 /// The value of WWW-Authenticate for a refused request: Bearer with this server's own token endpoint where
 /// anonymous clients are let in and the endpoint's address is certain, else Basic. It is not where a proxy in
-/// front may have taken the TLS off without saying so (X-Forwarded-Proto): credentials would go out in the
-/// open. source   distribution's "Token Authentication Specification"; RFC 6750 section 3; RFC 7617
+/// front may have taken the TLS off without saying so (X-Forwarded-Proto), since credentials would go out in
+/// the open, nor where it has put in another Host than that of --name. source   distribution's "Token
+/// Authentication Specification"; RFC 6750 section 3; RFC 7617
 std::string challenge_for(const LoginWays& ways, const RequestHeaders& headers, const Request& request);
 
 /// What the token endpoint answers with.

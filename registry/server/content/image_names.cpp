@@ -74,7 +74,7 @@ void ImageNames::add(const layerstore::NamedImage& named) {
 void ImageNames::refresh() {
   const struct ::stat now = sys::stat_at(sys::cwd(), store_.path() + "/index.json");
   if (is_same_file(now, seen_)) return;
-  const std::map<std::string, Repository> before = std::exchange(repositories_, {});
+  std::map<std::string, Repository> before = std::exchange(repositories_, {});
   seen_ = {};
   const std::vector<layerstore::NamedImage> all = store_.images().list();
   hidden_.remove_if([&](const std::string& name, const Digest& digest) {
@@ -87,7 +87,7 @@ void ImageNames::refresh() {
     const auto old = before.find(name);
     if (old != before.end() && old->second.reach && old->second.reach->is_whole &&
         old->second.tags == repository.tags)
-      repository.reach = old->second.reach;
+      repository.reach = std::move(old->second.reach);
   }
   count_ = all.size();
   seen_ = now;  // when it changed since, the next call sees that

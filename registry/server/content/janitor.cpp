@@ -73,22 +73,15 @@ void Janitor::expire() {
 
 /// False when it is worth another try soon.
 bool Janitor::collect() {
-  bool is_alone = false;  // what is needed is asked for only then
-  bool is_known = false;
-  const layerstore::CollectResult result = registry_.store.collect([&] {
-    layerstore::InUse needed = in_use_();
-    is_alone = true;
-    is_known = !needed.everything;
-    return needed;
-  });
-  if (is_known) {
+  const layerstore::CollectResult result = registry_.store.collect(in_use_);
+  if (result.collecting == layerstore::Collecting::done) {
     metrics_.collected(result.bytes);
     collected_ = Clock::now();
     is_told_ = false;
     return true;
   }
   metrics_.collection_missed();
-  if (is_alone) {
+  if (result.collecting == layerstore::Collecting::unknown) {
     tell_once(
         Error(Errc::corrupt, "nothing is collected: a container's files are damaged, and may need anything")
             .with_hint("'lay ps -a' names it; 'lay rm' removes it"));

@@ -5,6 +5,7 @@
 #include "client/upload.h"
 #include "error_of.h"
 #include "fault_proxy.h"
+#include "registry/relay.h"
 #include "shipped_image.h"
 #include "transfer/transfer_notes.h"
 
@@ -127,6 +128,35 @@ TEST_CASE("a registry that loses an upload in the middle is asked where it is, o
   }
 }
 
+TEST_CASE("a registry that loses one new upload gets chunks all the same", "[registry][faults]") {
+  const ShippedImage shipped;
+  unsigned number = 0;
+  for (const std::string rules :
+       {R"([{"method": "PATCH", "path": "uploads", "do": "status", "status": 404}])",
+        R"([{"method": "PATCH", "path": "uploads", "do": "status", "status": 416}])",
+        R"([{"method": "PATCH", "path": "uploads", "do": "range", "value": "0-0"},
+                                      {"method": "GET", "path": "uploads", "do": "status", "status": 404}])"}) {
+    CAPTURE(rules);
+    const FaultProxy proxy(shipped.registry.port(), rules);
+    const std::string repository = "once/app" + std::to_string(++number) + ":1";
+    push_through(proxy, shipped, repository, kSmallChunk);
+    check_whole(shipped, repository);
+    CHECK(proxy.requests("PATCH", "uploads").size() > 2);
+  }
+}
+
+TEST_CASE("smaller chunks are no advice for a registry that takes none", "[registry][faults]") {
+  const ShippedImage shipped;
+  const std::string limit =
+      R"({"method": "PUT", "path": "uploads", "times": 99, "do": "status", "status": 413}])";
+  const FaultProxy whole(
+      shipped.registry.port(),
+      R"([{"method": "PATCH", "path": "uploads", "times": 99, "do": "status", "status": 405}, )" + limit);
+  CHECK(error_of([&] { push_through(whole, shipped, "limit/app:1", 50); }).hint().empty());
+  const FaultProxy chunks(shipped.registry.port(), "[" + limit);
+  CHECK(error_of([&] { push_through(chunks, shipped, "limit/app:1", kSmallChunk); }).hint() != "");
+}
+
 TEST_CASE("a registry that loses every upload is given up", "[registry][faults]") {
   const ShippedImage shipped;
   for (const char* status : {"404", "416"}) {
@@ -174,7 +204,9 @@ TEST_CASE("a registry that does not get on with chunks is sent the whole", "[reg
   }
 }
 
-TEST_CASE("a registry that takes no chunks is sent the whole, and asked once", "[registry][faults]") {
+TEST_CASE(
+    "a registry that takes no chunks is sent the whole, and asked once, or twice where it may have lost one",
+    "[registry][faults]") {
   const ShippedImage shipped;
   unsigned number = 0;
   for (const int status : {400, 404, 405, 416, 501}) {
@@ -186,7 +218,8 @@ TEST_CASE("a registry that takes no chunks is sent the whole, and asked once", "
     const std::string repository = "whole/app" + std::to_string(++number) + ":1";
     push_through(proxy, shipped, repository, kSmallChunk);
     check_whole(shipped, repository);
-    CHECK(proxy.requests("PATCH", "uploads").size() == 1);
+    const bool may_be_lost = status == 404 || status == 416;
+    CHECK(proxy.requests("PATCH", "uploads").size() == (may_be_lost ? 2 : 1));
   }
   // The two layers go at once, the config behind them.
   const FaultProxy proxy(shipped.registry.port(),
@@ -238,6 +271,26 @@ TEST_CASE("a push with nothing new takes two requests", "[registry][faults]") {
   CHECK(result.blobs_sent == 0);
   CHECK(result.blobs_there == 3);
   CHECK(proxy.requests().size() == 2);
+}
+
+TEST_CASE("an image goes from registry to registry without what the target has", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy source(shipped.registry.port(), "[]");
+  const TempStore store;
+  const auto relay_for = [&](const lay::layerstore::Platform& platform) {
+    return relay_image(store.store, parse_reference(source.host() + "/team/app:1"), platform,
+                       {.patience = kQuick},
+                       {.reference = parse_reference(shipped.registry.host() + "/relayed/app:1"),
+                        .connection = {.patience = kQuick}},
+                       lay::no_progress());
+  };
+  CHECK(error_of([&] { relay_for({.os = "linux", .architecture = "other", .variant = ""}); }).code() ==
+        Errc::unsupported);
+  for (int turn = 0; turn < 2; ++turn) {
+    CHECK(relay_for(lay::layerstore::host_platform()).manifest == shipped.image.descriptor.digest);
+    CHECK(source.requests("GET", shipped.big().digest.hex()).size() == 1);
+  }
+  check_whole(shipped, "relayed/app:1");
 }
 
 TEST_CASE("what another repository of the registry has is mounted, not sent", "[registry][faults]") {

@@ -72,10 +72,16 @@ TEST_CASE(
   CHECK(api.request("HEAD", "/v2/other/blobs/" + mine).status == 404);
   CHECK(opened.count() == 0);
 
-  REQUIRE(temp.store.images().remove("localhost:5000/other:1"));
+  // A local image: other has no link to its config, and reaches it by the tag alone
+  const auto local = temp.store.images().find("localhost:5000/many:0");
+  REQUIRE(local);
+  temp.store.images().put("other:local", *local);
   const std::string config =
-      layerstore::parse_manifest(api.push_parts("many", "unlinked")).config.digest.to_string();
-  CHECK(api.request("HEAD", "/v2/other/blobs/" + config).status == 404);
+      "/v2/other/blobs/" +
+      layerstore::parse_manifest(temp.store.blobs().read(local->digest)).config.digest.to_string();
+  CHECK(api.request("HEAD", config).status == 200);
+  REQUIRE(temp.store.images().remove("other:local"));
+  CHECK(api.request("HEAD", config).status == 404);
 }
 
 TEST_CASE("what an index leads to is found when it comes after the index", "[registry][server]") {

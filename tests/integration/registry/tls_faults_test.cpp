@@ -2,6 +2,8 @@
 
 #include "error_of.h"
 #include "fault_proxy.h"
+#include "http/http.h"
+#include "http/tls_files.h"
 #include "shell.h"
 #include "shipped_image.h"
 #include "variable.h"
@@ -102,6 +104,31 @@ TEST_CASE("what is trusted for a registry is trusted for its own token server", 
                      {.reference = parse_reference(name),
                       .connection = {.tls_verify = TlsVerify::off, .credentials = kAnn, .patience = kQuick}},
                      name, lay::no_progress()));
+}
+
+TEST_CASE("what is trusted for a registry leaves its token server those that are trusted for all",
+          "[registry][tls]") {
+  const ShippedImage shipped;
+  const Certificate company;
+  const Certificate open;
+  const FaultProxy tokens(shipped.registry.port(), "[" + open.rule() + "]");
+  const HttpClient client(
+      {.tls = read_tls_folder(company.folder.path() + "/certs.d"), .tls_origin = "registry.example:5000"});
+  const HttpRequest request{.url = Url::parse("https://" + tokens.host() + "/v2/"), .trust = Trust::registry};
+  {
+    const lay::test::Variable nothing("SSL_CERT_FILE", "");
+    CHECK(error_of([&] { client.send(request); }).code() == Errc::unavailable);
+  }
+  const lay::test::Variable usual("SSL_CERT_FILE", open.folder.path() + "/cert");
+  CHECK(client.send(request).ok());
+
+  // Its own certs.d folder is read for authorities alone: no client certificate is shown to it.
+  const std::string place = "config/containers/certs.d/" + tokens.host();
+  const lay::test::Variable config("XDG_CONFIG_HOME", open.folder.path() + "/config");
+  REQUIRE(
+      lay::test::shell("cd " + open.folder.path() + " && mkdir -p " + place + " && touch " + place + "/x.key")
+          .status == 0);
+  CHECK(client.send(request).ok());
 }
 
 TEST_CASE("what is trusted for a registry is not for where it redirects to, certs.d for that host is",

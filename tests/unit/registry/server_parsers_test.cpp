@@ -218,15 +218,19 @@ TEST_CASE("clients are sent for a token only where the address of the endpoint i
   CHECK(challenge(plain, "localhost:5000") == bearer("http://localhost:5000", "localhost:5000"));
   CHECK(challenge(plain, "[::1]:5000") == bearer("http://[::1]:5000", "[::1]:5000"));
   CHECK(challenge(plain, "registry.example") == basic);
-  CHECK(challenge(plain, "registry.example", "https, http") ==
-        bearer("https://registry.example", "registry.example"));
-  CHECK(challenge(plain, "registry.example", "gopher") == basic);
+  CHECK(challenge(plain, "registry.example", "https, http") == basic);
   CHECK(challenge(plain, "localhost:5000", "https") == basic);
   CHECK(challenge(plain, "a\"b", "https") == basic);
   CHECK(challenge(plain, "a@b", "https") == basic);
   CHECK(challenge(plain, "") == basic);
   const LoginWays behind_proxy{.lets_anonymous_in = true, .host = "registry.example"};
   CHECK(challenge(behind_proxy, "127.0.0.1:5000") == basic);
+  CHECK(challenge(behind_proxy, "127.0.0.1:5000", "https") == basic);  // the proxy's name for this server
+  CHECK(challenge(behind_proxy, "backend:5000", "https") == basic);
+  CHECK(challenge(behind_proxy, "registry.example") == basic);
+  CHECK(challenge(behind_proxy, "registry.example", "gopher") == basic);
+  CHECK(challenge(behind_proxy, "Registry.example", "https, http") ==
+        bearer("https://Registry.example", "Registry.example"));
   const LoginWays tls{.lets_anonymous_in = true, .has_tls = true, .host = "registry.example"};
   CHECK(challenge(tls, "other.example:5000") == bearer("https://other.example:5000", "other.example:5000"));
 }
