@@ -55,7 +55,7 @@ bool names(const std::vector<Damage>& found, DamagedPart part, const std::string
 
 std::vector<Damage> repaired(const TempStore& temp) {
   layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()),
-                             [](const Digest&, const auto& replace) { replace(); });
+                             [](const layerstore::Digest&, const auto& replace) { replace(); });
   return damages(temp);
 }
 
@@ -121,6 +121,27 @@ TEST_CASE("a changed file, mode or owner of an unpacked layer is found and mende
     CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
     CHECK(repaired(temp).empty());
   }
+}
+
+TEST_CASE("an unpacked layer is exchanged in one moment, or not at all while it is used",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::tree};
+  const Image image = make_image(temp, "a:1", "one");
+  const std::string tree = layer_path(temp, image) + "/tree";
+  REQUIRE(shell("printf x >>" + tree + "/file").status == 0);
+  const auto inode = [&] { return shell("stat -c %i " + tree).output; };
+  const std::string before = inode();
+  int asked = 0;
+  layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()),
+                             [&](const layerstore::Digest& diff_id, const auto&) {
+                               CHECK(diff_id == image.config.diff_ids.at(0));
+                               ++asked;
+                             });
+  CHECK(asked == 1);
+  CHECK(inode() == before);
+  CHECK(damages(temp).size() == 1);
+  CHECK(repaired(temp).empty());
+  CHECK(inode() != before);
 }
 
 TEST_CASE("a missing blob is a damage of the image", "[layerstore][fsck]") {
