@@ -123,6 +123,16 @@ TEST_CASE("a changed file, mode or owner of an unpacked layer is found and mende
   }
 }
 
+TEST_CASE("a mounted layer that has lost its tar is known as such, and made again of the blob",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  REQUIRE(shell("rm " + layer_path(temp, image) + "/layer.tar").status == 0);
+  CHECK_FALSE(layerstore::is_unpacked(temp.store, image.config.diff_ids.at(0)));
+  CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
+  CHECK(repaired(temp).empty());
+}
+
 TEST_CASE("an unpacked layer is exchanged in one moment, or not at all while it is used",
           "[layerstore][fsck]") {
   const TempStore temp{.form = LayerForm::tree};
