@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "base/syscalls.h"
+#include "images/recompressed_blobs.h"
 #include "store_support.h"
 
 namespace lay::test {
@@ -174,6 +176,22 @@ TEST_CASE("a damaged or missing blob is compressed again from its layer, to the 
   temp.store.blobs().remove(blob.digest);
   CHECK(repaired(temp).empty());
   CHECK(temp.store.blobs().is_whole(blob));
+}
+
+TEST_CASE("a collection keeps the level of a lost blob as long as an image needs it", "[layerstore][fsck]") {
+  const TempStore temp;
+  const Image image = make_image(temp, "a:1", "one");
+  const layerstore::Digest& diff_id = image.config.diff_ids.at(0);
+  const layerstore::Descriptor& blob = image.manifest.layers.at(0);
+  const UniqueFd root = sys::open_dir(sys::cwd(), temp.path());
+  const layerstore::RecompressedBlobs notes(root, temp.store.blobs());
+  notes.note(diff_id, {.compression = layerstore::Compression::zstd, .level = 9}, blob);
+  REQUIRE(shell("rm -f " + blob_path(temp, blob.digest)).status == 0);
+  temp.store.collect([] { return layerstore::InUse{}; });
+  CHECK(notes.find_level(diff_id, blob) == 9);
+  temp.store.images().remove("a:1");
+  temp.store.collect([] { return layerstore::InUse{}; });
+  CHECK(notes.find_level(diff_id, blob) == std::nullopt);
 }
 
 TEST_CASE("a whole tar gives both the image and the blob again, when all else is damaged",
