@@ -34,9 +34,18 @@ Json row_of(const std::string& name, const layerstore::Image& image, bool whole_
   };
 }
 
+/// As docker completes it: "docker.io/debian:12" is "docker.io/library/debian:12".
+std::string completed(const std::string& pattern) {
+  constexpr std::string_view kHost = "docker.io/";
+  const bool has_namespace = pattern.find('/', kHost.size()) != std::string::npos;
+  if (!pattern.starts_with(kHost) || has_namespace) return pattern;
+  return fmt::format("{}library/{}", kHost, pattern.substr(kHost.size()));
+}
+
 /// Whether the pattern fits the name or its repository, as it is stored or in a form that find_image() takes
 /// for it: "docker.io/library/debian:12" is "debian:12" too.
-bool fits_reference(const std::string& name, const std::string& pattern) {
+bool fits_reference(const std::string& name, const std::string& wanted) {
+  const std::string pattern = completed(wanted);
   const std::string_view stored = name;
   for (const std::string_view left_out : {"", "docker.io/", "docker.io/library/", "localhost/"}) {
     if (!stored.starts_with(left_out)) continue;

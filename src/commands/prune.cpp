@@ -108,14 +108,15 @@ void tell_held(std::uint64_t size, Records records) {
   print_note(fmt::format("the registry keeps {} that no name leads to: {}", format_size(size),
                          records == Records::served
                              ? "'lay serve', which runs just now, frees it when --keep-untagged is over"
-                             : "'lay serve' frees it when --keep-untagged is over, or 'lay prune -a' while "
-                               "none serves"));
+                             : "'lay serve' frees it when --keep-untagged is over, or 'lay prune "
+                               "--registry' while none serves, at once"));
 }
 
 }  // namespace
 
 int command_prune(const Context& context, const Arguments& arguments) {
   bool all = false;
+  bool registry_too = false;
   bool force = false;
   bool only_images = false;
   bool only_containers = false;
@@ -123,9 +124,10 @@ int command_prune(const Context& context, const Arguments& arguments) {
   Parser parser("prune", "[flags]",
                 "Removes containers that have ended, what no name or container needs, and what "
                 "killed processes left behind.");
-  parser.add_flag("-a,--all", all,
-                  "also images that no container was made from, and without a filter what a registry that is "
-                  "not served keeps untagged");
+  parser.add_flag("-a,--all", all, "also images that no container was made from");
+  parser.add_flag(
+      "--registry", registry_too,
+      "also what a registry that is not served keeps untagged, whatever serve --keep-untagged says");
   parser.add_flag("--images", only_images, "leave containers alone");
   parser.add_flag("--containers", only_containers, "leave images alone");
   parser.add_list(
@@ -136,7 +138,10 @@ int command_prune(const Context& context, const Arguments& arguments) {
   parser.add_flag("-f,--force", force, "do not ask");
   parser.parse(arguments);
   const PruneFilter filter(filters);
-  if (only_containers && (only_images || all)) throw UsageError{"--containers leaves images alone"};
+  if (only_containers && (only_images || all || registry_too))
+    throw UsageError{"--containers leaves images alone"};
+  if (registry_too && !filters.empty())
+    throw UsageError{"--registry: a filter says nothing of what has no tag"};
   require_root("prune");
   if (!std::filesystem::exists(context.root)) {
     fmt::print("Reclaimed {}\n", format_size(0));
@@ -156,14 +161,14 @@ int command_prune(const Context& context, const Arguments& arguments) {
   std::string question =
       only_images ? "Remove what no image needs" : "Remove ended containers and what no image needs";
   if (all) question += ", and every image without a container";
+  if (registry_too) question += ", and all that the registry keeps untagged";
   if (is_refused(question)) return 1;
 
   const auto measure = [&] { return layerstore::measure_usage(store, in_use_by(store, containers)); };
   if (!only_images) remove_ended_containers(containers, filter);
   containers.sweep_removed();
   if (all) remove_unused_names(store, containers, filters.empty() ? std::nullopt : std::optional(filter));
-  // A filter says nothing of what has no name
-  const Records records = all && filters.empty() ? expire_records(store) : Records::left;
+  const Records records = registry_too ? expire_records(store) : Records::left;
   const std::uint64_t before = measure().reclaimable;
   store.drop_parts();
   const layerstore::Collecting collecting = collect(store, containers, Freeing::now);

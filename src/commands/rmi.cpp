@@ -45,7 +45,7 @@ void tell_kept_by_registry(const layerstore::Store& store, const std::set<layers
   if (std::ranges::any_of(removed, [&](const auto& manifest) { return needed.contains(manifest); }))
     print_note(
         "the registry keeps what was pushed for as long as 'lay serve --keep-untagged' says, though no tag "
-        "leads to it; while none serves, 'lay prune -a' frees it");
+        "leads to it; while none serves, 'lay prune --registry' frees it");
 }
 
 /// The names are gone, whatever becomes of this: what stands in its way concerns other images.
@@ -61,6 +61,16 @@ void try_collect(const layerstore::Store& store, const runner::ContainerStore& c
   }
 }
 
+/// False when that is a failure: by force a name that is not there is none.
+bool tell_left(const std::vector<std::string>& names, bool force) {
+  for (const std::string& name : names)
+    if (force)
+      print_note(moved_meanwhile(name));
+    else
+      print_error("rmi: " + moved_meanwhile(name), "'lay images' tells what it leads to now");
+  return force || names.empty();
+}
+
 int remove_local(const Context& context, const std::vector<std::string>& images, bool force) {
   const auto store = open_existing_store(context);
   const runner::ContainerStore containers = open_containers(context);
@@ -69,11 +79,12 @@ int remove_local(const Context& context, const std::vector<std::string>& images,
   for (const std::string& text : images) {
     try {
       if (!store) throw no_image(text, context.root);
-      for (const layerstore::NamedImage& image :
-           remove_image(*store, containers, text, force ? Force::yes : Force::no)) {
+      const RemovedNames names = remove_image(*store, containers, text, force ? Force::yes : Force::no);
+      for (const layerstore::NamedImage& image : names.removed) {
         fmt::print("Untagged: {}\n", printable(image.name));
         removed.insert(image.manifest.digest);
       }
+      if (!tell_left(names.left, force)) code = 1;
     } catch (const Error& error) {
       if (error.code() == Errc::not_found && force) continue;
       print_error("rmi: " + error.message(), error.hint());

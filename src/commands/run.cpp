@@ -342,7 +342,7 @@ void remove_used_image(const Context& context, const runner::ContainerStore& con
     if (!store) return;
     const std::string& image = notes.at(note::kImage);
     const auto manifest = layerstore::Digest::parse(notes.at(note::kManifest));
-    if (remove_image(*store, containers, image, Force::no, manifest).empty())
+    if (remove_image(*store, containers, image, Force::no, manifest).removed.empty())
       return print_note(fmt::format("--rmi: '{}' is another image by now, and stays", printable(image)));
     collect(*store, containers, Freeing::later);
   } catch (const Error& error) {

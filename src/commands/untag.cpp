@@ -5,6 +5,8 @@
 #include "command.h"
 #include "flags/options.h"
 #include "images/image_lookup.h"
+#include "images/image_removal.h"
+#include "output/messages.h"
 
 namespace lay::cli {
 
@@ -63,7 +65,9 @@ void remove_names(const layerstore::Store& store, const layerstore::Descriptor& 
                   const Names& leaving) {
   std::vector<layerstore::NamedImage> images;
   for (const std::string& name : leaving) images.push_back({.name = name, .manifest = manifest});
-  store.images().remove_unmoved(images);  // a name that leads to another image by now is not this one's
+  const Names gone = store.images().remove_unmoved(images);
+  for (const std::string& name : leaving)  // what leads to another image by now is not this one's
+    if (std::ranges::find(gone, name) == gone.end()) print_note(moved_meanwhile(name));
   // Others may have taken the names that were to stay. Whoever comes last sees that none is left.
   if (names_of(store, manifest.digest).empty())
     store.images().put(name_by_digest(leaving.front(), manifest.digest), manifest);

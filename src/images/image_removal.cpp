@@ -89,22 +89,29 @@ bool remove_name(const layerstore::Store& store, const runner::ContainerStore& c
 
 }  // namespace
 
-std::vector<layerstore::NamedImage> remove_image(const layerstore::Store& store,
-                                                 const runner::ContainerStore& containers,
-                                                 const std::string& text, Force force,
-                                                 const std::optional<layerstore::Digest>& only) {
+RemovedNames remove_image(const layerstore::Store& store, const runner::ContainerStore& containers,
+                          const std::string& text, Force force,
+                          const std::optional<layerstore::Digest>& only) {
   std::vector<layerstore::NamedImage> images = find_names(store, text);
+  RemovedNames names;
   if (only)
-    std::erase_if(images,
-                  [&](const layerstore::NamedImage& image) { return image.manifest.digest != *only; });
+    std::erase_if(images, [&](const layerstore::NamedImage& image) {
+      if (image.manifest.digest == *only) return false;
+      names.left.push_back(image.name);
+      return true;
+    });
   if (images.size() > 1 && force == Force::no) refuse_several(text, images);
   if (force == Force::no) refuse_used(store, containers, text, images);
-  std::erase_if(images, [&](const layerstore::NamedImage& image) {
-    if (remove_name(store, containers, image)) return false;
-    print_note(fmt::format("'{}' was removed or given to another image meanwhile", printable(image.name)));
-    return true;
-  });
-  return images;
+  for (layerstore::NamedImage& image : images)
+    if (remove_name(store, containers, image))
+      names.removed.push_back(std::move(image));
+    else
+      names.left.push_back(std::move(image.name));
+  return names;
+}
+
+std::string moved_meanwhile(const std::string& name) {
+  return fmt::format("'{}' was removed or given to another image meanwhile", printable(name));
 }
 
 }  // namespace lay::cli

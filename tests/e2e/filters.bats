@@ -66,7 +66,7 @@ names() {
     "$LAY" import -q small "$name" >/dev/null
   done
   named() { "$LAY" images --sort tag --format '{{.Repository}}:{{.Tag}}' "$@" | tr '\n' ' '; }
-  for name in debian debian:12 library/debian docker.io/library/debian:12 'deb*' '*/library/debian'; do
+  for name in debian debian:12 library/debian docker.io/library/debian:12 docker.io/debian docker.io/debian:12 'deb*' '*/library/debian'; do
     [ "$(named "$name")" = "docker.io/library/debian:12 " ]
   done
   [ "$(named team/app)" = "team/app:1 docker.io/team/app:2 " ]

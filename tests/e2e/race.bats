@@ -204,7 +204,11 @@ moved_before() {
   echo more >upper/more
   moved_before "$LAY" prune -af --images --filter label=kind=old || failed=1
   moved_before "$LAY" rmi -f ID || failed=1
+  grep "given to another image" held || failed=1
   moved_before "$LAY" untag a:1 c:1 || failed=1
+  grep "given to another image" held || failed=1
+  moved_before "$LAY" rmi c:1 || failed=1
+  grep "^lay: rmi: .*given to another image" held || failed=1
   "$LAY" fsck -q
   [ -z "$failed" ]
 }

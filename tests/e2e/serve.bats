@@ -454,23 +454,26 @@ PY
   has "$output" "blob sha256:$(printf '%064d' 1) is not in the store"
 }
 
-@test "what only the registry keeps is told, and freed by prune -a when no server runs" {
+@test "what only the registry keeps is told, and freed by prune --registry when no server runs" {
   layout
   "$LAY" rmi small >/dev/null
   serve
   skopeo copy -q --dest-tls-verify=false "oci:$world/layout:x" "docker://$served/team/app:1"
   "$LAY" rmi "$served/team/app:1" 2>told
-  has "$(<told)" "lay prune -a"
+  has "$(<told)" "lay prune --registry"
   held() { "$LAY" df --format jsonl | jq -r "select(.Name == \"$1\").Bytes"; }
   (($(held registry) > 300000))
   [ "$(held images)" = 0 ]
-  "$LAY" prune -af >out 2>told
+  "$LAY" prune -f --registry >out 2>told
   has "$(<told)" "runs just now"
   (($(held registry) > 300000))
   stop_served
-  "$LAY" prune -f >out 2>told
-  has "$(<told)" "while none serves"
   "$LAY" prune -af >out 2>told
+  has "$(<told)" "while none serves"
+  (($(held registry) > 300000))
+  refused 1 "no terminal" "$LAY" prune --registry </dev/null
+  refused 1 "a filter says nothing" "$LAY" prune --registry --filter until=1h
+  "$LAY" prune -f --registry >out 2>told
   [ ! -s told ]
   [ -z "$(held registry)" ]
   [ -z "$(ls "$LAY_ROOT"/blobs/sha256)" ]

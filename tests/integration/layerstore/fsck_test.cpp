@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "base/syscalls.h"
+#include "images/recompressed_blobs.h"
 #include "store_support.h"
 
 namespace lay::test {
@@ -55,7 +57,7 @@ bool names(const std::vector<Damage>& found, DamagedPart part, const std::string
 
 std::vector<Damage> repaired(const TempStore& temp) {
   layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()),
-                             [](const Digest&, const auto& replace) { replace(); });
+                             [](const layerstore::Digest&, const auto& replace) { replace(); });
   return damages(temp);
 }
 
@@ -123,6 +125,37 @@ TEST_CASE("a changed file, mode or owner of an unpacked layer is found and mende
   }
 }
 
+TEST_CASE("a mounted layer that has lost its tar is known as such, and made again of the blob",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::erofs};
+  const Image image = make_image(temp, "a:1", "one");
+  REQUIRE(shell("rm " + layer_path(temp, image) + "/layer.tar").status == 0);
+  CHECK_FALSE(layerstore::is_unpacked(temp.store, image.config.diff_ids.at(0)));
+  CHECK(names(damages(temp), DamagedPart::layer, image.config.diff_ids.at(0).to_string(), {"a:1"}));
+  CHECK(repaired(temp).empty());
+}
+
+TEST_CASE("an unpacked layer is exchanged in one moment, or not at all while it is used",
+          "[layerstore][fsck]") {
+  const TempStore temp{.form = LayerForm::tree};
+  const Image image = make_image(temp, "a:1", "one");
+  const std::string tree = layer_path(temp, image) + "/tree";
+  REQUIRE(shell("printf x >>" + tree + "/file").status == 0);
+  const auto inode = [&] { return shell("stat -c %i " + tree).output; };
+  const std::string before = inode();
+  int asked = 0;
+  layerstore::repair_locally(temp.store, layerstore::check_store(temp.store, no_progress()),
+                             [&](const layerstore::Digest& diff_id, const auto&) {
+                               CHECK(diff_id == image.config.diff_ids.at(0));
+                               ++asked;
+                             });
+  CHECK(asked == 1);
+  CHECK(inode() == before);
+  CHECK(damages(temp).size() == 1);
+  CHECK(repaired(temp).empty());
+  CHECK(inode() != before);
+}
+
 TEST_CASE("a missing blob is a damage of the image", "[layerstore][fsck]") {
   const TempStore temp;
   const Image image = make_image(temp, "a:1", "one");
@@ -143,6 +176,22 @@ TEST_CASE("a damaged or missing blob is compressed again from its layer, to the 
   temp.store.blobs().remove(blob.digest);
   CHECK(repaired(temp).empty());
   CHECK(temp.store.blobs().is_whole(blob));
+}
+
+TEST_CASE("a collection keeps the level of a lost blob as long as an image needs it", "[layerstore][fsck]") {
+  const TempStore temp;
+  const Image image = make_image(temp, "a:1", "one");
+  const layerstore::Digest& diff_id = image.config.diff_ids.at(0);
+  const layerstore::Descriptor& blob = image.manifest.layers.at(0);
+  const UniqueFd root = sys::open_dir(sys::cwd(), temp.path());
+  const layerstore::RecompressedBlobs notes(root, temp.store.blobs());
+  notes.note(diff_id, {.compression = layerstore::Compression::zstd, .level = 9}, blob);
+  REQUIRE(shell("rm -f " + blob_path(temp, blob.digest)).status == 0);
+  temp.store.collect([] { return layerstore::InUse{}; });
+  CHECK(notes.find_level(diff_id, blob) == 9);
+  temp.store.images().remove("a:1");
+  temp.store.collect([] { return layerstore::InUse{}; });
+  CHECK(notes.find_level(diff_id, blob) == std::nullopt);
 }
 
 TEST_CASE("a whole tar gives both the image and the blob again, when all else is damaged",
