@@ -44,7 +44,7 @@ BirthTime birth_time(const Process& process, const Confinement& confinement) {
   return may_wait ? BirthTime::late : BirthTime::early;
 }
 
-void be_born(ChildEnd teller) {
+void be_born(ChildEnd& teller) {
   int pidfd = -1;
   const long pid = ::syscall(SYS_clone, kCloneFlags, nullptr, &pidfd, nullptr, 0);
   if (pid < 0) throw no_birth();
@@ -52,6 +52,7 @@ void be_born(ChildEnd teller) {
     teller.send_descriptor(UniqueFd{pidfd});
     ::_exit(0);
   }
+  { const ChildEnd told = std::move(teller); }
   if (::setsid() < 0) throw Error::from_errno("begin a session");
 }
 

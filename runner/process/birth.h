@@ -22,8 +22,9 @@ enum class BirthTime {
 BirthTime birth_time(const Process& process, const Confinement& confinement);
 
 /// The calling process ends, and goes on in a child of its parent (CLONE_PARENT), in the pid namespace that
-/// is set for its children. `teller` gets the child's pidfd. The child leads a session of its own.
-void be_born(ChildEnd teller);
+/// is set for its children. `teller` gets the child's pidfd, and is closed in the child. The child leads a
+/// session of its own.
+void be_born(ChildEnd& teller);
 
 /// In the parent: the child that be_born() told of, when its predecessor `between` has ended; throws what
 /// either sent to `parent`.

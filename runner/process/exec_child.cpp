@@ -51,18 +51,19 @@ void enter_namespaces(const ExecPlan& plan) {
 }
 
 /// With all rights, but without a descriptor that is not needed any more.
-void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd birth) {
+void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth) {
   std::vector<int> kept{birth.get()};
   if (const auto& listener = plan.confinement.listener)
     kept.insert(kept.end(), {listener->socket.get(), listener->proc.get()});
   kept.push_back(plan.confinement.label.opened.get());
   parent.close_others(plan.become.preserved_fds, kept);
-  be_born(std::move(birth));
+  be_born(birth);
   if (plan.user_namespace) parent.wait_for_parent();  // which schedules it
   if (plan.become.supervision == Supervision::by_parent) stay_with_supervisor(parent);
 }
 
-[[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent, ChildEnd birth) {
+/// `birth` stays open until an error has been sent: who waits for it would else be told nothing.
+[[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent, ChildEnd& birth) {
   leave_caller();
   stand_on(std::move(plan.program));
   open_exec_label(plan.confinement.label);
@@ -80,7 +81,7 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd birth)
   enter_namespaces(plan);
   if (!plan.process.terminal && !plan.keeps_stdio) take_stdio(plan.stdio);
   if (plan.birth == BirthTime::early) {
-    be_born_early(plan, parent, std::move(birth));
+    be_born_early(plan, parent, birth);
   } else {
     options.birth = &birth;
     options.has_terminal = plan.process.terminal;
@@ -114,7 +115,7 @@ ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgrou
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
     { const ParentEnd unused = std::move(birth.parent); }
-    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child, std::move(birth.child)); });
+    run_child(handshake.child, [&] { start(plan, cgroup, handshake.child, birth.child); });
   }
   { const ChildEnd unused = std::move(handshake.child); }
   return {std::move(*process), std::move(birth.parent)};

@@ -193,7 +193,7 @@ void lock_in(const Confinement& confinement, const UniqueFd& landlock,
 }
 
 void go_on_inside(const ChildEnd& parent, const BecomeOptions& options) {
-  be_born(std::move(*options.birth));
+  be_born(*options.birth);
   if (options.has_terminal) make_controlling_terminal();
   if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
 }
