@@ -190,6 +190,8 @@ struct TwoMachines {
     in_host("ip link add up0 type veth peer name up1 netns " + std::to_string(outside.pid()));
     in_host("ip addr add 198.51.100.1/24 dev up0; ip link set up0 up");
     in_outside("ip addr add 198.51.100.2/24 dev up1; ip link set up1 up; ip link set lo up");
+    // A link's carrier comes a moment later, and is among the traces.
+    in_host("for i in $(seq 250); do ip -o link show up0 | grep -q 'state UP' && break; sleep 0.02; done");
   }
 
   std::string in_host(const std::string& command) const {
