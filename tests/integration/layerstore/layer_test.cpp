@@ -249,7 +249,7 @@ TEST_CASE("a stored blob stands only for the layer that it gives", "[layerstore]
   }
   SECTION("and for none when it is damaged") {
     const std::string file = temp.path() + "/blobs/sha256/" + one.blob.digest.hex();
-    REQUIRE(shell("printf XXXXXXXX | dd of=" + file + " bs=1 seek=5000 conv=notrunc").status == 0);
+    REQUIRE(shell("printf damaged! | dd of=" + file + " bs=1 seek=5000 conv=notrunc").status == 0);
     CHECK_FALSE(is_layer_stored(temp.store, one.blob, one.diff_id));
   }
 }
@@ -314,7 +314,7 @@ TEST_CASE("a layer is made again from its blob, which is verified on the way", "
 
   temp.store.layers().remove(layer.diff_id);
   const std::string file = temp.path() + "/blobs/sha256/" + layer.blob.digest.hex();
-  REQUIRE(shell("printf XXXXXXXX | dd of=" + file + " bs=1 seek=5000 conv=notrunc").status == 0);
+  REQUIRE(shell("printf damaged! | dd of=" + file + " bs=1 seek=5000 conv=notrunc").status == 0);
   const Error error =
       error_of([&] { temp.store.layers().ensure(layer.diff_id, layer.blob, temp.store.blobs()); });
   CHECK(error.code() == Errc::corrupt);
