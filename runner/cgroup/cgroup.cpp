@@ -187,10 +187,11 @@ void CgroupGuard::enter() const {
   enter_cgroups(open_entrances());
 }
 
-std::vector<UniqueFd> CgroupGuard::open_entrances() const {
+std::vector<UniqueFd> CgroupGuard::open_entrances(Entrances which) const {
   std::vector<UniqueFd> entrances;
   for (const CgroupGroup& group : state_->groups)
-    if (group.hierarchy.version == CgroupVersion::v1)
+    if (group.hierarchy.version == CgroupVersion::v1 &&
+        (which == Entrances::all || (which == Entrances::pids) == group.hierarchy.has("pids")))
       entrances.push_back(sys::open_at(group.dir, "tasks", O_WRONLY));
   return entrances;
 }

@@ -62,8 +62,13 @@ class CgroupGuard {
   /// does not wait for a grace period of the kernel (5 to 15 ms) as one that is moved by another does:
   /// cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
   void enter() const;
+  enum class Entrances {
+    all,
+    but_pids,
+    pids,  ///< of v1's hierarchy that counts processes: to be entered last by who has to clone before
+  };
   /// For a child that was born before finish(): what enter_cgroups() takes.
-  std::vector<UniqueFd> open_entrances() const;
+  std::vector<UniqueFd> open_entrances(Entrances which = Entrances::all) const;
   /// Lets that user of the host make groups in it and move processes among them, as
   /// /sys/kernel/cgroup/delegate says (cgroups(7), "Cgroups delegation"). Nothing where there is a v1: it has
   /// no safe way.

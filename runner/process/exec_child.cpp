@@ -69,7 +69,13 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
   open_exec_label(plan.confinement.label);
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   if (plan.resctrl) plan.resctrl->enter();
-  cgroup.enter();  // from here on its limits are in force
+  // From here on its limits are in force; a group that is full of processes takes one that comes, but lets
+  // none clone.
+  const bool is_late = plan.birth == BirthTime::late;
+  enter_cgroups(
+      cgroup.open_entrances(is_late ? CgroupGuard::Entrances::but_pids : CgroupGuard::Entrances::all));
+  std::vector<UniqueFd> last_groups;
+  if (is_late) last_groups = cgroup.open_entrances(CgroupGuard::Entrances::pids);
   set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
   BecomeOptions options = plan.become;
   options.missing_folder = MissingFolder::refused;
@@ -83,6 +89,7 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
   if (plan.birth == BirthTime::early) {
     be_born_early(plan, parent, birth);
   } else {
+    options.last_groups = &last_groups;
     options.birth = &birth;
     options.has_terminal = plan.process.terminal;
   }

@@ -194,6 +194,10 @@ void lock_in(const Confinement& confinement, const UniqueFd& landlock,
 
 void go_on_inside(const ChildEnd& parent, const BecomeOptions& options) {
   be_born(*options.birth);
+  if (options.last_groups != nullptr) {
+    enter_cgroups(*options.last_groups);
+    options.last_groups->clear();
+  }
   if (options.has_terminal) make_controlling_terminal();
   if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
 }
@@ -295,6 +299,8 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   // find what lay was given.
   std::vector<int> kept = init ? init->descriptors() : std::vector<int>();
   if (options.birth != nullptr) kept.push_back(options.birth->get());
+  if (options.last_groups != nullptr)
+    for (const UniqueFd& tasks : *options.last_groups) kept.push_back(tasks.get());
   parent.close_others(options.preserved_fds, kept);
   if (options.birth != nullptr) go_on_inside(parent, options);
   if (init) leave_reaper_behind(std::move(*init), parent);

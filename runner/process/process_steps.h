@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "process/handshake.h"
@@ -64,9 +65,10 @@ struct BecomeOptions {
   bool is_scheduled = false;       ///< apply_scheduling() is done: in a user namespace it would be refused
   unsigned preserved_fds = 0;      ///< descriptors from 3 on that the command keeps
   MissingFolder missing_folder = MissingFolder::made;
-  std::optional<IdMaps> ids = {};  ///< of the user namespace it is in; empty: lay's own
-  ChildEnd* birth = nullptr;       ///< last it is born into a pid namespace, and tells this end: birth.h
-  bool has_terminal = false;       ///< standard input is a terminal, to be taken by who is born
+  std::optional<IdMaps> ids = {};                ///< of the user namespace it is in; empty: lay's own
+  std::vector<UniqueFd>* last_groups = nullptr;  ///< entered by who is born
+  ChildEnd* birth = nullptr;  ///< last it is born into a pid namespace, and tells this end: birth.h
+  bool has_terminal = false;  ///< standard input is a terminal, to be taken by who is born
 };
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,
