@@ -110,6 +110,16 @@ std::size_t pread_some(const UniqueFd& fd, std::span<std::byte> out, std::uint64
   return static_cast<std::size_t>(count);
 }
 
+std::size_t pread_full(const UniqueFd& fd, std::span<std::byte> out, std::uint64_t offset) {
+  std::size_t have = 0;
+  while (have < out.size()) {
+    const std::size_t count = pread_some(fd, out.subspan(have), offset + have);
+    if (count == 0) break;
+    have += count;
+  }
+  return have;
+}
+
 std::size_t pwrite_some(const UniqueFd& fd, std::span<const std::byte> bytes, std::uint64_t offset) {
   const ssize_t count =
       retry_eintr([&] { return ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });

@@ -258,7 +258,7 @@ std::optional<ChunkedPlaces> find_chunked_places(const Descriptor& blob) {
 
 std::optional<ChunkedPlaces> read_chunked_footer(const UniqueFd& blob, std::uint64_t size) {
   std::array<std::byte, 64> end{};
-  if (size < end.size() || sys::pread_some(blob, end, size - end.size()) != end.size()) return std::nullopt;
+  if (size < end.size() || sys::pread_full(blob, end, size - end.size()) != end.size()) return std::nullopt;
   const auto magic = std::span(end).last(kMagicSize);
   for (const FooterForm& form : kFooterForms) {
     if (std::memcmp(magic.data(), form.magic.data(), kMagicSize) != 0) continue;

@@ -61,12 +61,7 @@ KeptParts::KeptParts(PartSource& source, std::optional<Ingest> kept)
 void KeptParts::read_list() {
   const auto size = static_cast<std::uint64_t>(sys::stat_of(list_).st_size);
   std::string text(size > kMaxList ? 0 : static_cast<std::size_t>(size), '\0');
-  const std::span<std::byte> room = std::as_writable_bytes(std::span(text));
-  for (std::size_t got = 0; got < room.size();) {
-    const std::size_t count = sys::pread_some(list_, room.subspan(got), got);
-    if (count == 0) break;  // cut meanwhile: no record has zeros
-    got += count;
-  }
+  sys::pread_full(list_, std::as_writable_bytes(std::span(text)), 0);  // cut meanwhile: no record has zeros
   for (std::size_t at = 0; at + sizeof(Record) <= text.size(); at += sizeof(Record)) {
     Record record;
     std::memcpy(&record, text.data() + at, sizeof record);

@@ -79,14 +79,8 @@ class DataScan {
   }
 
   std::span<const std::byte> read(std::uint64_t at, std::size_t length) {
-    std::size_t have = 0;
-    while (have < length) {
-      const std::size_t count =
-          sys::pread_some(file_, std::span(buffer_).subspan(have, length - have), at + have);
-      if (count == 0) break;  // it shrank, which shows when it is read for the tar
-      have += count;
-    }
-    return std::span(buffer_).first(have);
+    const std::span<std::byte> wanted = std::span(buffer_).first(length);
+    return wanted.first(sys::pread_full(file_, wanted, at));  // if it shrank, that shows in the tar's reading
   }
 
   void add(std::uint64_t at) {

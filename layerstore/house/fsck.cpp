@@ -190,7 +190,7 @@ void replace_unpacked(const Store& store, const BlobOfLayer& pair, const Replaci
   LayerWriter layer = store.layers().begin(pair.diff_id.algorithm());
   with_stored_tar(store.blobs(), pair.blob, pair.diff_id, [&](ByteSource& tar) { layer.apply(tar); });
   layer.note_blob(pair.blob);
-  sys::syncfs(sys::open_dir(sys::cwd(), store.path()));
+  layer.settle();
   replacing(pair.diff_id, [&] {
     store.layers().distrust(pair.diff_id);
     layer.commit(pair.diff_id);

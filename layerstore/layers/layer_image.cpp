@@ -70,7 +70,7 @@ bool has_good_seal(const UniqueFd& image, const UniqueFd& tar, const StackedFold
     offset += count;
   }
   std::array<char, kSealSize> found{};
-  const std::size_t count = sys::pread_some(image, std::as_writable_bytes(std::span(found)), offset);
+  const std::size_t count = sys::pread_full(image, std::as_writable_bytes(std::span(found)), offset);
   const auto tar_size = static_cast<std::uint64_t>(sys::stat_of(tar).st_size);
   return std::string_view(found.data(), count) == seal(hasher, tar_size, folders);
 }

@@ -99,6 +99,19 @@ void LayerWriter::verify(const Digest& expected) const {
                       diff_id_ ? diff_id_->to_string() : "of nothing", expected.to_string());
 }
 
+bool LayerWriter::is_unpacked() const {
+  return find_layer_form(ingest_.dir(), kPart) == LayerForm::tree;
+}
+
+void LayerWriter::settle() {
+  if (is_settled_) return;
+  is_settled_ = true;
+  if (!is_unpacked()) return;
+  sys::try_unlink_at(dir_, kLayerTar);
+  // One sync for the whole tree: an fsync for each of its files would cost a journal commit each.
+  with_context("write a layer", [&] { sys::syncfs(dir_); });
+}
+
 Digest LayerWriter::commit(const Digest& expected) {
   verify(expected);
   return commit();
@@ -106,12 +119,8 @@ Digest LayerWriter::commit(const Digest& expected) {
 
 Digest LayerWriter::commit() {
   if (!diff_id_) throw Error::make(Errc::invalid, "publish a layer: nothing was taken in");
-  const bool is_tree = find_layer_form(ingest_.dir(), kPart) == LayerForm::tree;
-  // One sync for the whole tree: an fsync for each of its files would cost a journal commit each.
-  if (is_tree) {
-    sys::try_unlink_at(dir_, kLayerTar);
-    with_context("write a layer", [&] { sys::syncfs(dir_); });
-  }
+  settle();
+  const bool is_tree = is_unpacked();
   const UniqueFd& layers = store_.layers_;
   if (!sys::try_rename_noreplace(ingest_.dir(), kPart, layers, diff_id_->hex())) replace();
   if (is_tree) sys::fsync(layers);
@@ -128,7 +137,7 @@ void LayerWriter::replace() {
   std::optional<FileLock> alone;  // until the exchange is over
   if (form && store_.is_trusted(*diff_id_)) {
     if (form == LayerForm::tree) return;
-    const bool is_tree = find_layer_form(ingest_.dir(), kPart) == LayerForm::tree;
+    const bool is_tree = is_unpacked();
     const UniqueFd before = sys::open_dir(layers, name);
     copy_blob_notes(before, dir_);
     // It may be all there is of the layer, or become it just now: secure(). Who makes it anew has the lock.

@@ -44,9 +44,9 @@ bool have_same_bytes(const UniqueFd& a, const UniqueFd& b) {
   std::array<std::byte, 65536> b_buffer;
   for (std::uint64_t offset = 0;;) {
     throw_if_cancelled();
-    const std::size_t count = sys::pread_some(a, a_buffer, offset);
+    const std::size_t count = sys::pread_full(a, a_buffer, offset);
     const std::size_t other =
-        sys::pread_some(b, std::span(b_buffer).first(std::max<std::size_t>(count, 1)), offset);
+        sys::pread_full(b, std::span(b_buffer).first(std::max<std::size_t>(count, 1)), offset);
     if (count != other || !std::equal(a_buffer.begin(), a_buffer.begin() + static_cast<std::ptrdiff_t>(count),
                                       b_buffer.begin()))
       return false;

@@ -57,6 +57,23 @@ teardown() { close_world; }
   for scenario in pull pull-tree repair-fetched; do crash_pull short "$scenario" 1; done
 }
 
+@test "files that come in pieces are told to be the same by diff" {
+  command -v cc >/dev/null || skip "cc is not installed"
+  cc -shared -fPIC -O1 -o short_io.so "$here/short_io.c" -ldl
+  mkdir one two
+  local each
+  for each in same same-2 same-3; do # either of the two readings is short
+    head -c 300000 /dev/urandom | tee one/$each >two/$each
+    touch -r one/$each two/$each
+  done
+  echo other >two/other
+  for each in one two; do "$LAY" commit -q ./$each $each >/dev/null; done
+  SHORT_IO=$world/moved LD_PRELOAD=$world/short_io.so "$LAY" diff --format '{{.Kind}} {{.Path}}' one two >seen
+  [ -e moved ]
+  ! grep -q same seen || return 1
+  grep -q other seen
+}
+
 @test "a full stderr or stdout ends nothing that is under way" {
   small_image
   "$LAY" tag small other 2>/dev/full

@@ -46,6 +46,8 @@ UniqueFd dup_fd(const UniqueFd& fd);
 /// Up to `out.size()` bytes; 0 at the end.
 std::size_t read_some(const UniqueFd& fd, std::span<std::byte> out);
 std::size_t pread_some(const UniqueFd& fd, std::span<std::byte> out, std::uint64_t offset);
+/// As pread_some, and less than `out.size()` bytes only where the file ends.
+std::size_t pread_full(const UniqueFd& fd, std::span<std::byte> out, std::uint64_t offset);
 /// Up to `bytes.size()` bytes; how many were written.
 std::size_t pwrite_some(const UniqueFd& fd, std::span<const std::byte> bytes, std::uint64_t offset);
 /// The rest of the file as a string; throws invalid when it is longer than `limit` bytes.

@@ -45,6 +45,8 @@ class LayerWriter {
   void note_blob(const Descriptor& blob);
   /// Throws corrupt when the tar's diff_id is not `expected`.
   void verify(const Digest& expected) const;
+  /// Syncs what commit() is to sync, for a caller who wants that to take a moment only. No note after it.
+  void settle();
   /// Makes the layer visible under `expected`; throws corrupt when the tar's diff_id is another one. It
   /// takes the place of one that is there already, and so heals it. The tree form is synced first; of the
   /// erofs form, which can be checked, it is only noted that it is not.
@@ -55,6 +57,7 @@ class LayerWriter {
   friend class LayerStore;
   LayerWriter(const LayerStore& store, Ingest ingest, DigestAlgorithm algorithm, LayerForm form,
               std::uint64_t most_entries);
+  bool is_unpacked() const;
   void replace();
   const LayerStore& store_;
   Ingest ingest_;
@@ -63,6 +66,7 @@ class LayerWriter {
   LayerForm form_;
   std::uint64_t most_entries_;
   std::optional<Digest> diff_id_;
+  bool is_settled_ = false;
 };
 
 /// A layer as whoever mounts it needs it.
