@@ -23,7 +23,7 @@ constexpr std::uint64_t kCloneFlags = CLONE_PARENT | CLONE_PIDFD;
 /// The calls of be_born() and of what follows it.
 bool may_be_born(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_clone, {kCloneFlags}) && lets_pass(filter, SYS_sendmsg) &&
-         lets_pass(filter, SYS_recvfrom) && lets_pass(filter, SYS_close) &&
+         lets_pass(filter, SYS_recvfrom) && lets_pass(filter, SYS_write) && lets_pass(filter, SYS_close) &&
          lets_pass(filter, SYS_exit_group) && lets_pass(filter, SYS_setsid) &&
          lets_pass(filter, SYS_ioctl, {STDIN_FILENO, TIOCSCTTY}) &&
          lets_pass(filter, SYS_prctl, {PR_SET_PDEATHSIG});

@@ -40,7 +40,7 @@ processes() {
     [ "$(readlink "/proc/$pid/exe")" != "$(realpath "$LAY")" ] || echo "$pid"
   done
 }
-export -f traces host_traces wait_until processes
+export -f traces host_traces mounts_below wait_until processes
 
 @test "containers of every kind, that end, are stopped, killed, or lose their supervisor, leave nothing" {
   export world count=${#kinds[@]}

@@ -161,6 +161,7 @@ forks='i=0; while [ $i -lt 12 ]; do sleep 100 & i=$((i + 1)); done; echo forked'
 @test "pause stops all of a container, what exec started too; stats, top and inspect still tell of it" {
   "$LAY" run -d --name c --network none small sh -c "$spin" >/dev/null
   "$LAY" exec c sh -c "$spin" >/dev/null 2>&1 3>&- &
+  wait_until 10 eval '[ "$(cat "$(group_of c pids)/pids.current")" = 2 ]' # it enters that one last
   wait_until 10 eval '[ "$("$LAY" top c pid | wc -l)" = 3 ]'
   "$LAY" pause c >/dev/null
   local before
