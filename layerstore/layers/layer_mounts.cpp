@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/folder_names.h"
 #include "base/linger.h"
+#include "base/make_folders.h"
 #include "base/mount.h"
 #include "base/overlay_limit.h"
 #include "base/remove_tree.h"
@@ -50,20 +51,35 @@ std::string folder_of(const std::string& run) {
 }
 
 /// RUN/layers, under its lock. What was opened before it may be a mount that is gone since.
-struct MountFolder {
-  explicit MountFolder(const std::string& run)
-      : lock(FileLock::acquire(make(run), kLock, LockMode::exclusive)),
-        fd(sys::open_dir(sys::cwd(), folder_of(run))) {}
+class MountFolder {
+ public:
+  explicit MountFolder(const std::string& run) : run_(run) { take(); }
 
-  FileLock lock;
+  /// For what is slow: every start and end of a container needs the lock.
+  void without_lock(const std::function<void()>& body) {
+    lock_.reset();
+    try {
+      body();
+    } catch (const std::exception&) {
+      take();
+      throw;
+    }
+    take();
+  }
+  bool is_locked() const { return lock_.has_value(); }
+
   UniqueFd fd;
 
  private:
-  static UniqueFd make(const std::string& run) {
-    sys::try_mkdir_at(sys::cwd(), run, 0700);
-    sys::try_mkdir_at(sys::cwd(), folder_of(run), 0700);
-    return sys::open_dir(sys::cwd(), folder_of(run));
+  void take() {
+    make_folders(run_);
+    sys::try_mkdir_at(sys::cwd(), folder_of(run_), 0700);
+    lock_ = FileLock::acquire(sys::open_dir(sys::cwd(), folder_of(run_)), kLock, LockMode::exclusive);
+    fd = sys::open_dir(sys::cwd(), folder_of(run_));
   }
+
+  std::string run_;
+  std::optional<FileLock> lock_;
 };
 
 /// Makes `folder` a private mount of itself, when it is none yet.
@@ -146,9 +162,10 @@ class UnusedLayers {
 };
 
 /// After a failure, which is what matters then.
-void remove_unused(const UniqueFd& folder) noexcept {
+void remove_unused(const MountFolder& mounted) noexcept {
+  if (!mounted.is_locked()) return;
   try {
-    UnusedLayers(folder).remove();
+    UnusedLayers(mounted.fd).remove();
   } catch (const std::exception&) {
     // The next release tries again
   }
@@ -223,8 +240,8 @@ struct Unready {
 /// The layers of one image on their way to be an overlay's lowers. Throws Unready: then all begins anew.
 class Stack {
  public:
-  Stack(UniqueFd& folder, const std::string& run, const Store& store, std::span<const Descriptor> blobs)
-      : folder_(folder), run_(run), store_(store), blobs_(blobs) {}
+  Stack(MountFolder& mounted, const std::string& run, const Store& store, std::span<const Descriptor> blobs)
+      : mounted_(mounted), folder_(mounted.fd), run_(run), store_(store), blobs_(blobs) {}
 
   Lowers mount(std::span<const Digest> diff_ids) {
     for (std::size_t i = diff_ids.size(); i-- > 0;) {
@@ -357,10 +374,14 @@ class Stack {
     const auto is_in_use = [&](const UniqueFd& image) {
       return is_mounted(folder_, mount_name(diff_ids[index], image));
     };
-    OpenLayer landed =
-        store_.layers().open_landed(diff_ids[index], links, blobs_[index], store_.blobs(), is_in_use);
-    lowers_[place] = LowerFolder(make_path(diff_ids[index], landed), looks_);
-    folders_[place] = std::move(landed.folders);
+    const LayerStore& layers = store_.layers();
+    auto landed = layers.find_landed(diff_ids[index], links, is_in_use);
+    if (!landed)
+      mounted_.without_lock([&] {
+        landed = layers.open_landed(diff_ids[index], links, blobs_[index], store_.blobs(), is_in_use);
+      });
+    lowers_[place] = LowerFolder(make_path(diff_ids[index], *landed), looks_);
+    folders_[place] = std::move(landed->folders);
     if (has_opaque_root(lowers_[place].path())) cut_below(place);
   }
 
@@ -383,7 +404,8 @@ class Stack {
     return true;
   }
 
-  UniqueFd& folder_;
+  MountFolder& mounted_;
+  UniqueFd& folder_;  ///< of `mounted_`
   const std::string& run_;
   const Store& store_;
   std::span<const Descriptor> blobs_;  ///< of the image's layers
@@ -419,13 +441,13 @@ Lowers LayerMounts::acquire(const Store& store, std::span<const Digest> diff_ids
   const auto mount = [&](std::function<void()>& make) -> std::optional<Lowers> {
     MountFolder mounted(run_);
     try {
-      return Stack(mounted.fd, run_, store, blobs).mount(diff_ids);
+      return Stack(mounted, run_, store, blobs).mount(diff_ids);
     } catch (Unready& unready) {
       make = std::move(unready.make);
-      remove_unused(mounted.fd);
+      remove_unused(mounted);
       return std::nullopt;
     } catch (const std::exception&) {
-      remove_unused(mounted.fd);
+      remove_unused(mounted);
       throw;
     }
   };

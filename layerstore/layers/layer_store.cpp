@@ -216,6 +216,19 @@ OpenLayer LayerStore::open_files(const UniqueFd& dir, const std::string& path, c
   return opened;
 }
 
+std::optional<OpenLayer> LayerStore::find_landed(const Digest& diff_id, std::span<const LowerLink> links,
+                                                 const IsMounted& is_mounted) const {
+  require_layer(diff_id);
+  const std::string name = landed_name(links);
+  std::optional<OpenLayer> landed;
+  in_folder(diff_id, [&](const UniqueFd& layer) {
+    landed.reset();
+    if (is_landed(layer, name, is_mounted))
+      landed = open_files(sys::open_dir(layer, name), diff_id.hex() + "/" + name, layer);
+  });
+  return landed;
+}
+
 OpenLayer LayerStore::open_landed(const Digest& diff_id, std::span<const LowerLink> links,
                                   const Descriptor& blob, const BlobStore& blobs,
                                   const IsMounted& is_mounted) const {

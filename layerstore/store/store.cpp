@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/folder_names.h"
+#include "base/make_folders.h"
 #include "base/syscalls.h"
 #include "images/image_reader.h"
 #include "layerstore/media_types.h"
@@ -20,15 +21,6 @@ namespace {
 constexpr const char* kLayoutFile = "oci-layout";  // image-spec image-layout.md
 constexpr const char* kRootHint = "run as root, or choose a folder of yours with --root";
 constexpr const char* kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
-
-/// mkdir -p; the last folder is the user's alone.
-void make_folders(const std::string& path) {
-  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1))
-    sys::try_mkdir_at(sys::cwd(), path.substr(0, end), 0755);
-  // That it is there has to last, too
-  if (sys::try_mkdir_at(sys::cwd(), path, 0700))
-    sys::fsync(sys::open_dir(sys::open_dir(sys::cwd(), path), ".."));
-}
 
 std::optional<UniqueFd> try_open_root(const std::string& path) {
   if (path.empty()) throw Error::make(Errc::invalid, "the store's folder has no name");
@@ -44,7 +36,8 @@ std::optional<UniqueFd> try_open_root(const std::string& path) {
 UniqueFd open_root(const std::string& path) {
   if (auto fd = try_open_root(path)) return std::move(*fd);
   try {
-    make_folders(path);
+    // That it is there has to last, too
+    if (make_folders(path)) sys::fsync(sys::open_dir(sys::open_dir(sys::cwd(), path), ".."));
     return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
   } catch (Error& error) {
     error.add_context(fmt::format("store '{}'", path));

@@ -10,6 +10,7 @@
 #include "auth/credential_helper.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/make_folders.h"
 #include "base/syscalls.h"
 #include "registry/registries_conf.h"
 
@@ -48,11 +49,9 @@ std::optional<AuthFile> read_file(const std::string& path) {
   });
 }
 
-/// mkdir -p, for the user alone.
+/// For the user alone, as all above it that is made.
 UniqueFd make_folder(const std::string& path) {
-  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1))
-    sys::try_mkdir_at(sys::cwd(), path.substr(0, end), 0700);
-  sys::try_mkdir_at(sys::cwd(), path, 0700);
+  make_folders(path, 0700, 0700);
   return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
 }
 

@@ -11,6 +11,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/folder_names.h"
+#include "base/make_folders.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "container/container_json.h"
@@ -60,9 +61,7 @@ void spread_folders_in(const UniqueFd& dir) {
 
 /// Like mkdir -p, for the user's own --root: its parents may be symlinks.
 UniqueFd open_or_make_root(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    sys::try_mkdir_at(sys::cwd(), path.substr(0, slash), 0700);
-  sys::try_mkdir_at(sys::cwd(), path, 0700);
+  make_folders(path);
   return sys::open_at(sys::cwd(), path, O_RDONLY | O_DIRECTORY);
 }
 

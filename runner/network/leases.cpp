@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/folder_names.h"
 #include "base/json.h"
+#include "base/make_folders.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "network/names.h"
@@ -31,12 +32,8 @@ constexpr std::size_t kMaxRecordBytes = 1024 * 1024;
 
 /// Opens RUN, made with its parents as needed.
 UniqueFd open_run(const std::string& run) {
-  if (auto existing = sys::try_open_at(sys::cwd(), run, O_RDONLY | O_DIRECTORY)) return std::move(*existing);
-  const std::filesystem::path path(run);
-  std::error_code ignored;  // open_dir below says what is wrong
-  std::filesystem::create_directories(path.parent_path(), ignored);
-  sys::try_mkdir_at(sys::cwd(), run, 0700);
-  return sys::open_dir(sys::cwd(), run);
+  make_folders(run);
+  return sys::open_at(sys::cwd(), run, O_RDONLY | O_DIRECTORY);
 }
 
 UniqueFd open_subfolder(const UniqueFd& dir, const std::string& name) {

@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/file_lock.h"
 #include "base/folder_names.h"
+#include "base/make_folders.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "container/names.h"
@@ -173,7 +174,7 @@ std::optional<UniqueFd> NetworkStore::open_folder() const {
 }
 
 UniqueFd NetworkStore::make_folder() const {
-  sys::try_mkdir_at(sys::cwd(), root_, 0700);
+  make_folders(root_);
   sys::try_mkdir_at(sys::cwd(), root_ + "/" + kFolder, 0700);
   return sys::open_dir(sys::cwd(), root_ + "/" + kFolder);
 }

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/folder_names.h"
+#include "base/make_folders.h"
 #include "base/remove_tree.h"
 #include "base/syscalls.h"
 #include "cgroup/freezer.h"
@@ -149,8 +149,7 @@ std::vector<OciContainer> OciStore::list() const {
 
 OciFolder::OciFolder(const OciStore& store, const std::string& id) : id_(id) {
   check_id(id);
-  std::filesystem::create_directories(std::filesystem::path(store.root()).parent_path());
-  sys::try_mkdir_at(sys::cwd(), store.root(), 0700);
+  make_folders(store.root());
   root_ = open_root(store);
   if (!sys::try_mkdir_at(root_, id, 0700))
     throw Error::make(Errc::exists, "container with id exists: '{}'", id)

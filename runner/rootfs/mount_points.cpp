@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/folder_names.h"
+#include "base/make_folders.h"
 #include "base/mount.h"
 #include "base/remove_tree.h"
 #include "base/sha256.h"
@@ -46,7 +47,7 @@ std::string key_of(const Spec& spec, const RootfsPlan& plan) {
 }
 
 std::string make_folder(const std::string& run, const std::string& containers) {
-  sys::try_mkdir_at(sys::cwd(), run, 0700);
+  make_folders(run);
   const bool is_fit =
       filesystem_magic(sys::open_at(sys::cwd(), run, O_PATH | O_DIRECTORY)) != OVERLAYFS_SUPER_MAGIC;
   std::string path = is_fit ? run + "/points" : containers + "/.points";

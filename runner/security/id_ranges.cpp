@@ -5,13 +5,13 @@
 #include <sys/file.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/folder_names.h"
+#include "base/make_folders.h"
 #include "base/syscalls.h"
 #include "base/text.h"
 
@@ -90,9 +90,7 @@ std::string read_text(const char* path) {
 
 /// RUN/ids, made as needed.
 UniqueFd open_folder(const std::string& run) {
-  std::error_code ignored;  // open_dir below says what is wrong
-  std::filesystem::create_directories(std::filesystem::path(run).parent_path(), ignored);
-  sys::try_mkdir_at(sys::cwd(), run, 0700);
+  make_folders(run);
   const UniqueFd dir = sys::open_dir(sys::cwd(), run);
   sys::try_mkdir_at(dir, "ids", 0700);
   return sys::open_dir(dir, "ids");

@@ -1,7 +1,6 @@
 #include "plan/container_layers.h"
 
 #include <exception>
-#include <filesystem>
 #include <utility>
 
 #include "base/error.h"
@@ -13,8 +12,6 @@ namespace lay::cli {
 ContainerLayers::ContainerLayers(const Context& context, const layerstore::Store& store,
                                  const layerstore::Image& image)
     : mounts_(context.run) {
-  // Its parents; who works in RUN makes RUN itself, for its user alone.
-  std::filesystem::create_directories(std::filesystem::path(context.run).parent_path());
   const std::vector<layerstore::Digest>& diff_ids = image.config.diff_ids;
   if (diff_ids.size() > kMostLowers)
     throw Error::make(Errc::unsupported, "the image has {} layers, and {} is the most that can be mounted",

@@ -30,6 +30,14 @@ knows() { grep -qw -- "$2" <<<"$("$LAY" exec "$1" cat /etc/hosts)"; }
 forgot() { ! knows "$@"; }
 fails() { ! "$@" >/dev/null 2>&1; }
 
+@test "network create makes ROOT and RUN with all above them" {
+  export LAY_RUN=$world/run/deep/run
+  "$LAY" --root "$world/new/deep/root" network create deep >/dev/null
+  [ "$("$LAY" --root "$world/new/deep/root" network ls --format '{{.Name}}' | grep -v bridge)" = deep ]
+  [ "$(stat -c %a "$world/new/deep/root")" = 700 ]
+  "$LAY" --root "$world/new/deep/root" network rm deep
+}
+
 @test "a network is made, listed, inspected, used, and goes only when nobody uses it" {
   on_host '
     [ "$("$LAY" network create --subnet 10.77.0.0/24 -o mtu=1400 --label tier=back back)" = back ]

@@ -98,8 +98,11 @@ class LayerStore {
   OwnerIds owners(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
   /// Makes what is mounted of the layer again where it is damaged: of its tar, or of `blob`.
   void mend(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
-  /// As open(), of the layer as it is on layers that have `links`: made when it is not there yet, where
-  /// layers are unpacked from its `blob`. One that is not mounted is read whole to see that it is good.
+  /// As open(), of the layer as it is on layers that have `links`; empty when that has to be made first. One
+  /// that is not mounted is read whole to see that it is good.
+  std::optional<OpenLayer> find_landed(const Digest& diff_id, std::span<const LowerLink> links,
+                                       const IsMounted& is_mounted) const;
+  /// As find_landed(), and made when it is not there yet, where layers are unpacked from its `blob`.
   OpenLayer open_landed(const Digest& diff_id, std::span<const LowerLink> links, const Descriptor& blob,
                         const BlobStore& blobs, const IsMounted& is_mounted) const;
   /// `algorithm` is that of the diff_id it will be checked against.

@@ -98,7 +98,7 @@ class Api {
                 std::set<layerstore::Digest>& seen);
   void set_tag(const std::string& repository, const std::string& tag, const ManifestRecord& record);
   Response delete_manifest(const Request& request);
-  void delete_tag(const std::string& repository, const std::string& tag);
+  void delete_tag(const std::string& repository, const std::string& tag, const layerstore::Descriptor& old);
 
   Registry& registry_;
   const AccessRules rules_;

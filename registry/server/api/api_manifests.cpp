@@ -238,7 +238,8 @@ void Api::set_tag(const std::string& repository, const std::string& tag, const M
     registry_.repositories.remove_tag(repository, tag);
   } else {
     registry_.repositories.put_tag(repository, tag, {.digest = plain.digest, .media_type = plain.media_type});
-    if (registry_.names.is_pushed(repository, tag)) registry_.names.remove(repository, tag);
+    if (const auto pushed = registry_.names.pushed(repository, tag))
+      registry_.names.remove(repository, tag, *pushed);
   }
   registry_.names.show_local(repository, tag);  // the tag goes before it again
 }
@@ -278,17 +279,17 @@ Response Api::put_manifest(const Request& request, const std::string& bytes) {
 }
 
 /// `changing` is held. Throws Refusal when the tag is a local name, which clients may not change.
-void Api::delete_tag(const std::string& repository, const std::string& tag) {
-  const auto old = resolve(repository, tag);
-  if (!old) throw unknown_manifest(repository, tag);
-  const bool was_pushed = registry_.names.is_pushed(repository, tag);
-  if (!was_pushed && !registry_.repositories.tag(repository, tag))
+void Api::delete_tag(const std::string& repository, const std::string& tag, const Descriptor& old) {
+  const auto pushed = registry_.names.pushed(repository, tag);
+  const auto record = registry_.repositories.tag(repository, tag);
+  if (!pushed && !record)
     throw Refusal(403, error_code::kDenied,
                   "the tag is a name that was given on the server: remove it there with 'lay rmi'");
-  registry_.repositories.touch_manifest(repository, old->digest);
+  registry_.repositories.touch_manifest(repository, old.digest);
   // First: else the local name would take the place of what is deleted
   registry_.names.hide_local(repository, tag);
-  if (was_pushed) registry_.names.remove(repository, tag);
+  // A name goes with the record that went before it; what it was moved to meanwhile stays
+  if (pushed) registry_.names.remove(repository, tag, record ? *pushed : old.digest);
   registry_.repositories.remove_tag(repository, tag);
 }
 
@@ -297,19 +298,20 @@ Response Api::delete_manifest(const Request& request) {
   const std::string& reference = request.target.reference;
   const auto lock = registry_.changing.hold(repository);
   if (!is_digest(reference)) {
-    delete_tag(repository, reference);
+    const auto old = resolve(repository, reference);
+    if (!old) throw unknown_manifest(repository, reference);
+    delete_tag(repository, reference, *old);
     registry_.repositories.remove_if_empty(repository);
     return {.status = 202};
   }
   const Digest digest = Digest::parse(reference);
-  const auto leads_here = [&](const std::string& tag) {
+  const auto delete_if_here = [&](const std::string& tag) {
     const auto found = resolve(repository, tag);
-    return found && found->digest == digest;
+    if (found && found->digest == digest) delete_tag(repository, tag, *found);
   };
-  for (const std::string& tag : registry_.repositories.tags(repository))
-    if (leads_here(tag)) delete_tag(repository, tag);
+  for (const std::string& tag : registry_.repositories.tags(repository)) delete_if_here(tag);
   for (const std::string& tag : registry_.names.tags(repository))
-    if (registry_.names.is_pushed(repository, tag) && leads_here(tag)) delete_tag(repository, tag);
+    if (registry_.names.pushed(repository, tag)) delete_if_here(tag);
   if (registry_.repositories.remove_manifest(repository, digest)) {
     registry_.repositories.remove_if_empty(repository);
     return {.status = 202};

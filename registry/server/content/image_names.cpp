@@ -106,10 +106,11 @@ std::optional<Descriptor> ImageNames::find(const std::string& name, const std::s
   return found->tags.at(tag).descriptor;
 }
 
-bool ImageNames::is_pushed(const std::string& name, const std::string& tag) {
+std::optional<Digest> ImageNames::pushed(const std::string& name, const std::string& tag) {
   const std::lock_guard lock(mutex_);
   const Repository* found = repository(name);
-  return found != nullptr && found->tags.contains(tag) && found->tags.at(tag).is_pushed;
+  if (found == nullptr || !found->tags.contains(tag) || !found->tags.at(tag).is_pushed) return std::nullopt;
+  return found->tags.at(tag).descriptor.digest;
 }
 
 std::vector<std::string> ImageNames::tags(const std::string& name) {
@@ -247,8 +248,9 @@ void ImageNames::show_tagged(
   seen_ = {};
 }
 
-bool ImageNames::remove(const std::string& repository, const std::string& tag) {
-  return store_.images().remove(name_of(repository, tag));
+void ImageNames::remove(const std::string& repository, const std::string& tag, const Digest& manifest) {
+  const layerstore::NamedImage named{.name = name_of(repository, tag), .manifest = {.digest = manifest}};
+  store_.images().remove_unmoved(std::span(&named, 1));
 }
 
 /// The name as it would be if it was pushed under that authority; empty when it was not.

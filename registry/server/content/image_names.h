@@ -38,7 +38,8 @@ class ImageNames {
 
   /// Where the tag leads: what was pushed goes before a local name.
   std::optional<layerstore::Descriptor> find(const std::string& repository, const std::string& tag);
-  bool is_pushed(const std::string& repository, const std::string& tag);
+  /// Where the name leads that was pushed as this tag; empty without one.
+  std::optional<layerstore::Digest> pushed(const std::string& repository, const std::string& tag);
   std::vector<std::string> tags(const std::string& repository);
   std::vector<std::string> repositories();
   /// The manifest, when a name of the repository leads to it (through an index too).
@@ -53,8 +54,8 @@ class ImageNames {
   /// False when there is no room for another name (kMaxStoreNames, or what index.json may hold): it has none
   /// then. One that is there already can always be moved.
   bool put(const std::string& repository, const std::string& tag, const layerstore::Descriptor& manifest);
-  /// False when it was not there.
-  bool remove(const std::string& repository, const std::string& tag);
+  /// Removes what was pushed as this tag, unless its name leads elsewhere by now.
+  void remove(const std::string& repository, const std::string& tag, const layerstore::Digest& manifest);
   /// Serves a local name of that repository and tag no more, until it leads elsewhere or show_local().
   void hide_local(const std::string& repository, const std::string& tag);
   void show_local(const std::string& repository, const std::string& tag);

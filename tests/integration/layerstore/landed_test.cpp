@@ -1,10 +1,12 @@
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <future>
 #include <string>
 #include <vector>
 
+#include "base/file_lock.h"
 #include "base/syscalls.h"
 #include "layerstore/fsck.h"
 #include "layerstore/layer_mounts.h"
@@ -304,6 +306,27 @@ TEST_CASE("a landed layer of an earlier boot is made again, and a damaged one fo
       REQUIRE(shell("cd " + landed + " && echo damage >tree/usr/x").status == 0);
       CHECK(!check_store(stacked.temp.store, no_progress()).damages.empty());
     }
+  }
+}
+
+TEST_CASE("while a layer is made to land no other start waits for the lock of the mounts",
+          "[layerstore][mounts][landed]") {
+  for (const LayerForm form : kForms) {
+    CAPTURE(to_string(form));
+    Stacked stacked(form);
+    stacked.add(folder("usr") + link("lib", "usr"));
+    stacked.add(file("lib/x", "x\n"));
+    const LayerMounts mounts(stacked.temp.folder.path() + "/run");
+    const auto mount = [&] { return mounts.acquire(stacked.temp.store, stacked.diff_ids, stacked.blobs); };
+    const std::string layer = stacked.temp.path() + "/layers/" + stacked.diff_ids[1].hex();
+    std::vector<FileLock> making;
+    making.push_back(FileLock::lock(sys::open_dir(sys::cwd(), layer), LockMode::exclusive));
+    auto landed = std::async(std::launch::async, mount);
+    // It waits for the layer's folder, whose lock somebody has who makes it
+    CHECK(landed.wait_for(std::chrono::milliseconds(300)) == std::future_status::timeout);
+    CHECK(shell("flock -n " + stacked.temp.folder.path() + "/run/layers/lock true").status == 0);
+    making.clear();
+    mounts.release(landed.get());
   }
 }
 

@@ -84,6 +84,20 @@ TEST_CASE(
   CHECK(api.request("HEAD", config).status == 404);
 }
 
+TEST_CASE("what a tag was moved to while it was deleted stays", "[registry][server]") {
+  const test::TempStore temp;
+  test::RegistryApi api(temp.store);
+  const std::string before = api.push_parts("team/app", "before");
+  REQUIRE(api.put_manifest("team/app", "1", before).status == 201);
+  const layerstore::Digest old = api.registry.names.pushed("team/app", "1").value();
+  REQUIRE(api.put_manifest("team/app", "1", api.push_parts("team/app", "after")).status == 201);
+  const layerstore::Digest moved = api.registry.names.pushed("team/app", "1").value();
+  api.registry.names.remove("team/app", "1", old);
+  CHECK(api.registry.names.pushed("team/app", "1") == moved);
+  api.registry.names.remove("team/app", "1", moved);
+  CHECK(!api.registry.names.pushed("team/app", "1"));
+}
+
 TEST_CASE("what an index leads to is found when it comes after the index", "[registry][server]") {
   const test::TempStore temp;
   test::RegistryApi api(temp.store);
@@ -143,8 +157,8 @@ TEST_CASE("a repository takes more tags than the store has room for names", "[re
     REQUIRE(api.put_manifest("team/app", fmt::format("t{:05}", i), manifest).status == 201);
 
   CHECK(store.images().list().size() == server::kMaxStoreNames);
-  CHECK(api.registry.names.is_pushed("team/app", "t00009"));
-  CHECK(!api.registry.names.is_pushed("team/app", "t00010"));
+  CHECK(api.registry.names.pushed("team/app", "t00009"));
+  CHECK(!api.registry.names.pushed("team/app", "t00010"));
   for (const char* tag : {"t00000", "t00010", "t15999"})
     CHECK(api.request("GET", fmt::format("/v2/team/app/manifests/{}", tag)).status == 200);
   const Response page = api.request("GET", "/v2/team/app/tags/list?n=3&last=t15997");
