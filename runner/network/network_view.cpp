@@ -99,6 +99,13 @@ std::vector<PortMapping> live_ports(const ContainerStore& store, const Container
   return ports;
 }
 
+NetworkDefinition bridge_of_all(const std::string& run) {
+  NetworkDefinition bridge{.name = "bridge"};
+  const std::optional<LeaseBook> leases = LeaseBook::find(run);
+  if (const auto subnet = leases ? leases->subnet() : std::nullopt) bridge.subnet = to_string(*subnet);
+  return bridge;
+}
+
 std::map<std::string, LiveAddress> members_of(const std::string& run,
                                               const std::optional<NetworkDefinition>& network) {
   std::map<std::string, LiveAddress> members;

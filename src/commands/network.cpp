@@ -155,10 +155,9 @@ int list(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   const Filters filter(filters, {"id", "name", "driver", "label"});
   std::vector<Json> rows;
-  if (fits(filter, {.name = "bridge"}))
-    rows.push_back(
-        {{"ID", ""}, {"Name", "bridge"}, {"Driver", "bridge"}, {"Subnet", ""}, {"Internal", "false"}});
-  for (const runner::NetworkDefinition& network : runner::NetworkStore(context.root).list())
+  std::vector<runner::NetworkDefinition> all = runner::NetworkStore(context.root).list();
+  all.insert(all.begin(), runner::bridge_of_all(context.run));
+  for (const runner::NetworkDefinition& network : all)
     if (fits(filter, network))
       rows.push_back({{"ID", whole_ids ? network.id : network.id.substr(0, kShortId)},
                       {"Name", network.name},
@@ -194,6 +193,7 @@ Json containers_on(const runner::ContainerStore& containers,
 }
 
 Json subnets_of(const runner::NetworkDefinition& network) {
+  if (network.subnet.empty()) return Json::array();
   Json ipv4{{"Subnet", network.subnet}, {"Gateway", network.gateway()}};
   if (!network.ip_range.empty()) ipv4["IPRange"] = network.ip_range;
   Json subnets = Json::array({ipv4});
@@ -202,7 +202,7 @@ Json subnets_of(const runner::NetworkDefinition& network) {
   return subnets;
 }
 
-Json describe(const runner::ContainerStore& containers, const runner::NetworkDefinition& network) {
+Json describe(const runner::NetworkDefinition& network, Json containers) {
   Json options = Json::object();
   if (network.mtu != 0) options["mtu"] = std::to_string(network.mtu);
   if (!network.parent.empty()) options["parent"] = network.parent;
@@ -217,17 +217,20 @@ Json describe(const runner::ContainerStore& containers, const runner::NetworkDef
           {"IPAM", {{"Config", subnets_of(network)}}},
           {"Options", options},
           {"Labels", network.labels},
-          {"Containers", containers_on(containers, network)}};
+          {"Containers", std::move(containers)}};
+}
+
+Json describe_bridge(const runner::ContainerStore& containers) {
+  Json bridge = describe(runner::bridge_of_all(containers.run()), containers_on(containers, std::nullopt));
+  bridge.erase("Created");  // lay makes it when it is needed
+  return bridge;
 }
 
 Json describe_any(const Context& context, const std::string& name) {
   const runner::ContainerStore containers = open_containers(context);
-  if (name == "bridge")
-    return {{"Name", name},
-            {"Driver", name},
-            {"Internal", false},
-            {"Containers", containers_on(containers, std::nullopt)}};
-  return describe(containers, runner::NetworkStore(context.root).find(name));
+  if (name == "bridge") return describe_bridge(containers);
+  const runner::NetworkDefinition network = runner::NetworkStore(context.root).find(name);
+  return describe(network, containers_on(containers, network));
 }
 
 int inspect(const Context& context, const Arguments& arguments) {

@@ -38,6 +38,17 @@ fails() { ! "$@" >/dev/null 2>&1; }
   "$LAY" --root "$world/new/deep/root" network rm deep
 }
 
+@test "the bridge of all is inspected as any other network, with the subnet that was chosen" {
+  "$LAY" run -d --name c small sleep 1000 >/dev/null
+  "$LAY" network inspect bridge >bridge.json
+  local address subnet
+  address=$("$LAY" inspect -f '{{.NetworkSettings.IPAddress}}' c)
+  subnet=$(jq -r '.[0].IPAM.Config[0].Subnet' bridge.json)
+  python3 -c 'import ipaddress, sys; assert ipaddress.ip_address(sys.argv[1]) in ipaddress.ip_network(sys.argv[2])' "$address" "$subnet"
+  [ "$(jq -r '.[0].IPAM.Config[0].Gateway' bridge.json)" = "$("$LAY" exec c ip route | sed -n 's/^default via \([^ ]*\).*/\1/p')" ]
+  [ "$("$LAY" network ls --filter name=bridge --format '{{.Subnet}}')" = "$subnet" ]
+}
+
 @test "a network is made, listed, inspected, used, and goes only when nobody uses it" {
   on_host '
     [ "$("$LAY" network create --subnet 10.77.0.0/24 -o mtu=1400 --label tier=back back)" = back ]

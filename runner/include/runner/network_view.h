@@ -44,4 +44,7 @@ std::vector<PortMapping> live_ports(const ContainerStore& store, const Container
 std::map<std::string, LiveAddress> members_of(const std::string& run,
                                               const std::optional<NetworkDefinition>& network);
 
+/// The bridge of all, as if somebody had made it: without an id, and without a subnet until one is chosen.
+NetworkDefinition bridge_of_all(const std::string& run);
+
 }  // namespace lay::runner
