@@ -52,8 +52,9 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   if (!first) throw Error::make(Errc::invalid, "container not running: '{}'", container.id());
   if (!request.may_be_paused && container.status() == OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
-  spec.process = request.process(spec.process);
   const bool is_in_user_namespace = !shares_namespace(container.record().pid, NamespaceType::user);
+  const Onlookers onlookers = onlookers_of(spec.process.capabilities, is_in_user_namespace);
+  spec.process = request.process(spec.process);
   settle_process(spec.process,
                  is_in_user_namespace ? CapabilitySource::user_namespace : CapabilitySource::callers_own,
                  request.warn);
@@ -68,6 +69,7 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                 .may_leave_group = request.cgroup.empty(),
                 .has_own_keyring = container.record().has_own_keyring,
                 .keeps_stdio = !spec.process.terminal,
+                .onlookers = onlookers,
                 .become = {.has_callers_stdio = true, .preserved_fds = request.preserved_fds}};
   if (is_in_user_namespace) plan.become.ids = id_maps_of(container.record().pid);
   if (!container.record().mount_namespace.empty()) plan.root = open_root_of(container.record().pid);
@@ -75,7 +77,9 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   return plan;
 }
 
-OciExecuted execute(const OciStore& store, const OciExecRequest& request, Supervision supervision) {
+/// `signals` may be null: see ExecPlan.
+OciExecuted execute(const OciStore& store, const OciExecRequest& request, Supervision supervision,
+                    const UniqueFd* signals) {
   const OciContainer container = store.find(request.id);
   check_preserved(request.preserved_fds);
   require_pid_folder(request.pid_file);
@@ -85,6 +89,7 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
                                  : CgroupGuard::none();
   ExecPlan plan = plan_exec(store, container, std::move(spec), request);
   plan.become.supervision = supervision;
+  plan.signals = signals;
   check_terminal(plan.process, request, supervision);
   Handshake handshake = make_handshake();
   ExecChild child = clone_exec_child(plan, container.record().pid, cgroup, handshake);
@@ -108,7 +113,8 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
 
 int oci_exec(const OciStore& store, const OciExecRequest& request) {
   const SignalQueue signals;
-  OciExecuted executed = execute(store, request, Supervision::by_parent);
+  const UniqueFd ending = watch_ending_signals();
+  OciExecuted executed = execute(store, request, Supervision::by_parent, &ending);
   const bool has_terminal = static_cast<bool>(executed.console);
   ParentStdio stdio;
   if (has_terminal) stdio = parent_side(std::move(executed.console), InputMode::relayed);
@@ -117,7 +123,7 @@ int oci_exec(const OciStore& store, const OciExecRequest& request) {
 }
 
 void oci_exec_detached(const OciStore& store, const OciExecRequest& request) {
-  OciExecuted executed = execute(store, request, Supervision::by_others);
+  OciExecuted executed = execute(store, request, Supervision::by_others, nullptr);
   executed.process.leave();
 }
 

@@ -21,6 +21,7 @@
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/pty.h"
+#include "process/stdio_pipes.h"
 #include "runner/network.h"
 #include "security/id_map.h"
 #include "security/sysctl.h"
@@ -123,6 +124,8 @@ void prepare(OciFirstPlan& plan, const CgroupGuard& cgroup, const ChildEnd& pare
   leave_caller();
   stand_on(std::move(plan.program));
   open_exec_label(plan.confinement.label);
+  // In a user namespace the host's are not its root's
+  if (!plan.prepared && !plan.spec.process.terminal) replace_null_streams();
   enter_time_namespace(plan.spec);
   if (cgroup.is_finished()) cgroup.enter();
   if (plan.resctrl) plan.resctrl->enter();

@@ -6,8 +6,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "process/scheduling.h"
@@ -20,13 +24,29 @@ namespace {
 /// Passed by docker's profile, which looks at clone's flags and answers ENOSYS to clone3.
 constexpr std::uint64_t kCloneFlags = CLONE_PARENT | CLONE_PIDFD;
 
-/// The calls of be_born() and of what follows it.
+/// The calls of be_born().
 bool may_be_born(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_clone, {kCloneFlags}) && lets_pass(filter, SYS_sendmsg) &&
-         lets_pass(filter, SYS_recvfrom) && lets_pass(filter, SYS_write) && lets_pass(filter, SYS_close) &&
-         lets_pass(filter, SYS_exit_group) && lets_pass(filter, SYS_setsid) &&
-         lets_pass(filter, SYS_ioctl, {STDIN_FILENO, TIOCSCTTY}) &&
-         lets_pass(filter, SYS_prctl, {PR_SET_PDEATHSIG});
+         lets_pass(filter, SYS_close) && lets_pass(filter, SYS_exit_group);
+}
+
+/// The calls of who is born.
+bool may_settle(const SeccompFilter& filter, const Process& process) {
+  return lets_pass(filter, SYS_write) && may_begin_session(filter) && may_die_with_parent(filter) &&
+         (!process.terminal || may_take_terminal(filter));
+}
+
+bool has(const std::vector<std::string>& capabilities, std::string_view name) {
+  return std::ranges::find(capabilities, name) != capabilities.end();
+}
+
+Error seen_with_all_rights() {
+  return Error(Errc::unsupported,
+               "its seccomp profile or its scheduling lets a command be prepared only where processes of the "
+               "container can look into it (CAP_SYS_PTRACE), and it has all rights of the host until it is "
+               "ready")
+      .with_hint(
+          "run the container with --userns auto or without --cap-add SYS_PTRACE, or with another profile");
 }
 
 Error no_birth() {
@@ -38,10 +58,30 @@ Error no_birth() {
 
 }  // namespace
 
-BirthTime birth_time(const Process& process, const Confinement& confinement) {
+bool may_begin_session(const SeccompFilter& filter) {
+  return lets_pass(filter, SYS_setsid);
+}
+
+bool may_take_terminal(const SeccompFilter& filter) {
+  return may_begin_session(filter) && lets_pass(filter, SYS_ioctl, {STDIN_FILENO, TIOCSCTTY});
+}
+
+bool may_die_with_parent(const SeccompFilter& filter) {
+  return lets_pass(filter, SYS_prctl, {PR_SET_PDEATHSIG}) && lets_pass(filter, SYS_recvfrom);
+}
+
+Onlookers onlookers_of(const Capabilities& container, bool user_namespace) {
+  if (user_namespace || !has(container.bounding, "CAP_SYS_PTRACE")) return Onlookers::blind;
+  return has(container.bounding, "CAP_SYS_ADMIN") ? Onlookers::masters : Onlookers::tracers;
+}
+
+BirthTime birth_time(const Process& process, const Confinement& confinement, Onlookers onlookers) {
   const bool may_wait =
       !confinement.listener && may_have_children(process) && may_be_born(confinement.seccomp);
-  return may_wait ? BirthTime::late : BirthTime::early;
+  if (may_wait && (onlookers != Onlookers::blind || may_settle(confinement.seccomp, process)))
+    return BirthTime::late;
+  if (onlookers == Onlookers::tracers) throw seen_with_all_rights();
+  return BirthTime::early;
 }
 
 void be_born(ChildEnd& teller) {
@@ -53,7 +93,6 @@ void be_born(ChildEnd& teller) {
     ::_exit(0);
   }
   { const ChildEnd told = std::move(teller); }
-  if (::setsid() < 0) throw Error::from_errno("begin a session");
 }
 
 ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const ParentEnd& parent) {

@@ -16,14 +16,30 @@ enum class BirthTime {
   late,   ///< as the last step before the command is executed
 };
 
+/// Processes of a container, as others in its pid namespace see them.
+enum class Onlookers {
+  blind,    ///< they cannot look into a process of lay's
+  tracers,  ///< they can: CAP_SYS_PTRACE, and no user namespace
+  masters,  ///< so they can, and could have the host by other ways: CAP_SYS_ADMIN
+};
+
+/// `container` has them at most.
+Onlookers onlookers_of(const Capabilities& container, bool user_namespace);
+
 /// Late, unless what is asked for needs a process inside sooner: a seccomp profile that does not let the
 /// command clone, or that has an agent, which a thread tells; a scheduling that no child has
-/// (may_have_children()).
-BirthTime birth_time(const Process& process, const Confinement& confinement);
+/// (may_have_children()). Among blind onlookers early, too, where the profile denies what who is born does
+/// (may_begin_session() and those below); else that is left out. Throws unsupported where it would be early
+/// among tracers.
+BirthTime birth_time(const Process& process, const Confinement& confinement, Onlookers onlookers);
+
+/// What the filter lets who is born late do.
+bool may_begin_session(const SeccompFilter& filter);
+bool may_take_terminal(const SeccompFilter& filter);
+bool may_die_with_parent(const SeccompFilter& filter);
 
 /// The calling process ends, and goes on in a child of its parent (CLONE_PARENT), in the pid namespace that
-/// is set for its children. `teller` gets the child's pidfd, and is closed in the child. The child leads a
-/// session of its own.
+/// is set for its children. `teller` gets the child's pidfd, and is closed in the child.
 void be_born(ChildEnd& teller);
 
 /// In the parent: the child that be_born() told of, when its predecessor `between` has ended; throws what

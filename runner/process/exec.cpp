@@ -96,6 +96,7 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   if (const auto& rdt = config.spec.linux_.intel_rdt)
     plan.resctrl.emplace(ResctrlGroup::open({class_folder(find_resctrl(), *rdt, config.id)}));
+  plan.onlookers = onlookers_of(config.spec.process.capabilities, plan.user_namespace);
   plan.become.supervision = supervision;
   plan.become.preserved_fds = request.preserved_fds;
   if (plan.user_namespace) plan.become.ids = id_maps_of(first);
@@ -124,11 +125,14 @@ Process process_for_other(const Container& container, const ExecRequest& request
   return process;
 }
 
-Executed execute_own(const Container& container, const ExecRequest& request, Supervision supervision) {
+/// `signals` may be null: see ExecPlan.
+Executed execute_own(const Container& container, const ExecRequest& request, Supervision supervision,
+                     const UniqueFd* signals) {
   const FirstProcess first = open_first_process(container);
   try {
     ExecPlan plan = make_plan(container, request, first.pid, supervision);
     plan.first_process = sys::dup_fd(first.pidfd);
+    plan.signals = signals;
     return execute(plan, container.config(), request, first.pid);
   } catch (const Error& error) {
     throw explain(error, first.pidfd, container.config().name);
@@ -154,7 +158,8 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
   if (!container.config().runtime.is_own())
     return exec_delegated(container, process_for_other(container, request), request);
   const SignalQueue signals;
-  Executed executed = execute_own(container, request, Supervision::by_parent);
+  const UniqueFd ending = watch_ending_signals();
+  Executed executed = execute_own(container, request, Supervision::by_parent, &ending);
   relay_until_end(executed.process.pidfd(), std::move(executed.stdio.parent), signals,
                   {.terminal = request.terminal});
   return executed.process.wait();
@@ -166,7 +171,7 @@ void exec_detached(const ContainerStore&, const Container& container, const Exec
     throw Error(Errc::invalid, "a detached command has neither a terminal nor standard input");
   if (!container.config().runtime.is_own())
     return exec_delegated_detached(container, process_for_other(container, request));
-  execute_own(container, request, Supervision::by_others).process.leave();
+  execute_own(container, request, Supervision::by_others, nullptr).process.leave();
 }
 
 }  // namespace lay::runner

@@ -58,6 +58,7 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
   kept.push_back(plan.confinement.label.opened.get());
   parent.close_others(plan.become.preserved_fds, kept);
   be_born(birth);
+  begin_session();
   if (plan.user_namespace) parent.wait_for_parent();  // which schedules it
   if (plan.become.supervision == Supervision::by_parent) stay_with_supervisor(parent);
 }
@@ -65,17 +66,18 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
 /// `birth` stays open until an error has been sent: who waits for it would else be told nothing.
 [[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent, ChildEnd& birth) {
   leave_caller();
-  stand_on(std::move(plan.program));
+  const bool is_watched = plan.onlookers != Onlookers::blind;
+  stand_on(std::move(plan.program), is_watched ? Libraries::in_memory : Libraries::mapped);
   open_exec_label(plan.confinement.label);
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   if (plan.resctrl) plan.resctrl->enter();
   // From here on its limits are in force; a group that is full of processes takes one that comes, but lets
-  // none clone.
-  const bool is_late = plan.birth == BirthTime::late;
-  enter_cgroups(
-      cgroup.open_entrances(is_late ? CgroupGuard::Entrances::but_pids : CgroupGuard::Entrances::all));
+  // none clone. Who could be made to clone before it enters has to be counted from the beginning.
+  const bool is_counted_last = plan.birth == BirthTime::late && !is_watched;
+  enter_cgroups(cgroup.open_entrances(is_counted_last ? CgroupGuard::Entrances::but_pids
+                                                      : CgroupGuard::Entrances::all));
   std::vector<UniqueFd> last_groups;
-  if (is_late) last_groups = cgroup.open_entrances(CgroupGuard::Entrances::pids);
+  if (is_counted_last) last_groups = cgroup.open_entrances(CgroupGuard::Entrances::pids);
   set_cpu_affinity(plan.process.exec_cpu_affinity.final_);
   BecomeOptions options = plan.become;
   options.missing_folder = MissingFolder::refused;
@@ -84,6 +86,7 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
     if (plan.birth == BirthTime::late) apply_scheduling(0, plan.process);
     options.is_scheduled = true;
   }
+  if (plan.keeps_stdio) replace_null_streams();  // in the host's namespaces it has the right to
   enter_namespaces(plan);
   if (!plan.process.terminal && !plan.keeps_stdio) take_stdio(plan.stdio);
   if (plan.birth == BirthTime::early) {
@@ -115,7 +118,7 @@ std::optional<ChildProcess> clone_in_group(const ExecPlan& plan, pid_t first, co
 }  // namespace
 
 ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake) {
-  plan.birth = birth_time(plan.process, plan.confinement);
+  plan.birth = birth_time(plan.process, plan.confinement, plan.onlookers);
   Handshake birth = make_handshake();
   const OomScoreGuard score(plan.process.oom_score_adj);
   auto process = clone_in_group(plan, first, cgroup);
@@ -125,6 +128,10 @@ ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgrou
     run_child(handshake.child, [&] { start(plan, cgroup, handshake.child, birth.child); });
   }
   { const ChildEnd unused = std::move(handshake.child); }
+  if (plan.signals != nullptr) {
+    handshake.parent.heed(*plan.signals);
+    birth.parent.heed(*plan.signals);
+  }
   return {std::move(*process), std::move(birth.parent)};
 }
 

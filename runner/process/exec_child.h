@@ -31,7 +31,9 @@ struct ExecPlan {
   bool has_own_keyring = true;  ///< the container has one, which is joined
   ChildStdio stdio;             ///< empty with a terminal
   bool keeps_stdio = false;     ///< standard streams stay the caller's; without a terminal
+  Onlookers onlookers = Onlookers::blind;
   BecomeOptions become;
+  const UniqueFd* signals = nullptr;  ///< those that end waiting: ParentEnd::heed(); null: none
   BirthTime birth = BirthTime::late;  ///< settled by clone_exec_child()
 };
 

@@ -26,9 +26,14 @@ constexpr char kError = 'e';
 constexpr char kNote = 'n';
 constexpr char kStage = 's';
 constexpr std::size_t kMaxMessage = 8 * 1024;
+constexpr int kPatience = 2000;  // milliseconds
 
+/// By either call: the child's own seccomp profile may deny one.
 void send_message(const UniqueFd& socket, std::string_view text) {
-  if (sys::retry_eintr([&] { return ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL); }) < 0)
+  const auto send = [&] { return ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL); };
+  const auto write = [&] { return ::write(socket.get(), text.data(), text.size()); };
+  if (sys::retry_eintr(send) >= 0) return;
+  if (errno == EPIPE || errno == ECONNRESET || sys::retry_eintr(write) < 0)
     throw Error::from_errno("send to the other side of the container's start");
 }
 
@@ -114,6 +119,20 @@ void ChildEnd::send_note(const std::string& note) const {
   send_message(socket_, (kNote + note).substr(0, kMaxMessage));
 }
 
+void ParentEnd::await_message() const {
+  if (signals_ == nullptr) return;
+  std::array<pollfd, 2> entries{pollfd{.fd = socket_.get(), .events = POLLIN, .revents = 0},
+                                pollfd{.fd = signals_->get(), .events = POLLIN, .revents = 0}};
+  const auto wait = [&](nfds_t count, int milliseconds) {
+    if (sys::retry_eintr([&] { return ::poll(entries.data(), count, milliseconds); }) < 0)
+      throw Error::from_errno("wait for the container's process");
+    return entries[0].revents != 0;
+  };
+  if (!wait(entries.size(), -1) && !wait(1, kPatience))
+    throw Error(Errc::cancelled, "stopped by a signal, and the command had not been executed yet")
+        .with_hint("a process of the container may have stopped it");
+}
+
 void ParentEnd::wait_for_stage() const {
   const Message message = receive(socket_);
   check(message);
@@ -121,6 +140,7 @@ void ParentEnd::wait_for_stage() const {
 }
 
 UniqueFd ParentEnd::receive_descriptor() const {
+  await_message();
   Message message = receive(socket_);
   check(message);
   if (message.fds.empty())
@@ -158,6 +178,7 @@ void ParentEnd::hand_over(std::span<const UniqueFd> fds) const {
 
 std::vector<std::string> ParentEnd::wait_for_exec() const {
   std::vector<std::string> notes;
+  await_message();
   Message message = receive(socket_);
   for (; message.text.starts_with(kNote); message = receive(socket_)) notes.push_back(message.text.substr(1));
   check(message);

@@ -66,6 +66,10 @@ class ParentEnd {
  public:
   explicit ParentEnd(UniqueFd socket) : socket_(std::move(socket)) {}
 
+  /// From here on whoever waits for a child that others can hold up gives it two seconds more when `signals`
+  /// (a signalfd, which must outlive this and is not read) has one, and then throws cancelled.
+  void heed(const UniqueFd& signals) { signals_ = &signals; }
+
   /// Waits for report_stage(); throws the child's error.
   void wait_for_stage() const;
   /// Waits for send_descriptor(); throws the child's error.
@@ -81,7 +85,10 @@ class ParentEnd {
   std::vector<std::string> wait_for_exec() const;
 
  private:
+  void await_message() const;
+
   UniqueFd socket_;
+  const UniqueFd* signals_ = nullptr;
 };
 
 struct Handshake {

@@ -9,15 +9,22 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/mount.h"
 #include "base/process_title.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "process/memory_program.h"
 
 namespace lay::runner {
@@ -96,13 +103,17 @@ void map_from(const UniqueFd& program, const Segment& segment) {
   for (std::size_t i = 0; i < size / sizeof *from; ++i) to[i] = from[i];
 }
 
-/// What was written to since the start goes into memory of no file.
+/// What it holds goes into memory of no file.
 void move_to_memory(const Segment& segment) {
-  void* copy =
-      ::mmap(nullptr, segment.size, segment.protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* copy = ::mmap(nullptr, segment.size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (copy == MAP_FAILED) throw Error::from_errno("take memory for lay's variables");
-  copy_words(static_cast<std::uintptr_t*>(copy), static_cast<const std::uintptr_t*>(address(segment.begin)),
-             segment.size);
+  if ((segment.protection & PROT_READ) != 0)
+    copy_words(static_cast<std::uintptr_t*>(copy), static_cast<const std::uintptr_t*>(address(segment.begin)),
+               segment.size);
+  if (segment.protection != (PROT_READ | PROT_WRITE) &&
+      ::mprotect(copy, segment.size, segment.protection) < 0)
+    throw Error::from_errno("protect a copy of lay's memory");
   if (::mremap(copy, segment.size, segment.size, MREMAP_MAYMOVE | MREMAP_FIXED, address(segment.begin)) ==
       MAP_FAILED)
     throw Error::from_errno("move lay's variables");
@@ -130,6 +141,41 @@ void map_all_from(const UniqueFd& program) {
   if (relro != nullptr) protect(*relro);
 }
 
+/// A line of /proc/<pid>/maps, proc(5), that is of a file: "begin-end rwxp offset device inode path".
+std::optional<Segment> parse_mapping(const std::string& line) {
+  Segment segment;
+  std::uintptr_t end = 0;
+  unsigned long inode = 0;
+  std::array<char, 5> rights{};
+  if (std::sscanf(line.c_str(), "%lx-%lx %4s %*s %*s %lu", &segment.begin, &end, rights.data(), &inode) !=
+          4 ||
+      inode == 0)
+    return std::nullopt;
+  segment.size = end - segment.begin;
+  segment.protection = (rights[0] == 'r' ? PROT_READ : 0) | (rights[1] == 'w' ? PROT_WRITE : 0) |
+                       (rights[2] == 'x' ? PROT_EXEC : 0);
+  return segment;
+}
+
+bool is_own(const Segment& mapping) {
+  return std::ranges::any_of(program_headers(), [&](const ProgramHeader& header) {
+    const Segment segment = segment_of(header);
+    return header.p_type == PT_LOAD && mapping.begin >= segment.begin &&
+           mapping.begin < segment.begin + segment.size;
+  });
+}
+
+/// /proc/<pid>/map_files leads to every file that is mapped.
+void move_libraries_to_memory() {
+  constexpr std::size_t kMostMappings = 1024UL * 1024;
+  const std::string maps =
+      sys::read_all(sys::open_at(sys::cwd(), "/proc/self/maps", O_RDONLY), kMostMappings);
+  std::vector<Segment> mappings;
+  for (const std::string& line : split(maps, '\n'))
+    if (const auto mapping = parse_mapping(line); mapping && !is_own(*mapping)) mappings.push_back(*mapping);
+  for (const Segment& mapping : mappings) move_to_memory(mapping);
+}
+
 /// The kernel wants places that are this process's; what they bound only /proc tells.
 ::prctl_mm_map describe_memory(const UniqueFd& program) {
   const auto heap_end = reinterpret_cast<std::uintptr_t>(::sbrk(0));
@@ -150,9 +196,10 @@ void map_all_from(const UniqueFd& program) {
 UniqueFd open_own_program() {
   return with_context("lay's own program", [] {
     try {
-      UniqueFd mount = clone_tree(sys::cwd(), kOwnProgram, Recursion::no);
+      const UniqueFd mount = clone_tree(sys::cwd(), kOwnProgram, Recursion::no);
       set_mount_attributes(mount, {.set = MOUNT_ATTR_RDONLY}, Recursion::no);
-      return mount;
+      // Of a file of it the mount cannot be had any more, and so not be made writable
+      return sys::open_at(sys::cwd(), fd_path(mount), O_RDONLY);
     } catch (const Error& error) {
       if (error.error_number() != EINVAL) throw;
       return copy_to_memory();
@@ -160,12 +207,11 @@ UniqueFd open_own_program() {
   });
 }
 
-void stand_on(UniqueFd program) {
-  const UniqueFd file = sys::open_at(sys::cwd(), fd_path(program), O_RDONLY);
-  program.reset();
-  map_all_from(file);
+void stand_on(UniqueFd program, Libraries libraries) {
+  map_all_from(program);
+  if (libraries == Libraries::in_memory) move_libraries_to_memory();
   forget_caller();
-  const ::prctl_mm_map map = describe_memory(file);
+  const ::prctl_mm_map map = describe_memory(program);
   if (::prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0) return;
   Error error = Error::from_errno("keep lay's own program out of the container's reach");
   throw Error(Errc::unsupported, error.message(), error.error_number())

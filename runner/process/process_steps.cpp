@@ -192,17 +192,23 @@ void lock_in(const Confinement& confinement, const UniqueFd& landlock,
     load_seccomp(confinement.seccomp);
 }
 
-void go_on_inside(const ChildEnd& parent, const BecomeOptions& options) {
+void go_on_inside(const ChildEnd& parent, const BecomeOptions& options, const SeccompFilter& filter) {
   be_born(*options.birth);
   if (options.last_groups != nullptr) {
     enter_cgroups(*options.last_groups);
     options.last_groups->clear();
   }
-  if (options.has_terminal) make_controlling_terminal();
-  if (options.supervision == Supervision::by_parent) stay_with_supervisor(parent);
+  if (may_begin_session(filter)) begin_session();
+  if (options.has_terminal && may_take_terminal(filter)) make_controlling_terminal();
+  if (options.supervision == Supervision::by_parent && may_die_with_parent(filter))
+    stay_with_supervisor(parent);
 }
 
 }  // namespace
+
+void begin_session() {
+  if (::setsid() < 0) throw Error::from_errno("begin a session");
+}
 
 void shut_others_out() {
   set_process_option(PR_SET_DUMPABLE, 0, "shut others out of the container's process");
@@ -212,7 +218,7 @@ void leave_caller() {
   shut_others_out();
   die_with_supervisor();
   reset_signals();
-  if (::setsid() < 0) throw Error::from_errno("begin a session");
+  begin_session();
 }
 
 void enter_finished(const ChildEnd& parent) {
@@ -302,7 +308,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (options.last_groups != nullptr)
     for (const UniqueFd& tasks : *options.last_groups) kept.push_back(tasks.get());
   parent.close_others(options.preserved_fds, kept);
-  if (options.birth != nullptr) go_on_inside(parent, options);
+  if (options.birth != nullptr) go_on_inside(parent, options, confinement.seccomp);
   if (init) leave_reaper_behind(std::move(*init), parent);
   execute_command(process.args, env);
 }

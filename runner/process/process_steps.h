@@ -25,6 +25,9 @@ enum class Supervision {
 /// prctl(2) PR_SET_DUMPABLE: who is root of the user namespace that this process enters may not look into it.
 void shut_others_out();
 
+/// setsid(2)
+void begin_session();
+
 /// Cuts the ties to whoever called lay: nobody may look into this process, which is still lay's program
 /// (prctl(2) PR_SET_DUMPABLE); it dies with its supervisor; session, signal mask and handlers are new.
 void leave_caller();

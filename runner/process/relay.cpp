@@ -244,6 +244,15 @@ SignalQueue::~SignalQueue() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
+UniqueFd watch_ending_signals() {
+  ::sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&set, signal);
+  UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!fd) throw Error::from_errno("make a signal descriptor");
+  return fd;
+}
+
 std::optional<TakenSignal> SignalQueue::take() const {
   ::signalfd_siginfo info{};
   if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;

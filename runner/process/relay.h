@@ -40,6 +40,10 @@ class SignalQueue {
   UniqueFd fd_;
 };
 
+/// A signalfd of those that ask to end (SIGINT, SIGTERM, SIGHUP, SIGQUIT), which a SignalQueue blocks: for
+/// who waits for something else and is not to take them.
+UniqueFd watch_ending_signals();
+
 enum class Joined { no, yes };
 
 struct RelayOptions {

@@ -38,7 +38,7 @@ Stdio make_pipes(InputMode input) {
   } else if (input == InputMode::ended) {
     stdio.child.in = make_pipe().read;
   } else {
-    stdio.child.in = sys::open_at(sys::cwd(), "/dev/null", O_RDONLY);
+    stdio.child.in = open_null_of_its_own();
   }
   Pipe out = make_pipe();
   Pipe err = make_pipe();
@@ -52,7 +52,7 @@ Stdio make_pipes(InputMode input) {
 }
 
 ChildStdio silent_stdio() {
-  UniqueFd null = sys::open_at(sys::cwd(), "/dev/null", O_RDWR);
+  UniqueFd null = open_null_of_its_own();
   return {.in = sys::dup_fd(null), .out = sys::dup_fd(null), .err = std::move(null)};
 }
 
@@ -81,6 +81,16 @@ void take_stdio(const ChildStdio& stdio) {
   duplicate(stdio.in, STDIN_FILENO);
   duplicate(stdio.out, STDOUT_FILENO);
   duplicate(stdio.err, STDERR_FILENO);
+}
+
+void replace_null_streams() {
+  UniqueFd own;
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    struct ::stat info {};
+    if (::fstat(number, &info) < 0 || !S_ISCHR(info.st_mode) || info.st_rdev != makedev(1, 3)) continue;
+    if (!own) own = open_null_of_its_own();
+    duplicate(own, number);
+  }
 }
 
 }  // namespace lay::runner

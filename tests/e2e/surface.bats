@@ -244,6 +244,89 @@ nothing_found() {
   nothing_found said
 }
 
+# hunted FLAGS...: eight exec into a container that hunts for what they are before they execute their command.
+hunted() {
+  local i
+  "$LAY" run -d --name c --network none "$@" small escape hunt "$world/canary" >/dev/null
+  wait_until 20 is_hunting
+  for i in 1 2 3 4 5 6 7 8; do "$LAY" exec c true; done
+  "$LAY" logs c >said
+  "$LAY" rm -f c >/dev/null
+  nothing_found said
+}
+
+@test "E02: exec shows a container with CAP_SYS_PTRACE no rights and no library of the host, whatever its profile denies" {
+  make_small_root
+  gcc -static -O1 -o small/bin/escape "$here/escape.c"
+  "$LAY" import small small >/dev/null
+  echo mine >canary
+  local call
+  for call in setsid ioctl; do
+    jq -n --arg call $call '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: [$call], action: "SCMP_ACT_ERRNO"}]}' >$call.json
+    hunted --cap-add SYS_PTRACE --security-opt seccomp=$call.json
+  done
+  hunted --cap-add SYS_PTRACE --cap-add CHECKPOINT_RESTORE
+  jq -n '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["clone"], action: "SCMP_ACT_ERRNO"}]}' >alone.json
+  "$LAY" run -d --name c --network none --cap-add SYS_PTRACE --security-opt seccomp=alone.json small sleep 1000 >/dev/null
+  run "$LAY" exec c true
+  [ "$status" -ne 0 ]
+  has "$output" "CAP_SYS_PTRACE"
+  has "$output" "hint: "
+}
+
+@test "exec that a process of the container stops before its command is there ends when its user wants it" {
+  make_small_root
+  gcc -static -O1 -o small/bin/escape "$here/escape.c"
+  "$LAY" import small small >/dev/null
+  "$LAY" run -d --name c --network none small escape stop - >/dev/null
+  wait_until 20 is_hunting
+  local ends=0 i
+  for i in 1 2 3 4 5; do # it may be too late once
+    run timeout -s TERM -k 15 1 "$LAY" exec c true
+    [ "$status" -ne 137 ]
+    [[ $output != *"stopped by a signal"* ]] || ends=1
+  done
+  [ "$ends" = 1 ]
+}
+
+@test "no standard stream of a container is the host's /dev/null, whose owner and mode its root could change" {
+  small_image
+  local null
+  null=$(stat -Lc %d:%i /dev/null)
+  is_own() { [[ -n $1 && " $1 " != *" $null "* ]]; }
+  streams='for i in 0 1 2; do stat -Lc %d:%i /proc/self/fd/$i; done | xargs'
+  is_own "$("$LAY" run --rm --network none small sh -c "$streams")"
+  "$LAY" run -d --name c --network none small sh -c "$streams >/streams; exec sleep 1000" >/dev/null
+  is_own "$("$LAY" exec c sh -c "$streams")"
+  "$LAY" exec -d c sh -c "stat -Lc %d:%i /proc/self/fd/0 >/z; stat -Lc %d:%i /proc/self/fd/1 >/o 2>/dev/null; touch /done"
+  wait_until 10 "$LAY" exec c test -e /done
+  is_own "$("$LAY" exec c cat /streams)"
+  is_own "$("$LAY" exec c cat /z)"
+  "$LAY" exec -d c sh -c 'stat -Lc %d:%i /proc/self/fd/2 | cat >/e; touch /ready'
+  wait_until 10 "$LAY" exec c test -e /ready
+  is_own "$("$LAY" exec c cat /e)"
+  OCI=${LAY%/*}/lay-oci
+  small_bundle
+  args sh -c "$streams >/streams; exec sleep 1000"
+  oci create --bundle bundle n >/dev/null 2>&1 </dev/null
+  oci start n
+  wait_until 10 test -s bundle/rootfs/streams
+  is_own "$(cat bundle/rootfs/streams)"
+  oci exec n /bin/sh -c "$streams >/streams" >/dev/null 2>&1 </dev/null
+  is_own "$(cat bundle/rootfs/streams)"
+  oci delete --force n
+}
+
+@test "what --init leaves behind ends, and does not spin, where its profile forbids it to wait" {
+  small_image
+  local call
+  for call in rt_sigtimedwait wait4; do
+    jq -n --arg call $call '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: [$call], action: "SCMP_ACT_ERRNO"}]}' >init.json
+    run timeout -s KILL 20 "$LAY" run --rm --network none --init --security-opt seccomp=init.json small sleep 0.2
+    [ "$status" = 125 ]
+  done
+}
+
 @test "E02: lay-oci exec shows a container with CAP_SYS_PTRACE nothing of the host" {
   local i
   OCI=${LAY%/*}/lay-oci
