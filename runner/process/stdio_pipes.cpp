@@ -58,8 +58,9 @@ ChildStdio silent_stdio() {
 
 UniqueFd open_null_of_its_own() {
   const UniqueFd devices = FsContext("tmpfs").mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-  sys::mknod_at(devices, "null", S_IFCHR | 0666, makedev(1, 3));
-  return sys::open_at(devices, "null", O_RDWR);
+  sys::mkdir_at(devices, "dev", 0755);  // so that its name reads as expected
+  sys::mknod_at(devices, "dev/null", S_IFCHR | 0666, makedev(1, 3));
+  return sys::open_at(devices, "dev/null", O_RDWR);
 }
 
 void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid) {
