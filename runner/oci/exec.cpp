@@ -53,7 +53,9 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   if (!request.may_be_paused && container.status() == OciStatus::paused)
     throw Error::make(Errc::invalid, "container '{}' is paused", container.id()).with_hint("resume it first");
   const bool is_in_user_namespace = !shares_namespace(container.record().pid, NamespaceType::user);
-  const Onlookers onlookers = onlookers_of(spec.process.capabilities, is_in_user_namespace);
+  const bool joins_others =
+      has_namespace(spec, NamespaceType::pid) && !has_own_namespace(spec, NamespaceType::pid);
+  const Onlookers onlookers = onlookers_of(spec.process.capabilities, is_in_user_namespace, joins_others);
   spec.process = request.process(spec.process);
   settle_process(spec.process,
                  is_in_user_namespace ? CapabilitySource::user_namespace : CapabilitySource::callers_own,

@@ -70,7 +70,8 @@ bool may_die_with_parent(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_prctl, {PR_SET_PDEATHSIG}) && lets_pass(filter, SYS_recvfrom);
 }
 
-Onlookers onlookers_of(const Capabilities& container, bool user_namespace) {
+Onlookers onlookers_of(const Capabilities& container, bool user_namespace, bool has_others) {
+  if (has_others) return Onlookers::tracers;
   if (user_namespace || !has(container.bounding, "CAP_SYS_PTRACE")) return Onlookers::blind;
   return has(container.bounding, "CAP_SYS_ADMIN") ? Onlookers::masters : Onlookers::tracers;
 }

@@ -23,8 +23,9 @@ enum class Onlookers {
   masters,  ///< so they can, and could have the host by other ways: CAP_SYS_ADMIN
 };
 
-/// `container` has them at most.
-Onlookers onlookers_of(const Capabilities& container, bool user_namespace);
+/// `container` has them at most. `has_others`: it is in the pid namespace of others, whose rights nobody
+/// knows.
+Onlookers onlookers_of(const Capabilities& container, bool user_namespace, bool has_others);
 
 /// Late, unless what is asked for needs a process inside sooner: a seccomp profile that does not let the
 /// command clone, or that has an agent, which a thread tells; a scheduling that no child has

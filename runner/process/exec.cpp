@@ -96,7 +96,8 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   if (const auto& rdt = config.spec.linux_.intel_rdt)
     plan.resctrl.emplace(ResctrlGroup::open({class_folder(find_resctrl(), *rdt, config.id)}));
-  plan.onlookers = onlookers_of(config.spec.process.capabilities, plan.user_namespace);
+  plan.onlookers = onlookers_of(config.spec.process.capabilities, plan.user_namespace,
+                                config.joined.contains(NamespaceType::pid));
   plan.become.supervision = supervision;
   plan.become.preserved_fds = request.preserved_fds;
   if (plan.user_namespace) plan.become.ids = id_maps_of(first);
