@@ -181,3 +181,23 @@ names() {
   [ "$("$LAY" version)" = "$("$LAY" --version)" ]
   [ "lay $("$LAY" version -f '{{.Client.Version}}')" = "$("$LAY" version)" ]
 }
+
+@test "an image that has a name is not dangling, whatever else leads to it; one without is, and prune leaves it" {
+  "$LAY" import -q small keep:1 >/dev/null
+  "$LAY" rmi small >/dev/null
+  "$LAY" untag keep:1
+  "$LAY" images -qf dangling=true | grep -q .
+  "$LAY" image prune -f
+  "$LAY" prune -f
+  "$LAY" images -qf dangling=true | grep -q .
+  "$LAY" import -q small keep:1 >/dev/null
+  [ -z "$("$LAY" images -qf dangling=true)" ]
+  [ "$("$LAY" images -qf dangling=false | sort -u | wc -l)" -eq 1 ]
+}
+
+@test "untag names what it takes, all names when none is given" {
+  "$LAY" tag small other:2
+  [ "$("$LAY" untag small other:2)" = "Untagged: other:2" ]
+  "$LAY" tag small other:2
+  [ "$("$LAY" untag small | sort)" = $'Untagged: other:2\nUntagged: small:latest' ]
+}
