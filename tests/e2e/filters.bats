@@ -201,3 +201,15 @@ names() {
   "$LAY" tag small other:2
   [ "$("$LAY" untag small | sort)" = $'Untagged: other:2\nUntagged: small:latest' ]
 }
+
+@test "a full standard output is told: help, lists, logs, stats and copy" {
+  "$LAY" run -d --name c --network none small sh -c "echo line; sleep 1000" >/dev/null
+  wait_until 10 eval '[ "$("$LAY" logs c)" = line ]'
+  local words
+  for words in "run --help" --help images "stats --no-stream" "logs c" "copy -q small:latest oci:x:1"; do
+    run bash -c "\"$LAY\" $words 2>&1 >/dev/full"
+    [ "$status" -eq 1 ] || { echo "$words: $status"; echo "$output"; false; }
+    has "$output" "lay: "
+    has "$output" output
+  done
+}
