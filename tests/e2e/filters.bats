@@ -213,3 +213,14 @@ names() {
     has "$output" output
   done
 }
+
+@test "run names the platform of the image that is here when another is asked for, and who asks" {
+  "$LAY" tag small localhost:1/small:1
+  local here
+  here=$("$LAY" inspect -f '{{.Os}}/{{.Architecture}}' small)
+  run "$LAY" run --rm --platform linux/s390x localhost:1/small:1 true
+  [ "$status" -eq 125 ]
+  has "$output" "image 'localhost:1/small:1' is here for $here, not for linux/s390x, and pulling it failed"
+  DOCKER_DEFAULT_PLATFORM=linux/s390x run "$LAY" run --rm localhost:1/small:1 true
+  has "$output" "not for linux/s390x (which DOCKER_DEFAULT_PLATFORM asks for)"
+}
