@@ -203,7 +203,8 @@ std::string format_age(Time then, Time now) {
   if (seconds < 3600) return say(seconds / 60, "minute");
   if (seconds < 86400) return say(seconds / 3600, "hour");
   if (seconds < 86400 * 60) return say(seconds / 86400, "day");
-  return say(seconds / (86400 * 30), "month");
+  if (seconds < 86400 * 365 * 2) return say(seconds / (86400 * 30), "month");
+  return say(seconds / (86400 * 365), "year");
 }
 
 }  // namespace lay

@@ -2,12 +2,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -142,14 +144,22 @@ int dispatch(const CommandLine& line) {
   }
 }
 
-int run_program(const Arguments& words) {
+/// Of a full disk, say. finish_output() tells it.
+void print_help(const HelpRequested& help) {
   try {
-    return dispatch(parse_command_line(words));
-  } catch (const HelpRequested& help) {
     if (help.text.empty())
       print_overview(stdout);
     else
       fmt::print("{}", help.text);
+  } catch (const std::system_error&) {
+  }
+}
+
+int run_program(const Arguments& words) {
+  try {
+    return dispatch(parse_command_line(words));
+  } catch (const HelpRequested& help) {
+    print_help(help);
     return 0;
   } catch (const UsageError& error) {
     print_error(error.message, "lay --help");
@@ -172,6 +182,19 @@ int run_by_name(const char* name, const Arguments& words) {
   return run_program(words);
 }
 
+/// The exit code: what is lost of the output is an error where the command knew of none. A flush before may
+/// have met it, of which the stream only remembers that there was one.
+int finish_output(int code) {
+  const bool had_error = std::ferror(stdout) != 0;
+  errno = 0;
+  const bool is_flushed = std::fflush(stdout) == 0;
+  if ((is_flushed && !had_error) || code != 0) return code;
+  const std::string what = is_flushed || errno == 0 ? "write the output: not all of it could be written"
+                                                    : Error::from_errno("write the output").message();
+  print_error(what, "make room where standard output leads; what the command did otherwise is done");
+  return 1;
+}
+
 }  // namespace
 
 }  // namespace lay::cli
@@ -180,7 +203,5 @@ int main(int argc, char** argv) {
   lay::cli::reopen_missing_stdio();
   lay::remember_command_line(argc, argv);
   const int code = lay::cli::run_by_name(argv[0], {argv + 1, argv + argc});
-  if (std::fflush(stdout) == 0 || code != 0) return code;
-  lay::cli::print_error(lay::Error::from_errno("write the output").message(), "");
-  return 1;
+  return lay::cli::finish_output(code);
 }

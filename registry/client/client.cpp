@@ -10,6 +10,7 @@
 #include "client/api_error.h"
 #include "client/upload.h"
 #include "http/blob_range.h"
+#include "http/lay_headers.h"
 #include "http/link_header.h"
 #include "http/multipart.h"
 #include "http/redirect.h"
@@ -316,13 +317,25 @@ std::string RegistryClient::read_blob(const Descriptor& blob) const {
   });
 }
 
+std::optional<HttpResponse> RegistryClient::head_manifest(const std::string& selector) const {
+  HttpResponse response =
+      exchange({.method = "HEAD", .url = url_of("manifests/" + selector), .headers = {accept_header()}});
+  if (response.ok()) return response;
+  if (response.status == 404) return std::nullopt;
+  throw api_error(response, fmt::format("manifest of {}:{}", repository_, selector));
+}
+
 std::optional<Digest> RegistryClient::find_manifest(const std::string& selector) const {
   return in_context([&]() -> std::optional<Digest> {
-    const HttpResponse response =
-        exchange({.method = "HEAD", .url = url_of("manifests/" + selector), .headers = {accept_header()}});
-    if (response.ok()) return named_digest(response);
-    if (response.status == 404) return std::nullopt;
-    throw api_error(response, fmt::format("manifest of {}:{}", repository_, selector));
+    const std::optional<HttpResponse> response = head_manifest(selector);
+    return response ? named_digest(*response) : std::nullopt;
+  });
+}
+
+bool RegistryClient::keeps_manifest(const std::string& selector, const Digest& digest) const {
+  return in_context([&] {
+    const std::optional<HttpResponse> response = head_manifest(selector);
+    return response && named_digest(*response) == digest && response->headers.get(kNotPushedHeader).empty();
   });
 }
 

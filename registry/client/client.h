@@ -84,6 +84,10 @@ class RegistryClient {
   /// say.
   std::optional<layerstore::Digest> find_manifest(const std::string& selector) const;
 
+  /// Whether the registry has that manifest there, and for itself: `lay serve` also shows what only a name of
+  /// its store leads to, and says so. That goes with the name unless it is pushed.
+  bool keeps_manifest(const std::string& selector, const layerstore::Digest& digest) const;
+
   /// Begins an upload (distribution-spec "POST then PUT").
   UploadStart begin_upload(const layerstore::Digest& digest, const std::stop_token& stop) const;
   /// Asks for a blob of another repository here ("cross-repository mount"). Empty: done. Otherwise the upload
@@ -99,6 +103,8 @@ class RegistryClient {
   void cancel_upload(const UploadStart& upload, const std::stop_token& stop) const;
   /// Where an answer says that the upload goes on. Throws unavailable, or invalid for places to which nothing
   /// may be sent.
+  /// Empty when there is none.
+  std::optional<HttpResponse> head_manifest(const std::string& selector) const;
   Url upload_location(const HttpResponse& response) const;
   /// Throws corrupt when the registry stored it under another digest than manifest.digest.
   void put_manifest(const std::string& selector, const layerstore::Descriptor& manifest,

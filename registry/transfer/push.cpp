@@ -182,7 +182,7 @@ PushResult push(const Store& store, const Descriptor& manifest, const PushReques
                               connection_to(target, request.reference.domain, request.connection));
   const TransferNotes notes(store.path(), client.domain());
   const std::set<Digest> blobs = blobs_of(parsed);
-  if (client.find_manifest(selector) == manifest.digest)  // and so all it leads to
+  if (client.keeps_manifest(selector, manifest.digest))  // and so all it leads to
     return {.manifest = manifest.digest, .blobs_there = static_cast<unsigned>(blobs.size())};
   const LayersOfBlobs layers = layers_of(store, manifest, parsed);
   Push push{.store = store,

@@ -90,7 +90,7 @@ void Relay::send_entries(const layerstore::Index& index, int depth) {
     }
     const std::string digest = entry.digest.to_string();
     if (!is_new(entry.digest)) continue;
-    const bool is_there = target.find_manifest(digest) == entry.digest;
+    const bool is_there = target.keeps_manifest(digest, entry.digest);
     if (is_there && layerstore::media_type::is_manifest(entry.media_type)) continue;
     const Document document = source.get_document(entry);
     const Descriptor sent_as = send_parts(document, depth);
@@ -135,7 +135,7 @@ void send_root(Relay& relay, const Document& root, const Reference& target) {
                       digest)
         .with_hint("copy it to a tag");
   const std::string selector = target.tag.empty() ? digest : target.tag;
-  const bool is_there = relay.target.find_manifest(selector) == root.digest;
+  const bool is_there = relay.target.keeps_manifest(selector, root.digest);
   const auto kind = layerstore::classify_document(root.bytes, root.content_type);
   if (is_there && kind == DocumentKind::manifest) return;
   const Descriptor sent_as = relay.send_parts(root, 0);

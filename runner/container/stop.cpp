@@ -11,6 +11,7 @@
 #include "container/leftovers.h"
 #include "container/names.h"
 #include "container/run_lock.h"
+#include "container/settled.h"
 #include "delegate/delegated.h"
 #include "process/first_process.h"
 #include "process/process.h"
@@ -100,14 +101,17 @@ void wait_for_abandoned(const Container& container) {
   }
 }
 
-/// Until the supervisor of that process has cleared up. Somebody may start the container anew at once, and
-/// then the lock is another supervisor's.
-void wait_for_clearing(const Container& container, pid_t pid) {
-  while (is_run_locked(container.dir())) {
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// Until the supervisor of that process has cleared up; false when that takes longer. Somebody may start the
+/// container anew at once, and then the lock is another supervisor's.
+bool wait_for_clearing(const Container& container, pid_t pid, SteadyTime deadline = SteadyTime::max()) {
+  for (; is_run_locked(container.dir()); ::usleep(kPause)) {
     const ContainerState state = container.state();
-    if (state.status == Status::running && state.pid != pid) return;
-    ::usleep(kPause);
+    if (state.status == Status::running && state.pid != pid) return true;
+    if (std::chrono::steady_clock::now() > deadline) return false;
   }
+  return true;
 }
 
 }  // namespace
@@ -173,6 +177,24 @@ void Stopping::finish() {
     ::usleep(kPause);
   if (pidfd_) await_end();
   clear_abandoned(run_, container_);
+}
+
+bool Stopping::has_ended_within(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  upper_.reset();
+  if (pidfd_ && !wait_for_end(pidfd_, limit)) return false;
+  if (pidfd_ && !wait_for_clearing(container_, pid_, deadline)) return false;
+  clear_abandoned(run_, container_);
+  return true;
+}
+
+bool runs_on(const Container& container) {
+  for (;;) {
+    const Settled now = settle(container);
+    if (!now.first || container.state().is_abandoned) return false;
+    if (!wait_for_end(now.first->pidfd, std::chrono::milliseconds(0))) return true;
+    wait_for_clearing(container, now.first->pid);
+  }
 }
 
 void stop_container(const ContainerStore& store, const Container& container,

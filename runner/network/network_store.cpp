@@ -238,7 +238,8 @@ void NetworkStore::remove(const NetworkDefinition& network, const ContainerStore
     if (is_on(container.config().network, network.name))
       throw Error::make(Errc::busy, "network '{}' is used by container '{}'", network.name,
                         container.config().name)
-          .with_hint("remove the container first: lay rm -f " + container.config().name);
+          .with_hint(fmt::format("lay network disconnect {0} {1} takes it off, lay rm -f {1} removes it",
+                                 network.name, container.config().name));
   sweep_networks(containers.run());
   forget_place(containers.run(), network);
   if (!sys::try_unlink_at(folder, file_name(network.name))) throw no_network(network.name);

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
+#include <set>
+
 #include "base/text.h"
 #include "command.h"
 #include "flags/list_flags.h"
@@ -69,16 +71,33 @@ bool is_true(const std::string& value) {
   throw UsageError{fmt::format("--filter: '{}' is neither true nor false", printable(value))};
 }
 
+/// The ids of all images that have a name with a tag.
+std::set<layerstore::Digest> tagged_ids(const std::optional<layerstore::Store>& store) {
+  std::set<layerstore::Digest> ids;
+  if (!store) return ids;
+  for (const layerstore::NamedImage& named : store->images().list()) {
+    if (split_name(named.name).tag == "<none>") continue;
+    try {
+      ids.insert(store->load(named.manifest).id());
+    } catch (const Error& error) {  // a damaged one is told where it is listed
+      if (error.code() == Errc::cancelled) throw;
+    }
+  }
+  return ids;
+}
+
 /// --filter.
 class ImageFilter {
  public:
   ImageFilter(const std::optional<layerstore::Store>& store, const std::vector<std::string>& texts)
       : filters_(texts, {"dangling", "label", "before", "since", "reference"}),
+        tagged_(filters_.has("dangling") ? tagged_ids(store) : std::set<layerstore::Digest>()),
         before_(time_of(store, filters_.last("before"))),
         since_(time_of(store, filters_.last("since"))) {}
 
   bool fits(const std::string& name, const layerstore::Image& image) const {
-    const bool is_dangling = split_name(name).tag == "<none>";
+    // Its id is what scripts pass to rmi -f, which takes every name that it has
+    const bool is_dangling = split_name(name).tag == "<none>" && !tagged_.contains(image.id());
     const auto created = parse_time(image.config.created);
     return filters_.any("dangling",
                         [&](const std::string& value) { return is_true(value) == is_dangling; }) &&
@@ -90,6 +109,7 @@ class ImageFilter {
 
  private:
   Filters filters_;
+  std::set<layerstore::Digest> tagged_;
   std::optional<Time> before_;
   std::optional<Time> since_;
 };

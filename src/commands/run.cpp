@@ -158,20 +158,30 @@ void check_flags(const Context& context, const runner::ContainerStore& container
   runner::check_isolation(config.spec);
 }
 
+/// Why it was to be pulled. `found` is one of that name, for another platform.
+std::string why_pulled(const layerstore::Store& store, const Invocation& invocation,
+                       const std::optional<FoundImage>& found) {
+  const std::string image = printable(invocation.image);
+  if (invocation.pulls == PullPolicy::always) return fmt::format("pulling image '{}' failed", image);
+  if (!found) return fmt::format("image '{}' is not in {}, and pulling it failed", image, store.path());
+  const layerstore::ImageConfig& config = found->image.config;
+  const PlatformFlags& flags = invocation.pull.platform;
+  const bool is_asked = !flags.platform.empty() || !flags.os.empty() || !flags.arch.empty();
+  const std::string variant = config.variant.empty() ? "" : "/" + config.variant;
+  return fmt::format("image '{}' is here for {}, not for {}{}, and pulling it failed", image,
+                     printable(config.os + "/" + config.architecture + variant),
+                     printable(invocation.platform),
+                     is_asked || !flags.variant.empty() ? "" : " (which DOCKER_DEFAULT_PLATFORM asks for)");
+}
+
 FoundImage obtain_image(const Context& context, const runner::ContainerStore& containers,
                         const layerstore::Store& store, const Invocation& invocation) {
   if (invocation.pulls == PullPolicy::never) return find_image(store, invocation.image);
-  if (invocation.pulls == PullPolicy::missing)
-    if (auto found = try_find_image(store, invocation.image);
-        found && is_for_platform(found->image.config, invocation.platform))
-      return std::move(*found);
+  std::optional<FoundImage> found;
+  if (invocation.pulls == PullPolicy::missing) found = try_find_image(store, invocation.image);
+  if (found && is_for_platform(found->image.config, invocation.platform)) return std::move(*found);
   check_flags(context, containers, invocation.options);
-  const std::string image = printable(invocation.image);
-  return with_context(
-      invocation.pulls == PullPolicy::always
-          ? fmt::format("pulling image '{}' failed", image)
-          : fmt::format("image '{}' is not in {}, and pulling it failed", image, store.path()),
-      [&] { return pull_for_run(store, invocation); });
+  return with_context(why_pulled(store, invocation, found), [&] { return pull_for_run(store, invocation); });
 }
 
 /// Made for an image that is to be pulled, when nothing is wrong with the words on the command line.

@@ -44,14 +44,21 @@ void start_detached(const Context& context, const runner::ContainerStore& contai
   layers->leave_to_other();
 }
 
+/// One that is just ending is waited for.
+bool runs_supervised(const runner::Container& container) {
+  return is_running(container) && !container.state().is_abandoned && runner::runs_on(container);
+}
+
 /// One that runs is content, as with docker and podman; one that nobody supervises is started anew.
 void start_stopped(const Context& context, const runner::ContainerStore& containers,
                    runner::Container& container) {
-  if (is_running(container) && !container.state().is_abandoned) return;
-  try {
-    start_detached(context, containers, container);
-  } catch (const Error& error) {
-    if (error.code() != Errc::busy || !is_running(container)) throw;
+  constexpr int kTries = 5;  // somebody else may start it and end it meanwhile
+  for (int attempt = 1; !runs_supervised(container); ++attempt) {
+    try {
+      return start_detached(context, containers, container);
+    } catch (const Error& error) {
+      if (error.code() != Errc::busy || attempt == kTries || !is_running(container)) throw;
+    }
   }
 }
 
@@ -112,7 +119,7 @@ int command_restart(const Context& context, const Arguments& arguments) {
                          [&](runner::Container& container, const std::string& name) {
                            refuse_auto_remove(container);
                            runner::stop_container(containers, container, timeout);
-                           start_detached(context, containers, container);
+                           start_stopped(context, containers, container);  // unless somebody else has
                            fmt::print("{}\n", name);
                          });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -42,6 +43,16 @@ struct Asked {
   runner::Stopping stopping;
 };
 
+/// As long as docker waits.
+constexpr std::chrono::seconds kKillLimit{10};
+
+void check_has_ended(Asked& killed) {
+  if (killed.stopping.has_ended_within(kKillLimit)) return;
+  throw Error::make(Errc::busy, "container '{}' has not ended within {} s of SIGKILL",
+                    killed.container.config().name, kKillLimit.count())
+      .with_hint("a process of it may wait for a disk or a server; 'lay wait' waits on");
+}
+
 }  // namespace
 
 int command_stop(const Context& context, const Arguments& arguments) {
@@ -81,18 +92,34 @@ int command_stop(const Context& context, const Arguments& arguments) {
 int command_kill(const Context& context, const Arguments& arguments) {
   ContainerChoice choice;
   std::string signal = "KILL";
-  Parser parser("kill", "[flags] CONTAINER …", "Sends a signal to the first process of containers.");
+  Parser parser("kill", "[flags] CONTAINER …",
+                "Sends a signal to the first process of containers. "
+                "After SIGKILL it waits until they have ended.");
   choice.add_to(parser, "all that run");
   parser.add_option("-s,--signal", signal, "name or number (KILL)").type_name("SIGNAL");
   parser.parse(arguments);
   require_root("kill");
   const int number = runner::parse_signal(signal);
   const runner::ContainerStore containers = open_containers(context);
-  return choice.for_each("kill", containers, is_running,
-                         [&](const runner::Container& container, const std::string& name) {
-                           runner::signal_container(container, number);
-                           fmt::print("{}\n", name);
-                         });
+  std::vector<std::unique_ptr<Asked>> killed;
+  const auto send = [&](runner::Container& container, const std::string& name) {
+    if (number != SIGKILL) {
+      runner::signal_container(container, number);
+      fmt::print("{}\n", name);
+      return;
+    }
+    auto one = std::make_unique<Asked>(containers, std::move(container), name, std::chrono::seconds(0),
+                                       std::nullopt);  // which asks for nothing
+    runner::signal_container(one->container, SIGKILL);
+    killed.push_back(std::move(one));
+  };
+  const int sending = choice.for_each("kill", containers, is_running, send);
+  const auto name_of = [](const std::unique_ptr<Asked>& one) { return one->name; };
+  const int ending = for_each_of("kill", killed, name_of, [](const std::unique_ptr<Asked>& one) {
+    check_has_ended(*one);
+    fmt::print("{}\n", one->name);
+  });
+  return std::max(sending, ending);
 }
 
 }  // namespace lay::cli

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -67,7 +69,10 @@ void remove_names(const layerstore::Store& store, const layerstore::Descriptor& 
   for (const std::string& name : leaving) images.push_back({.name = name, .manifest = manifest});
   const Names gone = store.images().remove_unmoved(images);
   for (const std::string& name : leaving)  // what leads to another image by now is not this one's
-    if (std::ranges::find(gone, name) == gone.end()) print_note(moved_meanwhile(name));
+    if (std::ranges::find(gone, name) == gone.end())
+      print_note(moved_meanwhile(name));
+    else
+      fmt::print("Untagged: {}\n", printable(name));
   // Others may have taken the names that were to stay. Whoever comes last sees that none is left.
   if (names_of(store, manifest.digest).empty())
     store.images().put(name_by_digest(leaving.front(), manifest.digest), manifest);

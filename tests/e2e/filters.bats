@@ -181,3 +181,46 @@ names() {
   [ "$("$LAY" version)" = "$("$LAY" --version)" ]
   [ "lay $("$LAY" version -f '{{.Client.Version}}')" = "$("$LAY" version)" ]
 }
+
+@test "an image that has a name is not dangling, whatever else leads to it; one without is, and prune leaves it" {
+  "$LAY" import -q small keep:1 >/dev/null
+  "$LAY" rmi small >/dev/null
+  "$LAY" untag keep:1
+  "$LAY" images -qf dangling=true | grep -q .
+  "$LAY" image prune -f
+  "$LAY" prune -f
+  "$LAY" images -qf dangling=true | grep -q .
+  "$LAY" import -q small keep:1 >/dev/null
+  [ -z "$("$LAY" images -qf dangling=true)" ]
+  [ "$("$LAY" images -qf dangling=false | sort -u | wc -l)" -eq 1 ]
+}
+
+@test "untag names what it takes, all names when none is given" {
+  "$LAY" tag small other:2
+  [ "$("$LAY" untag small other:2)" = "Untagged: other:2" ]
+  "$LAY" tag small other:2
+  [ "$("$LAY" untag small | sort)" = $'Untagged: other:2\nUntagged: small:latest' ]
+}
+
+@test "a full standard output is told: help, lists, logs, stats and copy" {
+  "$LAY" run -d --name c --network none small sh -c "echo line; sleep 1000" >/dev/null
+  wait_until 10 eval '[ "$("$LAY" logs c)" = line ]'
+  local words
+  for words in "run --help" --help images "stats --no-stream" "logs c" "copy -q small:latest oci:x:1"; do
+    run bash -c "\"$LAY\" $words 2>&1 >/dev/full"
+    [ "$status" -eq 1 ] || { echo "$words: $status"; echo "$output"; false; }
+    has "$output" "lay: "
+    has "$output" output
+  done
+}
+
+@test "run names the platform of the image that is here when another is asked for, and who asks" {
+  "$LAY" tag small localhost:1/small:1
+  local here
+  here=$("$LAY" inspect -f '{{.Os}}/{{.Architecture}}' small)
+  run "$LAY" run --rm --platform linux/s390x localhost:1/small:1 true
+  [ "$status" -eq 125 ]
+  has "$output" "image 'localhost:1/small:1' is here for $here, not for linux/s390x, and pulling it failed"
+  DOCKER_DEFAULT_PLATFORM=linux/s390x run "$LAY" run --rm localhost:1/small:1 true
+  has "$output" "not for linux/s390x (which DOCKER_DEFAULT_PLATFORM asks for)"
+}

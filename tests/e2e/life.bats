@@ -712,3 +712,51 @@ zombies() { "$LAY" exec "$1" sh -c 'cat /proc/[0-9]*/status' | grep -c 'State:.Z
   has "$(cat said)" "ermission denied"
   [ "$("$LAY" run --rm --init --network none small sh -c 'ls /proc/self/fd' | wc -l)" = 4 ]
 }
+
+@test "kill returns when the container has ended: start and rm behind it find it so" {
+  local round
+  for round in 1 2 3 4 5; do
+    "$LAY" run -d --name kk --network none small sleep 1000 >/dev/null
+    [ "$("$LAY" kill kk)" = kk ]
+    [ "$("$LAY" start kk)" = kk ]
+    [ "$("$LAY" inspect -f '{{.State.Running}}' kk)" = true ]
+    "$LAY" kill kk >/dev/null
+    "$LAY" rm kk
+  done
+  "$LAY" run -d --name one --network none small sleep 1000 >/dev/null
+  "$LAY" run -d --rm --name two --network none small sleep 1000 >/dev/null
+  run "$LAY" kill one nosuch two
+  [ "$status" -eq 1 ]
+  has "$output" nosuch
+  [ -z "$("$LAY" ps -q)" ]
+  "$LAY" rm one
+}
+
+@test "start of one that is just ending starts it, and says nothing else" {
+  local first supervisor starting
+  "$LAY" run -d --name ending --network none small sleep 1000 >/dev/null
+  first=$("$LAY" inspect -f '{{.State.Pid}}' ending)
+  supervisor=$(ps -o ppid= -p "$first" | xargs)
+  kill -STOP "$supervisor"  # which has not cleared up when start looks
+  kill -KILL "$first"
+  while grep -qs '^State:[[:space:]]*[RSDTt]' "/proc/$first/status"; do :; done
+  "$LAY" start ending >said 3>&- & starting=$!
+  sleep 0.3
+  kill -CONT "$supervisor"
+  wait "$starting"
+  [ "$(cat said)" = ending ]
+  [[ "$("$LAY" inspect -f '{{.State.Running}} {{.State.Pid}}' ending)" == "true "* ]]
+  [ "$("$LAY" inspect -f '{{.State.Pid}}' ending)" != "$first" ]
+}
+
+@test "two restarts at once both succeed" {
+  "$LAY" run -d --name again --network none small sleep 1000 >/dev/null
+  local round one two
+  for round in 1 2 3 4 5 6; do
+    "$LAY" restart -t 0 again 3>&- & one=$!
+    "$LAY" restart -t 0 again 3>&- & two=$!
+    wait "$one"
+    wait "$two"
+    [ "$("$LAY" inspect -f '{{.State.Running}}' again)" = true ]
+  done
+}

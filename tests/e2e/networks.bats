@@ -62,6 +62,7 @@ fails() { ! "$@" >/dev/null 2>&1; }
     [ "$("$LAY" inspect web | jq -r ".[0].NetworkSettings.Networks.back.Gateway")" = 10.77.0.1 ]
     [ "$("$LAY" network inspect back | jq -r ".[0].Containers[].Name")" = web ]
     refused 1 "is used by container" "$LAY" network rm back
+    grep -q "^hint: lay network disconnect back " "$world/refused.err"
     "$LAY" rm -f web >/dev/null
     "$LAY" network rm back
     refused 125 "is not known" "$LAY" run --rm --network back small true

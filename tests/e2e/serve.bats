@@ -62,6 +62,18 @@ LACKING
   [ "$(status_of "$url/v2/team/app/manifests/1")" = 404 ]
 }
 
+@test "what is pushed over a local name of the server's store stays when that name goes" {
+  small_image myapp:1
+  serve
+  "$LAY" push -q myapp:1 "$served/myapp:1"
+  "$LAY" rmi myapp:1
+  [ "$(status_of "$url/v2/myapp/manifests/1")" = 200 ]
+  small_image relayed:1
+  "$LAY" copy -q "docker://$served/relayed:1" "docker://$served/relayed:1"
+  "$LAY" rmi relayed:1
+  [ "$(status_of "$url/v2/relayed/manifests/1")" = 200 ]
+}
+
 @test "podman and buildah push and pull" {
   layout
   serve

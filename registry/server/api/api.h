@@ -89,6 +89,8 @@ class Api {
 
   // api_manifests.cpp
   std::optional<layerstore::Descriptor> resolve(const std::string& repository, const std::string& reference);
+  /// Whether what resolve() gives is the registry's own, and stays when the local names of its store go.
+  bool is_pushed(const std::string& repository, const std::string& reference);
   Response get_manifest(const Request& request);
   Action receive_manifest(const Request& request);
   Response put_manifest(const Request& request, const std::string& bytes);

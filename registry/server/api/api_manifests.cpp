@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "http/lay_headers.h"
 #include "layerstore/image_config.h"
 #include "layerstore/manifest.h"
 #include "layerstore/media_types.h"
@@ -145,6 +146,13 @@ std::optional<Descriptor> Api::resolve(const std::string& repository, const std:
   return registry_.names.find(repository, reference);
 }
 
+bool Api::is_pushed(const std::string& repository, const std::string& reference) {
+  if (is_digest(reference))
+    return registry_.repositories.manifest(repository, Digest::parse(reference)).has_value();
+  return registry_.repositories.tag(repository, reference).has_value() ||
+         registry_.names.pushed(repository, reference).has_value();
+}
+
 Response Api::get_manifest(const Request& request) {
   const std::string& reference = request.target.reference;
   const auto manifest = resolve(request.target.repository, reference);
@@ -156,6 +164,8 @@ Response Api::get_manifest(const Request& request) {
   response.is_head = request.method == "HEAD";
   response.headers.emplace_back("Docker-Content-Digest", manifest->digest.to_string());
   response.headers.emplace_back("ETag", etag);
+  if (!is_pushed(request.target.repository, reference))
+    response.headers.emplace_back(kNotPushedHeader, "true");
   return response;
 }
 

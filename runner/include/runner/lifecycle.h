@@ -94,6 +94,10 @@ class Stopping {
   /// is cleared away, too.
   void finish();
 
+  /// Only waits until it has ended, for who has killed it; false when it takes longer than `limit`. What a
+  /// killed supervisor has left of it is cleared away, too.
+  bool has_ended_within(std::chrono::milliseconds limit);
+
  private:
   bool try_ask();
   void await_end();
@@ -106,6 +110,10 @@ class Stopping {
   UniqueFd pidfd_;  ///< empty when it does not run
   std::chrono::steady_clock::time_point deadline_;
 };
+
+/// Whether it runs under a supervisor, and not only until that has cleared up: one that is just starting or
+/// ending is waited for. Throws as settle() of a container that is always in between.
+bool runs_on(const Container& container);
 
 /// Stops one container, as Stopping says.
 void stop_container(const ContainerStore& store, const Container& container,

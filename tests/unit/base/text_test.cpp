@@ -55,6 +55,8 @@ TEST_CASE("ages are said in the unit that fits", "[base][text]") {
   CHECK(format_age(now - std::chrono::minutes(3), now) == "3 minutes ago");
   CHECK(format_age(now - std::chrono::hours(50), now) == "2 days ago");
   CHECK(format_age(now, now) == "now");
+  CHECK(format_age(now - std::chrono::hours(24 * 365), now) == "12 months ago");
+  CHECK(format_age(now - std::chrono::hours(24 * 365 * 57), now) == "57 years ago");
 }
 
 TEST_CASE("sizes are shown with three digits", "[base][text]") {
