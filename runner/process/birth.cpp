@@ -30,12 +30,6 @@ bool may_be_born(const SeccompFilter& filter) {
          lets_pass(filter, SYS_close) && lets_pass(filter, SYS_exit_group);
 }
 
-/// The calls of who is born.
-bool may_settle(const SeccompFilter& filter, const Process& process) {
-  return lets_pass(filter, SYS_write) && may_begin_session(filter) && may_die_with_parent(filter) &&
-         (!process.terminal || may_take_terminal(filter));
-}
-
 bool has(const std::vector<std::string>& capabilities, std::string_view name) {
   return std::ranges::find(capabilities, name) != capabilities.end();
 }
@@ -52,7 +46,9 @@ Error seen_with_all_rights() {
 Error no_birth() {
   Error error = Error::from_errno("create the command's process");
   if (error.error_number() == EAGAIN)
-    error.with_hint("the container's --pids-limit or its user's nproc limit leaves no room for one more");
+    error.with_hint(
+        "the container's --pids-limit or its user's nproc limit leaves no room for one more, or with "
+        "CAP_SYS_PTRACE for two");
   return error;
 }
 
@@ -66,21 +62,24 @@ bool may_take_terminal(const SeccompFilter& filter) {
   return may_begin_session(filter) && lets_pass(filter, SYS_ioctl, {STDIN_FILENO, TIOCSCTTY});
 }
 
+bool may_enter_group(const SeccompFilter& filter) {
+  return lets_pass(filter, SYS_write);
+}
+
 bool may_die_with_parent(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_prctl, {PR_SET_PDEATHSIG}) && lets_pass(filter, SYS_recvfrom);
 }
 
 Onlookers onlookers_of(const Capabilities& container, bool user_namespace, bool has_others) {
-  if (has_others) return Onlookers::tracers;
-  if (user_namespace || !has(container.bounding, "CAP_SYS_PTRACE")) return Onlookers::blind;
-  return has(container.bounding, "CAP_SYS_ADMIN") ? Onlookers::masters : Onlookers::tracers;
+  const bool can_trace = !user_namespace && has(container.bounding, "CAP_SYS_PTRACE");
+  if (can_trace && has(container.bounding, "CAP_SYS_ADMIN")) return Onlookers::masters;
+  return can_trace || has_others ? Onlookers::tracers : Onlookers::blind;
 }
 
 BirthTime birth_time(const Process& process, const Confinement& confinement, Onlookers onlookers) {
   const bool may_wait =
       !confinement.listener && may_have_children(process) && may_be_born(confinement.seccomp);
-  if (may_wait && (onlookers != Onlookers::blind || may_settle(confinement.seccomp, process)))
-    return BirthTime::late;
+  if (may_wait) return BirthTime::late;
   if (onlookers == Onlookers::tracers) throw seen_with_all_rights();
   return BirthTime::early;
 }

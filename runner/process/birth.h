@@ -29,12 +29,11 @@ Onlookers onlookers_of(const Capabilities& container, bool user_namespace, bool 
 
 /// Late, unless what is asked for needs a process inside sooner: a seccomp profile that does not let the
 /// command clone, or that has an agent, which a thread tells; a scheduling that no child has
-/// (may_have_children()). Among blind onlookers early, too, where the profile denies what who is born does
-/// (may_begin_session() and those below); else that is left out. Throws unsupported where it would be early
-/// among tracers.
+/// (may_have_children()). Throws unsupported where it would be early among tracers.
 BirthTime birth_time(const Process& process, const Confinement& confinement, Onlookers onlookers);
 
-/// What the filter lets who is born late do.
+/// What the filter lets who is born late do; the rest is left out.
+bool may_enter_group(const SeccompFilter& filter);
 bool may_begin_session(const SeccompFilter& filter);
 bool may_take_terminal(const SeccompFilter& filter);
 bool may_die_with_parent(const SeccompFilter& filter);

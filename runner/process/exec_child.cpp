@@ -73,7 +73,8 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
   if (plan.resctrl) plan.resctrl->enter();
   // From here on its limits are in force; a group that is full of processes takes one that comes, but lets
   // none clone. Who could be made to clone before it enters has to be counted from the beginning.
-  const bool is_counted_last = plan.birth == BirthTime::late && !is_watched;
+  const bool is_counted_last = plan.birth == BirthTime::late && plan.onlookers != Onlookers::tracers &&
+                               may_enter_group(plan.confinement.seccomp);
   enter_cgroups(cgroup.open_entrances(is_counted_last ? CgroupGuard::Entrances::but_pids
                                                       : CgroupGuard::Entrances::all));
   std::vector<UniqueFd> last_groups;

@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "base/syscalls.h"
+#include "base/text.h"
 #include "process/fd_message.h"
 
 namespace lay::runner {
@@ -26,6 +27,7 @@ constexpr char kError = 'e';
 constexpr char kNote = 'n';
 constexpr char kStage = 's';
 constexpr std::size_t kMaxMessage = 8 * 1024;
+constexpr std::size_t kMaxNotes = 64;
 constexpr int kPatience = 2000;  // milliseconds
 
 /// By either call: the child's own seccomp profile may deny one.
@@ -51,9 +53,10 @@ std::string encode(const Error& error) {
 
 [[noreturn]] void throw_decoded(std::string_view text) {
   const Json json = parse_json(text, "the child's error");
-  Error error(static_cast<Errc>(json_int(json, "code")), json_string(json, "message"),
+  // A process of the container may have taken the child's place
+  Error error(static_cast<Errc>(json_int(json, "code")), printable(json_string(json, "message")),
               static_cast<int>(json_int(json, "errno")));
-  error.with_hint(json_string(json, "hint"));
+  error.with_hint(printable(json_string(json, "hint")));
   throw error;
 }
 
@@ -178,11 +181,14 @@ void ParentEnd::hand_over(std::span<const UniqueFd> fds) const {
 
 std::vector<std::string> ParentEnd::wait_for_exec() const {
   std::vector<std::string> notes;
-  await_message();
-  Message message = receive(socket_);
-  for (; message.text.starts_with(kNote); message = receive(socket_)) notes.push_back(message.text.substr(1));
-  check(message);
-  return notes;
+  while (true) {
+    await_message();
+    const Message message = receive(socket_);
+    check(message);
+    if (!message.text.starts_with(kNote)) return notes;
+    if (notes.size() == kMaxNotes) throw Error(Errc::invalid, "the container's process says too much");
+    notes.push_back(printable(std::string_view(message.text).substr(1)));
+  }
 }
 
 Handshake make_handshake() {

@@ -108,7 +108,7 @@ void move_to_memory(const Segment& segment) {
   void* copy = ::mmap(nullptr, segment.size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (copy == MAP_FAILED) throw Error::from_errno("take memory for lay's variables");
-  if ((segment.protection & PROT_READ) != 0)
+  if (segment.protection != PROT_NONE)
     copy_words(static_cast<std::uintptr_t*>(copy), static_cast<const std::uintptr_t*>(address(segment.begin)),
                segment.size);
   if (segment.protection != (PROT_READ | PROT_WRITE) &&

@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -23,8 +25,22 @@ namespace {
 /// Field number 22 counted from the one after the command's name, which is field 2.
 constexpr std::size_t kStartTimeAfterName = 19;
 
-int wait_id(const UniqueFd& pidfd, siginfo_t& info) {
-  return sys::retry_eintr([&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED); });
+int wait_id(const UniqueFd& pidfd, siginfo_t& info, int flags = 0) {
+  return sys::retry_eintr(
+      [&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | flags); });
+}
+
+/// Gives up on one that whoever traces it does not let go: in the end its adoptive parent reaps it.
+void reap_killed(const UniqueFd& pidfd) {
+  constexpr int kTries = 100;
+  constexpr int kWait = 50;  // milliseconds, while it is still there
+  for (int i = 0; i < kTries; ++i) {
+    pollfd entry{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+    const bool has_ended = ::poll(&entry, 1, kWait) > 0;
+    siginfo_t info{};
+    if (wait_id(pidfd, info, WNOHANG) < 0 || info.si_pid != 0) return;
+    if (has_ended) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 /// pidfd_open(2): besides ESRCH, a number that is a thread's, or that of a process about to be reaped, is
@@ -97,8 +113,7 @@ ChildProcess::ChildProcess(ChildProcess&& other) noexcept
 ChildProcess::~ChildProcess() {
   if (!pidfd_) return;
   ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  siginfo_t info{};
-  wait_id(pidfd_, info);
+  reap_killed(pidfd_);
 }
 
 std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags, const UniqueFd* birthplace) {

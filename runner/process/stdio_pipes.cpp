@@ -60,7 +60,9 @@ UniqueFd open_null_of_its_own() {
   const UniqueFd devices = FsContext("tmpfs").mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
   sys::mkdir_at(devices, "dev", 0755);  // so that its name reads as expected
   sys::mknod_at(devices, "dev/null", S_IFCHR | 0666, makedev(1, 3));
-  return sys::open_at(devices, "dev/null", O_RDWR);
+  UniqueFd null = sys::open_at(devices, "dev/null", O_RDWR);
+  if (::fchmod(null.get(), 0666) < 0) throw Error::from_errno("let everybody use a null device");  // umask(2)
+  return null;
 }
 
 void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid) {

@@ -302,6 +302,7 @@ hunted() {
   wait_until 10 "$LAY" exec c test -e /done
   is_own "$("$LAY" exec c cat /streams)"
   is_own "$("$LAY" exec c cat /z)"
+  (umask 077; "$LAY" exec --user 1000 c sh -c 'cat /dev/stdin') # of everybody, whatever the caller's umask
   "$LAY" exec -d c sh -c 'stat -Lc %d:%i /proc/self/fd/2 | cat >/e; touch /ready'
   wait_until 10 "$LAY" exec c test -e /ready
   is_own "$("$LAY" exec c cat /e)"
@@ -315,6 +316,20 @@ hunted() {
   oci exec n /bin/sh -c "$streams >/streams" >/dev/null 2>&1 </dev/null
   is_own "$(cat bundle/rootfs/streams)"
   oci delete --force n
+}
+
+@test "exec counts its command from the beginning where others could make it clone, and else at its end" {
+  small_image
+  local rights
+  for rights in "--cap-add CHOWN" --privileged; do
+    "$LAY" run -d --name c --network none $rights --pids-limit 1 small sleep 1000 >/dev/null
+    "$LAY" exec c true
+    "$LAY" rm -f c >/dev/null
+  done
+  "$LAY" run -d --name c --network none --cap-add SYS_PTRACE --pids-limit 1 small sleep 1000 >/dev/null
+  run "$LAY" exec c true
+  [ "$status" = 125 ]
+  has "$output" "--pids-limit"
 }
 
 @test "what --init leaves behind ends, and does not spin, where its profile forbids it to wait" {
