@@ -1,5 +1,6 @@
 #include "base/make_folders.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -21,12 +22,12 @@ std::string parent_of(const std::string& path) {
 
 bool make_folders(const std::string& path, mode_t mode, mode_t parents) {
   // Most of the time nothing is missing
-  if (::mkdir(path.c_str(), mode) == 0) return true;
+  if (::mkdirat(AT_FDCWD, path.c_str(), mode) == 0) return true;
   if (errno == EEXIST) return false;
   const std::string parent = parent_of(path);
   if (errno != ENOENT || parent.empty()) throw Error::from_errno("create folder '{}'", path);
   make_folders(parent, parents, parents);
-  if (::mkdir(path.c_str(), mode) == 0) return true;
+  if (::mkdirat(AT_FDCWD, path.c_str(), mode) == 0) return true;
   if (errno == EEXIST) return false;
   throw Error::from_errno("create folder '{}'", path);
 }

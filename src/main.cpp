@@ -191,7 +191,7 @@ int finish_output(int code) {
   if ((is_flushed && !had_error) || code != 0) return code;
   const std::string what = is_flushed || errno == 0 ? "write the output: not all of it could be written"
                                                     : Error::from_errno("write the output").message();
-  print_error(what, "make room where standard output leads; what the command did otherwise is done");
+  print_error(what, "");
   return 1;
 }
 

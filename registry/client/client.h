@@ -103,8 +103,6 @@ class RegistryClient {
   void cancel_upload(const UploadStart& upload, const std::stop_token& stop) const;
   /// Where an answer says that the upload goes on. Throws unavailable, or invalid for places to which nothing
   /// may be sent.
-  /// Empty when there is none.
-  std::optional<HttpResponse> head_manifest(const std::string& selector) const;
   Url upload_location(const HttpResponse& response) const;
   /// Throws corrupt when the registry stored it under another digest than manifest.digest.
   void put_manifest(const std::string& selector, const layerstore::Descriptor& manifest,
@@ -121,6 +119,8 @@ class RegistryClient {
   const Patience& patience() const { return patience_; }
 
  private:
+  /// Empty when there is none.
+  std::optional<HttpResponse> head_manifest(const std::string& selector) const;
   Url url_of(const std::string& path) const;
   Answer try_exchange(HttpRequest request, const std::string& scope) const;
   Answer try_exchange(HttpRequest request) const { return try_exchange(std::move(request), scope_); }

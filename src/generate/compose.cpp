@@ -169,7 +169,7 @@ class Writer {
 
   /// Those of users stand in add_networks().
   bool add_network(const std::string& text) {
-    if (!recipe_.networks.empty()) return true;
+    if (!recipe_.networks.empty()) return cut(text, ':').first != "bridge";
     if (text == "none" || text == "host") return put("network_mode", Form::text, text);
     const auto [name, options] = cut(text, ':');
     if (name != "bridge" || !options.starts_with("mac=") || options.find(',') != std::string::npos)

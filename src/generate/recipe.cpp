@@ -142,14 +142,16 @@ class Reader {
   }
 
   void read_endpoints() {
-    for (const runner::Endpoint& endpoint : runner::endpoints_of(config_.network)) {
+    const std::vector<runner::Endpoint> endpoints = runner::endpoints_of(config_.network);
+    for (const runner::Endpoint& endpoint : endpoints) {
       if (!endpoint.name.empty()) recipe_.networks.push_back(endpoint);
       std::vector<std::string> options;
       for (const std::string& alias : endpoint.aliases) options.push_back("alias=" + alias);
       if (!endpoint.address.empty()) options.push_back("ip=" + endpoint.address);
       if (!endpoint.address6.empty()) options.push_back("ip6=" + endpoint.address6);
       if (!endpoint.mac_address.empty()) options.push_back("mac=" + endpoint.mac_address);
-      if (endpoint.name.empty() && options.empty()) continue;
+      const bool is_usual = endpoints.size() == 1 && endpoint.name.empty();
+      if (is_usual && options.empty()) continue;
       put("network", with_options(shown_name(endpoint), join(options, ",")));
     }
   }

@@ -168,3 +168,18 @@ PY
   diff under-lay vol/out
   podman_ kube down pod.yaml
 }
+
+@test "a container that is on the bridge of all and on another network has both in what is written, or is told" {
+  small_image
+  "$LAY" network create n4 >/dev/null
+  "$LAY" run -d --name two --network bridge --network n4 small sleep 100 >/dev/null
+  "$LAY" generate quadlet two >unit
+  [ "$(grep ^Network= unit | sort | xargs)" = "Network=bridge Network=n4" ]
+  local format
+  for format in compose kube; do
+    "$LAY" generate $format two >/dev/null 2>notes
+    grep -q -- "--network=bridge" notes
+  done
+  "$LAY" rm -f two >/dev/null
+  "$LAY" network rm n4 >/dev/null
+}

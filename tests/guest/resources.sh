@@ -273,6 +273,7 @@ check_oci_stats() {
   lay-oci events --interval 60s lay-oci >/tmp/events &
   listener=$!
   within 10 grep -q '"stats"' /tmp/events
+  lay-oci exec lay-oci timeout 1 sh -c 'while :; do :; done' || true # twice what it may, so that it is throttled
   code=0
   lay-oci exec lay-oci tail -c 64000000 /dev/zero || code=$?
   is $code 137
