@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +21,7 @@
 #include "delegate/creator.h"
 #include "process/first_process.h"
 #include "process/namespaces.h"
+#include "process/relay.h"
 #include "process/start_plan.h"
 #include "spec/names.h"
 
@@ -89,16 +89,6 @@ std::vector<std::string> create_command(const Delegated& delegated, const Consol
   if (console != nullptr) words.insert(words.end(), {"--console-socket", console->path()});
   words.push_back(delegated.id());
   return words;
-}
-
-/// Readable while a signal waits that asks lay itself to end. It is left for whoever takes those.
-UniqueFd open_end_requests() {
-  ::sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) ::sigaddset(&signals, signal);
-  UniqueFd fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
-  if (!fd) throw Error::from_errno("wait for signals");
-  return fd;
 }
 
 /// What is left of the runtime in the container's groups goes with these.

@@ -115,7 +115,7 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
 
 int oci_exec(const OciStore& store, const OciExecRequest& request) {
   const SignalQueue signals;
-  const UniqueFd ending = watch_ending_signals();
+  const UniqueFd ending = open_end_requests();
   OciExecuted executed = execute(store, request, Supervision::by_parent, &ending);
   const bool has_terminal = static_cast<bool>(executed.console);
   ParentStdio stdio;

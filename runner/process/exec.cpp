@@ -159,7 +159,7 @@ int exec_in(const ContainerStore&, const Container& container, const ExecRequest
   if (!container.config().runtime.is_own())
     return exec_delegated(container, process_for_other(container, request), request);
   const SignalQueue signals;
-  const UniqueFd ending = watch_ending_signals();
+  const UniqueFd ending = open_end_requests();
   Executed executed = execute_own(container, request, Supervision::by_parent, &ending);
   relay_until_end(executed.process.pidfd(), std::move(executed.stdio.parent), signals,
                   {.terminal = request.terminal});

@@ -244,10 +244,10 @@ SignalQueue::~SignalQueue() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-UniqueFd watch_ending_signals() {
+UniqueFd open_end_requests() {
   ::sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&set, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) ::sigaddset(&set, signal);
   UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
   if (!fd) throw Error::from_errno("make a signal descriptor");
   return fd;

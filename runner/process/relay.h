@@ -40,9 +40,9 @@ class SignalQueue {
   UniqueFd fd_;
 };
 
-/// A signalfd of those that ask to end (SIGINT, SIGTERM, SIGHUP, SIGQUIT), which a SignalQueue blocks: for
-/// who waits for something else and is not to take them.
-UniqueFd watch_ending_signals();
+/// Readable while a signal waits that asks lay itself to end (SIGINT, SIGTERM, SIGQUIT, SIGHUP), all blocked
+/// by a SignalQueue. It is left for whoever takes those.
+UniqueFd open_end_requests();
 
 enum class Joined { no, yes };
 
