@@ -26,6 +26,7 @@ constexpr char kDescriptor = 'd';
 constexpr char kError = 'e';
 constexpr char kNote = 'n';
 constexpr char kStage = 's';
+constexpr char kExecuted = 'x';
 constexpr std::size_t kMaxMessage = 8 * 1024;
 constexpr std::size_t kMaxNotes = 64;
 constexpr int kPatience = 2000;  // milliseconds
@@ -120,6 +121,10 @@ void ChildEnd::send_error(const Error& error) const noexcept {
 
 void ChildEnd::send_note(const std::string& note) const {
   send_message(socket_, (kNote + note).substr(0, kMaxMessage));
+}
+
+void ChildEnd::report_executed() const {
+  send_message(socket_, std::string_view(&kExecuted, 1));
 }
 
 void ParentEnd::await_message() const {

@@ -42,6 +42,10 @@ class ChildEnd {
   void send_error(const Error& error) const noexcept;
   /// A remark for the user that does not keep the container from starting; after it comes exec or an error.
   void send_note(const std::string& note) const;
+  /// Ends wait_for_exec() of whoever waits for the child of this child. The end of the socket would do so,
+  /// too, but only a message wakes the other on this processor, when this one is done; where another is busy
+  /// with the command, that is sooner.
+  void report_executed() const;
 
  private:
   UniqueFd socket_;

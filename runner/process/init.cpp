@@ -24,8 +24,11 @@ void set_hostname(const Spec& spec) {
     throw Error::from_errno("set the hostname '{}'", spec.hostname);
 }
 
-void take_console(const InitPlan& plan, const ChildEnd& parent) {
-  if (!plan.spec.process.terminal) return take_stdio(plan.stdio);
+void take_console(InitPlan& plan, const ChildEnd& parent) {
+  if (!plan.spec.process.terminal) {
+    if (!plan.stdio.in) plan.stdio.in = open_null_inside();
+    return take_stdio(plan.stdio);
+  }
   const UniqueFd master = open_console(plan.spec);
   take_terminal(master);
   parent.send_descriptor(master);

@@ -13,7 +13,6 @@
 #include "process/init.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
-#include "process/own_program.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/start_plan.h"
@@ -25,7 +24,8 @@ namespace lay::runner {
 namespace {
 
 InputMode input_of(const ContainerConfig& config) {
-  return config.open_stdin ? InputMode::relayed : InputMode::none;
+  if (config.open_stdin) return InputMode::relayed;
+  return has_namespace(config.spec, NamespaceType::user) ? InputMode::none : InputMode::inside;
 }
 
 /// What the kernel lets only the host's root do for a child in a user namespace, before it goes on.
@@ -72,15 +72,15 @@ void lead_to_exec(LaunchedContainer& launched, InitPlan& plan, const ContainerCo
 
 }  // namespace
 
-LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
+LaunchedContainer launch(const ContainerStore& store, const Container& container, StartAhead ahead,
                          const BeforeExec& before_exec) {
   const ContainerConfig& config = container.config();
   check_preserved(config.first_run.preserved_fds);
   if (!config.runtime.is_own()) return launch_delegated(store, container, before_exec);
-  if (!network.has_begun()) network = NetworkAhead(config);
+  if (!ahead.has_begun()) ahead = StartAhead(config);
   NamespacePlan namespaces = plan_namespaces(store, config);
   InitPlan plan{.container_id = config.id,
-                .program = open_own_program(),
+                .program = {},
                 .spec = final_spec(config),
                 .network = config.network.mode,
                 .preserved_fds = config.first_run.preserved_fds};
@@ -106,7 +106,8 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   }
 
   Handshake handshake = make_handshake();
-  plan.has_loopback = network.hand_to(namespaces);
+  plan.program = ahead.take_program();
+  plan.has_loopback = ahead.hand_network_to(namespaces);
   auto process = clone_first(namespaces, host.cgroup, plan.spec.process.oom_score_adj);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }

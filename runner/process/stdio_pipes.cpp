@@ -26,6 +26,10 @@ void duplicate(const UniqueFd& fd, int number) {
   if (::dup2(fd.get(), number) < 0) throw Error::from_errno("make descriptor {}", number);
 }
 
+bool is_null_device(const struct ::stat& info) {
+  return S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
+}
+
 }  // namespace
 
 Stdio make_pipes(InputMode input) {
@@ -37,7 +41,7 @@ Stdio make_pipes(InputMode input) {
     stdio.parent.in = std::move(in.write);
   } else if (input == InputMode::ended) {
     stdio.child.in = make_pipe().read;
-  } else {
+  } else if (input == InputMode::none) {
     stdio.child.in = open_null_of_its_own();
   }
   Pipe out = make_pipe();
@@ -65,6 +69,17 @@ UniqueFd open_null_of_its_own() {
   return null;
 }
 
+UniqueFd open_null_inside() {
+  try {
+    const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
+    UniqueFd null =
+        sys::open_in_root(root, "/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK);  // no pipe is waited for
+    if (is_null_device(sys::stat_of(null)) && ::fcntl(null.get(), F_SETFL, 0) == 0) return null;
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a /dev of the user's may hold anything
+  }
+  return open_null_of_its_own();
+}
+
 void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid) {
   for (const UniqueFd* fd : {&stdio.in, &stdio.out, &stdio.err}) {
     if (!*fd || !S_ISFIFO(sys::stat_of(*fd).st_mode)) continue;
@@ -90,7 +105,7 @@ void replace_null_streams() {
   UniqueFd own;
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     struct ::stat info {};
-    if (::fstat(number, &info) < 0 || !S_ISCHR(info.st_mode) || info.st_rdev != makedev(1, 3)) continue;
+    if (::fstat(number, &info) < 0 || !is_null_device(info)) continue;
     if (!own) own = open_null_of_its_own();
     duplicate(own, number);
   }

@@ -28,7 +28,8 @@ struct Stdio {
 };
 
 enum class InputMode {
-  none,  ///< /dev/null
+  none,    ///< a null device that is nobody else's
+  inside,  ///< nothing here: the child takes open_null_inside()
   relayed,
   ended,  ///< a pipe's end, for who would give /dev/null, which is the host's, to another user
 };
@@ -40,6 +41,9 @@ ChildStdio silent_stdio();
 /// A /dev/null that is nobody else's, for who would give the host's to another user. Gone with its
 /// descriptors.
 UniqueFd open_null_of_its_own();
+/// In the child, which has the host's rights in the container's root by now: the /dev/null there, as the
+/// command will see it, or where that is something else one of its own.
+UniqueFd open_null_inside();
 /// Gives the pipes on the child's side to root of a user namespace, so that it can hand them on.
 void give_pipes_to(const ChildStdio& stdio, uid_t uid, gid_t gid);
 /// The parent's side of a pty.

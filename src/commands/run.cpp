@@ -201,7 +201,7 @@ std::string diff_id_note(const layerstore::Image& image) {
 
 /// A container and what it stands on.
 struct Prepared {
-  runner::NetworkAhead network;
+  runner::StartAhead ahead;
   runner::Container container;
   std::unique_ptr<ContainerLayers> layers;
 };
@@ -335,11 +335,11 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   });
   if (invocation.replaces) {  // whose end may take its time, and other processes: no thread beside that
     runner::Container container = create_in_place(containers, config);
-    runner::NetworkAhead network(container.config());
-    return {.network = std::move(network), .container = std::move(container), .layers = std::move(layers)};
+    runner::StartAhead ahead(container.config());
+    return {.ahead = std::move(ahead), .container = std::move(container), .layers = std::move(layers)};
   }
-  runner::NetworkAhead network(config);
-  return {.network = std::move(network),
+  runner::StartAhead ahead(config);
+  return {.ahead = std::move(ahead),
           .container = containers.create(std::move(config)),
           .layers = std::move(layers)};
 }
@@ -365,10 +365,10 @@ int run_container(const runner::ContainerStore& containers, Prepared& prepared, 
   const auto release = [&] { prepared.layers->release(); };
   int exit_code = 0;
   if (detached)
-    runner::run_detached(containers, container, release, print_note, std::move(prepared.network));
+    runner::run_detached(containers, container, release, print_note, std::move(prepared.ahead));
   else
     exit_code = runner::run_attached(containers, container, release, print_trouble, print_note,
-                                     std::move(prepared.network));
+                                     std::move(prepared.ahead));
   prepared.layers->leave_to_other();
   if (detached) fmt::print("{}\n", container.config().id);
   return exit_code;
