@@ -13,6 +13,7 @@
 #include "oci/bundle.h"
 #include "oci/first_process.h"
 #include "oci/joined_root.h"
+#include "oci/newcomers.h"
 #include "oci/store.h"
 #include "process/command.h"
 #include "process/container_ids.h"
@@ -51,6 +52,7 @@ OciFirstPlan plan_first(const OciStore& store, const OciCreateRequest& request, 
   plan.rootfs.folder = plan.spec.root.path;
   if (request.moves_root) plan.rootfs.root_switch = RootSwitch::move;
   plan.namespaces = open_oci_namespaces(plan.spec);
+  let_container_in(store, plan.spec, plan.namespaces);
   if (plan.namespaces.mount) plan.rootfs.root_switch = RootSwitch::chroot;
   plan.hooks = bundle.hooks;
   if (request.listen_fds != 0) {

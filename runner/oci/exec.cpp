@@ -6,6 +6,7 @@
 #include "oci/create.h"
 #include "oci/first_process.h"
 #include "oci/joined_root.h"
+#include "oci/newcomers.h"
 #include "oci/store.h"
 #include "process/exec_child.h"
 #include "process/namespaces.h"
@@ -55,7 +56,8 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
   const bool is_in_user_namespace = !shares_namespace(container.record().pid, NamespaceType::user);
   const bool joins_others =
       has_namespace(spec, NamespaceType::pid) && !has_own_namespace(spec, NamespaceType::pid);
-  const Onlookers onlookers = onlookers_of(spec.process.capabilities, is_in_user_namespace, joins_others);
+  const Onlookers own = onlookers_of(spec.process.capabilities, is_in_user_namespace, joins_others);
+  const Onlookers own_rights = onlookers_with(spec.process.capabilities, is_in_user_namespace);
   spec.process = request.process(spec.process);
   settle_process(spec.process,
                  is_in_user_namespace ? CapabilitySource::user_namespace : CapabilitySource::callers_own,
@@ -71,11 +73,16 @@ ExecPlan plan_exec(const OciStore& store, const OciContainer& container, Spec sp
                 .may_leave_group = request.cgroup.empty(),
                 .has_own_keyring = container.record().has_own_keyring,
                 .keeps_stdio = !spec.process.terminal,
-                .onlookers = onlookers,
                 .become = {.has_callers_stdio = true, .preserved_fds = request.preserved_fds}};
   if (is_in_user_namespace) plan.become.ids = id_maps_of(container.record().pid);
   if (!container.record().mount_namespace.empty()) plan.root = open_root_of(container.record().pid);
   plan.confinement.listener = connect_seccomp_listener(spec.linux_, container.state());
+  const Onlookers command = onlookers_with(plan.process.capabilities, is_in_user_namespace);
+  if (command > own_rights)
+    let_into_pids(
+        store, open_namespace(namespace_path(container.record().pid, NamespaceType::pid), NamespaceType::pid),
+        command);
+  plan.onlookers = know_onlookers(notes_of(container), own);
   return plan;
 }
 

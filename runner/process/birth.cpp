@@ -6,12 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
 #include "process/scheduling.h"
@@ -30,17 +26,14 @@ bool may_be_born(const SeccompFilter& filter) {
          lets_pass(filter, SYS_close) && lets_pass(filter, SYS_exit_group);
 }
 
-bool has(const std::vector<std::string>& capabilities, std::string_view name) {
-  return std::ranges::find(capabilities, name) != capabilities.end();
-}
-
 Error seen_with_all_rights() {
   return Error(Errc::unsupported,
                "its seccomp profile or its scheduling lets a command be prepared only where processes of the "
                "container can look into it (CAP_SYS_PTRACE), and it has all rights of the host until it is "
                "ready")
       .with_hint(
-          "run the container with --userns auto or without --cap-add SYS_PTRACE, or with another profile");
+          "run the container with --userns auto or without --cap-add SYS_PTRACE, or with another profile; "
+          "where exec or another container has brought that right, start it anew");
 }
 
 Error no_birth() {
@@ -68,12 +61,6 @@ bool may_enter_group(const SeccompFilter& filter) {
 
 bool may_die_with_parent(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_prctl, {PR_SET_PDEATHSIG}) && lets_pass(filter, SYS_recvfrom);
-}
-
-Onlookers onlookers_of(const Capabilities& container, bool user_namespace, bool has_others) {
-  const bool can_trace = !user_namespace && has(container.bounding, "CAP_SYS_PTRACE");
-  if (can_trace && has(container.bounding, "CAP_SYS_ADMIN")) return Onlookers::masters;
-  return can_trace || has_others ? Onlookers::tracers : Onlookers::blind;
 }
 
 BirthTime birth_time(const Process& process, const Confinement& confinement, Onlookers onlookers) {

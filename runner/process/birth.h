@@ -1,6 +1,7 @@
 #pragma once
 
 #include "process/handshake.h"
+#include "process/onlookers.h"
 #include "process/process.h"
 #include "runner/spec.h"
 #include "security/confinement.h"
@@ -15,17 +16,6 @@ enum class BirthTime {
   early,  ///< in the container's namespaces, with all rights
   late,   ///< as the last step before the command is executed
 };
-
-/// Processes of a container, as others in its pid namespace see them.
-enum class Onlookers {
-  blind,    ///< they cannot look into a process of lay's
-  tracers,  ///< they can: CAP_SYS_PTRACE, and no user namespace
-  masters,  ///< so they can, and could have the host by other ways: CAP_SYS_ADMIN
-};
-
-/// `container` has them at most. `has_others`: it is in the pid namespace of others, whose rights nobody
-/// knows.
-Onlookers onlookers_of(const Capabilities& container, bool user_namespace, bool has_others);
 
 /// Late, unless what is asked for needs a process inside sooner: a seccomp profile that does not let the
 /// command clone, or that has an agent, which a thread tells; a scheduling that no child has

@@ -10,6 +10,7 @@
 #include "process/first_process.h"
 #include "process/handshake.h"
 #include "process/namespaces.h"
+#include "process/onlookers.h"
 #include "process/own_program.h"
 #include "process/process.h"
 #include "process/relay.h"
@@ -84,8 +85,35 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
   return {std::move(process), std::move(stdio)};
 }
 
-ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t first,
-                   Supervision supervision) {
+bool shares_pids(const ContainerConfig& config) {
+  return config.joined.contains(NamespaceType::pid) || (has_namespace(config.spec, NamespaceType::pid) &&
+                                                        !has_own_namespace(config.spec, NamespaceType::pid));
+}
+
+/// Before a command comes that has more rights than those who are there were made with.
+void let_command_in(const ContainerStore& store, const Container& container, const FirstProcess& first,
+                    Onlookers command) {
+  if (!shares_pids(container.config())) return let_in(notes_of(container, first.pid), command);
+  const auto owner =
+      owner_of_pids(store, open_namespace(namespace_path(first.pid, NamespaceType::pid), NamespaceType::pid));
+  if (owner) let_in(notes_of(owner->container, owner->first), command);
+}
+
+/// Those of the container's pid namespace, the command among them.
+KnownOnlookers onlookers_for(const ContainerStore& store, const Container& container,
+                             const FirstProcess& first, const ExecPlan& plan) {
+  const ContainerConfig& config = container.config();
+  const Onlookers own =
+      onlookers_of(config.spec.process.capabilities, plan.user_namespace, shares_pids(config));
+  const Onlookers command = onlookers_with(plan.process.capabilities, plan.user_namespace);
+  const bool brings_rights = command > onlookers_with(config.spec.process.capabilities, plan.user_namespace);
+  if (brings_rights) let_command_in(store, container, first, command);
+  return know_onlookers(notes_of(container, first.pid), own);
+}
+
+ExecPlan make_plan(const ContainerStore& store, const Container& container, const ExecRequest& request,
+                   const FirstProcess& first_process, Supervision supervision) {
+  const pid_t first = first_process.pid;
   const ContainerConfig& config = container.config();
   ExecPlan plan{.container_id = config.id,
                 .process = plan_process(config, request),
@@ -96,8 +124,6 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
                 .time_namespace = has_namespace(config.spec, NamespaceType::time)};
   if (const auto& rdt = config.spec.linux_.intel_rdt)
     plan.resctrl.emplace(ResctrlGroup::open({class_folder(find_resctrl(), *rdt, config.id)}));
-  plan.onlookers = onlookers_of(config.spec.process.capabilities, plan.user_namespace,
-                                config.joined.contains(NamespaceType::pid));
   plan.become.supervision = supervision;
   plan.become.preserved_fds = request.preserved_fds;
   if (plan.user_namespace) plan.become.ids = id_maps_of(first);
@@ -106,6 +132,7 @@ ExecPlan make_plan(const Container& container, const ExecRequest& request, pid_t
   else
     plan.confinement.listener =
         connect_seccomp_listener(config.spec.linux_, oci_state(container, "running", first));
+  plan.onlookers = onlookers_for(store, container, first_process, plan);
   return plan;
 }
 
@@ -127,11 +154,11 @@ Process process_for_other(const Container& container, const ExecRequest& request
 }
 
 /// `signals` may be null: see ExecPlan.
-Executed execute_own(const Container& container, const ExecRequest& request, Supervision supervision,
-                     const UniqueFd* signals) {
+Executed execute_own(const ContainerStore& store, const Container& container, const ExecRequest& request,
+                     Supervision supervision, const UniqueFd* signals) {
   const FirstProcess first = open_first_process(container);
   try {
-    ExecPlan plan = make_plan(container, request, first.pid, supervision);
+    ExecPlan plan = make_plan(store, container, request, first, supervision);
     plan.first_process = sys::dup_fd(first.pidfd);
     plan.signals = signals;
     return execute(plan, container.config(), request, first.pid);
@@ -154,25 +181,25 @@ void check_request(const Container& container, const ExecRequest& request) {
 
 }  // namespace
 
-int exec_in(const ContainerStore&, const Container& container, const ExecRequest& request) {
+int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request) {
   check_request(container, request);
   if (!container.config().runtime.is_own())
     return exec_delegated(container, process_for_other(container, request), request);
   const SignalQueue signals;
   const UniqueFd ending = open_end_requests();
-  Executed executed = execute_own(container, request, Supervision::by_parent, &ending);
+  Executed executed = execute_own(store, container, request, Supervision::by_parent, &ending);
   relay_until_end(executed.process.pidfd(), std::move(executed.stdio.parent), signals,
                   {.terminal = request.terminal});
   return executed.process.wait();
 }
 
-void exec_detached(const ContainerStore&, const Container& container, const ExecRequest& request) {
+void exec_detached(const ContainerStore& store, const Container& container, const ExecRequest& request) {
   check_request(container, request);
   if (request.terminal || request.open_stdin)
     throw Error(Errc::invalid, "a detached command has neither a terminal nor standard input");
   if (!container.config().runtime.is_own())
     return exec_delegated_detached(container, process_for_other(container, request));
-  execute_own(container, request, Supervision::by_others, nullptr).process.leave();
+  execute_own(store, container, request, Supervision::by_others, nullptr).process.leave();
 }
 
 }  // namespace lay::runner

@@ -66,14 +66,14 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
 /// `birth` stays open until an error has been sent: who waits for it would else be told nothing.
 [[noreturn]] void start(ExecPlan& plan, const CgroupGuard& cgroup, const ChildEnd& parent, ChildEnd& birth) {
   leave_caller();
-  const bool is_watched = plan.onlookers != Onlookers::blind;
+  const bool is_watched = plan.onlookers.are != Onlookers::blind;
   stand_on(std::move(plan.program), is_watched ? Libraries::in_memory : Libraries::mapped);
   open_exec_label(plan.confinement.label);
   set_cpu_affinity(plan.process.exec_cpu_affinity.initial);
   if (plan.resctrl) plan.resctrl->enter();
   // From here on its limits are in force; a group that is full of processes takes one that comes, but lets
   // none clone. Who could be made to clone before it enters has to be counted from the beginning.
-  const bool is_counted_last = plan.birth == BirthTime::late && plan.onlookers != Onlookers::tracers &&
+  const bool is_counted_last = plan.birth == BirthTime::late && plan.onlookers.are != Onlookers::tracers &&
                                may_enter_group(plan.confinement.seccomp);
   enter_cgroups(cgroup.open_entrances(is_counted_last ? CgroupGuard::Entrances::but_pids
                                                       : CgroupGuard::Entrances::all));
@@ -119,7 +119,7 @@ std::optional<ChildProcess> clone_in_group(const ExecPlan& plan, pid_t first, co
 }  // namespace
 
 ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake) {
-  plan.birth = birth_time(plan.process, plan.confinement, plan.onlookers);
+  plan.birth = birth_time(plan.process, plan.confinement, plan.onlookers.are);
   Handshake birth = make_handshake();
   const OomScoreGuard score(plan.process.oom_score_adj);
   auto process = clone_in_group(plan, first, cgroup);

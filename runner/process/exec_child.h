@@ -8,6 +8,7 @@
 #include "cgroup/resctrl.h"
 #include "process/birth.h"
 #include "process/handshake.h"
+#include "process/onlookers.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "process/stdio_pipes.h"
@@ -31,7 +32,7 @@ struct ExecPlan {
   bool has_own_keyring = true;  ///< the container has one, which is joined
   ChildStdio stdio;             ///< empty with a terminal
   bool keeps_stdio = false;     ///< standard streams stay the caller's; without a terminal
-  Onlookers onlookers = Onlookers::blind;
+  KnownOnlookers onlookers;     ///< held until the command is executed
   BecomeOptions become;
   const UniqueFd* signals = nullptr;  ///< those that end waiting: ParentEnd::heed(); null: none
   BirthTime birth = BirthTime::late;  ///< settled by clone_exec_child()

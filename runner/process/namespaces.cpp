@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include "base/text.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
+#include "process/onlookers.h"
 #include "process/process.h"
 #include "process/process_steps.h"
 #include "spec/names.h"
@@ -72,6 +74,15 @@ void plan_network(const ContainerStore& store, const ContainerConfig& config, Na
     default:
       plan.clone_flags |= CLONE_NEWNET;
   }
+}
+
+/// In the container whose pid namespace is joined.
+void note_newcomer(const ContainerStore& store, const ContainerConfig& config, const NamespacePlan& plan) {
+  const UniqueFd* pids = joined_pids(plan);
+  const Onlookers newcomer = onlookers_with(config.spec.process.capabilities, has_user_namespace(plan));
+  if (pids == nullptr || newcomer == Onlookers::blind) return;
+  const auto owner = owner_of_pids(store, *pids);
+  if (owner) let_in(notes_of(owner->container, owner->first), newcomer);
 }
 
 /// Whether both are in one user namespace: the host's, or that of the other.
@@ -195,7 +206,7 @@ void NamespacePlan::join(JoinedNamespace namespace_) {
 }
 
 void NamespacePlan::leave_ipc_to_root() {
-  if (user || (clone_flags & CLONE_NEWUSER) != 0) clone_flags &= ~std::uint64_t{CLONE_NEWIPC};
+  if (has_user_namespace(*this)) clone_flags &= ~std::uint64_t{CLONE_NEWIPC};
 }
 
 void make_ipc_namespace(const Spec& spec) {
@@ -247,7 +258,17 @@ NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig
       plan.clone_flags |= cloned_flag_of(entry.type);
   }
   plan.leave_ipc_to_root();
+  note_newcomer(store, config, plan);
   return plan;
+}
+
+const UniqueFd* joined_pids(const NamespacePlan& plan) {
+  const auto pids = std::ranges::find(plan.joined, NamespaceType::pid, &JoinedNamespace::type);
+  return pids == plan.joined.end() ? nullptr : &pids->fd;
+}
+
+bool has_user_namespace(const NamespacePlan& plan) {
+  return plan.user || (plan.clone_flags & CLONE_NEWUSER) != 0;
 }
 
 std::optional<ChildProcess> clone_into(const NamespacePlan& plan, const UniqueFd* birthplace) {

@@ -38,6 +38,11 @@ struct NamespacePlan {
 /// path that leads to no namespace of its type; what check_joinable() does; not_found.
 NamespacePlan plan_namespaces(const ContainerStore& store, const ContainerConfig& config);
 
+/// The pid namespace that is joined; null when there is none.
+const UniqueFd* joined_pids(const NamespacePlan& plan);
+/// Whether it leads to a user namespace other than lay's own.
+bool has_user_namespace(const NamespacePlan& plan);
+
 /// A child in all of them; empty in the child. The calling process, which has one thread, stays where it is.
 std::optional<ChildProcess> clone_into(const NamespacePlan& plan, const UniqueFd* birthplace);
 

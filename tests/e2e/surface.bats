@@ -274,6 +274,94 @@ hunted() {
   has "$output" "hint: "
 }
 
+# hunting_image: "small", in which escape is.
+hunting_image() {
+  make_small_root
+  gcc -static -O1 -o small/bin/escape "$here/escape.c"
+  "$LAY" import small small >/dev/null
+  echo mine >canary
+}
+
+# eight_into NAME: so many commands are executed in it.
+eight_into() {
+  local i
+  for i in 1 2 3 4 5 6 7 8; do "$LAY" exec "$1" true; done
+}
+
+# forbids CALL: a profile that denies it, and nothing else.
+forbids() {
+  jq -n --arg call "$1" '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: [$call], action: "SCMP_ACT_ERRNO"}]}' >"$1.json"
+}
+
+@test "E02: exec shows whoever came with CAP_SYS_PTRACE into a container without it nothing of the host: exec --privileged" {
+  hunting_image
+  mkdir out
+  "$LAY" run -d --name c --network none -v "$world/out:/out" small sleep 1000 >/dev/null
+  "$LAY" exec -d --privileged c sh -c "exec escape hunt '$world/canary' >/out/said"
+  wait_until 20 grep -q hunting out/said # no exec: it hunts for the next two
+  eight_into c
+  nothing_found out/said
+}
+
+@test "E02: exec shows whoever came with CAP_SYS_PTRACE into a container without it nothing of the host: another container" {
+  hunting_image
+  forbids clone
+  "$LAY" run -d --name first --network none --security-opt seccomp=clone.json small sleep 1000 >/dev/null
+  "$LAY" exec first true # there is nobody yet
+  "$LAY" run -d --name second --network none --pid container:first small sleep 1000 >/dev/null
+  "$LAY" exec first true
+  "$LAY" run -d --name c --network none --pid container:second --cap-add SYS_PTRACE --cap-add CHECKPOINT_RESTORE \
+    small escape hunt "$world/canary" >/dev/null
+  wait_until 20 is_hunting
+  refused 125 "CAP_SYS_PTRACE" "$LAY" exec first true
+  "$LAY" logs c >said
+  nothing_found said
+  "$LAY" rm -f c >/dev/null
+  refused 125 "CAP_SYS_PTRACE" "$LAY" exec first true # whom it has left behind nobody knows
+  "$LAY" restart -t 0 first >/dev/null
+  "$LAY" exec first true
+}
+
+@test "E02: exec shows whoever came with CAP_SYS_PTRACE into a container without it nothing of the host: by a path" {
+  hunting_image
+  "$LAY" run -d --name first --network none small sleep 1000 >/dev/null
+  "$LAY" run -d --name c --network none --pid "ns:/proc/$("$LAY" inspect -f '{{.State.Pid}}' first)/ns/pid" \
+    --cap-add SYS_PTRACE --cap-add CHECKPOINT_RESTORE small escape hunt "$world/canary" >/dev/null
+  wait_until 20 is_hunting
+  eight_into first
+  "$LAY" logs c >said
+  nothing_found said
+}
+
+@test "E02: whoever brings CAP_SYS_PTRACE into a container waits for commands that count on there being nobody with it" {
+  hunting_image
+  "$LAY" run -d --name c --network none small escape stop - >/dev/null
+  wait_until 20 is_hunting
+  local held=0 i
+  for i in 1 2 3 4 5; do # it may be too late once
+    "$LAY" exec c sleep 1000 3>&- &
+    if wait_until 2 is_held; then
+      refused 125 "does not get to its end" timeout -s KILL 20 "$LAY" exec --privileged c true
+      refused 125 "does not get to its end" timeout -s KILL 20 \
+        "$LAY" run --rm --network none --pid container:c --cap-add SYS_PTRACE small true
+      held=1
+    fi
+    kill -KILL $!
+    wait $! || true
+    ((held == 0)) || break
+  done
+  [ "$held" = 1 ]
+}
+
+# is_held: a process of lay's own program is stopped in container c.
+is_held() {
+  local pid
+  for pid in $(pgrep -x lay); do
+    [[ $(awk '/^NSpid/ {print NF}' "/proc/$pid/status") == 3 && $(awk '/^State/ {print $2}' "/proc/$pid/status") == T ]] && return 0
+  done 2>/dev/null
+  return 1
+}
+
 @test "exec that a process of the container stops before its command is there ends when its user wants it" {
   make_small_root
   gcc -static -O1 -o small/bin/escape "$here/escape.c"
@@ -357,6 +445,34 @@ hunted() {
   for i in 1 2 3 4 5 6 7 8; do oci exec h /bin/true; done
   oci delete --force h
   nothing_found said
+}
+
+@test "E02: lay-oci exec shows whoever came with CAP_SYS_PTRACE nothing of the host: by exec, or from another container" {
+  OCI=${LAY%/*}/lay-oci
+  small_bundle
+  gcc -static -O1 -o bundle/rootfs/bin/escape "$here/escape.c"
+  echo mine >canary
+  args sleep 1000
+  oci create --bundle bundle first >/dev/null 2>&1 </dev/null
+  oci start first
+  oci exec -d --cap CAP_SYS_PTRACE --cap CAP_CHECKPOINT_RESTORE first /bin/sh -c "escape hunt '$world/canary' >/exec.said"
+  wait_until 20 grep -q hunting bundle/rootfs/exec.said
+  for i in 1 2 3 4 5 6 7 8; do oci exec first /bin/true; done
+  oci kill first KILL
+  wait_until 10 oci delete first
+  nothing_found bundle/rootfs/exec.said
+  oci create --bundle bundle first >/dev/null 2>&1 </dev/null
+  oci start first
+  args sh -c "escape hunt '$world/canary' >/said"
+  edit 'for kind in ("bounding", "effective", "permitted"): c["process"]["capabilities"][kind] += ["CAP_SYS_PTRACE", "CAP_CHECKPOINT_RESTORE"]'
+  edit "next(n for n in c['linux']['namespaces'] if n['type'] == 'pid')['path'] = '/proc/$(oci state first | jq .pid)/ns/pid'"
+  oci create --bundle bundle second >/dev/null 2>&1 </dev/null
+  oci start second
+  wait_until 20 grep -q hunting bundle/rootfs/said
+  for i in 1 2 3 4 5 6 7 8; do oci exec first /bin/true; done
+  oci delete --force second
+  oci delete --force first
+  nothing_found bundle/rootfs/said
 }
 
 @test "E02: what --init leaves behind has nothing of who called lay, whatever rights the container has" {
