@@ -30,17 +30,36 @@ int wait_id(const UniqueFd& pidfd, siginfo_t& info, int flags = 0) {
       [&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | flags); });
 }
 
-/// Gives up on one that whoever traces it does not let go: in the end its adoptive parent reaps it.
-void reap_killed(const UniqueFd& pidfd) {
-  constexpr int kTries = 100;
-  constexpr int kWait = 50;  // milliseconds, while it is still there
-  for (int i = 0; i < kTries; ++i) {
-    pollfd entry{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
-    const bool has_ended = ::poll(&entry, 1, kWait) > 0;
-    siginfo_t info{};
+/// How long whoever traces a process may keep it when it has ended.
+constexpr std::chrono::milliseconds kTracersTime{1000};
+/// And until one that was killed has ended and is let go.
+constexpr std::chrono::milliseconds kKilledTime{5000};
+
+/// `info` stays empty when whoever traces the process does not let it go: in the end its adoptive parent
+/// reaps it.
+void reap(const UniqueFd& pidfd, siginfo_t& info, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kPause{10};
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
     if (wait_id(pidfd, info, WNOHANG) < 0 || info.si_pid != 0) return;
-    if (has_ended) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (std::chrono::steady_clock::now() > deadline) return;
+    // While it is there, this returns as soon as it has ended; and else at once
+    if (wait_for_end(pidfd, kPause)) std::this_thread::sleep_for(kPause);
   }
+}
+
+/// Of one that has ended and is not reaped: the last field of /proc/<pid>/stat, proc(5), as wait(2) has it.
+std::optional<int> exit_code_in_proc(const UniqueFd& pidfd) {
+  const pid_t pid = number_in_proc(pidfd);
+  const auto fd = sys::try_open_at(sys::cwd(), fmt::format("/proc/{}/stat", pid), O_RDONLY);
+  if (!fd) return std::nullopt;
+  const std::string text = sys::read_all(*fd, 4096);
+  const std::vector<std::string> fields =
+      split(std::string_view(text).substr(0, text.find_last_not_of('\n') + 1), ' ');
+  const auto status = parse_number(fields.back());
+  if (!status) return std::nullopt;
+  const auto code = static_cast<int>(*status);
+  return WIFEXITED(code) ? WEXITSTATUS(code) : 128 + WTERMSIG(code);
 }
 
 /// pidfd_open(2): besides ESRCH, a number that is a thread's, or that of a process about to be reaped, is
@@ -113,7 +132,8 @@ ChildProcess::ChildProcess(ChildProcess&& other) noexcept
 ChildProcess::~ChildProcess() {
   if (!pidfd_) return;
   ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  reap_killed(pidfd_);
+  siginfo_t info{};
+  reap(pidfd_, info, kKilledTime);
 }
 
 std::optional<ChildProcess> ChildProcess::clone(std::uint64_t flags, const UniqueFd* birthplace) {
@@ -140,9 +160,17 @@ ChildProcess ChildProcess::adopt(UniqueFd pidfd, ChildProcess between) {
 
 int ChildProcess::wait() {
   siginfo_t info{};
-  if (wait_id(pidfd_, info) < 0) throw Error::from_errno("wait for process {}", pid_);
+  if (wait_id(pidfd_, info, WNOHANG) < 0) throw Error::from_errno("wait for process {}", pid_);
+  if (info.si_pid == 0) {
+    wait_for_end(pidfd_, std::nullopt);
+    reap(pidfd_, info, kTracersTime);
+  }
+  const std::optional<int> kept = info.si_pid == 0 ? exit_code_in_proc(pidfd_) : std::nullopt;
   pidfd_.reset();
-  return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  if (info.si_pid != 0) return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  if (kept) return *kept;
+  throw Error::make(Errc::io, "process {} has ended, and who traces it does not let it go", pid_)
+      .with_hint("its exit code cannot be told; end the tracer in the container");
 }
 
 }  // namespace lay::runner

@@ -42,7 +42,8 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
   const UniqueFd& pidfd() const { return pidfd_; }
-  /// Waits for the end; returns the exit code, 128 + N after signal N.
+  /// Waits for the end; returns the exit code, 128 + N after signal N. One that a process of the container
+  /// traces, and does not let go when it has ended, is left to whoever adopts orphans.
   int wait();
   /// A process that `between`, a child of this one, has cloned as a sibling of itself (CLONE_PARENT): by the
   /// pidfd that it has sent. `between` ends.

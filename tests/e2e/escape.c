@@ -3,6 +3,7 @@
  *                          or a folder among the descriptors, or of SECRET in an environment or on a stack, of
  *                          processes that it sees, which of them has all rights, and what mapped library it could write
  *   escape stop -          for ever: says "hunting" and stops every process that comes
+ *   escape hold -          for ever: says "hunting", traces every process that comes, and lets none go that has ended
  *   escape write OUT       until lay's program, which stands open at descriptor 9, is not busy any more: appends to it,
  *                          and writes to OUT what came of it
  * Static: gcc -static. */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 static char text[1 << 18];
@@ -113,6 +115,13 @@ static int stop_all(void) {
       if (kill(process, SIGSTOP) == 0) known = process;
 }
 
+static int hold_all(void) {
+  puts("hunting");
+  for (pid_t known = getpid();;)
+    for (pid_t process = known + 1; process < known + 3; ++process)
+      if (ptrace(PTRACE_SEIZE, process, 0, 0) == 0) known = process;
+}
+
 static int write_to_program(const char* out) {
   prctl(PR_SET_PDEATHSIG, 0);
   for (int tries = 0; tries < 3000; ++tries) {
@@ -133,5 +142,6 @@ int main(int count, char** words) {
   setvbuf(stdout, NULL, _IONBF, 0);
   if (count != 3) return 2;
   if (strcmp(words[1], "stop") == 0) return stop_all();
+  if (strcmp(words[1], "hold") == 0) return hold_all();
   return strcmp(words[1], "hunt") == 0 ? hunt(words[2]) : write_to_program(words[2]);
 }

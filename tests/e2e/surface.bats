@@ -377,6 +377,18 @@ is_held() {
   [ "$ends" = 1 ]
 }
 
+@test "exec ends with its command, and has its exit code, though a process of the container traces it and keeps it" {
+  hunting_image
+  "$LAY" run -d --name c --network none small escape hold - >/dev/null
+  wait_until 20 is_hunting
+  local code
+  for code in 0 7; do
+    # No child of its own, which would be kept from it
+    run timeout -s KILL 20 "$LAY" exec c sh -c "i=0; while [ \$i -lt 200000 ]; do i=\$((i + 1)); done; exit $code"
+    [ "$status" = "$code" ]
+  done
+}
+
 @test "no standard stream of a container is the host's /dev/null, whose owner and mode its root could change" {
   small_image
   local null
