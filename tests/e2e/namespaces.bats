@@ -35,6 +35,26 @@ no_such_process() { ! pgrep -f "$1" >/dev/null; }
   wait_until 10 no_such_process 'sleep 9876[12]'
 }
 
+@test "--init without a pid namespace of its own waits for what the command leaves behind, and ends with the command" {
+  local mode
+  "$LAY" run -d --name other --network none small sleep 1000 >/dev/null
+  for mode in host container:other; do
+    "$LAY" run -d --name i --pid $mode --init --network none small \
+      sh -c 'echo $PPID; sh -c "sleep 98764 & exec true"; sleep 0.5; exec sleep 98765' >/dev/null
+    wait_until 10 pgrep -xf 'sleep 98765'
+    local init orphan
+    init=$(awk '/^PPid/ {print $2}' "/proc/$(pgrep -xf 'sleep 98765')/status")
+    orphan=$(pgrep -xf 'sleep 98764')
+    [ "$(cat "/proc/$init/comm")" = lay-init ]
+    [ "$(awk '/^PPid/ {print $2}' "/proc/$orphan/status")" = "$init" ]
+    kill -9 "$orphan"
+    wait_until 10 test ! -e "/proc/$orphan" # no zombie stays
+    "$LAY" stop -t 1 i >/dev/null
+    wait_until 10 no_such_process 'sleep 9876[45]'
+    "$LAY" rm -f i >/dev/null
+  done
+}
+
 @test "namespaces of another container: its processes, its shared memory, its host name" {
   "$LAY" run -d --name a -h box --network none small sh -c 'echo shared >/dev/shm/f; sleep 98763' >/dev/null
   wait_until 10 "$LAY" exec a cat /dev/shm/f
