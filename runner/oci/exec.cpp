@@ -102,6 +102,7 @@ OciExecuted execute(const OciStore& store, const OciExecRequest& request, Superv
   check_terminal(plan.process, request, supervision);
   Handshake handshake = make_handshake();
   ExecChild child = clone_exec_child(plan, container.record().pid, cgroup, handshake);
+  tell_of_terminal(plan, request.warn);
   plan.confinement.listener.reset();
   OciExecuted executed{.process = wait_for_exec_child(std::move(child), plan, handshake.parent),
                        .console = {}};

@@ -1,15 +1,23 @@
 #include "process/birth.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
+#include "base/syscalls.h"
+#include "base/text.h"
 #include "process/scheduling.h"
 #include "security/seccomp_answer.h"
 
@@ -19,6 +27,8 @@ namespace {
 
 /// Passed by docker's profile, which looks at clone's flags and answers ENOSYS to clone3.
 constexpr std::uint64_t kCloneFlags = CLONE_PARENT | CLONE_PIDFD;
+
+constexpr std::size_t kMostChildren = 64UL * 1024;
 
 /// The calls of be_born().
 bool may_be_born(const SeccompFilter& filter) {
@@ -45,6 +55,17 @@ Error no_birth() {
   return error;
 }
 
+/// Of a process between that was killed after it had cloned and before it could tell: a command would run
+/// that nobody knows of. All children of this process, which is there for this one command: proc(5),
+/// /proc/<pid>/task/<tid>/children.
+void kill_untold() {
+  const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
+  const auto list = sys::try_open_at(sys::cwd(), path, O_RDONLY);
+  if (!list) return;
+  for (const std::string& word : split(sys::read_all(*list, kMostChildren), ' '))
+    if (const auto pid = parse_number(word)) ::kill(static_cast<pid_t>(*pid), SIGKILL);
+}
+
 }  // namespace
 
 bool may_begin_session(const SeccompFilter& filter) {
@@ -57,6 +78,19 @@ bool may_take_terminal(const SeccompFilter& filter) {
 
 bool may_enter_group(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_write);
+}
+
+bool may_limit_processes(const SeccompFilter& filter) {
+  return lets_pass(filter, SYS_prlimit64, {0, RLIMIT_NPROC});
+}
+
+std::optional<std::string> note_on_terminal(const SeccompFilter& filter) {
+  if (may_take_terminal(filter)) return std::nullopt;
+  return fmt::format(
+      "the seccomp profile denies {}: the command cannot take its terminal, so that Ctrl-C and the like do "
+      "not "
+      "reach it, and shells have no job control",
+      may_begin_session(filter) ? "ioctl TIOCSCTTY" : "setsid");
 }
 
 bool may_die_with_parent(const SeccompFilter& filter) {
@@ -87,6 +121,7 @@ ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const P
     try {
       return told.receive_descriptor();
     } catch (const Error&) {
+      kill_untold();
       parent.throw_reported();
       throw;
     }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "process/handshake.h"
 #include "process/onlookers.h"
 #include "process/process.h"
@@ -27,6 +30,10 @@ bool may_enter_group(const SeccompFilter& filter);
 bool may_begin_session(const SeccompFilter& filter);
 bool may_take_terminal(const SeccompFilter& filter);
 bool may_die_with_parent(const SeccompFilter& filter);
+bool may_limit_processes(const SeccompFilter& filter);
+
+/// What the user has to know of a terminal that a profile denies; empty when all is well.
+std::optional<std::string> note_on_terminal(const SeccompFilter& filter);
 
 /// The calling process ends, and goes on in a child of its parent (CLONE_PARENT), in the pid namespace that
 /// is set for its children. `teller` gets the child's pidfd, and is closed in the child.

@@ -1,14 +1,21 @@
 #include "delegate/exec.h"
 
+#include <unistd.h>
+
+#include <exception>
+#include <optional>
 #include <utility>
 
+#include "base/detach.h"
 #include "base/error.h"
+#include "base/process_title.h"
 #include "base/syscalls.h"
 #include "cgroup/cgroup.h"
 #include "process/command.h"
 #include "process/exec_child.h"
 #include "process/first_process.h"
 #include "process/handshake.h"
+#include "process/idle_memory.h"
 #include "process/namespaces.h"
 #include "process/onlookers.h"
 #include "process/own_program.h"
@@ -76,6 +83,7 @@ Executed execute(ExecPlan& plan, const ContainerConfig& config, const ExecReques
 
   Handshake handshake = make_handshake();
   ExecChild child = clone_exec_child(plan, first, cgroup, handshake);
+  tell_of_terminal(plan, request.on_note);
   plan.stdio = {};
   plan.confinement.listener.reset();
   ChildProcess process = wait_for_exec_child(std::move(child), plan, handshake.parent);
@@ -167,6 +175,47 @@ Executed execute_own(const ContainerStore& store, const Container& container, co
   }
 }
 
+/// Reads what the command writes, and throws it away, until its end.
+[[noreturn]] void hold_terminal(const ContainerStore& store, const Container& container, ExecRequest request,
+                                ChildEnd caller) noexcept {
+  try {
+    request.on_note = [&](const std::string& note) { caller.send_note(note); };
+    const SignalQueue signals;
+    std::optional<Executed> executed;
+    try {
+      executed.emplace(execute_own(store, container, request, Supervision::by_parent, nullptr));
+    } catch (const Error& error) {
+      caller.send_error(error);
+      ::_exit(1);
+    }
+    close_inherited();  // of which the command has what it keeps
+    { const ChildEnd told = std::move(caller); }
+    set_process_title("lay: terminal of a command in " + container.config().name);
+    relay_until_end(executed->process.pidfd(), std::move(executed->stdio.parent), signals,
+                    {.own_stdio = Joined::no, .terminal = true, .when_idle = release_idle_memory});
+    executed->process.wait();
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+/// A terminal that nobody holds is one that hangs up (SIGHUP); so a process stays beside the command.
+void exec_on_own_terminal(const ContainerStore& store, const Container& container,
+                          const ExecRequest& request) {
+  if (!container.config().runtime.is_own())
+    throw Error(Errc::unsupported, "under another runtime a detached command has no terminal")
+        .with_hint("leave out -t, or -d");
+  Handshake handshake = make_handshake();
+  if (detach(Descriptors::all)) {
+    { const ParentEnd unused = std::move(handshake.parent); }
+    hold_terminal(store, container, request, std::move(handshake.child));
+  }
+  { const ChildEnd unused = std::move(handshake.child); }
+  for (const std::string& note : handshake.parent.wait_for_exec())
+    if (request.on_note) request.on_note(note);
+}
+
 void check_request(const Container& container, const ExecRequest& request) {
   if (request.args.empty()) throw Error(Errc::invalid, "there is no command to execute");
   check_preserved(request.preserved_fds);
@@ -195,8 +244,7 @@ int exec_in(const ContainerStore& store, const Container& container, const ExecR
 
 void exec_detached(const ContainerStore& store, const Container& container, const ExecRequest& request) {
   check_request(container, request);
-  if (request.terminal || request.open_stdin)
-    throw Error(Errc::invalid, "a detached command has neither a terminal nor standard input");
+  if (request.terminal) return exec_on_own_terminal(store, container, request);
   if (!container.config().runtime.is_own())
     return exec_delegated_detached(container, process_for_other(container, request));
   execute_own(store, container, request, Supervision::by_others, nullptr).process.leave();

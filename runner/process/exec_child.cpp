@@ -73,8 +73,8 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
   if (plan.resctrl) plan.resctrl->enter();
   // From here on its limits are in force; a group that is full of processes takes one that comes, but lets
   // none clone. Who could be made to clone before it enters has to be counted from the beginning.
-  const bool is_counted_last = plan.birth == BirthTime::late && plan.onlookers.are != Onlookers::tracers &&
-                               may_enter_group(plan.confinement.seccomp);
+  const bool may_be_limited_last = plan.birth == BirthTime::late && plan.onlookers.are != Onlookers::tracers;
+  const bool is_counted_last = may_be_limited_last && may_enter_group(plan.confinement.seccomp);
   enter_cgroups(cgroup.open_entrances(is_counted_last ? CgroupGuard::Entrances::but_pids
                                                       : CgroupGuard::Entrances::all));
   std::vector<UniqueFd> last_groups;
@@ -96,6 +96,7 @@ void be_born_early(const ExecPlan& plan, const ChildEnd& parent, ChildEnd& birth
     options.last_groups = &last_groups;
     options.birth = &birth;
     options.has_terminal = plan.process.terminal;
+    options.limits_processes_last = may_be_limited_last && may_limit_processes(plan.confinement.seccomp);
   }
   if (plan.has_own_keyring) join_session_keyring(plan.container_id);
   take_console(plan, parent);
@@ -134,6 +135,11 @@ ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgrou
     birth.parent.heed(*plan.signals);
   }
   return {std::move(*process), std::move(birth.parent)};
+}
+
+void tell_of_terminal(const ExecPlan& plan, const std::function<void(const std::string& note)>& tell) {
+  if (!plan.process.terminal || !tell || plan.birth == BirthTime::early) return;
+  if (const auto note = note_on_terminal(plan.confinement.seccomp)) tell(*note);
 }
 
 ChildProcess wait_for_exec_child(ExecChild child, const ExecPlan& plan, const ParentEnd& parent) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -48,6 +49,9 @@ struct ExecChild {
 /// host is `first`: birth.h. What fails is sent to the parent's end. The calling process must have one
 /// thread.
 ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgroup, Handshake& handshake);
+
+/// When the child is cloned: what the command's profile keeps from it of its terminal. `tell` may be empty.
+void tell_of_terminal(const ExecPlan& plan, const std::function<void(const std::string& note)>& tell);
 
 /// The command's process, when it is in the container's pid namespace; throws what was sent to `parent`.
 ChildProcess wait_for_exec_child(ExecChild child, const ExecPlan& plan, const ParentEnd& parent);

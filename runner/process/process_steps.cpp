@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -169,12 +170,27 @@ Error no_rlimit(const Rlimit& limit) {
   return error;
 }
 
-void set_rlimits(const std::vector<Rlimit>& limits) {
-  for (const Rlimit& limit : limits) {
-    const ::rlimit value{.rlim_cur = limit.soft, .rlim_max = limit.hard};
-    if (::setrlimit(static_cast<__rlimit_resource>(limit_number(limit.type)), &value) != 0)
-      throw no_rlimit(limit);
-  }
+void set_rlimit(const Rlimit& limit) {
+  const ::rlimit value{.rlim_cur = limit.soft, .rlim_max = limit.hard};
+  if (::setrlimit(static_cast<__rlimit_resource>(limit_number(limit.type)), &value) != 0)
+    throw no_rlimit(limit);
+}
+
+bool is_of_processes(const Rlimit& limit) {
+  return limit.type == "RLIMIT_NPROC";
+}
+
+/// What it is before it can be lowered without a right to: at least as high as it will be.
+void open_process_limit(const Rlimit& limit) {
+  ::rlimit value{};
+  if (::getrlimit(RLIMIT_NPROC, &value) != 0) throw Error::from_errno("read {}", limit.type);
+  const std::uint64_t most = std::max<std::uint64_t>(value.rlim_max, limit.hard);
+  set_rlimit({.type = limit.type, .hard = most, .soft = most});
+}
+
+void set_rlimits(const std::vector<Rlimit>& limits, const BecomeOptions& options) {
+  for (const Rlimit& limit : limits)
+    options.limits_processes_last&& is_of_processes(limit) ? open_process_limit(limit) : set_rlimit(limit);
 }
 
 UniqueFd open_landlock(const Confinement& confinement) {
@@ -192,7 +208,8 @@ void lock_in(const Confinement& confinement, const UniqueFd& landlock,
     load_seccomp(confinement.seccomp);
 }
 
-void go_on_inside(const ChildEnd& parent, const BecomeOptions& options, const SeccompFilter& filter) {
+void go_on_inside(const Process& process, const ChildEnd& parent, const BecomeOptions& options,
+                  const SeccompFilter& filter) {
   be_born(*options.birth);
   if (options.last_groups != nullptr) {
     enter_cgroups(*options.last_groups);
@@ -202,6 +219,9 @@ void go_on_inside(const ChildEnd& parent, const BecomeOptions& options, const Se
   if (options.has_terminal && may_take_terminal(filter)) make_controlling_terminal();
   if (options.supervision == Supervision::by_parent && may_die_with_parent(filter))
     stay_with_supervisor(parent);
+  if (options.limits_processes_last)
+    for (const Rlimit& limit : process.rlimits)
+      if (is_of_processes(limit)) set_rlimit(limit);
 }
 
 }  // namespace
@@ -288,7 +308,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   give_stdio_to(account.uid, options);
 
   const UniqueFd landlock = open_landlock(confinement);  // while every path can be reached
-  set_rlimits(process.rlimits);              // while that is a right, and when lay needs no file any more
+  set_rlimits(process.rlimits, options);     // while that is a right, and when lay needs no file any more
   limit_bounding_set(process.capabilities);  // takes CAP_SETPCAP
   // Without no_new_privs both take CAP_SYS_ADMIN, so they are entered while that is
   // there; they let the rest pass.
@@ -308,7 +328,7 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   if (options.last_groups != nullptr)
     for (const UniqueFd& tasks : *options.last_groups) kept.push_back(tasks.get());
   parent.close_others(options.preserved_fds, kept);
-  if (options.birth != nullptr) go_on_inside(parent, options, confinement.seccomp);
+  if (options.birth != nullptr) go_on_inside(process, parent, options, confinement.seccomp);
   if (init) leave_reaper_behind(std::move(*init), parent);
   execute_command(process.args, env);
 }

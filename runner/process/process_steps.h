@@ -70,8 +70,9 @@ struct BecomeOptions {
   MissingFolder missing_folder = MissingFolder::made;
   std::optional<IdMaps> ids = {};                ///< of the user namespace it is in; empty: lay's own
   std::vector<UniqueFd>* last_groups = nullptr;  ///< entered by who is born
-  ChildEnd* birth = nullptr;  ///< last it is born into a pid namespace, and tells this end: birth.h
-  bool has_terminal = false;  ///< standard input is a terminal, to be taken by who is born
+  ChildEnd* birth = nullptr;           ///< last it is born into a pid namespace, and tells this end: birth.h
+  bool limits_processes_last = false;  ///< RLIMIT_NPROC is set by who is born: its user may have room for one
+  bool has_terminal = false;           ///< standard input is a terminal, to be taken by who is born
 };
 
 /// Everything from "root with all rights inside the container" to the command itself: user, working folder,

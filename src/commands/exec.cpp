@@ -2,6 +2,7 @@
 #include "command.h"
 #include "flags/environment_flags.h"
 #include "flags/options.h"
+#include "output/messages.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -11,7 +12,8 @@ int command_exec(const Context& context, const Arguments& arguments) {
   EnvironmentFlags environment;
   bool is_detached = false;
   Parser parser("exec", "[flags] CONTAINER COMMAND [ARG …]", "Runs a command inside a running container.");
-  parser.add_flag("-d,--detach", is_detached, "leave it running, without input and output");
+  parser.add_flag("-d,--detach", is_detached,
+                  "leave it running, without input (even with -i), its output thrown away");
   parser.add_flag("-i,--interactive", request.open_stdin, "pass stdin on");
   parser.add_flag("-t,--tty", request.terminal, "give it a terminal");
   environment.add_to(parser);
@@ -26,11 +28,10 @@ int command_exec(const Context& context, const Arguments& arguments) {
   const std::string name = words.front();
   request.args.assign(words.begin() + 1, words.end());
   if (request.args.empty()) throw UsageError{"which command?"};
-  if (is_detached && (request.terminal || request.open_stdin))
-    throw UsageError{"-d leaves the command alone: neither -i nor -t goes with it"};
 
   return with_context("exec " + printable(name), [&] {
     environment.put_into(request.env);
+    request.on_note = print_note;
     const runner::ContainerStore containers = open_containers(context);
     const runner::Container container = containers.find(name);
     if (!is_detached) return runner::exec_in(containers, container, request);

@@ -53,10 +53,72 @@ null_is_whole() { [ "$(stat -c '%u:%g %a %F' /dev/null)" = "0:0 666 character sp
   run -127 "$LAY" exec -d c nothing
   has "$output" "not found"
   run -126 "$LAY" exec -d c /etc/passwd
-  refused 125 "neither -i nor -t" "$LAY" exec -d -t c true
-  refused 125 "neither -i nor -t" "$LAY" exec -di c true
+  run -127 "$LAY" exec -d -t c nothing
+  has "$output" "not found"
   "$LAY" stop -t 0 c >/dev/null
   refused 125 "not running" "$LAY" exec -d c true
+}
+
+@test "exec -d -i is exec -d: there is no input" {
+  container
+  run -0 timeout 5 "$LAY" exec -di c sh -c 'cat; echo "end of $(readlink /proc/self/fd/0)" >/said; exec sleep 77' <<<word
+  [ "$output" = "" ]
+  wait_until 5 holds /said 'end of /dev/null'
+}
+
+@test "exec -d -t gives the command a terminal whose output is thrown away, and that does not hang up" {
+  container
+  run -0 timeout 5 "$LAY" exec -dit c sh -c 'tty >/said; yes | head -c 1000000; stty -a >/dev/null && echo $? $TERM >>/said; exec sleep 77'
+  [ "$output" = "" ]
+  wait_until 5 holds /said '0 xterm'
+  holds /said /dev/pts/
+  "$LAY" stop -t 0 c >/dev/null
+  ! pgrep -xf 'sleep 77' || return 1
+  holder_gone() { ! pgrep -f 'lay: terminal of a command in c'; }
+  wait_until 5 holder_gone
+}
+
+@test "exec -t tells of a terminal that the seccomp profile denies" {
+  local call
+  for call in setsid ioctl; do
+    jq -n --arg call $call '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: [$call], action: "SCMP_ACT_ERRNO"}]}' >profile.json
+    container --security-opt seccomp=profile.json
+    "$LAY" exec -t c echo here >said 2>told
+    has "$(cat said)" here
+    has "$(cat told)" "the seccomp profile denies $call"
+    "$LAY" exec -dt c true 2>told
+    has "$(cat told)" "the seccomp profile denies $call"
+    "$LAY" exec c true 2>told
+    [ ! -s told ]
+    "$LAY" rm -f c >/dev/null
+  done
+}
+
+@test "exec as a user who has room for one process, or none, executes the command, which then has its limit" {
+  container --ulimit nproc=1:1 -u 54321
+  [ "$("$LAY" exec -u 54322 c sh -c 'ulimit -u; exec id -u')" = $'1\n54322' ]
+  [ "$("$LAY" exec c id -u)" = 54321 ]
+  run -2 "$LAY" exec -u 54322 c sh -c 'id; id'
+  has "$output" "can't fork"
+  "$LAY" rm -f c >/dev/null
+  container --ulimit nproc=1:1 -u 54321 --userns auto
+  [ "$("$LAY" exec -u 54322 c sh -c 'ulimit -u; exec id -u')" = $'1\n54322' ]
+}
+
+@test "a command whose process between was killed does not run on behind the caller's back" {
+  container
+  local step count status tried=0
+  python3 "$here/kill_at.py" counts.json 1 -1 0 "$LAY" exec -d c true
+  count=$(jq '.counts[1]' counts.json)
+  for ((step = count - 6; step <= count; step++)); do
+    status=0
+    timeout -s KILL 60 python3 "$here/kill_at.py" killed.json 1 1 "$step" "$LAY" exec -d c sleep "770$step" 2>told || status=$?
+    ((status != 0)) || continue # it had told of the command already
+    tried=1
+    none_left() { ! pgrep -xf "sleep 770$step"; }
+    wait_until 5 none_left
+  done
+  [ "$tried" = 1 ]
 }
 
 @test "exec -d in a container with a user namespace leaves the host's /dev/null alone" {

@@ -51,13 +51,15 @@ struct ExecRequest {
   bool open_stdin = false;
   unsigned preserved_fds = 0;  ///< descriptors from 3 on that the command keeps
   bool privileged = false;     ///< every capability that lay has, no seccomp: more than the container has
+  std::function<void(const std::string& note)> on_note;  ///< what its user should know; empty: nobody listens
 };
 
 /// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than
 /// its first process has unless it is privileged; returns the exit code.
 int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
 /// As exec_in, but returns when the command has been executed, and leaves it to the container. It has
-/// /dev/null as standard streams; throws invalid when the request has a terminal or standard input.
+/// /dev/null as standard streams, or a terminal of its own, whose output is read by a process that stays, and
+/// shown to nobody. Nothing is ever typed.
 void exec_detached(const ContainerStore& store, const Container& container, const ExecRequest& request);
 
 /// Freezes every process of a running container (cgroups(7)); returns when all stand still. Throws invalid
