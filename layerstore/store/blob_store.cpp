@@ -20,6 +20,7 @@ constexpr const char* kPart = "blob";  // its name while it is under ingest/
 constexpr off_t kWorthKeeping = 64 * 1024;  // bytes of a part; less is fetched again as fast
 
 constexpr const char* kParts = "parts.";  // begins the names of folders that hold parts of a blob
+constexpr const char* kTurn = "turn.";    // of folders that hold nothing
 
 /// What is kept of a blob is kept for.
 std::string name_of(const Descriptor& blob) {
@@ -28,6 +29,13 @@ std::string name_of(const Descriptor& blob) {
 
 std::string path_of(const Digest& digest) {
   return digest.algorithm_name() + "/" + digest.hex();
+}
+
+/// 0 when there is none.
+std::uint64_t part_size(const UniqueFd& root, const std::string& name) {
+  const auto folder = Ingest::find_kept(root, name);
+  const auto info = folder ? sys::try_stat_at(*folder, kPart) : std::nullopt;
+  return info && S_ISREG(info->st_mode) ? static_cast<std::uint64_t>(info->st_size) : 0;
 }
 
 Error damaged(const Digest& digest, const std::string& got) {
@@ -165,9 +173,15 @@ BlobWriter BlobStore::resume(const Descriptor& blob) const {
 }
 
 std::uint64_t BlobStore::kept(const Descriptor& blob) const {
-  const auto folder = Ingest::find_kept(root_, name_of(blob));
-  const auto info = folder ? sys::try_stat_at(*folder, kPart) : std::nullopt;
-  return info && S_ISREG(info->st_mode) ? static_cast<std::uint64_t>(info->st_size) : 0;
+  return part_size(root_, name_of(blob));
+}
+
+std::optional<Ingest> BlobStore::try_take_turn(const Descriptor& blob) const {
+  return Ingest::resume(root_, kTurn + name_of(blob));
+}
+
+std::uint64_t BlobStore::come_so_far(const Descriptor& blob) const {
+  return part_size(root_, name_of(blob)) + part_size(root_, kParts + name_of(blob));
 }
 
 std::optional<Ingest> BlobStore::resume_parts(const Descriptor& blob) const {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "transfer/origin.h"
 #include "transfer/parallel.h"
 #include "transfer/transfer_notes.h"
+#include "transfer/turn.h"
 
 namespace lay::registry {
 
@@ -63,6 +65,7 @@ struct Pull {
   std::string origin() const;
   bool may_lack_blob(const WantedLayer& layer) const;
   bool leave_blob(const WantedLayer& layer, const std::stop_token& stop) const;
+  bool finds_layer(const WantedLayer& layer, Progress::Task& task, const std::stop_token& stop) const;
 };
 
 std::string Pull::origin() const {
@@ -90,16 +93,27 @@ bool Pull::leave_blob(const WantedLayer& layer, const std::stop_token& stop) con
   return true;
 }
 
+/// Whether nothing of the layer has to be fetched; tells `task` then.
+bool Pull::finds_layer(const WantedLayer& layer, Progress::Task& task, const std::stop_token& stop) const {
+  if (is_there(store, layer.blob, layer.diff_id, slots, stop)) {
+    task.done("already there");
+    return true;
+  }
+  // Asked before the wait for a slot: all layers come at once.
+  if (!may_lack_blob(layer) || !store.layers().has(layer.diff_id) || !leave_blob(layer, stop)) return false;
+  task.done("layer already there, blob not fetched");
+  return true;
+}
+
 void Pull::get_layer(const WantedLayer& layer, const std::stop_token& stop) const {
   const auto task = progress.begin("layer " + layer.blob.digest.short_hex(), layer.blob.size);
-  if (is_there(store, layer.blob, layer.diff_id, slots, stop)) return task->done("already there");
+  if (finds_layer(layer, *task, stop)) return;
+  const Turn turn = take_turn(store.blobs(), layer.blob,
+                              std::chrono::seconds(client.patience().stall_seconds), progress, stop);
+  if (turn.has_waited && finds_layer(layer, *task, stop)) return;
   LayerRequest wanted{.blob = layer.blob, .diff_id = layer.diff_id};
-  if (may_lack_blob(layer)) {
-    // Asked before the wait for a slot: all layers come at once.
-    const bool is_here = store.layers().has(layer.diff_id);
-    if (is_here && leave_blob(layer, stop)) return task->done("layer already there, blob not fetched");
-    if (!is_here) wanted.may_stay_in = origin();  // one that is damaged is made of its blob
-  }
+  // One that is damaged is made of its blob.
+  if (may_lack_blob(layer) && !store.layers().has(layer.diff_id)) wanted.may_stay_in = origin();
   fetch_layer(store, client, wanted, slots, *task, stop);
 }
 

@@ -76,6 +76,29 @@ part_of() { stat -c %s "$1"/ingest/part.*/blob 2>/dev/null || echo 0; }
   next_boot "$LAY" --root "$world/root2" fsck -q
 }
 
+@test "a pull waits for a layer that another one fetches, and goes on with it when that one is killed" {
+  local first second had
+  mkdir upper
+  echo more >upper/more
+  "$LAY" commit -q ./upper top:1 --base app:1 >/dev/null
+  "$LAY" push -q app:1 "$registry/team/app:1" >/dev/null
+  "$LAY" push -q top:1 "$registry/team/top:1" >/dev/null
+  start_proxy '[{"method": "GET", "path": "'$layer'", "do": "stall", "bytes": 7000000}]'
+  "$LAY" --root "$world/root2" pull -q "$proxy/team/app:1" >/dev/null 2>&1 3>&- &
+  first=$!
+  wait_until 20 eval '(($(part_of "$world/root2") > 6000000))'
+  had=$(part_of "$world/root2")
+  "$LAY" --root "$world/root2" pull -q "$proxy/team/top:1" >/dev/null 3>&- &
+  second=$!
+  wait_until 10 grep -q '/team/top/blobs/' requests
+  sleep 0.5 # that it comes to the layer
+  kill -KILL "$first"
+  wait "$first" || true
+  wait "$second"
+  [ "$(jq -r "select(.path | contains(\"$layer\")) | .range" requests)" = $'\n'"bytes=$had-" ]
+  "$LAY" --root "$world/root2" fsck -q
+}
+
 @test "a part that was damaged while it waited is found out by its hash, and fetched anew" {
   "$LAY" push -q app:1 "$registry/team/app:1" >/dev/null
   start_proxy '[{"method": "GET", "path": "'$layer'", "do": "stall", "bytes": 7000000}]'

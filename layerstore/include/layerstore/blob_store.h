@@ -76,6 +76,11 @@ class BlobStore {
   BlobWriter resume(const Descriptor& blob) const;
   /// Bytes that resume() would take up; 0 when there is nothing.
   std::uint64_t kept(const Descriptor& blob) const;
+  /// For who fetches the blob, or a part of it: held until that is done, so that nobody else fetches the
+  /// same. Empty while another process or thread has it.
+  std::optional<Ingest> try_take_turn(const Descriptor& blob) const;
+  /// Bytes of a blob that has not come yet, whether it comes whole or in parts, and whoever fetches it.
+  std::uint64_t come_so_far(const Descriptor& blob) const;
   /// The folder in which parts of the blob are kept by whoever needs no more of it (kept_parts.h). Empty
   /// while another process is at it.
   std::optional<Ingest> resume_parts(const Descriptor& blob) const;

@@ -1,8 +1,10 @@
 #include <catch2/catch.hpp>
+#include <future>
 #include <set>
 
 #include "error_of.h"
 #include "fault_proxy.h"
+#include "poll_until.h"
 #include "shipped_image.h"
 
 using namespace lay::registry;
@@ -207,6 +209,33 @@ TEST_CASE("a layer that is there is not fetched, whatever it was compressed with
   pull_through(proxy, store);
   pull_through(proxy, store);
   CHECK(ranges_of(proxy, shipped.big()).size() == 1);
+}
+
+TEST_CASE("two pulls at once of images that share a layer fetch it once", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), rule_of(shipped, R"("do": "slow", "bytes": 100000)"));
+  const TempStore store;
+  auto other = std::async(std::launch::async, [&] { return pull_through(proxy, store).descriptor; });
+  REQUIRE(lay::test::poll_until([&] { return !ranges_of(proxy, shipped.big()).empty(); }));
+  CHECK_NOTHROW(pull_through(proxy, store));
+  CHECK(other.get() == shipped.image.descriptor);
+  CHECK(ranges_of(proxy, shipped.big()).size() == 1);
+  CHECK(store.store.blobs().is_whole(shipped.big()));
+  CHECK(lay::test::debris(store.path()) == 0);
+}
+
+TEST_CASE("a pull that stands still is waited for as long as a connection", "[registry][faults]") {
+  const ShippedImage shipped;
+  const FaultProxy proxy(shipped.registry.port(), "[]");
+  const TempStore store;
+  {
+    const auto turn = store.store.blobs().try_take_turn(shipped.big());
+    REQUIRE(turn);
+    CHECK_FALSE(store.store.blobs().try_take_turn(shipped.big()));
+    CHECK_NOTHROW(pull_through(proxy, store));
+  }
+  CHECK(store.store.blobs().is_whole(shipped.big()));
+  CHECK(lay::test::debris(store.path()) == 0);
 }
 
 TEST_CASE("tokens that expire in the middle of a pull are renewed", "[registry][faults]") {
