@@ -125,7 +125,7 @@ std::uint64_t verify_unpacked(const Store& store, const UniqueFd& dir, const Dig
     return digest_in(scratch.dir());
   });
   if (digest_in(dir) != expected || read_folders(dir) != read_folders(scratch.dir()) ||
-      try_read_owners(dir) != try_read_owners(scratch.dir()))
+      !has_owners(dir, try_read_owners(scratch.dir()).value()))
     throw Error::make(Errc::corrupt, "its files are not those of its blob, diff_id {}", diff_id.to_string());
   return size;
 }

@@ -75,7 +75,7 @@ std::vector<std::string> owner_items(const OwnerIds& owners) {
   std::vector<std::string> items;
   add_items(items, kUserMark, owners.uids);
   add_items(items, kGroupMark, owners.gids);
-  if (!items.empty()) items.push_back(owner_seal(items));
+  items.push_back(owner_seal(items));
   return items;
 }
 
@@ -169,12 +169,12 @@ void write_landed_folder(const UniqueFd& dir, ByteSource& tar, LayerForm form,
 }
 
 std::optional<OwnerIds> try_read_owners(const UniqueFd& dir) {
-  OwnerIds owners;
   std::vector<std::string> items = read_list(dir, kOwners);
-  if (items.empty() && !sys::try_stat_at(dir, kOwners)) return owners;
-  const std::string seal = items.empty() ? std::string() : std::exchange(items.back(), {});
-  if (!items.empty()) items.pop_back();
-  if (items.empty() || seal != owner_seal(items)) return std::nullopt;
+  if (items.empty()) return std::nullopt;
+  const std::string seal = std::exchange(items.back(), {});
+  items.pop_back();
+  if (seal != owner_seal(items)) return std::nullopt;
+  OwnerIds owners;
   for (const std::string& item : items) {
     const auto range = item.empty() ? std::nullopt : parse_range(std::string_view(item).substr(1));
     if (!range || (item[0] != kUserMark && item[0] != kGroupMark)) return std::nullopt;
@@ -184,7 +184,10 @@ std::optional<OwnerIds> try_read_owners(const UniqueFd& dir) {
 }
 
 bool has_owners(const UniqueFd& dir, const OwnerIds& owners) {
-  return read_list(dir, kOwners) == owner_items(owners);
+  const std::vector<std::string> expected = owner_items(owners);
+  const bool is_all_of_root = expected.size() == 1;
+  if (is_all_of_root && !sys::try_stat_at(dir, kOwners)) return true;
+  return read_list(dir, kOwners) == expected;
 }
 
 std::vector<LowerLink> read_links(const UniqueFd& dir) {

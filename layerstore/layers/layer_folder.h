@@ -24,8 +24,9 @@
 ///   landed.<key>/            the layer once more, as it is where the layers below have certain symlinks: the
 ///                            same files but for the tar
 ///   links                    there only: these symlinks, each path and target ended by a NUL
-///   owners                   OwnerIds, as u<first>-<last> and g<first>-<last>, and the SHA-256 of these as
-///                            =<hex>, each ended by a NUL; absent where all is root's
+///   owners                   OwnerIds but root, as u<first>-<last> and g<first>-<last>, and the SHA-256 of
+///                            these as =<hex>, each ended by a NUL; always there, so that a lost one is told
+///                            from one of a layer that is all root's
 ///   boot                     id of the boot under which the erofs form was written
 ///   synced                   it is on disk
 ///   from.<compression>.<algorithm>.<hex>
@@ -58,9 +59,9 @@ std::vector<std::string> landed_folders(const UniqueFd& dir);
 std::optional<LayerForm> find_layer_form(const UniqueFd& layers, const std::string& name);
 
 StackedFolders read_folders(const UniqueFd& dir);
-/// Empty where the record is not as write_owners() made it; none at all says that all is root's.
+/// Empty where there is no record, or another than write_owners() made.
 std::optional<OwnerIds> try_read_owners(const UniqueFd& dir);
-/// Whether the record, or that there is none, tells just these.
+/// Whether the record tells just these. An older lay made none where all is root's: nobody is misled then.
 bool has_owners(const UniqueFd& dir, const OwnerIds& owners);
 void write_owners(const UniqueFd& dir, const OwnerIds& owners);
 

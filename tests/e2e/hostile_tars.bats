@@ -138,6 +138,10 @@ mapped() {
     has "$output" "files of group 80000"
     run mapped $form --uidmap 70000:200000:1 --gidmap 0:100000:65536 --gidmap 80000:200001:1 /bin/stat -c %u:%g /foreign
     [ "$output" = 70000:80000 ]
+    rm "$world/root-$form"/layers/*/owners # lost: no layer is all root's because of that
+    run mapped $form true
+    [ "$status" = 125 ]
+    has "$output" "files of user 70000"
   done
 }
 

@@ -93,8 +93,8 @@ class LayerStore {
   bool is_sound(const Digest& diff_id) const;
   /// Throws not_found.
   OpenLayer open(const Digest& diff_id) const;
-  /// Of the owners of its entries. What an older lay noted of them is noted anew, from the layer's tar or
-  /// from `blob`. Throws not_found.
+  /// Of the owners of its entries. What was lost of their record is noted anew, from the layer's tar or from
+  /// `blob`. Throws not_found.
   OwnerIds owners(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;
   /// Makes what is mounted of the layer again where it is damaged: of its tar, or of `blob`.
   void mend(const Digest& diff_id, const Descriptor& blob, const BlobStore& blobs) const;

@@ -206,7 +206,8 @@ TEST_CASE("a layer of an earlier boot is checked before it is used", "[layerstor
   SECTION("a whole one is found to be so once") {
     reboot();
     ensure();
-    CHECK(shell("ls " + layer + " | grep -v from").output == "boot\nlayer.erofs\nlayer.tar\nsynced\n");
+    CHECK(shell("ls " + layer + " | grep -v from").output ==
+          "boot\nlayer.erofs\nlayer.tar\nowners\nsynced\n");
     const std::string before = shell("stat -c %Y.%i " + layer + "/layer.erofs").output;
     ensure();
     CHECK(shell("stat -c %Y.%i " + layer + "/layer.erofs").output == before);
