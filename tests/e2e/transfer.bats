@@ -70,6 +70,24 @@ entry() {
   refused 1 "expected linux/riscv64" "$LAY" copy -q --platform linux/riscv64 "docker://$proxy/team/app:1" "docker://$registry/mirrored:2"
 }
 
+@test "a copy between registries looks at digests alone, as skopeo does, and a pull at the layers as well" {
+  local config document=application/vnd.oci.image.manifest.v1+json
+  curl -fsS -H "Accept: $document" "http://$registry/v2/team/app/manifests/1" >image
+  config=$(curl -fsS "http://$registry/v2/team/app/blobs/$(jq -r .config.digest image)" |
+    jq -c '.rootfs.diff_ids[0] = "sha256:" + ("0" * 64)' | tee wrong | sha256sum | cut -d' ' -f1)
+  local location
+  location=$(curl -fsS -X POST -D - "http://$registry/v2/team/app/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //Ip')
+  curl -fsS -X PUT -H 'Content-Type: application/octet-stream' --data-binary @wrong "$location&digest=sha256:$config"
+  jq --arg digest "sha256:$config" --argjson size "$(stat -c %s wrong)" '.config.digest = $digest | .config.size = $size' image >lying
+  put_manifest lying manifest lying
+  skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$registry/team/app:lying" "docker://$registry/theirs:lying"
+  "$LAY" copy -q "docker://$registry/team/app:lying" "docker://$registry/ours:lying" >/dev/null
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/ours:lying")" = "sha256:$(sha256sum <lying | cut -d' ' -f1)" ]
+  export LAY_ROOT=$world/root2
+  fails_with "diff_id" "$LAY" pull -q "$registry/ours:lying"
+  fails_with "diff_id" "$LAY" copy -q "docker://$registry/ours:lying" oci:layout:1
+}
+
 @test "copy --all takes all that a name leads to, whatever it is and for whatever platform" {
   local empty=sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a served location
   "$LAY" --root "$world/served" serve --listen 127.0.0.1:0 --access-log none >url 2>serve.log 3>&- &
