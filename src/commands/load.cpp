@@ -1,11 +1,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
 
+#include "base/file_limit.h"
 #include "base/interruptible_stream.h"
 #include "base/syscalls.h"
 #include "base/text.h"
@@ -19,14 +19,6 @@
 namespace lay::cli {
 
 namespace {
-
-/// Every member of an archive stays open until all of it is verified; shells allow 1024 files by habit only.
-void raise_file_limit() {
-  ::rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);  // when it cannot be raised, opening says so
-}
 
 UniqueFd open_input(const std::string& path) {
   if (!path.empty() && path != "-") {
@@ -102,7 +94,7 @@ int command_load(const Context& context, const Arguments& arguments) {
   parser.parse(arguments);
   require_root("load");
   return with_context(input.empty() ? "load" : "load " + printable(input), [&] {
-    raise_file_limit();
+    raise_file_limit();  // every member of an archive stays open until all of it is verified
     const UniqueFd file = open_input(input);
     const layerstore::Store store = open_store(context);  // what is not there makes none
     const FileLock adding = store.begin_adding();

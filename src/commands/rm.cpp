@@ -1,8 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
+#include "base/file_limit.h"
 #include "base/text.h"
 #include "command.h"
 #include "containers/container_choice.h"
@@ -22,6 +27,36 @@ void tidy_mounts(const Context& context) {
     layerstore::LayerMounts(context.run).tidy();
   } catch (const Error&) {
   }
+}
+
+/// A container that is to go.
+struct Leaving {
+  Chosen chosen;
+  std::optional<runner::Container> container;  ///< empty until it is found
+  std::optional<runner::Stopping> stopping;    ///< one that has been asked to end
+};
+
+/// What keeps it from being found or asked is left for its removal to tell.
+void try_ask(const runner::ContainerStore& containers, Leaving& leaving, std::chrono::seconds timeout) {
+  try {
+    leaving.container.emplace(containers.find_even_damaged(leaving.chosen.key));
+    if (is_running(*leaving.container)) leaving.stopping.emplace(containers, *leaving.container, timeout);
+  } catch (const Error&) {
+  }
+  if (!leaving.stopping) leaving.container.reset();
+}
+
+/// Where they are given time, all are asked to end before any is waited for.
+std::vector<std::unique_ptr<Leaving>> take_leave(const runner::ContainerStore& containers,
+                                                 std::vector<Chosen> chosen,
+                                                 std::optional<std::chrono::seconds> timeout) {
+  std::vector<std::unique_ptr<Leaving>> all;  // which stay where they are
+  for (Chosen& one : chosen)
+    all.push_back(std::make_unique<Leaving>(Leaving{std::move(one), std::nullopt, std::nullopt}));
+  if (!timeout) return all;
+  raise_file_limit();
+  for (const std::unique_ptr<Leaving>& one : all) try_ask(containers, *one, *timeout);
+  return all;
 }
 
 }  // namespace
@@ -45,11 +80,15 @@ int command_rm(const Context& context, const Arguments& arguments) {
   if (seconds && !force) throw UsageError{"--time goes with --force"};
   const runner::ContainerStore containers = open_containers(context);
   const auto all = [](const runner::Container&) { return true; };
-  const auto remove = [&](const Chosen& chosen) {
-    std::optional<runner::Container> container;
+  const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+  const auto leaving = take_leave(containers, choice.find(containers, all), timeout);
+  const auto remove = [&](const std::unique_ptr<Leaving>& one) {
+    auto& [chosen, container, stopping] = *one;
     try {
-      container.emplace(force ? containers.find_even_damaged(chosen.key) : containers.find(chosen.key));
-      if (seconds) runner::stop_container(containers, *container, std::chrono::seconds(*seconds));
+      if (!container)
+        container.emplace(force ? containers.find_even_damaged(chosen.key) : containers.find(chosen.key));
+      if (timeout && !stopping) stopping.emplace(containers, *container, timeout);
+      if (stopping) stopping->finish();
       remove_container(containers, *container, chosen.name, force ? Force::yes : Force::no);
     } catch (const Error& error) {
       // Something of it may not be found, too
@@ -59,7 +98,8 @@ int command_rm(const Context& context, const Arguments& arguments) {
     }
     fmt::print("{}\n", chosen.name);
   };
-  const int status = for_each_of("rm", choice.find(containers, all), &Chosen::name, remove);
+  const auto name_of = [](const std::unique_ptr<Leaving>& one) { return one->chosen.name; };
+  const int status = for_each_of("rm", leaving, name_of, remove);
   tidy_mounts(context);
   return status;
 }

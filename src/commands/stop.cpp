@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_limit.h"
 #include "command.h"
 #include "containers/container_choice.h"
 #include "each.h"
@@ -72,6 +73,7 @@ int command_stop(const Context& context, const Arguments& arguments) {
   const auto number = signal ? std::optional(runner::parse_signal(*signal)) : std::nullopt;
   const runner::ContainerStore containers = open_containers(context);
   const auto timeout = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+  raise_file_limit();
   std::vector<std::unique_ptr<Asked>> asked;  // which stay where they are
   const auto ask = [&](runner::Container& container, const std::string& name) {
     asked.push_back(std::make_unique<Asked>(containers, std::move(container), name, timeout, number));

@@ -384,6 +384,16 @@ stop_while_two_is_held() {
   [ "$("$LAY" wait one two three | xargs)" = "137 137 137" ]
 }
 
+@test "rm -f -t asks all before it waits for any, and says them in their order" {
+  local name begin
+  for name in one two three; do "$LAY" run -d --name $name --network none small sleep 1000 >/dev/null; done
+  "$LAY" run --name ended --network none small true
+  begin=$(date +%s%N)
+  [ "$("$LAY" rm -f -t 3 three ended one missing two one | xargs)" = "three ended one two" ]
+  (($(date +%s%N) - begin < 6000000000)) # three times 3 s, one after the other
+  [ -z "$("$LAY" ps -aq)" ]
+}
+
 @test "start of one that runs says its name and leaves it alone" {
   "$LAY" run -d --name c --network none small sleep 1000 >/dev/null
   local first

@@ -1,7 +1,6 @@
 #include "server/http/http_server.h"
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_limit.h"
 #include "http/congestion_control.h"
 #include "server/http/exchange.h"
 
@@ -61,14 +61,6 @@ void note_connection(void* shared, MHD_Connection* connection, void**, MHD_Conne
   }
 }
 
-/// Each connection needs a descriptor, and the file it is sent one more.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 unsigned thread_count() {
   return std::clamp(2 * std::thread::hardware_concurrency(), 4U, 32U);
 }
@@ -90,7 +82,7 @@ HttpServer::HttpServer(Service& service, UniqueFd socket, const std::optional<Tl
                        const HttpLimits& limits)
     : service_(service) {
   std::signal(SIGPIPE, SIG_IGN);  // clients that go away while sendfile(2) writes
-  raise_descriptor_limit();
+  raise_file_limit();             // each connection needs a descriptor, and the file it is sent one more
   map_connections();
   unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
   std::vector<MHD_OptionItem> more;
