@@ -96,25 +96,26 @@ class Run {
     }
   }
 
-  /// Supervises it until its end; returns the exit code.
-  int finish() {
-    relay_until_end(launched_->process.pidfd(), std::move(launched_->stdio), signals_,
-                    {.own_stdio = own_stdio_,
-                     .shows_out = first_run().shows_out,
-                     .shows_errors = first_run().shows_errors,
-                     .passes_signals = first_run().passes_signals,
-                     .terminal = container_.config().spec.process.terminal,
-                     .log = log_ ? &*log_ : nullptr,
-                     .when_idle = release_idle_memory,
-                     .deadline = deadline(),
-                     .when_late = [&] { end_late(); }});
+  /// Supervises it until its end.
+  AttachedEnd finish() {
+    std::optional<Error> lost =
+        relay_until_end(launched_->process.pidfd(), std::move(launched_->stdio), signals_,
+                        {.own_stdio = own_stdio_,
+                         .shows_out = first_run().shows_out,
+                         .shows_errors = first_run().shows_errors,
+                         .passes_signals = first_run().passes_signals,
+                         .terminal = container_.config().spec.process.terminal,
+                         .log = log_ ? &*log_ : nullptr,
+                         .when_idle = release_idle_memory,
+                         .deadline = deadline(),
+                         .when_late = [&] { end_late(); }});
     state_.exit_code = launched_->process.wait();
     if (is_late_) state_.exit_code = kLate;
     keep([&] { state_.oom_killed = launched_->cgroup.oom_kills() > 0; });
     launched_.reset();
     if (log_) state_.error = log_->failure();
     save_end();
-    return state_.exit_code;
+    return {.exit_code = state_.exit_code, .lost_output = std::move(lost)};
   }
 
   /// What the user should know of how it was started.
@@ -310,19 +311,19 @@ void wait_until_durable(const ChildEnd& caller) {
 
 }  // namespace
 
-int run_attached(const ContainerStore& store, const Container& container,
-                 const std::function<void()>& after_end,
-                 const std::function<void(const Error& error)>& on_trouble,
-                 const std::function<void(const std::string& note)>& on_note, StartAhead ahead) {
+AttachedEnd run_attached(const ContainerStore& store, const Container& container,
+                         const std::function<void()>& after_end,
+                         const std::function<void(const Error& error)>& on_trouble,
+                         const std::function<void(const std::string& note)>& on_note, StartAhead ahead) {
   std::optional<Run> run(std::in_place, store, container, Joined::yes);
   run->start(std::move(ahead), [](const Container& started) { started.make_durable(); });
   for (const std::string& note : run->notes()) on_note(note);
-  const int exit_code = run->finish();
+  AttachedEnd end = run->finish();
   if (run->trouble()) on_trouble(*run->trouble());
   const std::optional<RemovedContainer> removed = run->take_removed();
   run.reset();  // its lock: whoever waits for the end need not wait for the rest
   clear_up(store, removed, after_end);
-  return exit_code;
+  return end;
 }
 
 void run_detached(const ContainerStore& store, const Container& container,

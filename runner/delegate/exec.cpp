@@ -66,8 +66,8 @@ int exit_code_of(const Error& error) {
 }
 
 /// The runtime sends the master of the command's terminal, and leaves the command to this process.
-int exec_on_terminal(const ContainerConfig& config, const ContainerState& state, const ExecFiles& files,
-                     InputMode input, const UniqueFd* birthplace) {
+AttachedEnd exec_on_terminal(const ContainerConfig& config, const ContainerState& state,
+                             const ExecFiles& files, InputMode input, const UniqueFd* birthplace) {
   const UniqueFd dir = sys::open_dir(sys::cwd(), state.delegated);
   const ConsoleSocket console(dir, files.console_name());
   const OrphansAdopted adopted;
@@ -77,14 +77,15 @@ int exec_on_terminal(const ContainerConfig& config, const ContainerState& state,
             state.delegated + "/" + files.pid_name(), "--process", files.path(), delegated_id(config)},
            {.birthplace = birthplace});
   ChildProcess process = adopt_process(dir, files.pid_name());
-  relay_until_end(process.pidfd(), parent_side(console.receive(), input), signals, {.terminal = true});
-  return process.wait();
+  std::optional<Error> lost =
+      relay_until_end(process.pidfd(), parent_side(console.receive(), input), signals, {.terminal = true});
+  return {.exit_code = process.wait(), .lost_output = std::move(lost)};
 }
 
 /// The command is the runtime's child, and the runtime is this process's. Pipes between, for gVisor writes to
 /// a file from its start.
-int exec_through_pipes(const ContainerConfig& config, const ContainerState& state, const ExecFiles& files,
-                       InputMode input, const UniqueFd* birthplace) {
+AttachedEnd exec_through_pipes(const ContainerConfig& config, const ContainerState& state,
+                               const ExecFiles& files, InputMode input, const UniqueFd* birthplace) {
   const OtherRuntime runtime(config, state.delegated, files.log_name());
   const std::vector<std::string> command{"exec", "--process", files.path(), delegated_id(config)};
   Stdio stdio = make_pipes(input_for_others(input));
@@ -96,9 +97,11 @@ int exec_through_pipes(const ContainerConfig& config, const ContainerState& stat
     runtime.execute_or_exit(command, STDERR_FILENO);
   }
   stdio.child = {};
-  relay_until_end(child->pidfd(), std::move(stdio.parent), signals, {});
+  std::optional<Error> lost = relay_until_end(child->pidfd(), std::move(stdio.parent), signals, {});
   const int code = child->wait();
-  return code != 0 && runtime.has_failed() ? exit_code_of(runtime.failure(command, code)) : code;
+  const bool has_failed = code != 0 && runtime.has_failed();
+  return {.exit_code = has_failed ? exit_code_of(runtime.failure(command, code)) : code,
+          .lost_output = std::move(lost)};
 }
 
 /// A command that another runtime is about to execute.
@@ -126,7 +129,7 @@ Handover prepare(const Container& container, Process process) {
 
 }  // namespace
 
-int exec_delegated(const Container& container, Process process, const ExecRequest& request) {
+AttachedEnd exec_delegated(const Container& container, Process process, const ExecRequest& request) {
   const Handover command = prepare(container, std::move(process));
   const InputMode input = request.open_stdin ? InputMode::relayed : InputMode::none;
   const auto exec = request.terminal ? exec_on_terminal : exec_through_pipes;

@@ -230,16 +230,16 @@ void check_request(const Container& container, const ExecRequest& request) {
 
 }  // namespace
 
-int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request) {
+AttachedEnd exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request) {
   check_request(container, request);
   if (!container.config().runtime.is_own())
     return exec_delegated(container, process_for_other(container, request), request);
   const SignalQueue signals;
   const UniqueFd ending = open_end_requests();
   Executed executed = execute_own(store, container, request, Supervision::by_parent, &ending);
-  relay_until_end(executed.process.pidfd(), std::move(executed.stdio.parent), signals,
-                  {.terminal = request.terminal});
-  return executed.process.wait();
+  std::optional<Error> lost = relay_until_end(executed.process.pidfd(), std::move(executed.stdio.parent),
+                                              signals, {.terminal = request.terminal});
+  return {.exit_code = executed.process.wait(), .lost_output = std::move(lost)};
 }
 
 void exec_detached(const ContainerStore& store, const Container& container, const ExecRequest& request) {

@@ -104,12 +104,14 @@ class Relay {
         out_(stdio_.out.get(), is_joined() && options.shows_out ? STDOUT_FILENO : -1),
         err_(stdio_.err.get(), is_joined() && options.shows_errors ? STDERR_FILENO : -1) {}
 
-  void run() {
+  /// Returns what kept output from being written.
+  std::optional<Error> run() {
     if (options_.terminal) follow_window_size();
     while (!has_ended_) wait_once();
     // All writers are dead: what is in the pipes is all that will ever come.
     finish(out_, stdio_.out, LogStream::out);
     finish(err_, stdio_.err, LogStream::err);
+    return std::move(lost_);
   }
 
  private:
@@ -173,6 +175,7 @@ class Relay {
   bool move_output(Channel& channel, UniqueFd& source, LogStream stream) {
     if (channel.has_pending()) {
       if (channel.drain()) return true;
+      note_loss(stream);
       channel.close();
       source.reset();
       return false;
@@ -180,6 +183,13 @@ class Relay {
     return channel.fill([&](std::span<const std::byte> bytes) {
       if (options_.log != nullptr) options_.log->write(stream, text_of(bytes));
     });
+  }
+
+  /// After a write that has failed. That a reader is gone is no loss: it has what it wanted.
+  void note_loss(LogStream stream) {
+    if (errno == EPIPE || lost_) return;
+    lost_ = Error::from_errno("write to standard {}", stream == LogStream::out ? "output" : "error")
+                .with_hint("from there on what the command wrote is missing");
   }
 
   void finish(Channel& channel, UniqueFd& source, LogStream stream) {
@@ -223,6 +233,7 @@ class Relay {
   Channel out_;
   Channel err_;
   bool has_ended_ = false;
+  std::optional<Error> lost_;
 };
 
 }  // namespace
@@ -260,11 +271,11 @@ std::optional<TakenSignal> SignalQueue::take() const {
                      .sent_by = info.ssi_code == SI_KERNEL ? SentBy::kernel : SentBy::process};
 }
 
-void relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,
-                     const RelayOptions& options) {
+std::optional<Error> relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,
+                                     const RelayOptions& options) {
   std::optional<RawTerminal> raw;
   if (options.terminal && options.own_stdio == Joined::yes) raw.emplace(stdio.in ? Raw::all : Raw::output);
-  Relay(pidfd, std::move(stdio), signals, options).run();
+  return Relay(pidfd, std::move(stdio), signals, options).run();
 }
 
 }  // namespace lay::runner

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/error.h"
 #include "base/unique_fd.h"
 #include "container/log_writer.h"
 #include "process/stdio_pipes.h"
@@ -62,8 +63,9 @@ struct RelayOptions {
 
 /// Relays until the process behind `pidfd` has ended and everything it wrote is passed on. Holds at most one
 /// block for each direction: who writes faster than the reader reads has to wait. A reader of lay's own
-/// output that goes away closes that output for the container too, as a shell's pipe would.
-void relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,
-                     const RelayOptions& options);
+/// output that goes away closes that output for the container too, as a shell's pipe would; so does one that
+/// takes no more, such as a file on a full disk, and the first reason of that kind is returned.
+std::optional<Error> relay_until_end(const UniqueFd& pidfd, ParentStdio stdio, const SignalQueue& signals,
+                                     const RelayOptions& options);
 
 }  // namespace lay::runner

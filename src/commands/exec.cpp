@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "command.h"
+#include "containers/attached_end.h"
 #include "flags/environment_flags.h"
 #include "flags/options.h"
 #include "output/messages.h"
@@ -34,7 +35,7 @@ int command_exec(const Context& context, const Arguments& arguments) {
     request.on_note = print_note;
     const runner::ContainerStore containers = open_containers(context);
     const runner::Container container = containers.find(name);
-    if (!is_detached) return runner::exec_in(containers, container, request);
+    if (!is_detached) return exit_code_of(runner::exec_in(containers, container, request));
     runner::exec_detached(containers, container, request);
     return 0;
   });

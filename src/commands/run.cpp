@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "command.h"
+#include "containers/attached_end.h"
 #include "flags/options.h"
 #include "flags/pull_flags.h"
 #include "images/id_file.h"
@@ -360,18 +361,19 @@ void remove_used_image(const Context& context, const runner::ContainerStore& con
   }
 }
 
-int run_container(const runner::ContainerStore& containers, Prepared& prepared, bool detached) {
+runner::AttachedEnd run_container(const runner::ContainerStore& containers, Prepared& prepared,
+                                  bool detached) {
   const runner::Container& container = prepared.container;
   const auto release = [&] { prepared.layers->release(); };
-  int exit_code = 0;
+  runner::AttachedEnd end;
   if (detached)
     runner::run_detached(containers, container, release, print_note, std::move(prepared.ahead));
   else
-    exit_code = runner::run_attached(containers, container, release, print_trouble, print_note,
-                                     std::move(prepared.ahead));
+    end = runner::run_attached(containers, container, release, print_trouble, print_note,
+                               std::move(prepared.ahead));
   prepared.layers->leave_to_other();
   if (detached) fmt::print("{}\n", container.config().id);
-  return exit_code;
+  return end;
 }
 
 }  // namespace
@@ -386,9 +388,9 @@ int command_run(const Context& context, const Arguments& arguments) {
     Prepared prepared = create_container(context, containers, invocation);
     id_file.write(prepared.container.config().id);
     const auto notes = prepared.container.config().notes;
-    const int exit_code = run_container(containers, prepared, invocation.detached);
+    const runner::AttachedEnd end = run_container(containers, prepared, invocation.detached);
     if (invocation.removes_image) remove_used_image(context, containers, notes);
-    return exit_code;
+    return exit_code_of(end);
   });
 }
 

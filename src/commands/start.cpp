@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "containers/attached_end.h"
 #include "containers/container_choice.h"
 #include "each.h"
 #include "flags/options.h"
@@ -30,10 +31,10 @@ int start_attached(const Context& context, const runner::ContainerStore& contain
                    const std::string& name) {
   runner::Container container = containers.find(name);
   const auto layers = prepare(context, container);
-  const int exit_code = runner::run_attached(
+  const runner::AttachedEnd end = runner::run_attached(
       containers, container, [&] { layers->release(); }, print_trouble, print_note);
   layers->leave_to_other();
-  return exit_code;
+  return exit_code_of(end);
 }
 
 void start_detached(const Context& context, const runner::ContainerStore& containers,

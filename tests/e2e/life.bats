@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What users of docker and podman expect of a container's life, through the program itself.
 
+bats_require_minimum_version 1.5.0
 load world
 
 setup() {
@@ -15,6 +16,28 @@ teardown() { leave_world; }
   has "$output" out
   has "$output" err
   [ "$("$LAY" ps -aq)" = "" ]
+}
+
+@test "output that cannot be written is an error of run, exec and start; a reader that goes away is none" {
+  "$LAY" run -d --name c --network none small sleep 1000 >/dev/null
+  "$LAY" run --name d --network none small echo words >/dev/null
+  local command
+  for command in "run --rm --network none small" "exec c" "exec -t c"; do
+    # shellcheck disable=SC2086
+    run --separate-stderr bash -c '"$LAY" "$@" echo words >/dev/full' lay $command
+    [ "$status" -eq 125 ]
+    has "$stderr" "write to standard output: No space left on device"
+  done
+  run bash -c '"$LAY" start -a d 2>&1 >/dev/full'
+  [ "$status" -eq 125 ]
+  run bash -c '"$LAY" exec c sh -c "echo words >&2" 2>/dev/full'
+  [ "$status" -eq 125 ]
+  run bash -c '"$LAY" exec c sh -c "echo words; exit 7" 2>&1 >/dev/full' # the command's own code is kept
+  [ "$status" -eq 7 ]
+  has "$output" "write to standard output"
+  run --separate-stderr bash -c 'timeout 20 "$LAY" exec c sh -c "while echo y; do :; done" | head -n 1; echo "${PIPESTATUS[0]}"'
+  [ "$output" = $'y\n141' ]
+  [ -z "$stderr" ]
 }
 
 @test "an image that has a layer twice runs, unpacked and mounted" {

@@ -97,11 +97,11 @@ class ContainerFixture {
     return start(container, input);
   }
   RunResult start(const runner::Container& container, const std::string& input = {}) const {
-    return capture([&] { return runner::run_attached(store_, container); }, input);
+    return capture([&] { return runner::run_attached(store_, container).exit_code; }, input);
   }
   RunResult exec(const runner::Container& container, const runner::ExecRequest& request,
                  const std::string& input = {}) const {
-    return capture([&] { return runner::exec_in(store_, container, request); }, input);
+    return capture([&] { return runner::exec_in(store_, container, request).exit_code; }, input);
   }
   runner::Container run_detached(runner::ContainerConfig config) const {
     runner::Container container = store_.create(std::move(config));

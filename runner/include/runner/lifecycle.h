@@ -13,8 +13,16 @@
 /// What can be done with a container. Exit codes are the shell's: the command's own, 128 + N after signal N.
 namespace lay::runner {
 
+/// How a command ended whose output was joined to this process's own.
+struct AttachedEnd {
+  int exit_code = 0;
+  /// What kept its output from being written here, such as a full disk. A reader that has gone does not
+  /// count.
+  std::optional<Error> lost_output;
+};
+
 /// Starts a created or exited container and supervises it in this process, its stdio joined to ours (through
-/// a pty of its own when the spec asks for a terminal), until it ends; returns its exit code. Signals
+/// a pty of its own when the spec asks for a terminal), until it ends. Signals
 /// that are not about this process itself are passed on; window size changes follow the terminal.
 /// Throws no_command (127) and not_invocable (126) when the command cannot be executed; after any failure
 /// nothing is left: no mount, cgroup, link, rule or process. Removes the container when it is auto_remove; a
@@ -23,7 +31,7 @@ namespace lay::runner {
 /// wrong after the command has ended, such as a full disk when the end is written down, does not change its
 /// exit code: `on_trouble` is told. `on_note` gets one-line remarks on the start, such as a setting of the
 /// machine that was changed for it. `ahead` is what the caller has begun for this container, if anything.
-int run_attached(
+AttachedEnd run_attached(
     const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
     const std::function<void(const Error& error)>& on_trouble = [](const Error&) {},
     const std::function<void(const std::string& note)>& on_note = [](const std::string&) {},
@@ -55,8 +63,8 @@ struct ExecRequest {
 };
 
 /// Runs a command inside a running container, in all its namespaces, its cgroup, and with no more rights than
-/// its first process has unless it is privileged; returns the exit code.
-int exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
+/// its first process has unless it is privileged; returns when it has ended.
+AttachedEnd exec_in(const ContainerStore& store, const Container& container, const ExecRequest& request);
 /// As exec_in, but returns when the command has been executed, and leaves it to the container. It has
 /// /dev/null as standard streams, or a terminal of its own, whose output is read by a process that stays, and
 /// shown to nobody. Nothing is ever typed.

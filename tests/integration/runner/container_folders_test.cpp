@@ -82,7 +82,7 @@ TEST_CASE("nobody removes a container that is about to be started for the first 
     const auto seen = fixture.store().list();
     REQUIRE(seen.size() == 1);
     CHECK(error_of([&] { fixture.store().remove(seen.front()); }).code() == Errc::busy);
-    CHECK(runner::run_attached(fixture.store(), made) == 0);
+    CHECK(runner::run_attached(fixture.store(), made).exit_code == 0);
     fixture.store().remove(seen.front());
   }
   std::ignore = fixture.store().create(fixture.config({"true"}));
@@ -94,7 +94,7 @@ TEST_CASE("nobody removes a container that is about to be started for the first 
 TEST_CASE("a container that is removed while it is read keeps its files until then", "[runner][container]") {
   const ContainerFixture fixture;
   const auto made = fixture.store().create(fixture.config({"true"}));
-  CHECK(runner::run_attached(fixture.store(), made) == 0);
+  CHECK(runner::run_attached(fixture.store(), made).exit_code == 0);
   sys::write_all(sys::open_at(made.open_upper(), "file", O_WRONLY | O_CREAT, 0644), "kept");
   {
     const FileLock kept = made.keep_files();

@@ -80,7 +80,7 @@ TEST_CASE("E02: descriptors that lay inherited do not reach the command", "[runn
   const auto container = fixture.store().create(fixture.config({"ls", "/proc/self/fd"}));
   const auto result = fixture.capture([&] {
     ::dup2(STDOUT_FILENO, 77);  // without close-on-exec
-    return runner::run_attached(fixture.store(), container);
+    return runner::run_attached(fixture.store(), container).exit_code;
   });
   CHECK(result.output == "0\n1\n2\n3\n");
 }
@@ -129,7 +129,7 @@ TEST_CASE("the umask is 022 whatever lay's own is", "[runner][life]") {
       fixture.store().create(fixture.config({"sh", "-c", "umask; cat /etc/hostname >/dev/null"}));
   const auto result = fixture.capture([&] {
     ::umask(0777);
-    return runner::run_attached(fixture.store(), container);
+    return runner::run_attached(fixture.store(), container).exit_code;
   });
   CHECK(result.status == 0);
   CHECK(result.output == "0022\n");

@@ -91,7 +91,7 @@ runner::ContainerConfig with_terminal(runner::ContainerConfig config) {
 TEST_CASE("with -t the command has a terminal of its own that works as a terminal", "[runner][life]") {
   const ContainerFixture fixture;
   const auto container = fixture.store().create(with_terminal(fixture.config({"sh"})));
-  UserTerminal user([&] { return runner::run_attached(fixture.store(), container); });
+  UserTerminal user([&] { return runner::run_attached(fixture.store(), container).exit_code; });
   user.type("tty; test -t 0 && test -t 1 && test -t 2 && echo all-$((1+1)); stty size; echo $TERM\n");
   CHECK(user.shows("/dev/pts/0\r\n"));
   CHECK(user.shows("all-2\r\n"));
@@ -115,7 +115,7 @@ TEST_CASE("with -t the command has a terminal of its own that works as a termina
 TEST_CASE("the user's terminal is put back after a failed start", "[runner][life]") {
   const ContainerFixture fixture;
   const auto container = fixture.store().create(with_terminal(fixture.config({"no-such"})));
-  UserTerminal user([&] { return runner::run_attached(fixture.store(), container); });
+  UserTerminal user([&] { return runner::run_attached(fixture.store(), container).exit_code; });
   CHECK(user.shows("'no-such' not found"));
   CHECK(user.wait() == 125);
   CHECK_FALSE(user.is_raw());
@@ -125,8 +125,8 @@ TEST_CASE("exec -t has a terminal in the container's own devpts", "[runner][exec
   const ContainerFixture fixture;
   const auto container = fixture.run_detached(fixture.script("while :; do sleep 0.05; done"));
   UserTerminal user([&] {
-    return runner::exec_in(fixture.store(), container,
-                           {.args = {"sh"}, .terminal = true, .open_stdin = true});
+    return runner::exec_in(fixture.store(), container, {.args = {"sh"}, .terminal = true, .open_stdin = true})
+        .exit_code;
   });
   user.type("tty; stty size; ls /dev/pts\n");
   CHECK(user.shows("/dev/pts/0\r\n"));
@@ -149,7 +149,8 @@ TEST_CASE("P04: exec -t refuses a forged pty device", "[runner][exec]") {
   REQUIRE(test::poll_until(
       [&] { return test::file_text(forger.path() + "/log").find("ready") != std::string::npos; }));
   UserTerminal user([&] {
-    return runner::exec_in(fixture.store(), forger, {.args = {"sh"}, .terminal = true, .open_stdin = true});
+    return runner::exec_in(fixture.store(), forger, {.args = {"sh"}, .terminal = true, .open_stdin = true})
+        .exit_code;
   });
   CHECK(user.shows("/dev/pts/ptmx"));
   CHECK(user.wait() == 125);
@@ -170,11 +171,11 @@ TEST_CASE("signals to lay are passed on to the command", "[runner][life]") {
   const ContainerFixture fixture;
   const auto container = fixture.store().create(
       fixture.script("trap 'exit 33' INT; trap 'exit 34' TERM; echo ready; while :; do sleep 0.02; done"));
-  UserTerminal user([&] { return runner::run_attached(fixture.store(), container); });
+  UserTerminal user([&] { return runner::run_attached(fixture.store(), container).exit_code; });
   REQUIRE(user.shows("ready"));
   ::kill(user.pid(), SIGTERM);
   CHECK(user.wait() == 34);
-  UserTerminal again([&] { return runner::run_attached(fixture.store(), container); });
+  UserTerminal again([&] { return runner::run_attached(fixture.store(), container).exit_code; });
   REQUIRE(again.shows("ready"));
   again.type("\003");
   CHECK(again.wait() == 33);
@@ -191,7 +192,7 @@ TEST_CASE("a reader that goes away closes the command's output", "[runner][life]
     ::dup2(ends[1], STDOUT_FILENO);
     ::close(ends[0]);
     ::close(ends[1]);
-    ::_exit(runner::run_attached(fixture.store(), container));
+    ::_exit(runner::run_attached(fixture.store(), container).exit_code);
   }
   ::close(ends[1]);
   UniqueFd reader(ends[0]);
