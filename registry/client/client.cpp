@@ -130,7 +130,8 @@ HttpOptions http_options(const std::string& domain, const Connection& connection
                       .tls_origin = fmt::format("{}:{}", base.host(), base.port()),
                       .connect_seconds = connection.patience.connect_seconds,
                       .stall_seconds = connection.patience.stall_seconds,
-                      .via = connection.via};
+                      .via = connection.via,
+                      .on_silence = connection.on_silence};
   if (connection.tls_verify == TlsVerify::off)
     options.unverified_host = plan_endpoints(domain, connection.tls_verify).front().host();
   return options;

@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t kMaxHeaderBytes = 64 * 1024;  // of one exchange, interim answers included
 constexpr std::size_t kMaxHeaderLines = 200;
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
+constexpr std::chrono::seconds kPatience{5};
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -47,8 +48,11 @@ std::string reason_of(CURLcode code, const char* detail, long os_error) {
 
 }  // namespace
 
-Exchange::Exchange(const HttpRequest& request, unsigned stall_seconds)
-    : request_(request), response_{.url = request.url}, stall_(stall_seconds) {
+Exchange::Exchange(const HttpRequest& request, unsigned stall_seconds, std::function<void()> on_silence)
+    : request_(request),
+      response_{.url = request.url},
+      stall_(stall_seconds),
+      on_silence_(std::move(on_silence)) {
   if (request.body) source_ = request.body->open();
 }
 
@@ -97,18 +101,26 @@ int Exchange::on_seek(void* self, curl_off_t offset, int origin) {
 int Exchange::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
   auto& exchange = *static_cast<Exchange*>(self);
   if (cancel_requested() || exchange.request_.stop.stop_requested()) return 1;
-  return exchange.sends_on(static_cast<std::uint64_t>(sent)) ? 0 : 1;
+  exchange.note_sent(static_cast<std::uint64_t>(sent));
+  if (exchange.is_silent()) exchange.on_silence_();
+  exchange.is_stalled_ = !exchange.sends_on();
+  return exchange.is_stalled_ ? 1 : 0;
 }
 
-/// libcurl calls this once a second at least. Its own limit covers the wait for the answer as well, which may
-/// be a long one.
-bool Exchange::sends_on(std::uint64_t sent) {
-  if (!request_.body || sent == request_.body->size) return true;
-  const auto now = std::chrono::steady_clock::now();
-  if (sent != sent_) last_sent_ = now;
+void Exchange::note_sent(std::uint64_t sent) {
+  if (sent != sent_) last_sent_ = std::chrono::steady_clock::now();
   sent_ = sent;
-  is_stalled_ = now - last_sent_ > stall_;
-  return !is_stalled_;
+}
+
+/// libcurl calls on_progress() once a second at least, while it connects too.
+bool Exchange::is_silent() const {
+  return response_.status == 0 && std::chrono::steady_clock::now() - last_sent_ > kPatience;
+}
+
+/// libcurl's own limit covers the wait for the answer as well, which may be a long one.
+bool Exchange::sends_on() const {
+  if (!request_.body || sent_ == request_.body->size) return true;
+  return std::chrono::steady_clock::now() - last_sent_ <= stall_;
 }
 
 curl_socket_t Exchange::on_socket(void* self, curlsocktype, curl_sockaddr* address) {

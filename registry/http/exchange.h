@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,8 +19,9 @@ namespace lay::registry {
 /// thrown once libcurl has returned: no exception may pass through its frames.
 class Exchange {
  public:
-  /// `stall_seconds` as HttpOptions has them.
-  Exchange(const HttpRequest& request, unsigned stall_seconds);
+  /// `stall_seconds` as HttpOptions has them. `on_silence` is called once a second when nothing has moved for
+  /// some, and no answer has begun; it must not throw.
+  Exchange(const HttpRequest& request, unsigned stall_seconds, std::function<void()> on_silence);
 
   const HttpRequest& request() const { return request_; }
   HttpResponse take_response() { return std::move(response_); }
@@ -49,13 +51,16 @@ class Exchange {
   /// False when nothing more is wanted.
   bool take_body(std::span<const std::byte> bytes);
   void check_encoding() const;
-  bool sends_on(std::uint64_t sent);
+  void note_sent(std::uint64_t sent);
+  bool is_silent() const;
+  bool sends_on() const;
 
   const HttpRequest& request_;
   HttpResponse response_;
   std::unique_ptr<ByteSource> source_;
   std::exception_ptr failure_;
   const std::chrono::seconds stall_;
+  const std::function<void()> on_silence_;
   std::chrono::steady_clock::time_point last_sent_ = std::chrono::steady_clock::now();
   std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;

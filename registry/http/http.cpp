@@ -252,8 +252,13 @@ class HttpClient::Lease {
 HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() = default;
 
+void HttpClient::tell_silence(const Url& url) const {
+  if (!options_.on_silence) return;
+  std::call_once(silence_told_, [&] { options_.on_silence(url.authority()); });
+}
+
 Answer HttpClient::try_send(const HttpRequest& request) const {
-  Exchange exchange(request, options_.stall_seconds);
+  Exchange exchange(request, options_.stall_seconds, [&] { tell_silence(request.url); });
   Lease handle(*this);
   handle->set_common(options_, request);
   handle->set_callbacks(exchange);

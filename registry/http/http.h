@@ -110,6 +110,7 @@ struct HttpOptions {
   unsigned stall_seconds = 60;    ///< without a byte received, or sent while a body is not sent whole
   unsigned answer_seconds = 300;  ///< for the answer to a body: a registry may take long to store it
   std::string via = {};           ///< the Via header; empty: none
+  std::function<void(const std::string& host)> on_silence = {};  ///< as Connection has it
 };
 
 /// HTTP exchanges over libcurl. Connections are kept and used again. May be used from any thread.
@@ -135,7 +136,9 @@ class HttpClient {
  private:
   struct Handle;
   class Lease;
+  void tell_silence(const Url& url) const;
   HttpOptions options_;
+  mutable std::once_flag silence_told_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Handle>> idle_;
 };

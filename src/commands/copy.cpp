@@ -125,6 +125,7 @@ CopyOptions parse_options(const Arguments& arguments) {
   options.source_connection = source_flags.over(both);
   options.target_connection = target_flags.over(both);
   options.target_connection.conf = options.source_connection.conf;
+  if (options.quiet) options.source_connection.on_silence = options.target_connection.on_silence = nullptr;
   return options;
 }
 
@@ -177,8 +178,10 @@ bool takes_blobs(const ImagePlace& target) {
 /// command line are for.
 void bring_blobs(const Store& store, const Image& image, const CopyOptions& options, Progress& progress) {
   const registry::Connection& given = options.source_connection;
-  const registry::Connection connection{
-      .authfile = given.authfile, .patience = given.patience, .token_servers = given.token_servers};
+  const registry::Connection connection{.authfile = given.authfile,
+                                        .patience = given.patience,
+                                        .token_servers = given.token_servers,
+                                        .on_silence = given.on_silence};
   registry::AbsentRequest request{.connection = [&](const std::string&) { return connection; }};
   if (!options.quiet) request.tell = print_note;
   registry::fetch_absent_blobs(store, image, request, progress);

@@ -91,6 +91,7 @@ int command_login(const Context&, const Arguments& arguments) {
         .authfile = std::nullopt,
         .cert_dir = optional_file(cert_dir),
         .token_servers = trusted_token_servers(),
+        .on_silence = tell_silence,
     };
     const bool asks_for_all = credentials.username.empty() && credentials.password.empty() && !from_stdin;
     if (asks_for_all && is_logged_in(host, authfile, connection)) {

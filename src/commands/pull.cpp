@@ -84,7 +84,8 @@ int command_pull(const Context& context, const Arguments& arguments) {
   require_root("pull");
 
   const layerstore::Platform wanted = platform.value();
-  const registry::Connection connected = with_context("pull", [&] { return connection.connection(); });
+  registry::Connection connected = with_context("pull", [&] { return connection.connection(); });
+  if (quiet) connected.on_silence = nullptr;
   if (connected.credentials) require_one_registry(registries_of_all(names, connected.conf));
   const auto pull = [&](const std::string& name) {
     require_registry_name(name);

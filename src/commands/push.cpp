@@ -98,6 +98,7 @@ int command_push(const Context& context, const Arguments& arguments) {
           .with_hint("lay push --all-tags HOST/REPOSITORY");
     require_registry_name(target);
     options.connection = connection.connection();
+    if (options.quiet) options.connection.on_silence = nullptr;
     const layerstore::Store store = open_store_with(context, source);
     if (!all_tags) {
       push_one(store, source, target, options);

@@ -122,10 +122,11 @@ Invocation parse_invocation(const Arguments& arguments) {
 }
 
 FoundImage pull_for_run(const layerstore::Store& store, const Invocation& invocation) {
-  const registry::Connection connection = invocation.pull.connection.connection();
+  registry::Connection connection = invocation.pull.connection.connection();
   if (connection.credentials)
     require_one_registry(registries_of(remote_references(invocation.image, connection.conf)));
   const bool quiet = invocation.pull.quiet;
+  if (quiet) connection.on_silence = nullptr;
   if (!quiet) print_note("pulling " + printable(invocation.image));
   const auto progress = quiet ? nullptr : make_progress_display();
   return pull_image(store, invocation.image,

@@ -64,8 +64,11 @@ std::vector<layerstore::ArchiveName> names_of(const FoundImage& found) {
 /// An archive with blobs has all of them.
 void bring_blobs(const layerstore::Store& store, const std::vector<layerstore::ArchivedImage>& images,
                  bool quiet, Progress& progress) {
-  registry::AbsentRequest request{
-      .connection = [](const std::string&) { return ConnectionFlags().connection(); }};
+  registry::AbsentRequest request{.connection = [quiet](const std::string&) {
+    registry::Connection connection = ConnectionFlags().connection();
+    if (quiet) connection.on_silence = nullptr;
+    return connection;
+  }};
   if (!quiet) request.tell = print_note;
   for (const layerstore::ArchivedImage& archived : images)
     registry::fetch_absent_blobs(store, archived.image, request, progress);

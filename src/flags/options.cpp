@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "output/messages.h"
 #include "runner/lifecycle.h"
 
 namespace lay::cli {
@@ -160,8 +161,13 @@ static void require_file(const char* what, const std::string& path) {
     throw Error::from_errno("{} '{}'", what, path).with_hint("lay login --authfile FILE makes one");
 }
 
+void tell_silence(const std::string& host) {
+  print_note(fmt::format("waiting for '{}', which does not answer yet", printable(host)));
+}
+
 registry::Connection ConnectionFlags::connection() const {
   registry::Connection connection;
+  connection.on_silence = tell_silence;
   connection.tls_verify = tls.value();
   if (!creds.empty()) {
     const std::size_t colon = creds.find(':');

@@ -58,6 +58,9 @@ struct TlsFlag {
   registry::TlsVerify value() const;
 };
 
+/// Connection::on_silence for the user's eyes.
+void tell_silence(const std::string& host);
+
 /// --tls-verify, --creds, --authfile, --cert-dir, --retry, --retry-delay.
 struct ConnectionFlags {
   TlsFlag tls;
@@ -68,6 +71,7 @@ struct ConnectionFlags {
   double retry_delay = 0;  ///< seconds; 0: the default
 
   void add_to(Parser& parser);
+  /// Tells of silence; who is to be quiet takes that out.
   registry::Connection connection() const;
 };
 /// Who has --creds asks these registries alone: throws invalid when they are several, for the credentials are

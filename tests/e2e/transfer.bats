@@ -30,6 +30,35 @@ start_proxy() {
   wait_until 20 curl -fsS "http://127.0.0.1:$port/v2/"
 }
 
+@test "a registry that takes connections and is silent is told of after a while, once, and not with --quiet" {
+  local port name pid pids=()
+  port=$(free_port)
+  python3 -c 'import socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+kept = []
+while True: kept.append(listener.accept())' "$port" 3>&- &
+  served_pid=$!
+  wait_until 20 bash -c ": </dev/tcp/127.0.0.1/$port"
+  silent() { # NAME COMMAND...
+    name=$1
+    shift
+    "$LAY" "$@" >"$name.out" 2>"$name.err" 3>&- &
+    pids+=($!)
+  }
+  silent quiet pull -q "127.0.0.1:$port/app:1"
+  silent pull pull "127.0.0.1:$port/app:1"
+  silent push push app:1 "127.0.0.1:$port/app:1"
+  silent inspect inspect "docker://127.0.0.1:$port/app:1"
+  silent copy copy "docker://127.0.0.1:$port/app:1" oci:there:1
+  for name in pull push inspect copy; do
+    wait_until 20 grep -qx "lay: waiting for '127.0.0.1:$port', which does not answer yet" "$name.err" || { cat "$name.err"; return 1; }
+  done
+  [ ! -s quiet.err ]
+  for pid in "${pids[@]}"; do kill "$pid"; done # a job of a shell like this one ignores SIGINT
+  for pid in "${pids[@]}"; do wait "$pid" || true; done
+  for name in pull push inspect copy; do [ "$(grep -c waiting "$name.err")" = 1 ]; done
+}
+
 @test "an image keeps its digest on every way that copy knows" {
   [ "$("$LAY" copy -q "docker://$registry/team/app:1" "docker://$registry/other/app:1")" = "$digest" ]
   [ "$("$LAY" copy -q "docker://$registry/other/app:1" oci:layout:one)" = "$digest" ]

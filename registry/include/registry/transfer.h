@@ -43,6 +43,9 @@ struct Connection {
   /// 9110 section 7.6.3). Empty: this is nobody's server.
   std::string via = {};
   SharedRegistriesConf conf = {};
+  /// Hears, once, the host that has left a request without a sign of life for some seconds, while that is
+  /// waited for. From any thread; must not throw. Empty: nobody does.
+  std::function<void(const std::string& host)> on_silence = {};
 };
 
 /// Which blobs a pull brings.
