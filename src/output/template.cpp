@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -13,58 +14,11 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "output/template_functions.h"
+#include "output/template_pieces.h"
 
 namespace lay::cli {
 
 namespace {
-
-std::string trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1));
-}
-
-/// Text, or what stands between {{ and }}.
-struct Piece {
-  bool is_action = false;
-  std::string text;
-};
-
-/// "{{- " and " -}}" take the blanks beside them along.
-void trim_beside(std::string& action, std::string& before, bool& trims_after) {
-  if (action.starts_with("- ")) {
-    action.erase(0, 2);
-    before.erase(before.find_last_not_of(" \t\n") + 1);
-  }
-  trims_after = action.ends_with(" -");
-  if (trims_after) action.erase(action.size() - 2);
-}
-
-std::vector<Piece> cut_pieces(const std::string& text) {
-  std::vector<Piece> pieces;
-  bool trims_after = false;
-  for (std::size_t at = 0;;) {
-    const std::size_t open = text.find("{{", at);
-    std::string plain = unescape(text.substr(at, open - at));
-    if (trims_after) plain.erase(0, std::min(plain.find_first_not_of(" \t\n"), plain.size()));
-    if (open == std::string::npos) {
-      pieces.push_back({false, std::move(plain)});
-      return pieces;
-    }
-    const std::size_t close = text.find("}}", open);
-    if (close == std::string::npos) throw Error(Errc::invalid, "template: '{{' without '}}'");
-    std::string action = text.substr(open + 2, close - open - 2);
-    trim_beside(action, plain, trims_after);
-    pieces.push_back({false, std::move(plain)});
-    pieces.push_back({true, trimmed(action)});
-    if (pieces.back().text.empty()) throw Error(Errc::invalid, "template: {{}} is empty");
-    at = close + 2;
-  }
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n';
-}
 
 /// The words of an action: "texts", `texts` and (groups) are one each, and so is '|'.
 class WordCutter {
@@ -159,20 +113,79 @@ class Filler {
   Filler(const std::string& text, const Json& value) : pieces_(cut_pieces(text)) { variables_["$"] = value; }
 
   std::string fill() {
-    std::string result = block(variables_["$"], true);
-    if (at_ < pieces_.size())
-      throw template_not_understood(pieces_[at_].text);  // else or end without a begin
-    return result;
+    try {
+      std::string result = block(variables_["$"], true);
+      if (at_ < pieces_.size())
+        throw template_not_understood(pieces_[at_].text);  // else or end without a begin
+      return result;
+    } catch (const Error& error) {
+      throw at_position(error, position_);
+    }
   }
 
  private:
   static bool is_else(const Piece& piece) { return piece.text == "else" || piece.text.starts_with("else "); }
 
+  using Variables = std::map<std::string, Json, std::less<>>;
+
+  /// Variables that were declared in a block are gone at its end, and what had their names before is back.
+  class Scope {
+   public:
+    explicit Scope(Variables& variables) : variables_(variables) {}
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+    ~Scope() {
+      for (auto hidden = hidden_.rbegin(); hidden != hidden_.rend(); ++hidden) {
+        variables_.erase(hidden->first);
+        if (hidden->second) variables_.emplace(hidden->first, *std::move(hidden->second));
+      }
+    }
+
+    void declare(const std::string& name, Json value) {
+      const auto outer = variables_.find(name);
+      hidden_.emplace_back(name, outer == variables_.end() ? std::nullopt : std::optional(outer->second));
+      variables_[name] = std::move(value);
+    }
+
+   private:
+    Variables& variables_;
+    std::vector<std::pair<std::string, std::optional<Json>>> hidden_;
+  };
+
+  /// "$name := .Value", or "$name = .Value" of one that is there.
+  struct Setting {
+    std::string name;
+    bool is_new = false;
+    std::string text;
+  };
+
+  static std::optional<Setting> cut_setting(const std::string& action) {
+    if (!action.starts_with('$')) return std::nullopt;
+    const auto is_inside = [](char c) {
+      return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0;
+    };
+    const auto end = std::find_if_not(action.begin() + 1, action.end(), is_inside);
+    const std::string rest = trimmed({end, action.end()});
+    const bool is_new = rest.starts_with(":=");
+    if (end == action.begin() + 1 || (!is_new && !rest.starts_with('='))) return std::nullopt;
+    return Setting{.name = {action.begin(), end}, .is_new = is_new, .text = rest.substr(is_new ? 2 : 1)};
+  }
+
+  void set_variable(const Setting& setting, const Json& dot, Scope& scope) {
+    Json value = evaluate(setting.text, dot).json;
+    if (setting.is_new) return scope.declare(setting.name, std::move(value));
+    const auto variable = variables_.find(setting.name);
+    if (variable == variables_.end()) throw template_not_understood(setting.name);
+    variable->second = std::move(value);
+  }
+
   /// Up to the `else` or `end` that closes it, or the end of all. `is_live`: else it is only passed over.
   std::string block(const Json& dot, bool is_live) {
     std::string result;
+    Scope scope(variables_);
     for (; at_ < pieces_.size(); ++at_) {
       const Piece& piece = pieces_[at_];
+      if (piece.is_action) position_ = piece.position;
       if (piece.is_action && (piece.text == "end" || is_else(piece))) return result;
       if (!piece.is_action) {
         if (is_live) result += piece.text;
@@ -180,6 +193,8 @@ class Filler {
         result += condition(piece.text, dot, is_live);
       } else if (piece.text.starts_with("range ")) {
         result += loop(dot, is_live);
+      } else if (const auto setting = cut_setting(piece.text)) {
+        if (is_live) set_variable(*setting, dot, scope);
       } else if (is_live) {
         result += text_of(evaluate(piece.text, dot));
       }
@@ -187,19 +202,21 @@ class Filler {
     return result;
   }
 
-  /// Passes `else`; true when there is one. Throws when neither that nor `end` comes.
-  bool take_else() {
-    if (at_ >= pieces_.size()) throw without_end();
+  /// Passes `else`; true when there is one. Throws when neither that nor `end` comes for what began at
+  /// `begin`.
+  bool take_else(std::size_t begin) {
+    if (at_ >= pieces_.size()) throw without_end(begin);
     if (pieces_[at_].text != "else") return false;
     ++at_;
     return true;
   }
 
-  void require_end() const {
-    if (at_ >= pieces_.size() || pieces_[at_].text != "end") throw without_end();
+  void require_end(std::size_t begin) {
+    if (at_ >= pieces_.size() || pieces_[at_].text != "end") throw without_end(begin);
   }
 
-  static Error without_end() {
+  Error without_end(std::size_t begin) {
+    position_ = begin;
     return Error(Errc::invalid, "template: 'if', 'with' or 'range' without {{end}}");
   }
 
@@ -228,20 +245,14 @@ class Filler {
     const Json value = is_live ? evaluate(text, dot, Missing::is_null).json : Json();
     const Json& inner = is_with ? value : dot;
     if (names.empty() || !is_live) return branches(inner, dot, is_live && is_true(value), is_live);
-    // Until its end; what has the same name outside comes back then
-    const auto outer = variables_.find(names.front());
-    const auto before = outer == variables_.end() ? std::nullopt : std::optional(outer->second);
-    variables_[names.front()] = value;
-    std::string result = branches(inner, dot, is_true(value), is_live);
-    if (before)
-      variables_[names.front()] = *before;
-    else
-      variables_.erase(names.front());
-    return result;
+    Scope scope(variables_);
+    scope.declare(names.front(), value);
+    return branches(inner, dot, is_true(value), is_live);
   }
 
   /// What is behind a condition, up to its `end`. `inner` is the dot where it holds.
   std::string branches(const Json& inner, const Json& dot, bool holds, bool is_live) {
+    const std::size_t begin = position_;
     std::string result = block(inner, holds);
     if (at_ < pieces_.size() && pieces_[at_].text.starts_with("else ")) {  // has the same end
       const std::string further = trimmed(pieces_[at_].text.substr(5));
@@ -249,8 +260,8 @@ class Filler {
         throw template_not_understood(further);
       return result + condition(further, dot, is_live && !holds);
     }
-    if (take_else()) result += block(dot, is_live && !holds);
-    require_end();
+    if (take_else(begin)) result += block(dot, is_live && !holds);
+    require_end(begin);
     return result;
   }
 
@@ -260,6 +271,7 @@ class Filler {
     if (names.size() > 2) throw template_not_understood(text);
     const Json list = is_live ? evaluate(text, dot).json : Json();
     const std::size_t begin = at_;
+    const std::size_t position = position_;
     std::string result;
     for (const auto& [key, value] : list.items()) {
       at_ = begin;
@@ -268,8 +280,8 @@ class Filler {
       result += block(value, true);
     }
     if (list.empty()) block(dot, false);
-    if (take_else()) result += block(dot, is_live && list.empty());
-    require_end();
+    if (take_else(position)) result += block(dot, is_live && list.empty());
+    require_end(position);
     return result;
   }
 
@@ -353,7 +365,8 @@ class Filler {
 
   std::vector<Piece> pieces_;
   std::size_t at_ = 0;
-  std::map<std::string, Json, std::less<>> variables_;
+  std::size_t position_ = 0;  ///< of the action in hand
+  Variables variables_;
 };
 
 }  // namespace

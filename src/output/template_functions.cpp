@@ -73,6 +73,38 @@ bool is_less(const Json& a, const Json& b) {
   return a < b;
 }
 
+/// "slice .Text 1 3": of texts in bytes, as Go's.
+Json slice_of(const Values& values) {
+  const Json& whole = values.front().json;
+  std::array<std::size_t, 2> ends{0, length_of(whole)};
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    if (!values[i].json.is_number_unsigned()) throw template_not_understood("slice");
+    ends.at(i - 1) = values[i].json.get<std::size_t>();
+  }
+  const auto [begin, end] = ends;
+  if ((!whole.is_string() && !whole.is_array()) || begin > end || end > length_of(whole))
+    throw Error::make(Errc::invalid, "template: slice: there is nothing from {} to {}", begin, end);
+  if (whole.is_string()) return whole.get_ref<const std::string&>().substr(begin, end - begin);
+  const auto at = [&](std::size_t place) { return whole.begin() + static_cast<std::ptrdiff_t>(place); };
+  return Json::array_t(at(begin), at(end));
+}
+
+/// With a blank between two of which neither is a text, as Go has it.
+std::string printed(const Values& values) {
+  std::string result;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0 && !values[i - 1].json.is_string() && !values[i].json.is_string()) result += ' ';
+    result += text_of(values[i]);
+  }
+  return result;
+}
+
+std::string printed_line(const Values& values) {
+  std::vector<std::string> parts;
+  for (const TemplateValue& value : values) parts.push_back(text_of(value));
+  return join(parts, " ") + "\n";
+}
+
 bool is_inside_character(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;  // of UTF-8, behind its first byte
 }
@@ -199,7 +231,9 @@ constexpr std::array kFunctions{
     Function{"split", 2, 2, [](const Values& v) { return TemplateValue{split_text(v[0], v[1])}; }},
     Function{"lower", 1, 1, [](const Values& v) { return own_text(to_lower(text_of(v[0]))); }},
     Function{"printf", 1, kAny, [](const Values& v) { return own_text(printf_text(v)); }},
-    Function{"println", 1, 1, [](const Values& v) { return own_text(text_of(v[0]) + "\n"); }},
+    Function{"print", 0, kAny, [](const Values& v) { return own_text(printed(v)); }},
+    Function{"println", 0, kAny, [](const Values& v) { return own_text(printed_line(v)); }},
+    Function{"slice", 1, 3, [](const Values& v) { return TemplateValue{slice_of(v)}; }},
 };
 
 }  // namespace

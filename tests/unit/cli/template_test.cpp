@@ -118,6 +118,56 @@ TEST_CASE("a variable of with is there up to its end, where the outer one comes 
   CHECK_THROWS_AS(fill_template("{{with $x := .Name}}{{end}}{{$x}}", value), Error);
 }
 
+TEST_CASE("a template has variables of its own, up to the end of the block", "[cli][listing]") {
+  const Json value{{"List", {"a", "b"}}, {"Name", "n"}};
+  const auto filled = [&](const char* text) { return fill_template(text, value); };
+  CHECK(filled("{{$x := .Name}}{{$x}}{{$x}}") == "nn");
+  CHECK(filled("{{$x:=.List}}{{index $x 1}} {{range $x}}{{.}}{{end}}") == "b ab");
+  CHECK(filled("{{$x := 1}}{{if .Name}}{{$x := 2}}{{$x}}{{end}}{{$x}}") == "21");
+  CHECK(filled("{{$x := 1}}{{range .List}}{{$x = .}}{{end}}{{$x}}") == "b");
+  CHECK(filled("{{$x := `o`}}{{if false}}{{$x = `i`}}{{$y := .Nope}}{{end}}{{$x}}") == "o");
+  for (const char* bad : {"{{$x}}{{$x := 1}}", "{{if .Name}}{{$x := 1}}{{end}}{{$x}}", "{{$x = 1}}",
+                          "{{$x := }}", "{{$ := 1}}", "{{$x := .Nope}}"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(filled(bad), Error);
+  }
+}
+
+TEST_CASE("templates print, slice, and pass over comments, as Go's do", "[cli][listing]") {
+  const Json value{{"ID", "0123456789ab"}, {"List", {"a", "b", "c"}}, {"Pid", 7}};
+  const auto filled = [&](const char* text) { return fill_template(text, value); };
+  CHECK(filled("{{print .ID .Pid 8 true `x` 9}}") == "0123456789ab7 8 truex9");
+  CHECK(filled("{{print}}{{println}}{{println .ID .Pid}}") == "\n0123456789ab 7\n");
+  CHECK(filled("{{slice .ID 0 4}} {{slice .ID 10}} {{slice .List 1 2}} {{slice .ID}}") ==
+        "0123 ab [b] 0123456789ab");
+  CHECK(filled("a{{/* a }} in it */}}b {{- /* both */ -}} c") == "abc");
+  CHECK(filled("a {{-\t.Pid\n-}} b") == "a7b");
+  for (const char* bad : {"{{slice .ID 3 2}}", "{{slice .ID 13}}", "{{slice .Pid 0}}", "{{slice .ID -1}}",
+                          "{{slice .ID `a`}}", "{{/* open }}", "{{/* more */ .ID}}", "{{- -}}"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(filled(bad), Error);
+  }
+}
+
+TEST_CASE("what is wrong in a template is told with its place", "[cli][listing]") {
+  const Json value{{"Name", "wéb"}, {"List", {"a"}}};
+  const auto message = [&](const char* text) {
+    try {
+      fill_template(text, value);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return std::string();
+  };
+  CHECK(message("é{{.Name}} {{.Nope}}") == "at character 12 of the format: template: there is no '.Nope'");
+  CHECK(message("{{range .List}}{{nope}}{{end}}") ==
+        "at character 16 of the format: template: 'nope' is not understood");
+  CHECK(message("a{{if .Name}}{{.Name}}") ==
+        "at character 2 of the format: template: 'if', 'with' or 'range' without {{end}}");
+  CHECK(message("a{{end}}") == "at character 2 of the format: template: 'end' is not understood");
+  CHECK(message("ab{{.Name") == "at character 3 of the format: template: '{{' without '}}'");
+}
+
 TEST_CASE("a template shows what a container wrote without what a terminal would obey", "[cli][listing]") {
   const Json value{{"List", {"a\x1b[2Jb"}}};
   for (const char* text : {"{{.List}}", "{{range .List}}{{.}}{{end}}", "{{join .List \" \"}}",
