@@ -164,10 +164,20 @@ void set_personality(std::optional<PersonalityDomain> domain) {
   if (::personality(persona) < 0) throw Error::from_errno("set the personality {}", persona);
 }
 
+std::string shown(std::uint64_t limit) {
+  return limit == RLIM_INFINITY ? "unlimited" : std::to_string(limit);
+}
+
+/// What may keep lay from raising it: a right, and of open files the machine's own limit.
 Error no_rlimit(const Rlimit& limit) {
-  Error error = Error::from_errno("set {} to {}:{}", limit.type, limit.soft, limit.hard);
-  if (error.code() == Errc::denied) error.with_hint("raising a hard limit takes CAP_SYS_RESOURCE");
-  return error;
+  Error error = Error::from_errno("set {} to {}:{}", limit.type, shown(limit.soft), shown(limit.hard));
+  if (error.code() != Errc::denied) return error;
+  ::rlimit own{};
+  if (::getrlimit(static_cast<__rlimit_resource>(limit_number(limit.type)), &own) != 0) return error;
+  std::string hint =
+      fmt::format("here it may be {} at most; more takes CAP_SYS_RESOURCE", shown(own.rlim_max));
+  if (limit.type == "RLIMIT_NOFILE") hint += ", and never more than /proc/sys/fs/nr_open says";
+  return error.with_hint(std::move(hint));
 }
 
 void set_rlimit(const Rlimit& limit) {

@@ -27,6 +27,7 @@ int command_exec(const Context& context, const Arguments& arguments) {
   require_root("exec");
   if (words.empty()) throw UsageError{"which container?"};
   const std::string name = words.front();
+  if (request.cwd == "") request.cwd.reset();  // the container's own, as with podman
   request.args.assign(words.begin() + 1, words.end());
   if (request.args.empty()) throw UsageError{"which command?"};
 

@@ -275,6 +275,9 @@ interrupted() { ended_by INT "$@"; }
   [ "$("$LAY" run --rm --network none entered:1 x)" = "entered x" ]
   [ "$("$LAY" run --rm --network none --entrypoint= entered:1 echo x)" = x ]
   [ "$("$LAY" run --rm --network none --name= --user= --hostname= small echo x)" = x ]
+  "$LAY" run -d --name placed --network none -w /etc small sleep 1000 >/dev/null
+  [ "$("$LAY" exec -w= placed sh -c pwd)" = /etc ]
+  [ "$("$LAY" exec --workdir= placed sh -c pwd)" = /etc ]
   "$LAY" run --name made --network none small touch /new
   "$LAY" commit -q --message= --author= made made:1 --cmd= >/dev/null
   [ "$("$LAY" inspect -f '{{len .Config.Cmd}}' made:1)" = 0 ]
@@ -292,6 +295,11 @@ interrupted() { ended_by INT "$@"; }
   [ "$("$LAY" history --format '{{.Comment}}' made:1 | head -n 1)" = "a message" ]
   "$LAY" save -q -o=saved.tar small
   [ -s saved.tar ] && [ ! -e =saved.tar ]
+}
+
+@test "more open files than the machine allows are refused, and how many it allows is said" {
+  refused 125 "set RLIMIT_NOFILE to unlimited:unlimited" "$LAY" run --rm --network none --ulimit nofile=-1 small true
+  grep -qx "hint: here it may be $(ulimit -Hn) at most; .*/proc/sys/fs/nr_open.*" refused.err
 }
 
 @test "flags that ask for what lay does anyhow, and further spellings of others, are taken" {
