@@ -67,8 +67,18 @@ std::vector<Subnet> routed_subnets() {
   return routed;
 }
 
-/// Whatever is routed on this machine is taken, except where a user asks for it: that fails at the first
-/// start.
+/// Of what a user asks for: the first start would be refused. A macvlan shares its parent's subnet.
+void check_no_route(const NetworkDefinition& wish) {
+  if (wish.driver == NetworkDriver::macvlan) return;
+  const Subnet subnet = *parse_subnet(wish.subnet);
+  for (const Subnet& routed : routed_subnets())
+    if (routed.overlaps(subnet))
+      throw Error::make(Errc::busy, "subnet {} overlaps {}, which is routed on this machine", wish.subnet,
+                        to_string(routed))
+          .with_hint("`ip route show table all` shows it; name another one, or leave --subnet out");
+}
+
+/// Whatever is routed on this machine is taken.
 std::string free_subnet(const std::vector<NetworkDefinition>& others) {
   std::vector<Subnet> used = routed_subnets();
   for (const NetworkDefinition& other : others) used.push_back(*parse_subnet(other.subnet));
@@ -206,6 +216,7 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families
     return wish;
   }
   check_no_overlap(wish, others);
+  check_no_route(wish);
   Draft(folder, wish).keep();
   return wish;
 }

@@ -49,6 +49,24 @@ fails() { ! "$@" >/dev/null 2>&1; }
   [ "$("$LAY" network ls --filter name=bridge --format '{{.Subnet}}')" = "$subnet" ]
 }
 
+@test "a subnet in that of the bridge, or of a route of the host, is refused when the network is made" {
+  on_host '
+    "$LAY" run -d --name c small sleep 1000 >/dev/null
+    subnet=$("$LAY" network ls --filter name=bridge --format "{{.Subnet}}")
+    refused 1 "overlaps $subnet, which is routed on this machine" "$LAY" network create --subnet "${subnet%/*}/24" inside
+    ip link add away type veth peer name away2
+    ip link set away up
+    ip route add 10.66.0.0/16 dev away
+    refused 1 "overlaps 10.66.0.0/16, which is routed on this machine" "$LAY" network create --subnet 10.66.3.0/24 inside
+    [ "$("$LAY" network ls -q)" = bridge ]
+    ip link del away
+    [ "$("$LAY" network create --subnet 10.66.3.0/24 inside)" = inside ]
+    "$LAY" run --rm --network inside small true
+    "$LAY" network rm inside # whose bridge may linger
+    [ "$("$LAY" network create --subnet 10.66.3.0/24 inside)" = inside ]
+  '
+}
+
 @test "a network is made, listed, inspected, used, and goes only when nobody uses it" {
   on_host '
     [ "$("$LAY" network create --subnet 10.77.0.0/24 -o mtu=1400 --label tier=back back)" = back ]
