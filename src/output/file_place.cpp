@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/error.h"
 #include "base/mount.h"
 #include "base/syscalls.h"
 
@@ -39,11 +40,20 @@ bool may_be_trap(const FilePlace& place) {
   return S_ISLNK(place.there->st_mode) || place.there->st_nlink > 1 || place.there->st_uid != ::geteuid();
 }
 
+UniqueFd open_folder_of(const std::string& path) {
+  try {
+    return sys::open_at(sys::cwd(), folder_of(path), O_RDONLY | O_DIRECTORY);
+  } catch (Error& error) {
+    if (error.error_number() == ENOENT)
+      error.with_hint("there is no such folder: make it, or name a file in one that is there");
+    throw;
+  }
+}
+
 /// Sets `there` to whatever is at the end of the links, or to the first that may be a trap.
 std::optional<FilePlace> follow(const std::string& path) {
   constexpr int kFolder = O_RDONLY | O_DIRECTORY;
-  FilePlace place{
-      .folder = sys::open_at(sys::cwd(), folder_of(path), kFolder), .name = name_of(path), .there = {}};
+  FilePlace place{.folder = open_folder_of(path), .name = name_of(path), .there = {}};
   for (int links = 0; links <= kMaxLinks; ++links) {
     place.there = stat_in(place);
     if (!place.there || !S_ISLNK(place.there->st_mode) || may_be_trap(place)) return place;

@@ -123,6 +123,11 @@ substitution_is_fed() {
   [ "$(readlink kept/again link dangling)" = $'../link\nkept/there\nkept/new' ]
 }
 
+@test "a file in a folder that is not there is refused, with a hint that says so" {
+  refused 1 "nowhere': No such file or directory" "$LAY" save -o nowhere/file small:1
+  grep -q '^hint: there is no such folder' refused.err
+}
+
 @test "a file with two names, or one that is mounted, keeps what was in it when the command fails" {
   echo old >one
   ln one two
