@@ -114,6 +114,17 @@ class ImageFilter {
   std::optional<Time> since_;
 };
 
+/// A name by digest, beside a name with a tag that the same image has, tells nothing more.
+void leave_out_digests(std::vector<Json>& rows) {
+  const auto has_tag = [](const Json& row) { return row.at("Tag") != "<none>"; };
+  std::set<std::string> tagged;
+  for (const Json& row : rows)
+    if (has_tag(row)) tagged.insert(row.at("Id").get<std::string>());
+  std::erase_if(rows, [&](const Json& row) {
+    return !has_tag(row) && tagged.contains(row.at("Id").get_ref<const std::string&>());
+  });
+}
+
 }  // namespace
 
 int command_images(const Context& context, const Arguments& arguments) {
@@ -130,7 +141,7 @@ int command_images(const Context& context, const Arguments& arguments) {
   parser.add_flag("--no-trunc", whole_ids, "whole ids");
   parser.add_option("--format", format, "json, jsonl, or a template: '{{.Repository}}:{{.Tag}}'")
       .type_name("FORMAT");
-  parser.add_flag("-a,--all", all, "all of them, as without it");
+  parser.add_flag("-a,--all", all, "names by digest too, of images that have a tag");
   parser.add_flag("--digests", digests, "with the digests of their manifests");
   parser.add_list("-f,--filter", filters, "only those: dangling, label, before, since, reference",
                   "KEY=VALUE");
@@ -156,6 +167,7 @@ int command_images(const Context& context, const Arguments& arguments) {
       print_error(fmt::format("images: {}: {}", printable(named.name), error.message()), error.hint());
     }
   }
+  if (!all) leave_out_digests(rows);
   list.sort(rows);
   if (quiet) format = "{{.ID}}";
   std::vector<Column> columns{{"REPOSITORY", "Repository"}, {"TAG", "Tag"}};

@@ -27,16 +27,6 @@ std::unique_ptr<ContainerLayers> prepare(const Context& context, runner::Contain
   return layers;
 }
 
-int start_attached(const Context& context, const runner::ContainerStore& containers,
-                   const std::string& name) {
-  runner::Container container = containers.find(name);
-  const auto layers = prepare(context, container);
-  const runner::AttachedEnd end = runner::run_attached(
-      containers, container, [&] { layers->release(); }, print_trouble, print_note);
-  layers->leave_to_other();
-  return exit_code_of(end);
-}
-
 void start_detached(const Context& context, const runner::ContainerStore& containers,
                     runner::Container& container) {
   const auto layers = prepare(context, container);
@@ -48,6 +38,17 @@ void start_detached(const Context& context, const runner::ContainerStore& contai
 /// One that is just ending is waited for.
 bool runs_supervised(const runner::Container& container) {
   return is_running(container) && !container.state().is_abandoned && runner::runs_on(container);
+}
+
+int start_attached(const Context& context, const runner::ContainerStore& containers,
+                   const std::string& name) {
+  runner::Container container = containers.find(name);
+  runs_supervised(container);  // one that runs on is refused below
+  const auto layers = prepare(context, container);
+  const runner::AttachedEnd end = runner::run_attached(
+      containers, container, [&] { layers->release(); }, print_trouble, print_note);
+  layers->leave_to_other();
+  return exit_code_of(end);
 }
 
 /// One that runs is content, as with docker and podman; one that nobody supervises is started anew.

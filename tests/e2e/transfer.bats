@@ -391,6 +391,11 @@ TOML
   [ "$("$LAY" inspect -f '{{.Digest}}' "$name@$digest")" = "$digest" ]
   [ "$("$LAY" inspect -f '{{.Digest}}' "$name:1@$digest")" = "$digest" ]
   ! "$LAY" inspect "$registry/other/app@$digest" 2>/dev/null || return 1
+  "$LAY" tag "$name@$digest" tagged:1 # beside which it says nothing more, as podman has it
+  [ "$("$LAY" images --format '{{.Repository}} {{.Tag}}')" = "tagged 1" ]
+  [ "$("$LAY" images "$name" --format '{{.Repository}} {{.Tag}}')" = "$name <none>" ]
+  [ "$("$LAY" images -a --format '{{.Repository}} {{.Tag}}' | sort | xargs)" = "$name <none> tagged 1" ]
+  "$LAY" untag tagged:1
   "$LAY" rmi "$name:1@$digest"
   [ -z "$("$LAY" images -q)" ]
   "$LAY" pull -q "$name:1"
