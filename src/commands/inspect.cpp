@@ -91,6 +91,12 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
         {"Ports", ports_json(published_ports(containers, container, state))}}},
       {"HostConfig", host_config_json(config)},
       {"Mounts", mounts_json(config.spec)},
+      {"GraphDriver",
+       {{"Name", "overlay"},
+        {"Data",
+         {{"LowerDir", join(config.lowers, ":")},
+          {"UpperDir", container.path() + "/upper"},
+          {"WorkDir", container.path() + "/work"}}}}},
       {"Upper", container.path() + "/upper"},
       {"Spec", spec},
   };

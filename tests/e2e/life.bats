@@ -516,6 +516,15 @@ stop_while_two_is_held() {
   "$LAY" run --rm --network none small true  # which unmounts the layers of the killed one
 }
 
+@test "inspect names the folders of the overlay under podman's words" {
+  "$LAY" run -d --name c --network none small sh -c 'echo x >/written; exec sleep 1000' >/dev/null
+  wait_until 10 "$LAY" exec c test -s /written
+  [ "$("$LAY" inspect -f '{{.GraphDriver.Name}}' c)" = overlay ]
+  [ "$(cat "$("$LAY" inspect -f '{{.GraphDriver.Data.UpperDir}}' c)/written")" = x ]
+  [ -d "$("$LAY" inspect -f '{{.GraphDriver.Data.WorkDir}}' c)" ]
+  [ -e "$("$LAY" inspect -f '{{index (split .GraphDriver.Data.LowerDir ":") 0}}' c)/bin/busybox" ]
+}
+
 @test "inspect has the command as Path and what it gets as Args" {
   "$LAY" run --name words --network none small echo one two
   [ "$("$LAY" inspect words | jq -c '.[0] | [.Path, .Args, .Config.Cmd]')" = '["echo",["one","two"],["echo","one","two"]]' ]
@@ -780,6 +789,23 @@ zombies() { "$LAY" exec "$1" sh -c 'cat /proc/[0-9]*/status' | grep -c 'State:.Z
   [ "$(cat said)" = ending ]
   [[ "$("$LAY" inspect -f '{{.State.Running}} {{.State.Pid}}' ending)" == "true "* ]]
   [ "$("$LAY" inspect -f '{{.State.Pid}}' ending)" != "$first" ]
+}
+
+@test "start -a of one that is just ending waits for that and starts it" {
+  local first supervisor starting
+  "$LAY" run -d --name ending --network none small sh -c 'test -e /again && exit 5; touch /again; sleep 1000' >/dev/null
+  wait_until 10 "$LAY" exec ending test -e /again
+  first=$("$LAY" inspect -f '{{.State.Pid}}' ending)
+  supervisor=$(ps -o ppid= -p "$first" | xargs)
+  kill -STOP "$supervisor"  # which has not cleared up when start looks
+  kill -KILL "$first"
+  while grep -qs '^State:[[:space:]]*[RSDTt]' "/proc/$first/status"; do :; done
+  "$LAY" start -a ending >said 2>&1 3>&- & starting=$!
+  sleep 0.3
+  kill -CONT "$supervisor"
+  local code=0
+  wait "$starting" || code=$?
+  [ "$code" = 5 ] || { cat said; return 1; }
 }
 
 @test "two restarts at once both succeed" {

@@ -74,6 +74,20 @@ LACKING
   [ "$(status_of "$url/v2/relayed/manifests/1")" = 200 ]
 }
 
+@test "read-only, a push over a local name of the server's store is refused, and what has it is still given" {
+  small_image myapp:1
+  local before
+  before=$("$LAY" inspect -f '{{.Digest}}' myapp:1)
+  "$LAY" import -q small other:1 --cmd '["/bin/ls"]' >/dev/null
+  serve --read-only
+  ! "$LAY" push -q other:1 "$served/myapp:1" 2>said || return 1
+  has "$(cat said)" "this registry is read-only"
+  ! skopeo copy -q --dest-tls-verify=false "oci:$LAY_ROOT:other:1" "docker://$served/myapp:1" 2>/dev/null || return 1
+  [ "$(status_of -X POST "$url/v2/myapp/blobs/uploads/")" = 405 ]
+  [ "$(status_of -X DELETE "$url/v2/myapp/manifests/1")" = 405 ]
+  [ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$served/myapp:1")" = "$before" ]
+}
+
 @test "podman and buildah push and pull" {
   layout
   serve
