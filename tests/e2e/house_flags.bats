@@ -6,7 +6,7 @@ load world
 setup() { open_world; }
 teardown() { leave_world; }
 
-names() { "$LAY" images --format '{{.Names}}' | sort | tr '\n' ' '; }
+names() { "$LAY" images -a --format '{{.Names}}' | sort | tr '\n' ' '; }
 containers() { "$LAY" ps -a --format '{{.Names}}' | sort | tr '\n' ' '; }
 
 # aged_image NAME DATE FLAGS...: an image as old as the newest thing in it, which was given its name then.
