@@ -31,7 +31,7 @@ constexpr int kMaxSymlinks = 40;  // the kernel's own limit, path_resolution(7)
 class Walk {
  public:
   Walk(const UniqueFd& dir, int flags, mode_t mode, Bounds bounds)
-      : dir_(dir), flags_(flags | O_CLOEXEC), mode_(mode), bounds_(bounds) {}
+      : dir_(dir), flags_(flags | O_CLOEXEC | O_NOCTTY), mode_(mode), bounds_(bounds) {}
 
   int run(const std::string& path) {
     if (path.empty() || path.size() >= PATH_MAX) return fail(path.empty() ? ENOENT : ENAMETOOLONG);
@@ -149,7 +149,8 @@ int open_by_walk(const UniqueFd& dir, const std::string& path, int flags, mode_t
 
 int open_resolved(const UniqueFd& dir, const std::string& path, int flags, mode_t mode, Bounds bounds) {
   const std::uint64_t resolve = bounds == Bounds::beneath ? RESOLVE_BENEATH : RESOLVE_IN_ROOT;
-  open_how how{.flags = static_cast<unsigned>(flags) | O_CLOEXEC,
+  const int always = (flags & O_PATH) != 0 ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY;
+  open_how how{.flags = static_cast<unsigned>(flags | always),
                .mode = (flags & (O_CREAT | O_TMPFILE)) == 0 ? 0 : mode,
                .resolve = resolve | RESOLVE_NO_MAGICLINKS};
   for (int attempt = 0;; ++attempt) {

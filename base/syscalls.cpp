@@ -44,6 +44,9 @@ Error creation_failure(const UniqueFd& dir, const std::string& path, const char*
   return Error::from_number(number, fmt::format("{} '{}{}'", step, folder, path));
 }
 
+/// No descriptor goes to what is executed, and no terminal to a process that leads its session.
+constexpr int kAlways = O_CLOEXEC | O_NOCTTY;
+
 bool is_absent(int error_number) {
   return error_number == ENOENT || error_number == ENOTDIR;
 }
@@ -56,13 +59,13 @@ const UniqueFd& cwd() {
 }
 
 UniqueFd open_at(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
-  const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | O_CLOEXEC, mode); });
+  const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | kAlways, mode); });
   if (fd < 0) throw creation_failure(dir, path, "open");
   return UniqueFd{fd};
 }
 
 std::optional<UniqueFd> try_open_at(const UniqueFd& dir, const std::string& path, int flags, mode_t mode) {
-  const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | O_CLOEXEC, mode); });
+  const int fd = retry_eintr([&] { return ::openat(dir.get(), path.c_str(), flags | kAlways, mode); });
   if (fd < 0 && errno == ENOENT) return std::nullopt;
   if (fd < 0) throw creation_failure(dir, path, "open");
   return UniqueFd{fd};

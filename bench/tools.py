@@ -30,7 +30,7 @@ class Lay(Tool):
             raise Unavailable("left out")
         self.root = sandbox.path(folder)
         self.start = [program, "--root", self.root]
-        self.env = {**os.environ, "LAY_RUN": sandbox.path("lay-run")}
+        self.env = {**os.environ, "LAY_RUN": "/run/lay"}
 
     def command(self, *words):
         return [*self.start, *words]
