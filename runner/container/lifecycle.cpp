@@ -76,17 +76,18 @@ class Run {
 
   /// Starts it; when this returns, the command has been executed. After a failure nothing is left of it but
   /// the folder, and not even that with auto_remove.
-  void start(StartAhead ahead, const std::function<void(const Container& container)>& make_durable) {
+  void start(NetworkAhead network, const std::function<void(const Container& container)>& make_durable) {
     const ContainerState before = is_first_ ? ContainerState{} : container_.state_at_rest(lock_);
     if (!is_first_) clear_leftovers(store_.run(), container_);
     forget_end(lock_);
     try {
       open_log();
       std::unique_ptr<AtomicFile> running;
-      launched_.emplace(launch(store_, container_, std::move(ahead), [&](const LaunchedContainer& launched) {
-        running = prepare_running(launched);
-        make_durable(container_);
-      }));
+      launched_.emplace(
+          launch(store_, container_, std::move(network), [&](const LaunchedContainer& launched) {
+            running = prepare_running(launched);
+            make_durable(container_);
+          }));
       running->publish();
       if (launched_->delegated) launched_->delegated->start();  // from here on somebody could stop it
     } catch (const Error& error) {
@@ -276,13 +277,13 @@ void wait_until_durable(const ChildEnd& caller) {
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
 /// kept in the container's folder.
 [[noreturn]] void supervise(const ContainerStore& store, const Container& container, ChildEnd caller,
-                            StartAhead ahead, const std::function<void()>& after_end) noexcept {
+                            NetworkAhead network, const std::function<void()>& after_end) noexcept {
   try {
     std::optional<Run> run;
     try {
       run.emplace(store, container, Joined::no);
       if (!container.config().runtime.is_own()) close_inherited();  // which it would get
-      run->start(std::move(ahead), [&](const Container&) {
+      run->start(std::move(network), [&](const Container&) {
         close_inherited();  // the first process closes them itself
         wait_until_durable(caller);
       });
@@ -314,9 +315,9 @@ void wait_until_durable(const ChildEnd& caller) {
 AttachedEnd run_attached(const ContainerStore& store, const Container& container,
                          const std::function<void()>& after_end,
                          const std::function<void(const Error& error)>& on_trouble,
-                         const std::function<void(const std::string& note)>& on_note, StartAhead ahead) {
+                         const std::function<void(const std::string& note)>& on_note, NetworkAhead network) {
   std::optional<Run> run(std::in_place, store, container, Joined::yes);
-  run->start(std::move(ahead), [](const Container& started) { started.make_durable(); });
+  run->start(std::move(network), [](const Container& started) { started.make_durable(); });
   for (const std::string& note : run->notes()) on_note(note);
   AttachedEnd end = run->finish();
   if (run->trouble()) on_trouble(*run->trouble());
@@ -328,14 +329,14 @@ AttachedEnd run_attached(const ContainerStore& store, const Container& container
 
 void run_detached(const ContainerStore& store, const Container& container,
                   const std::function<void()>& after_end,
-                  const std::function<void(const std::string& note)>& on_note, StartAhead ahead) {
+                  const std::function<void(const std::string& note)>& on_note, NetworkAhead network) {
   container.lock_upper(LockMode::shared);  // a commit is waited for where the user sees it
-  ahead.wait();
+  network.wait();
   Handshake handshake = make_handshake();
   if (detach_child()) {
     { const ParentEnd unused = std::move(handshake.parent); }  // or the caller's end would not be noticed
     container.leave_sync_to_other();
-    supervise(store, container, std::move(handshake.child), std::move(ahead), after_end);
+    supervise(store, container, std::move(handshake.child), std::move(network), after_end);
   }
   { const ChildEnd unused = std::move(handshake.child); }
   container.leave_lock_to_other();

@@ -13,6 +13,7 @@
 #include "process/init.h"
 #include "process/namespaces.h"
 #include "process/oom_score.h"
+#include "process/own_program.h"
 #include "process/process_steps.h"
 #include "process/scheduling.h"
 #include "process/start_plan.h"
@@ -72,15 +73,15 @@ void lead_to_exec(LaunchedContainer& launched, InitPlan& plan, const ContainerCo
 
 }  // namespace
 
-LaunchedContainer launch(const ContainerStore& store, const Container& container, StartAhead ahead,
+LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
                          const BeforeExec& before_exec) {
   const ContainerConfig& config = container.config();
   check_preserved(config.first_run.preserved_fds);
   if (!config.runtime.is_own()) return launch_delegated(store, container, before_exec);
-  if (!ahead.has_begun()) ahead = StartAhead(config);
+  if (!network.has_begun()) network = NetworkAhead(config);
   NamespacePlan namespaces = plan_namespaces(store, config);
   InitPlan plan{.container_id = config.id,
-                .program = {},
+                .program = open_own_program(),
                 .spec = final_spec(config),
                 .network = config.network.mode,
                 .preserved_fds = config.first_run.preserved_fds};
@@ -106,8 +107,7 @@ LaunchedContainer launch(const ContainerStore& store, const Container& container
   }
 
   Handshake handshake = make_handshake();
-  plan.program = ahead.take_program();
-  plan.has_loopback = ahead.hand_network_to(namespaces);
+  plan.has_loopback = network.hand_to(namespaces);
   auto process = clone_first(namespaces, host.cgroup, plan.spec.process.oom_score_adj);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }

@@ -12,7 +12,7 @@
 #include "process/stdio_pipes.h"
 #include "rootfs/mount_points.h"
 #include "runner/container.h"
-#include "runner/start_ahead.h"
+#include "runner/network_ahead.h"
 
 namespace lay::runner {
 
@@ -36,8 +36,8 @@ using BeforeExec = std::function<void(const LaunchedContainer& launched)>;
 
 /// Starts a container's first process; returns when it has executed its command.
 /// Throws what failed, on either side; nothing is left then. The calling process must have no thread beside
-/// this one but that of `ahead`, which is begun here where it has not been.
-LaunchedContainer launch(const ContainerStore& store, const Container& container, StartAhead ahead,
+/// this one but that of `network`, which is begun here where it has not been.
+LaunchedContainer launch(const ContainerStore& store, const Container& container, NetworkAhead network,
                          const BeforeExec& before_exec);
 
 }  // namespace lay::runner

@@ -203,7 +203,7 @@ std::string diff_id_note(const layerstore::Image& image) {
 
 /// A container and what it stands on.
 struct Prepared {
-  runner::StartAhead ahead;
+  runner::NetworkAhead network;
   runner::Container container;
   std::unique_ptr<ContainerLayers> layers;
 };
@@ -337,11 +337,11 @@ Prepared create_container(const Context& context, const runner::ContainerStore& 
   });
   if (invocation.replaces) {  // whose end may take its time, and other processes: no thread beside that
     runner::Container container = create_in_place(containers, config);
-    runner::StartAhead ahead(container.config());
-    return {.ahead = std::move(ahead), .container = std::move(container), .layers = std::move(layers)};
+    runner::NetworkAhead network(container.config());
+    return {.network = std::move(network), .container = std::move(container), .layers = std::move(layers)};
   }
-  runner::StartAhead ahead(config);
-  return {.ahead = std::move(ahead),
+  runner::NetworkAhead network(config);
+  return {.network = std::move(network),
           .container = containers.create(std::move(config)),
           .layers = std::move(layers)};
 }
@@ -368,10 +368,10 @@ runner::AttachedEnd run_container(const runner::ContainerStore& containers, Prep
   const auto release = [&] { prepared.layers->release(); };
   runner::AttachedEnd end;
   if (detached)
-    runner::run_detached(containers, container, release, print_note, std::move(prepared.ahead));
+    runner::run_detached(containers, container, release, print_note, std::move(prepared.network));
   else
     end = runner::run_attached(containers, container, release, print_trouble, print_note,
-                               std::move(prepared.ahead));
+                               std::move(prepared.network));
   prepared.layers->leave_to_other();
   if (detached) fmt::print("{}\n", container.config().id);
   return end;

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "runner/container.h"
-#include "runner/start_ahead.h"
+#include "runner/network_ahead.h"
 
 /// What can be done with a container. Exit codes are the shell's: the command's own, 128 + N after signal N.
 namespace lay::runner {
@@ -30,12 +30,12 @@ struct AttachedEnd {
 /// `after_end` is called last, in that process if there is one, but not when the start has failed. What goes
 /// wrong after the command has ended, such as a full disk when the end is written down, does not change its
 /// exit code: `on_trouble` is told. `on_note` gets one-line remarks on the start, such as a setting of the
-/// machine that was changed for it. `ahead` is what the caller has begun for this container, if anything.
+/// machine that was changed for it. `network` is what the caller has begun for this container, if anything.
 AttachedEnd run_attached(
     const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
     const std::function<void(const Error& error)>& on_trouble = [](const Error&) {},
     const std::function<void(const std::string& note)>& on_note = [](const std::string&) {},
-    StartAhead ahead = StartAhead());
+    NetworkAhead network = NetworkAhead());
 
 /// As run_attached, but by a supervisor of its own that outlives this process and writes the log. Returns
 /// when the command has been executed; throws what the start threw. The supervisor has this process's
@@ -43,7 +43,7 @@ AttachedEnd run_attached(
 void run_detached(
     const ContainerStore& store, const Container& container, const std::function<void()>& after_end = [] {},
     const std::function<void(const std::string& note)>& on_note = [](const std::string&) {},
-    StartAhead ahead = StartAhead());
+    NetworkAhead network = NetworkAhead());
 
 /// Throws invalid unless the `count` descriptors from 3 on are open, which a command is to keep. What starts
 /// the command checks it too; asked before, nothing has been done yet.

@@ -1,11 +1,10 @@
-#include "runner/start_ahead.h"
+#include "runner/network_ahead.h"
 
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -18,7 +17,7 @@ using namespace lay;
 using runner::ContainerConfig;
 using runner::NamespacePlan;
 using runner::NamespaceType;
-using runner::StartAhead;
+using runner::NetworkAhead;
 
 namespace {
 
@@ -51,7 +50,7 @@ std::string loopback_of(const UniqueFd& network) {
 std::string hand_over_where_none_can_be_made() {
   sys::write_all(sys::open_at(sys::cwd(), "/proc/sys/user/max_net_namespaces", O_WRONLY), "0");
   NamespacePlan plan = plan_of(CLONE_NEWNET);
-  StartAhead(config_of({{NamespaceType::network, ""}})).hand_network_to(plan);
+  NetworkAhead(config_of({{NamespaceType::network, ""}})).hand_to(plan);
   return plan.joined.empty() && plan.clone_flags == CLONE_NEWNET ? "left to the clone" : "handed over";
 }
 
@@ -60,7 +59,7 @@ std::string hand_over_where_none_can_be_made() {
 TEST_CASE("a network namespace is made ahead, and the caller stays in its own", "[runner][namespaces]") {
   const ino_t own = own_network();
   NamespacePlan plan = plan_of(CLONE_NEWNET | CLONE_NEWUTS);
-  CHECK(StartAhead(config_of({{NamespaceType::network, ""}})).hand_network_to(plan));
+  CHECK(NetworkAhead(config_of({{NamespaceType::network, ""}})).hand_to(plan));
   CHECK(plan.clone_flags == CLONE_NEWUTS);
   REQUIRE(plan.joined.size() == 1);
   CHECK(plan.joined.front().type == NamespaceType::network);
@@ -76,46 +75,22 @@ TEST_CASE("of a container with a network its loopback device is left to who conn
   ContainerConfig config = config_of({{NamespaceType::network, ""}});
   config.network.mode = runner::NetworkMode::bridge;
   NamespacePlan plan = plan_of(CLONE_NEWNET);
-  CHECK_FALSE(StartAhead(config).hand_network_to(plan));
+  CHECK_FALSE(NetworkAhead(config).hand_to(plan));
   REQUIRE(plan.joined.size() == 1);
   CHECK(test::in_child(0, [&] { return loopback_of(plan.joined.front().fd); }).text == "down");
 }
 
-TEST_CASE("no network namespace is made ahead where the container has no new one of lay's user namespace",
+TEST_CASE("no network namespace is begun where the container has no new one of lay's user namespace",
           "[runner][namespaces]") {
   ContainerConfig joined = config_of({{NamespaceType::network, ""}});
   joined.network.mode = runner::NetworkMode::container;
-  for (const ContainerConfig& config : {joined, config_of({{NamespaceType::uts, ""}}),
-                                        config_of({{NamespaceType::network, ""}, {NamespaceType::user, ""}}),
-                                        config_of({{NamespaceType::network, "/proc/self/ns/net"}})}) {
-    NamespacePlan plan = plan_of(CLONE_NEWNET);
-    CHECK_FALSE(StartAhead(config).hand_network_to(plan));
-    CHECK(plan.clone_flags == CLONE_NEWNET);
-    CHECK(plan.joined.empty());
-  }
-}
-
-TEST_CASE("nothing is begun for a container that another runtime makes", "[runner][namespaces]") {
   ContainerConfig delegated = config_of({{NamespaceType::network, ""}});
   delegated.runtime.program = "/usr/bin/runc";
-  CHECK_FALSE(StartAhead(delegated).has_begun());
-}
-
-TEST_CASE("lay's program is opened ahead", "[runner]") {
-  StartAhead ahead(config_of({}));
-  const UniqueFd program = ahead.take_program();
-  CHECK(sys::stat_of(program).st_ino ==
-        sys::stat_of(sys::open_at(sys::cwd(), "/proc/self/exe", O_RDONLY)).st_ino);
-  struct ::statvfs mount {};
-  REQUIRE(::fstatvfs(program.get(), &mount) == 0);
-  CHECK((mount.f_flag & ST_RDONLY) != 0);
-}
-
-TEST_CASE("what was not made ahead is made when it is asked for", "[runner]") {
-  CHECK(StartAhead().take_program());
-  StartAhead once(config_of({}));
-  CHECK(once.take_program());
-  CHECK(once.take_program());
+  CHECK_FALSE(NetworkAhead(config_of({{NamespaceType::uts, ""}})).has_begun());
+  CHECK_FALSE(NetworkAhead(config_of({{NamespaceType::network, ""}, {NamespaceType::user, ""}})).has_begun());
+  CHECK_FALSE(NetworkAhead(config_of({{NamespaceType::network, "/proc/self/ns/net"}})).has_begun());
+  CHECK_FALSE(NetworkAhead(joined).has_begun());
+  CHECK_FALSE(NetworkAhead(delegated).has_begun());
 }
 
 TEST_CASE("a network namespace that was made ahead is dropped where the plan wants none",
@@ -123,7 +98,7 @@ TEST_CASE("a network namespace that was made ahead is dropped where the plan wan
   const std::uint64_t flags =
       GENERATE(std::uint64_t{CLONE_NEWUTS}, std::uint64_t{CLONE_NEWNET} | std::uint64_t{CLONE_NEWUSER});
   NamespacePlan plan = plan_of(flags);
-  CHECK_FALSE(StartAhead(config_of({{NamespaceType::network, ""}})).hand_network_to(plan));
+  CHECK_FALSE(NetworkAhead(config_of({{NamespaceType::network, ""}})).hand_to(plan));
   CHECK(plan.clone_flags == flags);
   CHECK(plan.joined.empty());
 }
