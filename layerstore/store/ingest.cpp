@@ -73,7 +73,9 @@ std::optional<Ingest> Ingest::resume(const UniqueFd& root, const std::string& na
   const FileLock gate = FileLock::acquire(ingest, kGate, LockMode::shared);
   std::string folder = kKept + name;
   sys::try_mkdir_at(ingest, folder, 0700);
-  auto lock = FileLock::try_lock(sys::open_dir(ingest, folder), LockMode::exclusive);
+  auto dir = sys::try_open_at(ingest, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return std::nullopt;  // who had it has removed it in this moment
+  auto lock = FileLock::try_lock(std::move(*dir), LockMode::exclusive);
   // Whoever held it a moment ago may have removed it since it was opened.
   const auto there = sys::try_stat_at(ingest, folder);
   if (!lock || !there || there->st_ino != sys::stat_of(lock->fd()).st_ino) return std::nullopt;

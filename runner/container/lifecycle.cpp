@@ -261,7 +261,7 @@ std::vector<std::string> make_durable_beside(const Container& container, const P
   }
   std::vector<std::string> notes;
   try {
-    notes = supervisor.wait_for_exec();
+    notes = supervisor.wait_for_report();
   } catch (const Error&) {
     if (!failure) throw;
   }
@@ -272,6 +272,16 @@ std::vector<std::string> make_durable_beside(const Container& container, const P
 void wait_until_durable(const ChildEnd& caller) {
   if (!caller.hears_parent())
     throw Error(Errc::cancelled, "whoever started the container has ended, or could not sync its settings");
+}
+
+/// The caller may be gone: the container runs on.
+void tell(const ChildEnd& caller, const std::vector<std::string>& notes) noexcept {
+  try {
+    for (const std::string& note : notes) caller.send_note(note);
+  } catch (const std::exception&) {
+    return;
+  }
+  caller.report_executed();
 }
 
 /// The supervisor's life: what happens before the command is executed is reported, what comes after is only
@@ -294,8 +304,7 @@ void wait_until_durable(const ChildEnd& caller) {
       after_end();
       ::_exit(1);
     }
-    for (const std::string& note : run->notes()) caller.send_note(note);
-    caller.report_executed();
+    tell(caller, run->notes());
     { const ChildEnd told = std::move(caller); }
     ::sched_yield();  // which the caller hears first, on this processor too
     set_process_title("lay: supervisor of " + container.config().name);

@@ -67,15 +67,30 @@ std::vector<Subnet> routed_subnets() {
   return routed;
 }
 
+Error is_routed(const std::string& subnet, const std::string& routed) {
+  return Error::make(Errc::busy, "subnet {} overlaps {}, which is routed on this machine", subnet, routed)
+      .with_hint(
+          "`ip route show table all` and `ip -6 route` show it; name another one, or leave --subnet out");
+}
+
+void check_no_route(const std::string& wish) {
+  const Subnet subnet = *parse_subnet(wish);
+  for (const Subnet& routed : routed_subnets())
+    if (routed.overlaps(subnet)) throw is_routed(wish, to_string(routed));
+}
+
+void check_no_route6(const std::string& wish) {
+  NetlinkSocket socket = NetlinkSocket::open(NETLINK_ROUTE);
+  const Subnet6 subnet = *parse_subnet6(wish);
+  for (const UsedSubnet6& routed : used_subnets6(socket))
+    if (routed.subnet.overlaps(subnet)) throw is_routed(wish, to_string(routed.subnet));
+}
+
 /// Of what a user asks for: the first start would be refused. A macvlan shares its parent's subnet.
 void check_no_route(const NetworkDefinition& wish) {
   if (wish.driver == NetworkDriver::macvlan) return;
-  const Subnet subnet = *parse_subnet(wish.subnet);
-  for (const Subnet& routed : routed_subnets())
-    if (routed.overlaps(subnet))
-      throw Error::make(Errc::busy, "subnet {} overlaps {}, which is routed on this machine", wish.subnet,
-                        to_string(routed))
-          .with_hint("`ip route show table all` shows it; name another one, or leave --subnet out");
+  if (!wish.subnet.empty()) check_no_route(wish.subnet);
+  if (!wish.subnet6.empty()) check_no_route6(wish.subnet6);
 }
 
 /// Whatever is routed on this machine is taken.
@@ -211,12 +226,12 @@ NetworkDefinition NetworkStore::create(NetworkDefinition wish, Families families
                   [&](const NetworkDefinition& other) { return other.name == wish.name; }))
     throw Error::make(Errc::busy, "network '{}' is there already", wish.name)
         .with_hint("'lay network rm " + wish.name + "' removes it");
+  if (!wish.subnet.empty()) check_no_overlap(wish, others);
+  check_no_route(wish);
   if (wish.subnet.empty()) {
     write_down_with_free_subnet(folder, wish, others);
     return wish;
   }
-  check_no_overlap(wish, others);
-  check_no_route(wish);
   Draft(folder, wish).keep();
   return wish;
 }

@@ -9,11 +9,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/syscalls.h"
@@ -56,17 +58,23 @@ Error no_birth() {
 }
 
 /// Of a process between that was killed after it had cloned and before it could tell: a command would run
-/// that nobody knows of. All children of this process, which is there for this one command: proc(5),
-/// /proc/<pid>/task/<tid>/children.
-void kill_untold() {
-  const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
-  const auto list = sys::try_open_at(sys::cwd(), path, O_RDONLY);
-  if (!list) return;
-  for (const std::string& word : split(sys::read_all(*list, kMostChildren), ' '))
-    if (const auto pid = parse_number(word)) ::kill(static_cast<pid_t>(*pid), SIGKILL);
+/// that nobody knows of.
+void kill_untold(const std::vector<pid_t>& others) {
+  for (const pid_t pid : list_children())
+    if (std::ranges::find(others, pid) == others.end()) ::kill(pid, SIGKILL);
 }
 
 }  // namespace
+
+std::vector<pid_t> list_children() {
+  const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
+  const auto list = sys::try_open_at(sys::cwd(), path, O_RDONLY);
+  std::vector<pid_t> children;
+  if (!list) return children;
+  for (const std::string& word : split(sys::read_all(*list, kMostChildren), ' '))
+    if (const auto pid = parse_number(word)) children.push_back(static_cast<pid_t>(*pid));
+  return children;
+}
 
 bool may_begin_session(const SeccompFilter& filter) {
   return lets_pass(filter, SYS_setsid);
@@ -116,12 +124,13 @@ void be_born(ChildEnd& teller) {
   { const ChildEnd told = std::move(teller); }
 }
 
-ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const ParentEnd& parent) {
+ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const ParentEnd& parent,
+                            const std::vector<pid_t>& others) {
   UniqueFd child = [&] {
     try {
       return told.receive_descriptor();
     } catch (const Error&) {
-      kill_untold();
+      kill_untold(others);
       parent.throw_reported();
       throw;
     }

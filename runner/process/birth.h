@@ -1,7 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "process/handshake.h"
 #include "process/onlookers.h"
@@ -39,8 +42,13 @@ std::optional<std::string> note_on_terminal(const SeccompFilter& filter);
 /// is set for its children. `teller` gets the child's pidfd, and is closed in the child.
 void be_born(ChildEnd& teller);
 
+/// Children of this process: also those of whoever executed it, such as a shell's `>(tee log)`. proc(5),
+/// /proc/<pid>/task/<tid>/children.
+std::vector<pid_t> list_children();
+
 /// In the parent: the child that be_born() told of, when its predecessor `between` has ended; throws what
-/// either sent to `parent`.
-ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const ParentEnd& parent);
+/// either sent to `parent`. Then no child is left but `others`, list_children() from before.
+ChildProcess wait_for_birth(ChildProcess between, const ParentEnd& told, const ParentEnd& parent,
+                            const std::vector<pid_t>& others);
 
 }  // namespace lay::runner

@@ -189,6 +189,7 @@ Executed execute_own(const ContainerStore& store, const Container& container, co
       ::_exit(1);
     }
     close_inherited();  // of which the command has what it keeps
+    caller.report_executed();
     { const ChildEnd told = std::move(caller); }
     set_process_title("lay: terminal of a command in " + container.config().name);
     relay_until_end(executed->process.pidfd(), std::move(executed->stdio.parent), signals,
@@ -212,7 +213,7 @@ void exec_on_own_terminal(const ContainerStore& store, const Container& containe
     hold_terminal(store, container, request, std::move(handshake.child));
   }
   { const ChildEnd unused = std::move(handshake.child); }
-  for (const std::string& note : handshake.parent.wait_for_exec())
+  for (const std::string& note : handshake.parent.wait_for_report())
     if (request.on_note) request.on_note(note);
 }
 

@@ -123,6 +123,7 @@ ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgrou
   plan.birth = birth_time(plan.process, plan.confinement, plan.onlookers.are);
   Handshake birth = make_handshake();
   const OomScoreGuard score(plan.process.oom_score_adj);
+  std::vector<pid_t> others = list_children();
   auto process = clone_in_group(plan, first, cgroup);
   if (!process) {
     { const ParentEnd unused = std::move(handshake.parent); }
@@ -134,7 +135,7 @@ ExecChild clone_exec_child(ExecPlan& plan, pid_t first, const CgroupGuard& cgrou
     handshake.parent.heed(*plan.signals);
     birth.parent.heed(*plan.signals);
   }
-  return {std::move(*process), std::move(birth.parent)};
+  return {std::move(others), std::move(*process), std::move(birth.parent)};
 }
 
 void tell_of_terminal(const ExecPlan& plan, const std::function<void(const std::string& note)>& tell) {
@@ -143,7 +144,7 @@ void tell_of_terminal(const ExecPlan& plan, const std::function<void(const std::
 }
 
 ChildProcess wait_for_exec_child(ExecChild child, const ExecPlan& plan, const ParentEnd& parent) {
-  ChildProcess born = wait_for_birth(std::move(child.between), child.birth, parent);
+  ChildProcess born = wait_for_birth(std::move(child.between), child.birth, parent, child.others);
   if (plan.birth == BirthTime::early && plan.user_namespace) {
     apply_scheduling(born.pid(), plan.process);
     parent.let_go();

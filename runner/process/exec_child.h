@@ -41,8 +41,9 @@ struct ExecPlan {
 
 /// On its way into the container.
 struct ExecChild {
-  ChildProcess between;  ///< outside of the container's pid namespace
-  ParentEnd birth;       ///< tells of the command's process
+  std::vector<pid_t> others;  ///< list_children() from before
+  ChildProcess between;       ///< outside of the container's pid namespace
+  ParentEnd birth;            ///< tells of the command's process
 };
 
 /// Clones the child, which goes on until execve in the namespaces of the first process, whose number on the

@@ -123,8 +123,12 @@ void ChildEnd::send_note(const std::string& note) const {
   send_message(socket_, (kNote + note).substr(0, kMaxMessage));
 }
 
-void ChildEnd::report_executed() const {
-  send_message(socket_, std::string_view(&kExecuted, 1));
+void ChildEnd::report_executed() const noexcept {
+  try {
+    send_message(socket_, std::string_view(&kExecuted, 1));
+  } catch (...) {
+    // Whoever waited is gone; the command goes on.
+  }
 }
 
 void ParentEnd::await_message() const {
@@ -185,12 +189,22 @@ void ParentEnd::hand_over(std::span<const UniqueFd> fds) const {
 }
 
 std::vector<std::string> ParentEnd::wait_for_exec() const {
+  return take_notes().notes;
+}
+
+std::vector<std::string> ParentEnd::wait_for_report() const {
+  Notes taken = take_notes();
+  if (taken.end.starts_with(kExecuted)) return std::move(taken.notes);
+  throw Error(Errc::io, "the process in the background ended before it could execute the command");
+}
+
+ParentEnd::Notes ParentEnd::take_notes() const {
   std::vector<std::string> notes;
   while (true) {
     await_message();
-    const Message message = receive(socket_);
+    Message message = receive(socket_);
     check(message);
-    if (!message.text.starts_with(kNote)) return notes;
+    if (!message.text.starts_with(kNote)) return {std::move(notes), std::move(message.text)};
     if (notes.size() == kMaxNotes) throw Error(Errc::invalid, "the container's process says too much");
     notes.push_back(printable(std::string_view(message.text).substr(1)));
   }

@@ -42,10 +42,9 @@ class ChildEnd {
   void send_error(const Error& error) const noexcept;
   /// A remark for the user that does not keep the container from starting; after it comes exec or an error.
   void send_note(const std::string& note) const;
-  /// Ends wait_for_exec() of whoever waits for the child of this child. The end of the socket would do so,
-  /// too, but only a message wakes the other on this processor, when this one is done; where another is busy
-  /// with the command, that is sooner.
-  void report_executed() const;
+  /// For ParentEnd::wait_for_report(). Unlike the end of the socket a message wakes the other on this
+  /// processor, as soon as this one is done: sooner than behind the command, with which another is busy.
+  void report_executed() const noexcept;
 
  private:
   UniqueFd socket_;
@@ -87,8 +86,16 @@ class ParentEnd {
   void hand_over(std::span<const UniqueFd> fds) const;
   /// Returns the child's notes when it has executed its command; throws the child's error.
   std::vector<std::string> wait_for_exec() const;
+  /// As wait_for_exec(), of a child that executes the command in a child of its own, and says so by
+  /// report_executed(). Throws io when it ends without.
+  std::vector<std::string> wait_for_report() const;
 
  private:
+  struct Notes {
+    std::vector<std::string> notes;
+    std::string end;  ///< the message after them; empty: the socket's end
+  };
+  Notes take_notes() const;
   void await_message() const;
 
   UniqueFd socket_;

@@ -109,7 +109,7 @@ KnownOnlookers know_onlookers(const OnlookerNotes& notes, Onlookers own) {
   KnownOnlookers known{.are = own, .alone = FileLock::lock(open_lock(notes), LockMode::shared)};
   for (const Onlookers others : {Onlookers::masters, Onlookers::tracers})
     if (read_note(notes, others)) known.are = std::max(known.are, others);
-  if (known.are != Onlookers::blind) known.alone.reset();
+  if (known.are == Onlookers::tracers) known.alone.reset();
   return known;
 }
 

@@ -41,7 +41,7 @@ OnlookerNotes notes_of(const Container& container, pid_t first);
 /// Who is there while a command is prepared.
 struct KnownOnlookers {
   Onlookers are = Onlookers::blind;
-  std::optional<FileLock> alone;  ///< keeps others from coming, until the command is executed
+  std::optional<FileLock> alone;  ///< keeps worse ones from coming, until the command is executed
 };
 
 /// Those that came, and those that it was made with: `own`.

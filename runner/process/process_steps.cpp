@@ -308,7 +308,10 @@ void become(const Process& process, const Confinement& confinement, const ChildE
   std::vector<std::string> env = process.env;
   add_default(env, "HOME", account.home);
   std::optional<InitProgram> init;
-  if (process.has_init) init = make_init_program();
+  if (process.has_init) {
+    init = make_init_program();
+    adopt_orphans();
+  }
   std::optional<SeccompHandover> handover;
   if (confinement.listener) handover.emplace(*confinement.listener);
   if (!options.is_scheduled) apply_scheduling(0, process);  // takes rights of the host's root

@@ -46,13 +46,11 @@ void take_foreground() {
   if (::isatty(STDIN_FILENO) == 1) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
 }
 
-/// prctl(2) PR_SET_CHILD_SUBREAPER: what its processes leave comes to this one where it is not the first of a
-/// pid namespace. It outlives execve. A seccomp profile that forbids it leaves the rest of --init.
+}  // namespace
+
 void adopt_orphans() {
   if (::getpid() != 1) ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
-
-}  // namespace
 
 InitProgram make_init_program() {
   InitProgram init{.program = make_memory_program("lay-init"), .started = {}, .starting = {}};
@@ -71,7 +69,6 @@ void leave_reaper_behind(InitProgram init, const ChildEnd& parent) {
   ::sigset_t before;
   ::sigfillset(&all);
   if (::sigprocmask(SIG_SETMASK, &all, &before) < 0) throw Error::from_errno("block signals");
-  adopt_orphans();
   const pid_t command = ::fork();
   if (command < 0) throw Error::from_errno("fork beside the container's init");
   if (command > 0) become_init(init, command, parent);

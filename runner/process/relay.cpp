@@ -1,7 +1,9 @@
 #include "process/relay.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -91,6 +93,13 @@ class Channel {
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Of a pipe, a socket, and a terminal that has hung up.
+bool is_reader_gone(int descriptor, int error_number) {
+  if (error_number == EPIPE || error_number == ECONNRESET) return true;
+  struct ::stat info {};
+  return error_number == EIO && ::fstat(descriptor, &info) == 0 && S_ISCHR(info.st_mode);
 }
 
 class Relay {
@@ -187,8 +196,10 @@ class Relay {
 
   /// After a write that has failed. That a reader is gone is no loss: it has what it wanted.
   void note_loss(LogStream stream) {
-    if (errno == EPIPE || lost_) return;
-    lost_ = Error::from_errno("write to standard {}", stream == LogStream::out ? "output" : "error")
+    const int number = errno;
+    const bool is_out = stream == LogStream::out;
+    if (lost_ || is_reader_gone(is_out ? STDOUT_FILENO : STDERR_FILENO, number)) return;
+    lost_ = Error::from_number(number, fmt::format("write to standard {}", is_out ? "output" : "error"))
                 .with_hint("from there on what the command wrote is missing");
   }
 

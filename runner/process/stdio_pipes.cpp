@@ -72,9 +72,10 @@ UniqueFd open_null_of_its_own() {
 UniqueFd open_null_inside() {
   try {
     const UniqueFd root = sys::open_at(sys::cwd(), "/", O_PATH | O_DIRECTORY);
-    UniqueFd null =
-        sys::open_in_root(root, "/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK);  // no pipe is waited for
-    if (is_null_device(sys::stat_of(null)) && ::fcntl(null.get(), F_SETFL, 0) == 0) return null;
+    const auto open = [&](int flags) { return sys::open_in_root(root, "/dev/null", flags | O_NOFOLLOW); };
+    if (!is_null_device(sys::stat_of(open(O_PATH)))) return open_null_of_its_own();  // opening may do things
+    UniqueFd null = open(O_RDWR);
+    if (is_null_device(sys::stat_of(null))) return null;
   } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a /dev of the user's may hold anything
   }
   return open_null_of_its_own();

@@ -128,6 +128,12 @@ null_is_whole() { [ "$(stat -c '%u:%g %a %F' /dev/null)" = "0:0 666 character sp
   null_is_whole
 }
 
+@test "what fails before the command runs ends no process that whoever called lay has left it as child" {
+  container
+  run -125 bash -c 'exec "$LAY" exec -w /nope c true 2> >(sleep 0.3; exec cat >"$0/told")' "$world"
+  wait_until 10 grep -q /nope "$world/told"
+}
+
 @test "--env-file of run and exec: a variable in each line, which --env wins over" {
   printf '\xef\xbb\xbf# a comment\n\nA=1\n  B=two words \nC="kept"\nEMPTY=\nHERE\nABSENT\nD=x=y\r\nE=no end' >"$world/variables"
   printf 'A=other\n' >"$world/more"

@@ -59,6 +59,8 @@ fails() { ! "$@" >/dev/null 2>&1; }
     ip route add 10.66.0.0/16 dev away
     refused 1 "overlaps 10.66.0.0/16, which is routed on this machine" "$LAY" network create --subnet 10.66.3.0/24 inside
     [ "$("$LAY" network ls -q)" = bridge ]
+    ip -6 route add fd66::/48 dev away
+    refused 1 "overlaps fd66::/48, which is routed on this machine" "$LAY" network create --subnet fd66:0:0:1::/64 inside
     ip link del away
     [ "$("$LAY" network create --subnet 10.66.3.0/24 inside)" = inside ]
     "$LAY" run --rm --network inside small true

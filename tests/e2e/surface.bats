@@ -418,6 +418,22 @@ is_held() {
   oci delete --force n
 }
 
+@test "the null device of a /dev that the user brought is taken for one only if it is one" {
+  small_image
+  mkdir dev
+  streams='stat -Lc %F:%t:%T /proc/self/fd/0; cat'
+  local kind
+  for kind in "c 1 5" p; do
+    rm -f dev/null
+    mknod dev/null $kind
+    run timeout -k 5 20 "$LAY" run --rm --network none --security-opt unmask=ALL -v "$PWD/dev:/dev" small sh -c "$streams"
+    [ "$output" = "character special file:1:3" ]
+  done
+  rm dev/null
+  run timeout -k 5 20 "$LAY" run --rm --network none --security-opt unmask=ALL -v "$PWD/dev:/dev" small sh -c "$streams"
+  [ "$output" = "character special file:1:3" ]
+}
+
 @test "exec counts its command from the beginning where others could make it clone, and else at its end" {
   small_image
   local rights

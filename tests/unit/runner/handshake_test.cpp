@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,25 @@ TEST_CASE("why a child ended is known even when it never heard that it may go on
   child->send_error(Error(Errc::not_found, "open '/no/such/folder': No such file or directory"));
   child.reset();
   CHECK_THROWS_WITH(made.parent.wait_for_exec(), Catch::Contains("/no/such/folder"));
+}
+
+TEST_CASE("who ends without a word has executed the command only where its own end says so",
+          "[runner][handshake]") {
+  const bool has_reported = GENERATE(false, true);
+  Handshake made = make_handshake();
+  made.child.send_note("one");
+  if (has_reported) made.child.report_executed();
+  { const ChildEnd gone = std::move(made.child); }
+  if (has_reported)
+    CHECK(made.parent.wait_for_report() == std::vector<std::string>{"one"});
+  else
+    CHECK_THROWS_WITH(made.parent.wait_for_report(), Catch::Contains("ended before"));
+}
+
+TEST_CASE("to report to somebody who is gone is no failure", "[runner][handshake]") {
+  Handshake made = make_handshake();
+  { const ParentEnd gone = std::move(made.parent); }
+  made.child.report_executed();
 }
 
 TEST_CASE("descriptors are handed over with the word to go on, none or many", "[runner][handshake]") {
