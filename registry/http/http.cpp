@@ -253,8 +253,7 @@ HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() = default;
 
 void HttpClient::tell_silence(const Url& url) const {
-  if (!options_.on_silence) return;
-  std::call_once(silence_told_, [&] { options_.on_silence(url.authority()); });
+  if (options_.on_silence && !silence_told_.exchange(true)) options_.on_silence(url.authority());
 }
 
 Answer HttpClient::try_send(const HttpRequest& request) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -138,7 +139,7 @@ class HttpClient {
   class Lease;
   void tell_silence(const Url& url) const;
   HttpOptions options_;
-  mutable std::once_flag silence_told_;
+  mutable std::atomic<bool> silence_told_ = false;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Handle>> idle_;
 };

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <future>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -163,15 +162,11 @@ void Container::make_durable() const {
   // Both are on their way before one is waited for, so that a journal is written once. What fails is told by
   // fsync(2)
   for (const UniqueFd& file : files) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-  // Each waits for the disk. Where there is no thread to be had get() does the work.
-  std::future<void> names = std::async([&] {
-    const UniqueFd containers = sys::open_dir(sys::cwd(), std::filesystem::path(path_).parent_path());
-    sys::fsync(sys::open_dir(containers, kNames));
-    sys::fsync(containers);
-  });
   for (const UniqueFd& file : files) sys::fsync(file);
   sys::fsync(dir_);
-  names.get();
+  const UniqueFd containers = sys::open_dir(sys::cwd(), std::filesystem::path(path_).parent_path());
+  sys::fsync(sys::open_dir(containers, kNames));
+  sys::fsync(containers);
   on_disk_ = OnDisk::yes;
 }
 
