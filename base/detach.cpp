@@ -47,19 +47,6 @@ void close_inherited() {
   }
 }
 
-bool detach_child() {
-  const pid_t background = ::_Fork();  // which takes no locks: see detach()
-  if (background < 0) throw Error::from_errno("start a process in the background");
-  if (background > 0) return false;
-  try {
-    if (::setsid() < 0) throw Error::from_errno("begin a session");
-    leave_session_of_caller();
-  } catch (const std::exception&) {
-    ::_exit(1);
-  }
-  return true;
-}
-
 bool detach(Descriptors kept) {
   // Beside the caller and the process in the background there is one that leads the new session and ends at
   // once, so that the other can never get a controlling terminal. It does nothing but these few calls and so

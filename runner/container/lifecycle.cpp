@@ -342,7 +342,7 @@ void run_detached(const ContainerStore& store, const Container& container,
   container.lock_upper(LockMode::shared);  // a commit is waited for where the user sees it
   network.wait();
   Handshake handshake = make_handshake();
-  if (detach_child()) {
+  if (detach(Descriptors::all)) {
     { const ParentEnd unused = std::move(handshake.parent); }  // or the caller's end would not be noticed
     container.leave_sync_to_other();
     supervise(store, container, std::move(handshake.child), std::move(network), after_end);

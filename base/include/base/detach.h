@@ -15,11 +15,6 @@ enum class Descriptors {
 /// in the caller.
 bool detach(Descriptors kept);
 
-/// The same for a caller that ends soon, with all its descriptors: a child of it until then, and not a
-/// grandchild, so that the caller need not wait for the process between. It leads its session, and so must
-/// open no terminal but with O_NOCTTY (as sys::open_at() does).
-bool detach_child();
-
 /// Closes what this process has from whoever started lay, but for the standard streams.
 void close_inherited();
 
