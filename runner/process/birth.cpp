@@ -96,8 +96,7 @@ std::optional<std::string> note_on_terminal(const SeccompFilter& filter) {
   if (may_take_terminal(filter)) return std::nullopt;
   return fmt::format(
       "the seccomp profile denies {}: the command cannot take its terminal, so that Ctrl-C and the like do "
-      "not "
-      "reach it, and shells have no job control",
+      "not reach it, and shells have no job control",
       may_begin_session(filter) ? "ioctl TIOCSCTTY" : "setsid");
 }
 
