@@ -51,14 +51,18 @@ stop_at() {
   wait_until 10 grep -q 'stopped by SIGSTOP' trace
 }
 
-# go_on: its exit code, which is not that of a signal, and not that of one who hangs.
+# go_on: its exit code, which is not that of a signal, and not that of one who hangs. strace counts the calls of each
+# thread, so that another thread may stop it once more.
 go_on() {
-  kill -CONT "$stopped"
-  wait_until 20 is_over "$stopped"
+  wait_until 20 has_gone_on "$stopped"
   status=0
   wait "$stopped" || status=$?
   unset 'holders[-1]'
   ((status < 124))
+}
+has_gone_on() {
+  kill -CONT "$1" 2>/dev/null || true
+  is_over "$1"
 }
 is_over() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:\sZ' "/proc/$1/status"; }
 
