@@ -293,10 +293,6 @@ Answer HttpClient::try_follow(HttpRequest request) const {
   }
 }
 
-HttpResponse HttpClient::send(const HttpRequest& request) const {
-  return require_response(try_send(request));
-}
-
 HttpResponse HttpClient::follow(HttpRequest request) const {
   return require_response(try_follow(std::move(request)));
 }

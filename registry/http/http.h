@@ -130,8 +130,7 @@ class HttpClient {
   Answer try_send(const HttpRequest& request) const;
   /// try_send(), then where the answer redirects to (redirect.h).
   Answer try_follow(HttpRequest request) const;
-  /// As try_send(); no answer is Errc::unavailable.
-  HttpResponse send(const HttpRequest& request) const;
+  /// As try_follow(); no answer is Errc::unavailable.
   HttpResponse follow(HttpRequest request) const;
 
  private:

@@ -214,10 +214,6 @@ void CgroupGuard::give_to(uid_t owner) const {
   }
 }
 
-void CgroupGuard::kill_all() const {
-  kill_groups(state_->groups);
-}
-
 std::vector<CgroupMount> CgroupGuard::clone_mounts() const {
   std::vector<CgroupMount> mounts;
   for (const CgroupGroup& group : state_->groups)

@@ -45,7 +45,7 @@ class CgroupGuard {
   /// a limit is asked for that this machine cannot set.
   void finish(const Resources& resources);
   bool is_finished() const;
-  /// The group of a container that somebody else supervises, for exec and kill; throws not_found.
+  /// The group of a container that somebody else supervises, for exec; throws not_found.
   static CgroupGuard open(const CgroupName& name);
   /// No group at all: a process stays in its parent's.
   static CgroupGuard none();
@@ -73,8 +73,6 @@ class CgroupGuard {
   /// /sys/kernel/cgroup/delegate says (cgroups(7), "Cgroups delegation"). Nothing where there is a v1: it has
   /// no safe way.
   void give_to(uid_t owner) const;
-  /// SIGKILL to every process inside.
-  void kill_all() const;
   /// Copies of the places where the groups can be seen, attached nowhere.
   std::vector<CgroupMount> clone_mounts() const;
   /// Whoever finds them by name removes them.

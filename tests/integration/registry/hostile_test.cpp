@@ -238,12 +238,12 @@ TEST_CASE("a registry that stores something else than was sent is found out", "[
 TEST_CASE("R09: a server that stalls is given up", "[registry][hostile]") {
   const HostileRegistry registry("stall");
   const HttpClient http({.stall_seconds = 1});
-  const auto manifest =
-      http.send({.url = Url::parse("http://" + registry.host() + "/v2/team/app/manifests/1")});
+  const auto manifest = require_response(
+      http.try_send({.url = Url::parse("http://" + registry.host() + "/v2/team/app/manifests/1")}));
   const Json layer = lay::parse_json(manifest.body, "manifest")["layers"][0];
   const std::string blob =
       "http://" + registry.host() + "/v2/team/app/blobs/" + layer["digest"].get<std::string>();
-  const lay::Error error = error_of([&] { http.send({.url = Url::parse(blob)}); });
+  const lay::Error error = error_of([&] { require_response(http.try_send({.url = Url::parse(blob)})); });
   CHECK(error.code() == Errc::unavailable);
   CHECK(error.message().find("stalled after 10 bytes") != std::string::npos);
 }
@@ -264,7 +264,7 @@ TEST_CASE("R09: a server that takes nothing more of a body is given up as early"
       .url = Url::parse("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/x"),
       .body = text_body(std::string(64UL * 1024 * 1024, 'x'), "application/octet-stream")};
   const auto begin = std::chrono::steady_clock::now();
-  const lay::Error error = error_of([&] { http.send(request); });
+  const lay::Error error = error_of([&] { require_response(http.try_send(request)); });
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(15));
   CHECK(error.code() == Errc::unavailable);
   CHECK(error.message().find("stalled after ") != std::string::npos);

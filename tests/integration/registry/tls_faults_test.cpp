@@ -117,10 +117,10 @@ TEST_CASE("what is trusted for a registry leaves its token server those that are
   const HttpRequest request{.url = Url::parse("https://" + tokens.host() + "/v2/"), .trust = Trust::registry};
   {
     const lay::test::Variable nothing("SSL_CERT_FILE", "");
-    CHECK(error_of([&] { client.send(request); }).code() == Errc::unavailable);
+    CHECK(error_of([&] { require_response(client.try_send(request)); }).code() == Errc::unavailable);
   }
   const lay::test::Variable usual("SSL_CERT_FILE", open.folder.path() + "/cert");
-  CHECK(client.send(request).ok());
+  CHECK(require_response(client.try_send(request)).ok());
 
   // Its own certs.d folder is read for authorities alone: no client certificate is shown to it.
   const std::string place = "config/containers/certs.d/" + tokens.host();
@@ -128,7 +128,7 @@ TEST_CASE("what is trusted for a registry leaves its token server those that are
   REQUIRE(
       lay::test::shell("cd " + open.folder.path() + " && mkdir -p " + place + " && touch " + place + "/x.key")
           .status == 0);
-  CHECK(client.send(request).ok());
+  CHECK(require_response(client.try_send(request)).ok());
 }
 
 TEST_CASE("what is trusted for a registry is not for where it redirects to, certs.d for that host is",

@@ -126,7 +126,7 @@ TEST_CASE("another lay finds the groups, and its going leaves them", "[runner][c
   test::attach(id, waiter.pid());
   { const CgroupGuard other = CgroupGuard::open(id); }
   CHECK_FALSE(find_groups(id).empty());
-  CgroupGuard::open(id).kill_all();
+  kill_groups(find_groups(id));
   CHECK(waiter.wait_signal() == SIGKILL);
 }
 
