@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "command.h"
+#include "containers/written_size.h"
 #include "flags/options.h"
 #include "flags/platform_flags.h"
 #include "flags/surroundings_flags.h"
@@ -102,10 +103,23 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
   };
 }
 
-std::optional<Json> try_describe_container(const Context& context, const std::string& name) {
+/// Docker's and podman's members of --size. The root's is missing where the image is.
+void add_sizes(Json& described, const Context& context, const runner::Container& container) {
+  const std::uint64_t written = written_size(container);
+  described["SizeRw"] = written;
+  const std::string id = note_of(container.config(), note::kImageId);
+  const auto store = open_existing_store(context);
+  const auto image = store && !id.empty() ? try_find_image(*store, id) : std::nullopt;
+  if (image) described["SizeRootFs"] = written + stored_size(image->image);
+}
+
+std::optional<Json> try_describe_container(const Context& context, const std::string& name, bool sizes) {
   try {
     const runner::ContainerStore containers = open_containers(context);
-    return describe(containers, containers.find(name));
+    const runner::Container container = containers.find(name);
+    Json described = describe(containers, container);
+    if (sizes) add_sizes(described, context, container);
+    return described;
   } catch (const Error& error) {
     if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
     return std::nullopt;
@@ -118,17 +132,6 @@ std::optional<Json> try_describe_image(const Context& context, const std::string
   return found ? std::optional(describe_image(*found, names_of(*store, found->image))) : std::nullopt;
 }
 
-/// Of --type "all" a container of that name goes before an image of that name, as with docker.
-Json describe_any(const Context& context, const std::string& name, const std::string& type) {
-  if (type != "image")
-    if (auto container = try_describe_container(context, name)) return *container;
-  if (type != "container")
-    if (auto image = try_describe_image(context, name)) return *image;
-  throw Error::make(Errc::not_found, "inspect {}: no {} of this name", printable(name),
-                    type == "all" ? "container and no image" : type)
-      .with_hint("'lay ps -a' and 'lay images' list what is here");
-}
-
 struct InspectOptions {
   std::vector<std::string> names;
   std::string format;
@@ -136,8 +139,21 @@ struct InspectOptions {
   std::string platform;
   bool raw = false;
   bool config = false;
+  bool size = false;
   ConnectionFlags connection;
 };
+
+/// Of --type "all" a container of that name goes before an image of that name, as with docker.
+Json describe_any(const Context& context, const std::string& name, const InspectOptions& options) {
+  const std::string& type = options.type;
+  if (type != "image")
+    if (auto container = try_describe_container(context, name, options.size)) return *container;
+  if (type != "container")
+    if (auto image = try_describe_image(context, name)) return *image;
+  throw Error::make(Errc::not_found, "inspect {}: no {} of this name", printable(name),
+                    type == "all" ? "container and no image" : type)
+      .with_hint("'lay ps -a' and 'lay images' list what is here");
+}
 
 InspectOptions parse_options(const Arguments& arguments) {
   InspectOptions options;
@@ -154,6 +170,8 @@ InspectOptions parse_options(const Arguments& arguments) {
   parser.add_option("-t,--type", options.type, "what may be meant: all, container, image")
       .one_of({"all", "container", "image"})
       .type_name("TYPE");
+  parser.add_flag("-s,--size", options.size,
+                  "of containers, also what they have written and their root's size");
   options.connection.add_to(parser);
   parser.parse(arguments);
   if (!options.platform.empty()) layerstore::parse_platform(options.platform);  // throws for what is none
@@ -224,7 +242,7 @@ int command_inspect(const Context& context, const Arguments& arguments) {
     try {
       if (is_remote(name) && !there) there = options.connection.connection();
       all.push_back(is_remote(name) ? describe_remote(name, options, *there)
-                                    : describe_any(context, name, options.type));
+                                    : describe_any(context, name, options));
     } catch (const Error& error) {
       print_error(error.message(), error.hint());
       code = 1;

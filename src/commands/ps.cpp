@@ -1,15 +1,13 @@
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 
-#include "base/syscalls.h"
 #include "base/text.h"
 #include "command.h"
+#include "containers/written_size.h"
 #include "flags/list_flags.h"
 #include "flags/options.h"
-#include "layerstore/usage.h"
 #include "lists/container_filter.h"
 #include "lists/port_listing.h"
 #include "output/listing.h"
@@ -68,9 +66,8 @@ Json row_of(const runner::ContainerStore& store, const runner::Container& contai
   };
 }
 
-/// What the container has written, its log included.
 void add_size(Json& row, const runner::Container& container) {
-  const auto bytes = layerstore::disk_size(sys::open_at(container.dir(), ".", O_RDONLY | O_DIRECTORY));
+  const std::uint64_t bytes = written_size(container);
   row["Size"] = format_size(bytes);
   row["Bytes"] = bytes;
 }

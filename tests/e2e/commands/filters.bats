@@ -224,3 +224,16 @@ names() {
   DOCKER_DEFAULT_PLATFORM=linux/s390x run "$LAY" run --rm localhost:1/small:1 true
   has "$output" "not for linux/s390x (which DOCKER_DEFAULT_PLATFORM asks for)"
 }
+
+@test "inspect --size says what a container has written, as ps --size does, and its image with it" {
+  "$LAY" run --name c --network none small sh -c 'head -c 300000 /dev/urandom >/more'
+  local written
+  written=$("$LAY" ps -a --format '{{.Size}} {{.Bytes}}' | cut -d' ' -f3)
+  ((written > 300000))
+  [ "$("$LAY" inspect c | jq '.[0] | has("SizeRw")')" = false ]
+  [ "$("$LAY" inspect -s -f '{{.SizeRw}}' c)" = "$written" ]
+  [ "$("$LAY" container inspect --size c | jq '.[0].SizeRootFs')" = $((written + $("$LAY" inspect -f '{{.Size}}' small))) ]
+  "$LAY" inspect --size small >/dev/null
+  "$LAY" rmi -f small >/dev/null
+  [ "$("$LAY" inspect -s c | jq -c '.[0] | [.SizeRw, has("SizeRootFs")]')" = "[$written,false]" ]
+}
