@@ -14,7 +14,7 @@
 namespace lay::test {
 
 /// A folder of the test's own below /var/tmp, removed at the end without entering mounts. A process that
-/// still lingers for the bridge may write into it meanwhile.
+/// still lingers for the bridge may write into it meanwhile, and layers stay mounted in it for two seconds.
 class TempFolder {
  public:
   TempFolder() {
@@ -24,7 +24,7 @@ class TempFolder {
     fd_ = sys::open_dir(sys::cwd(), path_);
   }
   ~TempFolder() {
-    for (int attempt = 0; attempt < 20 && !is_removed(); ++attempt) {
+    for (int attempt = 0; attempt < 80 && !is_removed(); ++attempt) {
       std::this_thread::sleep_for(std::chrono::milliseconds{50});
     }
   }
