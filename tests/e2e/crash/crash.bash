@@ -1,4 +1,4 @@
-# Sourced after world.bash by the stories of crash.py.
+# Loaded after world.bash by the stories of crash.py.
 
 # crash MODE SCENARIO SAMPLE: each SAMPLE-th step; with tests/run.sh --long all, or of what takes too long ten times as many.
 crash() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Another machine: Linux 6.1 of Debian 12 with cgroup v2 alone and every controller, booted once under TCG for all of
-# these. What is checked stands in ../guest/checks.sh, resources.sh and groups.sh.
+# these. What is checked stands in ../../guest/checks.sh, resources.sh and groups.sh.
 
 load guest
 

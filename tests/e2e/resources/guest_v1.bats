@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# As guest.bats, but with cgroup v1 alone. What is checked stands in ../guest/v1.sh and, by the same flags as on v2,
+# As guest.bats, but with cgroup v1 alone. What is checked stands in ../../guest/v1.sh and, by the same flags as on v2,
 # checks.sh.
 
 load guest

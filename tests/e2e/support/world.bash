@@ -1,7 +1,7 @@
-# Loaded by every story here: a world of its own for each test (root, run folder, scratch), and what judges it.
+# Loaded by every story: a world of its own for each test (root, run folder, scratch), and what judges it.
 # LAY is the program under test; ctest sets it.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export PYTHONPATH=$here
+export PYTHONPATH=$here # the tools of every room import those of several
 source "$here/../../inputs/registry.bash"
 
 # open_world: for setup(). Sets and exports LAY_ROOT and LAY_RUN below $world; `cd`s into $world.
