@@ -40,6 +40,7 @@ clean_up() {
   [[ -z ${containerd_pid-} ]] || { kill "$containerd_pid"; wait "$containerd_pid"; }
   rmdir /sys/fs/cgroup/{*/,}libpod_parent{/conmon,} /sys/fs/cgroup/{*/,}"lay-$$" 2>/dev/null
   "$lay" rm -f app >/dev/null 2>&1
+  wait_until 10 layers_unmounted "$work/run"
   rm -rf --one-file-system "$work" "$sockets"
   ((status == 0)) || echo "engines: stopped with status $status" >&2
   exit "$status"

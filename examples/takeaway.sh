@@ -30,8 +30,6 @@ serve() {
   registry=localhost:$(sed 's/.*://' "$work/url")
 }
 
-nothing_mounted() { ! grep -qF " $work/run/layers/" /proc/self/mountinfo; }
-
 clean_up() {
   local status=$?
   set +e
@@ -40,7 +38,7 @@ clean_up() {
     there rm -f web >/dev/null 2>&1
   fi
   stop_registry
-  wait_until 10 nothing_mounted  # layers stay for two seconds, for a next run
+  wait_until 10 layers_unmounted "$work/run"
   rm -rf --one-file-system "$work"
   ((status == 0)) || echo "takeaway: stopped with status $status" >&2
   exit "$status"

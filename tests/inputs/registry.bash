@@ -1,17 +1,8 @@
 # Sourced by what needs an OCI registry: Debian's docker-registry on a free port of loopback.
+source "$(dirname "${BASH_SOURCE[0]}")/wait.bash"
 
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-# wait_until SECONDS COMMAND...: runs COMMAND again and again until it succeeds, at most for SECONDS.
-wait_until() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || { echo "not within the time: $*" >&2; return 1; }
-    sleep 0.05
-  done
 }
 
 # start_registry FOLDER: keeps its blobs and its log in FOLDER; sets registry (host:port) and registry_pid. With the

@@ -94,7 +94,7 @@ only_layers_left() { [[ -z $(new_traces | grep -vE "^mount $world/run[^/]*/layer
 new_traces() { comm -13 <(sort <<<"$traces_before") <(host_traces | sort) | grep -v '^table'; }
 
 # Whether no layer is mounted any more.
-nothing_mounted() { [ "$(grep -c "$LAY_RUN/layers/" /proc/self/mountinfo)" = 0 ]; }
+nothing_mounted() { layers_unmounted "$LAY_RUN"; }
 
 # debian_image [NAME]: imports the cached Debian base into the world's root.
 debian_image() {
