@@ -267,9 +267,14 @@ def push_again(peers):
         measure.run(command, peers.sandbox.log)
         return {"command": command}
 
+    def curl():
+        return {"command": ["curl", "-sS", "--fail", "-o", "/dev/null", f"http://{registry.address}/v2/"],
+                "note": "is loaded, and sends one request"}
+
     registry.start_empty()
     return Work("push-again", "push 1.1 GB, nothing new", [
-        contender("lay", "lay", lay), contender("podman", "podman", podman), contender("skopeo", "skopeo", skopeo)])
+        contender("lay", "lay", lay), contender("podman", "podman", podman), contender("skopeo", "skopeo", skopeo),
+        contender("curl", "curl, one request", curl)])
 
 
 def pull_change(peers):
