@@ -328,6 +328,12 @@ std::optional<std::string> get_xattr(const UniqueFd& fd, const std::string& name
   }
 }
 
+void remove_acls(const UniqueFd& fd) {
+  for (const char* name : {"system.posix_acl_access", "system.posix_acl_default"})
+    if (::removexattr(fd_path(fd).c_str(), name) < 0 && errno != ENODATA && errno != ENOTSUP)
+      throw Error::from_errno("remove extended attribute '{}'", name);
+}
+
 void set_xattr(const UniqueFd& fd, const std::string& name, std::string_view value) {
   if (::setxattr(fd_path(fd).c_str(), name.c_str(), value.data(), value.size(), 0) < 0)
     throw Error::from_errno("set extended attribute '{}'", name);

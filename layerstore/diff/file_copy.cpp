@@ -66,7 +66,10 @@ void copy_data(const UniqueFd& from, const UniqueFd& to) {
 void copy_attributes(const UniqueFd& from, const std::string& from_name, const struct ::stat& status,
                      const UniqueFd& to, const std::string& to_name) {
   sys::chown_at(to, to_name, status.st_uid, status.st_gid);
-  if (!S_ISLNK(status.st_mode)) sys::chmod_at(to, to_name, status.st_mode & kPermissions);
+  if (!S_ISLNK(status.st_mode)) {
+    sys::remove_acls(sys::open_at(to, to_name, O_PATH | O_NOFOLLOW));
+    sys::chmod_at(to, to_name, status.st_mode & kPermissions);
+  }
   const UniqueFd source = sys::open_at(from, from_name, O_PATH | O_NOFOLLOW);
   for (const std::string& name : sys::list_xattrs(source))
     if (const auto value = sys::get_xattr(source, name))

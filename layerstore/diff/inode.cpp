@@ -240,9 +240,4 @@ void set_xattr_fd(const UniqueFd& fd, const Xattr& xattr) {
     throw cannot_set(xattr);
 }
 
-void remove_xattr(const UniqueFd& fd, const char* name) {
-  if (::removexattr(fd_path(fd).c_str(), name) < 0 && errno != ENODATA && errno != ENOTSUP)
-    throw Error::from_errno("remove extended attribute '{}'", name);
-}
-
 }  // namespace lay::layerstore

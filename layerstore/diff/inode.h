@@ -98,7 +98,5 @@ void set_mtime(const UniqueFd& fd, const timespec& time);
 void set_xattr_at(const UniqueFd& dir, const std::string& name, const Xattr& xattr);
 /// fsetxattr(2).
 void set_xattr_fd(const UniqueFd& fd, const Xattr& xattr);
-/// removexattr(2); absent or not supported is success.
-void remove_xattr(const UniqueFd& fd, const char* name);
 
 }  // namespace lay::layerstore

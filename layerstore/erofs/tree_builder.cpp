@@ -222,7 +222,8 @@ void TreeBuilder::add_hard_link(const TarEntry& entry, const EntryPath& path) {
   const InodeIndex folder = folder_at(path.parent);
   if (find(folder, path.name) == inode) return;
   replace(folder, path);
-  if (at(*inode).links == 0) fail_missing();  // it lay in the folder that this link replaces
+  if (at(*inode).links == 0 || at(*target_folder).links == 0)
+    fail_missing();  // it lay in the folder that this link replaces
   link(folder, path.name, *inode);
 }
 

@@ -51,8 +51,7 @@ class LayerUnpacker {
 
   ApplyStats run() {
     // What the store's own folder may have inherited would be inherited again by every file of the layer.
-    remove_xattr(target_, kDefaultAcl.data());
-    remove_xattr(target_, kAccessAcl.data());
+    sys::remove_acls(target_);
     ApplyStats stats;
     while (const auto entry = reader_.next()) {
       throw_if_cancelled();
@@ -73,6 +72,7 @@ class LayerUnpacker {
  private:
   void unpack(const TarEntry& entry) {
     if (is_aufs_metadata(entry.path)) return;
+    if (std::exchange(has_replaced_, false)) folders_.forget();
     try {
       const EntryPath path = parse_entry_path(entry.path);
       const Removal removal = parse_removal(path.name);
@@ -122,7 +122,7 @@ class LayerUnpacker {
       // A file or a removal of this layer was here: the lower layers' folder does
       // not come back with this one.
       sys::unlink_at(parent, path.name);
-      folders_.forget();
+      has_replaced_ = true;
       return unpack_new_folder(entry, path);
     }
     set_folder_metadata(parent, entry, path);
@@ -213,21 +213,29 @@ class LayerUnpacker {
     const auto folder =
         sys::try_open_in_root(target_, target.parent.empty() ? "." : target.parent, O_PATH | O_DIRECTORY);
     const auto status = folder ? sys::try_stat_at(*folder, target.name) : std::nullopt;
-    if (!status || is_whiteout_node(*status) || folders_.is_lower_link(*status))
-      throw Error::make(Errc::invalid, "it is a hard link to '{}', which this layer does not hold before it",
-                        shown_path(entry.link));
+    if (!status || is_whiteout_node(*status) || folders_.is_lower_link(*status)) throw no_target(entry);
     if (S_ISDIR(status->st_mode))
       throw Error::make(Errc::invalid, "it is a hard link to the folder '{}'", shown_path(entry.link));
     const auto present = sys::try_stat_at(folders_.find(path.parent), path.name);
     if (present && is_same_file(*present, *status)) return;
-    make_replacing(path, [&](const UniqueFd& parent) { make_link(*folder, target.name, parent, path.name); });
+    make_replacing(path, [&](const UniqueFd& parent) {
+      if (!make_link(*folder, target.name, parent, path.name)) throw no_target(entry);
+    });
   }
 
-  static void make_link(const UniqueFd& from, const std::string& target, const UniqueFd& to,
+  static Error no_target(const TarEntry& entry) {
+    return Error::make(Errc::invalid, "it is a hard link to '{}', which this layer does not hold before it",
+                       shown_path(entry.link));
+  }
+
+  /// False when the target lay in what the link has replaced.
+  static bool make_link(const UniqueFd& from, const std::string& target, const UniqueFd& to,
                         const std::string& name) {
     try {
       sys::link_at(from, target, to, name);
+      return true;
     } catch (Error& error) {
+      if (error.error_number() == ENOENT) return false;
       if (error.error_number() == EMLINK)
         error.with_hint("a store on xfs takes more hard links of a file than ext4's 65,000");
       throw;
@@ -265,8 +273,8 @@ class LayerUnpacker {
     }
     folders_.note_replaced(folders_.place_of(path.name));
     remove_tree(parent, path.name);
-    folders_.forget();
-    make(folders_.find(path.parent));
+    has_replaced_ = true;
+    make(parent);
   }
 
   void set_root_defaults() {
@@ -280,6 +288,8 @@ class LayerUnpacker {
   std::uint64_t most_entries_;
   ApplyTarget kind_;
   bool has_root_ = false;
+  /// The way to the entry's folder may have led through what it replaced: it is another for the next one.
+  bool has_replaced_ = false;
 };
 
 }  // namespace

@@ -99,6 +99,7 @@ void copy_attributes(const UniqueFd& from, const UniqueFd& to) {
 void set_attributes(const UniqueFd& top, const ParentFolder& folder) {
   const std::string path = folder.path.empty() ? "." : folder.path;
   const UniqueFd to = sys::open_beneath(top, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  sys::remove_acls(to);
   if (folder.source.empty()) {
     sys::fchmod(to, 0755);
     set_mtime(to, timespec{});

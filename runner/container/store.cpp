@@ -82,7 +82,8 @@ void check_config(const ContainerConfig& config) {
   if (!is_id(config.id))
     throw Error::make(Errc::invalid, "'{}' is not an id: 64 lower-case hexadecimal digits", config.id);
   if (config.lowers.empty())
-    throw Error(Errc::invalid, "a container needs at least one layer beneath its upper");
+    throw Error(Errc::invalid, "a container needs at least one layer beneath its upper")
+        .with_hint("an image without layers has no program to run");
   for (const std::string& lower : config.lowers)
     if (!lower.starts_with('/'))
       throw Error::make(Errc::invalid, "the layer '{}' is not an absolute path", lower);
@@ -100,6 +101,7 @@ bool is_mark_of_overlay(std::string_view name) {
 void copy_root_attributes(const UniqueFd& upper, const std::string& lower) {
   const UniqueFd from = sys::open_at(sys::cwd(), lower, O_RDONLY | O_DIRECTORY);
   const struct ::stat info = sys::stat_of(from);
+  sys::remove_acls(upper);
   if (::fchown(upper.get(), info.st_uid, info.st_gid) < 0) throw Error::from_errno("set owner of 'upper'");
   sys::fchmod(upper, info.st_mode & 07777);
   for (const std::string& name : sys::list_xattrs(from)) {
@@ -154,11 +156,6 @@ std::string name_of(const UniqueFd& names, const std::string& id) {
 Json read_document(const UniqueFd& dir, const std::string& name) {
   const UniqueFd fd = sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW);
   return parse_json(sys::read_all(fd, kMaxJsonBytes), name);
-}
-
-/// What is missing in a folder that is being taken away is no damage.
-void require_not_removed(const UniqueFd& containers, const std::string& id, const std::string& name) {
-  if (!sys::try_stat_at(containers, id)) throw no_container(name);
 }
 
 /// The name of a container whose folder was never published, or is already renamed to be removed.
@@ -321,14 +318,19 @@ Container ContainerStore::open_damaged(const Folders& folders, const std::string
 }
 
 Container ContainerStore::find(const std::string& name) const {
+  if (auto found = try_find(name)) return std::move(*found);
+  throw no_container(name);
+}
+
+std::optional<Container> ContainerStore::try_find(const std::string& name) const {
   const auto folders = open_folders();
   const auto id = folders ? find_id(folders->containers, folders->names, name) : std::nullopt;
-  if (!id) throw no_container(name);
+  if (!id) return std::nullopt;
   try {
     return open(*folders, *id);
   } catch (const Error&) {
-    require_not_removed(folders->containers, *id, name);
-    throw;
+    if (sys::try_stat_at(folders->containers, *id)) throw;
+    return std::nullopt;
   }
 }
 
@@ -339,7 +341,7 @@ Container ContainerStore::find_even_damaged(const std::string& name) const {
   try {
     return open(*folders, *id);
   } catch (const Error& error) {
-    require_not_removed(folders->containers, *id, name);
+    if (!sys::try_stat_at(folders->containers, *id)) throw no_container(name);
     return open_damaged(*folders, *id, error);
   }
 }

@@ -56,15 +56,11 @@ DiffOptions parse_options(const Arguments& arguments) {
 
 std::optional<Side> find_container(const Context& context, const layerstore::Store& store,
                                    const std::string& name) {
-  try {
-    const runner::Container container = open_containers(context).find(name);
-    return Side{.image = image_of(container, store),
-                .upper = container.path() + "/upper",
-                .kept = container.keep_files()};
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
-    return std::nullopt;
-  }
+  const auto container = open_containers(context).try_find(name);
+  if (!container) return std::nullopt;
+  return Side{.image = image_of(*container, store),
+              .upper = container->path() + "/upper",
+              .kept = container->keep_files()};
 }
 
 Error unknown_base(const std::string& upper) {

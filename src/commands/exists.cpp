@@ -7,13 +7,7 @@ namespace lay::cli {
 namespace {
 
 bool has_container(const Context& context, const std::string& name) {
-  try {
-    open_containers(context).find(name);
-    return true;
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
-    return false;
-  }
+  return open_containers(context).try_find(name).has_value();
 }
 
 bool has_image(const Context& context, const std::string& name) {

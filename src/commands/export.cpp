@@ -19,13 +19,10 @@ struct Source {
 
 /// A container goes before an image of the same name, as with inspect.
 Source open_root(const Context& context, const layerstore::Store& store, const std::string& name) {
-  try {
-    const runner::Container container = open_containers(context).find(name);
-    FileLock kept = container.keep_files();
-    return {.root = RootView(context, store, image_of(container, store), container.path() + "/upper"),
+  if (const auto container = open_containers(context).try_find(name)) {
+    FileLock kept = container->keep_files();
+    return {.root = RootView(context, store, image_of(*container, store), container->path() + "/upper"),
             .kept = std::move(kept)};
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
   }
   return {.root = RootView(context, store, find_image(store, name).image, "")};
 }

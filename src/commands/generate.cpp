@@ -54,13 +54,7 @@ layerstore::RunDefaults defaults_of(const layerstore::Store& store, const runner
 
 /// A container goes before an image of the same name, as with inspect.
 Recipe find_recipe(const Context& context, const layerstore::Store& store, const std::string& name) {
-  std::optional<runner::Container> container;
-  try {
-    container = open_containers(context).find(name);
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
-  }
-  if (container)
+  if (const auto container = open_containers(context).try_find(name))
     return recipe_of(container->config(), container->config().notes.at(note::kImage),
                      defaults_of(store, *container));
   const FoundImage found = find_image(store, name);

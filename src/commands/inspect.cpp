@@ -103,27 +103,31 @@ Json describe(const runner::ContainerStore& containers, const runner::Container&
   };
 }
 
-/// Docker's and podman's members of --size. The root's is missing where the image is.
+/// Empty when the image is gone, or damaged.
+std::optional<std::uint64_t> image_size(const Context& context, const std::string& id) try {
+  const auto store = open_existing_store(context);
+  const auto image = store && !id.empty() ? try_find_image(*store, id) : std::nullopt;
+  return image ? std::optional(stored_size(image->image)) : std::nullopt;
+} catch (const Error& error) {
+  if (error.code() != Errc::not_found && error.code() != Errc::corrupt) throw;
+  return std::nullopt;
+}
+
+/// Docker's and podman's members of --size. The root's is missing where the image's is.
 void add_sizes(Json& described, const Context& context, const runner::Container& container) {
   const std::uint64_t written = written_size(container);
   described["SizeRw"] = written;
-  const std::string id = note_of(container.config(), note::kImageId);
-  const auto store = open_existing_store(context);
-  const auto image = store && !id.empty() ? try_find_image(*store, id) : std::nullopt;
-  if (image) described["SizeRootFs"] = written + stored_size(image->image);
+  if (const auto size = image_size(context, note_of(container.config(), note::kImageId)))
+    described["SizeRootFs"] = written + *size;
 }
 
 std::optional<Json> try_describe_container(const Context& context, const std::string& name, bool sizes) {
-  try {
-    const runner::ContainerStore containers = open_containers(context);
-    const runner::Container container = containers.find(name);
-    Json described = describe(containers, container);
-    if (sizes) add_sizes(described, context, container);
-    return described;
-  } catch (const Error& error) {
-    if (error.code() != Errc::not_found && error.code() != Errc::invalid) throw;
-    return std::nullopt;
-  }
+  const runner::ContainerStore containers = open_containers(context);
+  const auto container = containers.try_find(name);
+  if (!container) return std::nullopt;
+  Json described = describe(containers, *container);
+  if (sizes) add_sizes(described, context, *container);
+  return described;
 }
 
 std::optional<Json> try_describe_image(const Context& context, const std::string& name) {

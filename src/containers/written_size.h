@@ -6,7 +6,7 @@
 
 namespace lay::cli {
 
-/// Bytes on disk that the container has written, its log included.
+/// Bytes on disk that the container has written to its root file system.
 std::uint64_t written_size(const runner::Container& container);
 
 }  // namespace lay::cli

@@ -97,6 +97,9 @@ void set_mtime_at(const UniqueFd& dir, const std::string& path, const timespec& 
 std::vector<std::string> list_xattrs(const UniqueFd& fd);
 std::optional<std::string> get_xattr(const UniqueFd& fd, const std::string& name);
 void set_xattr(const UniqueFd& fd, const std::string& name, std::string_view value);
+/// Removes both of acl(5)'s attributes: what is made in a folder that has a default ACL starts with them.
+/// Works on O_PATH descriptors too.
+void remove_acls(const UniqueFd& fd);
 
 /// A random lower-case hexadecimal string of `bytes` random bytes (getrandom(2)).
 std::string random_hex(std::size_t bytes);

@@ -195,6 +195,8 @@ class ContainerStore {
   /// By id, name or unambiguous id prefix, in this order; throws not_found or invalid (ambiguous), with a
   /// hint.
   Container find(const std::string& name) const;
+  /// As find(); empty when no container has that name or id, or not any more.
+  std::optional<Container> try_find(const std::string& name) const;
   /// As find(); one whose files are damaged is given with id, name, and what else of container.json can be
   /// read: enough to remove it.
   Container find_even_damaged(const std::string& name) const;

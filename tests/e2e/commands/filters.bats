@@ -234,6 +234,34 @@ names() {
   [ "$("$LAY" inspect -s -f '{{.SizeRw}}' c)" = "$written" ]
   [ "$("$LAY" container inspect --size c | jq '.[0].SizeRootFs')" = $((written + $("$LAY" inspect -f '{{.Size}}' small))) ]
   "$LAY" inspect --size small >/dev/null
-  "$LAY" rmi -f small >/dev/null
+  "$LAY" run --name told --network none small sh -c 'head -c 300000 /dev/zero'  >/dev/null
+  (($("$LAY" inspect -s -f '{{.SizeRw}}' told) < 100000)) # its log is not the container's own
+  local manifest
+  manifest=$LAY_ROOT/blobs/sha256/$("$LAY" inspect -f '{{.Digest}}' small | cut -d: -f2)
+  echo damaged >"$manifest"
   [ "$("$LAY" inspect -s c | jq -c '.[0] | [.SizeRw, has("SizeRootFs")]')" = "[$written,false]" ]
+  rm "$manifest"
+  [ "$("$LAY" inspect -s c | jq -c '.[0] | [.SizeRw, has("SizeRootFs")]')" = "[$written,false]" ]
+}
+
+@test "a container whose image is gone is not taken for an image of its name, nor the beginning of two ids for none" {
+  local words id twin
+  mkdir tree
+  "$LAY" run --name c --network none small true
+  id=$("$LAY" inspect -f '{{.Id}}' c)
+  "$LAY" import -q tree c:latest >/dev/null
+  rm "$LAY_ROOT/blobs/sha256/$("$LAY" inspect -f '{{.Digest}}' small | cut -d: -f2)"
+  for words in "export -o x.tar c" "diff c"; do
+    run "$LAY" $words
+    [ "$status" -eq 1 ] || { echo "$words: $status $output"; false; }
+  done
+  [ ! -e x.tar ]
+  [ "$("$LAY" inspect -f '{{.Name}}' c)" = c ]
+  [[ $id == *0 ]] && twin=${id%?}1 || twin=${id%?}0
+  cp -a "$LAY_ROOT/containers/$id" "$LAY_ROOT/containers/$twin"
+  for words in export diff inspect exists; do
+    run "$LAY" $words "${id:0:20}"
+    has "$output" "the beginning of"
+  done
+  rm -r --one-file-system "$LAY_ROOT/containers/$twin"
 }
