@@ -40,9 +40,10 @@ std::vector<Listed> parse_listed(const std::string& text) {
   require_at_most(json.size(), kMaxIndexEntries, "images");
   std::vector<Listed> listed;
   for (const Json& item : json) {
-    listed.push_back({.config = json_string(item, "Config"),
-                      .tags = json_strings(item, "RepoTags"),
-                      .layers = json_strings(item, "Layers")});
+    listed.push_back(
+        {.config = json_string(item, "Config"),
+         .tags = json_strings(item, "RepoTags"),
+         .layers = json_find(item, "Layers") ? json_strings(item, "Layers") : std::vector<std::string>()});
     require_at_most(listed.back().layers.size(), kMaxLayers, "layers");
     require_at_most(listed.back().tags.size(), kMaxIndexEntries, "names");
   }

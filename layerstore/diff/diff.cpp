@@ -38,6 +38,7 @@ constexpr std::size_t kMostMountPoints = 8;
 
 /// So many folders stay open on the way down; those above are opened again on the way up.
 constexpr std::size_t kOpenFolders = 64;
+constexpr std::uint64_t kAtOnce = 128 * 1024;  ///< smaller files are read by one call, all of a moment
 
 struct InodeKey {
   dev_t device;
@@ -288,7 +289,7 @@ class Walk {
                   "a char 0:0 node is a removal in overlay's notation, and this is no upper")
           .with_hint("commit the folder as an overlay upper, or remove the node");
     TarEntry entry = entry_of(path, inode);
-    if (!inode.marks.links.empty() && inode.status.st_nlink > 1) note_name(path, inode);
+    if (inode.status.st_nlink > 1) note_name(path, reading == Reading::view ? behind_view(path) : inode);
     if (write_hard_link(entry, inode.status, reading)) return;
     if (entry.type == EntryType::symlink) entry.link = sys::readlink_at(fd, "");
     if (entry.type != EntryType::regular) return write(entry);
@@ -305,6 +306,7 @@ class Walk {
   /// With the option `index`, overlay shows one inode under names that are in the upper and others that are
   /// in the lowers alone: a layer cannot say that those belong together.
   void note_name(const std::string& path, const Inode& inode) {
+    if (inode.marks.links.empty() || inode.status.st_nlink < 2) return;
     const InodeKey key = key_of(inode.status);
     Linked* linked = linked_.find(key);
     if (linked != nullptr) {
@@ -321,6 +323,16 @@ class Walk {
     linked->expected = mark[1] == '-' ? links - number : links + number;
   }
 
+  /// What the upper has there, if anything: its status, and what overlay notes of its links.
+  Inode behind_view(const std::string& path) {
+    Inode inode;
+    if (!try_stat_beneath(top_, path)) return inode;
+    const UniqueFd fd = sys::open_beneath(top_, path, O_PATH | O_NOFOLLOW);
+    inode.status = sys::stat_of(fd);
+    inode.marks.links = inodes_.read_links(fd, FdKind::path_only);
+    return inode;
+  }
+
   void require_all_names() const {
     linked_.for_each([](const InodeKey&, const Linked& linked) {
       if (linked.names != linked.expected)
@@ -335,12 +347,22 @@ class Walk {
     entry.regions = find_worthwhile_holes(data, entry.size);
     write(entry);
     if (kind_ == TreeKind::live) return append_live(data, entry);
-    if (!entry.regions) return out_.append_file(data, entry.size);
-    out_.append_regions(data, *entry.regions);
-    const struct ::stat after = sys::stat_of(data);  // what came into a hole meanwhile was not read
+    if (entry.regions) {
+      out_.append_regions(data, *entry.regions);
+    } else {
+      out_.append_file(data, entry.size);
+      if (entry.size < kAtOnce) return;
+    }
+    require_unchanged(data, entry, mtime);
+  }
+
+  /// What was written meanwhile may have been read in part; what came into a hole was not read.
+  static void require_unchanged(const UniqueFd& data, const TarEntry& entry, const timespec& mtime) {
+    const struct ::stat after = sys::stat_of(data);
     if (static_cast<std::uint64_t>(after.st_size) != entry.size || after.st_mtim.tv_sec != mtime.tv_sec ||
         after.st_mtim.tv_nsec != mtime.tv_nsec)
-      throw Error(Errc::io, "file changed while it was read");
+      throw Error(Errc::io, "file changed while it was read")
+          .with_hint("commit it again when nobody writes to it");
   }
 
   /// After the header nothing may be left out any more, whatever the reason.

@@ -117,6 +117,12 @@ Inode InodeReader::read(const UniqueFd& fd, FdKind kind, Reading reading) {
   return inode;
 }
 
+std::string InodeReader::read_links(const UniqueFd& fd, FdKind kind) {
+  for (const char* name : {"trusted.overlay.nlink", "user.overlay.nlink"})
+    if (auto links = xattr_value(fd, kind, name); links && heeds(name)) return *links;
+  return {};
+}
+
 void InodeReader::read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Reading reading,
                              Inode& inode) {
   if (!is_kept_xattr(name)) return;

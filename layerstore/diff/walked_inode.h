@@ -42,6 +42,8 @@ class InodeReader {
 
   /// Throws unsupported for a mark in the "user." notation that no kernel follows.
   Inode read(const UniqueFd& fd, FdKind kind, Reading reading);
+  /// OverlayMarks::links of a file of the upper, which the merged view does not show.
+  std::string read_links(const UniqueFd& fd, FdKind kind);
 
  private:
   void read_xattr(const UniqueFd& fd, FdKind kind, const std::string& name, Reading reading, Inode& inode);

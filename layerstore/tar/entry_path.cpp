@@ -13,11 +13,16 @@ namespace {
 
 constexpr std::string_view kMetadataPrefix = ".wh..wh.";
 
+/// What a removal may have more than the name that it removes.
+std::size_t extra_bytes(std::string_view part) {
+  return part.starts_with(kWhiteoutPrefix) ? kWhiteoutPrefix.size() : 0;
+}
+
 }  // namespace
 
 EntryPath parse_entry_path(std::string_view path) {
   if (path.empty()) throw Error(Errc::invalid, "it has an empty name");
-  if (path.size() >= PATH_MAX)
+  if (path.size() >= PATH_MAX + extra_bytes(path.substr(path.rfind('/') + 1)))
     throw Error::make(Errc::invalid, "its name is longer than {} bytes", PATH_MAX - 1);
   EntryPath result{.parent = {}, .name = "."};
   while (!path.empty()) {
@@ -25,7 +30,7 @@ EntryPath parse_entry_path(std::string_view path) {
     path.remove_prefix(part.size() + (part.size() < path.size() ? 1 : 0));
     if (part.empty() || part == ".") continue;
     if (part == "..") throw Error(Errc::invalid, "its name leaves the layer with '..'");
-    if (part.size() > NAME_MAX)
+    if (part.size() > NAME_MAX + extra_bytes(part))
       throw Error::make(Errc::invalid, "a part of its name is longer than {} bytes", NAME_MAX);
     if (!result.is_root()) {
       if (result.name.starts_with(kWhiteoutPrefix)) throw Error(Errc::invalid, "it lies below a removal");

@@ -441,6 +441,74 @@ make_noted_upper() {
   diff expected got
 }
 
+@test "W07: hard links changed in a folder that was renamed show what the kernel showed, or are refused" {
+  mkdir -p base/d upper work merged
+  echo old >base/d/a
+  ln base/d/a base/d/b
+  ln base/d/a base/e
+  mount -t overlay overlay -o lowerdir=base,upperdir=upper,workdir=work,redirect_dir=on,index=on merged
+  mv merged/d merged/D
+  echo new >>merged/D/a
+  echo new >>merged/D/b
+  umount merged
+  "$LAY" import -q base base:1 >/dev/null
+  refused 1 "other names in the lower layers" "$LAY" commit -q --base base:1 ./upper new:1
+  mount -t overlay overlay -o lowerdir=base,upperdir=upper,workdir=work,redirect_dir=on,index=on merged
+  echo new >>merged/e
+  tree_of merged >expected
+  umount merged
+  "$LAY" commit -q --base base:1 ./upper new:1 >/dev/null
+  "$LAY" bundle new:1 bundle /x >/dev/null
+  tree_of bundle/rootfs | grep -vP '^\./(dev|proc|sys|etc)(/|\t)' >got
+  diff expected got
+}
+
+@test "a removal of a name of 255 bytes is committed, and shows in both forms" {
+  local name form
+  name=$(printf 'n%.0s' {1..255})
+  mkdir -p base/folder upper/folder
+  touch "base/$name" "base/folder/$name" base/kept
+  mknod "upper/$name" c 0 0
+  mknod "upper/folder/$name" c 0 0
+  "$LAY" import -q base base:1 >/dev/null
+  "$LAY" commit -q --base base:1 ./upper new:1 >/dev/null
+  "$LAY" save -q -o new.tar new:1
+  for form in erofs tree; do
+    LAY_LAYER_FORM=$form LAY_ROOT=$world/$form "$LAY" load -q -i new.tar >/dev/null
+    LAY_LAYER_FORM=$form LAY_ROOT=$world/$form "$LAY" export new:1 | tar t | sort >"$form.list"
+    diff <(printf '%s\n' ./ folder/ kept) <(sed 's|^\./\(.\)|\1|' "$form.list")
+  done
+}
+
+# acls_of FOLDER: what in it has an access control list.
+acls_of() { (cd "$1" && getfacl -R -s -p . 2>/dev/null | sed -n 's|^# file: \(\./\)\{0,1\}||p'); }
+
+@test "default ACLs of folders that lay itself works in reach no container, no layer and no bundle's commit" {
+  mkdir -p one/e/a two/e/a parent
+  touch two/e/a/f
+  setfacl -d -m u:1000:rwx parent
+  export LAY_ROOT=$world/parent/root LAY_RUN=$world/parent/run
+  small_image
+  "$LAY" run --name c --network none small sh -c 'mkdir /x; touch /x/f'
+  [ -z "$(acls_of "$LAY_ROOT/containers/$("$LAY" inspect -f '{{.Id}}' c)/upper")" ]
+  "$LAY" bundle small bundle sh >/dev/null
+  mkdir bundle/rootfs/f
+  touch bundle/rootfs/f/before
+  mkdir bundle/rootfs/f/sub
+  setfacl -d -m u:1000:rwx bundle/rootfs/f
+  "$LAY" commit -q --bundle bundle new:1 >/dev/null
+  "$LAY" bundle new:1 again sh >/dev/null
+  [ "$(acls_of again/rootfs)" = f ] || { acls_of again/rootfs; false; }
+  # Folders that a layer only implies are made below RUN
+  tar -C one --format pax -cf one.tar .
+  tar -C two --format pax -cf two.tar e/a/f
+  "$BATS_TEST_DIRNAME/../hostile/hostile_tars.py" layout layout one.tar two.tar
+  "$LAY" copy -q oci:layout:x:1 implied:1 >/dev/null
+  "$LAY" bundle implied:1 implied sh >/dev/null
+  [ -e implied/rootfs/e/a/f ]
+  [ -z "$(acls_of implied/rootfs)" ] || { acls_of implied/rootfs; false; }
+}
+
 @test "W09: a store, a run folder and a volume may have any name" {
   local odd form failed=
   small_image

@@ -177,6 +177,18 @@ service() {
   "$LAY" fsck -q
 }
 
+@test "a file that is written in place while it is read is an error" {
+  mkdir upper
+  head -c 48M /dev/zero >upper/file
+  touch writing
+  (while [[ -e writing ]]; do dd if=/dev/zero of=upper/file bs=1M count=48 conv=notrunc status=none; done) 3>&- &
+  local writer=$!
+  refused 1 "changed while it was read" "$LAY" commit -q ./upper now:1
+  rm writing
+  wait "$writer"
+  "$LAY" commit -q ./upper now:1 >/dev/null
+}
+
 @test "a container goes on when the commit of it is killed or interrupted" {
   local signal committing
   service 200
