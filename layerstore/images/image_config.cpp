@@ -89,8 +89,7 @@ std::vector<Digest> parse_diff_ids(const Json& json) {
   if (const std::string type = json_string(*rootfs, "type"); type != "layers")
     throw Error::make(Errc::invalid, "'type' of 'rootfs' is '{}', expected 'layers'",
                       printable(std::string_view(type).substr(0, 80)));
-  // Docker leaves it out where there is none; the manifest's layers are compared with it
-  if (json_find(*rootfs, "diff_ids") == nullptr) return {};
+  if (json_find(*rootfs, "diff_ids") == nullptr) throw Error::make(Errc::invalid, "'diff_ids' is missing");
   const std::vector<std::string> texts = json_strings(*rootfs, "diff_ids");
   require_count(texts.size(), kMaxLayers, "diff_ids");
   std::vector<Digest> result;

@@ -35,6 +35,12 @@ teardown() { leave_world; }
   run bash -c '"$LAY" exec c sh -c "echo words; exit 7" 2>&1 >/dev/full' # the command's own code is kept
   [ "$status" -eq 7 ]
   has "$output" "write to standard output"
+  local terminal
+  for terminal in "" -t; do # which is closed then: that the command ends of it is not its own
+    run --separate-stderr bash -c 'timeout 20 "$LAY" exec $1 c sh -c "while echo y; do :; done" >/dev/full' lay "$terminal"
+    [ "$status" -eq 125 ]
+    has "$stderr" "write to standard output"
+  done
   run --separate-stderr bash -c 'timeout 20 "$LAY" exec c sh -c "while echo y; do :; done" | head -n 1; echo "${PIPESTATUS[0]}"'
   [ "$output" = $'y\n141' ]
   [ -z "$stderr" ]

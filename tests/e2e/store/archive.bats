@@ -212,21 +212,19 @@ start_docker() {
   [ "$("$LAY" --root "$world/root3" load -q -i - <nameless)" = "Loaded image: loaded:${id:7:12}" ]
 }
 
-@test "an image without layers loads, however its lists say that" {
-  local layers ids id
-  for layers in '"Layers":null' '"Layers":[]'; do
-    for ids in '' ',"diff_ids":null' ',"diff_ids":[]'; do
-      mkdir -p empty
-      printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers"%s},"history":[]}' "$ids" >config
-      id=$(sha256sum <config | cut -c1-64)
-      mv config "empty/$id.json"
-      echo "[{\"Config\":\"$id.json\",\"RepoTags\":[\"s:1\"],$layers}]" >empty/manifest.json
-      tar -C empty -cf empty.tar .
-      "$LAY" --root "$world/root2" load -q -i empty.tar >/dev/null
-      [ "$("$LAY" --root "$world/root2" inspect s:1 | jq -c '.[0].RootFS.Layers')" = '[]' ]
-      podman_ load -q -i empty.tar >/dev/null
-      rm -r empty
-    done
+@test "an image without layers loads, however its manifest says that" {
+  local layers id
+  printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]},"history":[]}' >config
+  id=$(sha256sum <config | cut -c1-64)
+  for layers in ',"Layers":null' ',"Layers":[]'; do
+    mkdir empty
+    cp config "empty/$id.json"
+    echo "[{\"Config\":\"$id.json\",\"RepoTags\":[\"s:1\"]$layers}]" >empty/manifest.json
+    tar -C empty -cf empty.tar .
+    podman_ load -q -i empty.tar >/dev/null
+    "$LAY" --root "$world/root2" load -q -i empty.tar >/dev/null
+    [ "$("$LAY" --root "$world/root2" inspect s:1 | jq -c '.[0].RootFS.Layers')" = '[]' ]
+    rm -r empty
   done
   refused 125 "layer" "$LAY" --root "$world/root2" run --rm --network none s:1 true
 }
